@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+# A thin door to meson: `make run` and `make check` work on a fresh Debian 12.
+BUILD ?= build
+MESON_FLAGS ?= --buildtype=release
+FUZZ_SECONDS ?= 60
+GUEST = tests/guest/debian
+
+.PHONY: all setup build run check bench fuzz install clean help
+
+all: build
+
+help:
+	@echo 'make run      install what is missing, build, boot a Debian kernel to a shell (without a terminal: run a'
+	@echo '              command in the guest and power off; COMMAND="..." chooses it)'
+	@echo 'make check    install, build, run all tests        make bench   measure, side by side with QEMU'
+	@echo 'make soak     the whole fault matrix and thousands of deaths (KILLS=3000), for an hour or so'
+	@echo 'make build    only build, in BUILD=$(BUILD)              make install install to PREFIX (meson)'
+	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (TARGETS="boot frame" chooses; docs/fuzzing.md)'
+
+setup:
+	@.ci/setup
+
+build: setup
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) $(MESON_FLAGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+	@ninja -C $(BUILD) --quiet
+
+run: build
+	@$(GUEST)/run.sh $(BUILD) "$(COMMAND)"
+
+check: build
+	@.ci/check $(BUILD)
+
+bench: build
+	@tests/bench/bench.sh $(BUILD)
+
+fuzz: build
+	@ninja -C $(BUILD) --quiet fuzzers
+	@tests/fuzz/run.sh long $(BUILD) $(FUZZ_SECONDS) $(TARGETS)
+
+soak: build
+	@tests/fault/soak.sh $(BUILD) $(KILLS)
+
+install: build
+	@meson install -C $(BUILD)
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Loading a kernel image into guest memory: a pure library (images and RAM in, entry state out). The
+ * sandboxed loader process (boot/main.c) and the single-process test machine call it. Images are hostile
+ * input.
+ */
+#ifndef BULKHEAD_BOOT_BOOT_H
+#define BULKHEAD_BOOT_BOOT_H
+
+#include "../emu/cpu.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum boot_format {
+	BOOT_AUTO,
+	BOOT_BZIMAGE,	/* Linux, 64-bit entry, protocol 2.12 or newer */
+	BOOT_ELF_LINUX, /* vmlinux: ELF64 entered with the Linux 64-bit protocol */
+	BOOT_ELF_PVH,	/* ELF with a XEN_ELFNOTE_PHYS32_ENTRY note, 32-bit entry */
+	BOOT_MULTIBOOT, /* Multiboot 1, 32-bit entry */
+	BOOT_FLAT16,	/* raw image at 0, entered at 0000:0000 in real mode */
+	BOOT_FLAT64,	/* raw image at 0x1000, entered there in long mode with memory identity-mapped */
+};
+
+/*
+ * Guest RAM as the loader sees it: low part at guest-physical 0 (all of it RAM, 0xa0000..0xfffff too), high
+ * part (may be empty) at 4 GiB. It must read as zero: what an image wants zeroed is not touched, and so costs
+ * no memory.
+ */
+struct boot_ram {
+	uint8_t *low, *high;
+	uint64_t low_size, high_size;
+};
+
+struct boot_image {
+	const uint8_t *data;
+	size_t size;
+	const char *name; /* for messages */
+	/*
+	 * Instead of `data`, for an initrd only: copies all of it to its place in guest memory. 0, or -errno,
+	 * which boot_load() then returns.
+	 */
+	int (*fetch)(const struct boot_image *image, uint8_t *to);
+	int fd; /* for fetch */
+};
+
+struct boot_request {
+	struct boot_ram ram;
+	struct boot_image kernel;
+	struct boot_image initrd; /* size 0: none; Multiboot gets it as its module */
+	const char *cmdline;
+	enum boot_format format;
+	unsigned vcpus;
+};
+
+struct boot_result {
+	struct cpu cpu;		 /* entry state of vCPU 0 (starts from cpu_reset()) */
+	enum boot_format format; /* what it turned out to be */
+	uint64_t loaded_bytes;
+	bool kaslr;	 /* a Linux kernel whose addresses were randomized */
+	char note[160];	 /* after success: what the user may want to know, or empty */
+	char error[256]; /* after a failure: one sentence naming file and field, and what to do */
+};
+
+/*
+ * 0, or -ENOEXEC (not a kernel we know, or a broken one), -ENOMEM (does not fit in RAM), -E2BIG (command
+ * line), -EINVAL (request itself), -EIO (host). On failure guest RAM is in an undefined state and
+ * result->error is set.
+ */
+int boot_load(const struct boot_request *request, struct boot_result *result);
+
+const char *boot_format_name(enum boot_format format);
+/* "auto", "bzimage", "elf", "pvh", "multiboot", "flat16", "flat64": -EINVAL for anything else. */
+int boot_format_parse(const char *name, enum boot_format *out);
+
+#endif

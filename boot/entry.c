@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state in which vCPU 0 starts, for each kind of entry, with the descriptor and page tables that it needs
+ * in guest memory. On top of cpu_reset(): what firmware would have changed.
+ */
+#include "loader.h"
+
+#include <string.h>
+
+/* Selectors: what Linux calls __BOOT_CS and __BOOT_DS (boot protocol, "64-bit boot protocol"), and a TSS. */
+enum {
+	SEL_CODE = 0x10,
+	SEL_DATA = 0x18,
+	SEL_TSS = 0x20,
+	GDT_BYTES = 0x30,
+	TSS_OFFSET = 0x80,
+	TSS_LIMIT = 0x67
+};
+
+enum {
+	ATTR_CODE = SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_CODE | SEG_ATTR_RW | SEG_ATTR_ACCESSED | SEG_ATTR_G,
+	ATTR_CODE32 = ATTR_CODE | SEG_ATTR_DB,
+	ATTR_CODE64 = ATTR_CODE | SEG_ATTR_L,
+	ATTR_DATA = SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_RW | SEG_ATTR_ACCESSED | SEG_ATTR_G | SEG_ATTR_DB,
+	ATTR_TSS_BUSY = SEG_ATTR_P | 0xb,
+	ATTR_LDT = SEG_ATTR_P | 2,
+};
+
+enum { MTRR_DEF_ENABLED_WB = 1 << 11 | 6 };
+enum { PTE_PRESENT_RW = 3, PTE_LARGE = 1 << 7 };
+
+/*
+ * Caches on, memory write-back: reset leaves both off (SDM vol. 3, 9.1 and 12.11.5), firmware turns them on,
+ * and Linux gives up on PAT when it finds the MTRRs disabled.
+ */
+static void start_from_reset(struct cpu *c)
+{
+	cpu_reset(c);
+	c->rflags = RFLAGS_FIXED;
+	c->cr0 = CR0_ET | CR0_NE;
+	c->msr.mtrr_def_type = MTRR_DEF_ENABLED_WB;
+	c->gpr[RDX] = 0; /* reset leaves the processor's signature there */
+	c->activity = CPU_RUNNING;
+}
+
+/* A descriptor in memory from a loaded segment (SDM vol. 3, 3.4.5). */
+static uint64_t descriptor(uint32_t base, uint32_t limit, uint32_t attr)
+{
+	uint32_t raw = attr & SEG_ATTR_G ? limit >> 12 : limit;
+
+	return (raw & 0xffff) | (uint64_t)(base & 0xffffff) << 16 | (uint64_t)(attr & 0xf0ff) << 40 |
+	       (uint64_t)(raw >> 16 & 0xf) << 48 | (uint64_t)(base >> 24) << 56;
+}
+
+static void set_segment(struct segment *s, uint16_t selector, uint64_t base, uint32_t limit, uint32_t attr)
+{
+	*s = (struct segment){.base = base, .limit = limit, .attr = attr, .selector = selector};
+}
+
+/* Flat segments, a busy TSS (VMX wants one; nothing else uses it) and the GDT that says so. */
+static int load_descriptors(struct loader *l, uint32_t code_attr)
+{
+	static const enum seg_index data[] = {SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS};
+	const uint32_t tss = BOOT_TABLES + TSS_OFFSET;
+	struct cpu *c = &l->rs->cpu;
+	uint8_t gdt[GDT_BYTES] = {0};
+
+	boot_set64(gdt + SEL_CODE, descriptor(0, UINT32_MAX, code_attr));
+	boot_set64(gdt + SEL_DATA, descriptor(0, UINT32_MAX, ATTR_DATA));
+	boot_set64(gdt + SEL_TSS, descriptor(tss, TSS_LIMIT, ATTR_TSS_BUSY)); /* upper half: zero */
+	set_segment(&c->seg[SEG_CS], SEL_CODE, 0, UINT32_MAX, code_attr);
+	for (unsigned i = 0; i < sizeof(data) / sizeof(data[0]); i++)
+		set_segment(&c->seg[data[i]], SEL_DATA, 0, UINT32_MAX, ATTR_DATA);
+	set_segment(&c->tr, SEL_TSS, tss, TSS_LIMIT, ATTR_TSS_BUSY);
+	set_segment(&c->ldtr, 0, 0, 0, SEG_ATTR_UNUSABLE);
+	c->gdtr = (struct dtable){BOOT_TABLES, GDT_BYTES - 1};
+	c->idtr = (struct dtable){0,
+				  0}; /* interrupts are off; an exception this early ends in a triple fault */
+	return boot_put(l, BOOT_TABLES, gdt, sizeof(gdt));
+}
+
+/* All segments 0 but the stack's: CS:IP 0000:0000. The rest as after reset (SDM vol. 3, table 9-1). */
+int boot_enter_real(struct loader *l, uint16_t ss, uint16_t sp)
+{
+	struct cpu *c = &l->rs->cpu;
+
+	start_from_reset(c);
+	for (unsigned i = 0; i < SEG_COUNT; i++) {
+		uint32_t code = i == SEG_CS ? SEG_ATTR_CODE : 0;
+
+		set_segment(&c->seg[i], 0, 0, 0xffff,
+			    SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_RW | SEG_ATTR_ACCESSED | code);
+	}
+	set_segment(&c->tr, 0, 0, 0xffff, ATTR_TSS_BUSY);
+	set_segment(&c->ldtr, 0, 0, 0xffff, ATTR_LDT);
+	c->gdtr = c->idtr = (struct dtable){0, 0xffff};
+	c->seg[SEG_SS].selector = ss;
+	c->seg[SEG_SS].base = (uint64_t)ss << 4;
+	c->gpr[RSP] = sp;
+	c->rip = 0;
+	return 0;
+}
+
+int boot_enter_prot32(struct loader *l, uint32_t eip)
+{
+	struct cpu *c = &l->rs->cpu;
+
+	start_from_reset(c);
+	c->cr0 |= CR0_PE;
+	c->gpr[RSP] = BOOT_SCRATCH; /* undefined by PVH and by Multiboot; harmless this way */
+	c->rip = eip;
+	return load_descriptors(l, ATTR_CODE32);
+}
+
+/* Identity map in 2 MiB pages (every processor has those): 4 GiB, or more if the caller wants the high RAM
+ * too. */
+static int put_page_tables(struct loader *l, uint64_t mapped_bytes)
+{
+	uint64_t table[512];
+	uint64_t gib = (mapped_bytes + (1ull << 30) - 1) >> 30;
+	int err;
+
+	gib = gib < 4 ? 4 : gib > BOOT_PD_MAX ? BOOT_PD_MAX : gib;
+	memset(table, 0, sizeof(table));
+	table[0] = BOOT_PDPT | PTE_PRESENT_RW;
+	err = boot_put(l, BOOT_PML4, table, sizeof(table));
+	if (err != 0)
+		return err;
+	table[0] = 0;
+	for (uint64_t i = 0; i < gib; i++)
+		table[i] = (BOOT_PD + i * BOOT_PAGE) | PTE_PRESENT_RW;
+	err = boot_put(l, BOOT_PDPT, table, sizeof(table));
+	for (uint64_t i = 0; i < gib && err == 0; i++) {
+		for (uint64_t j = 0; j < 512; j++)
+			table[j] = i << 30 | j << 21 | PTE_LARGE | PTE_PRESENT_RW;
+		err = boot_put(l, BOOT_PD + i * BOOT_PAGE, table, sizeof(table));
+	}
+	return err;
+}
+
+int boot_enter_long64(struct loader *l, uint64_t rip, uint64_t mapped_bytes)
+{
+	struct cpu *c = &l->rs->cpu;
+	int err = put_page_tables(l, mapped_bytes);
+
+	if (err != 0)
+		return err;
+	start_from_reset(c);
+	c->cr0 |= CR0_PE | CR0_PG;
+	c->cr3 = BOOT_PML4;
+	c->cr4 = CR4_PAE;
+	c->msr.efer = EFER_LME | EFER_LMA;
+	c->gpr[RSP] = BOOT_SCRATCH;
+	c->rip = rip;
+	return load_descriptors(l, ATTR_CODE64);
+}

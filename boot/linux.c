@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every Linux kernel entered at its 64-bit entry gets: zero page, memory map, command line, seed for its
+ * random generator (Documentation/x86/boot.rst, "64-bit Boot Protocol"; zero-page.rst). And the plain vmlinux
+ * format.
+ */
+#include "loader.h"
+
+#include "elf.h"
+#include "linux.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum { ZP_ACPI_RSDP = 0x70, ZP_E820_COUNT = 0x1e8, ZP_E820 = 0x2d0 };
+enum { LOADER_UNDEFINED = 0xff };
+enum { SETUP_RNG_SEED = 9, SEED_BYTES = 32, SETUP_DATA_HEADER = 16 };
+enum { VMLINUX_CMDLINE_MAX = 2047 };
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n';
+}
+
+static bool has(const char *cmdline, const char *what, bool whole_word)
+{
+	size_t len = strlen(what);
+
+	for (const char *p = cmdline; (p = strstr(p, what)) != NULL; p++) {
+		bool starts = p == cmdline || is_space(p[-1]);
+
+		if (starts && (!whole_word || p[len] == 0 || is_space(p[len])))
+			return true;
+	}
+	return false;
+}
+
+bool boot_cmdline_has_word(const char *cmdline, const char *word)
+{
+	return has(cmdline, word, true);
+}
+
+bool boot_cmdline_has_prefix(const char *cmdline, const char *prefix)
+{
+	return has(cmdline, prefix, false);
+}
+
+/* Entropy from the host, so that the guest need not wait for its own. Kernels before 6.0 pass over the
+ * unknown type. */
+static int put_seed(struct loader *l, uint8_t *zero_page)
+{
+	uint8_t data[SETUP_DATA_HEADER + SEED_BYTES] = {0};
+
+	boot_set32(data + 8, SETUP_RNG_SEED);
+	boot_set32(data + 12, SEED_BYTES);
+	if (getrandom(data + SETUP_DATA_HEADER, SEED_BYTES, 0) != SEED_BYTES)
+		return boot_fail(l, -EIO, "getrandom: the host gives no random numbers");
+	boot_set64(zero_page + LINUX_SETUP_DATA, BOOT_EXTRA);
+	return boot_put(l, BOOT_EXTRA, data, sizeof(data));
+}
+
+static void fill_memory_map(struct loader *l, uint8_t *zero_page)
+{
+	struct e820_entry map[E820_ENTRIES_MAX];
+	unsigned n = boot_e820(&l->rq->ram, map);
+
+	zero_page[ZP_E820_COUNT] = (uint8_t)n;
+	memcpy(zero_page + ZP_E820, map, n * sizeof(map[0]));
+}
+
+/*
+ * screen_info stays zero: no lines, no columns, no VGA; Linux then uses its dummy console until the serial
+ * one is up. ext_ramdisk_* and ext_cmd_line_ptr stay zero: everything is below 4 GiB.
+ */
+int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t entry)
+{
+	int err = boot_put_cmdline(l, boot_le32(zero_page + LINUX_CMDLINE_SIZE));
+
+	if (err != 0)
+		return err;
+	zero_page[LINUX_LOADER_TYPE] = LOADER_UNDEFINED;
+	boot_set64(zero_page + ZP_ACPI_RSDP, l->rsdp_gpa);
+	boot_set32(zero_page + LINUX_CMDLINE, BOOT_CMDLINE);
+	boot_set32(zero_page + LINUX_INITRD, (uint32_t)l->initrd_gpa);
+	boot_set32(zero_page + LINUX_INITRD_SIZE, (uint32_t)l->rq->initrd.size);
+	fill_memory_map(l, zero_page);
+	err = put_seed(l, zero_page);
+	if (err == 0)
+		err = boot_put(l, BOOT_INFO, zero_page, BOOT_PAGE);
+	if (err == 0)
+		err = boot_enter_long64(l, entry, 0);
+	if (err == 0)
+		l->rs->cpu.gpr[RSI] = BOOT_INFO;
+	return err;
+}
+
+/* A vmlinux has no setup header; this one says what a bootloader would have found in it. */
+static void make_header(uint8_t *zero_page)
+{
+	boot_set16(zero_page + LINUX_BOOT_FLAG, 0xaa55);
+	memcpy(zero_page + LINUX_MAGIC, "HdrS", 4);
+	boot_set16(zero_page + LINUX_VERSION, 0x20f);
+	zero_page[LINUX_LOADFLAGS] = LINUX_LOADED_HIGH;
+	boot_set32(zero_page + LINUX_ALIGNMENT, 2 << 20);
+	boot_set32(zero_page + LINUX_CMDLINE_SIZE, VMLINUX_CMDLINE_MAX);
+	boot_set32(zero_page + LINUX_INITRD_MAX, 0x7fffffff);
+}
+
+int boot_load_elf_linux(struct loader *l)
+{
+	const struct view v = boot_kernel_view(l);
+	uint8_t zero_page[BOOT_PAGE] = {0};
+	struct elf e;
+	int err = boot_elf_open(l, &v, &e);
+
+	if (err == 0 && !e.is64)
+		err = boot_fail(l, -ENOEXEC, "%s: a 32-bit ELF file; Linux must be a 64-bit kernel", v.label);
+	if (err == 0)
+		err = boot_elf_load(l, &e, 0);
+	if (err != 0)
+		return err;
+	make_header(zero_page);
+	err = boot_elf_check_entry(l, &e, boot_elf_physical_entry(&e));
+	if (err == 0)
+		err = boot_put_initrd(l, l->image_end, boot_le32(zero_page + LINUX_INITRD_MAX));
+	if (err == 0)
+		err = boot_linux_finish(l, zero_page, boot_elf_physical_entry(&e));
+	return err;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bulkhead-boot: loads one kernel into one guest's memory, tells where to start, and exits. The image is
+ * hostile input to a parser and five decompressors; whatever it does to this process, the process holds
+ * nothing but the image and the memory of the guest that wanted it.
+ */
+#include "boot.h"
+
+#include "proto/child.h"
+#include "proto/control_check.h"
+#include "proto/layout.h"
+#include "proto/shm.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FD_RAM, FD_KERNEL, FD_INITRD };
+enum { SEGMENTS = SEG_COUNT + 2 };
+
+static struct child child;
+static struct boot_result result;
+
+/* What may be wrong before the library has its turn. */
+struct trouble {
+	const char *field, *text;
+};
+
+static int trouble(struct trouble *t, int err, const char *field, const char *text)
+{
+	*t = (struct trouble){field, text};
+	return err;
+}
+
+static int map_ram(const struct frame *f, uint64_t bytes, struct boot_ram *ram, struct trouble *t)
+{
+	void *base;
+	int err = shm_map_rw(f->fds[FD_RAM], bytes, &base);
+
+	if (err != 0)
+		return trouble(t, err, "guest RAM", "not a sealed memory object of the machine's size");
+	ram->low = base;
+	ram->low_size = bytes < LAYOUT_RAM_LOW_MAX ? bytes : LAYOUT_RAM_LOW_MAX;
+	ram->high_size = bytes - ram->low_size;
+	ram->high = ram->high_size != 0 ? ram->low + ram->low_size : NULL;
+	return 0;
+}
+
+/* Only regular files and memory objects have a size to rely on. Nothing is larger than the memory it goes to.
+ */
+static int image_size(int fd, uint64_t ram_bytes, const char *field, size_t *size, struct trouble *t)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return trouble(t, -errno, field, "the file cannot be examined");
+	if (!S_ISREG(st.st_mode))
+		return trouble(t, -EINVAL, field, "not a regular file");
+	if ((uint64_t)st.st_size > ram_bytes)
+		return trouble(t, -ENOMEM, field, "the file is larger than the guest's memory: give it more");
+	*size = (size_t)st.st_size;
+	return 0;
+}
+
+/*
+ * Images are copied, never mapped: someone who can write to the file could otherwise change it between a
+ * check and its use, or cut it off and raise SIGBUS here.
+ */
+static int read_all(int fd, uint8_t *to, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = pread(fd, to + done, size - done, (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENODATA;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int fetch(const struct boot_image *image, uint8_t *to)
+{
+	return read_all(image->fd, to, image->size);
+}
+
+static int read_kernel(int fd, struct boot_image *kernel, struct trouble *t)
+{
+	uint8_t *p;
+	int err;
+
+	if (kernel->size == 0)
+		return 0;
+	p = mmap(NULL, kernel->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return trouble(t, -ENOMEM, "kernel", "no memory on the host to read it");
+	madvise(p, kernel->size, MADV_HUGEPAGE);
+	err = read_all(fd, p, kernel->size);
+	if (err == -ENODATA)
+		return trouble(t, err, "kernel", "the file became shorter while it was read: fetch it again");
+	if (err != 0)
+		return trouble(t, err, "kernel", "the file cannot be read");
+	kernel->data = p;
+	return 0;
+}
+
+static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct boot_request *rq,
+		   struct trouble *t)
+{
+	bool has_initrd = m->has_has_initrd && m->has_initrd;
+	uint64_t bytes = m->machine->ram_bytes;
+	int err;
+
+	rq->cmdline = m->cmdline;
+	rq->vcpus = m->machine->vcpus;
+	rq->kernel.name = m->kernel_name;
+	rq->initrd.name = m->initrd_name;
+	if (m->format != NULL && boot_format_parse(m->format, &rq->format) != 0)
+		return trouble(t, -EINVAL, "format",
+			       "must be auto, bzimage, elf, pvh, multiboot, flat16 or flat64");
+	err = image_size(f->fds[FD_KERNEL], bytes, "kernel", &rq->kernel.size, t);
+	if (err == 0 && has_initrd)
+		err = image_size(f->fds[FD_INITRD], bytes, "initrd", &rq->initrd.size, t);
+	if (err == 0 && has_initrd) {
+		rq->initrd.fetch = fetch;
+		rq->initrd.fd = f->fds[FD_INITRD];
+	}
+	if (err == 0)
+		err = map_ram(f, bytes, &rq->ram, t);
+	return err;
+}
+
+static void fill_segment(Bulkhead__Segment *to, const struct segment *from)
+{
+	bulkhead__segment__init(to);
+	to->has_selector = to->has_linear_base = to->has_limit = to->has_attr = true;
+	to->selector = from->selector;
+	to->linear_base = from->base;
+	to->limit = from->limit;
+	to->attr = from->attr;
+}
+
+static void fill_registers(Bulkhead__EntryState *e, const struct cpu *c)
+{
+	e->has_rip = e->has_rflags = e->has_gdt_base = e->has_gdt_limit = e->has_idt_base = e->has_idt_limit =
+		true;
+	e->has_cr0 = e->has_cr3 = e->has_cr4 = e->has_efer = e->has_mtrr_def_type = true;
+	e->rip = c->rip;
+	e->rflags = c->rflags;
+	e->gdt_base = c->gdtr.base;
+	e->gdt_limit = c->gdtr.limit;
+	e->idt_base = c->idtr.base;
+	e->idt_limit = c->idtr.limit;
+	e->cr0 = c->cr0;
+	e->cr3 = c->cr3;
+	e->cr4 = c->cr4;
+	e->efer = c->msr.efer;
+	e->mtrr_def_type = c->msr.mtrr_def_type;
+}
+
+static int send_entry(uint32_t id, struct boot_result *r, struct sandbox_report *report)
+{
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	Bulkhead__EntryState e = BULKHEAD__ENTRY_STATE__INIT;
+	Bulkhead__Segment segments[SEGMENTS], *seg[SEG_COUNT];
+	char *missing[SANDBOX_MISSING_MAX];
+
+	for (unsigned i = 0; i < SEG_COUNT; i++) {
+		fill_segment(&segments[i], &r->cpu.seg[i]);
+		seg[i] = &segments[i];
+	}
+	fill_segment(&segments[SEG_COUNT], &r->cpu.tr);
+	fill_segment(&segments[SEG_COUNT + 1], &r->cpu.ldtr);
+	fill_registers(&e, &r->cpu);
+	e.n_gpr = GPR_COUNT;
+	e.gpr = r->cpu.gpr;
+	e.n_seg = SEG_COUNT;
+	e.seg = seg;
+	e.tr = &segments[SEG_COUNT];
+	e.ldtr = &segments[SEG_COUNT + 1];
+	e.format = (char *)boot_format_name(r->format);
+	e.note = r->note;
+	e.has_loaded_bytes = e.has_kaslr = true;
+	e.loaded_bytes = r->loaded_bytes;
+	e.kaslr = r->kaslr;
+	ok.entry = &e;
+	for (unsigned i = 0; i < report->count; i++)
+		missing[i] = report->missing[i];
+	ok.n_sandbox_missing = report->count;
+	ok.sandbox_missing = missing;
+	return frame_send(child.control_fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok.base, NULL, 0);
+}
+
+/* The field that Error carries: which of the user's inputs it was about. */
+static const char *field_of(int err)
+{
+	return err == -E2BIG ? "cmdline" : err == -ENOMEM ? "memory" : "kernel";
+}
+
+static int serve(struct sandbox_report *report)
+{
+	const struct frame *f = &child.frame;
+	const Bulkhead__SetupBoot *m = (const Bulkhead__SetupBoot *)f->msg;
+	uint32_t id = f->header.id;
+	struct boot_request rq = {0};
+	struct control_complaint complaint;
+	struct trouble t = {"sandbox", "the final system call filter cannot be loaded"};
+	int err = control_check_setup_boot(m, f->fd_count, &complaint);
+
+	if (err != 0)
+		return frame_reply_error(child.control_fd, id, -err, complaint.field, "%s: %s",
+					 complaint.field, complaint.why);
+	err = prepare(m, f, &rq, &t);
+	/* From here on: memory, pread of the images, random numbers, the reply. Not a byte of them has been
+	 * read yet. */
+	if (err == 0)
+		err = sandbox_enter_run(SANDBOX_BOOT, (enum sandbox_mode)m->sandbox);
+	if (err == 0)
+		err = read_kernel(f->fds[FD_KERNEL], &rq.kernel, &t);
+	if (err != 0)
+		return frame_reply_error(child.control_fd, id, -err, t.field, "%s: %s", t.field, t.text);
+	err = boot_load(&rq, &result);
+	if (err != 0)
+		return frame_reply_error(child.control_fd, id, -err, field_of(err), "%s", result.error);
+	return send_entry(id, &result, report);
+}
+
+int main(int argc, char **argv)
+{
+	static struct sandbox_report report;
+	int code = child_start(&child, BULKHEAD__ROLE__ROLE_BOOT, "bulkhead-boot",
+			       "loads a kernel into a guest's memory, once, and exits", argc, argv);
+
+	if (code >= 0)
+		return code;
+	/* No capabilities, no files, no network from here on. */
+	if (sandbox_enter_setup(SANDBOX_BOOT, child.sandbox, &report) < 0 || child_hello(&child) != 0)
+		return 1;
+	if (frame_recv(child.control_fd, &child.frame) != 0)
+		return 1;
+	if (child.frame.header.type != BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT) {
+		frame_reply_error(child.control_fd, child.frame.header.id, EPROTO, NULL,
+				  "expected SETUP_BOOT, not %s", frame_type_name(child.frame.header.type));
+		return 1;
+	}
+	return serve(&report) == 0 ? 0 : 1;
+}

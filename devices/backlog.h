@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The BACKLOG object: the last 256 KiB of console output, owned by the supervisor so that it outlives seriald. It is
+ * history and queue in one: each console client is a cursor in it, so a slow reader costs no memory and never holds
+ * the guest; when it falls behind further than the history, it is told how much it has missed.
+ */
+#ifndef BULKHEAD_DEVICES_BACKLOG_H
+#define BULKHEAD_DEVICES_BACKLOG_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { BACKLOG_BYTES = 256 * 1024 };
+#define BACKLOG_MAGIC 0x4b4c4842u /* "BHLK" */
+
+/* Writer: seriald. Reader: seriald, supervisor. */
+struct backlog {
+	uint32_t magic;
+	uint32_t bytes;		  /* BACKLOG_BYTES */
+	_Atomic uint64_t written; /* bytes ever written; stored (release) after the data */
+	uint64_t pad[6];
+	uint8_t data[BACKLOG_BYTES];
+};
+_Static_assert(offsetof(struct backlog, written) == 8 && offsetof(struct backlog, data) == 64, "BACKLOG");
+
+/* A new object, or one with a damaged header, starts empty; else the history goes on. */
+void backlog_open(struct backlog *b);
+void backlog_append(struct backlog *b, const uint8_t *buf, size_t len);
+/* Where the oldest byte stands. */
+uint64_t backlog_start(const struct backlog *b);
+/* The contiguous bytes at *cursor, which is moved to the oldest byte if it fell out of the history; *skipped says by how
+ * much. 0: nothing new. */
+size_t backlog_peek(const struct backlog *b, uint64_t *cursor, const uint8_t **chunk, uint64_t *skipped);
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/* The irq daemon's model: one set of interrupt lines into an 8259 pair and an IOAPIC, messages and an INTR
+ * word out. */
+#include <errno.h>
+#include <string.h>
+
+#include "devices/irq_model.h"
+#include "proto/layout.h"
+
+enum { EXTINT_PIN = 0 }; /* the 8259's INTR (MP specification, 3.6.2.2, virtual wire through the IOAPIC) */
+
+enum irq_range { RANGE_MASTER, RANGE_SLAVE, RANGE_ELCR, RANGE_IOAPIC, RANGES };
+
+static const struct model_range ranges[RANGES] = {
+	[RANGE_MASTER] = {MODEL_PORT, PIC_MASTER_BASE, 2, pic_regs, PIC_REG_COUNT, 0},
+	[RANGE_SLAVE] = {MODEL_PORT, PIC_SLAVE_BASE, 2, pic_regs, PIC_REG_COUNT, 1},
+	[RANGE_ELCR] = {MODEL_PORT, PIC_ELCR_BASE, 2, pic_elcr_regs, PIC_ELCR_REG_COUNT, 0},
+	[RANGE_IOAPIC] = {MODEL_MMIO, LAYOUT_IOAPIC_BASE, LAYOUT_IOAPIC_SIZE, ioapic_regs, IOAPIC_REG_COUNT,
+			  0},
+};
+
+/*
+ * Publishes the 8259's output. A new seq whenever INTR or the vector changes, and after every acknowledge
+ * (`acked`): with automatic EOI and a level that stays, the next request looks exactly like the last one, and
+ * the CPU must see that it is another.
+ */
+static void publish(struct irq_state *s, bool acked)
+{
+	const struct pic_choice choice = pic_choose(&s->pic);
+	const uint8_t vector = pic_vector(&s->pic, choice);
+	const bool intr = choice.ir[0] >= 0;
+
+	if (intr == s->intr && vector == s->vector && !acked)
+		return;
+	s->seq++;
+	s->vector = vector;
+	s->intr = intr;
+	s->offers[s->seq % IRQ_HISTORY] = (struct irq_offer){
+		.seq = s->seq,
+		.choice = choice,
+		.vector = vector,
+		.open = intr,
+	};
+	ioapic_set_pin(&s->ioapic, EXTINT_PIN, intr, intr && acked);
+}
+
+/* The state must have been zeroed before the first reset ever. */
+static void irq_reset(void *state, const struct model_config *config, uint64_t now_ns)
+{
+	struct irq_state *s = state;
+	const uint32_t seq = s->seq;
+
+	(void)config;
+	(void)now_ns;
+	memset(s, 0, sizeof(*s));
+	s->seq = seq; /* goes on: an acknowledge from before the reset must not fit an output after it */
+	pic_reset(&s->pic);
+	ioapic_reset(&s->ioapic);
+	publish(s, true);
+}
+
+/* Ports of one byte each; false if the model does not own the port. */
+static bool find_port(uint64_t port, enum irq_range *range, unsigned *offset)
+{
+	for (unsigned r = 0; r < RANGE_IOAPIC; r++) {
+		if (port < ranges[r].base || port - ranges[r].base >= ranges[r].len)
+			continue;
+		*range = (enum irq_range)r;
+		*offset = (unsigned)(port - ranges[r].base);
+		return true;
+	}
+	return false;
+}
+
+static uint8_t read_port(struct irq_state *s, uint64_t port)
+{
+	enum irq_range range;
+	unsigned offset;
+
+	if (!find_port(port, &range, &offset))
+		return 0xff;
+	if (range == RANGE_ELCR)
+		return pic_elcr_read(&s->pic, offset);
+	return pic_read(&s->pic, ranges[range].unit, offset);
+}
+
+/* ICW1 forgets requests that had been offered: an acknowledge of one of them is spurious from here on. */
+static void forget_offers(struct irq_state *s)
+{
+	for (unsigned i = 0; i < IRQ_HISTORY; i++)
+		s->offers[i].open = 0;
+}
+
+static void write_port(struct irq_state *s, uint64_t port, uint8_t value)
+{
+	enum irq_range range;
+	unsigned offset;
+
+	if (!find_port(port, &range, &offset))
+		return;
+	if (range == RANGE_ELCR) {
+		pic_elcr_write(&s->pic, offset, value);
+		return;
+	}
+	pic_write(&s->pic, ranges[range].unit, offset, value);
+	if (offset == 0 && (value & 0x10))
+		forget_offers(s);
+}
+
+/* The IOAPIC has 32-bit registers at 16-byte distance; a narrower read gets the low bytes, what is wider or
+ * between is not decoded. */
+static uint64_t read_mmio(const struct irq_state *s, uint64_t addr, unsigned size)
+{
+	const uint32_t offset = (uint32_t)(addr - LAYOUT_IOAPIC_BASE);
+	const uint32_t value = ioapic_read(&s->ioapic, offset);
+
+	if (size >= 8)
+		return value | 0xffffffff00000000ull;
+	return size >= 4 ? value : value & ((1u << 8 * size) - 1);
+}
+
+static uint64_t irq_read(void *state, enum model_space space, uint64_t addr, unsigned size, uint64_t now_ns)
+{
+	struct irq_state *s = state;
+	uint64_t value = 0;
+
+	(void)now_ns;
+	if (space == MODEL_MMIO)
+		return read_mmio(s, addr, size);
+	for (unsigned i = 0; i < size && i < 8; i++)
+		value |= (uint64_t)read_port(s, addr + i) << 8 * i;
+	publish(s, false); /* a poll read acknowledges */
+	return value;
+}
+
+static void irq_write(void *state, enum model_space space, uint64_t addr, uint64_t data, unsigned size,
+		      uint64_t now_ns)
+{
+	struct irq_state *s = state;
+
+	(void)now_ns;
+	if (space == MODEL_MMIO) {
+		const uint32_t value = size >= 4 ? (uint32_t)data : (uint32_t)data & ((1u << 8 * size) - 1);
+
+		ioapic_write(&s->ioapic, (uint32_t)(addr - LAYOUT_IOAPIC_BASE), value);
+		return;
+	}
+	for (unsigned i = 0; i < size && i < 8; i++)
+		write_port(s, addr + i, (uint8_t)(data >> 8 * i));
+	publish(s, false);
+}
+
+static uint64_t irq_advance(void *state, uint64_t now_ns)
+{
+	(void)state;
+	(void)now_ns;
+	return UINT64_MAX;
+}
+
+static void irq_get_lines(const void *state, uint32_t words[MODEL_LINES])
+{
+	(void)state;
+	(void)words;
+}
+
+static unsigned irq_get_shadow(const void *state, struct shadow_value out[MODEL_MAX_SHADOW])
+{
+	const struct irq_state *s = state;
+
+	for (unsigned chip = 0; chip < 2; chip++) {
+		out[chip] = (struct shadow_value){
+			.valid = pic_imr_is_shadowable(&s->pic.chip[chip]),
+			.value = s->pic.chip[chip].imr,
+		};
+	}
+	return 2;
+}
+
+static const char *check_offers(const struct irq_state *s)
+{
+	for (unsigned i = 0; i < IRQ_HISTORY; i++) {
+		const struct irq_offer *o = &s->offers[i];
+
+		if (o->open > 1 || o->choice.ir[0] < -1 || o->choice.ir[0] > 7 || o->choice.ir[1] < -1 ||
+		    o->choice.ir[1] > 7)
+			return "offers";
+		if (o->open && (o->seq % IRQ_HISTORY != i || s->seq - o->seq >= IRQ_HISTORY))
+			return "offers";
+	}
+	return NULL;
+}
+
+/* Only changes of a word reach the chips, so a pin that disagrees with its word would stay wrong. */
+static const char *check_wires(const struct irq_state *s)
+{
+	const struct pic_choice choice = pic_choose(&s->pic);
+
+	if (s->intr != (choice.ir[0] >= 0))
+		return "intr";
+	if (s->vector != pic_vector(&s->pic, choice))
+		return "vector";
+	if ((s->ioapic.level >> EXTINT_PIN & 1) != s->intr)
+		return "ioapic.level";
+	for (unsigned line = 0; line < MODEL_LINES; line++) {
+		const uint32_t level = s->words[line] & LINE_LEVEL;
+		const unsigned pin = line == LAYOUT_PIT_IRQ ? LAYOUT_PIT_PIN : line;
+
+		if (line == LAYOUT_PIT_PIN)
+			continue;
+		if ((s->ioapic.level >> pin & 1) != level)
+			return "ioapic.level";
+		if (line < 16 && (s->pic.chip[line >> 3].level >> (line & 7) & 1u) != level)
+			return "pic.level";
+	}
+	return NULL;
+}
+
+static int irq_validate(const void *state, const char **field)
+{
+	const struct irq_state *s = state;
+	const char *bad = pic_check(&s->pic);
+
+	if (!bad)
+		bad = ioapic_check(&s->ioapic);
+	if (!bad)
+		bad = check_offers(s);
+	if (!bad)
+		bad = check_wires(s);
+	*field = bad;
+	return bad ? -EINVAL : 0;
+}
+
+/* ISA interrupts 0..15 reach both controllers. ISA 0 is on pin 2; pin 0 and the 8259's IR2 belong to the
+ * 8259s. */
+void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES])
+{
+	struct irq_state *s = state;
+
+	for (unsigned line = 0; line < MODEL_LINES; line++) {
+		const uint32_t old = s->words[line], word = words[line];
+		const uint32_t rises = (word - (old & ~LINE_LEVEL)) >> 1;
+
+		if (word == old)
+			continue;
+		s->words[line] = word;
+		if (line == LAYOUT_PIT_PIN)
+			continue; /* there is no ISA line 2 */
+		pic_set_line(&s->pic, line, word & LINE_LEVEL, rises > 0);
+		ioapic_set_pin(&s->ioapic, line == LAYOUT_PIT_IRQ ? LAYOUT_PIT_PIN : line, word & LINE_LEVEL,
+			       rises);
+	}
+	publish(s, false);
+}
+
+bool irq_model_take_message(void *state, struct irq_message *out)
+{
+	struct irq_state *s = state;
+	struct ioapic_message m;
+	const bool route = ioapic_take_route(&s->ioapic, &m);
+
+	if (!route && !ioapic_take_interrupt(&s->ioapic, &m))
+		return false;
+	*out = (struct irq_message){
+		.type = route ? IRQ_MSG_ROUTE : IRQ_MSG_MSI,
+		.pin = m.pin,
+		.masked = m.masked,
+		.addr = m.addr,
+		.data = m.data,
+	};
+	return true;
+}
+
+struct pic_output irq_model_pic_output(const void *state)
+{
+	const struct irq_state *s = state;
+
+	return (struct pic_output){.seq = s->seq, .vector = s->vector, .intr = s->intr};
+}
+
+/*
+ * The CPU has jumped to the vector of output `seq` already; the message says so afterwards. In between the
+ * output may have been replaced: a more urgent request came, or the line fell. The acknowledge then counts as
+ * if it had come first, which on the wire it might have: the in-service bit is set for the vector that the
+ * guest is handling, and its EOI finds it. Only a seq that was never offered, was acknowledged before, or is
+ * from before an ICW1 or long ago is spurious: IR7, no in-service bit.
+ */
+uint8_t irq_model_intack(void *state, uint32_t seq)
+{
+	struct irq_state *s = state;
+	const struct irq_offer offer = s->offers[seq % IRQ_HISTORY];
+	const struct pic_choice none = {{-1, -1}};
+
+	if (!offer.open || offer.seq != seq)
+		return pic_vector(&s->pic, none);
+	for (unsigned i = 0; i < IRQ_HISTORY; i++) {
+		if ((int32_t)(s->offers[i].seq - seq) <= 0)
+			s->offers[i].open = 0; /* the CPU looks at outputs in order */
+	}
+	pic_ack(&s->pic, offer.choice);
+	publish(s, seq == s->seq);
+	return offer.vector;
+}
+
+void irq_model_eoi(void *state, uint8_t vector)
+{
+	struct irq_state *s = state;
+
+	ioapic_eoi(&s->ioapic, vector);
+}
+
+const struct device_model irq_model = {
+	.name = "irq",
+	.version = 1,
+	.state_size = sizeof(struct irq_state),
+	.ranges = ranges,
+	.range_count = RANGES,
+	.lines = 0,
+	.reset = irq_reset,
+	.read = irq_read,
+	.write = irq_write,
+	.advance = irq_advance,
+	.get_lines = irq_get_lines,
+	.get_shadow = irq_get_shadow,
+	.validate = irq_validate,
+};

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a device daemon: see runtime.h. */
+#include "runtime.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "proto/clock.h"
+#include "proto/control_check.h"
+#include "proto/log.h"
+
+enum { BATCH = RING_SLOTS, EXIT_FAILED = 1, HEAP_RESERVE = 64 * 1024 };
+#define HEARTBEAT_NS CLOCK_NS_PER_S
+#define NAP_NS CLOCK_NS_PER_MS
+#define LEAVE_NS (500 * CLOCK_NS_PER_MS) /* less than the supervisor waits */
+#define NAP_AFTER_NS (10 * CLOCK_NS_PER_MS) /* after that without a request, a daemon sleeps properly */
+#define POLL_NS 50000ull /* how often descriptors are looked at while requests keep coming */
+
+#define TYPE(x) BULKHEAD__MESSAGE_TYPE__MSG_##x
+
+void runtime_touch(struct runtime *rt)
+{
+	rt->dirty = true;
+}
+
+void runtime_ring_bell(int fd)
+{
+	ssize_t n = fd >= 0 ? write(fd, "", 1) : 0;
+
+	(void)n; /* a full pipe is a rung bell */
+}
+
+int runtime_watch(struct runtime *rt, struct event *ev, int fd, short what, event_callback_fn callback, void *arg)
+{
+	if (event_assign(ev, rt->base, fd, what, callback, arg) < 0 || event_add(ev, NULL) < 0)
+		return -EIO;
+	return 0;
+}
+
+/* A pipe without writers would be readable for ever; nobody can ring it any more. */
+static bool empty_pipe(int fd, struct event *event)
+{
+	char buf[256];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	if (n == 0)
+		event_del(event);
+	return n > 0;
+}
+
+static void on_bell(evutil_socket_t fd, short what, void *arg)
+{
+	struct runtime_bell *bell = arg;
+
+	(void)what;
+	if (empty_pipe(fd, &bell->event))
+		runtime_touch(bell->rt);
+}
+
+int runtime_watch_bell(struct runtime *rt, struct runtime_bell *bell, int fd)
+{
+	bell->rt = rt;
+	return runtime_watch(rt, &bell->event, fd, EV_READ | EV_PERSIST, on_bell, bell);
+}
+
+/* The ring itself says what there is to do; the byte only woke us. */
+static void on_doorbell(evutil_socket_t fd, short what, void *arg)
+{
+	struct runtime *rt = arg;
+
+	(void)what;
+	empty_pipe(fd, &rt->doorbell_event);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct runtime *rt = arg;
+	uint64_t expirations;
+	ssize_t n = read(fd, &expirations, sizeof(expirations));
+
+	(void)n;
+	(void)what;
+	rt->armed_ns = UINT64_MAX;
+}
+
+/* What libevent will ever allocate later (a few hundred bytes per console client) comes out of memory that the heap has
+ * already, so that the run-time list of system calls needs neither brk nor mmap. */
+static void reserve_heap(void)
+{
+	void *volatile p = malloc(HEAP_RESERVE);
+
+	free(p);
+}
+
+static int create_loop(struct runtime *rt)
+{
+	struct event_config *config = event_config_new();
+
+	if (!config)
+		return -ENOMEM;
+	reserve_heap();
+	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+	rt->base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (!rt->base)
+		return -EIO;
+	rt->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (rt->timer_fd < 0)
+		return -errno;
+	rt->armed_ns = UINT64_MAX;
+	return runtime_watch(rt, &rt->timer_event, rt->timer_fd, EV_READ | EV_PERSIST, on_timer, rt);
+}
+
+static void arm_timer(struct runtime *rt, uint64_t deadline_ns)
+{
+	struct itimerspec spec = { 0 };
+
+	if (deadline_ns == rt->armed_ns)
+		return;
+	rt->armed_ns = deadline_ns;
+	spec.it_value.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S);
+	spec.it_value.tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S);
+	timerfd_settime(rt->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+static uint64_t next_deadline(const struct runtime *rt)
+{
+	uint64_t next = rt->model_ns < rt->shell_ns ? rt->model_ns : rt->shell_ns;
+
+	return rt->leaving_ns && rt->leaving_ns < next ? rt->leaving_ns : next;
+}
+
+/*
+ * Control channel
+ */
+
+static void fill_stats(struct runtime *rt, Bulkhead__Stats *s)
+{
+	s->has_requests = s->has_synchronous = s->has_posted = s->has_sleeps = true;
+	s->has_protocol_errors = s->has_unclaimed = s->has_log_suppressed = true;
+	s->requests = rt->requests;
+	s->synchronous = rt->synchronous;
+	s->posted = rt->requests - rt->synchronous;
+	s->sleeps = rt->sleeps;
+	s->protocol_errors = rt->protocol_errors;
+	s->unclaimed = rt->unclaimed;
+	s->log_suppressed = log_suppressed_total();
+	if (rt->shell->stats)
+		rt->shell->stats(rt, s);
+}
+
+static int answer_stats(struct runtime *rt, uint32_t id)
+{
+	Bulkhead__Stats stats = BULKHEAD__STATS__INIT;
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+
+	fill_stats(rt, &stats);
+	ok.stats = &stats;
+	return frame_send(rt->child.control_fd, TYPE(OK), id, &ok.base, NULL, 0);
+}
+
+static int set_log(struct runtime *rt, uint32_t id, const Bulkhead__SetLog *m)
+{
+	struct control_complaint c;
+	int err = control_check_set_log(m, &c);
+
+	if (err)
+		return frame_reply_error(rt->child.control_fd, id, err, c.field, "SET_LOG: %s %s", c.field, c.why);
+	log_set_level((enum log_level)m->level);
+	return frame_reply_ok(rt->child.control_fd, id);
+}
+
+static int power_button(struct runtime *rt, uint32_t id)
+{
+	int err = rt->shell->power_button ? rt->shell->power_button(rt) : -ENOTSUP;
+
+	if (err)
+		return frame_reply_error(rt->child.control_fd, id, err, NULL, "no power button here");
+	runtime_touch(rt);
+	return frame_reply_ok(rt->child.control_fd, id);
+}
+
+/*
+ * Everything applied so far is committed after each slot and step. What is still in the ring is applied before we leave
+ * (a guest's last words are posted, and it turns itself off right after them), and readers of output get a moment.
+ */
+static int quiesce(struct runtime *rt, uint32_t id)
+{
+	runtime_touch(rt);
+	rt->leaving_ns = runtime_now(rt) + LEAVE_NS;
+	return frame_reply_ok(rt->child.control_fd, id);
+}
+
+static bool may_leave(struct runtime *rt, uint64_t now)
+{
+	if (!rt->leaving_ns)
+		return false;
+	return now >= rt->leaving_ns || !rt->shell->has_output || !rt->shell->has_output(rt);
+}
+
+static int handle_request(struct runtime *rt, const struct frame *f)
+{
+	switch ((int)f->header.type) {
+	case TYPE(STATS):
+		return answer_stats(rt, f->header.id);
+	case TYPE(QUIESCE):
+		return quiesce(rt, f->header.id);
+	case TYPE(POWER_BUTTON):
+		return power_button(rt, f->header.id);
+	case TYPE(SET_LOG):
+		return set_log(rt, f->header.id, (const Bulkhead__SetLog *)f->msg);
+	default:
+		return frame_reply_error(rt->child.control_fd, f->header.id, EPROTO, NULL, "%s is not expected now",
+					 frame_type_name(f->header.type));
+	}
+}
+
+/* Whatever ends the control channel ends us: without a supervisor nobody would restart, stop or collect us. */
+static void on_control(evutil_socket_t fd, short what, void *arg)
+{
+	struct runtime *rt = arg;
+	int err = frame_recv(fd, &rt->child.frame);
+
+	(void)what;
+	if (err == -EAGAIN)
+		return;
+	if (!err) {
+		err = handle_request(rt, &rt->child.frame);
+		frame_close_fds(&rt->child.frame);
+	}
+	if (err) {
+		rt->stop = true;
+		rt->exit_code = err == -ECONNRESET ? 0 : EXIT_FAILED;
+	}
+}
+
+/*
+ * Serving
+ */
+
+static void protocol_error(struct runtime *rt)
+{
+	rt->protocol_errors++;
+	log_error("the vCPU process broke the ring protocol at request %u: the ring is not read any more", rt->ring.head);
+	child_event(&rt->child, BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, 0, BULKHEAD__ROLE__ROLE_VCPU,
+		    "request ring broken by the vCPU process");
+}
+
+static void skip(struct runtime *rt, const struct io_slot *slot)
+{
+	runtime_skip(rt, slot);
+	log_error("request %u was skipped: it has killed this device twice", slot->seq);
+}
+
+static bool drain(struct runtime *rt)
+{
+	struct io_slot slot;
+	unsigned n;
+	int err = 0;
+
+	if (rt->ring.broken)
+		return false;
+	for (n = 0; n < BATCH; n++) {
+		err = ring_peek(&rt->ring, &slot);
+		if (err)
+			break;
+		if (rt->skips && slot.seq == rt->skip_seq)
+			skip(rt, &slot);
+		else
+			runtime_apply(rt, &slot);
+	}
+	if (err == -EPROTO)
+		protocol_error(rt);
+	return n > 0;
+}
+
+static void beat(struct runtime *rt, uint64_t now)
+{
+	if (now < rt->heartbeat_ns)
+		return;
+	rt->heartbeat_ns = now + HEARTBEAT_NS;
+	atomic_store_explicit(&rt->ring.rsp->heartbeat_ns, now, memory_order_relaxed);
+}
+
+/* Sleeps until a request, a descriptor or a deadline. False: there was work, no sleep. */
+static bool sleep_once(struct runtime *rt, uint64_t now)
+{
+	bool nap = now - rt->busy_ns < NAP_AFTER_NS && rt->shell->can_nap && rt->shell->can_nap(rt);
+	uint64_t deadline = nap ? now + NAP_NS : rt->heartbeat_ns;
+
+	if (!ring_sleep(&rt->ring, nap ? RING_NAPPING : RING_ASLEEP))
+		return false;
+	arm_timer(rt, deadline < next_deadline(rt) ? deadline : next_deadline(rt));
+	rt->sleeps++;
+	event_base_loop(rt->base, EVLOOP_ONCE);
+	ring_awake(&rt->ring);
+	return true;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#endif
+}
+
+static void serve(struct runtime *rt)
+{
+	uint64_t polled_ns = runtime_now(rt);
+
+	rt->busy_ns = polled_ns;
+	rt->dirty = true;
+	if (rt->recovered) {
+		runtime_publish(rt);
+		runtime_ring_bell(rt->irqd_doorbell_fd);
+	}
+	while (!rt->stop) {
+		bool worked = drain(rt);
+		uint64_t now = runtime_now(rt);
+
+		if (worked || rt->dirty || now >= next_deadline(rt))
+			runtime_step(rt);
+		if (worked)
+			rt->busy_ns = now;
+		if ((!worked || now >= rt->leaving_ns) && may_leave(rt, now))
+			break;
+		beat(rt, now);
+		if (now - rt->busy_ns >= rt->spin_ns && sleep_once(rt, now)) {
+			polled_ns = now;
+		} else if (now - polled_ns >= POLL_NS) {
+			polled_ns = now;
+			event_base_loop(rt->base, EVLOOP_NONBLOCK);
+		} else {
+			relax();
+		}
+	}
+}
+
+/*
+ * Start
+ */
+
+static int wait_for_setup(struct runtime *rt)
+{
+	struct frame *f = &rt->child.frame;
+	int err = frame_recv(rt->child.control_fd, f);
+
+	if (err)
+		return err;
+	if (f->header.type == TYPE(SETUP_DEVICE))
+		return runtime_setup(rt);
+	frame_reply_error(rt->child.control_fd, f->header.id, EPROTO, NULL, "expected SETUP_DEVICE, not %s",
+			  frame_type_name(f->header.type));
+	frame_close_fds(f);
+	return -EPROTO;
+}
+
+static int report_ready(struct runtime *rt, uint32_t id, struct sandbox_report *report)
+{
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	char *missing[SANDBOX_MISSING_MAX];
+
+	for (unsigned i = 0; i < report->count; i++)
+		missing[i] = report->missing[i];
+	ok.n_sandbox_missing = report->count;
+	ok.sandbox_missing = missing;
+	return frame_send(rt->child.control_fd, TYPE(OK), id, &ok.base, NULL, 0);
+}
+
+static int watch_peers(struct runtime *rt)
+{
+	int err = runtime_watch(rt, &rt->control_event, rt->child.control_fd, EV_READ | EV_PERSIST, on_control, rt);
+
+	if (!err)
+		err = runtime_watch(rt, &rt->doorbell_event, rt->doorbell_fd, EV_READ | EV_PERSIST, on_doorbell, rt);
+	return err;
+}
+
+static enum sandbox_mode run_mode(const struct runtime *rt, const Bulkhead__SetupDevice *setup)
+{
+	return setup->has_sandbox ? (enum sandbox_mode)setup->sandbox : rt->child.sandbox;
+}
+
+/*
+ * What a daemon may do from here on: use the descriptors it has, tell the time, sleep. Its list of system calls stands in
+ * proto/sandbox_table.c.
+ */
+static int enter_run(struct runtime *rt, struct sandbox_report *report)
+{
+	const struct frame *f = &rt->child.frame;
+	enum sandbox_mode mode = run_mode(rt, (const Bulkhead__SetupDevice *)f->msg);
+	int err = sandbox_enter_run(rt->shell->sandbox, mode);
+
+	if (!err)
+		return report_ready(rt, f->header.id, report);
+	frame_reply_error(rt->child.control_fd, f->header.id, err, "sandbox", "cannot enter the sandbox: %s",
+			  strerror(-err));
+	return err;
+}
+
+static int start(struct runtime *rt, struct sandbox_report *report)
+{
+	int err = create_loop(rt);
+
+	if (!err)
+		err = sandbox_enter_setup(rt->shell->sandbox, rt->child.sandbox, report);
+	if (!err)
+		err = child_hello(&rt->child);
+	if (!err)
+		err = wait_for_setup(rt);
+	if (!err)
+		err = watch_peers(rt);
+	if (!err)
+		err = enter_run(rt, report);
+	return err;
+}
+
+int runtime_main(const struct daemon_shell *shell, int argc, char **argv)
+{
+	static struct runtime rt;
+	static struct sandbox_report report;
+	int code = child_start(&rt.child, shell->role, shell->program, shell->summary, argc, argv);
+	int err;
+
+	if (code >= 0)
+		return code;
+	rt.shell = shell;
+	rt.doorbell_fd = rt.irqd_doorbell_fd = -1;
+	rt.model_ns = rt.shell_ns = UINT64_MAX;
+	err = start(&rt, &report);
+	if (err) {
+		log_error("%s: cannot start: %s", shell->program, strerror(-err));
+		return EXIT_FAILED;
+	}
+	serve(&rt);
+	return rt.exit_code;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/* SSE floating point: arithmetic, comparison and conversion, with MXCSR and its exceptions. */
+#include "sse_fp.h"
+
+/*
+ * Flags of an operation that has an unmasked exception, from those of the same operation with all masked.
+ * Exceptions of operands stop the instruction before results are looked at (SDM vol. 1, 11.5.3), so O, U
+ * and P are not reported.
+ */
+static uint32_t fault_flags(uint32_t flags, uint32_t unmasked)
+{
+	return flags & unmasked & MXCSR_PRE ? flags & MXCSR_PRE : flags;
+}
+
+/*
+ * An unmasked underflow is a tiny result, exact or not; a masked one is tiny and inexact, which is what the
+ * flags say. Flushing to zero raises UE for every tiny result: a second run with FTZ on a copy finds the
+ * exact ones.
+ */
+static uint32_t tiny_flag(fp_sse_fn *fn, const union vec *d, const union vec *s, uint32_t mxcsr)
+{
+	union vec scratch;
+
+	memcpy(&scratch, d, sizeof(scratch));
+	return fn(&scratch, s, mxcsr | MXCSR_FTZ) & MXCSR_UE;
+}
+
+int fp_run_with(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *s, unsigned count, uint32_t mxcsr,
+		uint32_t ignore)
+{
+	const uint32_t unmasked = ~(e->cpu.mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS & ~ignore;
+	uint32_t flags = 0;
+
+	/* With an exception unmasked it matters what this instruction raises; else what is set already does not. */
+	mxcsr |= MXCSR_MASKS;
+	if (unmasked)
+		mxcsr &= ~(uint32_t)MXCSR_FLAGS;
+	if (unmasked & MXCSR_UE) {
+		/* FTZ acts only on masked underflow. */
+		mxcsr &= ~(uint32_t)MXCSR_FTZ;
+		for (unsigned k = 0; k < count; k++)
+			flags |= tiny_flag(fn, &d[k], &s[k], mxcsr);
+	}
+	for (unsigned k = 0; k < count; k++)
+		flags |= fn(&d[k], &s[k], mxcsr);
+	flags &= ~ignore;
+	if (flags & unmasked) {
+		e->cpu.mxcsr |= fault_flags(flags, unmasked);
+		return emu_fault(e, e->cpu.cr4 & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
+	}
+	e->cpu.mxcsr |= flags;
+	return 0;
+}
+
+FPU_INLINE int run(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *s)
+{
+	return fp_run_with(e, fn, d, s, 1, e->cpu.mxcsr, 0);
+}
+
+/* V = fn(V, W) with a memory operand of `size` bytes. */
+static int binary(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn)
+{
+	union vec d, s;
+
+	if (sse_source(e, i, size, &s))
+		return EMU_STOP;
+	memcpy(&d, sse_reg(e, i), SSE_BYTES);
+	if (run(e, fn, &d, &s))
+		return EMU_STOP;
+	sse_write(e, i, &d);
+	return 0;
+}
+
+#define FP_SEM(name, size)                                                                                        \
+	SEM(sse_##name)                                                                                           \
+	{                                                                                                         \
+		return binary(e, i, size, fp_##name);                                                             \
+	}
+#define FP_SEM_TYPED(op) FP_SEM(op##ps, 16) FP_SEM(op##pd, 16) FP_SEM(op##ss, 4) FP_SEM(op##sd, 8)
+
+FP_SEM_TYPED(add)
+FP_SEM_TYPED(sub)
+FP_SEM_TYPED(mul)
+FP_SEM_TYPED(div)
+FP_SEM_TYPED(min)
+FP_SEM_TYPED(max)
+FP_SEM_TYPED(sqrt)
+FP_SEM(rcpps, 16)
+FP_SEM(rcpss, 4)
+FP_SEM(rsqrtps, 16)
+FP_SEM(rsqrtss, 4)
+FP_SEM(addsubps, 16)
+FP_SEM(addsubpd, 16)
+FP_SEM(haddps, 16)
+FP_SEM(haddpd, 16)
+FP_SEM(hsubps, 16)
+FP_SEM(hsubpd, 16)
+FP_SEM(cvtps2pd, 8)
+FP_SEM(cvtpd2ps, 16)
+FP_SEM(cvtss2sd, 4)
+FP_SEM(cvtsd2ss, 8)
+FP_SEM(cvtdq2ps, 16)
+FP_SEM(cvtdq2pd, 8)
+FP_SEM(cvtps2dq, 16)
+FP_SEM(cvttps2dq, 16)
+FP_SEM(cvtpd2dq, 16)
+FP_SEM(cvttpd2dq, 16)
+
+/* Legacy CMPxx has eight predicates; the upper bits of the immediate are ignored. */
+#define CMP_SEM(type, size)                                                                                       \
+	SEM(sse_cmp##type)                                                                                        \
+	{                                                                                                         \
+		static fp_sse_fn *const predicates[8] = { fp_cmpeq##type,  fp_cmplt##type,  fp_cmple##type,       \
+							  fp_cmpunord##type, fp_cmpneq##type, fp_cmpnlt##type,    \
+							  fp_cmpnle##type, fp_cmpord##type };                     \
+		return binary(e, i, size, predicates[i->imm & 7]);                                                \
+	}
+CMP_SEM(ps, 16)
+CMP_SEM(pd, 16)
+CMP_SEM(ss, 4)
+CMP_SEM(sd, 8)
+
+/* ROUNDxx: the immediate gives the direction (bit 2 clear) and may suppress PE (bit 3). */
+static int round_to(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn)
+{
+	const uint32_t direction = ((uint32_t)i->imm & 3) << MXCSR_RC_SHIFT;
+	uint32_t mxcsr = e->cpu.mxcsr;
+	union vec d, s;
+
+	if (sse_source(e, i, size, &s))
+		return EMU_STOP;
+	if (!(i->imm & 4))
+		mxcsr = (mxcsr & ~(uint32_t)MXCSR_RC) | direction;
+	memcpy(&d, sse_reg(e, i), SSE_BYTES);
+	if (fp_run_with(e, fn, &d, &s, 1, mxcsr, i->imm & 8 ? MXCSR_PE : 0))
+		return EMU_STOP;
+	sse_write(e, i, &d);
+	return 0;
+}
+
+#define ROUND_SEM(type, size)                                                                                     \
+	SEM(sse_round##type)                                                                                      \
+	{                                                                                                         \
+		return round_to(e, i, size, fp_round##type);                                                      \
+	}
+ROUND_SEM(ps, 16)
+ROUND_SEM(pd, 16)
+ROUND_SEM(ss, 4)
+ROUND_SEM(sd, 8)
+
+/* DPPS multiplies, then adds neighbours once or twice: an unmasked exception of one step stops the next
+ * ones. */
+static int dot_steps(struct emu *e, const union vec *a, const union vec *b, unsigned count, fp_sse_fn *mul,
+		     fp_sse_fn *hadd, unsigned adds)
+{
+	union vec d[2];
+
+	if ((e->cpu.mxcsr & MXCSR_MASKS) == MXCSR_MASKS)
+		return 0;
+	memcpy(d, a, count * sizeof(d[0]));
+	if (fp_run_with(e, mul, d, b, count, e->cpu.mxcsr, 0))
+		return EMU_STOP;
+	while (adds--)
+		if (fp_run_with(e, hadd, d, d, count, e->cpu.mxcsr, 0))
+			return EMU_STOP;
+	return 0;
+}
+
+/* DPPS, DPPD: products that the immediate leaves out are +0, which 0 * 0 is without raising anything; sums
+ * that it does not store become +0. */
+#define DOT_SEM(type, elem, elements)                                                                             \
+	int fp_dot_##type(struct emu *e, union vec *d, union vec *s, unsigned count, unsigned imm)                \
+	{                                                                                                         \
+		for (unsigned k = 0; k < (elements); k++)                                                         \
+			for (unsigned c = 0; c < count && !(imm >> (4 + k) & 1); c++)                             \
+				d[c].elem[k] = s[c].elem[k] = 0;                                                  \
+		if (dot_steps(e, d, s, count, fp_mul##type, fp_hadd##type, (elements) / 2) ||                     \
+		    fp_run_with(e, fp_dp##type, d, s, count, e->cpu.mxcsr, 0))                                    \
+			return EMU_STOP;                                                                          \
+		for (unsigned k = 0; k < (elements); k++)                                                         \
+			for (unsigned c = 0; c < count && !(imm >> k & 1); c++)                                   \
+				d[c].elem[k] = 0;                                                                 \
+		return 0;                                                                                         \
+	}                                                                                                         \
+	SEM(sse_dp##type)                                                                                         \
+	{                                                                                                         \
+		union vec d, s;                                                                                   \
+		if (sse_source(e, i, SSE_BYTES, &s))                                                              \
+			return EMU_STOP;                                                                          \
+		memcpy(&d, sse_reg(e, i), SSE_BYTES);                                                             \
+		if (fp_dot_##type(e, &d, &s, 1, (uint8_t)i->imm))                                                 \
+			return EMU_STOP;                                                                          \
+		sse_write(e, i, &d);                                                                              \
+		return 0;                                                                                         \
+	}
+DOT_SEM(ps, u32, 4)
+DOT_SEM(pd, u64, 2)
+
+/* COMISx, UCOMISx: ZF PF CF; OF SF AF are cleared. */
+static int compare(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn)
+{
+	union vec d, s;
+
+	if (sse_source(e, i, size, &s))
+		return EMU_STOP;
+	memcpy(&d, sse_reg(e, i), SSE_BYTES);
+	if (run(e, fn, &d, &s))
+		return EMU_STOP;
+	emu_flags_set(e, RFLAGS_ARITH, d.u64[0] & (RFLAGS_ZF | RFLAGS_PF | RFLAGS_CF));
+	return 0;
+}
+
+#define COMPARE_SEM(name, size)                                                                                   \
+	SEM(sse_##name)                                                                                           \
+	{                                                                                                         \
+		return compare(e, i, size, fp_##name);                                                            \
+	}
+COMPARE_SEM(comiss, 4)
+COMPARE_SEM(comisd, 8)
+COMPARE_SEM(ucomiss, 4)
+COMPARE_SEM(ucomisd, 8)
+
+/* ---- general registers --------------------------------------------------------------------------------- */
+
+static int from_integer(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64)
+{
+	const bool wide = i->prefixes & PFX_REX_W;
+	union vec d, s;
+
+	if (i->is_mem) {
+		if (emu_load(e, i, &s, wide ? 8 : 4))
+			return EMU_STOP;
+	} else {
+		s.u64[0] = e->cpu.gpr[i->rm];
+	}
+	memcpy(&d, sse_reg(e, i), SSE_BYTES);
+	if (run(e, wide ? fn64 : fn32, &d, &s))
+		return EMU_STOP;
+	sse_write(e, i, &d);
+	return 0;
+}
+
+static int to_integer(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn32, fp_sse_fn *fn64)
+{
+	union vec d = { .u64 = { 0 } }, s;
+
+	if (sse_source(e, i, size, &s))
+		return EMU_STOP;
+	if (run(e, i->prefixes & PFX_REX_W ? fn64 : fn32, &d, &s))
+		return EMU_STOP;
+	e->cpu.gpr[i->reg] = d.u64[0];
+	return 0;
+}
+
+#define FROM_INT_SEM(name)                                                                                        \
+	SEM(sse_##name)                                                                                           \
+	{                                                                                                         \
+		return from_integer(e, i, fp_##name##32, fp_##name##64);                                          \
+	}
+#define TO_INT_SEM(name, size)                                                                                    \
+	SEM(sse_##name)                                                                                           \
+	{                                                                                                         \
+		return to_integer(e, i, size, fp_##name##32, fp_##name##64);                                      \
+	}
+FROM_INT_SEM(cvtsi2ss)
+FROM_INT_SEM(cvtsi2sd)
+TO_INT_SEM(cvtss2si, 4)
+TO_INT_SEM(cvttss2si, 4)
+TO_INT_SEM(cvtsd2si, 8)
+TO_INT_SEM(cvttsd2si, 8)
+
+/* ---- MMX registers: the packed instruction on two elements, the rest zero, which raises nothing. The
+ * transition to MMX comes before #XM. ---- */
+
+/* CVTPI2PS keeps the upper half of its destination. With a memory operand nothing of MMX is touched. */
+SEM(sse_cvtpi2ps)
+{
+	union vec d, s = { .u64 = { 0 } };
+
+	if (mmx_source(e, i, MMX_BYTES, &s))
+		return EMU_STOP;
+	if (!i->is_mem)
+		mmx_enter(e);
+	if (run(e, fp_cvtdq2ps, &d, &s))
+		return EMU_STOP;
+	sse_reg(e, i)->u64[0] = d.u64[0];
+	return 0;
+}
+
+SEM(sse_cvtpi2pd)
+{
+	union vec d, s = { .u64 = { 0 } };
+
+	if (mmx_source(e, i, MMX_BYTES, &s))
+		return EMU_STOP;
+	if (!i->is_mem)
+		mmx_enter(e);
+	if (run(e, fp_cvtdq2pd, &d, &s))
+		return EMU_STOP;
+	sse_write(e, i, &d);
+	return 0;
+}
+
+static int to_mmx(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn)
+{
+	union vec d, s;
+
+	if (sse_source(e, i, size, &s))
+		return EMU_STOP;
+	if (size == MMX_BYTES)
+		s.u64[1] = 0;
+	mmx_enter(e);
+	if (run(e, fn, &d, &s))
+		return EMU_STOP;
+	mmx_set(e, i->reg, d.u64[0]);
+	return 0;
+}
+
+SEM(sse_cvtps2pi)
+{
+	return to_mmx(e, i, 8, fp_cvtps2dq);
+}
+
+SEM(sse_cvttps2pi)
+{
+	return to_mmx(e, i, 8, fp_cvttps2dq);
+}
+
+SEM(sse_cvtpd2pi)
+{
+	return to_mmx(e, i, SSE_BYTES, fp_cvtpd2dq);
+}
+
+SEM(sse_cvttpd2pi)
+{
+	return to_mmx(e, i, SSE_BYTES, fp_cvttpd2dq);
+}
+
+/* ---- MXCSR --------------------------------------------------------------------------------------------- */
+
+SEM(sse_ldmxcsr)
+{
+	uint32_t value;
+
+	if (emu_load(e, i, &value, sizeof(value)))
+		return EMU_STOP;
+	if (value & ~(uint32_t)MXCSR_VALID)
+		return emu_gp0(e);
+	e->cpu.mxcsr = value;
+	return 0;
+}
+
+SEM(sse_stmxcsr)
+{
+	return emu_store(e, i, &e->cpu.mxcsr, sizeof(e->cpu.mxcsr));
+}

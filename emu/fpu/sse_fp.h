@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What the floating-point semantics of SSE, AVX and FMA share: MXCSR and its exceptions. */
+#ifndef BULKHEAD_EMU_FPU_SSE_FP_H
+#define BULKHEAD_EMU_FPU_SSE_FP_H
+
+#include "provider.h"
+#include "simd.h"
+
+enum {
+	MXCSR_PRE = 0x07,	/* IE, DE, ZE: found before anything is computed */
+	MXCSR_UE = 0x10,
+	MXCSR_PE = 0x20,
+	MXCSR_FLAGS = 0x3f,
+	MXCSR_MASKS = 0x1f80,
+	MXCSR_MASK_SHIFT = 7,
+	MXCSR_UM = 1 << 11,
+	MXCSR_RC_SHIFT = 13,
+	MXCSR_RC = 3 << MXCSR_RC_SHIFT,
+	MXCSR_FTZ = 1 << 15,
+	MXCSR_VALID = 0xffff,
+};
+
+/*
+ * Runs fn with control bits `mxcsr` (the guest's, or with another rounding) on `count` pairs d[], s[] that make up one
+ * instruction, and collects its exceptions, but those in `ignore`, in the guest's MXCSR. EMU_STOP: one is unmasked
+ * (#XM); then d[] has no meaning.
+ */
+int fp_run_with(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *s, unsigned count, uint32_t mxcsr,
+		uint32_t ignore);
+
+/* DPPS and DPPD of `count` pairs; s[] is changed. */
+int fp_dot_ps(struct emu *e, union vec *d, union vec *s, unsigned count, unsigned imm);
+int fp_dot_pd(struct emu *e, union vec *d, union vec *s, unsigned count, unsigned imm);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Which handler of the block tier an instruction gets. */
+#include "fast.h"
+
+insn_handler *fast_handler(const struct emu *e, struct insn *i)
+{
+	insn_handler *fn = fast_move(e, i);
+
+	if (!fn)
+		fn = fast_alu(e, i);
+	if (!fn)
+		fn = fast_misc(e, i);
+	return fn;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* The instruction table: the rows of all *.def files expanded into isa_rows[]. */
+#include "isa.h"
+
+/* Semantics that are not written yet are weak and resolve to NULL, so that a row may precede its function. */
+#define I(id, mnemonic, enc, ops, flags, feature, attr, sem) isa_semantic sem_##sem __attribute__((weak));
+#include "all.def"
+#undef I
+
+int sem_invalid(struct emu *e, const struct insn *i)
+{
+	return emu_ud(e);
+}
+
+/* The vocabulary of the rows (isa.h explains each word). */
+enum {
+	M0 = ISA_M0, M0F = ISA_M0F, M0F38 = ISA_M0F38, M0F3A = ISA_M0F3A,
+	V0F = ISA_V0F, V0F38 = ISA_V0F38, V0F3A = ISA_V0F3A,
+	WIG = ISA_WIG, W0 = ISA_W0, W1 = ISA_W1, LIG = ISA_LIG, L0 = ISA_L0, L1 = ISA_L1, L01 = ISA_L01,
+	ANY = 0, NP = ISA_PP_NP, N66 = ISA_PP_N66, P66 = ISA_PP_66, PF3 = ISA_PP_F3, PF2 = ISA_PP_F2,
+	MEM = ISA_MOD_MEM, REG = ISA_MOD_REG,
+	ALL = 0, NO64 = ISA_MODE_NO64, ONLY64 = ISA_MODE_ONLY64, D64 = ISA_MODE_D64, F64 = ISA_MODE_F64,
+	PROT = ISA_MODE_PROT,
+	R0 = 0, R1, R2, R3, R4, R5, R6, R7, R_ANY = ISA_EXT_ANY, NO_MODRM = ISA_EXT_NO_MODRM,
+	PLUS_R = 0x100,
+	LOCKABLE = ISA_LOCKABLE, PRIV = ISA_PRIV, END = ISA_END, BRANCH = ISA_BRANCH, STRING = ISA_STRING, FP = ISA_FP,
+	SSEX = ISA_SSEX, MMXX = ISA_MMXX, NOALIGN = ISA_NOALIGN,
+	FPNW = ISA_FPNW, AVXX = ISA_AVXX,
+	FL_C = ISA_FL_C, FL_P = ISA_FL_P, FL_A = ISA_FL_A, FL_Z = ISA_FL_Z, FL_S = ISA_FL_S, FL_O = ISA_FL_O,
+	FL_D = ISA_FL_D, FL_I = ISA_FL_I,
+	OSZAPC = ISA_FL_ARITH, OSZAP = OSZAPC & ~FL_C, OSZPC = OSZAPC & ~FL_A, SZAPC = OSZAPC & ~FL_O,
+	SZAP = SZAPC & ~FL_C, SZPC = SZAPC & ~FL_A, SZP = FL_S | FL_Z | FL_P, SZPO = SZP | FL_O,
+	OSAPC = OSZAPC & ~FL_Z, OSZP = SZPO, OSAP = OSAPC & ~FL_C, OSPC = OSAPC & ~FL_A, ZPC = FL_Z | FL_P | FL_C,
+	OSAPZ = OSZAP, OSA = FL_O | FL_S | FL_A, OSZC = FL_O | FL_S | FL_Z | FL_C, OC = FL_O | FL_C, ZC = FL_Z | FL_C, OF_ = FL_O,
+};
+#define EXC(n) ((n) << ISA_EXC_SHIFT)
+#define R_RM(reg, rm) (ISA_EXT_RM | (reg) << 3 | (rm))
+
+#define ENC(m, op, prefix, x, md, mds)                                                                                 \
+	.map = (m), .opcode = (uint8_t)((op) & 0xff), .plus_r = ((op) & PLUS_R) != 0, .pp = (prefix),                  \
+	.ext = (uint8_t)(x), .mod = (md), .modes = (mds)
+#define VEX(m, op, prefix, wide, length, x, md)                                                                        \
+	ENC(m, op, prefix, x, md, PROT), .w = (wide), .l = (length)
+#define R(k, s) { OPK_##k, OPS_##s, OPA_R }
+#define W(k, s) { OPK_##k, OPS_##s, OPA_W }
+#define RW(k, s) { OPK_##k, OPS_##s, OPA_RW }
+#define N(k, s) { OPK_##k, OPS_##s, OPA_N }
+#define OPS(...) .op = { __VA_ARGS__ }
+#define FLAGS(r, w, u) .flags_read = (r), .flags_written = (w), .flags_undefined = (u)
+
+const struct isa_row isa_rows[ISA_COUNT] = {
+	[ISA_INVALID] = { .mnemonic = "(bad)", .sem = sem_invalid, .map = 0xff },
+#define I(id, mn, enc, ops, flags, feat, attributes, semantic)                                                         \
+	[ISA_##id] = { .mnemonic = mn, .sem = sem_##semantic, enc, ops, flags, .feature = FEAT_##feat,                 \
+		       .attr = (attributes) },
+#include "all.def"
+#undef I
+};

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* Accesses to linear memory: the slow paths behind the TLB, page crossings, implicit supervisor accesses. */
+#include "mmu.h"
+#include "phys.h"
+
+#include <string.h>
+
+static bool is_canonical(const struct emu *e, uint64_t linear)
+{
+	unsigned shift = e->cpu.cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
+
+	return (uint64_t)((int64_t)(linear << shift) >> shift) == linear;
+}
+
+static int check_canonical(struct emu *e, unsigned seg, uint64_t linear, unsigned size)
+{
+	if (!e->long_mode || (is_canonical(e, linear) && is_canonical(e, linear + size - 1)))
+		return 0;
+	return emu_fault_code(e, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
+}
+
+/* #AC: only at CPL 3 with CR0.AM and EFLAGS.AC (SDM vol. 3, 6.15 "Alignment Check Exception"). */
+static int check_alignment(struct emu *e, uint64_t linear, unsigned size)
+{
+	if (e->cpl != 3 || !(e->cpu.cr0 & CR0_AM) || !(e->cpu.rflags & RFLAGS_AC))
+		return 0;
+	if (size > 8 || (size & (size - 1)) || !(linear & (size - 1)))
+		return 0;
+	return emu_fault_code(e, VEC_AC, 0);
+}
+
+static unsigned data_access(const struct emu *e, unsigned kind)
+{
+	return kind | (e->cpl == 3 ? ACCESS_USER : 0);
+}
+
+static bool has_code(const struct emu *e, const uint8_t *host)
+{
+	uint64_t page = mmu_page_index(e, host);
+
+	return page != UINT64_MAX && e->mmu->code_granules[page] != 0;
+}
+
+
+static void fill(struct emu *e, uint64_t linear, unsigned access, const struct translation *t)
+{
+	bool user = access & ACCESS_USER;
+	struct tlb *tlb = mmu_table(e, user);
+	struct tlb_entry *s = &tlb->e[(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+	struct tlb_table *table = &e->mmu->table[tlb - e->mmu->tlbs];
+	uint64_t page = linear & PAGE_MASK;
+	uint64_t tag = page | TAG_SLOW | (t->user && !user ? TAG_USER : 0) | (t->global ? TAG_GLOBAL : 0) |
+		       (t->large ? TAG_LARGE : 0);
+	bool write = t->writable && !has_code(e, t->host);
+
+	table->has_large |= t->large;
+	table->has_global |= t->global;
+	s->r = t->readable ? tag : tag | TAG_INVALID;
+	s->w = write ? tag : tag | TAG_INVALID;
+	s->x = t->executable ? page : TAG_INVALID;
+	s->addend = (uint64_t)(uintptr_t)t->host - linear;
+	if (write)
+		e->mmu->maybe_writable[mmu_page_index(e, t->host)] = 1;
+}
+
+/* Translates one byte and caches the page. */
+static int translate(struct emu *e, uint64_t linear, unsigned access, struct translation *t)
+{
+	if (mmu_walk(e, linear, access, t))
+		return EMU_STOP;
+	if (t->host && t->cacheable)
+		fill(e, linear, access, t);
+	return 0;
+}
+
+static uint64_t wrap(const struct emu *e, uint64_t linear)
+{
+	return e->long_mode ? linear : linear & UINT32_MAX;
+}
+
+/* An access cut at the page boundary: both pages are translated before anything is touched. */
+struct split {
+	unsigned first; /* bytes in the first page */
+	unsigned size;
+	struct translation t[2];
+};
+
+static int split_translate(struct emu *e, uint64_t linear, unsigned size, unsigned access, struct split *s)
+{
+	unsigned room = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1));
+
+	s->size = size;
+	s->first = size < room ? size : room;
+	if (translate(e, linear, access, &s->t[0]))
+		return EMU_STOP;
+	if (s->first < size)
+		return translate(e, wrap(e, linear + s->first), access, &s->t[1]);
+	return 0;
+}
+
+static void split_read(struct emu *e, const struct split *s, void *data)
+{
+	phys_read(e, s->t[0].gpa, data, s->first);
+	if (s->first < s->size)
+		phys_read(e, s->t[1].gpa, (uint8_t *)data + s->first, s->size - s->first);
+}
+
+static void split_write(struct emu *e, const struct split *s, const void *data)
+{
+	phys_write(e, s->t[0].gpa, data, s->first);
+	if (s->first < s->size)
+		phys_write(e, s->t[1].gpa, (const uint8_t *)data + s->first, s->size - s->first);
+}
+
+static bool debug_armed(const struct emu *e)
+{
+	return (e->cpu.dr[7] & 0xff) != 0;
+}
+
+/* The checks before any explicit access of the slow path. */
+static int check_access(struct emu *e, unsigned seg, uint64_t linear, unsigned size)
+{
+	if (check_canonical(e, seg, linear, size))
+		return EMU_STOP;
+	return check_alignment(e, linear, size);
+}
+
+int emu_read(struct emu *e, unsigned seg, uint64_t linear, void *data, unsigned size)
+{
+	uint8_t *p = tlb_read_ptr(e, linear, size);
+	struct split s;
+
+	if (p) {
+		memcpy(data, p, size);
+		return 0;
+	}
+	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_READ), &s))
+		return EMU_STOP;
+	split_read(e, &s, data);
+	if (debug_armed(e))
+		sys_debug_data(e, linear, size, false);
+	return 0;
+}
+
+int emu_write(struct emu *e, unsigned seg, uint64_t linear, const void *data, unsigned size)
+{
+	uint8_t *p = tlb_write_ptr(e, linear, size);
+	struct split s;
+
+	if (p) {
+		memcpy(p, data, size);
+		return 0;
+	}
+	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_WRITE), &s))
+		return EMU_STOP;
+	split_write(e, &s, data);
+	if (debug_armed(e))
+		sys_debug_data(e, linear, size, true);
+	return 0;
+}
+
+int emu_probe_write(struct emu *e, unsigned seg, uint64_t linear, unsigned size)
+{
+	struct split s;
+
+	if (tlb_write_ptr(e, linear, size))
+		return 0;
+	if (check_access(e, seg, linear, size))
+		return EMU_STOP;
+	return split_translate(e, linear, size, data_access(e, ACCESS_WRITE), &s);
+}
+
+int mmu_page_ptr(struct emu *e, unsigned seg, uint64_t linear, bool write, uint8_t **host)
+{
+	struct translation t;
+
+	*host = write ? tlb_write_ptr(e, linear, 1) : tlb_read_ptr(e, linear, 1);
+	if (*host)
+		return 0;
+	if (check_canonical(e, seg, linear, 1) ||
+	    translate(e, linear, data_access(e, write ? ACCESS_WRITE : ACCESS_READ), &t))
+		return EMU_STOP;
+	if (!debug_armed(e) && t.host && !(write && has_code(e, t.host)))
+		*host = t.host;
+	return 0;
+}
+
+int mmu_fetch_page(struct emu *e, uint64_t linear, uint8_t **host, uint64_t *gpa)
+{
+	struct translation t;
+
+	*host = tlb_fetch_ptr(e, linear);
+	if (*host)
+		return 0;
+	if (check_canonical(e, SEG_CS, linear, 1) || translate(e, linear, data_access(e, ACCESS_FETCH), &t))
+		return EMU_STOP;
+	*host = t.host;
+	*gpa = t.gpa;
+	return 0;
+}
+
+int mmu_rmw_open(struct emu *e, unsigned seg, uint64_t linear, unsigned size, struct rmw *m)
+{
+	m->linear = linear;
+	m->seg = seg;
+	m->size = size;
+	m->host = tlb_write_ptr(e, linear, size);
+	if (m->host)
+		return 0;
+	if (emu_probe_write(e, seg, linear, size))
+		return EMU_STOP;
+	m->host = tlb_write_ptr(e, linear, size); /* filled by the probe, unless code, I/O or a page crossing */
+	return 0;
+}
+
+/* ---- implicit supervisor accesses ---- */
+
+static unsigned implicit(unsigned kind)
+{
+	return kind | ACCESS_IMPLICIT;
+}
+
+static uint64_t implicit_mask(const struct emu *e)
+{
+	return PAGE_MASK | TAG_INVALID | (e->cpu.cr4 & CR4_SMAP ? TAG_USER : 0);
+}
+
+static int check_implicit(struct emu *e, uint64_t linear, unsigned size)
+{
+	return check_canonical(e, SEG_DS, linear, size);
+}
+
+int emu_sys_read(struct emu *e, uint64_t linear, void *data, unsigned size)
+{
+	const struct tlb_entry *t =
+		&mmu_table(e, false)->e[((linear + size - 1) >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+	struct split s;
+
+	if (!(((linear & PAGE_MASK) ^ t->r) & implicit_mask(e))) {
+		memcpy(data, (const void *)(uintptr_t)(linear + t->addend), size);
+		return 0;
+	}
+	if (check_implicit(e, linear, size) || split_translate(e, linear, size, implicit(ACCESS_READ), &s))
+		return EMU_STOP;
+	split_read(e, &s, data);
+	return 0;
+}
+
+int emu_sys_write(struct emu *e, uint64_t linear, const void *data, unsigned size)
+{
+	const struct tlb_entry *t =
+		&mmu_table(e, false)->e[((linear + size - 1) >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+	struct split s;
+
+	if (!(((linear & PAGE_MASK) ^ t->w) & implicit_mask(e))) {
+		memcpy((void *)(uintptr_t)(linear + t->addend), data, size);
+		return 0;
+	}
+	if (check_implicit(e, linear, size) || split_translate(e, linear, size, implicit(ACCESS_WRITE), &s))
+		return EMU_STOP;
+	split_write(e, &s, data);
+	return 0;
+}
+
+int emu_sys_set_bits32(struct emu *e, uint64_t linear, uint32_t bits, uint32_t clear)
+{
+	struct split s;
+	uint32_t old;
+
+	if (check_implicit(e, linear, 4) || split_translate(e, linear, 4, implicit(ACCESS_WRITE), &s))
+		return EMU_STOP;
+	if (s.first == 4 && s.t[0].host && !(linear & 3)) {
+		uint32_t *p = (uint32_t *)(void *)s.t[0].host;
+
+		old = __atomic_load_n(p, __ATOMIC_ACQUIRE);
+		while (!__atomic_compare_exchange_n(p, &old, (old & ~clear) | bits, false, __ATOMIC_ACQ_REL,
+						    __ATOMIC_ACQUIRE))
+			;
+		mmu_code_written(e, s.t[0].host, 4);
+		return 0;
+	}
+	split_read(e, &s, &old);
+	old = (old & ~clear) | bits;
+	split_write(e, &s, &old);
+	return 0;
+}

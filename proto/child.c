@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* What every child process does alike: see child.h. */
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control_check.h"
+#include "log.h"
+
+#ifndef BULKHEAD_VERSION
+#define BULKHEAD_VERSION "unknown"
+#endif
+
+enum { EXIT_USAGE = 2, SYSTEMD_FD = 3 };
+
+static const struct option options[] = {
+	{ "control-fd", required_argument, NULL, 'c' }, { "event-fd", required_argument, NULL, 'e' },
+	{ "socket", required_argument, NULL, 's' },	{ "sandbox", required_argument, NULL, 'b' },
+	{ "help", no_argument, NULL, 'h' },		{ "version", no_argument, NULL, 'v' },
+	{ 0 },
+};
+
+static void usage(const struct child *c, const char *summary, FILE *out)
+{
+	fprintf(out,
+		"%s: %s\n\n"
+		"Usage: %s --control-fd N --event-fd N   as a child of bulkhead-supervisor\n"
+		"       %s --socket PATH                 by itself: waits there for a supervisor\n\n"
+		"  --control-fd N   SOCK_SEQPACKET socket with requests of the supervisor\n"
+		"  --event-fd N     SOCK_SEQPACKET socket for events\n"
+		"  --socket PATH    listen on PATH (mode 0600), serve the first supervisor that connects\n"
+		"  --sandbox MODE   on (default), log, off\n"
+		"  --help, --version\n",
+		c->program, summary, c->program, c->program);
+}
+
+static int bad_usage(const struct child *c, const char *what)
+{
+	fprintf(stderr, "%s: %s; see %s --help\n", c->program, what, c->program);
+	return EXIT_USAGE;
+}
+
+/* An open socket, or -1. */
+static int parse_fd(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (*end || end == text || n < 0 || n > 1 << 20 || fcntl((int)n, F_GETFD) < 0)
+		return -1;
+	fcntl((int)n, F_SETFD, FD_CLOEXEC);
+	return (int)n;
+}
+
+/* A socket file that nobody listens on any more is what a killed predecessor has left. */
+static void remove_stale(const struct sockaddr_un *addr)
+{
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED)
+		unlink(addr->sun_path);
+	close(fd);
+}
+
+static int listen_on(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int fd, err;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
+	remove_stale(&addr);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	mask = umask(0177);
+	err = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 1) < 0 ? -errno : 0;
+	umask(mask);
+	if (!err)
+		return fd;
+	close(fd);
+	return err;
+}
+
+/*
+ * Waits for the one supervisor, before any sandbox is entered: nothing has been read from anybody yet. One supervisor
+ * is all there will be, so the name goes away again.
+ */
+static int serve_socket(struct child *c, const char *path)
+{
+	c->listen_fd = listen_on(path);
+	if (c->listen_fd < 0) {
+		fprintf(stderr, "%s: cannot listen on %s: %s\n", c->program, path, strerror(-c->listen_fd));
+		return EXIT_USAGE;
+	}
+	do
+		c->control_fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	while (c->control_fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+	unlink(path);
+	close(c->listen_fd);
+	c->listen_fd = -1;
+	return c->control_fd < 0 ? EXIT_USAGE : -1;
+}
+
+/* Remembers the memory of argv and environment, which follow each other on the stack: that is what ps shows. */
+static void find_title(struct child *c, int argc, char **argv)
+{
+	char *end = argv[argc - 1] + strlen(argv[argc - 1]) + 1;
+
+	c->title = argv[0];
+	c->title_len = (size_t)(end - argv[0]);
+}
+
+int child_start(struct child *c, Bulkhead__Role role, const char *program, const char *summary, int argc, char **argv)
+{
+	const char *path = NULL;
+	int opt;
+
+	memset(c, 0, offsetof(struct child, frame));
+	c->role = role;
+	c->program = program;
+	c->control_fd = c->event_fd = c->listen_fd = -1;
+	signal(SIGPIPE, SIG_IGN); /* a peer that died is found by its pidfd or end of file, not by killing us */
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			c->control_fd = parse_fd(optarg);
+			if (c->control_fd < 0)
+				return bad_usage(c, "--control-fd: not an open descriptor");
+			break;
+		case 'e':
+			c->event_fd = parse_fd(optarg);
+			if (c->event_fd < 0)
+				return bad_usage(c, "--event-fd: not an open descriptor");
+			break;
+		case 's':
+			path = optarg;
+			break;
+		case 'b':
+			if (sandbox_mode_parse(optarg, &c->sandbox) < 0)
+				return bad_usage(c, "--sandbox: on, log or off");
+			break;
+		case 'h':
+			usage(c, summary, stdout);
+			return 0;
+		case 'v':
+			printf("%s %s\n", program, BULKHEAD_VERSION);
+			return 0;
+		default:
+			return bad_usage(c, "unknown option");
+		}
+	}
+	if (optind != argc)
+		return bad_usage(c, "unexpected argument");
+	if ((path != NULL) == (c->control_fd >= 0))
+		return bad_usage(c, "give either --socket or --control-fd");
+	find_title(c, argc, argv);
+	return path ? serve_socket(c, path) : -1;
+}
+
+void child_set_title(struct child *c)
+{
+	const char *role = control_role_name(c->role);
+	char name[16], title[CHILD_VM_MAX + 32];
+
+	snprintf(name, sizeof(name), "bh-%s", role ? role : "child");
+	prctl(PR_SET_NAME, name);
+	if (!c->title)
+		return;
+	snprintf(title, sizeof(title), "bulkhead: %s/%s", c->vm, role ? role : "child");
+	memset(c->title, 0, c->title_len);
+	snprintf(c->title, c->title_len, "%s", title);
+}
+
+int child_event(struct child *c, Bulkhead__EventType type, uint32_t code, Bulkhead__Role device, const char *text)
+{
+	Bulkhead__Event event = BULKHEAD__EVENT__INIT;
+	int err;
+
+	if (c->event_fd < 0)
+		return -ENOTCONN;
+	event.has_type = event.has_code = true;
+	event.type = type;
+	event.code = code;
+	event.text = (char *)(uintptr_t)text;
+	event.has_device = device != BULKHEAD__ROLE__ROLE_UNKNOWN;
+	event.device = (uint32_t)device;
+	err = frame_send_dontwait(c->event_fd, BULKHEAD__MESSAGE_TYPE__MSG_EVENT, 0, &event.base);
+	if (err)
+		atomic_fetch_add_explicit(&c->events_lost, 1, memory_order_relaxed);
+	return err;
+}
+
+static void send_log(void *ctx, enum log_level level, const char *line)
+{
+	struct child *c = ctx;
+
+	child_event(c, BULKHEAD__EVENT_TYPE__EVENT_LOG, (uint32_t)level, c->role, line);
+}
+
+static int answer_hello(struct child *c)
+{
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	Bulkhead__Hello hello = BULKHEAD__HELLO__INIT;
+	char version[] = BULKHEAD_VERSION;
+
+	hello.has_proto_major = hello.has_proto_minor = hello.has_role = hello.has_pid = true;
+	hello.proto_major = CONTROL_MAJOR;
+	hello.proto_minor = CONTROL_MINOR;
+	hello.role = c->role;
+	hello.pid = (uint32_t)getpid();
+	hello.version = version;
+	ok.hello = &hello;
+	return frame_send(c->control_fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->frame.header.id, &ok.base, NULL, 0);
+}
+
+static void adopt_hello(struct child *c, const Bulkhead__Hello *hello)
+{
+	snprintf(c->vm, sizeof(c->vm), "%s", hello->vm);
+	c->incarnation = hello->has_incarnation ? hello->incarnation : 1;
+	if (hello->has_log_level)
+		log_set_level((enum log_level)hello->log_level);
+	if (c->frame.fd_count && c->event_fd < 0) {
+		c->event_fd = c->frame.fds[0];
+		c->frame.fds[0] = -1;
+	}
+	frame_close_fds(&c->frame);
+	if (c->event_fd >= 0)
+		log_set_sink(send_log, c);
+	child_set_title(c);
+}
+
+int child_hello(struct child *c)
+{
+	struct control_complaint complaint;
+	const Bulkhead__Hello *hello;
+	int err = frame_recv(c->control_fd, &c->frame);
+
+	if (err)
+		return err;
+	if (c->frame.header.type != BULKHEAD__MESSAGE_TYPE__MSG_HELLO) {
+		frame_close_fds(&c->frame);
+		frame_reply_error(c->control_fd, c->frame.header.id, EPROTO, NULL, "expected HELLO, not %s",
+				  frame_type_name(c->frame.header.type));
+		return -EPROTO;
+	}
+	hello = (const Bulkhead__Hello *)c->frame.msg;
+	err = control_check_hello(hello, c->role, &complaint);
+	if (err) {
+		frame_close_fds(&c->frame);
+		frame_reply_error(c->control_fd, c->frame.header.id, -err, complaint.field, "HELLO: %s %s", complaint.field,
+				  complaint.why);
+		return err;
+	}
+	adopt_hello(c, hello);
+	return answer_hello(c);
+}

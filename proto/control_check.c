@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* What control messages must carry, and in which range: see control_check.h. */
+#include "control_check.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "layout.h"
+#include "ring.h"
+
+enum { PAGE = 4096, CMDLINE_MAX = 4096, NAME_MAX_LEN = 63, PATH_MAX_LEN = 4096, CLIENTS_MAX = 64, LINES = 24 };
+enum { SPIN_MAX_NS = 1000000, LOG_LEVELS = 5, SANDBOX_MODES = 3, COMMON_DEVICE_FDS = 7 };
+
+#define ROLE(x) BULKHEAD__ROLE__ROLE_##x
+
+static int complain(struct control_complaint *c, const char *field, const char *why)
+{
+	c->field = field;
+	c->why = why;
+	return -EINVAL;
+}
+
+const char *control_role_name(Bulkhead__Role role)
+{
+	static const char *const names[] = {
+		[ROLE(SUPERVISOR)] = "supervisor", [ROLE(BOOT)] = "boot", [ROLE(VCPU)] = "vcpu", [ROLE(IRQD)] = "irqd",
+		[ROLE(TIMERD)] = "timerd", [ROLE(SERIALD)] = "seriald", [ROLE(PLATFORMD)] = "platformd",
+	};
+
+	return (unsigned)role < sizeof(names) / sizeof(names[0]) ? names[role] : NULL;
+}
+
+unsigned control_device_fds(Bulkhead__Role role, unsigned sources)
+{
+	if (role == ROLE(SERIALD))
+		return COMMON_DEVICE_FDS + 5;
+	if (role == ROLE(PLATFORMD))
+		return COMMON_DEVICE_FDS + 1;
+	if (role == ROLE(TIMERD))
+		return COMMON_DEVICE_FDS;
+	if (role == ROLE(IRQD))
+		return COMMON_DEVICE_FDS - 1 + 2 + 2 * sources; /* no irqd doorbell of its own */
+	return 0;
+}
+
+/* Names become part of paths and of what ps shows. */
+static bool is_name(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > NAME_MAX_LEN || s[0] == '.' || s[0] == '-')
+		return false;
+	return strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
+}
+
+int control_check_hello(const Bulkhead__Hello *m, Bulkhead__Role expected, struct control_complaint *c)
+{
+	if (!m->has_proto_major)
+		return complain(c, "proto_major", "is missing");
+	if (m->proto_major != CONTROL_MAJOR)
+		return complain(c, "proto_major", "the two programs are of different releases; install one release");
+	if (!m->has_role || m->role != expected)
+		return complain(c, "role", "is not the role of this program");
+	if (!m->vm || !is_name(m->vm))
+		return complain(c, "vm", "must be 1 to 63 letters, digits, '.', '_' or '-'");
+	if (m->has_log_level && m->log_level >= LOG_LEVELS)
+		return complain(c, "log_level", "must be 0 to 4");
+	return 0;
+}
+
+int control_check_machine(const Bulkhead__MachineConfig *m, struct control_complaint *c)
+{
+	if (!m)
+		return complain(c, "machine", "is missing");
+	if (!m->has_ram_bytes || m->ram_bytes == 0 || m->ram_bytes > LAYOUT_RAM_MAX || m->ram_bytes % PAGE)
+		return complain(c, "machine.ram_bytes", "must be a multiple of 4096, at most 64 GiB");
+	if (!m->has_vcpus || m->vcpus == 0 || m->vcpus > RING_VCPUS)
+		return complain(c, "machine.vcpus", "must be 1 to 32");
+	return 0;
+}
+
+static int check_common(protobuf_c_boolean has_spin, uint32_t spin_ns, protobuf_c_boolean has_sandbox, uint32_t sandbox,
+			struct control_complaint *c)
+{
+	if (has_spin && spin_ns > SPIN_MAX_NS)
+		return complain(c, "spin_ns", "must be at most 1000000");
+	if (has_sandbox && sandbox >= SANDBOX_MODES)
+		return complain(c, "sandbox", "is not a known mode");
+	return 0;
+}
+
+/* A line has one owner: what two sources claim, neither may drive. */
+static int check_sources(const Bulkhead__SetupDevice *m, Bulkhead__Role role, struct control_complaint *c)
+{
+	uint32_t taken = 0;
+
+	if (role != ROLE(IRQD))
+		return m->n_sources ? complain(c, "sources", "only irqd has line sources") : 0;
+	if (m->n_sources == 0 || m->n_sources > 8)
+		return complain(c, "sources", "must be 1 to 8");
+	for (size_t i = 0; i < m->n_sources; i++) {
+		const Bulkhead__LineSource *s = m->sources[i];
+
+		if (!s->has_lines || s->lines >> LINES || (s->lines & taken))
+			return complain(c, "sources.lines", "must be lines 0 to 23 that no other source drives");
+		taken |= s->lines;
+	}
+	return 0;
+}
+
+int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role role, unsigned nfds,
+			       struct control_complaint *c)
+{
+	int err = control_check_machine(m->machine, c);
+
+	if (!err)
+		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
+	if (!err)
+		err = check_sources(m, role, c);
+	if (err)
+		return err;
+	if (m->has_console_clients_max && m->console_clients_max > CLIENTS_MAX)
+		return complain(c, "console_clients_max", "must be at most 64");
+	if (nfds != control_device_fds(role, (unsigned)m->n_sources))
+		return complain(c, "descriptors", "wrong number");
+	return 0;
+}
+
+static int check_channels(const Bulkhead__SetupVcpu *m, struct control_complaint *c)
+{
+	uint32_t seen = 0;
+
+	for (size_t i = 0; i < m->n_channels; i++) {
+		Bulkhead__Role role = m->channels[i];
+
+		if (role != ROLE(IRQD) && role != ROLE(TIMERD) && role != ROLE(SERIALD) && role != ROLE(PLATFORMD))
+			return complain(c, "channels", "is not a device");
+		if (seen & (1u << role))
+			return complain(c, "channels", "names a device twice");
+		seen |= 1u << role;
+	}
+	return 0;
+}
+
+int control_check_entry(const Bulkhead__EntryState *m, struct control_complaint *c)
+{
+	if (!m)
+		return complain(c, "entry", "is missing");
+	if (m->n_gpr != 0 && m->n_gpr != 16)
+		return complain(c, "entry.gpr", "must have 16 values, or none");
+	if (m->n_seg != 0 && m->n_seg != 6)
+		return complain(c, "entry.seg", "must have 6 values, or none");
+	return 0;
+}
+
+int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct control_complaint *c)
+{
+	int err = control_check_machine(m->machine, c);
+	bool kvm;
+
+	if (!err)
+		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
+	if (!err)
+		err = check_channels(m, c);
+	if (!err)
+		err = control_check_entry(m->entry, c);
+	if (err)
+		return err;
+	kvm = m->engine && strcmp(m->engine, "kvm") == 0;
+	if (!m->engine || (!kvm && strcmp(m->engine, "emu") != 0))
+		return complain(c, "engine", "must be emu or kvm");
+	if (nfds != 3 + 4 * m->n_channels + kvm)
+		return complain(c, "descriptors", "wrong number");
+	return 0;
+}
+
+int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct control_complaint *c)
+{
+	int err = control_check_machine(m->machine, c);
+
+	if (!err)
+		err = check_common(false, 0, m->has_sandbox, m->sandbox, c);
+	if (err)
+		return err;
+	if (m->cmdline && strlen(m->cmdline) >= CMDLINE_MAX)
+		return complain(c, "cmdline", "must be shorter than 4096 bytes");
+	if ((m->kernel_name && strlen(m->kernel_name) > PATH_MAX_LEN) ||
+	    (m->initrd_name && strlen(m->initrd_name) > PATH_MAX_LEN))
+		return complain(c, "kernel_name", "is too long");
+	if (nfds != 2u + (m->has_has_initrd && m->has_initrd))
+		return complain(c, "descriptors", "wrong number");
+	return 0;
+}
+
+int control_check_event(const Bulkhead__Event *m, struct control_complaint *c)
+{
+	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_RUNNING)
+		return complain(c, "type", "is not a known event");
+	return 0;
+}
+
+int control_check_set_log(const Bulkhead__SetLog *m, struct control_complaint *c)
+{
+	if (!m->has_level || m->level >= LOG_LEVELS)
+		return complain(c, "level", "must be 0 to 4");
+	return 0;
+}

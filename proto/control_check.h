@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every field of control.proto is optional; what a message must carry, and in which range, is checked here by hand, one
+ * function per message. 0, or -EINVAL with the offending field in *field and a sentence in *why.
+ */
+#ifndef BULKHEAD_PROTO_CONTROL_CHECK_H
+#define BULKHEAD_PROTO_CONTROL_CHECK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control.pb-c.h"
+
+enum { CONTROL_MAJOR = 1, CONTROL_MINOR = 0 };
+
+struct control_complaint {
+	const char *field, *why;
+};
+
+int control_check_hello(const Bulkhead__Hello *m, Bulkhead__Role expected, struct control_complaint *c);
+int control_check_machine(const Bulkhead__MachineConfig *m, struct control_complaint *c);
+/* `nfds`: descriptors that came with it; the expected number follows from role and sources. */
+int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role role, unsigned nfds,
+			       struct control_complaint *c);
+int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct control_complaint *c);
+int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct control_complaint *c);
+int control_check_entry(const Bulkhead__EntryState *m, struct control_complaint *c);
+int control_check_event(const Bulkhead__Event *m, struct control_complaint *c);
+int control_check_set_log(const Bulkhead__SetLog *m, struct control_complaint *c);
+
+/* How many descriptors SETUP_DEVICE carries for this role: see control.proto. 0: not a device. */
+unsigned control_device_fds(Bulkhead__Role role, unsigned sources);
+
+/* "seriald", "vcpu", ...; NULL if unknown. */
+const char *control_role_name(Bulkhead__Role role);
+
+#endif

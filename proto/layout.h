@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's fixed addresses and wiring: what the loader tells the guest (ACPI, MP table, E820), what the vcpu process
+ * routes, and what the daemons answer must agree, so they all read this page.
+ */
+#ifndef BULKHEAD_PROTO_LAYOUT_H
+#define BULKHEAD_PROTO_LAYOUT_H
+
+#define LAYOUT_RAM_LOW_MAX 0xc0000000ull /* RAM below 4 GiB ends here at the latest; the rest starts at 4 GiB */
+#define LAYOUT_RAM_HIGH_BASE 0x100000000ull
+#define LAYOUT_RAM_MAX (64ull << 30)
+
+#define LAYOUT_IOAPIC_BASE 0xfec00000ull
+#define LAYOUT_IOAPIC_SIZE 0x1000u
+#define LAYOUT_HPET_BASE 0xfed00000ull
+#define LAYOUT_HPET_SIZE 0x400u
+#define LAYOUT_LAPIC_BASE 0xfee00000ull
+#define LAYOUT_IOAPIC_ID 0 /* APIC ids of processors and IOAPIC are separate spaces on anything newer than a P6 */
+#define LAYOUT_IOAPIC_PINS 24
+
+#define LAYOUT_PM_BASE 0x600	  /* PM1a event block, 4 bytes: PM1_STS, PM1_EN */
+#define LAYOUT_PM1_EVT 0x600
+#define LAYOUT_PM1_CNT 0x604	  /* PM1a control block, 2 bytes */
+#define LAYOUT_PM_TIMER 0x608	  /* 4 bytes, 24 bit counter, 3.579545 MHz */
+#define LAYOUT_PM_TIMER_HZ 3579545u
+#define LAYOUT_RESET_PORT 0xcf9	  /* FADT reset register */
+#define LAYOUT_RESET_VALUE 0x06
+#define LAYOUT_SLP_TYP_S5 5	  /* DSDT \_S5 */
+#define LAYOUT_SCI_IRQ 9	  /* level, active high in MADT override */
+
+#define LAYOUT_COM1 0x3f8
+#define LAYOUT_COM2 0x2f8
+#define LAYOUT_COM3 0x3e8
+#define LAYOUT_COM4 0x2e8
+#define LAYOUT_COM1_IRQ 4 /* and COM3 */
+#define LAYOUT_COM2_IRQ 3 /* and COM4 */
+#define LAYOUT_RTC_IRQ 8
+#define LAYOUT_PIT_IRQ 0  /* IOAPIC pin 2 */
+#define LAYOUT_PIT_PIN 2
+#define LAYOUT_KBD_IRQ 1
+#define LAYOUT_AUX_IRQ 12
+
+#define LAYOUT_EXIT_PORT 0x501	    /* as QEMU's isa-debug-exit: code = (value << 1) | 1 */
+#define LAYOUT_EXIT_PORT_ALT 0xf4   /* the same */
+#define LAYOUT_EXIT_PLAIN_PORT 0x01 /* tiny guests: the byte is the exit code */
+#define LAYOUT_DEBUG_PORT 0xe9	    /* reads back e9h, as Bochs */
+#define LAYOUT_DEBUG_PORT_ALT 0x402
+#define LAYOUT_DEBUG_PORT_TINY 0x10 /* tiny guests */
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The LINE page: one word per interrupt line (model.h: level and count of rising edges), written by the one device
+ * that drives it, sampled by irqd. Words are absolute: publishing one twice changes nothing.
+ */
+#ifndef BULKHEAD_PROTO_LINE_H
+#define BULKHEAD_PROTO_LINE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "devices/model.h"
+
+/* Writer: one device daemon. Reader: irqd. Each word is stored (release) before the reply of the access that moved it. */
+struct line_page {
+	_Atomic uint32_t words[MODEL_LINES];
+};
+_Static_assert(sizeof(struct line_page) == 96, "LINE");
+
+/* Stores the words of the lines in `owned`; true if any differs from what the page held in `last` (private copy). */
+bool line_publish(struct line_page *page, uint32_t last[MODEL_LINES], const uint32_t words[MODEL_LINES], uint32_t owned);
+
+/* Loads the words of the lines in `owned`, the others of `out` are left alone: a device cannot speak for another's. */
+void line_sample(const struct line_page *page, uint32_t out[MODEL_LINES], uint32_t owned);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which daemon answers an address, and how: derived from the models' own tables of ranges and registers, so that the
+ * vCPU process holds no knowledge of chips.
+ */
+#ifndef BULKHEAD_PROTO_ROUTE_H
+#define BULKHEAD_PROTO_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "devices/model.h"
+
+enum { ROUTE_NONE = 0xff, ROUTE_CHANNELS = 8, ROUTE_MMIO = 8 };
+
+/* What one range of addresses does; `channel` is the index that route_add() was called with. */
+struct route_range {
+	uint64_t base;
+	uint32_t len;
+	uint8_t channel;
+	uint8_t unit;
+	const struct reg_desc *regs;
+	unsigned reg_count;
+	unsigned first_shadow; /* shadow index of the first REG_SHADOW_* row of this range */
+};
+
+struct route_table {
+	uint8_t port[65536]; /* index + 1 into ports; 0: nobody */
+	struct route_range ports[64];
+	unsigned port_count;
+	struct route_range mmio[ROUTE_MMIO];
+	unsigned mmio_count;
+};
+
+void route_init(struct route_table *t);
+/* Adds all ranges of a model. 0; -EEXIST: two models claim one port or address; -ENOSPC: raise the tables' sizes. */
+int route_add(struct route_table *t, const struct device_model *model, uint8_t channel);
+
+/* NULL: nobody answers (reads are all-ones). The access may reach beyond the range: see route_fits(). */
+const struct route_range *route_find(const struct route_table *t, enum model_space space, uint64_t addr);
+
+/* Does the whole access lie in the range? If not, the caller splits it into bytes, each routed by itself. */
+static inline bool route_fits(const struct route_range *r, uint64_t addr, unsigned size)
+{
+	return addr - r->base + size <= r->len;
+}
+
+/* How one access goes. */
+enum route_way {
+	ROUTE_SYNC,    /* ring_call */
+	ROUTE_POST,    /* ring_post with `classes` */
+	ROUTE_DROP,    /* a write without any effect: not sent */
+	ROUTE_SHADOWED, /* ring_is_applied(depends) && shadow_read(index) == 0, else ring_call */
+};
+struct route_access {
+	enum route_way way;
+	uint8_t classes; /* ROUTE_POST: of the operation; ROUTE_SHADOWED: that it depends on */
+	uint8_t shadow;	 /* ROUTE_SHADOWED: index of the entry */
+};
+struct route_access route_read(const struct route_range *r, uint64_t addr, unsigned size);
+struct route_access route_write(const struct route_range *r, uint64_t addr, unsigned size, uint64_t data);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fence around every process but the command line. Two steps, both one-way:
+ *
+ *   sandbox_enter_setup()  right after exec: no capabilities, no_new_privs, not dumpable, limits, own namespaces with an
+ *                          empty read-only root (if the spawner could not arrange them), Landlock, setup filter
+ *   sandbox_enter_run()    when all objects are mapped and all threads exist: the final system call list
+ *
+ * What each role may call stands in sandbox_table.c; the filters are compiled from it at build time (sandbox_gen.c), so
+ * no process pays for it, and no compiler of filters is linked into a daemon.
+ */
+#ifndef BULKHEAD_PROTO_SANDBOX_H
+#define BULKHEAD_PROTO_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Values travel in SetupDevice.sandbox and so on: an absent field means SANDBOX_ON. */
+enum sandbox_mode {
+	SANDBOX_ON,
+	SANDBOX_LOG, /* all of it, but a call outside the list is only logged by the kernel (dmesg, audit) */
+	SANDBOX_OFF, /* nothing at all: for debuggers */
+};
+
+/* A build with sanitizers says SANDBOX_OFF (vmm/meson.build). */
+#ifndef SANDBOX_DEFAULT
+#define SANDBOX_DEFAULT SANDBOX_ON
+#endif
+
+enum sandbox_role {
+	SANDBOX_KEEPER,
+	SANDBOX_SUPERVISOR,
+	SANDBOX_BOOT,
+	SANDBOX_VCPU_EMU,
+	SANDBOX_VCPU_KVM,
+	SANDBOX_IRQD,
+	SANDBOX_TIMERD,
+	SANDBOX_SERIALD,
+	SANDBOX_PLATFORMD,
+};
+enum { SANDBOX_ROLES = SANDBOX_PLATFORMD + 1 };
+
+enum { SANDBOX_MISSING_MAX = 8, SANDBOX_MISSING_LEN = 96 };
+
+/* What could not be had on this host, one phrase each ("user namespaces (...)"); count 0: the fence is complete. */
+struct sandbox_report {
+	char missing[SANDBOX_MISSING_MAX][SANDBOX_MISSING_LEN];
+	unsigned count;
+};
+
+/* A process that a filter stopped exits with this code; the last line on its stderr names the call. */
+enum { SANDBOX_EXIT_CODE = 38 };
+
+/*
+ * Single-threaded callers only. 0 also when parts are missing (see report, may be NULL): a host without user namespaces
+ * still gets filters, limits and no_new_privs. -errno when not even those could be had: the caller must exit.
+ * Afterwards only fds that are already open can be used.
+ */
+int sandbox_enter_setup(enum sandbox_role role, enum sandbox_mode mode, struct sandbox_report *report);
+
+/* All threads of the process are put behind the filter. 0 or -errno: then the caller must exit. */
+int sandbox_enter_run(enum sandbox_role role, enum sandbox_mode mode);
+
+void sandbox_report_add(struct sandbox_report *report, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+const char *sandbox_role_name(enum sandbox_role role);
+/* "on", "log", "off"; -EINVAL for anything else. */
+int sandbox_mode_parse(const char *name, enum sandbox_mode *out);
+const char *sandbox_mode_name(enum sandbox_mode mode);
+/* NULL if the number is unknown. */
+const char *sandbox_call_name(long number);
+
+/*
+ * Pieces that the spawner uses too.
+ */
+
+/* Replaces the root of the calling process's own mount namespace by an empty, read-only tmpfs. */
+int sandbox_empty_root(void);
+/* Drops the capability bounding, ambient and inheritable sets, and all capabilities that are not in `keep` (bit mask). */
+int sandbox_drop_caps(uint64_t keep);
+
+/* In the environment of a child whose namespaces its supervisor has arranged. */
+#define SANDBOX_SUPERVISED "BULKHEAD_SUPERVISED"
+
+/* The exact clone() flags with which a supervisor starts a child: the filter compares them. */
+#define SANDBOX_CLONE_CHILD                                                                                           \
+	(0x02000000ul /* NEWCGROUP */ | 0x04000000ul /* NEWUTS */ | 0x08000000ul /* NEWIPC */ | 0x20000000ul /* NEWPID */ | \
+	 0x00020000ul /* NEWNS */ | 0x00001000ul /* PIDFD */ | 17ul /* SIGCHLD */)
+#define SANDBOX_CLONE_CHILD_USER (SANDBOX_CLONE_CHILD | 0x10000000ul /* NEWUSER */)
+#define SANDBOX_CLONE_CHILD_PLAIN (0x00001000ul | 17ul)
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The shape of the system call table, for the filter compiler and for the tests that walk it. */
+#ifndef BULKHEAD_PROTO_SANDBOX_TABLE_H
+#define BULKHEAD_PROTO_SANDBOX_TABLE_H
+
+#include "sandbox.h"
+
+enum { SANDBOX_PHASE_SETUP = 1, SANDBOX_PHASE_RUN = 2 };
+enum { SANDBOX_MAX_CONDS = 2 };
+
+/* Argument `arg`, masked, must equal `value`. Mask 0: no condition. */
+struct sandbox_cond {
+	unsigned arg;
+	uint64_t mask, value;
+};
+
+/*
+ * One allowed call. Several rows for the same call are alternatives. RUN rows are also part of the setup filter, since
+ * filters add up; the supervisor's filter holds every row of its children, since they inherit it.
+ */
+struct sandbox_rule {
+	const char *call;
+	uint32_t setup, run; /* bit masks of roles */
+	struct sandbox_cond conds[SANDBOX_MAX_CONDS];
+	int deny_errno; /* not allowed, but fails with this errno instead of ending the process */
+	const char *why;
+};
+
+extern const struct sandbox_rule sandbox_rules[];
+extern const unsigned sandbox_rule_count;
+
+/* Whether the row is part of the filter of that role and phase. */
+bool sandbox_rule_applies(const struct sandbox_rule *rule, enum sandbox_role role, unsigned phase);
+
+/* At most so many different calls may be allowed to a role at run time; 0: no promise. */
+unsigned sandbox_run_limit(enum sandbox_role role);
+
+#endif

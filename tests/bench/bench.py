@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Benchmarks of Bulkhead, side by side with Debian's QEMU (TCG) in one run.
+
+Prints medians and ratios; asserts nothing, because machines are shared and noisy. Usage: bench.py BUILD [NAME...]
+"""
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+USERSPACE = b"bulkhead: userspace is up"
+
+
+class Bench:
+    def __init__(self, build):
+        self.build = os.path.abspath(build)
+        self.bulkhead = os.path.join(self.build, "vmm", "bulkhead")
+        self.mono = os.path.join(self.build, "tests", "mono", "mono")
+        found = subprocess.run([os.path.join(ROOT, "tests/guest/debian/fetch.sh")], check=True, capture_output=True,
+                               text=True).stdout
+        self.kernel = re.search("KERNEL=(.*)", found)[1]
+        busybox = re.search("BUSYBOX=(.*)", found)[1]
+        self.tmp = tempfile.mkdtemp(prefix="bulkhead-bench-")
+        self.initrd = os.path.join(self.tmp, "initrd.gz")
+        subprocess.run([os.path.join(ROOT, "tests/guest/debian/mkinitrd.sh"), busybox,
+                        os.path.join(self.build, "tests/guest/guest-exit"), self.initrd], check=True)
+        self.serial = 0
+
+    def close(self):
+        shutil.rmtree(self.tmp, ignore_errors=True)
+
+    def name(self):
+        self.serial += 1
+        return f"bench-{os.getpid()}-{self.serial}"
+
+    def ours(self, command, *more):
+        return [self.bulkhead, "run", "--kernel", self.kernel, "--initrd", self.initrd, "--memory", "512M",
+                "--cmdline", f'console=ttyS0 quiet bulkhead.run="{command}"', "--engine", "emu", "--name",
+                self.name(), *more]
+
+    def inproc(self, command):
+        return [self.mono, "--kernel", self.kernel, "--initrd", self.initrd, "--memory", "512", "--cmdline",
+                f'console=ttyS0 quiet bulkhead.run="{command}"']
+
+    def qemu(self, command):
+        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512", "-nographic", "-no-reboot",
+                "-kernel", self.kernel, "-initrd", self.initrd, "-append",
+                f'console=ttyS0 quiet bulkhead.run="{command}"']
+
+
+def run(argv, marks, timeout=180):
+    """Runs argv; returns {mark: seconds until it was printed}, exit code, output. 'end' is the end."""
+    start = time.monotonic()
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    watchdog = threading.Timer(timeout, child.kill)
+    watchdog.start()
+    seen, output = {}, b""
+    while True:
+        chunk = os.read(child.stdout.fileno(), 65536)
+        if not chunk:
+            break
+        output += chunk
+        for mark in marks:
+            if mark not in seen and mark in output:
+                seen[mark] = time.monotonic() - start
+    code = child.wait()
+    watchdog.cancel()
+    seen["end"] = time.monotonic() - start
+    return seen, code, output
+
+
+def median(values):
+    values = [v for v in values if v is not None]
+    return statistics.median(values) if values else float("nan")
+
+
+def row(what, ours, peer, unit, peer_name="QEMU TCG"):
+    ratio = f"  {ours / peer:5.2f} x {peer_name}" if peer and peer == peer else ""
+    beside = f"{peer:10.3f}" if peer is not None and peer == peer else " " * 10
+    print(f"  {what:<58} {ours:10.3f} {beside} {unit:<6}{ratio}", flush=True)
+
+
+def bench_boot(b):
+    """Debian's cloud kernel to the first line of userspace, quiet."""
+    ours, qemu, mono, hung = [], [], [], 0
+    for _ in range(5):
+        seen, _, _ = run(b.qemu("true"), [USERSPACE])
+        qemu.append(seen.get(USERSPACE))
+        seen, _, _ = run(b.ours("true"), [USERSPACE])
+        ours.append(seen.get(USERSPACE))
+    row("boot to first userspace line, emulator", median(ours), median(qemu), "s")
+    for _ in range(3):
+        seen, _, output = run(b.inproc("true"), [USERSPACE])
+        mono.append(seen.get(USERSPACE))
+    row("the same in one process, no daemons (tests/mono)", median(mono), median(qemu), "s")
+    found = re.search(rb"([\d.]+) M instructions, ([\d.]+) MIPS", output)
+    if found:
+        row("guest instructions of that boot and power-off", float(found[1]), None, "M")
+        row("emulated instructions a second, boot and power-off", float(found[2]), None, "MIPS")
+
+
+def bench_boots(b):
+    """20 boots in a row: how many reach userspace and power off."""
+    good = 0
+    for _ in range(20):
+        seen, code, _ = run(b.ours("true"), [USERSPACE], timeout=120)
+        good += USERSPACE in seen and code == 0
+    row("boots out of 20 that came up and powered off", good, None, "")
+
+
+def bench_start(b):
+    """From `bulkhead run` to the first guest instruction, all processes sandboxed; and the whole demo."""
+    first, whole = [], []
+    environment = dict(os.environ, BULKHEAD_TRACE="1")
+    for _ in range(15):
+        start = time.monotonic()
+        done = subprocess.run([b.bulkhead, "demo", "--verbose"], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, env=environment)
+        whole.append((time.monotonic() - start) * 1e3)
+        found = re.search(r"([\d.]+) ms +first guest instruction", done.stderr + done.stdout)
+        first.append(float(found[1]) if found else None)
+    if median(first) == median(first):
+        row("bulkhead run to first guest instruction", median(first), None, "ms")
+    row("bulkhead demo, from start to exit", median(whole), None, "ms")
+
+
+def pss_kib(pid):
+    """Proportional set size without guest RAM (the mapping of the memfd called ram)."""
+    total, skip = 0, False
+    with open(f"/proc/{pid}/smaps", encoding="ascii", errors="replace") as smaps:
+        for line in smaps:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                skip = "memfd:" in line and "ram" in line.split("memfd:")[1]
+            elif line.startswith("Pss:") and not skip:
+                total += int(line.split()[1])
+    return total
+
+
+def bench_memory(b):
+    """Memory of all processes of a machine without guest RAM, after the boot."""
+    name = b.name()
+    subprocess.run([b.bulkhead, "run", "--kernel", b.kernel, "--initrd", b.initrd, "--memory", "512M", "--cmdline",
+                    "console=ttyS0 quiet", "--engine", "emu", "--name", name, "--detach"], check=True,
+                   capture_output=True)
+    time.sleep(15)
+    pids = [int(p) for p in os.listdir("/proc") if p.isdigit()]
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                title = f.read().replace(b"\0", b" ").decode(errors="replace").strip()
+            if f"bulkhead: {name}/" in title:
+                kib = pss_kib(pid)
+                row(f"PSS of {title.split()[-1].split('/')[-1]}", kib / 1024, None, "MiB")
+                total += kib
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    row("PSS of all processes without guest RAM", total / 1024, None, "MiB")
+    subprocess.run([b.bulkhead, "kill", name], capture_output=True)
+
+
+def bench_console(b):
+    """5 MB of text through ttyS0, as the host sees it arrive."""
+    command = "echo BEGIN-TEXT; head -c 5000000 /dev/zero | tr '\\\\000' x; echo; echo END-OF-TEXT"
+
+    def measure(argv):
+        seen, _, _ = run(argv, [b"BEGIN-TEXT", b"END-OF-TEXT\r"], timeout=600)
+        if b"END-OF-TEXT\r" not in seen or b"BEGIN-TEXT" not in seen:
+            return None
+        return seen[b"END-OF-TEXT\r"] - seen[b"BEGIN-TEXT"]
+
+    qemu = [measure(b.qemu(command)) for _ in range(2)]
+    ours = [measure(b.ours(command)) for _ in range(2)]
+    row("5 MB of text through ttyS0", median(ours), median(qemu), "s")
+    row("the same in one process (tests/mono)", median([measure(b.inproc(command))]), median(qemu), "s")
+
+
+def bench_ring(b):
+    """Request round trips and posted writes between two processes, spinning and sleeping."""
+    program = os.path.join(b.build, "tests", "bench", "ring_bench")
+    if os.path.exists(program):
+        print(subprocess.run([program], capture_output=True, text=True).stdout, end="")
+    else:
+        print("  (ring_bench is not built)")
+
+
+def bench_recovery(b):
+    """kill -9 of a device under a guest that prints: from the kill to the first answered request; the guest's longest gap."""
+    name = b.name()
+    load = "while :; do read u x </proc/uptime; echo L $u; done"
+    argv = b.ours(load)
+    argv[argv.index("--name") + 1] = name
+    child = subprocess.Popen(argv + ["--device-failure-limit", "0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
+    arrivals = []
+
+    def listen():
+        while os.read(child.stdout.fileno(), 65536):
+            arrivals.append(time.monotonic())
+
+    threading.Thread(target=listen, daemon=True).start()
+    time.sleep(20)
+
+    def device(role):
+        status = json.loads(subprocess.run([b.bulkhead, "status", "--json", name], capture_output=True, text=True).stdout)
+        return next(p for p in status["processes"] if p["role"] == role)
+
+    for role in ("seriald", "timerd", "irqd", "platformd"):
+        times, gaps = [], []
+        for _ in range(15):
+            time.sleep(1.1)
+            before = device(role)
+            killed = time.monotonic()
+            os.kill(before["pid"], 9)
+            time.sleep(0.3)
+            after = device(role)
+            if after["recovery_ns"] and after["deaths"] == before["deaths"] + 1:
+                times.append((after["died_monotonic_ns"] + after["recovery_ns"] - killed * 1e9) / 1e6)
+            near = [t for t in arrivals if killed - 0.2 < t < killed + 0.3]
+            gaps.append(max((b - a for a, b in zip(near, near[1:])), default=float("nan")) * 1e3)
+        times.sort()
+        row(f"{role}: kill to first answer, median", median(times), None, "ms")
+        row(f"{role}: 90th percentile, worst of {len(times)}: {times[-1] if times else 0:.1f}",
+            times[len(times) * 9 // 10] if times else float("nan"), None, "ms")
+        row(f"{role}: longest silence of the console around it, median", median(gaps), None, "ms")
+    subprocess.run([b.bulkhead, "kill", name], capture_output=True)
+    child.wait()
+
+
+BENCHES = {"boot": bench_boot, "boots": bench_boots, "start": bench_start, "memory": bench_memory,
+           "console": bench_console, "recovery": bench_recovery, "ring": bench_ring}
+
+
+def main():
+    if len(sys.argv) < 2 or any(n not in BENCHES for n in sys.argv[2:]):
+        print(f"usage: bench.py BUILD [{'|'.join(BENCHES)}...]", file=sys.stderr)
+        return 2
+    b = Bench(sys.argv[1])
+    print(f"{'':60} {'Bulkhead':>10} {'QEMU TCG':>10}   medians; load average {os.getloadavg()[0]:.1f}")
+    try:
+        for name in sys.argv[2:] or BENCHES:
+            print(f"{name}: {BENCHES[name].__doc__.strip()}")
+            BENCHES[name](b)
+    finally:
+        b.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

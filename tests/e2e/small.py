@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""The small guests (tests/guest/small), each on the engine that --engine names."""
+import datetime
+
+from bh import check, main, test
+
+
+@test
+def hello16(t):
+    t.run_guest("hello16").expect(7, out=r"hello from 16 bits\n")
+    t.expect_clean()
+
+
+@test
+def hello64(t):
+    """Port 10h is the debug console, which shows up in the console; HLT with interrupts off ends the machine."""
+    t.run_guest("hello64").expect(0, out=r"hello from 64 bits\n")
+
+
+@test
+def timer_pic(t):
+    t.run_guest("timer_pic").expect(0, out=r"20 ticks through the 8259\n20 periodic RTC interrupts through the slave")
+
+
+@test
+def timer_ioapic(t):
+    t.run_guest("timer_ioapic").expect(0, out=r"20 ticks through the IOAPIC\n")
+
+
+@test
+def timer_lapic(t):
+    t.run_guest("timer_lapic").expect(0, out=r"10 periodic ticks of the local APIC\none-shot\n(TSC deadlines|no TSC)")
+
+
+@test
+def rtc(t):
+    """The guest prints its clock, UTC, to the minute."""
+    before = datetime.datetime.utcnow().replace(second=0, microsecond=0)
+    text = t.run_guest("rtc").expect(0, out=r"\d{4}-\d\d-\d\d \d\d:\d\d\n").out.strip()
+    after = datetime.datetime.utcnow()
+    seen = datetime.datetime.strptime(text, "%Y-%m-%d %H:%M")
+    check(before <= seen <= after, f"{before} <= {seen} <= {after}")
+
+
+@test
+def echo(t):
+    """Input by interrupt: typed into the console socket, echoed in upper case, ends at q."""
+    t.bulkhead(*t.guest("echo", "--detach")).expect(0)
+    console = t.console()
+    console.expect("ready")
+    console.send("bulkhead")
+    console.expect("BULKHEAD")
+    console.send("q")
+    console.expect("Q.*\n?bye")
+    console.read_to_end()
+    t.expect_clean()
+
+
+@test
+def echo_foreground(t):
+    """The same over standard input and output; more at once than the FIFO holds."""
+    guest = t.start(*t.command(*t.guest("echo")))
+    guest.expect("ready")
+    guest.send("abcdefghijklmnopqrstuvwxyz"[:16] * 20 + "q")
+    guest.expect("ABCDEFGHIJKLMNOP" * 20 + "Q")
+    check(guest.wait() == 0, f"exit code {guest.code}")
+
+
+@test
+def unmapped(t):
+    t.run_guest("unmapped").expect(0, out=r"all ones\n")
+
+
+@test
+def triple(t):
+    """Reported as such, with the registers, and no hang."""
+    t.run_guest("triple").expect(34, out="about to fault three times", err=r"(?s)triple fault.*[Rr][Aa][Xx][= ]+0*600dcafe")
+    t.expect_clean()
+
+
+@test
+def storm(t):
+    t.run_guest("storm").expect(0, out=r"still here\n")
+
+
+@test
+def board(t):
+    """Power button, reset register, power-off: the doors of the board."""
+    guest = t.start(*t.command(*t.guest("board")))
+    guest.expect("board ready")
+    guest.send("r")
+    guest.expect("board ready")
+    guest.send("p")
+    check(guest.wait() == 0, f"exit code {guest.code}")
+    guest = t.start(*t.command(*t.guest("board", "--no-reboot")))
+    guest.expect("board ready")
+    guest.send("r")
+    check(guest.wait() == 32, f"exit code {guest.code}")
+
+
+if __name__ == "__main__":
+    main()

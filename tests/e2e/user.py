@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""Hosts that offer less: an ordinary user, and no user namespaces. The machine runs; what is missing is named."""
+import json
+import os
+import shutil
+import subprocess
+
+from bh import Result, Skip, check, main, need_sandbox, test, wait_until
+
+UID = 65534
+
+
+def become(t):
+    """A user of our own with an own runtime directory; returns the words to put before a command."""
+    if os.geteuid() != 0:
+        raise Skip("needs root, to become another user")
+    if not shutil.which("setpriv"):
+        raise Skip("needs setpriv(1)")
+    os.chmod(t.dir, 0o755)
+    xdg = t.dir + "/xdg"
+    os.mkdir(xdg, 0o700)
+    os.chown(xdg, UID, UID)
+    del t.env["BULKHEAD_RUNTIME_DIR"]
+    t.env["XDG_RUNTIME_DIR"] = xdg
+    t.runtime = xdg + "/bulkhead"
+    return ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]
+
+
+def call_without_namespaces(t, args):
+    """
+    Runs a program where no user namespace can be made: in one that maps every id to itself and then forbids more.
+    The map comes from outside, so the shell inside waits for it, and gets its privilege back by a second exec.
+    """
+    if os.geteuid() != 0:
+        raise Skip("needs root, to turn user namespaces off")
+    limit = 'echo 0 >/proc/sys/user/max_user_namespaces || exit 99; exec "$@"'
+    p = subprocess.Popen(["unshare", "--user", "sh", "-c", f"read go && exec sh -c '{limit}' sh \"$@\"", "sh", *args],
+                         env=t.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    ours = os.readlink("/proc/self/ns/user")
+    wait_until(lambda: os.readlink(f"/proc/{p.pid}/ns/user") != ours, "a user namespace")
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/{p.pid}/{name}", "w") as f:
+            f.write("0 0 4294967295")
+    out, err = p.communicate(b"go\n", timeout=40)
+    r = Result(args, p.returncode, out.decode(), err.decode())
+    if r.code == 99:
+        raise Skip("user namespaces cannot be limited here")
+    return r
+
+
+@test
+def ordinary_user(t):
+    """All of the sandbox, without any privilege; the owner is root's equal at the control socket."""
+    user = become(t)
+    t.call(user + t.command(*t.guest("hello16"))).expect(7, out="hello from 16 bits")
+    t.call(user + t.command(*t.guest("echo", "--detach"))).expect(0, out=t.runtime)
+    s = json.loads(t.call(user + t.command("status", "--json", t.name)).expect(0).out)
+    check(not s["sandbox_missing"], s["sandbox_missing"])
+    uids = {os.stat(f"/proc/{pid}").st_uid for pid in t.processes().values()}
+    check(uids <= {UID, 0}, f"user ids of the processes: {uids}")
+    t.call(user + t.command("kill", t.name)).expect(0)
+    t.expect_clean()
+
+
+@test
+def another_users_machine(t):
+    """Somebody else can neither end a machine nor read its console."""
+    user = become(t)
+    t.bulkhead(*t.guest("echo", "--detach", "--runtime-dir", t.dir + "/run")).expect(0)
+    env = dict(t.env, BULKHEAD_RUNTIME_DIR=t.dir + "/run")
+    r = t.call(user + t.command("kill", t.name), env=env)
+    check(r.code != 0, r)
+    r = t.call(user + ["socat", "-u", f"UNIX-CONNECT:{t.dir}/run/{t.name}/console.sock", "-"], env=env)
+    check(r.code != 0 and not r.out, r)
+    t.bulkhead("kill", t.name, env=env).expect(0)
+
+
+@test
+def group_members(t):
+    """--group: a member may use console and control, nobody else."""
+    if os.geteuid() != 0:
+        raise Skip("needs root, to become members of groups")
+    os.chmod(t.dir, 0o711)
+    env = dict(t.env, BULKHEAD_RUNTIME_DIR=t.dir + "/run")
+    t.bulkhead(*t.guest("echo", "--detach", "--group", "4321", "--runtime-dir", t.dir + "/run")).expect(0)
+
+    def as_group(gid, *command):
+        return t.call(["setpriv", "--reuid=65534", f"--regid={gid}", "--clear-groups", *command], env=env)
+
+    socat = ["socat", "-u", f"UNIX-CONNECT:{t.dir}/run/{t.name}/console.sock,readbytes=5", "-"]
+    check(as_group(777, *socat).code != 0, "a stranger reads the console")
+    check(as_group(777, *t.command("kill", t.name)).code != 0, "a stranger ends the machine")
+    as_group(4321, *socat).expect(0, out="ready")
+    as_group(4321, *t.command("stop", "--force", t.name)).expect(0)
+
+
+@test
+def root_without_user_namespaces(t):
+    """The warning names them, the machine runs all the same."""
+    need_sandbox()
+    r = call_without_namespaces(t, t.command(*t.guest("hello16")))
+    r.expect(7, out="hello from 16 bits", err="(missing|incomplete).*user namespaces")
+    t.expect_clean()
+
+
+@test
+def user_without_user_namespaces(t):
+    need_sandbox()
+    user = become(t)
+    r = call_without_namespaces(t, user + t.command(*t.guest("hello16")))
+    r.expect(7, out="hello from 16 bits", err="(missing|incomplete).*user namespaces")
+    t.expect_clean()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""What the tests of hostile daemons, guests and peers share: evil daemons in place of real ones, and measuring."""
+import json
+import os
+import time
+
+from bh import BUILD, BULKHEAD, Failure, check
+
+DAEMONS = ("seriald", "timerd", "irqd", "platformd")
+PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
+            **{name: f"devices/bulkhead-{name}" for name in DAEMONS}}
+PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def find(path):
+    """A program of the build tree; vmm/meson.build may put some of them elsewhere."""
+    name = os.path.basename(path)
+    for folder in (os.path.dirname(path), "vmm", "vmm/vcpu", "devices", "boot"):
+        if os.path.exists(f"{BUILD}/{folder}/{name}"):
+            return f"{BUILD}/{folder}/{name}"
+    raise Failure(f"{name} is not in {BUILD}")
+
+
+def evil_libexec(t, evil):
+    """A directory of programs in which the daemon `evil` is the hostile one."""
+    d = f"{t.dir}/libexec-{evil}"
+    if not os.path.isdir(d):
+        os.mkdir(d)
+        for name, path in PROGRAMS.items():
+            os.symlink(f"{BUILD}/tests/fault/bulkhead-evild" if name == evil else find(path), f"{d}/bulkhead-{name}")
+    return {**t.env, "BULKHEAD_LIBEXEC": d}
+
+
+def rss_kb(pid):
+    """Memory of its own that a process holds; its share of guest memory, which is shared, is not counted."""
+    with open(f"/proc/{pid}/statm") as f:
+        fields = f.read().split()
+    return (int(fields[1]) - int(fields[2])) * PAGE_KB
+
+
+def memory(t, name=None):
+    """{role: kB} of a machine's processes."""
+    out = {}
+    for role, pid in t.processes(name).items():
+        try:
+            out[role] = rss_kb(pid)
+        except OSError:
+            pass
+    return out
+
+
+def expect_bounded(before, after, what, slack_kb=2048):
+    for role, kb in after.items():
+        grown = kb - before.get(role, kb)
+        check(grown <= slack_kb, f"{what}: {role} grew by {grown} kB ({before} -> {after})")
+
+
+def status(t, name=None):
+    """Asks a supervisor; (answer, milliseconds that the command took)."""
+    start = time.monotonic()
+    r = t.bulkhead("status", "--json", name or t.name, seconds=10)
+    ms = (time.monotonic() - start) * 1000
+    r.expect(0)
+    return json.loads(r.out), ms
+
+
+class Watch:
+    """Status answers over time: how long they took."""
+
+    def __init__(self, t):
+        self.t, self.ms = t, []
+
+    def ask(self, name=None):
+        answer, ms = status(self.t, name)
+        self.ms.append(ms)
+        return answer
+
+    def __str__(self):
+        ms = sorted(self.ms) or [0]
+        return f"status answered {len(self.ms)} times, median {ms[len(ms) // 2]:.0f} ms, longest {ms[-1]:.0f} ms"
+
+
+class Neighbour:
+    """Another machine, which must not notice anything."""
+
+    def __init__(self, t):
+        self.t, self.name, self.count = t, t.name + "n", 0
+        t.bulkhead(*t.guest("echo", "--detach", name=self.name)).expect(0)
+        self.console = t.console(self.name)
+        self.console.expect("ready")
+        self.pids = t.processes(self.name)
+        self.before = memory(t, self.name)
+
+    def check(self):
+        self.count += 1
+        word = f"still{self.count}x"
+        self.console.send(word)
+        self.console.expect(word.upper(), seconds=20)
+
+    def end(self):
+        self.check()
+        check(self.t.processes(self.name) == self.pids, "the neighbour's processes are the same")
+        expect_bounded(self.before, memory(self.t, self.name), "neighbour")
+        self.t.bulkhead("kill", self.name).expect(0)

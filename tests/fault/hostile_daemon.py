@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""
+A daemon that was taken over (evil.c), for each of them in turn and for each kind of harm: the guest goes on, the
+supervisor answers, other daemons and another machine do not notice; memory and log stay bounded.
+"""
+import os
+import sys
+import time
+
+from bh import BUILD, Failure, check, debian, main, test, wait_until
+from hostile import Neighbour, Watch, evil_libexec, expect_bounded, memory
+
+MODES = ("memory", "ring", "answers", "truncate", "bells", "stderr", "events", "stats", "silent", "frames", "replies",
+         "exit", "mix")
+# In `make check`, for every daemon: all of it in turn, and what harms in ways of its own. EVIL_MODES=all takes all.
+SHORT = ("mix", "memory", "events", "frames")
+LOG_MAX = 200000  # bytes, of one machine in a few seconds
+SECONDS = 1.5
+
+
+def machine_name(t, mode):
+    return f"evil-{mode}-{os.getpid()}"
+
+
+def start(t, evil, mode):
+    name = machine_name(t, mode)
+    log = f"{t.dir}/{name}.log"
+    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, name=name)), env=evil_libexec(t, evil))
+    return name, log, vm
+
+
+def is_over(vm):
+    return vm.poll() is not None
+
+
+def watch_for(t, vm, name, watch, seconds=SECONDS):
+    """Status again and again, while the machine is there."""
+    first, end = None, time.monotonic() + seconds
+    while time.monotonic() < end and not is_over(vm):
+        try:
+            watch.ask(name)
+        except Failure as e:
+            if "no machine named" in str(e):
+                break  # it ended in between
+            raise
+        first = first or memory(t, name)
+        vm.talk.pump(0.05)
+    return first or {}, memory(t, name)
+
+
+def expect_alive(t, vm, name, evil, log):
+    """What the guest says and how it leaves tell that processor, memory and the other devices were all right."""
+    if evil == "platformd":  # has the exit port
+        try:
+            vm.expect("steady done", seconds=60)
+        except Failure as e:
+            raise Failure(f"{e}; log: {tail(log)}")
+        t.bulkhead("kill", name).expect(0)
+        vm.wait()
+        return
+    code = vm.wait(60)
+    check(code == 42, f"exit code {code}; {vm.stderr()[-800:]}; log: {tail(log)}")
+    if evil != "seriald":
+        check("steady done" in vm.talk.text, f"the guest's last words: {vm.talk.text[-500:]}")
+
+
+def tail(log):
+    try:
+        with open(log, errors="replace") as f:
+            return f.read()[-1500:]
+    except OSError:
+        return "none"
+
+
+def check_log(log):
+    with open(log, "rb") as f:
+        data = f.read()
+    check(len(data) < LOG_MAX, f"{len(data)} bytes of log")
+    bad = [b for b in data if b < 32 and b not in (9, 10)]
+    check(not bad, f"control characters in the log: {bad[:8]}")
+
+
+def attack(t, evil, mode, watch):
+    name, log, vm = start(t, evil, mode)
+    wait_until(lambda: is_over(vm) or "vcpu" in t.processes(name), "the machine is there")
+    before, after = watch_for(t, vm, name, watch)
+    expect_alive(t, vm, name, evil, log)
+    if after:
+        expect_bounded({k: v for k, v in before.items() if k != evil}, {k: v for k, v in after.items() if k != evil},
+                       f"{evil}, {mode}")
+    check_log(log)
+    print(f"   {evil} {mode}: survived; {watch}")
+
+
+def attack_all(t, evil):
+    modes = os.environ["EVIL_MODES"].split(",") if "EVIL_MODES" in os.environ else SHORT
+    watch, neighbour, failures = Watch(t), Neighbour(t), []
+    for mode in MODES if modes == ["all"] else modes:
+        try:
+            attack(t, evil, mode, watch)
+        except Failure as e:
+            failures.append(f"{evil} {mode}: {e}")
+        neighbour.check()
+    neighbour.end()
+    print(f"   {evil}: {watch}")
+    check(not failures, "\n".join(failures))
+
+
+@test(limit=170)
+def evil_seriald(t):
+    attack_all(t, "seriald")
+
+
+@test(limit=170)
+def evil_timerd(t):
+    attack_all(t, "timerd")
+
+
+@test(limit=170)
+def evil_irqd(t):
+    attack_all(t, "irqd")
+
+
+@test(limit=170)
+def evil_platformd(t):
+    attack_all(t, "platformd")
+
+
+@test(limit=280)
+def under_linux(t):
+    """Debian on its shell while timerd, then platformd as well, is replaced by the hostile one."""
+    kernel, initrd = debian(t.dir)
+    name = machine_name(t, "memory")
+    vm = t.start(*t.command("run", "--name", name, "--engine", "emu", "--kernel", kernel, "--initrd", initrd, "--memory",
+                            "512M", "--cmdline", "console=ttyS0 quiet"), on_terminal=True)
+    vm.expect("userspace is up: Linux", 240)
+    vm.expect("bulkhead# ", 60)
+    # What it thinks of its devices would be printed into the middle of answers; and platformd may press the power button.
+    vm.send("dmesg -n 1; killall acpid\n")
+    watch, count, before = Watch(t), 0, memory(t, name)
+    for role in ("timerd", "platformd"):
+        t.bulkhead("device", "replace", name, role, "--binary", f"{BUILD}/tests/fault/bulkhead-evild").expect(0)
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            count += 1
+            vm.send(f"echo still $(({count} * 3)) here\n")
+            vm.expect(rf"\nstill {count * 3} here", 60)
+            watch.ask(name)
+        before.pop(role, None)
+    after = memory(t, name)
+    expect_bounded({k: v for k, v in before.items() if k != "vcpu"}, {k: after[k] for k in before if k != "vcpu"}, "Debian")
+    t.bulkhead("kill", name).expect(0)
+    vm.wait(20)
+    print(f"   Debian: {count} commands under hostile daemons; {watch}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * oracle [cases-per-row] [seed] [mnemonic]: compares rows of the instruction table with this host's processor.
+ * oracle vex: which VEX encodings are valid.
+ * Exit code 0 if nothing differs. Runs in a child, so that a crash is a result, too.
+ */
+#include "oracle.h"
+
+#include <cpuid.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SHOWN_PER_ROW = 3, TIME_LIMIT_S = 60 };
+
+static void hex(const char *name, const void *data, unsigned bytes)
+{
+	printf(" %s=", name);
+	for (unsigned n = bytes; n-- > 0;)
+		printf("%02x", ((const uint8_t *)data)[n]);
+}
+
+static bool differ(const char *name, const void *in, const void *native, const void *emulated, unsigned bytes, bool show)
+{
+	if (memcmp(native, emulated, bytes) == 0)
+		return false;
+	if (show) {
+		printf("    %-8s", name);
+		hex("before", in, bytes);
+		hex("cpu", native, bytes);
+		hex("emu", emulated, bytes);
+		printf("\n");
+	}
+	return true;
+}
+
+#define DIFFER(field) differ(#field, &in->field, &a->field, &b->field, sizeof(a->field), show)
+
+/* The window is compared around the operand first, which is where it matters. */
+static bool differ_window(const struct state *in, const struct state *a, const struct state *b, bool show)
+{
+	bool bad = false;
+
+	for (unsigned n = 0; n < WINDOW_BYTES; n += 16) {
+		char name[16];
+		snprintf(name, sizeof(name), "mem+%x", n);
+		bad |= differ(name, in->window + n, a->window + n, b->window + n, 16, show);
+	}
+	return bad;
+}
+
+/*
+ * Known difference: with an unmasked overflow or underflow the processor reports PE for the result rounded
+ * without limits of the exponent, the emulator for the masked response.
+ */
+static void forgive_pe(const struct state *a, struct state *b)
+{
+	const uint32_t unmasked = ~(a->fx.mxcsr >> 7) & a->fx.mxcsr & 0x18;
+
+	if (a->vector == VEC_XM && unmasked)
+		b->fx.mxcsr = (b->fx.mxcsr & ~0x20u) | (a->fx.mxcsr & 0x20);
+}
+
+/* A faulting XRSTOR (MXCSR with reserved bits) may have restored something; the emulator never has. */
+static void forgive_partial_restore(const struct test_case *t, const struct state *a, struct state *b)
+{
+	const struct isa_row *r = &isa_rows[t->row];
+
+	if (a->vector == VEC_GP && b->vector == VEC_GP && r->feature == FEAT_XSAVE && r->ext == 5)
+		b->fx = a->fx;
+}
+
+/* enum isa_flag to RFLAGS. */
+static uint64_t rflags_of(unsigned flags)
+{
+	static const uint16_t bits[] = { RFLAGS_CF, RFLAGS_PF, RFLAGS_AF, RFLAGS_ZF, RFLAGS_SF, RFLAGS_OF };
+	uint64_t r = 0;
+
+	for (unsigned n = 0; n < 6; n++)
+		r |= flags >> n & 1 ? bits[n] : 0;
+	return r;
+}
+
+static bool compare(const struct state *in, struct state *a, struct state *b, unsigned undefined, bool show)
+{
+	bool bad = DIFFER(vector);
+
+	forgive_pe(a, b);
+	a->rflags &= RFLAGS_ARITH & ~rflags_of(undefined);
+	b->rflags &= RFLAGS_ARITH & ~rflags_of(undefined);
+	a->gpr[RSP] = b->gpr[RSP] = 0;
+	bad |= DIFFER(rflags) | DIFFER(fx.cw) | DIFFER(fx.sw) | DIFFER(fx.tag) | DIFFER(fx.fop) | DIFFER(fx.fip) |
+	       DIFFER(fx.fdp) | DIFFER(fx.mxcsr);
+	for (unsigned n = 0; n < 16; n++) {
+		char name[16];
+		snprintf(name, sizeof(name), "gpr%u", n);
+		bad |= differ(name, &in->gpr[n], &a->gpr[n], &b->gpr[n], 8, show);
+		snprintf(name, sizeof(name), "xmm%u", n);
+		bad |= differ(name, in->fx.xmm[n], a->fx.xmm[n], b->fx.xmm[n], 16, show);
+		snprintf(name, sizeof(name), "ymmh%u", n);
+		bad |= differ(name, in->ymm_high[n], a->ymm_high[n], b->ymm_high[n], 16, show);
+		snprintf(name, sizeof(name), "st%u", n);
+		if (n < 8)
+			bad |= differ(name, in->fx.st[n], a->fx.st[n], b->fx.st[n], 10, show);
+	}
+	return bad | differ_window(in, a, b, show);
+}
+
+static void report(const struct test_case *t)
+{
+	const struct fximage *fx = &t->in.fx;
+
+	printf("  %s:", isa_rows[t->row].mnemonic);
+	for (unsigned n = 0; n < t->length; n++)
+		printf(" %02x", t->code[n]);
+	printf("  cw=%04x sw=%04x tag=%02x mxcsr=%04x [rsi]", fx->cw, fx->sw, fx->tag, fx->mxcsr);
+	hex("", t->in.window + (t->in.gpr[RSI] - (uintptr_t)oracle_window), 16);
+	hex("st0", fx->st[0], 10);
+	hex("st1", fx->st[1], 10);
+	printf("\n");
+}
+
+static bool host_has(unsigned feature)
+{
+	unsigned a, b, c, d;
+
+	if (!__get_cpuid_count(7, 0, &a, &b, &c, &d))
+		b = c = 0;
+	switch (feature) {
+	case FEAT_AVX: return native_has_avx();
+	case FEAT_AVX2: return b & bit_AVX2;
+	case FEAT_BMI1: return b & bit_BMI;
+	case FEAT_BMI2: return b & bit_BMI2;
+	case FEAT_SHA: return b & bit_SHA;
+	case FEAT_VAES: return c & bit_VAES;
+	case FEAT_VPCLMULQDQ: return c & bit_VPCLMULQDQ;
+	default: break;
+	}
+	__cpuid(1, a, b, c, d);
+	switch (feature) {
+	case FEAT_FMA: return c & bit_FMA;
+	case FEAT_F16C: return c & bit_F16C;
+	case FEAT_SSE3: return c & bit_SSE3;
+	case FEAT_SSSE3: return c & bit_SSSE3;
+	case FEAT_SSE41: return c & bit_SSE4_1;
+	case FEAT_SSE42: return c & bit_SSE4_2;
+	case FEAT_AES: return c & bit_AES;
+	case FEAT_PCLMULQDQ: return c & bit_PCLMUL;
+	default: return true;
+	}
+}
+
+/* Returns the number of differing cases. */
+static unsigned check_row(unsigned row, unsigned cases, uint64_t seed)
+{
+	static struct test_case t;
+	static struct state native, emulated;
+	unsigned bad = 0;
+
+	rnd_seed(seed * 0x9e3779b97f4a7c15ull + row);
+	for (unsigned n = 0; n < cases; n++) {
+		random_state(&t.in);
+		if (!encode_case(row, &t))
+			return 0;
+		native_run(&t, &native);
+		emulated_run(&t, &emulated);
+		forgive_partial_restore(&t, &native, &emulated);
+		if (!compare(&t.in, &native, &emulated, isa_rows[row].flags_undefined, false))
+			continue;
+		if (bad++ < SHOWN_PER_ROW) {
+			report(&t);
+			compare(&t.in, &native, &emulated, isa_rows[row].flags_undefined, true);
+		}
+	}
+	return bad;
+}
+
+static int check_all(unsigned cases, uint64_t seed, const char *only)
+{
+	unsigned rows = 0, bad_rows = 0, skipped = 0, never = 0;
+
+	emulated_init();
+	if (native_init() != 0)
+		return 2;
+	for (unsigned row = 1; row < ISA_COUNT; row++) {
+		static struct test_case probe;
+		unsigned bad;
+
+		if (only && strcmp(only, isa_rows[row].mnemonic) != 0)
+			continue;
+		if (!host_has(isa_rows[row].feature)) {
+			printf("SKIP %s: not in this processor\n", isa_rows[row].mnemonic);
+			skipped++;
+			continue;
+		}
+		if (!encode_case(row, &probe)) {
+			never++;
+			continue;
+		}
+		rows++;
+		bad = check_row(row, cases, seed);
+		bad_rows += bad != 0;
+		if (bad)
+			printf("%s: %u of %u cases differ\n", isa_rows[row].mnemonic, bad, cases);
+	}
+	printf("oracle: %u rows of the table, %u run, %u cases each, %u skipped, %u not for this test, %u rows differ\n",
+	       ISA_COUNT - 1, rows, cases, skipped, never, bad_rows);
+	return bad_rows != 0;
+}
+
+static int check_encodings(void)
+{
+	unsigned encodings, bad;
+
+	emulated_init();
+	if (native_init() != 0)
+		return 2;
+	if (!native_has_avx())
+		return 77; /* meson: skipped */
+	bad = sweep_vex(&encodings);
+	printf("oracle: %u VEX encodings, %u differ in being valid\n", encodings, bad);
+	return bad != 0;
+}
+
+int main(int argc, char **argv)
+{
+	const unsigned cases = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 0) : 1000;
+	const uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	int status;
+	pid_t child;
+
+	child = fork();
+	if (child < 0)
+		return 2;
+	if (child == 0) {
+		alarm(TIME_LIMIT_S);
+		setvbuf(stdout, NULL, _IOLBF, 0);
+		if (argc > 1 && strcmp(argv[1], "vex") == 0)
+			exit(check_encodings());
+		exit(check_all(cases, seed, argc > 3 ? argv[3] : NULL));
+	}
+	if (waitpid(child, &status, 0) != child)
+		return 2;
+	if (WIFSIGNALED(status))
+		printf("oracle: killed by signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+}

@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: MIT
+"""
+The fence around each process, from inside (programs with probe.c linked in) and from outside (/proc, as root).
+PROBES is the directory of the probing programs; the rest as in tests/e2e/bh.py.
+"""
+import ctypes
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["SOURCE"], "tests/e2e"))
+from bh import BUILD, Skip, check, main, test, wait_until  # noqa: E402
+
+PROBES = os.environ.get("PROBES", BUILD + "/tests/sandbox")
+DEVICES = ("irqd", "timerd", "seriald", "platformd")
+PROGRAMS = ("boot", "vcpu") + DEVICES
+NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
+CLONE_NEWUSER = 0x10000000
+
+
+def need_root():
+    if os.geteuid():
+        raise Skip("only root can look into /proc of processes that are not dumpable")
+
+
+def libexec(t, prefix, names):
+    """A directory with our programs, those in `names` replaced by the ones of that prefix."""
+    directory = t.dir + "/libexec"
+    os.mkdir(directory)
+    os.symlink(BUILD + "/vmm/bulkhead-supervisor", directory + "/bulkhead-supervisor")
+    for name in PROGRAMS:
+        place = {"boot": "boot", "vcpu": "vmm/vcpu"}.get(name, "devices")
+        program = f"{PROBES}/{prefix}-bulkhead-{name}" if name in names else f"{BUILD}/{place}/bulkhead-{name}"
+        os.symlink(program, f"{directory}/bulkhead-{name}")
+    return dict(t.env, BULKHEAD_LIBEXEC=directory)
+
+
+def probe(t, *options, env=None):
+    """{(program, phase): {probe: result}} of a machine whose processes all probe."""
+    result = t.bulkhead(*t.guest("hello64", *options), env=env or libexec(t, "probe", PROGRAMS))
+    found = {}
+    for name, phase, rest in re.findall(r": (\w+)\[1\]: probe (\w+) (.*)", result.err):
+        found.setdefault((name, phase), {}).update(pair.split("=") for pair in rest.split())
+    for name in PROGRAMS:
+        for phase in "setup", "run":
+            check(len(found.get((name, phase), {})) == 28, f"{name}, {phase}: not all probes answered: {result}")
+    return found, result
+
+
+def expect_stopped(found):
+    """Behind the run filter every try is stopped. Before it, two calls are refused instead, since libraries make them."""
+    for (name, phase), results in found.items():
+        for what, outcome in results.items():
+            allowed = {"stopped"}
+            if phase == "setup" and what in ("open", "openat"):
+                allowed = {"ENOENT"}
+            if phase == "setup" and what == "nofile":
+                allowed = {"EPERM"}  # limits may be lowered, not raised
+            check(outcome in allowed, f"{name}, {phase}: {what} gave {outcome}")
+
+
+@test
+def inside(t):
+    """No way out with the filters on."""
+    found, result = probe(t)
+    expect_stopped(found)
+    result.expect(0, out="hello from 64 bits")
+
+
+# What the kernel says when no filter stops the call: namespaces, ids, capabilities, limits, Landlock.
+SECOND_WALL = {
+    "open": {"ENOENT"}, "openat": {"ENOENT"}, "passwd": {"ENOENT"}, "proc": {"ENOENT"}, "kvm": {"ENOENT"},
+    "create": {"EROFS", "EACCES"}, "mkdir": {"EROFS", "EACCES"}, "root-names": {"0", "EACCES"}, "ways-out": {"0"},
+    "exec": {"ENOENT"}, "mount": {"EPERM"}, "inet": {"ENETUNREACH", "EACCES"}, "abstract": {"ECONNREFUSED", "EPERM"},
+    "other-vm": {"ENOENT"}, "packet": {"EPERM"}, "kill-all": {"ESRCH", "EPERM"}, "kill": {"ESRCH", "EPERM"},
+    "ptrace": {"ESRCH", "EPERM"}, "pidfd": {"ESRCH", "ENOENT", "EINVAL"}, "vm-read": {"ESRCH", "EPERM"},
+    "setuid": {"EINVAL", "EPERM"}, "hostname": {"EPERM"}, "iopl": {"EPERM", "ENOSYS"}, "reboot": {"EPERM"},
+    "module": {"EPERM", "ENOSYS"}, "nofile": {"EPERM"},
+}
+
+
+@test
+def inside_without_filters(t):
+    """The second wall stands alone: with --sandbox=log the filters let everything through."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("\0bulkhead-fence-test")
+    listener.listen()
+    socket.socket(socket.AF_UNIX).connect("\0bulkhead-fence-test")  # the host can
+    found, result = probe(t, "--sandbox", "log")
+    if "user namespaces" in result.err:
+        raise Skip("no user namespaces: " + result.err.splitlines()[0])
+    for (name, phase), results in found.items():
+        for what, expected in SECOND_WALL.items():
+            if name == "vcpu" and what in ("kill", "vm-read", "ptrace"):
+                continue  # 2 is a thread of its own there
+            check(results[what] in expected, f"{name}, {phase}: {what} gave {results[what]}, not {expected}")
+        if phase == "run" and (name, t.engine) != ("vcpu", "kvm"):  # KVM's first run needs a kernel thread
+            check(results["fork"] == "EAGAIN", f"{name}: fork gave {results['fork']}")
+    check("kernel logs" in result.err, f"--sandbox=log does not say where to look: {result}")
+
+
+# ---- from outside
+
+
+def status(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def limits(pid):
+    with open(f"/proc/{pid}/limits") as f:
+        return {line[:26].strip(): line[26:].split()[0] for line in f}
+
+
+def mappings(pid):
+    """(permissions, inode, name) of each mapping."""
+    with open(f"/proc/{pid}/maps") as f:
+        for line in f:
+            parts = line.split(None, 5)
+            yield parts[1], int(parts[4]), parts[5].strip() if len(parts) > 5 else ""
+
+
+def objects(pid):
+    """(name, inode, permissions) of the machine's shared objects that are mapped."""
+    for perms, inode, name in mappings(pid):
+        found = re.match(r"/memfd:bulkhead-(\w+)", name)
+        if found:
+            yield found.group(1), inode, perms
+
+
+def descriptors(pid):
+    return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+
+
+def start(t, name=None, env=None):
+    t.bulkhead(*t.guest("echo", "--detach", name=name), env=env).expect(0)
+    found = {}
+
+    def complete():
+        found.update(t.processes(name))
+        return set(found) >= {"keeper", "supervisor", "vcpu", *DEVICES}
+
+    wait_until(complete, "all processes have their names")
+    return {role: pid for role, pid in found.items() if role != "boot"}
+
+
+def expect_locked(role, pid):
+    """What holds on every host and for every user."""
+    s = status(pid)
+    check(s["NoNewPrivs"] == "1", f"{role}: no_new_privs is {s['NoNewPrivs']}")
+    check(s["Seccomp"] == "2", f"{role}: seccomp mode {s['Seccomp']}")
+    # The supervisor's filter, the setup filter, the run filter.
+    least = 1 if role in ("keeper", "supervisor") else 3
+    check(int(s.get("Seccomp_filters", least)) >= least, f"{role}: {s.get('Seccomp_filters')} filters")
+    if role != "supervisor":
+        for caps in "CapInh", "CapPrm", "CapEff", "CapAmb":
+            check(int(s[caps], 16) == 0, f"{role}: {caps} {s[caps]}")
+    check(limits(pid)["Max core file size"] == "0", f"{role}: core dumps")
+    if role in DEVICES:
+        check(int(s["Threads"]) == 1, f"{role}: {s['Threads']} threads")
+        for name, value in (("Max processes", "0"), ("Max locked memory", "0"), ("Max msgqueue size", "0"),
+                            ("Max address space", str(256 << 20)), ("Max open files", "160")):
+            check(limits(pid)[name] == value, f"{role}: {name} is {limits(pid)[name]}")
+
+
+def expect_own_namespaces(role, pid):
+    for ns in NAMESPACES:
+        ours, theirs = (os.readlink(f"/proc/{p}/ns/{ns}") for p in ("self", pid))
+        check(ours != theirs, f"{role}: shares the host's {ns} namespace")
+    check(os.listdir(f"/proc/{pid}/root/") == [], f"{role}: root holds {os.listdir(f'/proc/{pid}/root/')}")
+    with open(f"/proc/{pid}/mountinfo") as f:
+        mounts = f.read().splitlines()
+    check(len(mounts) == 1 and " ro," in mounts[0], f"{role}: mounts: {mounts}")
+
+
+@test
+def outside(t):
+    """Each process of a running machine, seen by root."""
+    need_root()
+    processes = start(t)
+    uids = {}
+    for role, pid in processes.items():
+        expect_locked(role, pid)
+        if role == "keeper":
+            continue
+        expect_own_namespaces(role, pid)
+        s = status(pid)
+        ids = set(s["Uid"].split()) | set(s["Gid"].split())
+        check(len(ids) == 1 and ids != {"0"} and s["Groups"].strip() == "", f"{role}: ids {ids}, groups {s['Groups']}")
+        check(ids.isdisjoint(uids), f"{role} shares its id with {uids.get(min(ids))}")
+        uids.update({i: role for i in ids})
+        check(os.stat(f"/proc/{pid}/maps").st_uid == 0, f"{role} is dumpable")
+        if role != "supervisor":
+            check(int(s["CapBnd"], 16) == 0, f"{role}: bounding set {s['CapBnd']}")
+    t.bulkhead("kill", t.name)
+
+
+@test
+def one_writer(t):
+    """design.md, section 2: each object has one writer. Legacy devices have no guest memory. Nothing is executable."""
+    need_root()
+    processes = start(t)
+    writers = {}
+    for role, pid in processes.items():
+        for name, inode, perms in objects(pid):
+            if perms[1] == "w" and perms[3] == "s":
+                writers.setdefault((inode, name), set()).add(role)
+        check(not [m for m in mappings(pid) if m[0][1] == "w" and m[0][2] == "x"], f"{role}: writable code")
+        if role in DEVICES:
+            mapped = {(name, perms) for name, _, perms in objects(pid)}
+            check(not [m for m in mapped if m[0] == "ram"], f"{role} maps guest memory")
+            check(("req", "r--s") in mapped and ("req", "rw-s") not in mapped, f"{role}: {mapped}")
+            expect_fds(role, pid)
+    check(len(writers) == 4 * 5 + 3, f"objects with a writer: {writers}")
+    for (inode, name), roles in writers.items():
+        check(len(roles) == 1, f"{name} ({inode}) has the writers {roles}")
+        owner = {"req": {"vcpu"}, "ram": {"vcpu"}, "msi": {"irqd"}, "backlog": {"seriald"}}.get(name, set(DEVICES))
+        check(roles <= owner, f"{name} is written by {roles}")
+    check(not {"journal", "line"} & {name for name, _, _ in objects(processes["vcpu"])}, "the vcpu maps a journal or lines")
+    t.bulkhead("kill", t.name)
+
+
+def expect_fds(role, pid):
+    """Pipes, sockets, its event loop: no name in any file system, and no object beyond its mappings."""
+    fds = descriptors(pid)
+    kinds = re.compile(r"/dev/null$|pipe:|socket:|anon_inode:\[(eventpoll|timerfd)\]$")
+    check(len(fds) <= 24, f"{role} has {len(fds)} descriptors: {fds}")
+    check(all(kinds.match(fd) for fd in fds), f"{role}: {[fd for fd in fds if not kinds.match(fd)]}")
+
+
+@test
+def machines_apart(t):
+    """Two machines share no object, socket, pipe or user id."""
+    need_root()
+    seen = {}
+    for name in t.name + "a", t.name + "b":
+        processes = start(t, name)
+        things = {status(pid)["Uid"].split()[0] for role, pid in processes.items() if role != "keeper"}
+        for role, pid in processes.items():
+            if role == "keeper":
+                continue
+            things |= {inode for _, inode, _ in objects(pid)}
+            things |= {fd for fd in descriptors(pid) if fd.startswith("socket:")}
+            things |= {fd for fd in descriptors(pid) if fd.startswith("pipe:") and role != "supervisor"}
+            things |= {os.readlink(f"/proc/{pid}/ns/{ns}") for ns in NAMESPACES}
+        seen[name] = things
+    first, second = seen.values()
+    check(not first & second, f"shared: {first & second}")
+    for name in seen:
+        t.bulkhead("kill", name)
+
+
+# ---- a call that is not on the list
+
+
+VIOLATION = r"sandbox: %s: system call getppid \(110\) is not on its list"
+
+
+@test
+def violation(t):
+    """The CPU process makes a forbidden call: the machine ends with 38, and call and process are named."""
+    result = t.bulkhead(*t.guest("hello64"), env=libexec(t, "violate", ["vcpu"]))
+    result.expect(38, err=r"vcpu\[1\]: " + VIOLATION % r"vcpu \(emu\)")
+    check("hello" not in result.out, f"the guest ran: {result}")
+    t.expect_clean()
+
+
+@test
+def violation_of_device(t):
+    """A daemon makes a forbidden call: it is ended and replaced, the log and the status name call and process."""
+    log = t.dir + "/log"
+    t.bulkhead(*t.guest("echo", "--detach", "--log", log), env=libexec(t, "violate", ["seriald"])).expect(0)
+
+    def named():
+        answer = t.bulkhead("status", t.name, "--json")
+        rows = json.loads(answer.out)["processes"] if answer.code == 0 else []
+        return any(re.search(VIOLATION % "seriald", row["last_reason"] or "") for row in rows if row["role"] == "seriald")
+
+    wait_until(named, "status names the call", 20)
+    with open(log) as f:
+        text = f.read()
+    check(re.search(r"seriald\[1\]: " + VIOLATION % "seriald", text), text)
+    t.bulkhead("kill", t.name)
+
+
+@test
+def violation_logged(t):
+    """With --sandbox=log it goes on, and the user is told where the kernel writes the call."""
+    result = t.bulkhead(*t.guest("chatter", "--sandbox", "log"), env=libexec(t, "violate", ["seriald"]))
+    result.expect(5, out="1048576 bytes", err="kernel logs")
+
+
+# ---- bulkhead security
+
+
+@test
+def security(t):
+    """The command tells the same as /proc, and rates daemons as sealed."""
+    need_root()
+    processes = start(t)
+    report = json.loads(t.bulkhead("security", t.name, "--json").expect(0).out)
+    rows = {row["process"].split(" ")[0]: row for row in report["processes"]}
+    check(set(rows) == set(processes), f"{set(rows)} are not {set(processes)}")
+    for role, pid in processes.items():
+        row = rows[role]
+        check(row["pid"] == pid, f"{role}: pid {row['pid']}")
+        check(row["seccomp_mode"] == 2 and row["no_new_privs"], f"{role}: {row}")
+        check(row["uid"] == int(status(pid)["Uid"].split()[0]), f"{role}: uid {row['uid']}")
+        check(sum(row["fds"].values()) == len(descriptors(pid)), f"{role}: {row['fds']}")
+        check(row["guest_memory_mapped"] == (role == "vcpu"), f"{role}: guest memory {row['guest_memory_mapped']}")
+        if role in DEVICES:
+            check(row["level"] == "sealed" and row["exposure"] == 0, f"{role}: {row}")
+            check(row["calls_allowed"] <= 16, f"{role}: {row['calls_allowed']} calls")
+    t.bulkhead("security", t.name).expect(0, out=r"seriald +\d+ +0.0 sealed")
+    t.bulkhead("security", "nobody-has-this-name").expect(2)
+    t.bulkhead("kill", t.name)
+
+
+# ---- hosts and users that have less
+
+
+def in_namespace(uid, limit):
+    """Called in a child: a user namespace with all ids, in which at most `limit` further ones may be made, as `uid`."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    ready_r, ready_w = os.pipe()
+    mapped_r, mapped_w = os.pipe()
+    parent = os.getpid()
+    if os.fork() == 0:  # writes the maps, which takes the privileges that we are about to leave
+        os.read(ready_r, 1)
+        for kind in "uid_map", "gid_map":
+            with open(f"/proc/{parent}/{kind}", "w") as f:
+                f.write("0 0 4294967295")
+        os.write(mapped_w, b"x")
+        os._exit(0)
+    if libc.unshare(CLONE_NEWUSER):
+        os._exit(99)
+    os.write(ready_w, b"x")
+    os.read(mapped_r, 1)
+    os.wait()
+    with open("/proc/sys/user/max_user_namespaces", "w") as f:
+        f.write(str(limit))
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def as_user(t, uid, limit, args, env):
+    """Runs bulkhead as that user."""
+    os.chmod(t.dir, 0o755)
+    os.makedirs(t.runtime, exist_ok=True)
+    os.chown(t.runtime, uid, uid)
+    os.chmod(t.runtime, 0o700)
+    p = subprocess.run(t.command(*args), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=True, timeout=40, preexec_fn=lambda: in_namespace(uid, limit))
+    return p
+
+
+def reachable_by(uid):
+    """Can that user execute what was built?"""
+    p = subprocess.run(["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", BUILD + "/vmm/bulkhead",
+                        "version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if p.returncode:
+        raise Skip(f"user {uid} cannot execute {BUILD}/vmm/bulkhead")
+
+
+def try_as(t, uid, limit, warning):
+    """Everything probed is stopped; the warning, and nothing else, tells what is missing."""
+    need_root()
+    reachable_by(uid)
+    env = libexec(t, "probe", PROGRAMS)
+    p = as_user(t, uid, limit, t.guest("hello64"), env)
+    check(p.returncode == 0 and "hello from 64 bits" in p.stdout, f"{p.returncode}: {p.stdout} {p.stderr}")
+    found = {}
+    for name, phase, rest in re.findall(r": (\w+)\[1\]: probe (\w+) (.*)", p.stderr):
+        found.setdefault((name, phase), {}).update(pair.split("=") for pair in rest.split())
+    check(len(found) == 2 * len(PROGRAMS), f"{found}")
+    expect_stopped(found)
+    others = [line for line in p.stderr.splitlines() if ": probe " not in line]
+    if warning is None:
+        check(not others, f"unexpected: {others}")
+    else:
+        check(len(others) == 1 and re.search(warning, others[0]), f"expected one line with /{warning}/: {others}")
+
+
+@test
+def ordinary_user(t):
+    """The whole fence, without root."""
+    try_as(t, 65534, 1000, None)
+
+
+@test
+def ordinary_user_without_namespaces(t):
+    """Filters, limits and no_new_privs remain; one line names what is missing."""
+    try_as(t, 65534, 0, r"the sandbox is incomplete on this host, missing: user namespaces .*empty root")
+
+
+@test
+def root_without_user_namespaces(t):
+    """The other namespaces and the empty root remain, and the processes do not run as root."""
+    try_as(t, 0, 0, r"the sandbox is incomplete on this host, missing: user namespaces .*a user id of its own")
+
+
+@test
+def ordinary_user_from_outside(t):
+    """An ordinary user's running machine, seen by root."""
+    need_root()
+    reachable_by(65534)
+    p = as_user(t, 65534, 1000, t.guest("echo", "--detach"), t.env)
+    check(p.returncode == 0, f"{p.returncode}: {p.stdout} {p.stderr}")
+    wait_until(lambda: set(t.processes()) >= {"keeper", "supervisor", "vcpu", *DEVICES}, "all processes")
+    for role, pid in t.processes().items():
+        if role == "boot":
+            continue
+        expect_locked(role, pid)
+        if role != "keeper":
+            expect_own_namespaces(role, pid)
+        check(status(pid)["Uid"].split()[0] == "65534", f"{role}: {status(pid)['Uid']}")
+        check(os.stat(f"/proc/{pid}/maps").st_uid == 0, f"{role} is dumpable")
+
+
+if __name__ == "__main__":
+    main(about_sandbox=True)

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs real daemons as a supervisor would, and talks to them as the vCPU process would. */
+#ifndef BULKHEAD_TESTS_DAEMON_HARNESS_H
+#define BULKHEAD_TESTS_DAEMON_HARNESS_H
+
+#include "devices/backlog.h"
+#include "devices/model.h"
+#include "proto/frame.h"
+#include "proto/journal.h"
+#include "proto/line.h"
+#include "proto/msi.h"
+#include "proto/ring.h"
+#include "proto/shadow.h"
+#include "proto_harness.h"
+
+struct daemon {
+	Bulkhead__Role role;
+	pid_t pid;
+	int control, event; /* our ends */
+	uint32_t incarnation, next_id;
+	struct test_object req, rsp, shadow, line, journal, backlog, msi;
+	int doorbell[2], irqd_bell[2], debug[2], vcpu_bell[2], stash[2], listen;
+	/* irqd: the device whose line page it watches */
+	struct daemon *source;
+	uint32_t source_lines;
+	uint32_t spin_ns;
+	struct ring_producer producer;
+	struct frame frame;
+};
+
+/* Objects and channels, without a process. */
+void daemon_make(struct daemon *d, Bulkhead__Role role);
+void daemon_free(struct daemon *d);
+/* Starts the program and does HELLO. */
+void daemon_spawn(struct daemon *d);
+/* SETUP_DEVICE; returns the type of the reply (MSG_OK or MSG_ERROR), which stands in d->frame. */
+int daemon_setup(struct daemon *d, bool recover);
+/* All of it; a vCPU attached. */
+void daemon_start(struct daemon *d, Bulkhead__Role role);
+/* Request without fields; the reply stands in d->frame; returns its type. */
+int daemon_request(struct daemon *d, uint16_t type);
+/* Exit status as waitpid tells it. */
+int daemon_wait(struct daemon *d);
+void daemon_kill(struct daemon *d);
+
+uint64_t port_in(struct daemon *d, uint16_t port, unsigned size);
+void port_out(struct daemon *d, uint16_t port, unsigned size, uint64_t data);
+void port_post(struct daemon *d, uint16_t port, unsigned size, uint64_t data, uint8_t classes);
+/* Next event of the daemon that is not a log line; waits up to 5 s. */
+const Bulkhead__Event *daemon_event(struct daemon *d);
+
+#endif

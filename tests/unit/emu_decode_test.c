@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/* The decoder: rules of prefixes and lengths (SDM vol. 2, chapter 2), and a bounded comparison with Zydis. */
+#include "emu/cpu.h"
+#include "emu/decode/decode.h"
+#include "emu/isa/isa.h"
+
+#include <Zydis/Zydis.h>
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+static enum decode_result decode_text(const char *bytes, unsigned count, unsigned code_size, struct insn *i)
+{
+	decode_init(NULL, NULL);
+	return decode((const uint8_t *)bytes, count, code_size, i);
+}
+#define DECODE(text, size, i) decode_text(text, sizeof(text) - 1, size, i)
+
+Test(emu_decode, rex_counts_only_directly_before_the_opcode)
+{
+	struct insn i;
+
+	cr_assert_eq(DECODE("\x48\x66\x01\xd8", 8, &i), DECODE_OK);
+	cr_assert_eq(i.size, 2); /* REX.W is lost: 66 follows it */
+	cr_assert_eq(DECODE("\x66\x48\x01\xd8", 8, &i), DECODE_OK);
+	cr_assert_eq(i.size, 8); /* REX.W beats 66 */
+	cr_assert_eq(i.len, 4);
+}
+
+Test(emu_decode, high_bytes_need_the_absence_of_rex)
+{
+	struct insn i;
+
+	cr_assert_eq(DECODE("\x88\xe0", 8, &i), DECODE_OK);
+	cr_assert_eq(i.reg, REG8_AH);
+	cr_assert_eq(DECODE("\x40\x88\xe0", 8, &i), DECODE_OK);
+	cr_assert_eq(i.reg, RSP);
+}
+
+Test(emu_decode, opcode_90)
+{
+	struct insn i;
+
+	cr_assert_eq(DECODE("\x90", 8, &i), DECODE_OK);
+	cr_assert_eq(i.id, ISA_NOP);
+	cr_assert_eq(DECODE("\x41\x90", 8, &i), DECODE_OK);
+	cr_assert_eq(i.id, ISA_XCHG_Zv_rAX);
+	cr_assert_eq(i.reg, R8);
+	cr_assert_eq(DECODE("\xf3\x90", 8, &i), DECODE_OK);
+	cr_assert_eq(i.id, ISA_PAUSE);
+	cr_assert_eq(DECODE("\xf3\x41\x90", 8, &i), DECODE_OK);
+	cr_assert_eq(i.id, ISA_XCHG_Zv_rAX);
+}
+
+Test(emu_decode, lock_needs_a_memory_destination_of_a_lockable_instruction)
+{
+	struct insn i;
+
+	cr_assert_eq(DECODE("\xf0\x01\x03", 8, &i), DECODE_OK);
+	cr_assert_eq(DECODE("\xf0\x01\xc3", 8, &i), DECODE_UD);
+	cr_assert_eq(DECODE("\xf0\x03\x03", 8, &i), DECODE_UD); /* memory is the source */
+	cr_assert_eq(DECODE("\xf0\x39\x03", 8, &i), DECODE_UD); /* CMP */
+	cr_assert_eq(DECODE("\xf0\x89\x03", 8, &i), DECODE_UD); /* MOV */
+}
+
+Test(emu_decode, fifteen_bytes_and_no_more)
+{
+	struct insn i;
+	uint8_t text[20];
+
+	decode_init(NULL, NULL);
+	memset(text, 0x66, sizeof(text));
+	text[13] = 0x01;
+	text[14] = 0xd8;
+	cr_assert_eq(decode(text, 15, 8, &i), DECODE_OK);
+	cr_assert_eq(i.len, 15);
+	text[13] = 0x66;
+	text[14] = 0x01;
+	text[15] = 0xd8;
+	cr_assert_eq(decode(text, 20, 8, &i), DECODE_TOO_LONG);
+	/* While the page ends before, the answer is "more": its fault comes first. */
+	cr_assert_eq(decode(text, 14, 8, &i), DECODE_MORE);
+}
+
+Test(emu_decode, segment_overrides)
+{
+	struct insn i;
+
+	cr_assert_eq(DECODE("\x2e\x8b\x03", 8, &i), DECODE_OK);
+	cr_assert_eq(i.seg, SEG_DS); /* CS is ignored in 64-bit mode */
+	cr_assert_eq(DECODE("\x64\x65\x8b\x03", 8, &i), DECODE_OK);
+	cr_assert_eq(i.seg, SEG_GS); /* the last one */
+	cr_assert_eq(DECODE("\x8b\x45\x00", 4, &i), DECODE_OK);
+	cr_assert_eq(i.seg, SEG_SS); /* rBP as base */
+	cr_assert_eq(DECODE("\x26\x8b\x45\x00", 4, &i), DECODE_OK);
+	cr_assert_eq(i.seg, SEG_ES);
+}
+
+Test(emu_decode, rip_relative_counts_from_the_next_instruction)
+{
+	struct insn i;
+
+	cr_assert_eq(DECODE("\xc7\x05\x10\x00\x00\x00\x78\x56\x34\x12", 8, &i), DECODE_OK);
+	cr_assert_eq(i.base, GPR_PC);
+	cr_assert_eq(i.disp, 0x10 + 10); /* the immediate belongs to the instruction */
+}
+
+/* SDM vol. 2, 2.3.2 to 2.3.6: what may not stand before VEX, and what of its fields has no meaning. */
+Test(emu_decode, vex_rules)
+{
+	struct insn i;
+
+	cr_assert_eq(DECODE("\xc5\xf1\xfc\xc2", 8, &i), DECODE_OK);
+	cr_assert_eq(i.id, ISA_VPADDB_x);
+	cr_assert_eq(i.vvvv, 1);
+	cr_assert_eq(DECODE("\xc4\x41\x35\xfc\xc2", 8, &i), DECODE_OK);
+	cr_assert_eq(i.id, ISA_VPADDB_y);
+	cr_assert(i.reg == 8 && i.vvvv == 9 && i.rm == 10 && i.vl == 1);
+	cr_assert_eq(DECODE("\xf0\xc5\xf1\xfc\x02", 8, &i), DECODE_UD);
+	cr_assert_eq(DECODE("\x66\xc5\xf1\xfc\xc2", 8, &i), DECODE_UD);
+	cr_assert_eq(DECODE("\xf3\xc5\xf1\xfc\xc2", 8, &i), DECODE_UD);
+	cr_assert_eq(DECODE("\x48\xc5\xf1\xfc\xc2", 8, &i), DECODE_UD);
+	cr_assert_eq(DECODE("\x64\xc5\xf1\xfc\x02", 8, &i), DECODE_OK);
+	cr_assert_eq(i.seg, SEG_FS);
+	cr_assert_eq(DECODE("\xc5\xf1\x6f\xc2", 8, &i), DECODE_UD);		 /* VMOVDQA: vvvv must be 1111b */
+	cr_assert_eq(DECODE("\xc4\xe3\x7d\x00\xc1\x00", 8, &i), DECODE_UD); /* VPERMQ wants W1 */
+	cr_assert_eq(DECODE("\xc4\xe3\xf9\x00\xc1\x00", 8, &i), DECODE_UD); /* and 256 bits */
+	cr_assert_eq(DECODE("\xc4\xe3\xfd\x00\xc1\x00", 8, &i), DECODE_OK);
+	/* Outside 64-bit mode a memory form of the same bytes is LDS or LES. */
+	cr_assert_eq(DECODE("\xc5\x31\xfc\xc2", 4, &i), DECODE_OK);
+	cr_assert_eq(isa_rows[i.id].map, ISA_M0);
+	cr_assert_eq(DECODE("\xc5\xf1\xfc\xc2", 2, &i), DECODE_OK);
+	cr_assert_eq(i.id, ISA_VPADDB_x);
+	/* The fourth register operand is in bits 7..4 of an immediate, of which bit 7 is ignored outside 64-bit mode. */
+	cr_assert_eq(DECODE("\xc4\xe3\x71\x4c\xc2\xf0", 8, &i), DECODE_OK);
+	cr_assert_eq(i.imm2, 15);
+	cr_assert_eq(DECODE("\xc4\xe3\x71\x4c\xc2\xf0", 4, &i), DECODE_OK);
+	cr_assert_eq(i.imm2, 7);
+}
+
+/* SDM vol. 2, 2.3.12 and VPGATHERDD: index 4 is a register, a SIB byte is needed, three different registers. */
+Test(emu_decode, vsib)
+{
+	struct insn i;
+
+	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x04\x26", 8, &i), DECODE_OK); /* xmm0, [rsi+xmm4], xmm1 */
+	cr_assert(i.base == RSI && i.index == 4);
+	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x06", 8, &i), DECODE_UD);
+	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x04\x06", 8, &i), DECODE_UD); /* index is the destination */
+	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x04\x0e", 8, &i), DECODE_UD); /* index is the mask */
+	cr_assert_eq(DECODE("\xc4\xe2\x79\x90\x04\x26", 8, &i), DECODE_UD); /* mask is the destination */
+	cr_assert_eq(DECODE("\x67\xc4\xe2\x71\x90\x04\x26", 4, &i), DECODE_UD); /* 16-bit addressing */
+}
+
+/* ---- Zydis ---- */
+
+static uint64_t seed = 88172645463325252ull;
+
+static uint64_t next_random(void)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
+
+/* Half of the time without an operand in vvvv, which many instructions insist on. */
+static void random_vex(uint8_t *text)
+{
+	uint8_t vvvv = next_random() & 1 ? 0x78 : (uint8_t)(next_random() & 0x78);
+	unsigned n = 0;
+
+	text[n++] = next_random() & 1 ? 0xc4 : 0xc5;
+	if (text[0] == 0xc4) {
+		text[n++] = (uint8_t)((next_random() & 0xe0) | (next_random() % 8 ? 1 + next_random() % 3 : next_random() & 31));
+		text[n++] = (uint8_t)((next_random() & 0x87) | vvvv);
+	} else {
+		text[n++] = (uint8_t)((next_random() & 0x87) | vvvv);
+	}
+}
+
+/* Random bytes with a taste for prefixes and two-byte opcodes, which pure chance would hardly reach. */
+static void random_text(uint8_t *text)
+{
+	static const uint8_t prefixes[] = { 0x66, 0x67, 0xf2, 0xf3, 0xf0, 0x2e, 0x64, 0x48, 0x41, 0x4f, 0x40 };
+	unsigned n = 0, count = next_random() % 4;
+
+	for (unsigned k = 0; k < 16; k++)
+		text[k] = (uint8_t)(next_random() >> 20);
+	while (n < count)
+		text[n++] = prefixes[next_random() % sizeof(prefixes)];
+	if (next_random() % 3 == 0) {
+		random_vex(text + n);
+		return;
+	}
+	if (next_random() & 1)
+		text[n++] = 0x0f;
+	if (n && text[n - 1] == 0x0f && next_random() % 4 == 0)
+		text[n] = next_random() & 1 ? 0x38 : 0x3a;
+}
+
+/*
+ * What Zydis knows and our table does not have, or reads differently on purpose:
+ * extensions of later issues (EVEX, opmasks, 3DNow!, MPX, CET, VMX, SVM, AMX ...), and encodings where vendors differ.
+ */
+static bool is_out_of_scope(const ZydisDecodedInstruction *z)
+{
+	/* RSM exists only inside SMM; AMD's SYSCALL outside 64-bit mode is Intel's #UD. */
+	if (z->mnemonic == ZYDIS_MNEMONIC_RSM ||
+	    ((z->mnemonic == ZYDIS_MNEMONIC_SYSCALL || z->mnemonic == ZYDIS_MNEMONIC_SYSRET) &&
+	     z->machine_mode != ZYDIS_MACHINE_MODE_LONG_64))
+		return true;
+	switch (z->meta.isa_ext) {
+	case ZYDIS_ISA_EXT_BASE: case ZYDIS_ISA_EXT_X87: case ZYDIS_ISA_EXT_MMX: case ZYDIS_ISA_EXT_SSE:
+	case ZYDIS_ISA_EXT_SSE2: case ZYDIS_ISA_EXT_SSE3: case ZYDIS_ISA_EXT_SSSE3: case ZYDIS_ISA_EXT_SSE4:
+	case ZYDIS_ISA_EXT_LONGMODE: case ZYDIS_ISA_EXT_LZCNT: case ZYDIS_ISA_EXT_MOVBE: case ZYDIS_ISA_EXT_SHA:
+	case ZYDIS_ISA_EXT_BMI1: case ZYDIS_ISA_EXT_BMI2: case ZYDIS_ISA_EXT_AVX: case ZYDIS_ISA_EXT_AVX2:
+	case ZYDIS_ISA_EXT_AVX2GATHER: case ZYDIS_ISA_EXT_FMA: case ZYDIS_ISA_EXT_F16C: case ZYDIS_ISA_EXT_AVXAES:
+	case ZYDIS_ISA_EXT_VAES: case ZYDIS_ISA_EXT_VPCLMULQDQ:
+		return z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX;
+	default:
+		return true;
+	}
+}
+
+struct tally {
+	unsigned both, neither, only_us, only_zydis, length, out_of_scope;
+};
+
+static void compare_one(ZydisDecoder *decoder, const uint8_t *text, unsigned code_size, struct tally *t)
+{
+	ZydisDecodedInstruction z;
+	bool theirs = ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(decoder, NULL, text, 16, &z));
+	struct insn i;
+	bool ours = decode(text, 16, code_size, &i) == DECODE_OK;
+
+	if (theirs && is_out_of_scope(&z)) {
+		t->out_of_scope++;
+		return;
+	}
+	if (ours && theirs) {
+		t->both++;
+		if (i.len != z.length) {
+			t->length++;
+			fprintf(stderr, "length %u: %s %u, Zydis %s %u:", code_size, isa_rows[i.id].mnemonic, i.len,
+				ZydisMnemonicGetString(z.mnemonic), z.length);
+		} else {
+			return;
+		}
+	} else if (ours && (i.id == ISA_NOP_0F1A || i.id == ISA_NOP_0F1B)) {
+		t->out_of_scope++; /* MPX forms that a processor without MPX runs as NOP */
+		return;
+	} else if (ours) {
+		t->only_us++;
+		fprintf(stderr, "only ours %u: %s:", code_size, isa_rows[i.id].mnemonic);
+	} else if (theirs) {
+		t->only_zydis++;
+		fprintf(stderr, "only Zydis %u: %s:", code_size, ZydisMnemonicGetString(z.mnemonic));
+	} else {
+		t->neither++;
+		return;
+	}
+	for (unsigned n = 0; n < 12; n++)
+		fprintf(stderr, " %02x", text[n]);
+	fprintf(stderr, "\n");
+}
+
+Test(emu_decode, agrees_with_zydis, .timeout = 120)
+{
+	static const struct {
+		ZydisMachineMode mode;
+		ZydisStackWidth width;
+		unsigned code_size;
+	} modes[] = {
+		{ ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64, 8 },
+		{ ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32, 4 },
+		{ ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16, 2 },
+	};
+	struct tally t = { 0 };
+
+	decode_init(NULL, NULL);
+	for (unsigned m = 0; m < 3; m++) {
+		ZydisDecoder decoder;
+
+		ZydisDecoderInit(&decoder, modes[m].mode, modes[m].width);
+		ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_FALSE);
+		ZydisDecoderEnableMode(&decoder, ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_FALSE);
+		for (unsigned n = 0; n < 300000; n++) {
+			uint8_t text[16];
+
+			random_text(text);
+			compare_one(&decoder, text, modes[m].code_size, &t);
+		}
+	}
+	fprintf(stderr, "agree %u, both invalid %u, length %u, only ours %u, only Zydis %u, out of scope %u\n", t.both,
+		t.neither, t.length, t.only_us, t.only_zydis, t.out_of_scope);
+	cr_assert_eq(t.length, 0);
+	cr_assert_eq(t.only_us, 0);
+	cr_assert_eq(t.only_zydis, 0);
+}

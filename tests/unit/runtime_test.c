@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole daemons behind their fence, with this test as supervisor and vCPU process (design.md, sections 2 to 5). */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "daemon_harness.h"
+#include "devices/reg.h"
+#include "proto/clock.h"
+#include "proto/layout.h"
+#include "proto/route.h"
+
+#define TYPE(x) BULKHEAD__MESSAGE_TYPE__MSG_##x
+#define ROLE(x) BULKHEAD__ROLE__ROLE_##x
+
+static struct daemon d, irq;
+
+static void fini(void)
+{
+	if (d.req.rw)
+		daemon_free(&d);
+	if (irq.req.rw)
+		daemon_free(&irq);
+}
+
+TestSuite(runtime, .fini = fini, .timeout = 60);
+
+/*
+ * Console
+ */
+
+static int connect_console(void)
+{
+	struct sockaddr_un addr;
+	socklen_t len = sizeof(addr);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	cr_assert_eq(getsockname(d.listen, (struct sockaddr *)&addr, &len), 0);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&addr, len), 0);
+	return fd;
+}
+
+/* Exactly `len` bytes within 5 s, else fewer. */
+static size_t read_all(int fd, char *buf, size_t len)
+{
+	size_t got = 0;
+
+	while (got < len) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		ssize_t n;
+
+		if (poll(&p, 1, 5000) != 1)
+			break;
+		n = read(fd, buf + got, len - got);
+		if (n <= 0)
+			break;
+		got += (size_t)n;
+	}
+	return got;
+}
+
+static void guest_prints(const char *text)
+{
+	for (; *text; text++)
+		port_post(&d, LAYOUT_COM1, 1, (uint8_t)*text, CLASS_TXDATA);
+}
+
+static void expect_text(int fd, const char *text)
+{
+	char buf[512] = { 0 };
+
+	cr_assert_eq(read_all(fd, buf, strlen(text)), strlen(text), "got '%s' instead of '%s'", buf, text);
+	cr_assert_str_eq(buf, text);
+}
+
+Test(runtime, console_output_is_replayed_and_followed)
+{
+	int a, b;
+
+	daemon_start(&d, ROLE(SERIALD));
+	guest_prints("before anyone came\r\n");
+	a = connect_console();
+	expect_text(a, "before anyone came\r\n");
+	guest_prints("hello");
+	expect_text(a, "hello");
+	b = connect_console();
+	expect_text(b, "before anyone came\r\nhello");
+	cr_assert_eq(write(d.debug[1], "debug", 5), 5);
+	expect_text(a, "debug");
+	expect_text(b, "debug");
+	cr_assert_eq(daemon_request(&d, TYPE(STATS)), TYPE(OK));
+	cr_assert_eq(((Bulkhead__Ok *)d.frame.msg)->stats->console_bytes_out, 30);
+	close(a);
+	close(b);
+}
+
+Test(runtime, console_input_reaches_the_guest)
+{
+	char got[6] = { 0 };
+	int fd;
+
+	daemon_start(&d, ROLE(SERIALD));
+	fd = connect_console();
+	cr_assert_eq(write(fd, "hello", 5), 5);
+	for (int i = 0; i < 5; i++) {
+		while (!(port_in(&d, LAYOUT_COM1 + 5, 1) & 1)) /* LSR.DR */
+			usleep(100);
+		got[i] = (char)port_in(&d, LAYOUT_COM1, 1);
+	}
+	cr_assert_str_eq(got, "hello");
+	close(fd);
+}
+
+/* A pasted novel waits in the socket, not in our memory, and nothing of it is lost. */
+Test(runtime, console_input_has_back_pressure)
+{
+	enum { BYTES = 20000 };
+	int fd, flags;
+	size_t sent = 0, got = 0;
+
+	daemon_start(&d, ROLE(SERIALD));
+	fd = connect_console();
+	flags = fcntl(fd, F_GETFL);
+	fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	while (got < BYTES) {
+		uint8_t byte = (uint8_t)(sent % 251);
+
+		while (sent < BYTES && write(fd, &byte, 1) == 1)
+			byte = (uint8_t)(++sent % 251);
+		if (port_in(&d, LAYOUT_COM1 + 5, 1) & 1)
+			cr_assert_eq(port_in(&d, LAYOUT_COM1, 1), got++ % 251);
+	}
+	close(fd);
+}
+
+/* A client that never reads costs the guest nothing; when it reads again it is told what it missed. */
+Test(runtime, console_client_that_never_reads)
+{
+	static char buf[600000];
+	int fd;
+	size_t n = 0;
+
+	daemon_start(&d, ROLE(SERIALD));
+	fd = connect_console();
+	for (int i = 0; i < 700000; i++)
+		port_post(&d, LAYOUT_COM1, 1, 'a' + (uint64_t)i % 26, CLASS_TXDATA);
+	cr_assert_eq(daemon_request(&d, TYPE(STATS)), TYPE(OK));
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 7, 1), 0, "all applied");
+	port_post(&d, LAYOUT_COM1, 1, '!', CLASS_TXDATA);
+	do
+		n += read_all(fd, buf + n, 1);
+	while (buf[n - 1] != '!' && n < sizeof(buf) - 1);
+	cr_assert_not_null(strstr(buf, "bytes skipped"), "%zu bytes", n);
+	cr_assert_eq(buf[n - 1], '!');
+	close(fd);
+}
+
+/* Nobody reads, megabytes go by: credit must not run dry, LSR keeps saying THRE (PC16550D, Line Status Register). */
+Test(runtime, console_output_without_end)
+{
+	enum { BYTES = 1500000 };
+
+	daemon_start(&d, ROLE(SERIALD));
+	for (int i = 0; i < BYTES; i++)
+		port_post(&d, LAYOUT_COM1, 1, 'x', CLASS_TXDATA);
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 5, 1) & 0x60, 0x60, "THRE, TEMT");
+	cr_assert_eq(atomic_load(&((const struct backlog *)d.backlog.ro)->written), BYTES);
+}
+
+/* A guest that never stops asking cannot keep a daemon from leaving. */
+Test(runtime, quiesce_under_a_flood)
+{
+	struct io_slot s = { .op = IO_WRITE, .size = 1, .addr = LAYOUT_COM1 + 7 };
+	int status;
+
+	daemon_start(&d, ROLE(SERIALD));
+	cr_assert_eq(daemon_request(&d, TYPE(QUIESCE)), TYPE(OK));
+	d.producer.limit_ns = 1000000;
+	while (waitpid(d.pid, &status, WNOHANG) == 0)
+		ring_post(&d.producer, &s, CLASS_CONFIG);
+	cr_assert_eq(status, 0);
+	d.pid = -1;
+}
+
+Test(runtime, console_has_a_limit_of_clients)
+{
+	int a, b, c;
+
+	daemon_start(&d, ROLE(SERIALD)); /* two clients */
+	a = connect_console();
+	b = connect_console();
+	guest_prints("x");
+	expect_text(a, "x");
+	expect_text(b, "x");
+	c = connect_console();
+	expect_text(c, "[bulkhead: too many console clients]\r\n");
+	close(c);
+	close(a);
+	usleep(20000);
+	c = connect_console();
+	expect_text(c, "x");
+	close(b);
+	close(c);
+}
+
+Test(runtime, half_closed_client_still_gets_the_answer)
+{
+	int fd;
+
+	daemon_start(&d, ROLE(SERIALD));
+	fd = connect_console();
+	shutdown(fd, SHUT_WR);
+	usleep(10000);
+	guest_prints("answer");
+	expect_text(fd, "answer");
+	close(fd);
+}
+
+/*
+ * Shadow, lines, reset
+ */
+
+Test(runtime, lsr_from_shadow_agrees_with_the_slow_path)
+{
+	uint64_t value;
+
+	daemon_start(&d, ROLE(SERIALD));
+	for (int i = 0; i < 200; i++) {
+		port_post(&d, LAYOUT_COM1, 1, 'x', CLASS_TXDATA);
+		if (ring_is_applied(&d.producer, CLASS_CONFIG) && shadow_read(d.shadow.ro, 0, &value) == 0)
+			cr_assert_eq(value, port_in(&d, LAYOUT_COM1 + 5, 1));
+	}
+	port_out(&d, LAYOUT_COM1 + 4, 1, 0x10); /* loop-back: LSR depends on THR now */
+	cr_assert_eq(shadow_read(d.shadow.ro, 0, &value), -EAGAIN);
+}
+
+/* PC16550D: THRE interrupt when enabled with an empty THR; the PC gates it with OUT2. */
+Test(runtime, line_moves_before_the_answer)
+{
+	const struct line_page *line;
+	char byte;
+
+	daemon_start(&d, ROLE(SERIALD));
+	line = d.line.ro;
+	port_out(&d, LAYOUT_COM1 + 4, 1, 0x08);
+	cr_assert_eq(line->words[4] & LINE_LEVEL, 0);
+	port_out(&d, LAYOUT_COM1 + 1, 1, 0x02);
+	cr_assert_eq(line->words[4], LINE_EDGE | LINE_LEVEL);
+	cr_assert_eq(read(d.irqd_bell[0], &byte, 1), 1, "and irqd's doorbell rings");
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 2, 1) & 0x0f, 0x02, "IIR: THRE");
+	cr_assert_eq(line->words[4], LINE_EDGE, "reading IIR has lowered it before the read came back");
+}
+
+Test(runtime, reset_is_power_on_and_unclaimed_is_all_ones)
+{
+	struct io_slot reset = { .op = IO_RESET }, fence = { .op = IO_FENCE };
+
+	daemon_start(&d, ROLE(SERIALD));
+	port_out(&d, LAYOUT_COM1 + 3, 1, 0x1b);
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 3, 1), 0x1b);
+	cr_assert_eq(ring_call(&d.producer, &reset, NULL), 0);
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 3, 1), 0, "PC16550D, Table I: LCR is 0 after master reset");
+	cr_assert_eq(port_in(&d, 0x1234, 4), 0xffffffff);
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 7, 2), 0xffff, "reaches beyond the range");
+	cr_assert_eq(ring_call(&d.producer, &fence, NULL), 0);
+	guest_prints("y");
+	cr_assert_eq(ring_call(&d.producer, &fence, NULL), 0);
+	cr_assert_eq(((struct backlog *)d.backlog.rw)->data[0], 'y', "credit is back after a reset");
+}
+
+/*
+ * Time and interrupts through two daemons
+ */
+
+/* 8254 mode 2 at 1 kHz on IRQ 0; 8259 with vectors from 30h; INTA and EOI as a CPU does them. */
+Test(runtime, pit_through_pic)
+{
+	static const struct { uint16_t port; uint8_t value; } init[] = {
+		{ 0x20, 0x11 }, { 0x21, 0x30 }, { 0x21, 0x04 }, { 0x21, 0x01 }, { 0x21, 0xfe },
+	};
+	struct io_slot inta = { .op = IO_INTA };
+	struct ring_reply r;
+
+	daemon_start(&d, ROLE(TIMERD));
+	daemon_make(&irq, ROLE(IRQD));
+	irq.source = &d;
+	irq.source_lines = timer_model.lines;
+	daemon_spawn(&irq);
+	cr_assert_eq(daemon_setup(&irq, false), TYPE(OK));
+	for (size_t i = 0; i < sizeof(init) / sizeof(init[0]); i++)
+		port_out(&irq, init[i].port, 1, init[i].value);
+	port_out(&d, 0x43, 1, 0x34);
+	port_post(&d, 0x40, 1, 1193 & 0xff, CLASS_CONFIG);
+	port_post(&d, 0x40, 1, 1193 >> 8, CLASS_CONFIG);
+	for (int tick = 0; tick < 20; tick++) {
+		struct pic_output out;
+
+		for (int i = 0; !(out = msi_get_pic(irq.msi.ro)).intr && i < 50000; i++)
+			usleep(100);
+		cr_assert(out.intr, "tick %d", tick);
+		cr_assert_eq(out.vector, 0x30);
+		inta.data = out.seq;
+		cr_assert_eq(ring_call(&irq.producer, &inta, &r), 0);
+		cr_assert_eq(r.data, 0x30);
+		cr_assert_not(msi_get_pic(irq.msi.ro).intr, "in service");
+		port_post(&irq, 0x20, 1, 0x20, CLASS_CONFIG);
+	}
+	inta.data = 0;
+	cr_assert_eq(ring_call(&irq.producer, &inta, &r), 0);
+	cr_assert_eq(r.data, 0x37, "stale: 8259A, spurious interrupts come as IR7");
+}
+
+/* 82093AA: an edge on pin 2 with vector 41h, delivered as a message. */
+Test(runtime, pit_through_ioapic)
+{
+	struct io_slot select = { .op = IO_WRITE, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_IOAPIC_BASE };
+	struct io_slot window = { .op = IO_WRITE, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_IOAPIC_BASE + 0x10 };
+	struct msi_consumer c;
+	struct irq_message m = { 0 };
+	int got = 0;
+
+	daemon_start(&d, ROLE(TIMERD));
+	daemon_make(&irq, ROLE(IRQD));
+	irq.source = &d;
+	irq.source_lines = timer_model.lines;
+	daemon_spawn(&irq);
+	cr_assert_eq(daemon_setup(&irq, false), TYPE(OK));
+	msi_consumer_init(&c, irq.msi.ro, irq.req.rw);
+	select.data = 0x10 + 2 * LAYOUT_PIT_PIN;
+	window.data = 0x41;
+	cr_assert_eq(ring_call(&irq.producer, &select, NULL), 0);
+	cr_assert_eq(ring_call(&irq.producer, &window, NULL), 0);
+	port_out(&d, 0x43, 1, 0x34);
+	port_out(&d, 0x40, 1, 0xa9);
+	port_out(&d, 0x40, 1, 0x04);
+	for (int i = 0; i < 50000 && got < 20; i++) {
+		while (msi_pop(&c, &m) == 0)
+			got += m.type == IRQ_MSG_MSI && (m.data & 0xff) == 0x41;
+		usleep(100);
+	}
+	cr_assert_geq(got, 20);
+}
+
+/* Nobody takes messages: irqd goes on answering, and sends when there is room again. */
+Test(runtime, irqd_never_waits)
+{
+	struct msi_consumer c;
+	struct irq_message m;
+	unsigned got = 0;
+
+	daemon_make(&irq, ROLE(IRQD));
+	irq.source_lines = 1 << 5;
+	daemon_spawn(&irq);
+	cr_assert_eq(daemon_setup(&irq, false), TYPE(OK));
+	for (uint32_t i = 0; i < 500; i++) {
+		struct io_slot select = { .op = IO_WRITE, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_IOAPIC_BASE };
+		struct io_slot window = select;
+
+		select.data = 0x10 + 2 * (i % 24);
+		window.addr += 0x10;
+		window.data = 0x10000 | (0x40 + i % 100);
+		cr_assert_eq(ring_call(&irq.producer, &select, NULL), 0);
+		cr_assert_eq(ring_call(&irq.producer, &window, NULL), 0);
+	}
+	msi_consumer_init(&c, irq.msi.ro, irq.req.rw);
+	for (int i = 0; i < 200; i++) {
+		while (msi_pop(&c, &m) == 0)
+			got++;
+		usleep(500);
+	}
+	cr_assert_geq(got, MSI_SLOTS);
+}
+
+/*
+ * What the guest asks of the machine
+ */
+
+Test(runtime, exit_poweroff_reset_and_debug)
+{
+	char buf[16] = { 0 };
+
+	daemon_start(&d, ROLE(PLATFORMD));
+	port_out(&d, 0xe9, 1, 'h');
+	port_post(&d, 0xe9, 1, 'i', CLASS_CONFIG);
+	cr_assert_eq(read_all(d.debug[0], buf, 2), 2);
+	cr_assert_str_eq(buf, "hi");
+	port_out(&d, LAYOUT_EXIT_PORT, 1, 21);
+	cr_assert_eq(daemon_event(&d)->type, BULKHEAD__EVENT_TYPE__EVENT_EXIT);
+	cr_assert_eq(((Bulkhead__Event *)d.frame.msg)->code, 43, "(value << 1) | 1");
+	port_out(&d, LAYOUT_PM1_CNT, 2, LAYOUT_SLP_TYP_S5 << 10 | 1 << 13);
+	cr_assert_eq(daemon_event(&d)->type, BULKHEAD__EVENT_TYPE__EVENT_POWEROFF);
+	port_out(&d, LAYOUT_RESET_PORT, 1, LAYOUT_RESET_VALUE);
+	cr_assert_eq(daemon_event(&d)->type, BULKHEAD__EVENT_TYPE__EVENT_RESET);
+}
+
+/* ACPI 4.8.3.1: PWRBTN_STS is bit 8 of PM1_STS; with PWRBTN_EN it raises the SCI. */
+Test(runtime, power_button)
+{
+	const struct line_page *line;
+
+	daemon_start(&d, ROLE(PLATFORMD));
+	line = d.line.ro;
+	port_out(&d, LAYOUT_PM1_CNT, 2, 1);
+	port_out(&d, LAYOUT_PM1_EVT + 2, 2, 1 << 8);
+	cr_assert_eq(daemon_request(&d, TYPE(POWER_BUTTON)), TYPE(OK));
+	for (int i = 0; i < 5000 && !(line->words[LAYOUT_SCI_IRQ] & LINE_LEVEL); i++)
+		usleep(1000);
+	cr_assert(port_in(&d, LAYOUT_PM1_EVT, 2) & 1 << 8);
+	cr_assert(line->words[LAYOUT_SCI_IRQ] & LINE_LEVEL);
+	daemon_start(&irq, ROLE(TIMERD));
+	cr_assert_eq(daemon_request(&irq, TYPE(POWER_BUTTON)), TYPE(ERROR));
+}
+
+/*
+ * Life and death
+ */
+
+Test(runtime, quiesce_and_go_on_in_a_new_incarnation)
+{
+	daemon_start(&d, ROLE(SERIALD));
+	port_out(&d, LAYOUT_COM1 + 3, 1, 0x1b);
+	port_out(&d, LAYOUT_COM1 + 7, 1, 0x5a);
+	guest_prints("one ");
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 7, 1), 0x5a);
+	cr_assert_eq(daemon_request(&d, TYPE(QUIESCE)), TYPE(OK));
+	cr_assert_eq(daemon_wait(&d), 0);
+	guest_prints("two"); /* nobody serves; the ring keeps it */
+	daemon_spawn(&d);
+	cr_assert_eq(daemon_setup(&d, true), TYPE(OK));
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 3, 1), 0x1b);
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 7, 1), 0x5a);
+	cr_assert_eq(memcmp(((struct backlog *)d.backlog.rw)->data, "one two", 7), 0);
+	cr_assert_eq(atomic_load(&((const struct ring_rsp *)d.rsp.ro)->incarnation), 2);
+}
+
+Test(runtime, killed_at_any_time_state_goes_on)
+{
+	daemon_start(&d, ROLE(SERIALD));
+	for (uint64_t i = 0; i < 20; i++) {
+		port_out(&d, LAYOUT_COM1 + 7, 1, i);
+		for (int k = 0; k < 40; k++)
+			port_post(&d, LAYOUT_COM2 + 7, 1, i + (uint64_t)k, CLASS_CONFIG);
+		daemon_kill(&d);
+		daemon_spawn(&d);
+		cr_assert_eq(daemon_setup(&d, true), TYPE(OK));
+		cr_assert_eq(port_in(&d, LAYOUT_COM1 + 7, 1), i);
+		cr_assert_eq(port_in(&d, LAYOUT_COM2 + 7, 1), i + 39);
+	}
+}
+
+Test(runtime, damaged_journal_means_power_on)
+{
+	daemon_start(&d, ROLE(SERIALD));
+	port_out(&d, LAYOUT_COM1 + 7, 1, 0x77);
+	daemon_kill(&d);
+	memset(&((struct journal_object *)d.journal.rw)->buffers, 0x55, 4096);
+	memset(((struct journal_object *)d.journal.rw)->buffers[1].state, 0x55, 512);
+	daemon_spawn(&d);
+	cr_assert_eq(daemon_setup(&d, true), TYPE(OK));
+	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 5, 1), 0x60, "LSR after reset");
+}
+
+Test(runtime, ends_with_its_supervisor)
+{
+	int status;
+
+	daemon_start(&d, ROLE(TIMERD));
+	shutdown(d.control, SHUT_RDWR);
+	cr_assert_eq(waitpid(d.pid, &status, 0), d.pid);
+	cr_assert_eq(status, 0);
+	d.pid = -1;
+}
+
+Test(runtime, ps_shows_who_it_is)
+{
+	char path[64], buf[128] = { 0 };
+	FILE *f;
+
+	daemon_start(&d, ROLE(TIMERD));
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", d.pid);
+	f = fopen(path, "r");
+	cr_assert_not_null(f);
+	cr_assert_gt(fread(buf, 1, sizeof(buf) - 1, f), 0);
+	fclose(f);
+	cr_assert_str_eq(buf, "bulkhead: test/timerd");
+	snprintf(path, sizeof(path), "/proc/%d/comm", d.pid);
+	f = fopen(path, "r");
+	cr_assert_not_null(fgets(buf, sizeof(buf), f));
+	fclose(f);
+	cr_assert_str_eq(buf, "bh-timerd\n");
+}
+
+/*
+ * Hostile and confused peers
+ */
+
+Test(runtime, broken_ring_is_reported_and_left_alone)
+{
+	struct ring_req *req;
+
+	daemon_start(&d, ROLE(SERIALD));
+	req = d.req.rw;
+	atomic_store(&req->tail, 1000);
+	ring_doorbell(&d.producer);
+	cr_assert_eq(daemon_event(&d)->type, BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL);
+	cr_assert_eq(daemon_request(&d, TYPE(STATS)), TYPE(OK), "the daemon itself goes on");
+	cr_assert_eq(((Bulkhead__Ok *)d.frame.msg)->stats->protocol_errors, 1);
+}
+
+Test(runtime, set_up_is_checked)
+{
+	struct test_object small;
+
+	daemon_make(&d, ROLE(TIMERD));
+	daemon_spawn(&d);
+	test_object_make(&small, "small", 100);
+	int keep = d.journal.fd;
+
+	d.journal.fd = small.fd;
+	cr_assert_eq(daemon_setup(&d, false), TYPE(ERROR), "an object that is too small");
+	cr_assert_neq(daemon_wait(&d), 0);
+	d.journal.fd = keep;
+	daemon_spawn(&d);
+	keep = d.rsp.fd;
+	d.rsp.fd = d.rsp.ro_fd;
+	cr_assert_eq(daemon_setup(&d, false), TYPE(ERROR), "a read-only handle where it must write");
+	cr_assert_neq(daemon_wait(&d), 0);
+	d.rsp.fd = keep;
+	daemon_spawn(&d);
+	d.role = ROLE(PLATFORMD);
+	cr_assert_eq(daemon_setup(&d, false), TYPE(ERROR), "one descriptor more than its role has");
+	d.role = ROLE(TIMERD);
+	cr_assert_neq(daemon_wait(&d), 0);
+	test_object_free(&small);
+}
+
+Test(runtime, control_garbage_ends_it_in_order)
+{
+	daemon_start(&d, ROLE(TIMERD));
+	cr_assert_eq(daemon_request(&d, TYPE(RUN)), TYPE(ERROR), "known, but not for a device");
+	cr_assert_eq(send(d.control, "garbage", 7, 0), 7);
+	cr_assert_eq(WEXITSTATUS(daemon_wait(&d)), 1);
+}
+
+/* A storm of every request: nobody dies, answers keep coming. */
+Test(runtime, storm)
+{
+	static const Bulkhead__Role roles[] = { ROLE(SERIALD), ROLE(TIMERD), ROLE(PLATFORMD), ROLE(IRQD) };
+	unsigned seed = 11;
+
+	for (int r = 0; r < 4; r++) {
+		daemon_make(&d, roles[r]);
+		d.source_lines = 1;
+		daemon_spawn(&d);
+		cr_assert_eq(daemon_setup(&d, false), TYPE(OK));
+		for (int i = 0; i < 20000; i++) {
+			struct io_slot s = { .op = i % 3 ? IO_WRITE : IO_READ, .size = (uint8_t)(1u << rand_r(&seed) % 4) };
+
+			s.addr = (uint64_t)rand_r(&seed) % 0x1000;
+			s.data = (uint64_t)rand_r(&seed) << 32 | (uint64_t)rand_r(&seed);
+			if (i % 50 == 0) {
+				s.space = MODEL_MMIO;
+				s.addr = (rand_r(&seed) % 2 ? LAYOUT_IOAPIC_BASE : LAYOUT_HPET_BASE) + (uint64_t)rand_r(&seed) % 0x400;
+			}
+			cr_assert_eq(s.op == IO_READ ? ring_call(&d.producer, &s, NULL) : ring_post(&d.producer, &s, 1), 0);
+		}
+		cr_assert_eq(daemon_request(&d, TYPE(STATS)), TYPE(OK));
+		daemon_free(&d);
+		d.req.rw = NULL;
+	}
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line's side of a machine's control socket. */
+#ifndef BULKHEAD_VMM_CLIENT_H
+#define BULKHEAD_VMM_CLIENT_H
+
+#include "rundir.h"
+
+#include "../proto/frame.h"
+
+struct machine_ref {
+	const char *name;
+	char path[RUNDIR_PATH_MAX];
+};
+
+/* Finds a living machine. Prints what is wrong and returns an exit code, or 0. */
+int client_find(const char *name, struct machine_ref *ref);
+
+/*
+ * One request, with `fd` unless that is -1, and one reply. 0: `frame` holds MSG_OK. Else -errno: -ECONNREFUSED,
+ * -ETIMEDOUT, -ECONNRESET (the machine ended before it answered), or -EREMOTEIO: it refused, and `frame` holds its
+ * MSG_ERROR.
+ */
+int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int fd, int timeout_ms, struct frame *frame);
+
+/* Prints what such an error means for the machine and what to do; returns the exit code. `frame`: as client_call left it. */
+int client_complain(const char *name, const struct frame *frame, int rc);
+
+/* The pid of a machine's keeper from its lock file, 0 if unknown. */
+int client_keeper_pid(const char *dir);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* bulkhead console, stop, kill, wait. */
+#include "cli.h"
+
+#include "client.h"
+#include "config.h"
+#include "console.h"
+#include "exit_codes.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MARGIN_MS = 5000, FOREVER_MS = 0x7fffffff };
+
+static struct frame frame;
+
+static int usage_error(const char *usage, const char *what, const char *arg)
+{
+	fprintf(stderr, "bulkhead: %s %s\nUsage: bulkhead %s\n", what, arg, usage);
+	return EXIT_USAGE;
+}
+
+static int parse_valued(struct cli_args *args, unsigned wanted, const char *arg, const char *value)
+{
+	struct vm_config scratch;
+	char error[CONFIG_ERROR_MAX];
+	char *argv[] = { "", "--escape", (char *)value };
+
+	if ((wanted & CLI_TIMEOUT) && !strcmp(arg, "--timeout"))
+		return config_parse_duration(value, &args->timeout_ms);
+	if (!(wanted & CLI_ESCAPE) || strcmp(arg, "--escape"))
+		return -ENOENT;
+	config_init(&scratch);
+	if (config_parse(&scratch, 3, argv, error))
+		return -EINVAL;
+	args->escape = scratch.escape;
+	return 0;
+}
+
+int cli_parse(struct cli_args *args, unsigned wanted, const char *usage, int argc, char **argv)
+{
+	*args = (struct cli_args){ .timeout_ms = 30000, .escape = 0x1d };
+	for (int i = 1; i < argc; i++) {
+		int rc;
+
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			printf("Usage: bulkhead %s\n", usage);
+			exit(EXIT_OK);
+		} else if ((wanted & CLI_JSON) && !strcmp(argv[i], "--json")) {
+			args->given |= CLI_JSON;
+		} else if ((wanted & CLI_FORCE) && !strcmp(argv[i], "--force")) {
+			args->given |= CLI_FORCE;
+		} else if (argv[i][0] == '-') {
+			char *option = argv[i], *value = strchr(option, '=');
+
+			if (value)
+				*value++ = 0;
+			else if (i + 1 < argc)
+				value = argv[++i];
+			rc = parse_valued(args, wanted, option, value ? value : "");
+			if (rc)
+				return usage_error(usage, rc == -ENOENT ? "unknown option" : "bad value for", option);
+		} else if (args->name || (wanted & CLI_NO_NAME)) {
+			return usage_error(usage, "unexpected argument", argv[i]);
+		} else {
+			args->name = argv[i];
+		}
+	}
+	if (!args->name && !(wanted & CLI_NO_NAME))
+		return usage_error(usage, "the name of a machine is missing;", "see bulkhead list");
+	return 0;
+}
+
+/* The directory goes a moment after the last reply: the next command should find the name free. */
+static void wait_until_gone(const struct machine_ref *ref)
+{
+	for (unsigned i = 0; i < 400 && rundir_is_alive(ref->path); i++)
+		usleep(5000);
+}
+
+int cmd_console(int argc, char **argv)
+{
+	struct machine_ref ref;
+	struct cli_args args;
+	int rc = cli_parse(&args, CLI_ESCAPE, "console NAME [--escape ^X]", argc, argv), sock, sig;
+
+	if (!rc)
+		rc = client_find(args.name, &ref);
+	if (rc)
+		return rc;
+	sock = console_connect(ref.path);
+	if (sock < 0)
+		return client_complain(ref.name, &frame, sock);
+	console_catch_signals();
+	switch (console_run(sock, args.escape, false)) {
+	case CONSOLE_CLOSED:
+		fprintf(stderr, "\n%s closed the console\n", ref.name);
+		return EXIT_OK;
+	case CONSOLE_SIGNAL:
+		sig = console_signal();
+		signal(sig, SIG_DFL);
+		raise(sig);
+		return 128 + sig;
+	case CONSOLE_DETACHED:
+	case CONSOLE_STOP:
+		fprintf(stderr, "\nleft %s; it goes on\n", ref.name);
+		return EXIT_OK;
+	case CONSOLE_OUTPUT:
+		return EXIT_INTERNAL;
+	}
+	return EXIT_OK;
+}
+
+int cmd_stop(int argc, char **argv)
+{
+	Bulkhead__Stop m = BULKHEAD__STOP__INIT;
+	struct machine_ref ref;
+	struct cli_args args;
+	int rc = cli_parse(&args, CLI_FORCE | CLI_TIMEOUT, "stop NAME [--timeout 30s] [--force]", argc, argv);
+
+	if (!rc)
+		rc = client_find(args.name, &ref);
+	if (rc)
+		return rc;
+	m.has_timeout_ms = m.has_force = true;
+	m.timeout_ms = args.timeout_ms;
+	m.force = args.given & CLI_FORCE;
+	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_STOP, &m.base, -1,
+			 args.timeout_ms < FOREVER_MS - MARGIN_MS ? (int)args.timeout_ms + MARGIN_MS : FOREVER_MS, &frame);
+	if (rc && rc != -ECONNRESET && rundir_is_alive(ref.path))
+		return client_complain(ref.name, &frame, rc);
+	wait_until_gone(&ref);
+	return EXIT_OK;
+}
+
+/* Asks first, so that waiting clients hear of it; a supervisor that does not listen is ended with its keeper. */
+int cmd_kill(int argc, char **argv)
+{
+	struct machine_ref ref;
+	struct cli_args args;
+	int rc = cli_parse(&args, 0, "kill NAME", argc, argv), pid;
+
+	if (!rc)
+		rc = client_find(args.name, &ref);
+	if (rc)
+		return rc;
+	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_KILL, NULL, -1, 2000, &frame);
+	pid = client_keeper_pid(ref.path);
+	if (rc && rc != -ECONNRESET && pid > 1 && rundir_is_alive(ref.path) && kill(pid, SIGKILL) < 0)
+		return client_complain(ref.name, &frame, -errno);
+	wait_until_gone(&ref);
+	rundir_each(NULL, NULL, NULL);
+	return EXIT_OK;
+}
+
+int cmd_wait(int argc, char **argv)
+{
+	struct machine_ref ref;
+	struct cli_args args;
+	const Bulkhead__ExitInfo *info;
+	int rc = cli_parse(&args, 0, "wait NAME", argc, argv);
+
+	if (!rc)
+		rc = client_find(args.name, &ref);
+	if (rc)
+		return rc;
+	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_WAIT, NULL, -1, FOREVER_MS, &frame);
+	if (rc == -ECONNRESET) {
+		fprintf(stderr, "bulkhead: %s ended without a word\n", ref.name);
+		return EXIT_VMM;
+	}
+	if (rc)
+		return client_complain(ref.name, &frame, rc);
+	info = ((const Bulkhead__Ok *)frame.msg)->exit;
+	wait_until_gone(&ref);
+	if (!info)
+		return EXIT_VMM;
+	fprintf(stderr, "%s: %s%s%s\n", ref.name, info->reason ? info->reason : "ended",
+		info->text && *info->text ? ": " : "", info->text ? info->text : "");
+	return (int)(info->code & 0xff);
+}

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* bulkhead run, demo: starts a keeper and, in the foreground, is its machine's console. */
+#include "cli.h"
+
+#include "config.h"
+#include "console.h"
+#include "exit_codes.h"
+#include "programs.h"
+#include "rundir.h"
+
+#include "../proto/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { ARGS_MAX = 256, PACKET_MAX = 320 };
+
+struct run {
+	struct vm_config config;
+	pid_t keeper;
+	int ready_fd; /* SEQPACKET: what the keeper tells us */
+	int console_fd;
+	char name[VM_NAME_MAX + 1];
+	char dir[RUNDIR_PATH_MAX];
+	char last_words[256];
+	int failure; /* exit code of a keeper that did not get far, 0: it did */
+};
+
+static void run_help(void)
+{
+	printf("Usage: bulkhead run --kernel FILE [options]\n\n"
+	       "Starts a virtual machine with the console attached, every device in a process of its own.\n\n");
+	config_print_options();
+	printf("\nExamples:\n"
+	       "  bulkhead run --kernel vmlinuz --initrd initrd.img --cmdline 'console=ttyS0'\n"
+	       "  bulkhead run --kernel vmlinuz --name web --memory 1G --detach\n"
+	       "  bulkhead console web          attach to it; bulkhead stop web    end it\n\n"
+	       "Exit codes: 0 power-off or stop; 1 internal; 2 usage or image; 32 reset with --no-reboot; 33 a process\n"
+	       "of the machine failed; 34 triple fault; 38 sandbox violation; else what the guest wrote to an exit port.\n");
+}
+
+static uint64_t begun_ns(void)
+{
+	const char *text = getenv("BULKHEAD_START_NS");
+
+	return text ? strtoull(text, NULL, 10) : clock_ns();
+}
+
+/* The keeper gets our options as they were given, and some that only it knows. */
+static _Noreturn void exec_keeper(int argc, char **argv, bool demo, int ready_fd, bool keep)
+{
+	char *args[ARGS_MAX + 8], ready[32], path[4200], start[32];
+	int n = 0, fd = program_open("bulkhead-supervisor", path, sizeof(path));
+
+	if (fd < 0) {
+		fprintf(stderr, "bulkhead: program %.150s: %s; reinstall bulkhead, or set BULKHEAD_LIBEXEC\n", path,
+			strerror(-fd));
+		_exit(EXIT_USAGE);
+	}
+	args[n++] = "bulkhead-supervisor";
+	for (int i = 1; i < argc && n < ARGS_MAX; i++)
+		args[n++] = argv[i];
+	if (demo)
+		args[n++] = "--demo";
+	if (keep)
+		args[n++] = "--keep";
+	if (ready_fd >= 0) {
+		snprintf(ready, sizeof(ready), "--ready-fd=%d", ready_fd);
+		args[n++] = ready;
+	}
+	args[n] = NULL;
+	snprintf(start, sizeof(start), "%llu", (unsigned long long)begun_ns());
+	setenv("BULKHEAD_START_NS", start, 1);
+	execv(path, args);
+	fprintf(stderr, "bulkhead: %.150s: %s\n", path, strerror(errno));
+	_exit(EXIT_USAGE);
+}
+
+static int start_keeper(struct run *r, int argc, char **argv)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	r->keeper = fork();
+	if (r->keeper < 0)
+		return -errno;
+	if (!r->keeper) {
+		fcntl(pair[1], F_SETFD, 0);
+		exec_keeper(argc, argv, r->config.demo, pair[1], r->config.detach);
+	}
+	close(pair[1]);
+	r->ready_fd = pair[0];
+	return 0;
+}
+
+/* One packet from the keeper: its letter, or 0 when it is gone. */
+static char take_packet(struct run *r)
+{
+	char packet[PACKET_MAX], *text;
+	ssize_t n;
+	int code;
+
+	do
+		n = recv(r->ready_fd, packet, sizeof(packet) - 1, 0);
+	while (n < 0 && errno == EINTR);
+
+	if (n <= 1)
+		return 0;
+	packet[n] = 0;
+	code = (int)strtol(packet + 1, &text, 10);
+	text += *text == ' ';
+	if (packet[0] == 'D' && sscanf(text, "%48s %95s", r->name, r->dir) != 2)
+		return 0;
+	if (packet[0] == 'E' || packet[0] == 'X') {
+		r->failure = code;
+		snprintf(r->last_words, sizeof(r->last_words), "%s", text);
+	}
+	return packet[0];
+}
+
+/* Waits for the keeper's end, and passes its code on. */
+static int reap(struct run *r)
+{
+	int status;
+
+	while (waitpid(r->keeper, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_INTERNAL;
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	fprintf(stderr, "bulkhead: the keeper was killed by signal %d\n", WTERMSIG(status));
+	return EXIT_VMM;
+}
+
+/* What the user should know about the end beyond the exit code. */
+static void explain(const struct run *r, int code)
+{
+	if (code && code != r->failure)
+		return;
+	if (code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET)
+		if (r->last_words[0])
+			fprintf(stderr, "bulkhead: %s%s%s\n", r->name, r->name[0] ? ": " : "", r->last_words);
+}
+
+/*
+ * The next packet, or 0 when the keeper is gone. Signals that come meanwhile are passed to it: poll() watches for them
+ * too, so that one which arrives just before the wait is not lost.
+ */
+static char next_packet(struct run *r)
+{
+	struct pollfd fds[] = { { .fd = r->ready_fd, .events = POLLIN }, { .fd = console_signal_fd(), .events = POLLIN } };
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return 0;
+		if (console_signal())
+			kill(r->keeper, SIGTERM);
+		if (fds[0].revents)
+			return take_packet(r);
+	}
+}
+
+static int finish(struct run *r)
+{
+	int code;
+
+	while (next_packet(r))
+		;
+	code = reap(r);
+	explain(r, code);
+	return code;
+}
+
+/* The keeper lives on without us: the word reaches it before it sees our end, which it would take for a violent one. */
+static int leave(struct run *r)
+{
+	send(r->ready_fd, "d", 1, MSG_NOSIGNAL);
+	fprintf(stderr, "\n%s goes on; bulkhead console %s attaches again, bulkhead stop %s ends it\n", r->name, r->name,
+		r->name);
+	return EXIT_OK;
+}
+
+/* The first time the guest is asked, the second time it is not. */
+static void end_machine(struct run *r, unsigned times)
+{
+	fprintf(stderr, times ? "\nbulkhead: ending %s\n" : "\nbulkhead: stopping %s; once more ends it at once\n", r->name);
+	kill(r->keeper, times ? SIGINT : SIGTERM);
+}
+
+static int attached(struct run *r)
+{
+	unsigned signals = 0;
+
+	for (;;) {
+		switch (console_run(r->console_fd, r->config.escape, true)) {
+		case CONSOLE_CLOSED:
+			return finish(r);
+		case CONSOLE_DETACHED:
+			return leave(r);
+		case CONSOLE_OUTPUT: /* nobody listens: the machine goes on, we wait for it */
+			return finish(r);
+		case CONSOLE_SIGNAL:
+			console_signal();
+			end_machine(r, signals++);
+			break;
+		case CONSOLE_STOP:
+			end_machine(r, signals++);
+			break;
+		}
+	}
+}
+
+static int foreground(struct run *r)
+{
+	if (next_packet(r) != 'D')
+		return finish(r);
+	r->console_fd = console_connect(r->dir);
+	if (r->console_fd < 0)
+		return finish(r);
+	return attached(r);
+}
+
+static int detached(struct run *r)
+{
+	char what;
+
+	do
+		what = next_packet(r);
+	while (what == 'D');
+	if (what != 'R')
+		return finish(r);
+	printf("%s\ncontrol: %s/control.sock\nconsole: %s/console.sock\n", r->name, r->dir, r->dir);
+	return fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+}
+
+static int run_with(int argc, char **argv, bool demo)
+{
+	static struct run r;
+	char error[CONFIG_ERROR_MAX];
+	int rc;
+
+	config_init(&r.config);
+	r.config.demo = demo;
+	rc = config_parse(&r.config, argc, argv, error);
+	if (!rc && r.config.help) {
+		run_help();
+		return EXIT_OK;
+	}
+	if (!rc)
+		rc = config_check(&r.config, error);
+	if (!rc && argc > ARGS_MAX - 8) {
+		rc = -E2BIG;
+		snprintf(error, sizeof(error), "too many arguments");
+	}
+	if (rc) {
+		fprintf(stderr, "bulkhead: %s\n", error);
+		return EXIT_USAGE;
+	}
+	if (r.config.no_console)
+		exec_keeper(argc, argv, demo, -1, true);
+	console_catch_signals();
+	rc = start_keeper(&r, argc, argv);
+	if (rc) {
+		fprintf(stderr, "bulkhead: %s\n", strerror(-rc));
+		return EXIT_INTERNAL;
+	}
+	return r.config.detach ? detached(&r) : foreground(&r);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	return run_with(argc, argv, false);
+}
+
+int cmd_demo(int argc, char **argv)
+{
+	return run_with(argc, argv, true);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* bulkhead list, status: for people, or as JSON (add-only, units in names). */
+#include "cli.h"
+
+#include "client.h"
+#include "exit_codes.h"
+
+#include "../proto/control_check.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { ANSWER_MS = 2000 };
+
+static struct frame frame;
+
+/* NULL: the machine does not answer. */
+static const Bulkhead__Status *ask(const char *dir, int *rc)
+{
+	*rc = client_call(dir, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, ANSWER_MS, &frame);
+	return *rc ? NULL : ((const Bulkhead__Ok *)frame.msg)->status;
+}
+
+static json_t *text(const char *s)
+{
+	json_t *j = s ? json_string(s) : NULL;
+
+	return j ? j : json_null();
+}
+
+static json_t *number(uint64_t v)
+{
+	return json_integer((json_int_t)v);
+}
+
+/* Every number of Stats, by its name in control.proto. */
+static json_t *stats_json(const Bulkhead__Stats *s)
+{
+	const ProtobufCMessageDescriptor *d = &bulkhead__stats__descriptor;
+	json_t *j = json_object();
+
+	for (unsigned i = 0; s && i < d->n_fields; i++) {
+		const ProtobufCFieldDescriptor *f = &d->fields[i];
+		const char *base = (const char *)s;
+
+		if (f->type == PROTOBUF_C_TYPE_UINT64 && *(const protobuf_c_boolean *)(base + f->quantifier_offset))
+			json_object_set_new(j, f->name, number(*(const uint64_t *)(base + f->offset)));
+	}
+	return j;
+}
+
+/* Times are null while nothing has died. */
+static void add_recovery(json_t *j, const Bulkhead__ProcessStatus *p)
+{
+	json_t *poison = json_array();
+
+	json_object_set_new(j, "deaths", number(p->deaths));
+	json_object_set_new(j, "died_monotonic_ns", p->deaths ? number(p->died_monotonic_ns) : json_null());
+	json_object_set_new(j, "died_realtime_ns", p->deaths ? number(p->died_realtime_ns) : json_null());
+	json_object_set_new(j, "recovery_ns", p->recovery_ns ? number(p->recovery_ns) : json_null());
+	for (size_t i = 0; i < p->n_poison; i++)
+		json_array_append_new(poison, text(p->poison[i]));
+	json_object_set_new(j, "skipped_requests", poison);
+}
+
+static json_t *process_json(const Bulkhead__ProcessStatus *p)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "role", text(control_role_name(p->role)));
+	json_object_set_new(j, "pid", number(p->pid));
+	json_object_set_new(j, "incarnation", number(p->incarnation));
+	json_object_set_new(j, "state", text(p->state));
+	json_object_set_new(j, "last_reason", text(p->last_reason));
+	json_object_set_new(j, "stats", stats_json(p->stats));
+	if (p->has_deaths)
+		add_recovery(j, p);
+	return j;
+}
+
+static json_t *status_json(const char *name, const char *dir, const Bulkhead__Status *s)
+{
+	json_t *j = json_object(), *list = json_array(), *missing = json_array();
+
+	json_object_set_new(j, "schema", number(1));
+	json_object_set_new(j, "name", text(name));
+	json_object_set_new(j, "directory", text(dir));
+	json_object_set_new(j, "keeper_pid", number((uint64_t)client_keeper_pid(dir)));
+	json_object_set_new(j, "state", text(s ? s->state : "not answering"));
+	for (size_t i = 0; s && i < s->n_processes; i++)
+		json_array_append_new(list, process_json(s->processes[i]));
+	for (size_t i = 0; s && i < s->n_sandbox_missing; i++)
+		json_array_append_new(missing, text(s->sandbox_missing[i]));
+	if (s) {
+		json_object_set_new(j, "engine", text(s->engine));
+		json_object_set_new(j, "ram_bytes", number(s->ram_bytes));
+		json_object_set_new(j, "started_ns", number(s->started_ns));
+		json_object_set_new(j, "kernel", text(s->kernel));
+		json_object_set_new(j, "reboots", number(s->reboots));
+		json_object_set_new(j, "console", text(s->console));
+	}
+	json_object_set_new(j, "processes", list);
+	json_object_set_new(j, "sandbox_missing", missing);
+	return j;
+}
+
+static int print_json(json_t *j)
+{
+	int rc = json_dumpf(j, stdout, JSON_INDENT(2));
+
+	json_decref(j);
+	printf("\n");
+	return rc || fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+}
+
+static void print_status(const Bulkhead__Status *s)
+{
+	time_t started = (time_t)(s->started_ns / 1000000000ull);
+	char when[64] = "?";
+	struct tm tm;
+
+	if (localtime_r(&started, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%s: %s\n  engine    %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n  reboots   %u\n  console   %s\n",
+	       s->name, s->state, s->engine, (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
+	       s->reboots, s->console ? s->console : "-");
+	for (size_t i = 0; i < s->n_sandbox_missing; i++)
+		printf("  sandbox without: %s\n", s->sandbox_missing[i]);
+	printf("\n  %-10s %8s  %-10s %12s %12s %12s\n", "process", "pid", "state", "requests", "synchronous", "sleeps");
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const Bulkhead__ProcessStatus *p = s->processes[i];
+		const char *role = control_role_name(p->role);
+		const Bulkhead__Stats none = BULKHEAD__STATS__INIT, *n = p->stats ? p->stats : &none;
+
+		printf("  %-10s %8u  %-10s %12llu %12llu %12llu\n", role ? role : "?", p->pid, p->state ? p->state : "?",
+		       (unsigned long long)n->requests, (unsigned long long)n->synchronous, (unsigned long long)n->sleeps);
+	}
+}
+
+int cmd_status(int argc, char **argv)
+{
+	const Bulkhead__Status *s;
+	struct machine_ref ref;
+	struct cli_args args;
+	int rc = cli_parse(&args, CLI_JSON, "status NAME [--json]", argc, argv);
+
+	if (!rc)
+		rc = client_find(args.name, &ref);
+	if (rc)
+		return rc;
+	s = ask(ref.path, &rc);
+	if (args.given & CLI_JSON)
+		return print_json(status_json(ref.name, ref.path, s));
+	if (!s)
+		return client_complain(ref.name, &frame, rc);
+	print_status(s);
+	return EXIT_OK;
+}
+
+struct listing {
+	json_t *json; /* NULL: for people */
+	unsigned count;
+};
+
+static void list_one(void *ctx, const char *name, const char *path)
+{
+	struct listing *l = ctx;
+	int rc;
+	const Bulkhead__Status *s = ask(path, &rc);
+
+	if (l->json) {
+		json_array_append_new(l->json, status_json(name, path, s));
+		return;
+	}
+	if (!l->count++)
+		printf("%-20s %-14s %-6s %10s  %s\n", "NAME", "STATE", "ENGINE", "MEMORY", "KERNEL");
+	printf("%-20s %-14s %-6s %7llu MiB  %s\n", name, s ? s->state : "not answering", s ? s->engine : "-",
+	       (unsigned long long)(s ? s->ram_bytes >> 20 : 0), s && s->kernel ? s->kernel : "-");
+}
+
+int cmd_list(int argc, char **argv)
+{
+	struct listing l = { 0 };
+	struct cli_args args;
+	int rc = cli_parse(&args, CLI_JSON | CLI_NO_NAME, "list [--json]", argc, argv);
+
+	if (rc)
+		return rc;
+	if (args.given & CLI_JSON)
+		l.json = json_array();
+	rundir_each(NULL, list_one, &l);
+	if (l.json)
+		return print_json(l.json);
+	if (!l.count)
+		fprintf(stderr, "no machine is running; bulkhead demo shows one\n");
+	return EXIT_OK;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a machine is made of, as the user asked for it. The command line and the keeper parse the same options with the
+ * same table; the first checks everything that needs no privilege, so that mistakes are named before anything starts.
+ */
+#ifndef BULKHEAD_VMM_CONFIG_H
+#define BULKHEAD_VMM_CONFIG_H
+
+#include "../proto/sandbox.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { VM_NAME_MAX = 48, CONFIG_ERROR_MAX = 256 };
+
+enum on_halt {
+	ON_HALT_STOP, /* HLT with interrupts off ends the machine */
+	ON_HALT_WAIT, /* it stays, as on hardware, until someone stops it */
+};
+
+/* What happens when a device process dies; given up: the limit was passed, or DEGRADE. */
+enum on_device_failure {
+	ON_DEVICE_FAILURE_RESTART, /* restarted; given up, the machine goes on without it */
+	ON_DEVICE_FAILURE_DEGRADE, /* given up at its first death */
+	ON_DEVICE_FAILURE_PAUSE,   /* restarted; given up, the machine is paused until `bulkhead device restart` */
+	ON_DEVICE_FAILURE_STOP,	   /* restarted; given up, the machine ends with code 37 */
+};
+
+struct vm_config {
+	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
+	const char *kernel, *initrd, *cmdline, *format, *engine;
+	const char *log_file;
+	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
+	uint64_t ram_bytes;
+	uint32_t stop_timeout_ms; /* how long a stop by signal waits for the guest */
+	enum on_halt on_halt;
+	enum on_device_failure on_device_failure;
+	uint32_t device_failure_limit; /* deaths of one device within 60 s that are answered with a restart; 0: all */
+	enum sandbox_mode sandbox;
+	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */
+	int escape; /* control character of the console client */
+	bool detach, no_console, no_reboot, verbose, demo, help;
+	int ready_fd; /* keeper: where the command line wants to be told; -1 */
+	bool keep_on_parent_exit;
+};
+
+void config_init(struct vm_config *config);
+
+/*
+ * Reads options from argv[1..]. Strings are kept by reference. -EINVAL: `error` says which option, what is wrong with
+ * it, and what would be right.
+ */
+int config_parse(struct vm_config *config, int argc, char **argv, char error[CONFIG_ERROR_MAX]);
+
+/* What parsing alone cannot see: required options, combinations, files that cannot be read, the host's memory. */
+int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX]);
+
+/* "512M", "1G", "65536K", "1048576" (bytes). -EINVAL, or -ERANGE if it does not fit. */
+int config_parse_size(const char *text, uint64_t *out);
+/* "30s", "500ms", "2m", "30" (seconds). */
+int config_parse_duration(const char *text, uint32_t *out_ms);
+/* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX. */
+bool config_is_name(const char *name);
+
+/* Prints the option table. */
+void config_print_options(void);
+
+#endif

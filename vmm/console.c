@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* The console client: console.h. */
+#include "console.h"
+
+#include "terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct console {
+	int sock, escape;
+	bool stoppable;
+	bool escaped;	  /* the last byte was the escape key */
+	bool stdin_ended; /* its end does not end the machine */
+	char out[4096];	  /* towards the machine */
+	size_t out_len;
+	bool left, stop;
+	bool hinted; /* the escape key has been named */
+};
+
+static volatile sig_atomic_t caught;
+static int wake[2] = { -1, -1 };
+
+static void on_signal(int sig)
+{
+	int kept = errno;
+
+	caught = sig;
+	if (write(wake[1], "", 1) < 0)
+		errno = kept;
+	errno = kept;
+}
+
+void console_catch_signals(void)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	if (pipe2(wake, O_CLOEXEC | O_NONBLOCK) < 0)
+		return;
+	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int console_signal(void)
+{
+	int sig = caught;
+	char c;
+
+	while (wake[0] >= 0 && read(wake[0], &c, 1) == 1)
+		;
+	caught = 0;
+	return sig;
+}
+
+int console_signal_fd(void)
+{
+	return wake[0];
+}
+
+int console_connect(const char *dir)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/console.sock", dir) >= (int)sizeof(a.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+const char *console_escape_name(int escape)
+{
+	static char name[8];
+
+	snprintf(name, sizeof(name), "Ctrl-%c", escape + '@');
+	return name;
+}
+
+static void put(struct console *c, char byte)
+{
+	if (c->out_len < sizeof(c->out))
+		c->out[c->out_len++] = byte;
+}
+
+static void help(const struct console *c)
+{
+	fprintf(stderr, "\nafter %s:  .  %s   ?  this text   %s  send it to the guest%s\n",
+		console_escape_name(c->escape),
+		c->stoppable ? "leave; the machine goes on in the background" : "leave the console",
+		console_escape_name(c->escape), c->stoppable ? "   q  stop the machine" : "");
+}
+
+/* The byte after the escape key. */
+static void command(struct console *c, char byte)
+{
+	if (byte == '.')
+		c->left = true;
+	else if (byte == 'q' && c->stoppable)
+		c->stop = true;
+	else if (byte == '?')
+		help(c);
+	else if (byte == (char)c->escape)
+		put(c, byte);
+	else
+		fprintf(stderr, "\nunknown; %s ? for help\n", console_escape_name(c->escape));
+}
+
+static void take_input(struct console *c)
+{
+	char buf[1024];
+	size_t room = sizeof(c->out) - c->out_len;
+	ssize_t n = read(STDIN_FILENO, buf, room < sizeof(buf) ? room : sizeof(buf));
+
+	if (n <= 0) {
+		c->stdin_ended = n == 0 || (errno != EINTR && errno != EAGAIN);
+		return;
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		if (c->escaped) {
+			c->escaped = false;
+			command(c, buf[i]);
+		} else if (c->escape >= 0 && buf[i] == (char)c->escape) {
+			c->escaped = true;
+		} else {
+			put(c, buf[i]);
+		}
+	}
+}
+
+static void flush_to_machine(struct console *c)
+{
+	ssize_t n = send(c->sock, c->out, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n <= 0)
+		return;
+	memmove(c->out, c->out + n, c->out_len - (size_t)n);
+	c->out_len -= (size_t)n;
+}
+
+static int write_all(const char *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, buf, len);
+
+		if (n < 0 && errno == EAGAIN) {
+			struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+			poll(&p, 1, 1000);
+		} else if (n < 0 && errno != EINTR) {
+			return -errno;
+		}
+		if (caught)
+			return 0;
+		buf += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* 1: more may come; 0: the machine closed it; -errno: standard output is gone. */
+static int take_output(struct console *c)
+{
+	char buf[16384];
+	ssize_t n = recv(c->sock, buf, sizeof(buf), MSG_DONTWAIT);
+	int rc;
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 1;
+	if (n <= 0)
+		return 0;
+	rc = write_all(buf, (size_t)n);
+	return rc ? rc : 1;
+}
+
+static enum console_end move_bytes(struct console *c)
+{
+	for (;;) {
+		bool read_more = !c->stdin_ended && c->out_len < sizeof(c->out);
+		struct pollfd fds[] = {
+			{ .fd = c->sock, .events = (short)(POLLIN | (c->out_len ? POLLOUT : 0)) },
+			{ .fd = read_more ? STDIN_FILENO : -1, .events = POLLIN },
+			{ .fd = wake[0], .events = POLLIN },
+		};
+		int rc;
+
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return CONSOLE_CLOSED;
+		if (caught)
+			return CONSOLE_SIGNAL;
+		if (fds[1].revents)
+			take_input(c);
+		if (c->out_len)
+			flush_to_machine(c);
+		if (c->left)
+			return CONSOLE_DETACHED;
+		if (c->stop)
+			return CONSOLE_STOP;
+		rc = fds[0].revents & (POLLIN | POLLHUP | POLLERR) ? take_output(c) : 1;
+		if (rc <= 0)
+			return rc ? CONSOLE_OUTPUT : CONSOLE_CLOSED;
+	}
+}
+
+enum console_end console_run(int sock, int escape, int stoppable)
+{
+	static struct console c;
+	enum console_end end;
+	bool tty = terminal_is_ours();
+
+	if (c.sock != sock)
+		c = (struct console){ .sock = sock };
+	/* Without a terminal the bytes are the guest's, whatever they are. */
+	c.escape = tty ? escape : -1;
+	c.stoppable = stoppable;
+	c.left = c.stop = false;
+	if (tty && terminal_raw() == 0 && escape >= 0 && !c.hinted)
+		fprintf(stderr, "Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape),
+			console_escape_name(escape));
+	c.hinted = true;
+	end = move_bytes(&c);
+	terminal_restore();
+	return end;
+}

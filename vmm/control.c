@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Clients of the control socket. The keeper accepts them and checks who they are (only there do user ids have their
+ * host meaning); here a bounded number of them is served, each of which may vanish at any moment.
+ */
+#include "vm.h"
+
+#include "../proto/clock.h"
+#include "../proto/control_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How long STATUS waits for the numbers of busy processes. */
+enum { STATS_MS = 50, WAITERS_MAX = VM_CLIENTS - 4, STOP_DEFAULT_MS = 30000 };
+
+static void drop(struct client *c)
+{
+	if (c->on_read)
+		event_free(c->on_read);
+	if (c->fd >= 0)
+		close(c->fd);
+	*c = (struct client){ .vm = c->vm, .fd = -1 };
+}
+
+static void reply(struct client *c, uint32_t id, const Bulkhead__Ok *ok)
+{
+	if (frame_send_dontwait(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok->base))
+		drop(c);
+}
+
+static void refuse(struct client *c, uint32_t id, int code, const char *text)
+{
+	if (frame_reply_error(c->fd, id, code, NULL, "%s", text))
+		drop(c);
+}
+
+/* ---- status ---------------------------------------------------------------------------------------------------- */
+
+static const char *state_name(const struct vm *vm)
+{
+	switch (vm->state) {
+	case VM_STARTING:
+		return "starting";
+	case VM_RUNNING:
+		return vm->rebooting ? "rebooting" : vm->paused ? "paused" : "running";
+	case VM_STOPPING:
+		return "stopping";
+	case VM_ENDED:
+		return "ended";
+	}
+	return "?";
+}
+
+static const char *proc_state_name(const struct proc *p)
+{
+	switch (p->state) {
+	case PROC_NONE:
+	case PROC_GONE:
+		return p->recovery.health == DEVICE_GIVEN_UP ? "given up" :
+		       p->recovery.health == DEVICE_WAITING  ? "waiting to restart" :
+							       "gone";
+	case PROC_STARTING:
+		return p->recovery.recovering ? "restarting" : "starting";
+	case PROC_READY:
+		return "running";
+	case PROC_LEAVING:
+		return "ending";
+	}
+	return "?";
+}
+
+struct status_parts {
+	Bulkhead__ProcessStatus rows[PROCS + 1], *list[PROCS + 1];
+	char *missing[SANDBOX_MISSING_MAX];
+	char console[160];
+	char *poison[PROCS][RECOVERY_POISON];
+};
+
+static void add_recovery(Bulkhead__ProcessStatus *row, char **poison, const struct recovery *r)
+{
+	row->has_deaths = row->has_died_monotonic_ns = row->has_died_realtime_ns = row->has_recovery_ns = true;
+	row->deaths = r->deaths;
+	row->died_monotonic_ns = r->died_ns;
+	row->died_realtime_ns = r->died_realtime_ns;
+	row->recovery_ns = recovery_time(r);
+	row->poison = poison;
+	for (; row->n_poison < r->poison_count && row->n_poison < RECOVERY_POISON; row->n_poison++)
+		poison[row->n_poison] = (char *)r->poison[row->n_poison];
+}
+
+static void add_process(Bulkhead__Status *s, struct status_parts *parts, const struct proc *p)
+{
+	Bulkhead__ProcessStatus *row = &parts->rows[s->n_processes];
+
+	bulkhead__process_status__init(row);
+	row->has_role = row->has_pid = row->has_incarnation = true;
+	row->role = proc_role(p->id);
+	row->pid = (uint32_t)(p->host_pid ? p->host_pid : p->pid);
+	row->incarnation = p->incarnation;
+	row->state = (char *)proc_state_name(p);
+	row->last_reason = (char *)(p->last_reason[0] ? p->last_reason : NULL);
+	row->stats = (Bulkhead__Stats *)&p->stats;
+	if (p->recovery.rsp)
+		add_recovery(row, parts->poison[p->id], &p->recovery);
+	parts->list[s->n_processes++] = row;
+}
+
+static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_parts *parts)
+{
+	s->name = (char *)vm->config->name;
+	s->state = (char *)state_name(vm);
+	s->engine = vm->engine_kvm ? "kvm" : "emu";
+	s->has_ram_bytes = s->has_started_ns = s->has_reboots = true;
+	s->ram_bytes = vm->config->ram_bytes;
+	s->started_ns = vm->realtime_started_ns;
+	s->reboots = vm->reboots;
+	s->kernel = (char *)(vm->config->kernel ? vm->config->kernel : "demo");
+	snprintf(parts->console, sizeof(parts->console), "%s/console.sock", vm->launch->dir);
+	s->console = parts->console;
+	for (unsigned i = 0; i < PROCS; i++)
+		if ((vm->procs[i].state != PROC_NONE && vm->procs[i].state != PROC_GONE) || i >= PROC_FIRST_DEVICE)
+			add_process(s, parts, &vm->procs[i]);
+	s->processes = parts->list;
+	for (unsigned i = 0; i < vm->missing.count; i++)
+		parts->missing[i] = (char *)vm->missing.missing[i];
+	s->n_sandbox_missing = vm->missing.count;
+	s->sandbox_missing = parts->missing;
+}
+
+static void answer_status(struct vm *vm)
+{
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	Bulkhead__Status status = BULKHEAD__STATUS__INIT;
+	struct status_parts parts;
+
+	if (vm->status_timer)
+		evtimer_del(vm->status_timer);
+	fill_status(vm, &status, &parts);
+	ok.status = &status;
+	for (unsigned i = 0; i < VM_CLIENTS; i++) {
+		struct client *c = &vm->clients[i];
+
+		if (c->fd < 0 || !c->status_wanted)
+			continue;
+		c->status_wanted = false;
+		reply(c, c->status_id, &ok);
+	}
+}
+
+void control_stats_changed(struct vm *vm)
+{
+	for (unsigned i = 0; i < PROCS; i++)
+		if (vm->procs[i].stats_wanted && !vm->procs[i].stats_late)
+			return;
+	answer_status(vm);
+}
+
+static void on_stats_timeout(evutil_socket_t fd, short what, void *ctx)
+{
+	struct vm *vm = ctx;
+
+	for (unsigned i = 0; i < PROCS; i++)
+		vm->procs[i].stats_late = vm->procs[i].stats_wanted;
+	answer_status(vm);
+}
+
+static void ask_for_stats(struct vm *vm)
+{
+	const struct timeval limit = { 0, STATS_MS * 1000 };
+
+	if (!vm->status_timer)
+		vm->status_timer = evtimer_new(vm->base, on_stats_timeout, vm);
+	for (unsigned i = PROC_VCPU; i < PROCS; i++) {
+		struct proc *p = &vm->procs[i];
+
+		if (p->state == PROC_READY && !p->stats_wanted)
+			p->stats_wanted = !proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_STATS, NULL, NULL, 0);
+	}
+	/* Not put off by the next client's question. */
+	if (vm->status_timer && !evtimer_pending(vm->status_timer, NULL))
+		evtimer_add(vm->status_timer, &limit);
+	control_stats_changed(vm);
+}
+
+/* ---- requests -------------------------------------------------------------------------------------------------- */
+
+static void on_status(struct client *c, const struct frame *f)
+{
+	c->status_id = f->header.id;
+	c->status_wanted = true;
+	ask_for_stats(c->vm);
+}
+
+/* Those who only wait for the end leave room for those who want to bring it about. */
+static unsigned count_waiters(const struct vm *vm)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < VM_CLIENTS; i++)
+		n += vm->clients[i].fd >= 0 && vm->clients[i].wait_type;
+	return n;
+}
+
+static void wait_for_end(struct client *c, const struct frame *f)
+{
+	c->wait_id = f->header.id;
+	c->wait_type = f->header.type;
+}
+
+static void on_stop(struct client *c, const struct frame *f)
+{
+	const Bulkhead__Stop *m = (const Bulkhead__Stop *)f->msg;
+	uint32_t ms = m->has_timeout_ms ? m->timeout_ms : STOP_DEFAULT_MS;
+
+	wait_for_end(c, f);
+	machine_stop(c->vm, m->has_force && m->force ? 0 : ms);
+}
+
+static void on_kill(struct client *c, const struct frame *f)
+{
+	wait_for_end(c, f);
+	machine_end(c->vm, 33, "killed", "killed by request");
+}
+
+static void on_wait(struct client *c, const struct frame *f)
+{
+	if (count_waiters(c->vm) < WAITERS_MAX)
+		wait_for_end(c, f);
+	else
+		refuse(c, f->header.id, EBUSY, "too many clients wait for the end of this machine; try again later");
+}
+
+/* ---- devices --------------------------------------------------------------------------------------------------- */
+
+static struct proc *find_device(struct vm *vm, const Bulkhead__DeviceName *m)
+{
+	for (unsigned i = PROC_FIRST_DEVICE; m->device && i < PROCS; i++)
+		if (!strcmp(proc_name(&vm->procs[i]), m->device))
+			return &vm->procs[i];
+	return NULL;
+}
+
+/* fd -1: the same program again. Answered when it is done, by control_device_changed(). */
+static void renew(struct client *c, const struct frame *f, int fd)
+{
+	struct proc *p = find_device(c->vm, (const Bulkhead__DeviceName *)f->msg);
+	uint32_t id = f->header.id;
+	int rc = -ENODEV;
+
+	if (p && c->vm->state != VM_ENDED) {
+		c->device = p;
+		c->device_id = id;
+		rc = fd >= 0 ? recovery_replace(p, fd) : recovery_restart(p);
+	}
+	if (!rc)
+		return;
+	if (fd >= 0)
+		close(fd);
+	c->device = NULL;
+	refuse(c, id, -rc, p ? "the device is being restarted already, or was given up" :
+			       "no such device: irqd, timerd, seriald or platformd");
+}
+
+static void on_device_restart(struct client *c, const struct frame *f)
+{
+	renew(c, f, -1);
+}
+
+static void on_device_replace(struct client *c, const struct frame *f)
+{
+	int fd = f->fds[0];
+
+	c->vm->frame.fds[0] = -1;
+	renew(c, f, fd);
+}
+
+void control_device_changed(struct vm *vm, struct proc *p, const char *error)
+{
+	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+
+	/* A new program that failed: its requester has been told, the old one's return is nobody's news. */
+	for (unsigned i = 0; i < VM_CLIENTS; i++) {
+		struct client *c = &vm->clients[i];
+
+		if (c->fd < 0 || c->device != p)
+			continue;
+		c->device = NULL;
+		if (error)
+			refuse(c, c->device_id, EIO, error);
+		else
+			reply(c, c->device_id, &ok);
+	}
+}
+
+static const struct {
+	uint16_t type;
+	void (*handle)(struct client *c, const struct frame *f);
+} requests[] = {
+	{ BULKHEAD__MESSAGE_TYPE__MSG_STATUS, on_status },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_STOP, on_stop },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_KILL, on_kill },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, on_wait },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, on_device_restart },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, on_device_replace },
+};
+
+static void dispatch(struct client *c, const struct frame *f)
+{
+	uint32_t id = f->header.id;
+
+	c->heard_ns = clock_ns();
+	if (c->wait_type || c->status_wanted || c->device) {
+		refuse(c, id, EBUSY, "one request at a time: the last one is not answered yet");
+		return;
+	}
+	for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		if (requests[i].type != f->header.type)
+			continue;
+		requests[i].handle(c, f);
+		return;
+	}
+	refuse(c, id, EOPNOTSUPP, "not a request that this supervisor serves");
+}
+
+static void on_client(evutil_socket_t fd, short what, void *ctx)
+{
+	struct client *c = ctx;
+	struct frame *f = &c->vm->frame;
+	int rc = frame_recv(fd, f);
+
+	if (rc == -EAGAIN)
+		return;
+	if (rc) {
+		drop(c);
+		return;
+	}
+	dispatch(c, f);
+	frame_close_fds(f);
+}
+
+void control_init(struct vm *vm)
+{
+	for (unsigned i = 0; i < VM_CLIENTS; i++)
+		vm->clients[i] = (struct client){ .vm = vm, .fd = -1 };
+}
+
+/* A free one, else the one that has been silent for longest without waiting for anything: it only holds the place. */
+static struct client *find_place(struct vm *vm)
+{
+	struct client *idle = NULL;
+
+	for (unsigned i = 0; i < VM_CLIENTS; i++) {
+		struct client *c = &vm->clients[i];
+
+		if (c->fd < 0)
+			return c;
+		if (!c->wait_type && !c->status_wanted && !c->device && (!idle || c->heard_ns < idle->heard_ns))
+			idle = c;
+	}
+	if (idle)
+		drop(idle);
+	return idle;
+}
+
+void control_add(struct vm *vm, int fd)
+{
+	struct client *c = find_place(vm);
+
+	if (c) {
+		c->fd = fd;
+		c->heard_ns = clock_ns();
+		c->on_read = event_new(vm->base, fd, EV_READ | EV_PERSIST, on_client, c);
+		if (!c->on_read || event_add(c->on_read, NULL))
+			drop(c);
+		return;
+	}
+	frame_reply_error(fd, 0, EBUSY, NULL, "too many control clients (%d); try again later", VM_CLIENTS);
+	close(fd);
+}
+
+/* A client that is mid-message or asked for status gets the same last answer. */
+void control_ended(struct vm *vm)
+{
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	Bulkhead__ExitInfo info = BULKHEAD__EXIT_INFO__INIT;
+
+	info.has_code = true;
+	info.code = vm->exit_code;
+	info.reason = vm->exit_reason;
+	info.text = vm->exit_text;
+	ok.exit = &info;
+	answer_status(vm);
+	for (unsigned i = 0; i < VM_CLIENTS; i++)
+		if (vm->clients[i].fd >= 0 && vm->clients[i].wait_type)
+			reply(&vm->clients[i], vm->clients[i].wait_id, &ok);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bulkhead-supervisor: the keeper is its first stage. It opens everything that has a name on this host, clones the
+ * supervisor into namespaces where nothing has one, and waits. When the supervisor is gone, however that came, the
+ * keeper removes what the machine has left and passes its exit code on. If the keeper is killed, the supervisor dies
+ * with it, and so does every process of the machine; the next command sweeps the directory.
+ */
+#include "keeper.h"
+
+#include "exit_codes.h"
+#include "notify.h"
+#include "title.h"
+
+#include "../proto/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int signal_pipe[2] = { -1, -1 };
+
+/* ---- words to the command line and to people ------------------------------------------------------------------- */
+
+/* One packet per message: a letter, a code, a text. A command line that is gone does not matter. */
+void keeper_tell(struct keeper *k, char what, int code, const char *text)
+{
+	char line[300];
+	int n;
+
+	if (k->ready_fd < 0)
+		return;
+	n = snprintf(line, sizeof(line), "%c%d %s", what, code, text);
+	send(k->ready_fd, line, (size_t)(n < (int)sizeof(line) ? n : (int)sizeof(line) - 1), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+int keeper_fail(struct keeper *k, int code, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (k->ready_fd >= 0)
+		keeper_tell(k, 'E', code, text);
+	else
+		fprintf(stderr, "bulkhead: %s\n", text);
+	return code;
+}
+
+/* ---- keeping --------------------------------------------------------------------------------------------------- */
+
+static void on_signal(int sig)
+{
+	char c = (char)sig;
+	int saved = errno;
+
+	if (write(signal_pipe[1], &c, 1) < 0)
+		errno = saved;
+	errno = saved;
+}
+
+static int catch_signals(struct keeper *k)
+{
+	static const int caught[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	k->signal_fd = signal_pipe[0];
+	k->signal_wr = signal_pipe[1];
+	for (unsigned i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+		sigaction(caught[i], &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+static void end_machine(struct keeper *k, enum note_kind how)
+{
+	struct keeper_note note = { .kind = (uint8_t)how };
+
+	notify_send("STOPPING=1\nSTATUS=stopping");
+	note_send(k->note_fd, &note, -1);
+}
+
+/* The first signal asks the guest, the second does not. */
+static void take_signal(struct keeper *k)
+{
+	char sig;
+
+	while (read(k->signal_fd, &sig, 1) == 1)
+		end_machine(k, k->stops++ || sig == SIGINT ? NOTE_KILL : NOTE_STOP);
+}
+
+static bool is_member(int fd, const struct ucred *peer, gid_t group)
+{
+	gid_t groups[256];
+	socklen_t len = sizeof(groups);
+
+	if (peer->gid == group)
+		return true;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
+		return false;
+	for (size_t i = 0; i < len / sizeof(groups[0]); i++)
+		if (groups[i] == group)
+			return true;
+	return false;
+}
+
+static bool may_control(const struct keeper *k, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return false;
+	return peer.uid == k->owner || peer.uid == 0 ||
+	       (k->config.group >= 0 && is_member(fd, &peer, (gid_t)k->config.group));
+}
+
+/* Only here have user ids their host meaning; the supervisor's user namespace does not know its owner's root. */
+static void take_client(struct keeper *k)
+{
+	struct keeper_note note = { .kind = NOTE_CLIENT };
+	int fd = accept4(k->control_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (may_control(k, fd))
+		note_send(k->note_fd, &note, fd);
+	close(fd);
+}
+
+static void take_note(struct keeper *k, struct pollfd *p)
+{
+	struct keeper_note note;
+	char state[256];
+	int fd, rc = note_recv(k->note_fd, &note, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	if (rc && rc != -EAGAIN)
+		p->fd = -1;
+	if (rc)
+		return;
+	if (note.kind == NOTE_RUNNING) {
+		snprintf(state, sizeof(state), "READY=1\nSTATUS=%s", note.text);
+		notify_send(state);
+		keeper_tell(k, 'R', 0, k->config.name);
+	} else if (note.kind == NOTE_STATUS) {
+		snprintf(state, sizeof(state), "STATUS=%s", note.text);
+		notify_send(state);
+	} else if (note.kind == NOTE_ENDED) {
+		k->ended = true;
+		snprintf(k->last_words, sizeof(k->last_words), "%s", note.text);
+	}
+}
+
+/*
+ * The command line says 'd' before it leaves us alone. If it is gone without that word, it was killed, at whatever
+ * moment: a foreground machine ends with it.
+ */
+static void take_ready(struct keeper *k, struct pollfd *p)
+{
+	char what = 0;
+	ssize_t n = recv(k->ready_fd, &what, 1, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		p->fd = -1;
+	if (n == 1 && what == 'd')
+		k->config.keep_on_parent_exit = true;
+	else if (n <= 0 && !k->config.keep_on_parent_exit)
+		end_machine(k, NOTE_STOP);
+}
+
+static int exit_code_of(struct keeper *k, const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		return info->si_status;
+	fprintf(stderr, "bulkhead: %s: the supervisor was killed by signal %d\n", k->config.name, info->si_status);
+	return info->si_status == SIGSYS ? EXIT_SANDBOX : EXIT_VMM;
+}
+
+static int keep(struct keeper *k)
+{
+	struct pollfd fds[] = {
+		{ .fd = k->pidfd, .events = POLLIN },	  { .fd = k->note_fd, .events = POLLIN },
+		{ .fd = k->control_fd, .events = POLLIN }, { .fd = k->signal_fd, .events = POLLIN },
+		{ .fd = k->ready_fd, .events = POLLIN },
+	};
+	siginfo_t info = { 0 };
+
+	for (;;) {
+		if (ppoll(fds, 5, NULL, NULL) < 0 && errno != EINTR)
+			return EXIT_INTERNAL;
+		if (fds[1].revents)
+			take_note(k, &fds[1]);
+		if (fds[2].revents)
+			take_client(k);
+		if (fds[3].revents)
+			take_signal(k);
+		if (fds[4].revents)
+			take_ready(k, &fds[4]);
+		if (!fds[1].revents && fds[0].revents && waitid(P_PIDFD, (id_t)k->pidfd, &info, WEXITED | WNOHANG) == 0 &&
+		    info.si_pid)
+			return exit_code_of(k, &info);
+	}
+}
+
+/* ---- main ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * In the background: a session of our own, no terminal. In the foreground: our own session too, so that the terminal's
+ * signals go to the console client alone; it passes on what we should know, and if it is killed we end the machine.
+ */
+static void leave_terminal(struct keeper *k)
+{
+	setsid();
+	dup2(k->launch.null_fd, STDIN_FILENO);
+	dup2(k->launch.null_fd, STDOUT_FILENO);
+}
+
+static int run(struct keeper *k)
+{
+	int rc = keeper_open(k);
+	char dir[RUNDIR_PATH_MAX + 64];
+
+	/* The console client connects while the machine starts: it misses nothing then, however short the guest. */
+	if (!rc) {
+		snprintf(dir, sizeof(dir), "%s %s", k->config.name, k->rundir.path);
+		keeper_tell(k, 'D', 0, dir);
+	}
+	if (!rc)
+		rc = catch_signals(k) ? keeper_fail(k, EXIT_INTERNAL, "signals: %s", strerror(errno)) : 0;
+	if (!rc) {
+		leave_terminal(k);
+		title_set(k->config.name, "keeper");
+		rc = keeper_clone(k);
+	}
+	if (!rc) {
+		if (sandbox_enter_setup(SANDBOX_KEEPER, k->config.sandbox, NULL))
+			fprintf(stderr, "bulkhead: %s: the keeper has no sandbox\n", k->config.name);
+		rc = keep(k);
+		keeper_tell(k, 'X', rc, k->last_words);
+	}
+	notify_send("STOPPING=1");
+	rundir_remove(&k->rundir);
+	return rc;
+}
+
+static uint64_t start_time(void)
+{
+	const char *text = getenv("BULKHEAD_START_NS");
+
+	return text ? strtoull(text, NULL, 10) : clock_ns();
+}
+
+static int standard_fds(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			return -1;
+	return 0;
+}
+
+/* What the caller has left open, but for the pipe that awaits readiness, is none of a machine's business. */
+static void close_inherited(int keep)
+{
+	if (keep > 3)
+		close_range(3, (unsigned)keep - 1, 0);
+	close_range(keep >= 3 ? (unsigned)keep + 1 : 3, ~0u, 0);
+}
+
+int main(int argc, char **argv)
+{
+	static struct keeper k;
+	char error[CONFIG_ERROR_MAX];
+	int rc;
+
+	if (standard_fds() < 0)
+		return EXIT_INTERNAL;
+	config_init(&k.config);
+	k.launch = (struct launch){ .config = &k.config, .kernel_fd = -1, .initrd_fd = -1, .kvm_fd = -1, .null_fd = -1,
+				    .console_fd = -1, .keeper_fd = -1, .go_fd = -1 };
+	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
+	k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.pidfd = k.go_wr = -1;
+	argv = title_init(argc, argv);
+	if (!argv)
+		return EXIT_INTERNAL;
+	rc = config_parse(&k.config, argc, argv, error);
+	k.ready_fd = k.config.ready_fd;
+	close_inherited(k.ready_fd);
+	if (k.ready_fd >= 0)
+		fcntl(k.ready_fd, F_SETFD, FD_CLOEXEC);
+	if (!rc && k.config.help) {
+		printf("bulkhead-supervisor: runs one machine; the options are those of bulkhead run\n\n");
+		config_print_options();
+		return 0;
+	}
+	if (!rc)
+		rc = config_check(&k.config, error);
+	if (rc)
+		return keeper_fail(&k, EXIT_USAGE, "%s", error);
+	if (k.config.demo)
+		k.config.format = "flat64";
+	k.launch.started_ns = start_time();
+	k.launch.trace = k.config.verbose || getenv("BULKHEAD_TRACE");
+	k.launch.journal = getenv("JOURNAL_STREAM") != NULL;
+	rundir_each(k.config.runtime_dir, NULL, NULL);
+	k.owner = geteuid();
+	notify_open();
+	return run(&k);
+}

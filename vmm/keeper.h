@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The keeper's parts, one file each:
+ *
+ *   keeper.c        the first stage of a machine: waits, tidies up, passes the exit code on
+ *   keeper_open.c   opens everything that has a name on this host
+ *   keeper_clone.c  clones the supervisor into namespaces where nothing has one
+ */
+#ifndef BULKHEAD_VMM_KEEPER_H
+#define BULKHEAD_VMM_KEEPER_H
+
+#include "launch.h"
+#include "rundir.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct keeper {
+	struct vm_config config;
+	struct launch launch;
+	struct rundir rundir;
+	int control_fd; /* listening */
+	int note_fd;	/* our end of the pair */
+	int signal_fd;	/* read end of the pipe that signal handlers write to */
+	int signal_wr;
+	int ready_fd;
+	int pidfd;
+	int go_wr;
+	uid_t owner;
+	unsigned stops;
+	bool ended;
+	char last_words[256];
+};
+
+/* One packet to the command line: a letter, a code, a text. One that is gone does not matter. */
+void keeper_tell(struct keeper *k, char what, int code, const char *text);
+/* Why nothing came of it, to the command line or to stderr. Returns the exit code that it was given. */
+int keeper_fail(struct keeper *k, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* Programs, images, /dev/kvm, name, sockets, log: 0, or an exit code; what went wrong has been said. */
+int keeper_open(struct keeper *k);
+
+/* Starts the supervisor; 0, or an exit code. */
+int keeper_clone(struct keeper *k);
+
+#endif

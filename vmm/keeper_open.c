@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything that has a name on this host is opened here, before the machine has a process: keeper.h. */
+#include "keeper.h"
+
+#include "demo.h"
+#include "exit_codes.h"
+#include "programs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int open_programs(struct keeper *k)
+{
+	static const char *const names[PROGRAMS] = {
+		[PROGRAM_BOOT] = "bulkhead-boot",	[PROGRAM_VCPU] = "bulkhead-vcpu",
+		[PROGRAM_IRQD] = "bulkhead-irqd",	[PROGRAM_TIMERD] = "bulkhead-timerd",
+		[PROGRAM_SERIALD] = "bulkhead-seriald", [PROGRAM_PLATFORMD] = "bulkhead-platformd",
+	};
+	char path[4200];
+
+	for (unsigned i = 0; i < PROGRAMS; i++) {
+		k->launch.program_fd[i] = program_open(names[i], path, sizeof(path));
+		if (k->launch.program_fd[i] < 0)
+			return keeper_fail(k, EXIT_USAGE, "program %.150s: %s; reinstall bulkhead, or set BULKHEAD_LIBEXEC", path,
+				    strerror(-k->launch.program_fd[i]));
+	}
+	return 0;
+}
+
+static int open_demo(void)
+{
+	int fd = memfd_create("demo", MFD_CLOEXEC);
+
+	if (fd >= 0 && write(fd, demo_image, demo_image_size) != (ssize_t)demo_image_size) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int open_images(struct keeper *k)
+{
+	struct launch *l = &k->launch;
+
+	l->kernel_fd = k->config.demo ? open_demo() : open(k->config.kernel, O_RDONLY | O_CLOEXEC);
+	if (l->kernel_fd < 0)
+		return keeper_fail(k, EXIT_USAGE, "--kernel %.150s: %s", k->config.demo ? "demo" : k->config.kernel, strerror(errno));
+	if (k->config.initrd)
+		l->initrd_fd = open(k->config.initrd, O_RDONLY | O_CLOEXEC);
+	if (k->config.initrd && l->initrd_fd < 0)
+		return keeper_fail(k, EXIT_USAGE, "--initrd %.150s: %s", k->config.initrd, strerror(errno));
+	l->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return l->null_fd < 0 ? keeper_fail(k, EXIT_INTERNAL, "/dev/null: %s", strerror(errno)) : 0;
+}
+
+/* auto takes the emulator: which engine is faster is to be measured, not to be guessed from /dev/kvm being there. */
+static int open_engine(struct keeper *k)
+{
+	if (strcmp(k->config.engine, "kvm"))
+		return 0;
+	k->launch.kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (k->launch.kvm_fd >= 0)
+		return 0;
+	return keeper_fail(k, EXIT_USAGE, "--engine kvm: /dev/kvm: %s; %s", strerror(errno),
+		    errno == EACCES ? "join the group that owns it, or use --engine emu" : "use --engine emu");
+}
+
+static int listen_at(struct keeper *k, const char *name, int type)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -errno;
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", k->rundir.path, name);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 16) < 0) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static int claim_name(struct keeper *k)
+{
+	int rc = -EEXIST;
+	bool chosen = k->config.name[0];
+
+	for (unsigned i = 1; rc == -EEXIST && i < 1000; i++) {
+		if (!chosen)
+			snprintf(k->config.name, sizeof(k->config.name), "vm%u", i);
+		rc = rundir_create(&k->rundir, k->config.runtime_dir, k->config.name);
+		if (chosen)
+			break;
+	}
+	if (rc == -EEXIST)
+		return keeper_fail(k, EXIT_USAGE, "the name %s is in use; choose another with --name, or end that machine: bulkhead stop %s",
+			    k->config.name, k->config.name);
+	if (rc == -EPERM)
+		return keeper_fail(k, EXIT_USAGE, "%.90s or its parent belongs to another user, or others may write there; use --runtime-dir",
+			    k->rundir.path);
+	if (rc)
+		return keeper_fail(k, EXIT_USAGE, "cannot create the runtime directory %.90s: %s", k->rundir.path, strerror(-rc));
+	return 0;
+}
+
+/* The group passes through the directories, without reading them, and may connect. */
+static int share_with_group(struct keeper *k)
+{
+	static const char *const sockets[] = { "control.sock", "console.sock" };
+	gid_t group = (gid_t)k->config.group;
+	int dir = k->rundir.dir_fd;
+	bool ok = fchown(dir, (uid_t)-1, group) == 0 && fchmod(dir, 0710) == 0 && fchmod(k->rundir.base_fd, 0711) == 0;
+
+	for (unsigned i = 0; ok && i < 2; i++)
+		ok = fchownat(dir, sockets[i], (uid_t)-1, group, 0) == 0 && fchmodat(dir, sockets[i], 0660, 0) == 0;
+	return ok ? 0 : keeper_fail(k, EXIT_USAGE, "--group: cannot hand the sockets in %.90s to group %u: %s; are you a member?",
+				    k->rundir.path, group, strerror(errno));
+}
+
+static int open_sockets(struct keeper *k)
+{
+	mode_t mask = umask(0177);
+
+	k->control_fd = listen_at(k, "control.sock", SOCK_SEQPACKET);
+	k->launch.console_fd = k->control_fd < 0 ? -1 : listen_at(k, "console.sock", SOCK_STREAM);
+	umask(mask);
+	if (k->control_fd < 0 || k->launch.console_fd < 0)
+		return keeper_fail(k, EXIT_INTERNAL, "sockets in %.90s: %s", k->rundir.path,
+			    strerror(k->control_fd < 0 ? -k->control_fd : -k->launch.console_fd));
+	snprintf(k->launch.dir, sizeof(k->launch.dir), "%s", k->rundir.path);
+	return k->config.group >= 0 ? share_with_group(k) : 0;
+}
+
+static int open_log(struct keeper *k)
+{
+	char path[RUNDIR_PATH_MAX + 8];
+	const char *file = k->config.log_file;
+	int fd;
+
+	if (!file && !k->config.detach)
+		return 0;
+	snprintf(path, sizeof(path), "%s/log", k->rundir.path);
+	fd = open(file ? file : path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | (file ? 0 : O_NOFOLLOW), 0600);
+	if (fd < 0)
+		return keeper_fail(k, EXIT_USAGE, "--log %.150s: %s", file ? file : path, strerror(errno));
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+	return 0;
+}
+
+int keeper_open(struct keeper *k)
+{
+	int rc = open_programs(k);
+
+	if (!rc)
+		rc = open_images(k);
+	if (!rc)
+		rc = open_engine(k);
+	if (!rc)
+		rc = claim_name(k);
+	if (!rc)
+		rc = open_sockets(k);
+	return rc ? rc : open_log(k);
+}

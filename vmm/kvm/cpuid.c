@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* The guest's CPUID under KVM: what KVM supports here, with this processor's APIC id and clock frequencies. */
+#include "kvm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+
+enum { MAX_LEAVES = 256 };
+
+struct leaves {
+	struct kvm_cpuid2 head;
+	struct kvm_cpuid_entry2 entry[MAX_LEAVES];
+};
+
+static struct kvm_cpuid_entry2 *find(struct leaves *l, uint32_t function)
+{
+	for (uint32_t i = 0; i < l->head.nent; i++)
+		if (l->entry[i].function == function)
+			return &l->entry[i];
+	return NULL;
+}
+
+static struct kvm_cpuid_entry2 *find_or_add(struct leaves *l, uint32_t function)
+{
+	struct kvm_cpuid_entry2 *e = find(l, function);
+
+	if (e || l->head.nent == MAX_LEAVES)
+		return e;
+	e = &l->entry[l->head.nent++];
+	*e = (struct kvm_cpuid_entry2){.function = function};
+	return e;
+}
+
+/* Leaves 15h and 16h (SDM vol. 2, CPUID): with them the guest needs no calibration loop against the PIT. */
+static void set_clock(struct kvm_engine *k, struct leaves *l)
+{
+	struct kvm_cpuid_entry2 *max = find(l, 0), *e;
+
+	if (!max || k->tsc_khz == 0)
+		return;
+	e = find_or_add(l, 0x15);
+	if (e) {
+		/* crystal * ebx / eax = TSC; a crystal of 1 kHz units of the TSC keeps it exact */
+		e->eax = 1000;
+		e->ebx = (uint32_t)k->tsc_khz;
+		e->ecx = 1000000;
+	}
+	e = find_or_add(l, 0x16);
+	if (e)
+		e->eax = e->ebx = (uint32_t)(k->tsc_khz / 1000);
+	if (max->eax < 0x16)
+		max->eax = 0x16;
+}
+
+static void set_topology(struct kvm_engine *k, struct leaves *l, unsigned vcpu)
+{
+	for (uint32_t i = 0; i < l->head.nent; i++) {
+		struct kvm_cpuid_entry2 *e = &l->entry[i];
+
+		switch (e->function) {
+		case 1:
+			e->ebx = (e->ebx & 0x0000ffff) | k->vcpus << 16 | vcpu << 24;
+			/* TSC-deadline works with KVM's local APIC, although GET_SUPPORTED_CPUID does not say so. */
+			e->ecx |= 1u << 24 | 1u << 31;
+			break;
+		case 0xb:
+		case 0x1f:
+			e->edx = vcpu;
+			break;
+		}
+	}
+}
+
+int kvm_set_cpuid(struct kvm_engine *k, unsigned vcpu)
+{
+	struct leaves *l = calloc(1, sizeof(*l));
+	int khz, err = 0;
+
+	if (!l)
+		return -ENOMEM;
+	l->head.nent = MAX_LEAVES;
+	if (ioctl(k->kvm_fd, KVM_GET_SUPPORTED_CPUID, l) < 0) {
+		err = kvm_fail(k, "KVM_GET_SUPPORTED_CPUID");
+		goto out;
+	}
+	khz = ioctl(k->vcpu[vcpu].fd, KVM_GET_TSC_KHZ, 0);
+	k->tsc_khz = khz > 0 ? (uint64_t)khz : 0;
+	set_topology(k, l, vcpu);
+	set_clock(k, l);
+	if (ioctl(k->vcpu[vcpu].fd, KVM_SET_CPUID2, l) < 0)
+		err = kvm_fail(k, "KVM_SET_CPUID2");
+out:
+	free(l);
+	return err;
+}

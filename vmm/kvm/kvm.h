@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The KVM engine's inside. KVM keeps the local APICs (split irqchip); everything else - 8259, IOAPIC, timers - lives in
+ * the daemons. See Documentation/virt/kvm/api.rst of the kernel for each call.
+ */
+#ifndef BULKHEAD_VMM_KVM_KVM_H
+#define BULKHEAD_VMM_KVM_KVM_H
+
+#include "emu/engine.h"
+#include "proto/layout.h"
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct kvm_vcpu {
+	int fd;
+	struct kvm_run *run;
+	atomic_bool kicked;
+	atomic_bool inside;   /* its thread is in run() and `thread` is valid */
+	pthread_t thread;
+};
+
+struct kvm_engine {
+	struct engine base; /* first */
+	struct engine_bus bus;
+	int kvm_fd, vm_fd;
+	unsigned vcpus;
+	size_t run_size;
+	uint64_t tsc_khz;
+	struct kvm_vcpu vcpu[ENGINE_MAX_VCPUS];
+	pthread_mutex_t route_lock;
+	struct kvm_irq_routing_entry route[LAYOUT_IOAPIC_PINS];
+	bool routed[LAYOUT_IOAPIC_PINS];
+	char error[256];
+};
+
+/* Each returns 0 or -errno and leaves a sentence in k->error when it fails. */
+int kvm_fail(struct kvm_engine *k, const char *what);
+int kvm_set_cpuid(struct kvm_engine *k, unsigned vcpu);
+int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out);
+int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in);
+
+/* One KVM_RUN and what it asked for: true if the guest goes on, false with *stop set. */
+bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);
+
+#endif

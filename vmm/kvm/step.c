@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* One KVM_RUN: inject what the 8259 has, enter the guest, serve the exit. */
+#include "kvm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+static void serve_port(struct kvm_engine *k, unsigned vcpu, struct kvm_run *run)
+{
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	const struct engine_bus *bus = &k->bus;
+	uint64_t value = 0;
+
+	if (run->io.count > 1) {
+		if (run->io.direction == KVM_EXIT_IO_IN)
+			bus->read_string(bus->ctx, vcpu, run->io.port, data, run->io.count, run->io.size);
+		else
+			bus->write_string(bus->ctx, vcpu, run->io.port, data, run->io.count, run->io.size);
+		return;
+	}
+	if (run->io.direction == KVM_EXIT_IO_IN) {
+		value = bus->read(bus->ctx, vcpu, IO_PORT, run->io.port, run->io.size);
+		memcpy(data, &value, run->io.size);
+	} else {
+		memcpy(&value, data, run->io.size);
+		bus->write(bus->ctx, vcpu, IO_PORT, run->io.port, value, run->io.size);
+	}
+}
+
+/* KVM hands over 1 to 8 bytes; the bus knows powers of two only. */
+static void serve_mmio(struct kvm_engine *k, unsigned vcpu, struct kvm_run *run)
+{
+	const struct engine_bus *bus = &k->bus;
+	uint32_t left = run->mmio.len, done = 0;
+
+	while (left > 0 && done < 8) {
+		uint32_t size = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+		uint64_t value = 0;
+
+		if (run->mmio.is_write) {
+			memcpy(&value, run->mmio.data + done, size);
+			bus->write(bus->ctx, vcpu, IO_MMIO, run->mmio.phys_addr + done, value, size);
+		} else {
+			value = bus->read(bus->ctx, vcpu, IO_MMIO, run->mmio.phys_addr + done, size);
+			memcpy(run->mmio.data + done, &value, size);
+		}
+		done += size;
+		left -= size;
+	}
+}
+
+/*
+ * The 8259's vector goes in by KVM_INTERRUPT, which in split mode is exactly an ExtINT. Ask for the window only while
+ * there is something to inject: a request without one spins (kernel history: 71cc849b7093).
+ */
+static int inject_extint(struct kvm_engine *k, unsigned vcpu)
+{
+	struct kvm_run *run = k->vcpu[vcpu].run;
+	struct kvm_interrupt irq;
+	int vector;
+
+	run->request_interrupt_window = 0;
+	if (!k->bus.extint_pending(k->bus.ctx, vcpu))
+		return 0;
+	if (!run->ready_for_interrupt_injection || !run->if_flag) {
+		run->request_interrupt_window = 1;
+		return 0;
+	}
+	vector = k->bus.intack(k->bus.ctx, vcpu);
+	if (vector < 0)
+		return 0;
+	irq.irq = (uint32_t)vector;
+	if (ioctl(k->vcpu[vcpu].fd, KVM_INTERRUPT, &irq) < 0 && errno != EEXIST)
+		return kvm_fail(k, "KVM_INTERRUPT");
+	run->ready_for_interrupt_injection = 0;
+	return 0;
+}
+
+/* HLT sleeps in the kernel. A vCPU that sleeps with interrupts off never wakes: found when it is kicked. */
+static bool is_dead_halt(struct kvm_engine *k, unsigned vcpu)
+{
+	struct kvm_vcpu *v = &k->vcpu[vcpu];
+	struct kvm_mp_state mp;
+
+	return !v->run->if_flag && ioctl(v->fd, KVM_GET_MP_STATE, &mp) == 0 &&
+	       mp.mp_state == KVM_MP_STATE_HALTED;
+}
+
+static bool internal_error(struct kvm_engine *k, struct kvm_run *run, enum engine_stop *stop)
+{
+	static const char *const reasons[] = {"", "emulation of an instruction failed", "simultaneous exception",
+					      "exception while delivering an event", "unexpected exit"};
+	unsigned sub = run->internal.suberror;
+	int n;
+
+	n = snprintf(k->error, sizeof(k->error), "KVM gave up: %s (suberror %u)",
+		     sub < sizeof(reasons) / sizeof(reasons[0]) ? reasons[sub] : "internal error", sub);
+	for (unsigned i = 0; i < run->internal.ndata && i < 6 && n > 0 && (size_t)n < sizeof(k->error); i++)
+		n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " %llx",
+			      (unsigned long long)run->internal.data[i]);
+	*stop = ENGINE_ERROR;
+	return false;
+}
+
+static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
+{
+	struct kvm_run *run = k->vcpu[vcpu].run;
+
+	switch (run->exit_reason) {
+	case KVM_EXIT_IO:
+		serve_port(k, vcpu, run);
+		return true;
+	case KVM_EXIT_MMIO:
+		serve_mmio(k, vcpu, run);
+		return true;
+	case KVM_EXIT_IOAPIC_EOI:
+		k->bus.eoi(k->bus.ctx, vcpu, run->eoi.vector);
+		return true;
+	case KVM_EXIT_IRQ_WINDOW_OPEN:
+	case KVM_EXIT_INTR:
+	case KVM_EXIT_SET_TPR:
+		return true;
+	case KVM_EXIT_HLT:
+		if (run->if_flag)
+			return true;
+		*stop = ENGINE_HALTED;
+		return false;
+	case KVM_EXIT_SHUTDOWN:
+		*stop = ENGINE_TRIPLE_FAULT;
+		return false;
+	case KVM_EXIT_INTERNAL_ERROR:
+		return internal_error(k, run, stop);
+	case KVM_EXIT_FAIL_ENTRY:
+		snprintf(k->error, sizeof(k->error), "the processor refused the guest state (reason %llx)",
+			 (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+		break;
+	default:
+		snprintf(k->error, sizeof(k->error), "KVM exit %u is not known here", run->exit_reason);
+	}
+	*stop = ENGINE_ERROR;
+	return false;
+}
+
+bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
+{
+	struct kvm_vcpu *v = &k->vcpu[vcpu];
+
+	if (inject_extint(k, vcpu)) {
+		*stop = ENGINE_ERROR;
+		return false;
+	}
+	if (ioctl(v->fd, KVM_RUN, 0) == 0)
+		return serve_exit(k, vcpu, stop);
+	if (errno == EINTR || errno == EAGAIN) {
+		if (!is_dead_halt(k, vcpu))
+			return true;
+		*stop = ENGINE_HALTED;
+		return false;
+	}
+	kvm_fail(k, "KVM_RUN");
+	*stop = ENGINE_ERROR;
+	return false;
+}

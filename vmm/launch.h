@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the keeper opens while it still can, and hands to the supervisor that it clones. After that the two speak over
+ * one SEQPACKET socket pair in packets of struct keeper_note: both ends are the same program, and the keeper takes
+ * nothing from it but a byte, a code and a text to print.
+ */
+#ifndef BULKHEAD_VMM_LAUNCH_H
+#define BULKHEAD_VMM_LAUNCH_H
+
+#include "config.h"
+
+#include <stdint.h>
+
+enum program { PROGRAM_BOOT, PROGRAM_VCPU, PROGRAM_IRQD, PROGRAM_TIMERD, PROGRAM_SERIALD, PROGRAM_PLATFORMD };
+enum { PROGRAMS = PROGRAM_PLATFORMD + 1 };
+
+/* User ids of a machine that root started: this base, plus 16 for each process id, plus the process's number. */
+#define LAUNCH_UID_BASE 0x62680000u
+enum { LAUNCH_UIDS = 16 };
+
+enum isolation {
+	ISOLATION_NONE,	 /* no namespaces at all */
+	ISOLATION_ROOT,	 /* started by root, no user namespaces: the others, and another user id */
+	ISOLATION_USER,	 /* ordinary user: everything in a user namespace that maps only them */
+	ISOLATION_UIDS,	 /* root: a user namespace with a range of ids, one for each process */
+};
+
+struct launch {
+	const struct vm_config *config;
+	enum isolation isolation;
+	struct sandbox_report missing;
+	int program_fd[PROGRAMS];
+	int kernel_fd, initrd_fd, kvm_fd;
+	int null_fd;
+	int console_fd; /* listening */
+	int keeper_fd;	/* our end of the pair */
+	int go_fd;	/* one byte comes when the user ids are mapped: the isolation that was reached */
+	char dir[128];
+	uint64_t started_ns; /* CLOCK_MONOTONIC, when the command line began */
+	bool trace, journal; /* journal: stderr is read by journald */
+};
+
+enum note_kind {
+	NOTE_NONE,
+	NOTE_RUNNING, /* to the keeper: the first guest instruction is about to run */
+	NOTE_STATUS,  /* to the keeper: text for STATUS= */
+	NOTE_ENDED,   /* to the keeper: code and text; the exit follows */
+	NOTE_CLIENT,  /* to the supervisor: a control client, as descriptor */
+	NOTE_STOP,    /* to the supervisor: power button, then after the time-out the end */
+	NOTE_KILL,    /* to the supervisor: end now */
+};
+
+struct keeper_note {
+	uint8_t kind;
+	uint8_t code;
+	char text[206];
+};
+
+/* Runs in the cloned process, never returns. */
+_Noreturn void supervisor_main(struct launch *launch);
+
+/* 0 or -errno; `fd` -1: none. */
+int note_send(int sock, const struct keeper_note *note, int fd);
+/* 0, -EAGAIN, -ECONNRESET. The text is terminated, *fd is -1 if there was none. */
+int note_recv(int sock, struct keeper_note *note, int *fd);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's shared memory objects and doorbell pipes: one writer each, see design.md section 2. */
+#include "vm.h"
+
+#include "../devices/backlog.h"
+
+#include "../proto/journal.h"
+#include "../proto/line.h"
+#include "../proto/msi.h"
+#include "../proto/ring.h"
+#include "../proto/shadow.h"
+#include "../proto/shm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Our root is empty, so the read-only handle is opened through the fd directory that we kept. */
+static int reopen_readonly(struct vm *vm, int fd, int *out)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%d", fd);
+	*out = openat(vm->self_fd, name, O_RDONLY | O_CLOEXEC);
+	return *out < 0 ? -errno : 0;
+}
+
+static int make_object(struct vm *vm, const char *name, size_t size, struct object *out)
+{
+	int rc = shm_create(name, size, &out->rw);
+
+	return rc ? rc : reopen_readonly(vm, out->rw, &out->ro);
+}
+
+/* Both ends non-blocking: a full doorbell is a rung one. */
+static int make_pipe(struct pipe_ends *out)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	*out = (struct pipe_ends){ .rd = fds[0], .wr = fds[1] };
+	return 0;
+}
+
+static int make_device(struct vm *vm, struct device_objects *d)
+{
+	const struct {
+		const char *name;
+		size_t size;
+		struct object *object;
+	} objects[] = {
+		{ "bulkhead-req", sizeof(struct ring_req), &d->req },
+		{ "bulkhead-rsp", sizeof(struct ring_rsp), &d->rsp },
+		{ "bulkhead-shadow", sizeof(struct shadow_page), &d->shadow },
+		{ "bulkhead-line", sizeof(struct line_page), &d->line },
+		{ "bulkhead-journal", sizeof(struct journal_object), &d->journal },
+	};
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < sizeof(objects) / sizeof(objects[0]); i++)
+		rc = make_object(vm, objects[i].name, objects[i].size, objects[i].object);
+	if (!rc)
+		rc = make_pipe(&d->doorbell);
+	return rc ? rc : make_pipe(&d->irq_bell);
+}
+
+int objects_create(struct vm *vm)
+{
+	int rc = make_object(vm, "bulkhead-msi", sizeof(struct msi_page), &vm->msi);
+
+	for (unsigned i = 0; !rc && i < DEVICES; i++)
+		rc = make_device(vm, &vm->devices[i]);
+	if (!rc)
+		rc = make_pipe(&vm->vcpu_bell);
+	if (!rc)
+		rc = make_pipe(&vm->debug);
+	if (!rc && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, vm->stash) < 0)
+		rc = -errno;
+	return rc ? rc : shm_create("bulkhead-backlog", sizeof(struct backlog), &vm->backlog_fd);
+}
+
+int objects_fresh_ram(struct vm *vm)
+{
+	if (vm->ram_fd >= 0)
+		close(vm->ram_fd);
+	vm->ram_fd = -1;
+	return shm_create("bulkhead-ram", (size_t)vm->config->ram_bytes, &vm->ram_fd);
+}

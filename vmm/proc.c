@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+/* One child process as the supervisor sees it: start, requests, events, log lines, death. */
+#include "vm.h"
+
+#include "../proto/control_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct {
+	const char *name;
+	Bulkhead__Role role;
+	enum program program;
+} kinds[PROCS] = {
+	[PROC_BOOT] = { "boot", BULKHEAD__ROLE__ROLE_BOOT, PROGRAM_BOOT },
+	[PROC_VCPU] = { "vcpu", BULKHEAD__ROLE__ROLE_VCPU, PROGRAM_VCPU },
+	[PROC_IRQD] = { "irqd", BULKHEAD__ROLE__ROLE_IRQD, PROGRAM_IRQD },
+	[PROC_TIMERD] = { "timerd", BULKHEAD__ROLE__ROLE_TIMERD, PROGRAM_TIMERD },
+	[PROC_SERIALD] = { "seriald", BULKHEAD__ROLE__ROLE_SERIALD, PROGRAM_SERIALD },
+	[PROC_PLATFORMD] = { "platformd", BULKHEAD__ROLE__ROLE_PLATFORMD, PROGRAM_PLATFORMD },
+};
+
+const char *proc_name(const struct proc *p)
+{
+	return kinds[p->id].name;
+}
+
+Bulkhead__Role proc_role(enum proc_id id)
+{
+	return kinds[id].role;
+}
+
+void proc_init(struct vm *vm)
+{
+	for (unsigned i = 0; i < PROCS; i++) {
+		struct proc *p = &vm->procs[i];
+
+		p->vm = vm;
+		p->id = (enum proc_id)i;
+		bulkhead__stats__init(&p->stats);
+		p->recovery.program_fd = p->recovery.fallback_fd = -1;
+		p->pidfd = p->control_fd = p->event_fd = p->log_fd = -1;
+	}
+}
+
+/* ---- requests and replies -------------------------------------------------------------------------------------- */
+
+int proc_request(struct proc *p, uint16_t type, const ProtobufCMessage *msg, const int *fds, unsigned nfds)
+{
+	static const Bulkhead__Empty empty = BULKHEAD__EMPTY__INIT;
+	uint32_t id = ++p->next_id;
+	int rc;
+
+	for (unsigned i = 0; i < PROC_PENDING; i++) {
+		if (p->pending[i].type)
+			continue;
+		rc = frame_send(p->control_fd, type, id, msg ? msg : &empty.base, fds, nfds);
+		if (!rc) {
+			p->pending[i].id = id;
+			p->pending[i].type = type;
+		}
+		/* It is dead: its pidfd tells so, and how, in a moment. */
+		return rc == -EPIPE || rc == -ECONNRESET ? 0 : rc;
+	}
+	return -EBUSY; /* it does not answer */
+}
+
+/* The type of the request with that id, which is then no longer pending; 0: there is none. */
+static uint16_t take_pending(struct proc *p, uint32_t id)
+{
+	for (unsigned i = 0; i < PROC_PENDING; i++) {
+		uint16_t type = p->pending[i].type;
+
+		if (type && p->pending[i].id == id) {
+			p->pending[i].type = 0;
+			return type;
+		}
+	}
+	return 0;
+}
+
+/* ---- how much it may say --------------------------------------------------------------------------------------- */
+
+/* Events, pieces of stderr per second; then it waits, in sockets and pipes that the kernel bounds. */
+enum { TALK_LIMIT = 400, TALK_WINDOW_MS = 1000, LOG_LIMIT = 40 };
+#define LOG_WINDOW_NS 10000000000ull
+
+bool proc_may_log(struct proc *p)
+{
+	bool may = budget_allows(&p->logging, LOG_LIMIT, LOG_WINDOW_NS);
+	unsigned refused = budget_take_refused(&p->logging);
+
+	if (refused)
+		vm_log(p->vm, 1, "%s: %u lines suppressed", proc_name(p), refused);
+	return may;
+}
+
+static void on_pardon(evutil_socket_t fd, short what, void *ctx)
+{
+	struct proc *p = ctx;
+
+	if (p->on_event)
+		event_add(p->on_event, NULL);
+	if (p->on_log)
+		event_add(p->on_log, NULL);
+}
+
+/* False: it has said too much for now. Requests of the supervisor and their answers go on. */
+static bool may_talk(struct proc *p)
+{
+	const struct timeval tv = { TALK_WINDOW_MS / 1000, TALK_WINDOW_MS % 1000 * 1000 };
+
+	if (budget_allows(&p->talk, TALK_LIMIT, TALK_WINDOW_MS * 1000000ull))
+		return true;
+	if (!p->on_pardon)
+		p->on_pardon = evtimer_new(p->vm->base, on_pardon, p);
+	if (!p->on_pardon || evtimer_add(p->on_pardon, &tv))
+		return true;
+	event_del(p->on_event);
+	event_del(p->on_log);
+	if (proc_may_log(p))
+		vm_log(p->vm, 1, "%s talks too much: it is not listened to for a second", proc_name(p));
+	return false;
+}
+
+static void stop_listening(struct proc *p, struct event **event, int *fd)
+{
+	if (*event)
+		event_free(*event);
+	*event = NULL;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* It sent what no child of ours sends: from now on nothing it says is listened to, and it is ended. */
+static void distrust(struct proc *p, const char *channel, int rc)
+{
+	vm_log(p->vm, 0, "%s: broken message on its %s channel: %s", proc_name(p), channel, strerror(-rc));
+	snprintf(p->blame, sizeof(p->blame), "broken message on its %s channel", channel);
+	proc_blame(p, NULL);
+}
+
+static void on_control(evutil_socket_t fd, short what, void *ctx)
+{
+	struct proc *p = ctx;
+	struct frame *f = &p->vm->frame;
+	int rc = frame_recv(fd, f);
+	uint16_t type;
+
+	if (rc == -EAGAIN)
+		return;
+	if (rc) {
+		event_del(p->on_control);
+		p->hung_up = true;
+		if (rc != -ECONNRESET)
+			distrust(p, "control", rc);
+		return;
+	}
+	frame_close_fds(f);
+	trust_message(f);
+	type = take_pending(p, f->header.id);
+	if (!type || (f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_OK &&
+		      f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_ERROR)) {
+		event_del(p->on_control);
+		distrust(p, "control", -EPROTO);
+		return;
+	}
+	machine_reply(p, type, f);
+}
+
+static void on_event(evutil_socket_t fd, short what, void *ctx)
+{
+	struct proc *p = ctx;
+	struct frame *f = &p->vm->frame;
+	struct control_complaint complaint;
+	int rc;
+
+	if (!may_talk(p))
+		return;
+	rc = frame_recv(fd, f);
+	if (rc == -EAGAIN)
+		return;
+	if (!rc && f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_EVENT)
+		rc = -EPROTO;
+	if (!rc)
+		rc = control_check_event((const Bulkhead__Event *)f->msg, &complaint);
+	if (rc) {
+		event_del(p->on_event);
+		if (rc != -ECONNRESET)
+			distrust(p, "event", rc);
+		return;
+	}
+	frame_close_fds(f);
+	trust_message(f);
+	machine_event(p, (const Bulkhead__Event *)f->msg);
+}
+
+/* ---- stderr of a child ----------------------------------------------------------------------------------------- */
+
+static void line_done(struct proc *p)
+{
+	p->line[p->line_len] = 0;
+	if (p->line_len) {
+		memcpy(p->last_line, p->line, p->line_len + 1);
+		if (proc_may_log(p))
+			vm_log(p->vm, 0, "%s[%u]: %s", proc_name(p), p->incarnation, p->line);
+	}
+	p->line_len = 0;
+}
+
+/* Only printable characters reach our log: a terminal may show it. */
+static void take_log(struct proc *p, const char *buf, ssize_t n)
+{
+	for (ssize_t i = 0; i < n; i++) {
+		if (buf[i] == '\n' || p->line_len == PROC_LINE - 1)
+			line_done(p);
+		if (buf[i] >= ' ' && buf[i] < 127)
+			p->line[p->line_len++] = buf[i];
+	}
+}
+
+static void on_log(evutil_socket_t fd, short what, void *ctx)
+{
+	struct proc *p = ctx;
+	char buf[512];
+	ssize_t n;
+
+	if (!may_talk(p))
+		return;
+	n = read(fd, buf, sizeof(buf));
+	if (n > 0)
+		take_log(p, buf, n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		event_del(p->on_log);
+}
+
+/* ---- death ----------------------------------------------------------------------------------------------------- */
+
+static void forget(struct proc *p)
+{
+	stop_listening(p, &p->on_control, &p->control_fd);
+	stop_listening(p, &p->on_event, &p->event_fd);
+	stop_listening(p, &p->on_log, &p->log_fd);
+	if (p->on_pardon)
+		event_free(p->on_pardon);
+	p->on_pardon = NULL;
+	stop_listening(p, &p->on_exit, &p->pidfd);
+	memset(p->pending, 0, sizeof(p->pending));
+	p->stats_wanted = p->stats_late = false;
+}
+
+/*
+ * Its pidfd, channels and log may all become readable in one turn of the loop, in any order: what it said is read first,
+ * since a guest's power-off must not look like a crash, and its last words name the reason.
+ */
+static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
+{
+	struct proc *p = ctx;
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || !info.si_pid)
+		return;
+	for (unsigned i = 0; i < 64 && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL); i++)
+		on_event(p->event_fd, EV_READ, p);
+	for (unsigned i = 0; i < 8 && p->control_fd >= 0 && event_pending(p->on_control, EV_READ, NULL); i++)
+		on_control(p->control_fd, EV_READ, p);
+	on_log(p->log_fd, EV_READ, p);
+	line_done(p);
+	forget(p);
+	machine_proc_gone(p, info.si_code, info.si_status);
+}
+
+void proc_kill(struct proc *p)
+{
+	if (p->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+	if (p->state != PROC_NONE && p->state != PROC_GONE)
+		p->state = PROC_LEAVING;
+}
+
+void proc_blame(struct proc *p, const char *why)
+{
+	if (why)
+		snprintf(p->blame, sizeof(p->blame), "%s", why);
+	if (p->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+}
+
+/* ---- birth ----------------------------------------------------------------------------------------------------- */
+
+/* The fdinfo directory comes from the host's /proc, so it speaks of the host's pids. */
+static pid_t read_host_pid(struct vm *vm, int pidfd)
+{
+	char name[16], text[512], *at;
+	ssize_t n;
+	int fd;
+
+	if (vm->fdinfo_fd < 0)
+		return 0;
+	snprintf(name, sizeof(name), "%d", pidfd);
+	fd = openat(vm->fdinfo_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = 0;
+	at = strstr(text, "Pid:");
+	return at ? atoi(at + 4) : 0;
+}
+
+static struct event *listen_on(struct proc *p, int fd, event_callback_fn callback)
+{
+	struct event *e = event_new(p->vm->base, fd, EV_READ | EV_PERSIST, callback, p);
+
+	if (e)
+		event_add(e, NULL);
+	return e;
+}
+
+static int listen_all(struct proc *p)
+{
+	p->on_control = listen_on(p, p->control_fd, on_control);
+	p->on_event = listen_on(p, p->event_fd, on_event);
+	p->on_log = listen_on(p, p->log_fd, on_log);
+	p->on_exit = listen_on(p, p->pidfd, on_exit_event);
+	return p->on_control && p->on_event && p->on_log && p->on_exit ? 0 : -ENOMEM;
+}
+
+static int say_hello(struct proc *p)
+{
+	Bulkhead__Hello m = BULKHEAD__HELLO__INIT;
+
+	m.has_proto_major = m.has_proto_minor = m.has_role = m.has_incarnation = m.has_log_level = true;
+	m.proto_major = CONTROL_MAJOR;
+	m.proto_minor = CONTROL_MINOR;
+	m.role = kinds[p->id].role;
+	m.vm = (char *)p->vm->config->name;
+	m.incarnation = p->incarnation;
+	m.log_level = p->vm->config->verbose ? 3 : 1;
+	m.version = BULKHEAD_VERSION;
+	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_HELLO, &m.base, NULL, 0);
+}
+
+struct channel {
+	int ours, theirs;
+};
+
+/* Ours is non-blocking: a child that does not read must not stop the supervisor. */
+static int make_channel(struct channel *c)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	*c = (struct channel){ fds[0], fds[1] };
+	return fcntl(fds[0], F_SETFL, O_RDWR | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static int run_program(struct proc *p, int control, int event, int log)
+{
+	struct vm *vm = p->vm;
+	char program[32];
+	char *argv[] = { program, "--control-fd", "3", "--event-fd", "4",
+			 "--sandbox", (char *)sandbox_mode_name(vm->config->sandbox), NULL };
+	struct spawn_request r = {
+		.program_fd = p->recovery.program_fd >= 0 ? p->recovery.program_fd :
+							    vm->launch->program_fd[kinds[p->id].program],
+		.null_fd = vm->launch->null_fd,
+		.control_fd = control,
+		.event_fd = event,
+		.log_fd = log,
+		.isolation = vm->launch->isolation,
+		.uid = 1 + (unsigned)p->id,
+		.argv = argv,
+	};
+
+	snprintf(program, sizeof(program), "bulkhead-%s", proc_name(p));
+	return spawn(&r, &p->pid, &p->pidfd);
+}
+
+int proc_spawn(struct proc *p)
+{
+	struct channel control = { -1, -1 }, event = { -1, -1 };
+	int log[2] = { -1, -1 }, rc;
+
+	rc = make_channel(&control);
+	if (!rc)
+		rc = make_channel(&event);
+	if (!rc && pipe2(log, O_CLOEXEC | O_NONBLOCK) < 0)
+		rc = -errno;
+	p->control_fd = control.ours;
+	p->event_fd = event.ours;
+	p->log_fd = log[0];
+	p->incarnation++;
+	p->line_len = 0;
+	p->last_line[0] = p->blame[0] = 0;
+	p->hung_up = false;
+	if (!rc)
+		rc = run_program(p, control.theirs, event.theirs, log[1]);
+	close_fd(control.theirs);
+	close_fd(event.theirs);
+	close_fd(log[1]);
+	if (!rc) {
+		p->state = PROC_STARTING;
+		if (p->recovery.rsp)
+			watchdog_born(p);
+		p->host_pid = read_host_pid(p->vm, p->pidfd);
+		rc = listen_all(p);
+	}
+	if (!rc)
+		rc = say_hello(p);
+	if (rc)
+		vm_log(p->vm, 0, "%s could not be started: %s", proc_name(p), strerror(-rc));
+	return rc;
+}

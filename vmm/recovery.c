@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+/* The death of a device and its next incarnation: see recovery.h. */
+#include "vm.h"
+
+#include "exit_codes.h"
+
+#include "../devices/model.h"
+
+#include "../proto/clock.h"
+#include "../proto/control_check.h"
+#include "../proto/shm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SERVED_NS CLOCK_NS_PER_S
+#define WINDOW_NS (60 * CLOCK_NS_PER_S)
+enum { BACKOFF_MS = 100, BACKOFF_MAX_MS = 10000, BACKOFF_SHIFT_MAX = 7, POISON_DEATHS = 2, BIRTHS_MAX = 3 };
+
+static const char *on_failure_name(enum on_device_failure policy)
+{
+	switch (policy) {
+	case ON_DEVICE_FAILURE_RESTART:
+	case ON_DEVICE_FAILURE_DEGRADE:
+		return "the machine goes on without it";
+	case ON_DEVICE_FAILURE_PAUSE:
+		return "the machine is paused";
+	case ON_DEVICE_FAILURE_STOP:
+		return "the machine is ended";
+	}
+	return "?";
+}
+
+int recovery_init(struct proc *p, const struct device_objects *d)
+{
+	struct recovery *r = &p->recovery;
+	const void *req, *rsp, *journal;
+	int rc = shm_map_ro(d->req.ro, sizeof(*r->req), &req);
+
+	if (!rc)
+		rc = shm_map_ro(d->rsp.ro, sizeof(*r->rsp), &rsp);
+	if (!rc)
+		rc = shm_map_ro(d->journal.ro, sizeof(*r->journal), &journal);
+	if (rc)
+		return rc;
+	r->req = req;
+	r->rsp = rsp;
+	r->journal = journal;
+	r->program_fd = r->fallback_fd = -1;
+	return 0;
+}
+
+/* ---- poisonous requests ---------------------------------------------------------------------------------------- */
+
+/* From REQ, which only the vcpu process can write; false: it is not in the ring (any more). */
+static bool copy_slot(const struct recovery *r, uint32_t seq, struct io_slot *out)
+{
+	uint32_t tail = atomic_load_explicit(&r->req->tail, memory_order_acquire);
+
+	if (tail - seq - 1 >= RING_SLOTS)
+		return false;
+	memcpy(out, &r->req->slots[seq % RING_SLOTS], sizeof(*out));
+	return out->seq == seq;
+}
+
+static void describe_slot(char *out, size_t len, const struct io_slot *s)
+{
+	static const char *const names[IO_OPS] = {
+		[IO_INVALID] = "nothing", [IO_READ] = "read", [IO_WRITE] = "write", [IO_EOI] = "end of interrupt",
+		[IO_INTA] = "interrupt acknowledge", [IO_FENCE] = "fence", [IO_RESET] = "reset",
+	};
+
+	snprintf(out, len, "request %u: %s of %u x %u bytes at %s 0x%llx, data 0x%llx, vcpu %u", s->seq,
+		 s->op < IO_OPS ? names[s->op] : "unknown", s->count ? s->count : 1, s->size,
+		 s->space == MODEL_PORT ? "port" : "address", (unsigned long long)s->addr, (unsigned long long)s->data,
+		 s->vcpu);
+}
+
+static void condemn(struct proc *p, uint32_t seq)
+{
+	struct recovery *r = &p->recovery;
+	char *words = r->poison[r->poison_count % RECOVERY_POISON];
+	struct io_slot slot;
+
+	r->poison_count++;
+	if (copy_slot(r, seq, &slot))
+		describe_slot(words, RECOVERY_WORDS, &slot);
+	else
+		snprintf(words, RECOVERY_WORDS, "request %u, which is not in the ring any more", seq);
+	vm_log(p->vm, 0, "%s was killed %u times by the same request, which will be skipped: %s", proc_name(p),
+	       r->suspect_deaths, words);
+}
+
+/* Was it applying a request when it died, and is it the one of last time? */
+static void blame_request(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+	bool known = r->suspected;
+	uint32_t before = r->suspect_seq, seq;
+
+	r->suspected = journal_attempted(r->journal, &seq);
+	if (!r->suspected)
+		return;
+	r->suspect_seq = seq;
+	r->suspect_deaths = known && before == seq ? r->suspect_deaths + 1 : 1;
+	if (r->suspect_deaths == POISON_DEATHS)
+		condemn(p, seq);
+	r->skips = r->suspect_deaths >= POISON_DEATHS;
+	r->skip_seq = seq;
+}
+
+/* ---- birth ----------------------------------------------------------------------------------------------------- */
+
+static void on_retry(evutil_socket_t fd, short what, void *ctx);
+
+static void retry_after(struct proc *p, unsigned ms)
+{
+	const struct timeval tv = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
+	struct recovery *r = &p->recovery;
+
+	r->health = DEVICE_WAITING;
+	if (!r->retry)
+		r->retry = evtimer_new(p->vm->base, on_retry, p);
+	if (!r->retry || evtimer_add(r->retry, &tv))
+		machine_end(p->vm, EXIT_VMM, "failure", "no memory to restart %s", proc_name(p));
+}
+
+static void respawn(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+	int rc = proc_spawn(p);
+
+	r->health = DEVICE_SERVING;
+	if (!rc)
+		rc = setup_device(p, true);
+	if (!rc)
+		return;
+	/* The host refuses a process: it may have more to give later. */
+	vm_log(p->vm, 1, "%s cannot be restarted now: %s", proc_name(p), strerror(-rc));
+	if (p->state == PROC_STARTING)
+		proc_blame(p, "could not be set up"); /* its end is coming, and leads back here */
+	else
+		retry_after(p, BACKOFF_MS << (r->early++ < BACKOFF_SHIFT_MAX ? r->early : BACKOFF_SHIFT_MAX));
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *ctx)
+{
+	struct proc *p = ctx;
+
+	if (p->recovery.health == DEVICE_WAITING && p->vm->state != VM_ENDED)
+		respawn(p);
+}
+
+/* ---- giving up ------------------------------------------------------------------------------------------------- */
+
+static void tell_vcpu(struct proc *p, bool given_up)
+{
+	Bulkhead__DeviceState m = BULKHEAD__DEVICE_STATE__INIT;
+	struct proc *vcpu = &p->vm->procs[PROC_VCPU];
+
+	m.has_device = m.has_given_up = true;
+	m.device = proc_role(p->id);
+	m.given_up = given_up;
+	if (vcpu->state == PROC_READY)
+		proc_request(vcpu, BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, &m.base, NULL, 0);
+}
+
+void recovery_tell_vcpu(struct vm *vm)
+{
+	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
+		if (vm->procs[i].recovery.health == DEVICE_GIVEN_UP)
+			tell_vcpu(&vm->procs[i], true);
+}
+
+static void give_up(struct proc *p)
+{
+	enum on_device_failure policy = p->vm->config->on_device_failure;
+	struct vm *vm = p->vm;
+
+	p->recovery.health = DEVICE_GIVEN_UP;
+	vm_log(vm, 0, "%s is given up after %u deaths: %s; bulkhead device restart %s %s tries again", proc_name(p),
+	       p->recovery.deaths, on_failure_name(policy), vm->config->name, proc_name(p));
+	control_device_changed(vm, p, "the device was given up");
+	if (policy == ON_DEVICE_FAILURE_STOP) {
+		machine_end(vm, EXIT_QUARANTINE, "device", "%s was given up: %s", proc_name(p), p->last_reason);
+		return;
+	}
+	if (policy == ON_DEVICE_FAILURE_PAUSE) {
+		vm->paused = true;
+		proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, NULL, NULL, 0);
+	}
+	tell_vcpu(p, true);
+	machine_maybe_run(vm);
+}
+
+static unsigned deaths_in_window(const struct recovery *r, uint64_t now)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < RECOVERY_DEATHS && i < r->deaths; i++)
+		n += now - r->death_ns[i] < WINDOW_NS;
+	return n;
+}
+
+static bool is_hopeless(const struct proc *p, uint64_t now)
+{
+	uint32_t limit = p->vm->config->device_failure_limit;
+
+	if (p->vm->config->on_device_failure == ON_DEVICE_FAILURE_DEGRADE)
+		return true;
+	return limit && deaths_in_window(&p->recovery, now) > limit;
+}
+
+/* ---- death ----------------------------------------------------------------------------------------------------- */
+
+static void note_death(struct proc *p, uint64_t now)
+{
+	struct recovery *r = &p->recovery;
+	struct timespec real;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	r->death_ns[r->deaths++ % RECOVERY_DEATHS] = now;
+	r->died_ns = now;
+	r->died_realtime_ns = (uint64_t)real.tv_sec * CLOCK_NS_PER_S + (uint64_t)real.tv_nsec;
+	r->early = r->ready_ns && now - r->ready_ns >= SERVED_NS ? 0 : r->early + 1;
+	r->recovering = true;
+}
+
+/* The first death of all, even an early one, is answered at once. */
+static unsigned backoff_ms(const struct recovery *r)
+{
+	unsigned ms;
+
+	if (r->early == 0 || r->deaths == 1)
+		return 0;
+	ms = BACKOFF_MS << (r->early - 1 < BACKOFF_SHIFT_MAX ? r->early - 1 : BACKOFF_SHIFT_MAX);
+	return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
+}
+
+/* A program that cannot take over leaves the field to the one before it. */
+static void end_trial(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+
+	vm_log(p->vm, 0, "the new program of %s is not used: %s", proc_name(p), p->last_reason);
+	control_device_changed(p->vm, p, p->last_reason);
+	if (r->program_fd >= 0)
+		close(r->program_fd);
+	r->program_fd = r->fallback_fd;
+	r->fallback_fd = -1;
+	r->on_trial = r->strict = false;
+	respawn(p);
+}
+
+void recovery_gone(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+	uint64_t now = clock_ns();
+	unsigned ms;
+
+	if (r->leaving_ns) {
+		r->leaving_ns = 0;
+		respawn(p);
+		return;
+	}
+	if (r->on_trial) {
+		end_trial(p);
+		return;
+	}
+	note_death(p, now);
+	blame_request(p);
+	vm_log(p->vm, 1, "%s", p->last_reason);
+	if (!r->ready_ns && r->deaths >= BIRTHS_MAX) {
+		machine_end(p->vm, EXIT_VMM, "failure", "%s", p->last_reason);
+		return;
+	}
+	if (is_hopeless(p, now)) {
+		give_up(p);
+		return;
+	}
+	ms = backoff_ms(r);
+	if (ms)
+		retry_after(p, ms);
+	else
+		respawn(p);
+}
+
+void recovery_ready(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+	bool back = r->recovering;
+
+	r->ready_ns = clock_ns();
+	r->recovering = r->skips = r->strict = false;
+	if (r->on_trial) {
+		r->on_trial = false;
+		if (r->fallback_fd >= 0)
+			close(r->fallback_fd);
+		r->fallback_fd = -1;
+	}
+	if (back)
+		vm_log(p->vm, 2, "%s is back: incarnation %u, after %.1f ms", proc_name(p), p->incarnation,
+		       (double)(r->ready_ns - r->died_ns) / 1e6);
+	control_device_changed(p->vm, p, NULL);
+}
+
+uint64_t recovery_time(const struct recovery *r)
+{
+	uint64_t first = atomic_load_explicit(&r->rsp->first_ns, memory_order_relaxed);
+
+	if (!r->deaths || r->recovering)
+		return 0;
+	return first > r->died_ns ? first - r->died_ns : r->ready_ns - r->died_ns;
+}
+
+/* ---- on request ------------------------------------------------------------------------------------------------ */
+
+/* It finishes its ring and commits before it goes. */
+static int let_go(struct proc *p)
+{
+	int rc = proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE, NULL, NULL, 0);
+
+	if (!rc)
+		p->recovery.leaving_ns = clock_ns();
+	return rc;
+}
+
+static void resume(struct vm *vm)
+{
+	if (!vm->paused)
+		return;
+	vm->paused = false;
+	proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_RUN, NULL, NULL, 0);
+}
+
+static void rearm(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+
+	if (r->retry)
+		evtimer_del(r->retry);
+	r->early = 0;
+	memset(r->death_ns, 0, sizeof(r->death_ns));
+	respawn(p);
+	tell_vcpu(p, false);
+	resume(p->vm);
+}
+
+int recovery_restart(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+
+	if (r->health != DEVICE_SERVING) {
+		rearm(p);
+		return 0;
+	}
+	return p->state == PROC_READY && !r->leaving_ns ? let_go(p) : -EBUSY;
+}
+
+int recovery_replace(struct proc *p, int program_fd)
+{
+	struct recovery *r = &p->recovery;
+	int rc;
+
+	if (p->state != PROC_READY || r->leaving_ns || r->on_trial)
+		return -EBUSY;
+	rc = let_go(p);
+	if (rc)
+		return rc;
+	r->fallback_fd = r->program_fd;
+	r->program_fd = program_fd;
+	r->on_trial = r->strict = true;
+	r->early = 0;
+	return 0;
+}

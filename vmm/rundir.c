@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+/* Runtime directories, their locks, and what dead machines leave behind. */
+#include "rundir.h"
+
+#include "config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *const files[] = { "control.sock", "console.sock", "log", "lock" };
+enum { FILES = sizeof(files) / sizeof(files[0]) };
+
+static int put(char *out, const char *fmt, const char *a, const char *b)
+{
+	int n = snprintf(out, RUNDIR_PATH_MAX, fmt, a, b);
+
+	return n < 0 || n >= RUNDIR_PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+int rundir_base(const char *override, char base[RUNDIR_PATH_MAX])
+{
+	const char *env = getenv("BULKHEAD_RUNTIME_DIR"), *xdg = getenv("XDG_RUNTIME_DIR");
+	char uid[24];
+
+	if (override && *override)
+		return put(base, "%s%s", override, "");
+	if (env && *env)
+		return put(base, "%s%s", env, "");
+	if (geteuid() == 0)
+		return put(base, "%s%s", "/run/bulkhead", "");
+	if (xdg && *xdg && !access(xdg, W_OK))
+		return put(base, "%s%s", xdg, "/bulkhead");
+	snprintf(uid, sizeof(uid), "%u", geteuid());
+	return put(base, "%s%s", "/tmp/bulkhead-", uid);
+}
+
+static bool ends_in(const char *path, const char *name)
+{
+	const char *last = path ? strrchr(path, '/') : NULL;
+
+	return last && !strcmp(last + 1, name);
+}
+
+int rundir_path(const char *override, const char *name, char path[RUNDIR_PATH_MAX])
+{
+	const char *systemd = getenv("RUNTIME_DIRECTORY");
+	char base[RUNDIR_PATH_MAX];
+	int rc;
+
+	if (!override && ends_in(systemd, name) && !strchr(systemd, ':'))
+		return put(path, "%s%s", systemd, "");
+	rc = rundir_base(override, base);
+	return rc ? rc : put(path, "%s/%s", base, name);
+}
+
+/* /tmp is everybody's: a directory of that name must be ours, a directory, and closed to others. */
+static int open_owned(const char *path)
+{
+	int fd = open(path, O_DIRECTORY | O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & 022))
+		return fd;
+	close(fd);
+	return -EPERM;
+}
+
+static int make_dir(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) < 0 && errno != EEXIST)
+		return -errno;
+	return open_owned(path);
+}
+
+/* Whoever holds the lock of a file that is still the one in the directory owns the name. */
+static int take_lock(int dir_fd)
+{
+	for (unsigned tries = 0; tries < 16; tries++) {
+		int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		struct stat a, b;
+
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			close(fd);
+			return -EEXIST;
+		}
+		/* A sweeper may have removed it between open and flock. */
+		if (fstat(fd, &a) == 0 && fstatat(dir_fd, "lock", &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino)
+			return fd;
+		close(fd);
+	}
+	return -EAGAIN;
+}
+
+static int write_pid(int fd)
+{
+	char text[24];
+	int n = snprintf(text, sizeof(text), "%d\n", getpid());
+
+	return ftruncate(fd, 0) < 0 || write(fd, text, (size_t)n) != n ? -errno : 0;
+}
+
+static void close_all(struct rundir *r)
+{
+	int *fds[] = { &r->lock_fd, &r->dir_fd, &r->base_fd };
+
+	for (unsigned i = 0; i < 3; i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+static int split_base(const char *path, char base[RUNDIR_PATH_MAX])
+{
+	char *last;
+	int rc = put(base, "%s%s", path, "");
+
+	if (rc)
+		return rc;
+	last = strrchr(base, '/');
+	if (!last || last == base)
+		return -EINVAL;
+	*last = 0;
+	return 0;
+}
+
+/* The directory may vanish under us when a sweeper runs at the same time: then it is made again. */
+static int create_once(struct rundir *r)
+{
+	int rc;
+
+	r->dir_fd = make_dir(r->path, 0700);
+	if (r->dir_fd < 0)
+		return r->dir_fd;
+	r->lock_fd = take_lock(r->dir_fd);
+	rc = r->lock_fd < 0 ? r->lock_fd : write_pid(r->lock_fd);
+	for (unsigned i = 0; !rc && i + 1 < FILES; i++)
+		unlinkat(r->dir_fd, files[i], 0);
+	return rc;
+}
+
+int rundir_create(struct rundir *r, const char *override, const char *name)
+{
+	char base[RUNDIR_PATH_MAX];
+	int rc;
+
+	*r = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
+	snprintf(r->name, sizeof(r->name), "%s", name);
+	rc = rundir_path(override, name, r->path);
+	if (!rc)
+		rc = split_base(r->path, base);
+	if (rc)
+		return rc;
+	r->base_fd = make_dir(base, 0700);
+	if (r->base_fd < 0)
+		return r->base_fd;
+	for (unsigned tries = 0; tries < 8; tries++) {
+		rc = create_once(r);
+		if (rc != -ENOENT)
+			break;
+		close(r->dir_fd);
+	}
+	if (rc)
+		close_all(r);
+	return rc;
+}
+
+static void remove_files(int base_fd, int dir_fd, const char *name)
+{
+	for (unsigned i = 0; i < FILES; i++)
+		unlinkat(dir_fd, files[i], 0);
+	unlinkat(base_fd, name, AT_REMOVEDIR);
+}
+
+void rundir_remove(struct rundir *r)
+{
+	if (r->dir_fd >= 0)
+		remove_files(r->base_fd, r->dir_fd, r->name);
+	close_all(r);
+}
+
+/* 1 alive, 0 dead, with the lock held in *lock_fd so that nobody starts there while it is swept. */
+static bool is_dir_alive(int dir_fd, int *lock_fd)
+{
+	*lock_fd = openat(dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (*lock_fd < 0)
+		return false;
+	if (flock(*lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return false;
+	close(*lock_fd);
+	*lock_fd = -1;
+	return true;
+}
+
+/*
+ * A machine of root's, or of whom the user has named a directory, that is shared with one of our groups (--group): its
+ * lock is not for us to take, its socket is for us to use. Anybody else's socket is not believed: /tmp is everybody's.
+ */
+static bool is_shared(const char *path)
+{
+	char socket[RUNDIR_PATH_MAX];
+	struct stat st;
+
+	return put(socket, "%s/%s", path, "control.sock") == 0 && lstat(socket, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	       (st.st_uid == 0 || getenv("BULKHEAD_RUNTIME_DIR")) && access(socket, W_OK) == 0;
+}
+
+bool rundir_is_alive(const char *path)
+{
+	int dir_fd = open_owned(path), lock_fd = -1;
+	bool alive = dir_fd >= 0 ? is_dir_alive(dir_fd, &lock_fd) : is_shared(path);
+
+	if (lock_fd >= 0)
+		close(lock_fd);
+	if (dir_fd >= 0)
+		close(dir_fd);
+	return alive;
+}
+
+static void look_at(int base_fd, const char *base, const char *name,
+		    void (*visit)(void *ctx, const char *name, const char *path), void *ctx)
+{
+	char path[RUNDIR_PATH_MAX];
+	int dir_fd, lock_fd = -1;
+
+	if (!config_is_name(name) || put(path, "%s/%s", base, name))
+		return;
+	dir_fd = open_owned(path);
+	if (dir_fd < 0)
+		return;
+	if (is_dir_alive(dir_fd, &lock_fd)) {
+		if (visit)
+			visit(ctx, name, path);
+	} else if (lock_fd >= 0) {
+		remove_files(base_fd, dir_fd, name);
+	} else {
+		unlinkat(base_fd, name, AT_REMOVEDIR); /* never got as far as a lock; works only if it is empty */
+	}
+	if (lock_fd >= 0)
+		close(lock_fd);
+	close(dir_fd);
+}
+
+void rundir_each(const char *override, void (*visit)(void *ctx, const char *name, const char *path), void *ctx)
+{
+	char base[RUNDIR_PATH_MAX];
+	struct dirent **list = NULL;
+	int base_fd, n;
+
+	if (rundir_base(override, base))
+		return;
+	base_fd = open_owned(base);
+	if (base_fd < 0)
+		return;
+	n = scandir(base, &list, NULL, versionsort);
+	for (int i = 0; i < n; i++) {
+		look_at(base_fd, base, list[i]->d_name, visit, ctx);
+		free(list[i]);
+	}
+	free(list);
+	close(base_fd);
+}

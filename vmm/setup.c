@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* The SETUP messages: which objects each process gets, in the order that control.proto names. */
+#include "vm.h"
+
+#include "../proto/layout.h"
+
+#include <string.h>
+#include <time.h>
+
+enum { SETUP_FDS = 40, CONSOLE_CLIENTS_MAX = 8 };
+
+struct fd_list {
+	int fds[SETUP_FDS];
+	unsigned count;
+};
+
+static void add(struct fd_list *l, int fd)
+{
+	if (l->count < SETUP_FDS)
+		l->fds[l->count++] = fd;
+}
+
+static int64_t realtime_minus_monotonic(void)
+{
+	struct timespec real, mono;
+
+	clock_gettime(CLOCK_REALTIME, &real);
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	return (real.tv_sec - mono.tv_sec) * 1000000000ll + (real.tv_nsec - mono.tv_nsec);
+}
+
+static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
+{
+	bulkhead__machine_config__init(m);
+	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = true;
+	m->ram_bytes = vm->config->ram_bytes;
+	m->vcpus = 1;
+	m->realtime_ns = realtime_minus_monotonic();
+}
+
+/* Which interrupt lines each device may drive (layout.h); irqd ignores the others on its page. */
+static const struct {
+	enum proc_id id;
+	uint32_t lines;
+} line_owners[] = {
+	{ PROC_TIMERD, 1u << LAYOUT_PIT_IRQ | 1u << LAYOUT_RTC_IRQ },
+	{ PROC_SERIALD, 1u << LAYOUT_COM1_IRQ | 1u << LAYOUT_COM2_IRQ },
+	{ PROC_PLATFORMD, 1u << LAYOUT_SCI_IRQ | 1u << LAYOUT_KBD_IRQ | 1u << LAYOUT_AUX_IRQ },
+};
+enum { OWNERS = sizeof(line_owners) / sizeof(line_owners[0]) };
+
+static struct device_objects *objects_of(struct vm *vm, enum proc_id id)
+{
+	return &vm->devices[id - PROC_FIRST_DEVICE];
+}
+
+static void add_irqd_sources(struct vm *vm, struct fd_list *l, Bulkhead__LineSource *rows,
+			     Bulkhead__LineSource **list, Bulkhead__SetupDevice *m)
+{
+	for (unsigned i = 0; i < OWNERS; i++) {
+		struct device_objects *d = objects_of(vm, line_owners[i].id);
+
+		bulkhead__line_source__init(&rows[i]);
+		rows[i].device = (char *)proc_name(&vm->procs[line_owners[i].id]);
+		rows[i].has_lines = true;
+		rows[i].lines = line_owners[i].lines;
+		list[i] = &rows[i];
+		add(l, d->line.ro);
+		add(l, d->irq_bell.rd);
+	}
+	m->n_sources = OWNERS;
+	m->sources = list;
+}
+
+int setup_device(struct proc *p, bool recover)
+{
+	struct vm *vm = p->vm;
+	struct device_objects *d = objects_of(vm, p->id);
+	Bulkhead__MachineConfig machine;
+	Bulkhead__LineSource rows[OWNERS], *list[OWNERS];
+	Bulkhead__SetupDevice m = BULKHEAD__SETUP_DEVICE__INIT;
+	struct fd_list l = { .count = 0 };
+
+	fill_machine(vm, &machine);
+	m.machine = &machine;
+	m.has_recover = m.has_sandbox = true;
+	m.recover = recover;
+	m.has_strict = m.strict = recover && p->recovery.strict;
+	m.has_skip_seq = p->recovery.skips;
+	m.skip_seq = p->recovery.skip_seq;
+	m.sandbox = vm->config->sandbox;
+	add(&l, d->req.ro);
+	add(&l, d->rsp.rw);
+	add(&l, d->shadow.rw);
+	add(&l, d->line.rw);
+	add(&l, d->journal.rw);
+	add(&l, d->doorbell.rd);
+	if (p->id == PROC_IRQD) {
+		add(&l, vm->msi.rw);
+		add(&l, vm->vcpu_bell.wr);
+		add_irqd_sources(vm, &l, rows, list, &m);
+	} else {
+		add(&l, d->irq_bell.wr);
+	}
+	if (p->id == PROC_SERIALD) {
+		add(&l, vm->launch->console_fd);
+		add(&l, vm->debug.rd);
+		add(&l, vm->backlog_fd);
+		add(&l, vm->stash[0]);
+		add(&l, vm->stash[1]);
+		m.has_console_clients_max = true;
+		m.console_clients_max = CONSOLE_CLIENTS_MAX;
+	}
+	if (p->id == PROC_PLATFORMD)
+		add(&l, vm->debug.wr);
+	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
+}
+
+/* Messages name files without their folders: the loader has no business with those. */
+static char *file_name(const char *path)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return (char *)(slash ? slash + 1 : path);
+}
+
+int setup_boot(struct proc *p)
+{
+	struct vm *vm = p->vm;
+	const struct vm_config *config = vm->config;
+	Bulkhead__MachineConfig machine;
+	Bulkhead__SetupBoot m = BULKHEAD__SETUP_BOOT__INIT;
+	struct fd_list l = { .count = 0 };
+
+	fill_machine(vm, &machine);
+	m.machine = &machine;
+	m.cmdline = (char *)config->cmdline;
+	m.format = (char *)config->format;
+	m.kernel_name = config->demo ? "demo" : file_name(config->kernel);
+	m.initrd_name = file_name(config->initrd);
+	m.has_has_initrd = m.has_sandbox = true;
+	m.has_initrd = vm->launch->initrd_fd >= 0;
+	m.sandbox = config->sandbox;
+	add(&l, vm->ram_fd);
+	add(&l, vm->launch->kernel_fd);
+	if (m.has_initrd)
+		add(&l, vm->launch->initrd_fd);
+	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT, &m.base, l.fds, l.count);
+}
+
+int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
+{
+	struct vm *vm = p->vm;
+	Bulkhead__MachineConfig machine;
+	Bulkhead__Role roles[DEVICES];
+	Bulkhead__SetupVcpu m = BULKHEAD__SETUP_VCPU__INIT;
+	struct fd_list l = { .count = 0 };
+
+	fill_machine(vm, &machine);
+	m.machine = &machine;
+	m.engine = vm->engine_kvm ? "kvm" : "emu";
+	m.entry = (Bulkhead__EntryState *)entry;
+	m.has_sandbox = true;
+	m.sandbox = vm->config->sandbox;
+	add(&l, vm->ram_fd);
+	add(&l, vm->msi.ro);
+	add(&l, vm->vcpu_bell.rd);
+	for (unsigned i = 0; i < DEVICES; i++) {
+		struct device_objects *d = &vm->devices[i];
+
+		roles[i] = proc_role(PROC_FIRST_DEVICE + i);
+		add(&l, d->req.rw);
+		add(&l, d->rsp.ro);
+		add(&l, d->shadow.ro);
+		add(&l, d->doorbell.wr);
+	}
+	m.n_channels = DEVICES;
+	m.channels = roles;
+	if (vm->engine_kvm)
+		add(&l, vm->launch->kvm_fd);
+	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, &m.base, l.fds, l.count);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor: pid 1 of the machine's own pid namespace, so that its end is the end of every process of the machine.
+ * It holds memory objects, pidfds and sockets; no file of the host can be reached from it.
+ */
+#include "vm.h"
+
+#include "exit_codes.h"
+
+#include "../proto/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* One machine per process. Not on the stack: the frame inside is large. */
+static struct vm the_vm;
+
+/* ---- messages for people --------------------------------------------------------------------------------------- */
+
+/* Lines per window that children may cause: a daemon gone mad must not fill the host's log. */
+enum { LOG_LINES = 200 };
+#define LOG_WINDOW 10000000000ull
+
+static bool may_log(void)
+{
+	static uint64_t window;
+	static unsigned lines;
+	uint64_t now = clock_ns();
+
+	if (now - window > LOG_WINDOW) {
+		if (lines > LOG_LINES)
+			fprintf(stderr, "bulkhead: %u lines suppressed\n", lines - LOG_LINES);
+		window = now;
+		lines = 0;
+	}
+	return ++lines <= LOG_LINES;
+}
+
+void vm_log(struct vm *vm, int level, const char *fmt, ...)
+{
+	static const char *const journal_prefix[] = { "<3>", "<4>", "<6>", "<7>", "<7>" };
+	char line[512];
+	va_list ap;
+
+	if ((level > 1 && !vm->config->verbose) || !may_log())
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "%sbulkhead: %s: %s\n", vm->launch->journal ? journal_prefix[level < 4 ? level : 4] : "",
+		vm->config->name, line);
+}
+
+void vm_trace(struct vm *vm, const char *fmt, ...)
+{
+	char line[200];
+	va_list ap;
+
+	if (!vm->launch->trace)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "bulkhead: %s: %8.3f ms  %s\n", vm->config->name,
+		(double)(clock_ns() - vm->launch->started_ns) / 1e6, line);
+}
+
+void vm_note_missing(struct vm *vm, const char *phrase)
+{
+	for (unsigned i = 0; i < vm->missing.count; i++)
+		if (!strncmp(vm->missing.missing[i], phrase, SANDBOX_MISSING_LEN - 1))
+			return;
+	sandbox_report_add(&vm->missing, "%s", phrase);
+}
+
+/* ---- keeper ---------------------------------------------------------------------------------------------------- */
+
+void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text)
+{
+	struct keeper_note note = { .kind = (uint8_t)kind, .code = (uint8_t)code };
+
+	snprintf(note.text, sizeof(note.text), "%s", text);
+	note_send(vm->launch->keeper_fd, &note, -1);
+}
+
+static void on_keeper(evutil_socket_t fd, short what, void *ctx)
+{
+	struct vm *vm = ctx;
+	struct keeper_note note;
+	int client, rc = note_recv(fd, &note, &client);
+
+	if (rc == -EAGAIN)
+		return;
+	if (rc)
+		_exit(EXIT_VMM); /* the keeper is dead; nobody is left to tidy up for */
+	if (note.kind == NOTE_CLIENT && client >= 0) {
+		control_add(vm, client);
+		return;
+	}
+	if (client >= 0)
+		close(client);
+	if (note.kind == NOTE_STOP)
+		machine_stop(vm, vm->config->stop_timeout_ms);
+	else if (note.kind == NOTE_KILL)
+		machine_end(vm, EXIT_VMM, "killed", "killed by signal");
+}
+
+/* ---- the fence ------------------------------------------------------------------------------------------------- */
+
+static int wait_for_ids(struct launch *l)
+{
+	char byte;
+
+	if (l->go_fd < 0)
+		return 0;
+	if (read(l->go_fd, &byte, 1) != 1)
+		return -ECONNRESET;
+	l->isolation = (enum isolation)byte;
+	close(l->go_fd);
+	return 0;
+}
+
+static int take_ids(enum isolation isolation)
+{
+	uint32_t id = isolation == ISOLATION_ROOT ? LAUNCH_UID_BASE + LAUNCH_UIDS * (uint32_t)getpid() : 0;
+
+	if (isolation == ISOLATION_NONE || isolation == ISOLATION_USER)
+		return 0;
+	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, id, id, id) < 0 ||
+	    syscall(SYS_setresuid, id, id, id) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * A detached mount of one directory of /proc: ".." does not lead out of it, unlike from a plain handle. Without the
+ * privilege to mount, a plain handle is what there is.
+ */
+static int open_own_proc(const char *path)
+{
+	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC);
+
+	return fd >= 0 ? fd : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Root of the machine's own pid namespace and so on came with the clone; what is left is the root directory. */
+static int enter_root(struct vm *vm)
+{
+	struct launch *l = vm->launch;
+	int rc = 0;
+
+	vm->self_fd = open_own_proc("/proc/self/fd");
+	vm->fdinfo_fd = open_own_proc("/proc/self/fdinfo");
+	if (vm->self_fd < 0) {
+		vm_log(vm, 0, "/proc is needed and cannot be opened: %s; mount it", strerror(errno));
+		return -errno;
+	}
+	if (l->isolation != ISOLATION_NONE)
+		rc = sandbox_empty_root();
+	if (rc) {
+		vm_note_missing(vm, "empty root (mounting is not permitted here)");
+		rc = 0;
+	}
+	return rc;
+}
+
+/*
+ * With user ids of their own, children are cloned into namespaces of this user namespace, change their id, and are
+ * ended under it: that takes four capabilities, valid in here only. An ordinary user's children get theirs with their own user namespace.
+ */
+#define CAPS_FOR_IDS (1ull << CAP_SETUID | 1ull << CAP_SETGID | 1ull << CAP_SYS_ADMIN | 1ull << CAP_KILL)
+static uint64_t kept_caps(enum isolation isolation)
+{
+	return isolation == ISOLATION_UIDS ? CAPS_FOR_IDS : 0;
+}
+
+static int enter_fence(struct vm *vm)
+{
+	struct launch *l = vm->launch;
+	struct rlimit files = { 1024, 1024 };
+	int rc;
+
+	if (vm->config->sandbox == SANDBOX_OFF) {
+		l->isolation = ISOLATION_NONE;
+		return enter_root(vm);
+	}
+	rc = enter_root(vm);
+	/* In the root case without user namespaces mounting needs root, so the id changes after it. */
+	if (!rc && take_ids(l->isolation)) {
+		if (l->isolation == ISOLATION_UIDS)
+			return -errno;
+		vm_note_missing(vm, "an unprivileged user id (a container that maps too few)");
+	}
+	if (!rc)
+		rc = sandbox_drop_caps(kept_caps(l->isolation));
+	setrlimit(RLIMIT_NOFILE, &files);
+	/* Cleared by the change of id; the keeper's death is also seen as the end of its socket. */
+	if (!rc && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		rc = -errno;
+	if (!rc)
+		rc = sandbox_enter_setup(SANDBOX_SUPERVISOR, vm->config->sandbox, NULL);
+	return rc;
+}
+
+/* ---- main ------------------------------------------------------------------------------------------------------ */
+
+static int prepare(struct vm *vm)
+{
+	struct event_config *config = event_config_new();
+
+	if (!config)
+		return -ENOMEM;
+	event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV | EVENT_BASE_FLAG_NOLOCK);
+	vm->base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (!vm->base)
+		return -ENOMEM;
+	vm->on_keeper = event_new(vm->base, vm->launch->keeper_fd, EV_READ | EV_PERSIST, on_keeper, vm);
+	if (!vm->on_keeper || event_add(vm->on_keeper, NULL))
+		return -ENOMEM;
+	proc_init(vm);
+	control_init(vm);
+	return 0;
+}
+
+static void init(struct vm *vm, struct launch *launch)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	vm->launch = launch;
+	vm->config = launch->config;
+	vm->missing = launch->missing;
+	vm->engine_kvm = launch->kvm_fd >= 0;
+	vm->realtime_started_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
+	vm->ram_fd = vm->self_fd = vm->fdinfo_fd = vm->backlog_fd = -1;
+}
+
+static void warn_missing(struct vm *vm)
+{
+	char text[SANDBOX_MISSING_MAX * (SANDBOX_MISSING_LEN + 2)] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; i < vm->missing.count; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? "; " : "", vm->missing.missing[i]);
+	if (vm->missing.count)
+		vm_log(vm, 1, "the sandbox is incomplete on this host, missing: %s", text);
+	if (vm->config->sandbox == SANDBOX_LOG)
+		vm_log(vm, 1, "--sandbox log: forbidden calls are not stopped; the kernel logs them as type=1326, see dmesg "
+			      "or the audit log (ausearch -m SECCOMP)");
+}
+
+_Noreturn void supervisor_main(struct launch *launch)
+{
+	struct vm *vm = &the_vm;
+	int rc;
+
+	init(vm, launch);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	rc = wait_for_ids(launch);
+	if (!rc)
+		rc = enter_fence(vm);
+	vm_trace(vm, "supervisor behind its fence");
+	warn_missing(vm);
+	if (!rc)
+		rc = prepare(vm);
+	if (!rc)
+		rc = machine_start(vm);
+	if (rc) {
+		vm_log(vm, 0, "the machine could not be set up: %s", strerror(-rc));
+		_exit(EXIT_VMM);
+	}
+	while (!vm->finished)
+		if (event_base_loop(vm->base, EVLOOP_ONCE) < 0)
+			_exit(EXIT_VMM);
+	_exit((int)vm->exit_code);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The user's terminal: raw while a console is attached, and back to what it was on every way out. Only the command line
+ * client touches it; no process of a machine ever holds it.
+ */
+#ifndef BULKHEAD_VMM_TERMINAL_H
+#define BULKHEAD_VMM_TERMINAL_H
+
+#include <stdbool.h>
+
+/* Is standard input a terminal that we may change (we are in its foreground)? */
+bool terminal_is_ours(void);
+/* 0 or -errno. Restoring is arranged for normal exits, SIGTERM, SIGHUP, SIGINT, SIGQUIT, and stops (SIGTSTP). */
+int terminal_raw(void);
+/* Async-signal-safe; does nothing if the terminal is not raw. */
+void terminal_restore(void);
+
+#endif

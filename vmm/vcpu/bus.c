@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a guest's port or memory access to the daemon that answers it: route, shadow, post or call. Whatever goes wrong
+ * on the way reads as all-ones, is counted, and is reported to the supervisor; it never stops the vCPU.
+ */
+#include "vcpu.h"
+
+#include "proto/clock.h"
+#include "proto/layout.h"
+#include "proto/log.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define REPORT_EVERY_NS CLOCK_NS_PER_S
+
+static uint64_t all_ones(unsigned size)
+{
+	return size >= 8 ? ~0ull : (1ull << (8 * size)) - 1;
+}
+
+static void report(struct bus *b, struct channel *c, int err)
+{
+	uint64_t now = clock_ns();
+
+	/* Of a device that was given up, the supervisor knows. */
+	if (err == -ENXIO)
+		return;
+	if (c->reported_ns && now - c->reported_ns < REPORT_EVERY_NS)
+		return;
+	c->reported_ns = now;
+	child_event(b->child, err == -EPROTO ? BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL
+					     : BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT,
+		    (uint32_t)-err, c->role, err == -EPROTO ? "broke the ring protocol" : "does not answer");
+}
+
+static struct io_slot make_slot(const struct route_range *r, unsigned vcpu, enum io_op op, uint64_t addr,
+				uint64_t data, unsigned size, enum model_space space)
+{
+	return (struct io_slot){
+		.op = (uint8_t)op,
+		.size = (uint8_t)size,
+		.vcpu = (uint8_t)vcpu,
+		.unit = r->unit,
+		.space = (uint8_t)space,
+		.addr = addr,
+		.data = data,
+	};
+}
+
+static uint64_t call(struct bus *b, struct channel *c, const struct io_slot *slot, unsigned size)
+{
+	struct ring_reply reply;
+	int err = ring_call(&c->ring, slot, &reply);
+
+	if (!err)
+		return reply.data & all_ones(size);
+	report(b, c, err);
+	return all_ones(size);
+}
+
+static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
+			    uint64_t addr, unsigned size)
+{
+	struct route_access access = route_read(r, addr, size);
+	struct channel *c = &b->channels[r->channel];
+	struct io_slot slot;
+	uint64_t value;
+
+	if (access.way == ROUTE_SHADOWED && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed) &&
+	    ring_is_applied(&c->ring, access.classes) &&
+	    shadow_read(c->shadow, access.shadow, &value) == 0) {
+		atomic_fetch_add_explicit(&b->shadow_reads, 1, memory_order_relaxed);
+		return value & all_ones(size);
+	}
+	slot = make_slot(r, vcpu, IO_READ, addr, 0, size, space);
+	return call(b, c, &slot, size);
+}
+
+static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, unsigned size)
+{
+	enum model_space space = io_space == IO_PORT ? MODEL_PORT : MODEL_MMIO;
+	struct bus *b = ctx;
+	const struct route_range *r = route_find(&b->routes, space, addr);
+	uint64_t value = 0;
+
+	if (r && route_fits(r, addr, size))
+		return read_routed(b, r, vcpu, space, addr, size);
+	if (size == 1) {
+		atomic_fetch_add_explicit(&b->unclaimed, 1, memory_order_relaxed);
+		return 0xff;
+	}
+	/* Across the edge of a range, or begins outside one: each byte is somebody's, or nobody's. */
+	for (unsigned i = 0; i < size; i++)
+		value |= bus_read(ctx, vcpu, io_space, addr + i, 1) << (8 * i);
+	return value;
+}
+
+static void write_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
+			 uint64_t addr, uint64_t data, unsigned size)
+{
+	struct route_access access = route_write(r, addr, size, data);
+	struct io_slot slot = make_slot(r, vcpu, IO_WRITE, addr, data, size, space);
+	struct channel *c = &b->channels[r->channel];
+	int err;
+
+	if (access.way == ROUTE_DROP)
+		return;
+	if (access.way == ROUTE_POST)
+		err = ring_post(&c->ring, &slot, access.classes);
+	else
+		err = ring_call(&c->ring, &slot, NULL);
+	if (err)
+		report(b, c, err);
+}
+
+static void bus_write(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, uint64_t data, unsigned size)
+{
+	enum model_space space = io_space == IO_PORT ? MODEL_PORT : MODEL_MMIO;
+	struct bus *b = ctx;
+	const struct route_range *r = route_find(&b->routes, space, addr);
+
+	if (r && route_fits(r, addr, size)) {
+		write_routed(b, r, vcpu, space, addr, data, size);
+		return;
+	}
+	if (size == 1) {
+		atomic_fetch_add_explicit(&b->unclaimed, 1, memory_order_relaxed);
+		return;
+	}
+	for (unsigned i = 0; i < size; i++)
+		bus_write(ctx, vcpu, io_space, addr + i, (data >> (8 * i)) & 0xff, 1);
+}
+
+/* A string needs one port that one range answers whole; anything odd goes item by item. */
+static const struct route_range *string_range(struct bus *b, uint16_t port, unsigned size)
+{
+	const struct route_range *r = route_find(&b->routes, MODEL_PORT, port);
+
+	return r && route_fits(r, port, size) ? r : NULL;
+}
+
+static void bus_read_string(void *ctx, unsigned vcpu, uint16_t port, void *buf, uint32_t count, unsigned size)
+{
+	struct bus *b = ctx;
+	const struct route_range *r = string_range(b, port, size);
+	struct io_slot slot;
+	int err;
+
+	if (!r && !route_find(&b->routes, MODEL_PORT, port) && size == 1) {
+		memset(buf, 0xff, count);
+		atomic_fetch_add_explicit(&b->unclaimed, count, memory_order_relaxed);
+		return;
+	}
+	if (!r) {
+		for (uint32_t i = 0; i < count; i++) {
+			uint64_t value = bus_read(ctx, vcpu, IO_PORT, port, size);
+
+			memcpy((uint8_t *)buf + (size_t)i * size, &value, size);
+		}
+		return;
+	}
+	slot = make_slot(r, vcpu, IO_READ, port, 0, size, MODEL_PORT);
+	err = ring_read_string(&b->channels[r->channel].ring, &slot, buf, count, size);
+	if (err)
+		report(b, &b->channels[r->channel], err);
+}
+
+static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void *buf, uint32_t count, unsigned size)
+{
+	struct bus *b = ctx;
+	const struct route_range *r = string_range(b, port, size);
+	struct io_slot slot;
+	int err;
+
+	if (!r) {
+		for (uint32_t i = 0; i < count; i++) {
+			uint64_t value = 0;
+
+			memcpy(&value, (const uint8_t *)buf + (size_t)i * size, size);
+			bus_write(ctx, vcpu, IO_PORT, port, value, size);
+		}
+		return;
+	}
+	slot = make_slot(r, vcpu, IO_WRITE, port, 0, size, MODEL_PORT);
+	err = ring_write_string(&b->channels[r->channel].ring, &slot, buf, count, size);
+	if (err)
+		report(b, &b->channels[r->channel], err);
+}
+
+/* The output that this process has acknowledged stays visible until irqd has applied the INTA: it is not a new one. */
+static bool bus_extint_pending(void *ctx, unsigned vcpu)
+{
+	struct bus *b = ctx;
+	struct pic_output out;
+
+	if (vcpu != 0)
+		return false;
+	out = msi_get_pic(b->msi);
+	return out.intr && out.seq != atomic_load_explicit(&b->acked_seq, memory_order_relaxed);
+}
+
+/*
+ * The vector is taken from the published word and the acknowledge posted behind it (design.md, section 3): no round
+ * trip. If the output changed in between, irqd sees a stale seq and treats it as the 8259's own spurious case.
+ */
+static int bus_intack(void *ctx, unsigned vcpu)
+{
+	struct bus *b = ctx;
+	struct pic_output out = msi_get_pic(b->msi);
+	struct io_slot slot = {.op = IO_INTA, .vcpu = (uint8_t)vcpu, .data = out.seq};
+	int err;
+
+	if (vcpu != 0 || !out.intr || out.seq == atomic_load_explicit(&b->acked_seq, memory_order_relaxed))
+		return -EAGAIN;
+	atomic_store_explicit(&b->acked_seq, out.seq, memory_order_relaxed);
+	atomic_fetch_add_explicit(&b->interrupts, 1, memory_order_relaxed);
+	err = ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
+	if (err)
+		report(b, b->irqd, err);
+	return out.vector;
+}
+
+static void bus_eoi(void *ctx, unsigned vcpu, uint8_t vector)
+{
+	struct bus *b = ctx;
+	struct io_slot slot = {.op = IO_EOI, .vcpu = (uint8_t)vcpu, .data = vector};
+	int err = ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
+
+	if (err)
+		report(b, b->irqd, err);
+}
+
+static void bus_log(void *ctx, unsigned vcpu, const char *line)
+{
+	log_info("vcpu%u: %s", vcpu, line);
+}
+
+void bus_engine(struct bus *b, struct engine_bus *out)
+{
+	*out = (struct engine_bus){
+		.ctx = b,
+		.read = bus_read,
+		.write = bus_write,
+		.read_string = bus_read_string,
+		.write_string = bus_write_string,
+		.extint_pending = bus_extint_pending,
+		.intack = bus_intack,
+		.eoi = bus_eoi,
+		.log = bus_log,
+	};
+}
+
+/* Sources before irqd: their lines are low when irqd forgets what was pending. */
+void bus_reset(struct bus *b, struct msi_consumer *msi)
+{
+	struct io_slot slot = {.op = IO_RESET};
+
+	for (unsigned pass = 0; pass < 2; pass++)
+		for (unsigned i = 0; i < b->channel_count; i++) {
+			struct channel *c = &b->channels[i];
+			int err = (c == b->irqd) == (pass == 1) ? ring_call(&c->ring, &slot, NULL) : 0;
+
+			if (err)
+				report(b, c, err);
+		}
+	msi_discard(msi);
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bulkhead-vcpu: the CPU core of one virtual machine. The main thread takes the supervisor's messages and irqd's
+ * interrupts; one thread per vCPU runs guest code.
+ */
+#include "vcpu.h"
+
+#include "proto/clock.h"
+#include "proto/control_check.h"
+#include "proto/log.h"
+#include "proto/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct vcpu_process process = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.changed = PTHREAD_COND_INITIALIZER,
+	.msi_doorbell_fd = -1,
+};
+
+static bool is_kvm(const struct vcpu_process *p)
+{
+	return p->engine->ops == &engine_kvm;
+}
+
+static int start_threads(struct vcpu_process *p)
+{
+	for (unsigned i = 0; i < p->vcpus; i++) {
+		struct vcpu_arg *arg = malloc(sizeof(*arg));
+		int err;
+
+		if (!arg)
+			return -ENOMEM;
+		*arg = (struct vcpu_arg){p, i};
+		err = pthread_create(&p->thread[i], NULL, vcpu_thread, arg);
+		if (err) {
+			free(arg);
+			return -err;
+		}
+	}
+	return 0;
+}
+
+/* A thread's first steps (rseq, robust list, signal mask) are calls that the run-time filter does not know. */
+static void wait_for_threads(struct vcpu_process *p)
+{
+	pthread_mutex_lock(&p->lock);
+	while (p->started < p->vcpus)
+		pthread_cond_wait(&p->changed, &p->lock);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Threads first: afterwards no filter lets any be made. Then the final sandbox; from here on the guest may run. */
+static int enter_run(struct vcpu_process *p, enum sandbox_mode mode)
+{
+	int err = start_threads(p);
+
+	if (err)
+		return err;
+	wait_for_threads(p);
+	return sandbox_enter_run(is_kvm(p) ? SANDBOX_VCPU_KVM : SANDBOX_VCPU_EMU, mode);
+}
+
+static void report_ready(struct vcpu_process *p, uint32_t id)
+{
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	char *missing[SANDBOX_MISSING_MAX];
+
+	for (unsigned i = 0; i < p->missing.count; i++)
+		missing[i] = p->missing.missing[i];
+	ok.n_sandbox_missing = p->missing.count;
+	ok.sandbox_missing = missing;
+	frame_send(p->child.control_fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok.base, NULL, 0);
+}
+
+static void on_setup(struct vcpu_process *p, struct frame *f)
+{
+	const Bulkhead__SetupVcpu *m = (const Bulkhead__SetupVcpu *)f->msg;
+	const char *field = NULL;
+	char why[320] = "";
+	int err = -EALREADY;
+
+	if (!p->engine)
+		err = vcpu_setup(p, m, f, why, sizeof(why), &field);
+	if (!err) {
+		field = "sandbox";
+		err = enter_run(p, (enum sandbox_mode)m->sandbox);
+	}
+	if (err) {
+		frame_reply_error(p->child.control_fd, f->header.id, -err, field, "%s", why[0] ? why : strerror(-err));
+		return;
+	}
+	report_ready(p, f->header.id);
+}
+
+static void on_run(struct vcpu_process *p, struct frame *f)
+{
+	if (p->used_before) {
+		bus_reset(&p->bus, &p->msi);
+		p->used_before = false;
+	}
+	child_event(&p->child, BULKHEAD__EVENT_TYPE__EVENT_RUNNING, 0, BULKHEAD__ROLE__ROLE_VCPU, NULL);
+	pthread_mutex_lock(&p->lock);
+	p->want_run = true;
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+	frame_reply_ok(p->child.control_fd, f->header.id);
+}
+
+/* A vCPU may sit in a request of up to the ring's limit; then it sees the kick. */
+static void on_pause(struct vcpu_process *p, struct frame *f)
+{
+	pthread_mutex_lock(&p->lock);
+	p->want_run = false;
+	for (unsigned i = 0; i < p->vcpus; i++) {
+		if (p->state[i] != RUN_RUNNING)
+			continue;
+		p->engine->ops->kick(p->engine, i);
+		while (p->state[i] == RUN_RUNNING)
+			pthread_cond_wait(&p->changed, &p->lock);
+	}
+	pthread_mutex_unlock(&p->lock);
+	frame_reply_ok(p->child.control_fd, f->header.id);
+}
+
+static void on_stats(struct vcpu_process *p, struct frame *f)
+{
+	Bulkhead__Stats s = BULKHEAD__STATS__INIT;
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+
+	for (unsigned i = 0; i < p->bus.channel_count; i++) {
+		struct ring_stats *r = &p->bus.channels[i].ring.stats;
+
+		s.posted += atomic_load(&r->posted);
+		s.synchronous += atomic_load(&r->synchronous);
+		s.doorbells += atomic_load(&r->doorbells);
+		s.sleeps += atomic_load(&r->sleeps);
+		s.timeouts += atomic_load(&r->timeouts);
+		s.protocol_errors += atomic_load(&r->protocol_errors);
+	}
+	s.requests = s.posted + s.synchronous;
+	s.shadow_reads = atomic_load(&p->bus.shadow_reads);
+	s.unclaimed = atomic_load(&p->bus.unclaimed);
+	s.interrupts = atomic_load(&p->bus.interrupts);
+	for (unsigned i = 0; i < p->vcpus; i++)
+		s.instructions += p->engine->ops->instructions(p->engine, i);
+	s.log_suppressed = log_suppressed_total();
+	s.has_requests = s.has_posted = s.has_synchronous = s.has_doorbells = s.has_sleeps = s.has_timeouts = 1;
+	s.has_protocol_errors = s.has_shadow_reads = s.has_unclaimed = s.has_interrupts = s.has_instructions = 1;
+	s.has_log_suppressed = 1;
+	ok.stats = &s;
+	frame_send(p->child.control_fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, f->header.id, &ok.base, NULL, 0);
+}
+
+static void on_device_state(struct vcpu_process *p, struct frame *f)
+{
+	const Bulkhead__DeviceState *m = (const Bulkhead__DeviceState *)f->msg;
+
+	for (unsigned i = 0; i < p->bus.channel_count; i++)
+		if (m->has_device && p->bus.channels[i].role == m->device)
+			ring_give_up(&p->bus.channels[i].ring, m->given_up);
+	frame_reply_ok(p->child.control_fd, f->header.id);
+}
+
+/* Returns false when the supervisor is gone: everything ends with it. */
+static bool serve_control(struct vcpu_process *p)
+{
+	static const struct {
+		uint16_t type;
+		bool needs_engine;
+		void (*serve)(struct vcpu_process *, struct frame *);
+	} requests[] = {
+		{BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, false, on_setup},
+		{BULKHEAD__MESSAGE_TYPE__MSG_RUN, true, on_run},
+		{BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, true, on_pause},
+		{BULKHEAD__MESSAGE_TYPE__MSG_STATS, true, on_stats},
+		{BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, true, on_device_state},
+	};
+	struct frame *f = &p->child.frame;
+	int err = frame_recv(p->child.control_fd, f);
+
+	if (err == -ECONNRESET)
+		return false;
+	if (err)
+		return true;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		if (requests[i].type == f->header.type && (p->engine || !requests[i].needs_engine)) {
+			requests[i].serve(p, f);
+			frame_close_fds(f);
+			return true;
+		}
+	frame_reply_error(p->child.control_fd, f->header.id, ENOSYS, "type", "%s is not for a vcpu process, or not now",
+			  frame_type_name(f->header.type));
+	frame_close_fds(f);
+	return true;
+}
+
+/*
+ * Everything that irqd has published. Bounded: the ring holds MSI_SLOTS, and a fresh doorbell comes for more. If irqd
+ * broke the ring, what is in it is lost and reading goes on at its end: the next incarnation may be sane. False: that.
+ */
+static bool serve_interrupts(struct vcpu_process *p, struct pic_output *seen)
+{
+	struct engine *e = p->engine;
+	struct irq_message msg;
+	struct pic_output out;
+	int err = 0;
+
+	for (unsigned n = 0; n < 4 * MSI_SLOTS && err != -EAGAIN && err != -EPROTO; n++) {
+		err = msi_pop(&p->msi, &msg);
+		if (err)
+			continue;
+		atomic_fetch_add_explicit(&p->bus.interrupts, 1, memory_order_relaxed);
+		if (msg.type == IRQ_MSG_MSI)
+			e->ops->signal_msi(e, msg.addr, msg.data);
+		else
+			e->ops->set_route(e, msg.pin, msg.addr, msg.data, msg.masked);
+	}
+	if (err == -EPROTO) {
+		log_warning("irqd broke the ring of interrupt messages: what was in it is lost");
+		msi_discard(&p->msi);
+	}
+	out = msi_get_pic(p->bus.msi);
+	if (out.seq != seen->seq || out.intr != seen->intr) {
+		*seen = out;
+		e->ops->extint_changed(e);
+	}
+	return err != -EPROTO;
+}
+
+/* Bounded: irqd could write as fast as we read. What is left makes the next poll return at once. */
+static void drain_pipe(int fd)
+{
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	(void)n;
+}
+
+enum helper_wait { WAIT_NOT, WAIT_WORK, WAIT_PENANCE };
+
+/*
+ * Even with interrupts to serve, the supervisor's messages are looked at: an irqd gone mad must not shut it out. After
+ * irqd broke its ring, it gets a millisecond of silence. Under KVM a vCPU that halts with interrupts off sleeps in the
+ * kernel: look once a second (result 0).
+ */
+static int wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[2])
+{
+	static const struct timespec nothing, second = {.tv_sec = 1}, penance = {.tv_nsec = 1000000};
+
+	switch (wait) {
+	case WAIT_NOT:
+		return ppoll(fds, 2, &nothing, NULL);
+	case WAIT_PENANCE:
+		return ppoll(fds, 1, &penance, NULL);
+	case WAIT_WORK:
+		break;
+	}
+	return ppoll(fds, 2, p->engine && is_kvm(p) ? &second : NULL, NULL);
+}
+
+static int serve(struct vcpu_process *p)
+{
+	struct pollfd fds[2] = {{.fd = p->child.control_fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+	struct pic_output seen = {0};
+	bool sane = true;
+
+	for (;;) {
+		enum helper_wait wait = WAIT_WORK;
+
+		fds[0].revents = fds[1].revents = 0;
+		if (p->engine) {
+			fds[1].fd = p->msi_doorbell_fd;
+			if (!msi_sleep(&p->msi, seen))
+				wait = WAIT_NOT;
+		}
+		if (wait_for_work(p, sane ? wait : WAIT_PENANCE, fds) == 0 && wait == WAIT_WORK && sane)
+			for (unsigned i = 0; i < p->vcpus; i++)
+				p->engine->ops->kick(p->engine, i);
+		if (p->engine) {
+			msi_awake(&p->msi);
+			if (fds[1].revents)
+				drain_pipe(p->msi_doorbell_fd);
+			sane = serve_interrupts(p, &seen);
+		}
+		if (fds[0].revents && !serve_control(p))
+			return 0;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct vcpu_process *p = &process;
+	int code = child_start(&p->child, BULKHEAD__ROLE__ROLE_VCPU, "bulkhead-vcpu",
+			       "the CPU core of a virtual machine: runs guest code, forwards what it touches to daemons",
+			       argc, argv);
+	int err;
+
+	if (code >= 0)
+		return code;
+	/* No capabilities, no files, no network from here on. Which engine it will be is not known yet, so the setup
+	 * filter is the wider one. */
+	if (sandbox_enter_setup(SANDBOX_VCPU_KVM, p->child.sandbox, &p->missing) < 0)
+		return 1;
+	err = child_hello(&p->child);
+	if (err)
+		return 1;
+	return serve(p);
+}

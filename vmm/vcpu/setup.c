@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* MSG_SETUP_VCPU: guest memory, rings, routes, engine. Everything that the run-time sandbox will no longer allow. */
+#include "vcpu.h"
+
+#include "proto/control_check.h"
+#include "proto/layout.h"
+#include "proto/shm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Which daemon runs which model. */
+static const struct {
+	Bulkhead__Role role;
+	const struct device_model *model;
+} daemons[] = {
+	{BULKHEAD__ROLE__ROLE_IRQD, &irq_model},
+	{BULKHEAD__ROLE__ROLE_TIMERD, &timer_model},
+	{BULKHEAD__ROLE__ROLE_SERIALD, &serial_model},
+	{BULKHEAD__ROLE__ROLE_PLATFORMD, &platform_model},
+};
+
+static const struct device_model *model_of(Bulkhead__Role role)
+{
+	for (size_t i = 0; i < sizeof(daemons) / sizeof(daemons[0]); i++)
+		if (daemons[i].role == role)
+			return daemons[i].model;
+	return NULL;
+}
+
+struct setup {
+	struct vcpu_process *p;
+	struct frame *frame;
+	unsigned next_fd;
+	const char **field;
+	struct engine_config config;
+	struct engine_bus bus;
+};
+
+/* The next descriptor of the message; the caller owns it. */
+static int take_fd(struct setup *s)
+{
+	int fd = s->frame->fds[s->next_fd];
+
+	s->frame->fds[s->next_fd++] = -1;
+	return fd;
+}
+
+static int map_ram(struct setup *s, uint64_t bytes)
+{
+	uint64_t low = bytes < LAYOUT_RAM_LOW_MAX ? bytes : LAYOUT_RAM_LOW_MAX;
+	int fd = take_fd(s), err;
+	void *host;
+
+	*s->field = "guest RAM";
+	err = shm_map_rw(fd, bytes, &host);
+	if (err)
+		return err;
+	s->config.ram[0] = (struct engine_ram){0, low, host};
+	s->config.ram_count = 1;
+	if (bytes > low) {
+		s->config.ram[1] = (struct engine_ram){LAYOUT_RAM_HIGH_BASE, bytes - low, (uint8_t *)host + low};
+		s->config.ram_count = 2;
+	}
+	return 0;
+}
+
+static int add_channel(struct setup *s, Bulkhead__Role role, uint32_t spin_ns)
+{
+	struct bus *b = &s->p->bus;
+	struct channel *c = &b->channels[b->channel_count];
+	const struct device_model *model = model_of(role);
+	int req_fd = take_fd(s), rsp_fd = take_fd(s), shadow_fd = take_fd(s), bell_fd = take_fd(s);
+	const void *rsp, *shadow;
+	void *req;
+	int err;
+
+	*s->field = control_role_name(role);
+	if (!model || b->channel_count == ROUTE_CHANNELS)
+		return -EINVAL;
+	err = shm_map_rw(req_fd, sizeof(struct ring_req), &req);
+	if (!err)
+		err = shm_map_ro(rsp_fd, sizeof(struct ring_rsp), &rsp);
+	if (!err)
+		err = shm_map_ro(shadow_fd, sizeof(struct shadow_page), &shadow);
+	if (!err)
+		err = ring_attach(&c->ring, req, rsp, bell_fd, spin_ns);
+	/* A daemon that has broken its ring harms its own device: that reads as all-ones until another one repairs it. */
+	if (err == -EPROTO)
+		err = 0;
+	if (!err)
+		err = route_add(&b->routes, model, (uint8_t)b->channel_count);
+	if (err)
+		return err;
+	/* The write end is ours alone, so nobody else can turn this off again (design.md, section 2). */
+	fcntl(bell_fd, F_SETFL, O_NONBLOCK);
+	c->role = role;
+	c->shadow = shadow;
+	s->p->used_before |= atomic_load(&c->ring.tail) != 0;
+	if (role == BULKHEAD__ROLE__ROLE_IRQD)
+		b->irqd = c;
+	b->channel_count++;
+	return 0;
+}
+
+static int map_msi(struct setup *s)
+{
+	const void *page;
+	int err;
+
+	*s->field = "MSI";
+	err = shm_map_ro(take_fd(s), sizeof(struct msi_page), &page);
+	s->p->bus.msi = page;
+	s->p->msi_doorbell_fd = take_fd(s);
+	return err;
+}
+
+static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err, size_t err_len)
+{
+	const struct engine_ops *ops = strcmp(m->engine, "kvm") == 0 ? &engine_kvm : &engine_emu;
+	struct vcpu_process *p = s->p;
+	static struct cpu cpu;
+	int ret;
+
+	*s->field = "engine";
+	bus_engine(&p->bus, &s->bus);
+	s->config.bus = &s->bus;
+	s->config.vcpus = p->vcpus = m->machine->vcpus;
+	s->config.kvm_fd = ops == &engine_kvm ? take_fd(s) : -1;
+	ret = ops->create(&s->config, &p->engine);
+	if (ret) {
+		snprintf(err, err_len, "engine %s cannot be created: %s; try --engine emu", ops->name, strerror(-ret));
+		return ret;
+	}
+	*s->field = "entry";
+	ret = ops->get_state(p->engine, 0, &cpu);
+	if (ret)
+		return ret;
+	entry_apply(&cpu, m->entry);
+	return ops->set_state(p->engine, 0, &cpu);
+}
+
+int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct frame *frame, char *err, size_t err_len,
+	       const char **field)
+{
+	struct setup s = {.p = p, .frame = frame, .field = field};
+	struct control_complaint complaint;
+	int ret;
+
+	*field = "SetupVcpu";
+	ret = control_check_setup_vcpu(m, frame->fd_count, &complaint);
+	if (ret) {
+		*field = complaint.field;
+		snprintf(err, err_len, "%s", complaint.why);
+		return ret;
+	}
+	route_init(&p->bus.routes);
+	p->bus.child = &p->child;
+	ret = map_ram(&s, m->machine->ram_bytes);
+	if (!ret)
+		ret = map_msi(&s);
+	for (size_t i = 0; !ret && i < m->n_channels; i++)
+		ret = add_channel(&s, m->channels[i], m->spin_ns);
+	if (!ret && !p->bus.irqd) {
+		*field = "channels";
+		ret = -EINVAL;
+	}
+	if (!ret) {
+		msi_consumer_init(&p->msi, p->bus.msi, p->bus.irqd->ring.req);
+		ret = make_engine(&s, m, err, err_len);
+	}
+	if (ret && !err[0])
+		snprintf(err, err_len, "%s cannot be used: %s", *field, strerror(-ret));
+	return ret;
+}

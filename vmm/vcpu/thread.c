@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/* The thread of one vCPU: waits until it may run, runs, reports why it stopped. */
+#include "vcpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void set_state(struct vcpu_process *p, unsigned index, enum run_state state)
+{
+	pthread_mutex_lock(&p->lock);
+	p->state[index] = state;
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* Blocks until MSG_RUN; a pause is over when want_run is set again. */
+static void wait_for_run(struct vcpu_process *p, unsigned index)
+{
+	pthread_mutex_lock(&p->lock);
+	if (!p->want_run && p->state[index] == RUN_RUNNING)
+		p->state[index] = RUN_PAUSED;
+	pthread_cond_broadcast(&p->changed);
+	while (!p->want_run)
+		pthread_cond_wait(&p->changed, &p->lock);
+	p->state[index] = RUN_RUNNING;
+	pthread_mutex_unlock(&p->lock);
+}
+
+static bool wants_run(struct vcpu_process *p)
+{
+	bool want;
+
+	pthread_mutex_lock(&p->lock);
+	want = p->want_run;
+	pthread_mutex_unlock(&p->lock);
+	return want;
+}
+
+static void report_stop(struct vcpu_process *p, unsigned index, enum engine_stop stop)
+{
+	static const Bulkhead__EventType type[] = {
+		[ENGINE_HALTED] = BULKHEAD__EVENT_TYPE__EVENT_HALTED,
+		[ENGINE_TRIPLE_FAULT] = BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT,
+		[ENGINE_ERROR] = BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR,
+	};
+	static _Thread_local struct cpu cpu;
+	char text[2048];
+	size_t used = 0;
+
+	if (stop == ENGINE_ERROR) {
+		strncpy(text, p->engine->ops->last_error(p->engine), sizeof(text) / 4);
+		text[sizeof(text) / 4] = 0;
+		used = strlen(text);
+		text[used++] = '\n';
+	}
+	text[used] = 0;
+	if (p->engine->ops->get_state(p->engine, index, &cpu) == 0)
+		entry_dump(&cpu, text + used, sizeof(text) - used);
+	child_event(&p->child, type[stop], index, BULKHEAD__ROLE__ROLE_VCPU, text);
+}
+
+void *vcpu_thread(void *arg)
+{
+	struct vcpu_arg a = *(struct vcpu_arg *)arg;
+	struct vcpu_process *p = a.process;
+	enum engine_stop stop;
+
+	free(arg);
+	pthread_mutex_lock(&p->lock);
+	p->started++;
+	pthread_cond_broadcast(&p->changed);
+	pthread_mutex_unlock(&p->lock);
+	do {
+		wait_for_run(p, a.index);
+		do {
+			stop = p->engine->ops->run(p->engine, a.index);
+		} while (stop == ENGINE_KICKED && wants_run(p));
+	} while (stop == ENGINE_KICKED);
+	set_state(p, a.index, RUN_ENDED);
+	report_stop(p, a.index, stop);
+	/* The end of a thread makes calls that the run-time filter does not know; the supervisor ends the process. */
+	pthread_mutex_lock(&p->lock);
+	for (;;)
+		pthread_cond_wait(&p->changed, &p->lock);
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The vcpu process: runs guest code through an engine and turns what the guest touches into requests on the daemons'
+ * rings. Threads: one per vCPU; the main thread is the helper that takes control messages and irqd's messages.
+ */
+#ifndef BULKHEAD_VMM_VCPU_VCPU_H
+#define BULKHEAD_VMM_VCPU_VCPU_H
+
+#include "emu/engine.h"
+#include "proto/child.h"
+#include "proto/msi.h"
+#include "proto/ring.h"
+#include "proto/route.h"
+#include "proto/sandbox.h"
+#include "proto/shadow.h"
+
+#include <pthread.h>
+
+/* One daemon as this process sees it. */
+struct channel {
+	Bulkhead__Role role;
+	struct ring_producer ring;
+	const struct shadow_page *shadow;
+	uint64_t reported_ns; /* when a failure was last told to the supervisor */
+};
+
+struct bus {
+	struct child *child;
+	struct channel channels[ROUTE_CHANNELS];
+	unsigned channel_count;
+	struct channel *irqd;
+	const struct msi_page *msi;
+	_Atomic uint32_t acked_seq; /* of the 8259's output: taken by vCPU 0 already */
+	struct route_table routes;
+	_Atomic uint64_t shadow_reads, unclaimed, interrupts;
+};
+
+/* The engine's view of the bus; ctx is the struct bus. */
+void bus_engine(struct bus *b, struct engine_bus *out);
+/* All devices to power-on state, in an order in which no stale interrupt survives; for a machine that is started again. */
+void bus_reset(struct bus *b, struct msi_consumer *msi);
+
+enum run_state { RUN_WAITING, RUN_RUNNING, RUN_PAUSING, RUN_PAUSED, RUN_ENDED };
+
+struct vcpu_process {
+	struct child child;
+	struct sandbox_report missing; /* of the sandbox, on this host */
+	struct bus bus;
+	struct engine *engine;
+	unsigned vcpus;
+	struct msi_consumer msi;
+	int msi_doorbell_fd;
+	bool used_before; /* the rings come from an earlier vcpu process: devices need a reset first */
+	pthread_mutex_t lock; /* state */
+	pthread_cond_t changed;
+	enum run_state state[ENGINE_MAX_VCPUS];
+	bool want_run;
+	unsigned started; /* threads that have begun: what the C library does at a thread's start is behind them */
+	pthread_t thread[ENGINE_MAX_VCPUS];
+};
+
+/* MSG_SETUP_VCPU: maps everything, creates the engine. 0, or -errno with a reason in err and the field in *field. */
+int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct frame *frame, char *err, size_t err_len,
+	       const char **field);
+
+/* Applies an entry state to a processor that was reset. */
+void entry_apply(struct cpu *cpu, const Bulkhead__EntryState *entry);
+/* The registers in text, for reports: several lines. */
+void entry_dump(const struct cpu *cpu, char *text, size_t len);
+
+/* A vCPU's thread; arg is a struct vcpu_arg that the thread frees. */
+struct vcpu_arg {
+	struct vcpu_process *process;
+	unsigned index;
+};
+void *vcpu_thread(void *arg);
+
+#endif

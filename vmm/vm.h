@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor's picture of one machine: its memory objects, its processes, its control clients.
+ *
+ *   supervisor.c  enters the fence, owns the event loop
+ *   machine.c     the life of the machine: start, reboot, stop, end
+ *   proc.c        one child process: spawn, requests and replies, events, log lines, death
+ *   trust.c       how much a child may say, and what of it reaches a terminal
+ *   recovery.c    death of a device and its next incarnation; watchdog.c finds those that hang
+ *   objects.c     memory objects and pipes
+ *   control.c     clients of the control socket
+ *
+ * A device's objects outlive its process, and the machine's outlive the guest's reboot: a new incarnation of a daemon is
+ * given the same ones, the journal included.
+ */
+#ifndef BULKHEAD_VMM_VM_H
+#define BULKHEAD_VMM_VM_H
+
+#include "launch.h"
+#include "recovery.h"
+#include "trust.h"
+
+#include "../proto/frame.h"
+
+#include <event2/event.h>
+#include <sys/types.h>
+
+enum proc_id { PROC_BOOT, PROC_VCPU, PROC_IRQD, PROC_TIMERD, PROC_SERIALD, PROC_PLATFORMD };
+enum { PROCS = PROC_PLATFORMD + 1, PROC_FIRST_DEVICE = PROC_IRQD, DEVICES = PROCS - PROC_FIRST_DEVICE };
+
+enum proc_state {
+	PROC_NONE,
+	PROC_STARTING, /* cloned; HELLO and SETUP are on their way */
+	PROC_READY,    /* behind its run-time fence, serving */
+	PROC_LEAVING,  /* asked to end, or killed by us */
+	PROC_GONE,
+};
+
+struct pipe_ends {
+	int rd, wr;
+};
+
+/* One shared object: the writer's handle and the readers'. */
+struct object {
+	int rw, ro;
+};
+
+struct device_objects {
+	struct object req, rsp, shadow, line, journal;
+	struct pipe_ends doorbell; /* vcpu -> device */
+	struct pipe_ends irq_bell; /* device -> irqd */
+};
+
+enum { PROC_PENDING = 8, PROC_LINE = 200 };
+
+struct vm;
+
+struct proc {
+	struct vm *vm;
+	enum proc_id id;
+	enum proc_state state;
+	pid_t pid;	/* in our pid namespace */
+	pid_t host_pid; /* as the keeper sees it; 0 if unknown */
+	int pidfd, control_fd, event_fd, log_fd;
+	struct event *on_exit, *on_control, *on_event, *on_log;
+	struct event *on_pardon;     /* it talked too much: when it is listened to again */
+	struct budget talk, logging; /* messages taken from it; lines of it that were logged */
+	uint32_t incarnation;
+	uint32_t next_id;
+	struct {
+		uint32_t id;
+		uint16_t type;
+	} pending[PROC_PENDING]; /* requests without a reply yet */
+	Bulkhead__Stats stats;
+	bool stats_wanted; /* asked for, not answered */
+	bool stats_late;   /* it did not answer in time: nobody waits for it again until it does */
+	bool hung_up_seen;
+	bool hung_up; /* its end of the control channel is closed: it is dying, or useless */
+	char line[PROC_LINE]; /* of its stderr, not yet complete */
+	size_t line_len;
+	char last_line[PROC_LINE]; /* the last complete one: what it said before it died */
+	char blame[PROC_LINE]; /* why we killed it; empty: we did not */
+	char last_reason[PROC_LINE]; /* how the latest incarnation that ended unexpectedly did */
+	struct recovery recovery; /* devices only */
+};
+
+enum vm_state { VM_STARTING, VM_RUNNING, VM_STOPPING, VM_ENDED };
+
+enum { VM_CLIENTS = 16 };
+
+struct client {
+	struct vm *vm;
+	int fd; /* -1: free */
+	struct event *on_read;
+	uint32_t wait_id;	/* of a WAIT or STOP that is to be answered at the end */
+	uint16_t wait_type;	/* 0: none */
+	uint32_t status_id;
+	bool status_wanted;
+	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
+	struct proc *device; /* NULL: none */
+	uint64_t heard_ns; /* when it last asked for something, or came */
+};
+
+struct vm {
+	struct launch *launch;
+	const struct vm_config *config;
+	struct event_base *base;
+	enum vm_state state;
+	bool rebooting; /* the old vcpu process is being ended */
+	bool boot_done; /* the loader has answered */
+	bool run_sent;
+	bool finished; /* nothing is left to do but exit */
+	bool engine_kvm;
+	bool paused; /* a device was given up, and that is the policy */
+	uint64_t watched_ns; /* when the watchdog last looked */
+	struct event *watchdog;
+	uint32_t reboots;
+	uint64_t realtime_started_ns;
+	int self_fd, fdinfo_fd; /* our own /proc/self/fd and fdinfo, as detached mounts: nothing else is reachable there */
+
+	int ram_fd;
+	struct object msi;
+	struct pipe_ends vcpu_bell, debug;
+	int backlog_fd;
+	int stash[2]; /* seriald keeps its clients' connections in this pair's queue (devices/stash.h) */
+	struct device_objects devices[DEVICES];
+
+	struct proc procs[PROCS];
+	struct frame frame; /* the message that is being handled */
+
+	struct event *on_keeper, *last_timer, *stop_timer, *end_timer, *status_timer;
+	struct client clients[VM_CLIENTS];
+
+	/* The processor stopped for good: this is how it ends unless platformd says otherwise in a moment. */
+	uint32_t last_code;
+	char last_reason[32], last_text[2048];
+
+	uint32_t exit_code;
+	char exit_reason[32];
+	char exit_text[2048];
+	struct sandbox_report missing;
+};
+
+/* supervisor.c; levels as in proto/log.h */
+void vm_log(struct vm *vm, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void vm_trace(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text);
+/* Adds phrases that are not there yet. */
+void vm_note_missing(struct vm *vm, const char *phrase);
+
+/* objects.c: 0 or -errno */
+int objects_create(struct vm *vm);
+int objects_fresh_ram(struct vm *vm);
+
+/* machine.c */
+int machine_start(struct vm *vm);
+void machine_reply(struct proc *p, uint16_t request, const struct frame *reply);
+void machine_event(struct proc *p, const Bulkhead__Event *event);
+/* `code` and `status` as in siginfo_t of waitid(). */
+void machine_proc_gone(struct proc *p, int code, int status);
+/* Starts or goes on with the guest when everybody is there who will be. */
+void machine_maybe_run(struct vm *vm);
+/* timeout_ms 0: at once, without asking the guest. */
+void machine_stop(struct vm *vm, uint32_t timeout_ms);
+void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* setup.c: builds and sends SETUP_*; 0 or -errno */
+int setup_device(struct proc *p, bool recover);
+int setup_boot(struct proc *p);
+int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry);
+
+/* proc.c */
+void proc_init(struct vm *vm);
+/* Starts the program and sends HELLO. 0 or -errno. */
+int proc_spawn(struct proc *p);
+int proc_request(struct proc *p, uint16_t type, const ProtobufCMessage *msg, const int *fds, unsigned nfds);
+void proc_kill(struct proc *p);
+/* Kills it for a reason; what follows is what follows a crash. */
+void proc_blame(struct proc *p, const char *why);
+/* May another line on its behalf be logged? A child gone mad must not use up what others may say. */
+bool proc_may_log(struct proc *p);
+const char *proc_name(const struct proc *p);
+Bulkhead__Role proc_role(enum proc_id id);
+
+/* recovery.c; the first is for once, when the objects exist. 0 or -errno */
+int recovery_init(struct proc *p, const struct device_objects *d);
+/* Its process has ended, last_reason is set. */
+void recovery_gone(struct proc *p);
+void recovery_ready(struct proc *p);
+/* A new vcpu process does not know yet which devices are given up. */
+void recovery_tell_vcpu(struct vm *vm);
+/* From the latest death to the first answer after it, in ns; 0: there was none, or it goes on. */
+uint64_t recovery_time(const struct recovery *r);
+/* A fresh incarnation of the same program, or of another one, which is then the callee's; control_device_changed() tells
+ * the outcome. 0, -EBUSY */
+int recovery_restart(struct proc *p);
+int recovery_replace(struct proc *p, int program_fd);
+
+/* watchdog.c: 0 or -1 */
+int watchdog_start(struct vm *vm);
+void watchdog_born(struct proc *p);
+
+/* spawn.c: clones and executes; 0 or -errno. The fds stay the caller's. */
+struct spawn_request {
+	int program_fd, null_fd, control_fd, event_fd, log_fd;
+	enum isolation isolation;
+	unsigned uid; /* ISOLATION_UIDS: in our own user namespace */
+	char *const *argv;
+};
+int spawn(const struct spawn_request *request, pid_t *pid, int *pidfd);
+
+/* control.c */
+void control_init(struct vm *vm);
+void control_add(struct vm *vm, int fd);
+/* Answers everyone who waits for the end. */
+void control_ended(struct vm *vm);
+/* A device has a new incarnation that serves (error NULL), or will not get one. */
+void control_device_changed(struct vm *vm, struct proc *p, const char *error);
+/* A STATS reply came, or a process is gone. */
+void control_stats_changed(struct vm *vm);
+
+#endif
