@@ -65,6 +65,9 @@ fp_sse_fn fp_cvtph2ps, fp_cvtps2ph;
 bool fp_has_fma(void);
 bool fp_has_f16c(void);
 
+/* AVX-512's approximations, on 64 bytes; they raise nothing (host_avx512.c). */
+fp_sse_fn fp_rcp14ps, fp_rcp14pd, fp_rsqrt14ps, fp_rsqrt14pd;
+
 /*
  * x87. One instruction on register images, with the guest's control word, its exception masks included: the
  * result is the unit's own, also for unmasked exceptions (biased results, operands left alone).
