@@ -233,24 +233,24 @@ static uint64_t rndscale(struct fp_context *c, uint64_t a, uint64_t b)
 }
 ELEMENT_SEM(rndscale)
 
-/* |b| - |b rounded|, not zero, as significand * 2^exponent; true if it is negative. */
+/* |b| - |b rounded|, not zero, as significand * 2^exponent; true if it is negative. What does not fit 64 bits leaves its
+ * trace in the lowest one. */
 static bool difference(const struct split *s, int m, uint64_t *significand, int *exponent)
 {
-	enum { STICKY = 62 };
+	enum { STICKY = 62, WIDE = 126 };
+	const unsigned __int128 whole = s->shift > WIDE ? 0 : (unsigned __int128)s->whole << s->shift;
+	const bool up = s->shift > WIDE ? s->whole != 0 : whole > s->significand;
+	unsigned __int128 d = up ? whole - s->significand : s->significand - whole;
 
 	*exponent = s->exponent;
-	*significand = s->significand;
-	if (s->shift <= 63 && s->whole << s->shift >> s->shift == s->whole) {
-		const bool up = s->whole << s->shift > s->significand;
-
-		*significand = up ? (s->whole << s->shift) - s->significand : s->significand - (s->whole << s->shift);
-		return up;
+	if (up && s->shift > WIDE) { /* 2^-m less something far below */
+		d = (1ull << STICKY) - 1;
+		*exponent = -m - STICKY;
 	}
-	if (s->whole == 0)
-		return false;
-	*exponent = -m - STICKY; /* 2^-m less something far below */
-	*significand = (1ull << STICKY) - 1;
-	return true;
+	for (; d >> 64; ++*exponent)
+		d = d >> 1 | (d & 1);
+	*significand = (uint64_t)d;
+	return up;
 }
 
 /* What rounding leaves, itself rounded in the same direction. A difference of zero has the sign that this gives it.
@@ -259,7 +259,7 @@ static uint64_t reduce(struct fp_context *c, uint64_t a, uint64_t b)
 {
 	const struct fp_format *f = c->f;
 	const enum fp_rounding rounding = imm_rounding(c);
-	struct fp_context quiet = { .mxcsr = MXCSR_MASKS | (c->mxcsr & MXCSR_FTZ) | (uint32_t)rounding << MXCSR_RC_SHIFT };
+	struct fp_context quiet = { .mxcsr = MXCSR_MASKS | (uint32_t)rounding << MXCSR_RC_SHIFT };
 	uint64_t significand;
 	struct split s;
 	int exponent;
@@ -273,6 +273,8 @@ static uint64_t reduce(struct fp_context *c, uint64_t a, uint64_t b)
 	if (!split(c, b, &s))
 		return rounding == FP_DOWN ? fp_sign_bit(f) : 0;
 	raise_inexact(c);
+	if (c->mxcsr & MXCSR_UM) /* else FTZ has no effect */
+		quiet.mxcsr |= c->mxcsr & MXCSR_FTZ;
 	up = difference(&s, (int)(c->imm >> 4), &significand, &exponent);
 	return fp_pack(&quiet, f, fp_sign(f, b) != up, significand, exponent);
 }

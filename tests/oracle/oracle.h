@@ -80,6 +80,6 @@ void emulated_run_prefix(const struct test_case *t, struct state *out);
 unsigned sweep_vex(unsigned *encodings);
 
 /* sweep_evex.c */
-unsigned sweep_evex(unsigned *encodings);
+unsigned sweep_evex(bool all, unsigned *encodings, unsigned *lenient);
 
 #endif
