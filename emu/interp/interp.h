@@ -127,9 +127,11 @@ void step_one(struct emu *e);
 	} while (0)
 #define TAIL(call) return (call)
 #else
+/* The empty asm keeps the compiler from loading the handler relative to the old instruction: two moves less each time. */
 #define GO(e, n)                                                                                                       \
 	do {                                                                                                           \
 		const struct insn *go_ = (n);                                                                          \
+		__asm__("" : "+r"(go_));                                                                               \
 		EMU_MUSTTAIL return go_->fn((e), go_);                                                                 \
 	} while (0)
 #define TAIL(call) EMU_MUSTTAIL return (call)
