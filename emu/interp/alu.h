@@ -89,6 +89,17 @@
 		ALU_RANGE(w, T);                                                                                       \
 		return (T)w;                                                                                           \
 	}
+/* the same where the carry is not rotated in */
+#define ALU_TURN(name, op, n, T, m)                                                                                    \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint8_t count, uint16_t *f)               \
+	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
+		uint16_t ax;                                                                                           \
+		__asm__(op " %%cl, %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(w) : "c"(count));                             \
+		*f = (uint16_t)((ax & (IMG_CF | IMG_OF)) | (*f & ~(IMG_CF | IMG_OF)));                                 \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
+	}
 #define ALU_DOUBLE_SHIFT(name, op, n, T, m)                                                                            \
 	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, T b, uint8_t count, uint16_t *f)          \
 	{                                                                                                              \
@@ -132,6 +143,7 @@
 		return (T)portable_##name(n, a, count, f);                                                             \
 	}
 #define ALU_ROTATE ALU_SHIFT
+#define ALU_TURN ALU_SHIFT
 #define ALU_DOUBLE_SHIFT(name, op, n, T, m)                                                                            \
 	static inline T alu_##name##_##n(T a, T b, uint8_t count, uint16_t *f)                                         \
 	{                                                                                                              \
@@ -215,8 +227,8 @@ ALU_SIZES(ALU_STEP, dec, "dec")
 ALU_SIZES(ALU_SHIFT, shl, "shl")
 ALU_SIZES(ALU_SHIFT, shr, "shr")
 ALU_SIZES(ALU_SHIFT, sar, "sar")
-ALU_SIZES(ALU_ROTATE, rol, "rol")
-ALU_SIZES(ALU_ROTATE, ror, "ror")
+ALU_SIZES(ALU_TURN, rol, "rol")
+ALU_SIZES(ALU_TURN, ror, "ror")
 ALU_SIZES(ALU_ROTATE, rcl, "rcl")
 ALU_SIZES(ALU_ROTATE, rcr, "rcr")
 ALU_SIZES_248(ALU_DOUBLE_SHIFT, shld, "shld")
