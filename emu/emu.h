@@ -68,6 +68,9 @@ struct emu {
 	struct code_cache *code;
 	struct lapic *lapic;
 	struct machine *machine;
+	uint8_t simd;		/* vector units that guest code may use in this block (interp/fast_simd.h) */
+	uint8_t simd_live;	/* those of them whose flags are collected in the host's MXCSR just now */
+	uint32_t host_mxcsr;	/* the host's own, while simd_live */
 	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
 	/* Derived from the architectural state by emu_mode_changed(). */
 	uint8_t cpl;

@@ -56,8 +56,11 @@ static void leave(struct emu *e, const struct insn *i, int r)
 
 void h_generic(struct emu *e, const struct insn *i)
 {
-	int r = insn_execute(e, i);
+	int r;
 
+	if (__builtin_expect(e->simd_live, 0))
+		simd_sync(e);
+	r = insn_execute(e, i);
 	if (__builtin_expect(r != 0 || e->stop, 0)) {
 		leave(e, i, r);
 		return;
