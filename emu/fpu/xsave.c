@@ -370,7 +370,7 @@ static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 	uint8_t upper[16][SSE_BYTES] = { { 0 } };
 	struct xsave_header h;
 	struct fx_image m;
-	uint64_t rfbm, linear;
+	uint64_t rfbm = 0, linear;
 	bool mxcsr;
 
 	if (begin(e, i, false, &rfbm, &linear) || emu_read(e, i->seg, linear + LEGACY_BYTES, &h, sizeof(h)))
