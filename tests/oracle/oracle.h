@@ -30,6 +30,7 @@ struct state {
 	uint8_t ymm_high[16][16];
 	uint8_t window[WINDOW_BYTES];
 	uint8_t vector; /* after: exception, or NO_FAULT */
+	uint64_t told;	/* after: the bits of FOP, FIP and FDP that could be observed */
 };
 
 struct test_case {
@@ -55,6 +56,8 @@ bool encode_case(unsigned row, struct test_case *t);
 /* native.c */
 int native_init(void);
 bool native_has_avx(void);
+/* May a context switch in the middle of a case zero FOP, FIP and FDP? It goes through the kernel's XSAVE, see native.c. */
+bool native_loses_pointers(void);
 void native_run(const struct test_case *t, struct state *out);
 
 /* emulated.c */
@@ -62,6 +65,9 @@ void emulated_init(void);
 void emulated_run(const struct test_case *t, struct state *out);
 /* The same for code that may be longer than its first instruction. */
 void emulated_run_prefix(const struct test_case *t, struct state *out);
+
+/* reconcile.c: takes out of a comparison what the processor `a` cannot say about the emulator `b`. */
+void reconcile(const struct test_case *t, struct state *a, struct state *b);
 
 /* sweep.c */
 unsigned sweep_vex(unsigned *encodings);
