@@ -100,10 +100,10 @@ unsigned sweep_vex(unsigned *encodings)
 		native_run(&t, &native);
 		emulated_run_prefix(&t, &emulated);
 		++*encodings;
-		if ((native.vector == VEC_UD) == (emulated.vector == VEC_UD))
-			continue;
-		if (emulated.vector == VEC_UD &&
-		    (is_absent(map, opcode) || (is_vpermq_w0(map, opcode, bits) && vendor_leaves(VD_VPERMQ_W0))))
+		if (is_vpermq_w0(map, opcode, bits) && vendor_leaves(VD_VPERMQ_W0))
+			native.vector = VEC_UD; /* the manual's rule */
+		if ((native.vector == VEC_UD) == (emulated.vector == VEC_UD) ||
+		    (emulated.vector == VEC_UD && is_absent(map, opcode)))
 			continue;
 		if (bad++ < 20)
 			printf("  VEX %02x %02x %02x %02x %02x: processor %s, emulator %s\n", t.code[0], t.code[1], t.code[2],
