@@ -93,7 +93,6 @@ int sys_init(struct emu *e)
 	int r;
 
 	tsc_init_once();
-	cpuid_init_once();
 	e->sys = calloc(1, sizeof(*e->sys));
 	if (!e->sys)
 		return -ENOMEM;

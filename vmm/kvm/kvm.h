@@ -28,6 +28,8 @@ struct kvm_engine {
 	unsigned vcpus;
 	size_t run_size;
 	uint64_t tsc_khz;
+	struct cpu_model cpu;
+	struct cpu_feature_set features; /* what the guest's CPUID shows */
 	struct kvm_vcpu vcpu[ENGINE_MAX_VCPUS];
 	pthread_mutex_t route_lock;
 	struct kvm_irq_routing_entry route[LAYOUT_IOAPIC_PINS];
