@@ -16,6 +16,7 @@ static void set_up(void)
 	machine.vcpus = 3;
 	e->machine = &machine;
 	machine.emu[0] = e;
+	cr_assert_eq(sys_model_init(&machine), 0);
 	cr_assert_eq(sys_init(e), 0);
 	cpu_reset(&e->cpu);
 	e->lapic = lapic_create(&machine, e, 0);
@@ -272,10 +273,12 @@ Test(sys_model, hidden_features_are_reserved)
 	cr_expect_not(sys_has_feature(e, FEAT_GFNI));
 	cr_expect_not(sys_has_feature(e, FEAT_COUNT));
 	machine.config.no_tsc_deadline = true;
+	cr_assert_eq(sys_model_init(&machine), 0);
 	cr_expect_not(sys_has_feature(e, FEAT_TSC_DEADLINE));
 	cr_expect_not(cpuid_read(e, 1, 0).r[2] & 1u << 24);
 	cr_expect_eq(rd(0x6e0), -EINVAL);
 	machine.config.no_tsc_deadline = false;
+	cr_assert_eq(sys_model_init(&machine), 0);
 }
 
 /* Every feature that CPUID offers has at least one row in the instruction table, or is no instruction at all. */
