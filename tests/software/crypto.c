@@ -69,7 +69,7 @@ static int crypt(const EVP_CIPHER *cipher, int enc, const unsigned char *in, siz
 	return ok ? n : -1;
 }
 
-static void encrypt(const char *name)
+static void encrypt(const char *name, int verbose)
 {
 	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, name, NULL);
 	struct digest d;
@@ -79,6 +79,7 @@ static void encrypt(const char *name)
 	digest_begin(&d);
 	for (unsigned n = 0; n < LENGTHS; n++) {
 		unsigned char tag[TAG] = { 0 };
+		struct digest one;
 		int size;
 
 		if (lengths[n] < 16 && EVP_CIPHER_get_mode(cipher) == EVP_CIPH_XTS_MODE)
@@ -88,6 +89,14 @@ static void encrypt(const char *name)
 			wrong(name, lengths[n]);
 		digest_add(&d, out, (size_t)size);
 		digest_add(&d, tag, TAG);
+		digest_begin(&one);
+		digest_add(&one, out, (size_t)size);
+		if (verbose) {
+			printf("%zu: %016llx tag ", lengths[n], (unsigned long long)one.h);
+			for (unsigned k = 0; k < TAG; k++)
+				printf("%02x", tag[k]);
+			printf("\n");
+		}
 		if (crypt(cipher, 0, out, (size_t)size, back, tag) != (int)lengths[n] || memcmp(back, data, lengths[n]))
 			wrong(name, lengths[n]);
 	}
@@ -95,7 +104,8 @@ static void encrypt(const char *name)
 	EVP_CIPHER_free(cipher);
 }
 
-int main(void)
+/* With names: only these ciphers, each length by itself. */
+int main(int argc, char **argv)
 {
 	static const char *const hashes[] = { "MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-512",
 					      "SHAKE128", "BLAKE2b512", "BLAKE2s256", "SM3", "RIPEMD160" };
@@ -107,9 +117,13 @@ int main(void)
 	uint64_t state = 3;
 
 	random_fill(&state, data, sizeof(data));
+	for (int n = 1; n < argc; n++)
+		encrypt(argv[n], 1);
+	if (argc > 1)
+		return 0;
 	for (size_t n = 0; n < sizeof(hashes) / sizeof(hashes[0]); n++)
 		hash(hashes[n]);
 	for (size_t n = 0; n < sizeof(ciphers) / sizeof(ciphers[0]); n++)
-		encrypt(ciphers[n]);
+		encrypt(ciphers[n], 0);
 	return 0;
 }

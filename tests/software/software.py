@@ -3,7 +3,6 @@
 Real programs in the Linux guest: each part of run.sh is run on the host and in a guest under the emulator, from the same
 binaries, and must print the same. LONG=N makes the parts longer (`make software`).
 """
-import difflib
 import os
 import re
 import shutil
@@ -173,8 +172,13 @@ def lines_between(text):
 def compare(native, guest):
     if native == guest:
         return
-    diff = list(difflib.unified_diff(native, guest, "host", "guest", lineterm="", n=2))
-    raise Failure(f"{sum(line[:1] == '+' for line in diff) - 1} lines differ:\n" + "\n".join(diff[:60]))
+    # Line by line while the lines go together; difflib takes lines that come often for noise.
+    where = [n for n, (a, b) in enumerate(zip(native, guest)) if a != b] or [min(len(native), len(guest))]
+    title = [n for n in range(where[0] + 1) if n < len(native) and native[n].startswith("#")]
+    text = [f"  under: {native[title[-1]]}"] if title else []
+    for n in where[:12]:
+        text += [f"  host  {''.join(native[n:n + 1])}", f"  guest {''.join(guest[n:n + 1])}"]
+    raise Failure(f"{len(where)} lines differ of {len(native)} on the host, {len(guest)} in the guest:\n" + "\n".join(text))
 
 
 def run_part(t, part, programs=(), trees=(), cpu="max"):
