@@ -13,7 +13,7 @@ import struct
 import sys
 import zlib
 
-ROUNDS = 400 * (int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+ROUNDS = 300 * (int(sys.argv[1]) if len(sys.argv) > 1 else 1)
 
 
 def numbers(seed):
