@@ -45,7 +45,7 @@ soak: build
 
 software: build
 	@tests/guest/debian/fetch.sh >/dev/null
-	@ninja -C $(BUILD) --quiet meson-test-prereq
+	@ninja -C $(BUILD) --quiet software-programs
 	@LONG=$(LONG) BUILD=$(BUILD) SOURCE=. python3 tests/software/software.py
 
 install: build

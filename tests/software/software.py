@@ -99,6 +99,7 @@ busybox mount -t devtmpfs dev /dev
 busybox mkdir -p /dev/shm /tmp
 busybox mount -t tmpfs tmp /tmp
 busybox mount -t tmpfs shm /dev/shm
+busybox grep ^flags /proc/cpuinfo
 echo '%s'
 sh /software/run.sh /software %s %d 2>&1
 echo '%s'
@@ -181,6 +182,18 @@ def compare(native, guest):
     raise Failure(f"{len(where)} lines differ of {len(native)} on the host, {len(guest)} in the guest:\n" + "\n".join(text))
 
 
+# What a part is there to run. A guest without it would run the plain code and print the same.
+FLAGS = {"openssl": "ssse3 aes pclmulqdq avx avx2 sha_ni bmi1 bmi2 adx vaes vpclmulqdq", "python": "fma avx2",
+         "strings": "avx2 erms fsrm bmi2 movbe", "x87": "fpu adx bmi2", "stress": "avx2 fma", "compression": "bmi2 pclmulqdq sha_ni"}
+
+
+def check_flags(part, out):
+    found = re.search(r"^flags\s*: (.*?)\r?$", out, re.M)
+    check(found, f"no flags of the guest's processor:\n{out[-2000:]}")
+    missing = set(FLAGS[part].split()) - set(found.group(1).split())
+    check(not missing, f"the guest's processor lacks {sorted(missing)}")
+
+
 def run_part(t, part, programs=(), trees=(), cpu="max"):
     from_debian = subprocess.run([SOURCE + "/tests/guest/debian/fetch.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if from_debian.returncode:
@@ -200,6 +213,7 @@ def run_part(t, part, programs=(), trees=(), cpu="max"):
     r = t.bulkhead(*t.machine("--kernel", base["KERNEL"], "--initrd", initrd, "--memory", "1G", "--cpu", cpu, "--cmdline",
                               "console=ttyS0 quiet"), seconds=LIMIT)
     guest = lines_between(r.out)
+    check_flags(part, r.out)
     compare(native, guest)
     print(f"{part}: {len(native)} lines, the same on the host and in the guest")
 
