@@ -28,6 +28,8 @@ static struct cpu_feature_set computable(void)
 		cpu_remove(&s, CPUF_FMA);
 	if (!fp_has_f16c())
 		cpu_remove(&s, CPUF_F16C);
+	if (!fp_has_fma() || !fp_has_f16c()) /* AVX-512 has both of its own */
+		cpu_remove(&s, CPUF_AVX512F);
 	cpu_drop_unmet(&s);
 	return s;
 }
@@ -46,11 +48,13 @@ static void derive(struct machine *m)
 
 int sys_model_init(struct machine *m)
 {
-	const struct cpu_feature_set available = computable();
 	char error[CPU_MODEL_ERROR_MAX] = "";
+	struct cpu_feature_set available;
 	struct cpu_model model;
 	int r = 0;
 
+	fp_provider_init();
+	available = computable();
 	if (m->config.cpu)
 		model = *m->config.cpu;
 	else

@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-/* Until the rows of the EVEX maps are here. */
-#define AVX512_STATUS ABSENT
-
 #define OFFERED CPUF_OFFERED
 #define HIDDEN CPUF_HIDDEN
 #define ABSENT CPUF_ABSENT

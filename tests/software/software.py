@@ -183,8 +183,8 @@ def compare(native, guest):
 
 
 # What a part is there to run. A guest without it would run the plain code and print the same.
-FLAGS = {"openssl": "ssse3 aes pclmulqdq avx avx2 sha_ni bmi1 bmi2 adx vaes vpclmulqdq", "python": "fma avx2",
-         "strings": "avx2 erms fsrm bmi2 movbe", "x87": "fpu adx bmi2", "stress": "avx2 fma", "compression": "bmi2 pclmulqdq sha_ni"}
+FLAGS = {"openssl": "ssse3 aes pclmulqdq avx avx2 sha_ni bmi1 bmi2 adx vaes vpclmulqdq avx512f avx512vl avx512ifma", "python": "fma avx2",
+         "strings": "avx512vl avx512bw avx2 erms fsrm bmi2 movbe", "x87": "fpu adx bmi2", "stress": "avx2 fma", "compression": "bmi2 pclmulqdq sha_ni"}
 
 
 def check_flags(part, out):

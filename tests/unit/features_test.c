@@ -251,6 +251,7 @@ Test(features, cpuid_shows_exactly_the_model)
 		cr_expect_eq(cpuid_read(e, 0xd, 0).r[0], cpu_xcr0_bits(&told) & EMU_XCR0_SUPPORTED);
 		cr_expect_eq(cpuid_read(e, 0xd, 0).r[2], cpu_has(&told, CPUF_XSAVE) ? xsave_size(sys_xcr0_supported(e), false) : 0);
 		cr_expect_eq(cpuid_read(e, 0xd, 2).r[0], cpu_has(&told, CPUF_AVX) ? 256 : 0);
+		cr_expect_eq(cpuid_read(e, 0xd, 6).r[0], cpu_has(&told, CPUF_AVX512F) ? 512 : 0);
 		engine_emu.destroy(engine);
 	}
 }
@@ -290,20 +291,24 @@ Test(features, nxe_is_reserved_without_nx)
 
 /* ---- the decoder's gates ------------------------------------------------------------------------------------------ */
 
-/* Some encoding of a row with zero operands; false: the simple rules here do not reach it. */
-static unsigned encode(const struct isa_row *r, unsigned w, unsigned l, uint8_t out[INSN_MAX_BYTES])
+/* Some encoding of a row with zero operands, up to ModRM; the number of bytes before that. */
+static unsigned encode(const struct isa_row *r, unsigned w, unsigned l, bool mask, uint8_t out[INSN_MAX_BYTES])
 {
+	static const uint8_t pp[] = { [ISA_PP_NP] = 0, [ISA_PP_66] = 1, [ISA_PP_F3] = 2, [ISA_PP_F2] = 3 };
 	static const uint8_t prefix[] = { [ISA_PP_66] = 0x66, [ISA_PP_F3] = 0xf3, [ISA_PP_F2] = 0xf2 };
 	unsigned n = 0;
 	uint8_t modrm = r->mod == ISA_MOD_REG || (r->ext & ISA_EXT_RM && r->ext < ISA_EXT_NO_MODRM) ? 0xc0 : 0x00;
 
 	memset(out, 0, INSN_MAX_BYTES);
 	if (r->map >= ISA_V0F && r->map <= ISA_V0F3A) {
-		static const uint8_t pp[] = { [ISA_PP_NP] = 0, [ISA_PP_66] = 1, [ISA_PP_F3] = 2, [ISA_PP_F2] = 3 };
-
 		out[n++] = 0xc4;
 		out[n++] = (uint8_t)(0xe0 | (r->map - ISA_V0F + 1));
-		out[n++] = (uint8_t)(w << 7 | 0x78 | l << 2 | pp[r->pp]);
+		out[n++] = (uint8_t)(w << 7 | 0x78 | (l & 1) << 2 | pp[r->pp]);
+	} else if (r->map >= ISA_E0F) {
+		out[n++] = 0x62;
+		out[n++] = (uint8_t)(0xf0 | (r->map - ISA_E0F + 1));
+		out[n++] = (uint8_t)(w << 7 | 0x7c | pp[r->pp]);
+		out[n++] = (uint8_t)(l << 5 | 0x08 | mask);
 	} else if (r->map <= ISA_M0F3A) {
 		if (r->pp >= ISA_PP_66)
 			out[n++] = prefix[r->pp];
@@ -313,8 +318,6 @@ static unsigned encode(const struct isa_row *r, unsigned w, unsigned l, uint8_t 
 			out[n++] = 0x0f;
 		if (r->map == ISA_M0F38 || r->map == ISA_M0F3A)
 			out[n++] = r->map == ISA_M0F38 ? 0x38 : 0x3a;
-	} else {
-		return 0;
 	}
 	out[n++] = r->opcode;
 	if (r->ext < 8)
@@ -326,29 +329,29 @@ static unsigned encode(const struct isa_row *r, unsigned w, unsigned l, uint8_t 
 	return n;
 }
 
-/* Tries the variants of a row until the decoder, with everything on, finds it; 0: none found. */
+/* A register or a vector index instead of plain memory. `at`: of ModRM. */
+static void vary_operand(uint8_t *bytes, unsigned at, unsigned how, bool is_vex)
+{
+	if (how == 1)
+		bytes[at] |= 0xc0;
+	if (how != 2)
+		return;
+	bytes[at] |= 0x04; /* SIB: base rax, index rcx; destination 0, and VEX's mask is register 2 */
+	bytes[at + 1] = 0x08;
+	if (is_vex)
+		bytes[at - 2] ^= 0x10;
+}
+
+/* Tries the variants of a row until the decoder, with everything on, finds it. */
 static bool find_encoding(unsigned id, unsigned code_size, uint8_t out[INSN_MAX_BYTES])
 {
+	const struct isa_row *r = &isa_rows[id];
 	struct insn i;
 
-	for (unsigned variant = 0; variant < 16; variant++) {
-		if (!encode(&isa_rows[id], variant & 1, variant >> 1 & 1, out))
-			return false;
-		/* A register instead of memory where memory is not wanted; VSIB wants an index. */
-		for (unsigned k = 0; k < INSN_MAX_BYTES - 5 && (variant & 12); k++) {
-			bool is_modrm = out[k] == isa_rows[id].opcode && k > 0;
+	for (unsigned variant = 0; variant < 2 * 3 * 2 * 3; variant++) {
+		unsigned n = encode(r, variant & 1, variant / 2 % 3, variant / 6 % 2, out);
 
-			if (!is_modrm)
-				continue;
-			if (variant & 8) {
-				out[k + 1] |= 0x04; /* SIB: base rax, index rcx; the mask is register 2 */
-				out[k + 2] = 0x08;
-				out[k - 1] ^= 0x10;
-			} else {
-				out[k + 1] |= 0xc0;
-			}
-			break;
-		}
+		vary_operand(out, n, variant / 12, r->map >= ISA_V0F && r->map <= ISA_V0F3A);
 		if (decode(out, INSN_MAX_BYTES, code_size, &i) == DECODE_OK && i.id == id)
 			return true;
 	}
@@ -414,6 +417,24 @@ Test(features, hidden_instructions_are_undefined)
 				  "without %s: %s decodes as %s", cpu_features[off].name, isa_rows[id].mnemonic,
 				  r == DECODE_OK ? isa_rows[i.id].mnemonic : "something else");
 		}
+		engine_emu.destroy(engine);
+	}
+}
+
+/* Vectors of 128 and 256 bits in the EVEX maps are a feature of their own. */
+Test(features, short_evex_forms_need_avx512vl)
+{
+	static const uint8_t vpaddd[3][6] = {
+		{ 0x62, 0xf1, 0x7d, 0x08, 0xfe, 0xc0 }, { 0x62, 0xf1, 0x7d, 0x28, 0xfe, 0xc0 }, { 0x62, 0xf1, 0x7d, 0x48, 0xfe, 0xc0 },
+	};
+
+	for (unsigned with = 0; with < 2; with++) {
+		const struct cpu_feature_set s = with ? cpu_emulated() : all_but(CPUF_AVX512VL);
+		struct engine *engine = machine(&s);
+		struct insn i;
+
+		for (unsigned n = 0; n < 3; n++)
+			cr_expect_eq(decode(vpaddd[n], 6, 8, &i), with || n == 2 ? DECODE_OK : DECODE_UD, "VL %u, %u bits", with, 128 << n);
 		engine_emu.destroy(engine);
 	}
 }
