@@ -63,7 +63,7 @@ static bool host_lacks(unsigned map, unsigned opcode, bool l)
 {
 	const bool aes = map == 2 && opcode >= 0xdc && opcode <= 0xdf, clmul = map == 3 && opcode == 0x44;
 
-	return l && ((aes && !__builtin_cpu_supports("vaes")) || (clmul && !__builtin_cpu_supports("vpclmulqdq")));
+	return l && ((aes && !host_has(FEAT_VAES)) || (clmul && !host_has(FEAT_VPCLMULQDQ)));
 }
 
 static void encode(struct test_case *t, unsigned map, unsigned opcode, unsigned bits)
