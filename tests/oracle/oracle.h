@@ -90,6 +90,6 @@ void reconcile(const struct test_case *t, struct state *a, struct state *b);
 unsigned sweep_vex(unsigned *encodings);
 
 /* sweep_evex.c */
-unsigned sweep_evex(unsigned *encodings);
+unsigned sweep_evex(bool all, unsigned *encodings, unsigned *lenient);
 
 #endif
