@@ -221,7 +221,9 @@ void fpu_reset(struct cpu *c);			      /* FNINIT + MXCSR default, part of cpu_re
 uint32_t xsave_size(uint64_t xcr0, bool compacted);
 /* One extended component (from 2 on): its size, 0 if there is none; place in the standard form; alignment. */
 uint32_t xsave_component(unsigned k, uint32_t *offset, bool *align64);
-#define EMU_XCR0_SUPPORTED 7ull /* x87 | SSE | AVX */
+#define EMU_XCR0_SUPPORTED 0xe7ull /* x87 | SSE | AVX | opmask | ZMM_Hi256 | Hi16_ZMM: what the emulator has at most */
+/* Of these, what the guest's CPUID offers. */
+uint64_t sys_xcr0_supported(const struct emu *e);
 
 /* ---- apic/ ----------------------------------------------------------------------------------------------------- */
 struct lapic *lapic_create(struct machine *m, struct emu *e, unsigned id);

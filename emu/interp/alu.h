@@ -2,15 +2,16 @@
 /*
  * Integer operations with their flags image, one function per operation and operand size: alu_add_4(a, b, &f).
  *
- * On x86-64 the host's own instruction runs and LAHF/SETO save its flags; elsewhere, or with EMU_PORTABLE_ALU,
+ * On x86-64 the host's own instruction runs and LAHF/SETO save its flags; elsewhere (host.h)
  * alu_portable.h does it. Operations that keep some flags take the old image in *f.
  */
 #ifndef BULKHEAD_EMU_ALU_H
 #define BULKHEAD_EMU_ALU_H
 
+#include "../host.h"
 #include "alu_portable.h"
 
-#if defined(__x86_64__) && !defined(EMU_PORTABLE_ALU)
+#ifdef HOST_X86_64
 #define ALU_NATIVE 1
 
 #define SAVE_FLAGS "\n\tlahf\n\tseto %%al"
