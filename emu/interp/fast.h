@@ -141,5 +141,6 @@ insn_handler *fast_alu(const struct emu *e, struct insn *i);
 insn_handler *fast_misc(const struct emu *e, struct insn *i);
 insn_handler *fast_sse(const struct emu *e, struct insn *i);
 insn_handler *fast_avx(const struct emu *e, struct insn *i);
+insn_handler *fast_x87(const struct emu *e, struct insn *i);
 
 #endif

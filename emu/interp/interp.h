@@ -157,7 +157,7 @@ void step_one(struct emu *e);
 
 /* ---- vector units: see fast_simd.h ---- */
 
-enum { SIMD_SSE = 1, SIMD_AVX = 2 };
+enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4 };
 
 /* Which units guest code may use, by the control registers: what changes them leaves the block. */
 uint8_t simd_usable(const struct emu *e);
@@ -170,6 +170,7 @@ static inline void block_run(struct emu *e, struct block *b)
 	e->block = b;
 	e->cpu.gpr[GPR_PC] = b->pc;
 	e->simd = simd_usable(e);
+	e->x87_host = 0xff;
 #ifdef EMU_NO_TAILCALL
 	e->interp->next = b->insns;
 	while (e->interp->next) {
