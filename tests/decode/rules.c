@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* Where our decoder and Zydis may differ: a table, each row with its reason. A rule that nothing uses is reported. */
+#include "walk.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool has_sib_without_base(const struct answers *a)
+{
+	return a->theirs && a->z.raw.modrm.mod == 0 && a->z.raw.modrm.rm == 4 && a->z.raw.sib.base == 5;
+}
+
+static bool has_rex_b(const struct answers *a)
+{
+	return a->theirs && a->z.raw.rex.B;
+}
+
+static bool is_repeated(const struct answers *a)
+{
+	return a->ours && (a->i.prefixes & (PFX_REP | PFX_REPNE));
+}
+
+static const struct rule {
+	enum difference d;
+	const char *isa_ext;  /* Zydis's name, NULL: any */
+	const char *mnemonic; /* Zydis's, NULL: any */
+	const char *what;     /* which part of the operands or flags, NULL: any */
+	const char *reason;
+	bool (*only)(const struct answers *a);
+} rules[] = {
+	/* Extensions that the table does not have: CPUID says so, and they are #UD. */
+	{ ONLY_ZYDIS, "AMD3DNOW", .reason = "AMD's 3DNow!" },
+	{ ONLY_ZYDIS, "SVM", .reason = "AMD's virtualisation" },
+	{ ONLY_ZYDIS, "SNP", .reason = "AMD's SEV-SNP" },
+	{ ONLY_ZYDIS, "AMD_INVLPGB", .reason = "AMD's INVLPGB" },
+	{ ONLY_ZYDIS, "CLZERO", .reason = "AMD's CLZERO" },
+	{ ONLY_ZYDIS, "RDPRU", .reason = "AMD's RDPRU" },
+	{ ONLY_ZYDIS, "MCOMMIT", .reason = "AMD's MCOMMIT" },
+	{ ONLY_ZYDIS, "MONITORX", .reason = "AMD's MONITORX" },
+	{ ONLY_ZYDIS, "XOP", .reason = "AMD's XOP" },
+	{ ONLY_ZYDIS, "FMA4", .reason = "AMD's FMA4" },
+	{ ONLY_ZYDIS, "PADLOCK", .reason = "VIA's PadLock" },
+	{ ONLY_ZYDIS, "VTX", .reason = "VMX: no nested virtualisation" },
+	{ ONLY_ZYDIS, "VMFUNC", .reason = "VMX: no nested virtualisation" },
+	{ ONLY_ZYDIS, "TDX", .reason = "TDX" },
+	{ ONLY_ZYDIS, "SGX", .reason = "SGX" },
+	{ ONLY_ZYDIS, "SGX_ENCLV", .reason = "SGX" },
+	{ ONLY_ZYDIS, "SMX", .reason = "SMX" },
+	{ ONLY_ZYDIS, "PCONFIG", .reason = "PCONFIG" },
+	{ ONLY_ZYDIS, "CET", .reason = "CET: shadow stacks" },
+	{ ONLY_ZYDIS, "WAITPKG", .reason = "WAITPKG" },
+	{ ONLY_ZYDIS, "TSX_LDTRK", .reason = "TSXLDTRK" },
+	{ ONLY_ZYDIS, "UINTR", .reason = "user interrupts" },
+	{ ONLY_ZYDIS, "KEYLOCKER", .reason = "Key Locker" },
+	{ ONLY_ZYDIS, "KEYLOCKER_WIDE", .reason = "Key Locker" },
+	{ ONLY_ZYDIS, "ENQCMD", .reason = "ENQCMD" },
+	{ ONLY_ZYDIS, "HRESET", .reason = "HRESET" },
+	{ ONLY_ZYDIS, "PT", .reason = "PTWRITE" },
+	{ ONLY_ZYDIS, "AMX_TILE", .reason = "AMX" },
+	{ ONLY_ZYDIS, "AMX_INT8", .reason = "AMX" },
+	{ ONLY_ZYDIS, "AMX_BF16", .reason = "AMX" },
+	{ ONLY_ZYDIS, "KNC", .reason = "Knights Corner" },
+	{ ONLY_ZYDIS, "KNCV", .reason = "Knights Corner" },
+	{ ONLY_ZYDIS, "AVX512VEX", .reason = "opmasks: AVX-512 (branch h-evex)" },
+	{ ONLY_ZYDIS, "AVX_VNNI", .reason = "branch h-evex" },
+	/* Instructions that are there only elsewhere. */
+	{ ONLY_ZYDIS, .mnemonic = "rsm",
+	  .reason = "exists inside SMM only; else #UD (SDM vol. 2, RSM)" },
+	{ ONLY_ZYDIS, .mnemonic = "syscall",
+	  .reason = "AMD's in 32-bit code; Intel's #UD (SDM vol. 2, SYSCALL)" },
+	{ ONLY_ZYDIS, .mnemonic = "sysret",
+	  .reason = "AMD's in 32-bit code; Intel's #UD (SDM vol. 2, SYSRET)" },
+	/* Zydis 4.0 is wrong. */
+	{ OPERAND, .what = "base", .only = has_sib_without_base,
+	  .reason = "under 67, mod 00 and SIB.base 101b mean no base whatever REX.B says (SDM vol. 2, table 2-5)" },
+	{ OPERAND, .mnemonic = "pause", .only = has_rex_b,
+	  .reason = "with REX.B it is XCHG R8, rAX: hardware agrees (SDM vol. 2, XCHG: 90 is NOP only without it)" },
+	{ FLAGS_DIFFER, .mnemonic = "vptest", .what = "flags changed",
+	  .reason = "OF, AF, PF, SF are cleared (SDM vol. 2)" },
+	{ FLAGS_DIFFER, .mnemonic = "vtestps", .what = "flags changed",
+	  .reason = "OF, AF, PF, SF are cleared (SDM vol. 2)" },
+	{ FLAGS_DIFFER, .mnemonic = "vtestpd", .what = "flags changed",
+	  .reason = "OF, AF, PF, SF are cleared (SDM vol. 2)" },
+	{ FLAGS_DIFFER, .mnemonic = "syscall", .what = "flags changed",
+	  .reason = "the flags go to R11, RF is cleared in RFLAGS by IA32_FMASK; nothing the block tier could use" },
+	/* The row names another size than the encoding suggests; semantics know. */
+	{ OPERAND, .mnemonic = "mov", .what = "memory size",
+	  .reason = "v in a register, always a word in memory (SDM vol. 2)" },
+	{ OPERAND, .mnemonic = "sldt", .what = "memory size",
+	  .reason = "v in a register, always a word in memory (SDM vol. 2)" },
+	{ OPERAND, .mnemonic = "str", .what = "memory size",
+	  .reason = "v in a register, always a word in memory (SDM vol. 2)" },
+	{ OPERAND, .mnemonic = "smsw", .what = "memory size",
+	  .reason = "v in a register, always a word in memory (SDM vol. 2)" },
+	{ OPERAND, .mnemonic = "clflush", .what = "memory size",
+	  .reason = "checked like the load of a byte; the line is 64 bytes" },
+	{ OPERAND, .mnemonic = "clwb", .what = "memory size",
+	  .reason = "checked like the load of a byte; the line is 64 bytes" },
+	{ OPERAND, .mnemonic = "clflushopt", .what = "memory size",
+	  .reason = "checked like the load of a byte; the line is 64 bytes" },
+	{ OPERAND, .mnemonic = "cmpxchg8b", .what = "memory size",
+	  .reason = "two operands of the row's size side by side" },
+	{ OPERAND, .mnemonic = "cmpxchg16b", .what = "memory size",
+	  .reason = "two operands of the row's size side by side" },
+	{ OPERAND, .mnemonic = "bound", .what = "memory size",
+	  .reason = "two operands of the row's size side by side" },
+	{ OPERAND, .mnemonic = "lar", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "lsl", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "pinsrw", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "pinsrb", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "pextrb", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "pextrw", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "vpinsrw", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "vpinsrb", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "vpextrb", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "vpextrw", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "movmskps", .what = "register class",
+	  .reason = "upper bits are zero anyway" },
+	{ OPERAND, .mnemonic = "movmskpd", .what = "register class",
+	  .reason = "upper bits are zero anyway" },
+	{ OPERAND, .mnemonic = "movsxd", .what = "register class",
+	  .reason = "66 without REX.W: word operands; the semantic function reads two bytes then" },
+	{ OPERAND, .mnemonic = "mov", .what = "register class",
+	  .reason = "control and debug registers: 64 bits in 64-bit mode without REX.W (SDM vol. 2)" },
+	{ OPERAND, .mnemonic = "invpcid", .what = "register class",
+	  .reason = "64 bits in 64-bit mode without REX.W" },
+	{ OPERAND, .mnemonic = "rdpid", .what = "register class",
+	  .reason = "64 bits in 64-bit mode without REX.W; the upper half is zero" },
+	{ OPERAND, .mnemonic = "ud0", .what = "register class",
+	  .reason = "nothing is done with the operands" },
+	{ OPERAND, .mnemonic = "ud1", .what = "register class",
+	  .reason = "nothing is done with the operands" },
+	{ OPERAND, .mnemonic = "nop",
+	  .reason = "nothing is done with the operands" },
+	{ FLAGS_DIFFER, .mnemonic = "cmpsb", .what = "flags read", .only = is_repeated,
+	  .reason = "REPE/REPNE test the ZF that the iteration before has written" },
+	{ FLAGS_DIFFER, .mnemonic = "cmpsw", .what = "flags read", .only = is_repeated,
+	  .reason = "REPE/REPNE test the ZF that the iteration before has written" },
+	{ FLAGS_DIFFER, .mnemonic = "cmpsd", .what = "flags read", .only = is_repeated,
+	  .reason = "REPE/REPNE test the ZF that the iteration before has written" },
+	{ FLAGS_DIFFER, .mnemonic = "cmpsq", .what = "flags read", .only = is_repeated,
+	  .reason = "REPE/REPNE test the ZF that the iteration before has written" },
+	{ FLAGS_DIFFER, .mnemonic = "scasb", .what = "flags read", .only = is_repeated,
+	  .reason = "REPE/REPNE test the ZF that the iteration before has written" },
+	{ FLAGS_DIFFER, .mnemonic = "scasw", .what = "flags read", .only = is_repeated,
+	  .reason = "REPE/REPNE test the ZF that the iteration before has written" },
+	{ FLAGS_DIFFER, .mnemonic = "scasd", .what = "flags read", .only = is_repeated,
+	  .reason = "REPE/REPNE test the ZF that the iteration before has written" },
+	{ FLAGS_DIFFER, .mnemonic = "scasq", .what = "flags read", .only = is_repeated,
+	  .reason = "REPE/REPNE test the ZF that the iteration before has written" },
+};
+
+enum { RULES = sizeof(rules) / sizeof(rules[0]) };
+
+static bool matches(const struct rule *r, const struct answers *a, enum difference d, const char *what)
+{
+	const char *mnemonic = a->theirs ? ZydisMnemonicGetString(a->z.mnemonic) : "";
+
+	if (r->d != d)
+		return false;
+	if (r->mnemonic && strcmp(r->mnemonic, mnemonic) != 0)
+		return false;
+	if (r->what && (!what || strcmp(r->what, what) != 0))
+		return false;
+	if (r->only && !r->only(a))
+		return false;
+	return !r->isa_ext || (a->theirs && strcmp(r->isa_ext, ZydisISAExtGetString(a->z.meta.isa_ext)) == 0);
+}
+
+int find_rule(const struct answers *a, enum difference d, const char *what)
+{
+	for (unsigned n = 0; n < RULES; n++) {
+		if (matches(&rules[n], a, d, what))
+			return (int)n;
+	}
+	return -1;
+}
+
+unsigned rule_count(void)
+{
+	return RULES;
+}
+
+void print_rule(unsigned n, unsigned uses)
+{
+	const struct rule *r = &rules[n];
+
+	printf("rule %s %s: %s: %u uses%s\n", r->isa_ext ? r->isa_ext : "", r->mnemonic ? r->mnemonic : "", r->reason, uses,
+	       uses ? "" : " (none: is it needed?)");
+}
