@@ -14,6 +14,7 @@
 #include "proto/clock.h"
 #include "proto/msi.h"
 #include "proto/shm.h"
+#include "daemons.h"
 #include "runtime.h"
 
 enum { FD_MSI, FD_VCPU_BELL, FD_SOURCES, SOURCES_MAX = 8, OUTBOX_MAX = 16 };
@@ -187,27 +188,22 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 	s->interrupts = sent;
 }
 
-int main(int argc, char **argv)
-{
-	static const struct daemon_shell shell = {
-		.program = "bulkhead-irqd",
-		.summary = "interrupt controllers of a Bulkhead VM",
-		.role = BULKHEAD__ROLE__ROLE_IRQD,
-		.sandbox = SANDBOX_IRQD,
-		.model = &irq_model,
-		.shell_state = &outbox,
-		.shell_size = sizeof(outbox),
-		.shell_version = 1,
-		.start = start,
-		.reset = reset,
-		.validate = validate,
-		.prepare = prepare,
-		.applied = applied,
-		.committed = committed,
-		.operate = operate,
-		.settle = settle,
-		.stats = stats,
-	};
-
-	return runtime_main(&shell, argc, argv);
-}
+const struct daemon_shell irqd_shell = {
+	.program = "bulkhead-irqd",
+	.summary = "interrupt controllers of a Bulkhead VM",
+	.role = BULKHEAD__ROLE__ROLE_IRQD,
+	.sandbox = SANDBOX_IRQD,
+	.model = &irq_model,
+	.shell_state = &outbox,
+	.shell_size = sizeof(outbox),
+	.shell_version = 1,
+	.start = start,
+	.reset = reset,
+	.validate = validate,
+	.prepare = prepare,
+	.applied = applied,
+	.committed = committed,
+	.operate = operate,
+	.settle = settle,
+	.stats = stats,
+};

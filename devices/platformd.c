@@ -10,6 +10,7 @@
 
 #include "proto/clock.h"
 #include "proto/log.h"
+#include "daemons.h"
 #include "runtime.h"
 
 enum { FD_DEBUG, OWN_FDS, DEBUG_PIECE = 512 };
@@ -140,24 +141,19 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 	s->console_bytes_out = debug_bytes;
 }
 
-int main(int argc, char **argv)
-{
-	static const struct daemon_shell shell = {
-		.program = "bulkhead-platformd",
-		.summary = "power, reset, keyboard controller and debug ports of a Bulkhead VM",
-		.role = BULKHEAD__ROLE__ROLE_PLATFORMD,
-		.sandbox = SANDBOX_PLATFORMD,
-		.model = &platform_model,
-		.shell_state = &pending,
-		.shell_size = sizeof(pending),
-		.shell_version = 1,
-		.start = start,
-		.reset = reset,
-		.validate = validate,
-		.settle = settle,
-		.power_button = power_button,
-		.stats = stats,
-	};
-
-	return runtime_main(&shell, argc, argv);
-}
+const struct daemon_shell platformd_shell = {
+	.program = "bulkhead-platformd",
+	.summary = "power, reset, keyboard controller and debug ports of a Bulkhead VM",
+	.role = BULKHEAD__ROLE__ROLE_PLATFORMD,
+	.sandbox = SANDBOX_PLATFORMD,
+	.model = &platform_model,
+	.shell_state = &pending,
+	.shell_size = sizeof(pending),
+	.shell_version = 1,
+	.start = start,
+	.reset = reset,
+	.validate = validate,
+	.settle = settle,
+	.power_button = power_button,
+	.stats = stats,
+};

@@ -180,27 +180,22 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 	s->console_bytes_dropped = bytes_unconnected + console.bytes_dropped;
 }
 
-int main(int argc, char **argv)
-{
-	static const struct daemon_shell shell = {
-		.program = "bulkhead-seriald",
-		.summary = "serial ports and console of a Bulkhead VM",
-		.role = BULKHEAD__ROLE__ROLE_SERIALD,
-		.sandbox = SANDBOX_SERIALD,
-		.model = &serial_model,
-		.shell_state = &saved,
-		.shell_size = sizeof(saved),
-		.shell_version = 3,
-		.start = start,
-		.reset = reset,
-		.validate = validate,
-		.applied = take_output,
-		.committed = committed,
-		.settle = settle,
-		.has_output = has_output,
-		.can_nap = can_nap,
-		.stats = stats,
-	};
-
-	return runtime_main(&shell, argc, argv);
-}
+const struct daemon_shell seriald_shell = {
+	.program = "bulkhead-seriald",
+	.summary = "serial ports and console of a Bulkhead VM",
+	.role = BULKHEAD__ROLE__ROLE_SERIALD,
+	.sandbox = SANDBOX_SERIALD,
+	.model = &serial_model,
+	.shell_state = &saved,
+	.shell_size = sizeof(saved),
+	.shell_version = 3,
+	.start = start,
+	.reset = reset,
+	.validate = validate,
+	.applied = take_output,
+	.committed = committed,
+	.settle = settle,
+	.has_output = has_output,
+	.can_nap = can_nap,
+	.stats = stats,
+};

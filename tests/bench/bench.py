@@ -187,11 +187,29 @@ def bench_console(b):
 
 def bench_ring(b):
     """Request round trips and posted writes between two processes, spinning and sleeping."""
-    program = os.path.join(b.build, "tests", "bench", "ring_bench")
-    if os.path.exists(program):
-        print(subprocess.run([program], capture_output=True, text=True).stdout, end="")
-    else:
-        print("  (ring_bench is not built)")
+    programs = [os.path.join(b.build, p) for p in
+                ("tests/bench/ring_bench", "devices/bulkhead-device", "tests/bench/unjournalled-device")]
+    print(subprocess.run(programs, check=True, capture_output=True, text=True).stdout, end="")
+
+
+def bench_storm(b):
+    """A guest that does nothing but device accesses of every kind: how long `bulkhead status` takes meanwhile."""
+    name = b.name()
+    image = os.path.join(b.build, "tests", "guest", "hostile_storm.bin")
+    child = subprocess.Popen([b.bulkhead, "run", "--kernel", image, "--format", "flat64", "--memory", "16M", "--engine", "emu",
+                              "--name", name], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+    times = []
+    time.sleep(1)
+    for _ in range(40):
+        start = time.monotonic()
+        if subprocess.run([b.bulkhead, "status", "--json", name], capture_output=True).returncode == 0:
+            times.append((time.monotonic() - start) * 1e3)
+        time.sleep(0.05)
+    subprocess.run([b.bulkhead, "kill", name], capture_output=True)
+    child.wait()
+    row(f"bulkhead status, {len(times)} times, median", median(times), None, "ms")
+    row("the slowest of them", max(times, default=float("nan")), None, "ms")
 
 
 def bench_recovery(b):
@@ -238,7 +256,7 @@ def bench_recovery(b):
 
 
 BENCHES = {"boot": bench_boot, "boots": bench_boots, "start": bench_start, "memory": bench_memory,
-           "console": bench_console, "recovery": bench_recovery, "ring": bench_ring}
+           "console": bench_console, "recovery": bench_recovery, "storm": bench_storm, "ring": bench_ring}
 
 
 def main():

@@ -3,7 +3,9 @@
  * What a device access costs: round trips by spinning and by sleeping, posted writes, shadow reads, journal commits.
  * Runs the real bulkhead-seriald behind its fence and prints medians; nothing is asserted.
  *
- *   ring_bench DIRECTORY-OF-DAEMONS
+ *   ring_bench DAEMON UNJOURNALLED
+ *
+ * DAEMON is bulkhead-device, UNJOURNALLED the same without a journal (no_journal.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 #include <unistd.h>
 
 #include "devices/backlog.h"
+#include "devices/model.h"
 #include "devices/reg.h"
 #include "proto/clock.h"
 #include "proto/control_check.h"
@@ -30,7 +33,7 @@
 #include "proto/shadow.h"
 #include "proto/shm.h"
 
-enum { SAMPLES = 2001, FD_COUNT = 10 };
+enum { SAMPLES = 2001, FD_COUNT = 12 };
 
 #define TYPE(x) BULKHEAD__MESSAGE_TYPE__MSG_##x
 
@@ -72,13 +75,14 @@ static int listener(void)
 
 static void make_objects(struct bench *b)
 {
-	int req_ro, rsp_ro, shadow_ro, unused, bell[2], irqd[2], debug[2];
+	int req_ro, rsp_ro, shadow_ro, unused, bell[2], irqd[2], debug[2], stash[2];
 	int req = make_object(sizeof(struct ring_req), &req_ro), rsp = make_object(sizeof(struct ring_rsp), &rsp_ro);
 	int shadow = make_object(sizeof(struct shadow_page), &shadow_ro);
 	void *req_map = NULL;
 	const void *rsp_map = NULL, *shadow_map = NULL;
 
 	must(pipe2(bell, O_CLOEXEC | O_NONBLOCK) == 0 && pipe2(irqd, O_CLOEXEC) == 0 && pipe2(debug, O_CLOEXEC) == 0, "pipe");
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, stash) == 0, "socketpair");
 	must(shm_map_rw(req, sizeof(struct ring_req), &req_map) == 0, "map");
 	must(shm_map_ro(rsp_ro, sizeof(struct ring_rsp), &rsp_map) == 0, "map");
 	must(shm_map_ro(shadow_ro, sizeof(struct shadow_page), &shadow_map) == 0, "map");
@@ -86,25 +90,24 @@ static void make_objects(struct bench *b)
 	b->shadow = shadow_map;
 	memcpy(b->fds, (int[]){ req_ro, rsp, shadow, make_object(sizeof(struct line_page), &unused),
 				make_object(sizeof(struct journal_object), &unused), bell[0], irqd[1], listener(), debug[0],
-				make_object(sizeof(struct backlog), &unused) }, sizeof(b->fds));
+				make_object(sizeof(struct backlog), &unused), stash[0], stash[1] }, sizeof(b->fds));
 }
 
-static void start(struct bench *b, const char *dir, uint32_t spin_ns)
+static void start(struct bench *b, const char *program, uint32_t spin_ns)
 {
 	Bulkhead__Hello h = BULKHEAD__HELLO__INIT;
 	Bulkhead__SetupDevice s = BULKHEAD__SETUP_DEVICE__INIT;
 	Bulkhead__MachineConfig m = BULKHEAD__MACHINE_CONFIG__INIT;
-	char path[512], fd_text[16], vm[] = "bench";
+	char fd_text[16], vm[] = "bench";
 	int sock[2];
 
 	make_objects(b);
 	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) == 0, "socketpair");
-	snprintf(path, sizeof(path), "%s/bulkhead-seriald", dir);
 	snprintf(fd_text, sizeof(fd_text), "%d", sock[1]);
 	b->pid = fork();
 	if (b->pid == 0) {
 		fcntl(sock[1], F_SETFD, 0);
-		execl(path, path, "--control-fd", fd_text, NULL);
+		execl(program, "bulkhead-seriald", "--control-fd", fd_text, NULL);
 		_exit(127);
 	}
 	close(sock[1]);
@@ -159,13 +162,13 @@ static void print(const char *what, uint64_t *samples, double per)
 	       (double)samples[SAMPLES * 9 / 10] / per / 1000);
 }
 
-static void round_trip(const char *dir, const char *what, uint32_t spin_ns, int daemon_cpu, unsigned pause_us)
+static void round_trip(const char *program, const char *what, uint32_t spin_ns, int daemon_cpu, unsigned pause_us)
 {
 	static uint64_t samples[SAMPLES];
 	struct io_slot s = { .op = IO_READ, .size = 1, .addr = LAYOUT_COM1 + 7 };
 	struct bench b = { 0 };
 
-	start(&b, dir, spin_ns);
+	start(&b, program, spin_ns);
 	pin(b.pid, daemon_cpu);
 	pin(0, 0);
 	b.producer.spin_ns = spin_ns;
@@ -183,7 +186,7 @@ static void round_trip(const char *dir, const char *what, uint32_t spin_ns, int 
 }
 
 /* Bytes as printk sends them: poll LSR until THRE, write THR. */
-static void console_bytes(const char *dir, const char *what, uint32_t spin_ns, int daemon_cpu)
+static void console_bytes(const char *program, const char *what, uint32_t spin_ns, int daemon_cpu)
 {
 	enum { BYTES = 200000 };
 	struct io_slot thr = { .op = IO_WRITE, .size = 1, .addr = LAYOUT_COM1, .data = 'x' };
@@ -191,7 +194,7 @@ static void console_bytes(const char *dir, const char *what, uint32_t spin_ns, i
 	struct bench b = { 0 };
 	uint64_t t, shadowed = 0, value;
 
-	start(&b, dir, spin_ns);
+	start(&b, program, spin_ns);
 	pin(b.pid, daemon_cpu);
 	pin(0, 0);
 	b.producer.spin_ns = spin_ns;
@@ -218,7 +221,7 @@ static void console_bytes(const char *dir, const char *what, uint32_t spin_ns, i
 	       1000.0 * (double)b.producer.stats.doorbells / BYTES, 1000.0 * (double)b.producer.stats.full / BYTES);
 }
 
-static void post_and_shadow(const char *dir)
+static void post_and_shadow(const char *program)
 {
 	static uint64_t samples[SAMPLES];
 	struct io_slot thr = { .op = IO_WRITE, .size = 1, .addr = LAYOUT_COM1, .data = 'x' };
@@ -226,7 +229,7 @@ static void post_and_shadow(const char *dir)
 	struct bench b = { 0 };
 	uint64_t value, t;
 
-	start(&b, dir, 1000000);
+	start(&b, program, 1000000);
 	pin(b.pid, 1);
 	pin(0, 0);
 	b.producer.spin_ns = 1000000;
@@ -248,6 +251,33 @@ static void post_and_shadow(const char *dir)
 	}
 	print("register read from shadow", samples, 100);
 	stop(&b);
+}
+
+/* The yardstick: the chip's model called by whoever executes the guest, no process between. */
+static void same_process(void)
+{
+	static uint64_t samples[SAMPLES];
+	const struct device_model *m = &serial_model;
+	const struct model_config config = { .ram_low = 64 << 20, .vcpus = 1 };
+	void *state = calloc(1, m->state_size);
+	uint8_t out[1024];
+
+	must(state != NULL, "calloc");
+	m->reset(state, &config, clock_ns());
+	for (int i = 0; i < SAMPLES; i++) {
+		uint64_t t = clock_ns();
+
+		for (int k = 0; k < 100; k++) {
+			m->read(state, MODEL_PORT, LAYOUT_COM1 + 5, 1, t);
+			m->write(state, MODEL_PORT, LAYOUT_COM1, 'x', 1, t);
+			m->advance(state, t);
+		}
+		serial_model_take(state, 0, out, sizeof(out));
+		serial_model_set_credit(state, 0, sizeof(out));
+		samples[i] = clock_ns() - t;
+	}
+	print("console byte (LSR, THR), device in the same process", samples, 100);
+	free(state);
 }
 
 static void commits(size_t size, const char *what)
@@ -279,19 +309,23 @@ static void commits(size_t size, const char *what)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2) {
-		fprintf(stderr, "Usage: ring_bench DIRECTORY-OF-DAEMONS\n");
+	if (argc != 3) {
+		fprintf(stderr, "Usage: ring_bench DAEMON UNJOURNALLED\n");
 		return 2;
 	}
 	round_trip(argv[1], "round trip, both spin, two cores", 1000000, 1, 0);
+	round_trip(argv[2], "the same without a journal", 1000000, 1, 0);
 	round_trip(argv[1], "round trip, both sleep, one core", 0, 0, 0);
+	round_trip(argv[2], "the same without a journal", 0, 0, 0);
 	round_trip(argv[1], "round trip, both sleep, two cores", 0, 1, 0);
 	round_trip(argv[1], "round trip, both sleep, two cores, idle for 1 ms before", 0, 1, 1000);
 	round_trip(argv[1], "round trip, both sleep, one core, idle for 1 ms before", 0, 0, 1000);
 	post_and_shadow(argv[1]);
+	same_process();
 	console_bytes(argv[1], "console byte (LSR, THR), daemon spins 5 us, two cores", 5000, 1);
 	console_bytes(argv[1], "console byte (LSR, THR), daemon sleeps, two cores", 0, 1);
 	console_bytes(argv[1], "console byte (LSR, THR), daemon sleeps, one core", 0, 0);
+	console_bytes(argv[2], "the same without a journal", 0, 0);
 	commits(1200, "journal commit, 1.2 KiB state, one byte changed");
 	commits(4096, "journal commit, 4 KiB state, one byte changed");
 	return 0;

@@ -121,7 +121,7 @@ class Guest:
 
 def faulty(t, device, plan):
     """A copy of the faulty daemon with that plan."""
-    with open(f"{BUILD}/tests/fault/faulty-{device}", "rb") as f:
+    with open(BUILD + "/tests/fault/faulty-device", "rb") as f:
         program = f.read()
     at = program.index(MARK)
     text = plan.encode()

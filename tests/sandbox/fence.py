@@ -33,7 +33,8 @@ def libexec(t, prefix, names):
     os.symlink(BUILD + "/vmm/bulkhead-supervisor", directory + "/bulkhead-supervisor")
     for name in PROGRAMS:
         place = {"boot": "boot", "vcpu": "vmm/vcpu"}.get(name, "devices")
-        program = f"{PROBES}/{prefix}-bulkhead-{name}" if name in names else f"{BUILD}/{place}/bulkhead-{name}"
+        ours = name if name not in DEVICES else "device"  # one program under four names
+        program = f"{PROBES}/{prefix}-bulkhead-{ours}" if name in names else f"{BUILD}/{place}/bulkhead-{name}"
         os.symlink(program, f"{directory}/bulkhead-{name}")
     return dict(t.env, BULKHEAD_LIBEXEC=directory)
 
