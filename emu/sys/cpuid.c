@@ -74,6 +74,7 @@ static const struct {
 	{ 7, 0, EBX, 8, FEAT_BMI2, true },
 	{ 7, 0, EBX, 9, FEAT_ERMS, true },
 	{ 7, 0, EBX, 10, FEAT_INVPCID, true },
+	{ 7, 0, EBX, 11, FEAT_RTM, false },
 	{ 7, 0, EBX, 13, FEAT_BASE, true }, /* FCS and FDS are zero */
 	{ 7, 0, EBX, 18, FEAT_RDSEED, true },
 	{ 7, 0, EBX, 19, FEAT_ADX, true },

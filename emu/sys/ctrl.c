@@ -270,6 +270,30 @@ int sem_serialize(struct emu *e, const struct insn *i)
 	return emu_end_block(e, i);
 }
 
+/* MONITOR and MWAIT exist at CPL 0 only. Nothing is armed: MWAIT may end at any time (SDM vol. 2, MWAIT). */
+int sem_monitor(struct emu *e, const struct insn *i)
+{
+	uint64_t offset = i->asize == 8 ? e->cpu.gpr[RAX] : e->cpu.gpr[RAX] & ((1ull << 8 * i->asize) - 1), linear;
+	uint8_t byte;
+
+	if (e->cpl != 0)
+		return emu_ud(e);
+	if ((uint32_t)e->cpu.gpr[RCX] != 0)
+		return emu_gp0(e);
+	if (emu_seg_linear(e, i->seg, offset, 1, false, &linear))
+		return EMU_STOP;
+	return emu_read(e, i->seg, linear, &byte, 1);
+}
+
+int sem_mwait(struct emu *e, const struct insn *i)
+{
+	if (e->cpl != 0)
+		return emu_ud(e);
+	if ((uint32_t)e->cpu.gpr[RCX] > 1) /* bit 0: interrupts end it even if masked */
+		return emu_gp0(e);
+	return emu_end_block(e, i);
+}
+
 /* ---- extended control registers, protection keys ---------------------------------------------------------------- */
 
 int sem_xgetbv(struct emu *e, const struct insn *i)

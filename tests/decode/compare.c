@@ -48,6 +48,7 @@ void compare_init(void)
 		ZydisDecoderEnableMode(&decoders[n], ZYDIS_DECODER_MODE_AMD_BRANCHES, ZYAN_FALSE);
 		ZydisDecoderEnableMode(&decoders[n], ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
 		ZydisDecoderEnableMode(&decoders[n], ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
+		ZydisDecoderEnableMode(&decoders[n], ZYDIS_DECODER_MODE_WBNOINVD, ZYAN_TRUE);
 	}
 }
 
@@ -57,6 +58,7 @@ static const char *describe(enum difference d)
 	case SAME: return "same";
 	case ONLY_OURS: return "only ours";
 	case ONLY_ZYDIS: return "only Zydis";
+	case NAME: return "name";
 	case LENGTH: return "length";
 	case OPERAND: return "operand";
 	case FLAGS_DIFFER: return "flags";
@@ -98,6 +100,8 @@ static enum difference differ(const struct answers *a, const char **what)
 		return a->ours ? ONLY_OURS : ONLY_ZYDIS;
 	if (!a->ours)
 		return SAME;
+	if (!same_mnemonic(a->row->mnemonic, ZydisMnemonicGetString(a->z.mnemonic)))
+		return NAME;
 	if (a->i.len != a->z.length)
 		return LENGTH;
 	*what = compare_operands(a);
@@ -122,7 +126,6 @@ void compare_bytes(const uint8_t *text, unsigned avail, unsigned code_size)
 	asked++;
 	d = differ(&a, &what);
 	if (d == SAME) {
-		if (getenv("MN") && a.ours && strcmp(a.row->mnemonic, ZydisMnemonicGetString(a.z.mnemonic))) printf("MN %s %s\n", a.row->mnemonic, ZydisMnemonicGetString(a.z.mnemonic));
 		*(a.ours ? &valid : &invalid) += 1;
 		return;
 	}

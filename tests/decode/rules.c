@@ -15,6 +15,11 @@ static bool has_rex_b(const struct answers *a)
 	return a->theirs && a->z.raw.rex.B;
 }
 
+static bool is_vex(const struct answers *a)
+{
+	return a->theirs && a->z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+}
+
 static bool is_repeated(const struct answers *a)
 {
 	return a->ours && (a->i.prefixes & (PFX_REP | PFX_REPNE));
@@ -63,6 +68,7 @@ static const struct rule {
 	{ ONLY_ZYDIS, "KNCV", .reason = "Knights Corner" },
 	{ ONLY_ZYDIS, "AVX512VEX", .reason = "opmasks: AVX-512 (branch h-evex)" },
 	{ ONLY_ZYDIS, "AVX_VNNI", .reason = "branch h-evex" },
+	{ ONLY_ZYDIS, "GFNI", .reason = "the VEX forms: branch h-evex", .only = is_vex },
 	/* Instructions that are there only elsewhere. */
 	{ ONLY_ZYDIS, .mnemonic = "rsm",
 	  .reason = "exists inside SMM only; else #UD (SDM vol. 2, RSM)" },
@@ -73,7 +79,7 @@ static const struct rule {
 	/* Zydis 4.0 is wrong. */
 	{ OPERAND, .what = "base", .only = has_sib_without_base,
 	  .reason = "under 67, mod 00 and SIB.base 101b mean no base whatever REX.B says (SDM vol. 2, table 2-5)" },
-	{ OPERAND, .mnemonic = "pause", .only = has_rex_b,
+	{ NAME, .mnemonic = "pause", .only = has_rex_b,
 	  .reason = "with REX.B it is XCHG R8, rAX: hardware agrees (SDM vol. 2, XCHG: 90 is NOP only without it)" },
 	{ FLAGS_DIFFER, .mnemonic = "vptest", .what = "flags changed",
 	  .reason = "OF, AF, PF, SF are cleared (SDM vol. 2)" },
@@ -134,6 +140,8 @@ static const struct rule {
 	  .reason = "control and debug registers: 64 bits in 64-bit mode without REX.W (SDM vol. 2)" },
 	{ OPERAND, .mnemonic = "invpcid", .what = "register class",
 	  .reason = "64 bits in 64-bit mode without REX.W" },
+	{ OPERAND, .mnemonic = "movdir64b", .what = "register class",
+	  .reason = "a register of the address size" },
 	{ OPERAND, .mnemonic = "rdpid", .what = "register class",
 	  .reason = "64 bits in 64-bit mode without REX.W; the upper half is zero" },
 	{ OPERAND, .mnemonic = "ud0", .what = "register class",
@@ -159,6 +167,35 @@ static const struct rule {
 	{ FLAGS_DIFFER, .mnemonic = "scasq", .what = "flags read", .only = is_repeated,
 	  .reason = "REPE/REPNE test the ZF that the iteration before has written" },
 };
+
+/* Names of rows that cover what Zydis gives several names. */
+static const struct {
+	const char *ours, *theirs;
+} aliases[] = {
+	{ "cbw", "cwde" }, { "cbw", "cdqe" }, { "cwd", "cdq" }, { "cwd", "cqo" }, { "jrcxz", "jcxz" }, { "jrcxz", "jecxz" },
+	{ "retf", "ret" }, { "movd", "movq" }, { "vmovd", "vmovq" }, { "pextrd", "pextrq" }, { "vpextrd", "vpextrq" },
+	{ "pinsrd", "pinsrq" }, { "vpinsrd", "vpinsrq" }, { "cmpxchg8b", "cmpxchg16b" }, { "nop", "prefetchnta" },
+	{ "nop", "prefetcht0" }, { "nop", "prefetcht1" }, { "nop", "prefetcht2" }, { "prefetchw", "prefetch" },
+	{ "prefetchw", "prefetchwt1" }, { "wbnoinvd", "wbinvd" },
+	{ "endbr64", "nop" }, { "endbr32", "nop" },
+};
+
+/* Zydis's name is ours, or our first word with a size behind it (MOVSB, PUSHAD, FXSAVE64, FENI8087_NOP), or an alias. */
+bool same_mnemonic(const char *ours, const char *theirs)
+{
+	static const char *const suffixes[] = { "", "b", "w", "d", "q", "64", "8087_nop", "287_nop" };
+	const size_t word = strcspn(ours, " ");
+
+	for (unsigned n = 0; n < sizeof(suffixes) / sizeof(suffixes[0]); n++) {
+		if (strncmp(ours, theirs, word) == 0 && strcmp(theirs + word, suffixes[n]) == 0)
+			return true;
+	}
+	for (unsigned n = 0; n < sizeof(aliases) / sizeof(aliases[0]); n++) {
+		if (strcmp(ours, aliases[n].ours) == 0 && strcmp(theirs, aliases[n].theirs) == 0)
+			return true;
+	}
+	return false;
+}
 
 enum { RULES = sizeof(rules) / sizeof(rules[0]) };
 

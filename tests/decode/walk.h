@@ -25,7 +25,7 @@ struct answers {
 	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
 };
 
-enum difference { SAME, ONLY_OURS, ONLY_ZYDIS, LENGTH, OPERAND, FLAGS_DIFFER, DIFFERENCES };
+enum difference { SAME, ONLY_OURS, ONLY_ZYDIS, NAME, LENGTH, OPERAND, FLAGS_DIFFER, DIFFERENCES };
 
 /* operands.c: NULL, or what about the operands differs. Both know the instruction, and its length is the same. */
 const char *compare_operands(const struct answers *a);
@@ -34,6 +34,7 @@ const char *compare_flags(const struct answers *a);
 
 /* rules.c: the index of the rule that explains a difference, or -1. */
 int find_rule(const struct answers *a, enum difference d, const char *what);
+bool same_mnemonic(const char *ours, const char *theirs);
 unsigned rule_count(void);
 /* One line about a rule: what it covers and why. */
 void print_rule(unsigned n, unsigned uses);
