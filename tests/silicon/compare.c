@@ -74,32 +74,39 @@ static unsigned differ_page(uint64_t linear, unsigned tier, bool show)
 	return bad;
 }
 
-static void show_case(const struct test_case *t, unsigned tier)
+static void show_case(const struct test_case *t, const struct outcome *native, unsigned tier)
 {
 	const struct state *s = &t->in;
 
 	printf("  %s, %u-bit, %s tier:", isa_rows[t->row].mnemonic, 8 * t->code_size, tier ? "block" : "step");
 	for (unsigned n = 0; n < t->length; n++)
 		printf(" %02x", t->code[n]);
-	printf(" at %lx (size %u asize %u) rflags=%lx rsp=%lx rcx=%lx rsi=%lx rdi=%lx\n", t->at, t->i.size, t->i.asize,
+	printf(" at %lx (%u/%lx) (size %u asize %u) rflags=%lx rsp=%lx rcx=%lx rsi=%lx rdi=%lx\n", t->at, native->vector, native->cr2, t->i.size, t->i.asize,
 	       s->rflags, s->gpr[RSP], s->gpr[RCX], s->gpr[RSI], s->gpr[RDI]);
+}
+
+static const uint64_t pages[] = { DATA, DATA + PAGE, DATA + 4 * PAGE, STACK + PAGE, STACK + 2 * PAGE };
+
+void make_equal(unsigned tier)
+{
+	for (unsigned n = 0; n < sizeof(pages) / sizeof(pages[0]); n++)
+		memcpy(emulated_memory(tier, pages[n]), native_memory(pages[n]), PAGE);
 }
 
 unsigned compare(const struct test_case *t, const struct outcome *native, const struct outcome *emulated, unsigned tier,
 		 bool show)
 {
-	static const uint64_t pages[] = { DATA, DATA + PAGE, DATA + 4 * PAGE, STACK + PAGE, STACK + 2 * PAGE };
 	unsigned bad = differ_fault(native, emulated, false) + differ_registers(&t->in, native, emulated, false);
 
 	if (show && bad)
-		show_case(t, tier);
+		show_case(t, native, tier);
 	if (show && bad)
 		differ_fault(native, emulated, true), differ_registers(&t->in, native, emulated, true);
 	for (unsigned n = 0; n < 5; n++) {
 		unsigned differs = memcmp(native_memory(pages[n]), emulated_memory(tier, pages[n]), PAGE) != 0;
 
 		if (differs && show && !bad)
-			show_case(t, tier);
+			show_case(t, native, tier);
 		bad += differs ? differ_page(pages[n], tier, show) : 0;
 	}
 	return bad;

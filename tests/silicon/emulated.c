@@ -66,6 +66,7 @@ void emulated_init(void)
 		harness_init(h, HARNESS_LONG_USER, n ? HARNESS_BLOCK : HARNESS_STEP);
 		map_pages(h);
 		install_tables(h);
+		memcpy(h->ram + HARNESS_TSS + 0x66, "\xff\xff", 2); /* no I/O bitmap */
 		memset(h->ram + CODE, 0xf4, CODE_PAGES * PAGE);
 		h->cpu->cr0 |= CR0_AM | CR0_MP | CR0_NE | CR0_WP;
 		h->cpu->cr4 |= CR4_OSXSAVE | CR4_FSGSBASE | CR4_OSFXSR | CR4_OSXMMEXCPT;

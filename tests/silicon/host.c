@@ -42,3 +42,10 @@ bool host_has(unsigned feature)
 	}
 	return true;
 }
+
+bool host_is_intel(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx;
+}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+bool host_is_intel(void);
 bool host_has(unsigned feature); /* enum isa_feature */
 
 #endif

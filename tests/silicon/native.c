@@ -20,7 +20,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { XSAVE_BYTES = 832, AVX_OFFSET = 576, HWCAP2_FSGSBASE_BIT = 1 << 1 };
+enum { XSAVE_BYTES = 832, AVX_OFFSET = 576, ALTERNATE_BYTES = 1 << 16, HWCAP2_FSGSBASE_BIT = 1 << 1 };
 
 /* Addressed by the assembler below. */
 struct native_frame {
@@ -33,7 +33,7 @@ struct native_frame {
 	uint64_t out_fs_base, out_gs_base;	       /* 1064 */
 	uint64_t out_ds, out_es, out_fs, out_gs;       /* 1080 */
 	uint64_t mask;				       /* 1112: of XRSTOR */
-} silicon_frame __attribute__((used, visibility("hidden")));
+} silicon_frame __attribute__((used, visibility("hidden"), aligned(2048))); /* in one 64 KiB: see native_esp_high() */
 
 _Static_assert(offsetof(struct native_frame, gpr) == 832, "the assembler below");
 _Static_assert(offsetof(struct native_frame, rip) == 960, "the assembler below");
@@ -53,6 +53,9 @@ __asm__(".text\n"
 	"silicon_enter:\n"
 	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
 	"	mov %rsp, silicon_frame+1048(%rip)\n"
+	/* The kernel's return from a signal leaves NT as a POPF has set it, and IRETQ does not like it. */
+	"	pushq $0x202\n"
+	"	popfq\n"
 	"	rdfsbase %rax\n"
 	"	mov %rax, silicon_frame+1056(%rip)\n"
 	"	mov silicon_frame+1112(%rip), %eax\n"
@@ -124,6 +127,12 @@ static bool has_avx;
 bool native_has_avx(void)
 {
 	return has_avx;
+}
+
+/* IRETQ to a 16-bit stack loads SP only: bits 31..16 of ESP are what they were (SDM vol. 2, IRET). */
+uint32_t native_esp_high(void)
+{
+	return (uint32_t)(uintptr_t)&silicon_frame & 0xffff0000;
 }
 
 /* gpr_index order */
@@ -200,7 +209,8 @@ void silicon_note(int sig, siginfo_t *info, void *context)
 	lead_back(uc);
 }
 
-/* Twice the same pages: as the case sees them, and writable for us. */
+/* Twice the same pages: as the case sees them, and writable for us. Populated, or a store to a read-only page would
+ * find it missing. */
 static uint8_t *map_twice(uint64_t linear, unsigned pages)
 {
 	const int fd = memfd_create("silicon", 0);
@@ -209,7 +219,7 @@ static uint8_t *map_twice(uint64_t linear, unsigned pages)
 
 	if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0)
 		return NULL;
-	got = mmap(want, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	got = mmap(want, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE | MAP_POPULATE, fd, 0);
 	alias = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	return got == want && alias != MAP_FAILED ? alias : NULL;
@@ -248,12 +258,13 @@ static bool install_segments(void)
 
 static bool install_handlers(void)
 {
-	static uint8_t alternate[65536];
-	const stack_t stack = { .ss_sp = alternate, .ss_size = sizeof(alternate) };
+	/* Far from the frame: on a 16-bit stack RSP keeps its upper bits, and must not seem to be in here. */
+	void *alternate = mmap(NULL, ALTERNATE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const stack_t stack = { .ss_sp = alternate, .ss_size = ALTERNATE_BYTES };
 	struct sigaction action = { .sa_sigaction = silicon_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	const int signals[] = { SIGFPE, SIGSEGV, SIGILL, SIGBUS, SIGTRAP };
 
-	if (sigaltstack(&stack, NULL) != 0)
+	if (alternate == MAP_FAILED || sigaltstack(&stack, NULL) != 0)
 		return false;
 	for (unsigned n = 0; n < sizeof(signals) / sizeof(signals[0]); n++) {
 		if (sigaction(signals[n], &action, NULL) != 0)
@@ -277,7 +288,7 @@ const char *native_init(void)
 		return "low addresses cannot be mapped";
 	if (!install_segments())
 		return "no LDT (modify_ldt)";
-	memset(code_alias, 0xcc, CODE_PAGES * PAGE);
+	memset(code_alias, 0xf4, CODE_PAGES * PAGE);
 	return install_handlers() ? NULL : "no signal handlers";
 }
 
@@ -314,10 +325,5 @@ void native_run(const struct test_case *t, struct outcome *out)
 	__atomic_store_n(&result, out, __ATOMIC_SEQ_CST);
 	silicon_enter();
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	memset(code, 0xcc, visible_bytes(t));
-	if (out->vector == VEC_BP) { /* a landing pad */
-		out->s.rip--;
-		out->vector = VEC_GP;
-		out->error = 0;
-	}
+	memset(code, 0xf4, visible_bytes(t));
 }

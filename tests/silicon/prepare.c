@@ -411,6 +411,8 @@ void prepare(struct test_case *t)
 		prepare_string(t, t->i.size ? t->i.size : 1);
 	linear = aim_operand(t, r);
 	prepare_row(t, r, linear);
+	if (t->in.seg[SEG_SS] == LOCAL(LDT_STACK16))
+		t->in.gpr[RSP] = native_esp_high() | (t->in.gpr[RSP] & 0xffff);
 	if (t->code_size != 8) {
 		for (unsigned n = 0; n < 16; n++)
 			t->in.gpr[n] = (uint32_t)t->in.gpr[n];

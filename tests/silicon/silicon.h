@@ -9,8 +9,8 @@
  *   native.c    this processor               emulated.c  the emulator
  *   compare.c   differences                  forgive.c  what one of the two cannot say, each with its reason
  *
- * An instruction is followed and surrounded by INT3 natively and by HLT in the emulator (at CPL 3: #GP at that very
- * address): so each case ends in a fault, and where it ends tells where it went.
+ * An instruction is followed and surrounded by HLT (at CPL 3: #GP at that very address): so each case ends in a fault,
+ * and where it ends tells where it went.
  */
 #ifndef BULKHEAD_TESTS_SILICON_H
 #define BULKHEAD_TESTS_SILICON_H
@@ -103,6 +103,8 @@ const char *native_init(void);
 uint8_t *native_memory(uint64_t linear); /* writable alias */
 void native_run(const struct test_case *t, struct outcome *out);
 bool native_has_avx(void);
+/* What the upper half of ESP is on a 16-bit stack. */
+uint32_t native_esp_high(void);
 
 /* emulated.c */
 enum { TIERS = 2 };
@@ -115,6 +117,9 @@ bool emulated_has(unsigned feature);
 /* compare.c: the number of differences; prints them if `show`. Memory is compared and made equal again. */
 unsigned compare(const struct test_case *t, const struct outcome *native, const struct outcome *emulated, unsigned tier,
 		 bool show);
+
+/* The emulator's memory as the processor left its own. */
+void make_equal(unsigned tier);
 
 /* forgive.c: takes out of both what cannot be compared. False: nothing of this case can. */
 bool forgive(const struct test_case *t, struct outcome *native, struct outcome *emulated);
