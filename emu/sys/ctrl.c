@@ -248,13 +248,27 @@ int sem_invpcid(struct emu *e, const struct insn *i)
 	return emu_end_block(e, i);
 }
 
-/* There is no cache to write back; the address is checked as a byte load would (SDM vol. 2, CLFLUSH). */
+/* The address is checked as a byte load would, but that a line of an execute-only segment may be flushed, too (SDM vol. 2,
+ * CLFLUSH). */
+static int line_address(struct emu *e, const struct insn *i, uint64_t *linear)
+{
+	const struct segment *s = &e->cpu.seg[i->seg];
+
+	if (e->code_size == 8 || (s->attr & (SEG_ATTR_CODE | SEG_ATTR_RW)) != SEG_ATTR_CODE)
+		return emu_linear(e, i, 1, false, linear);
+	if (emu_ea(e, i) > s->limit)
+		return emu_gp0(e);
+	*linear = (uint32_t)(emu_ea(e, i) + s->base);
+	return 0;
+}
+
+/* There is no cache to write back. */
 int sem_clflush(struct emu *e, const struct insn *i)
 {
 	uint64_t linear;
 	uint8_t byte;
 
-	if (emu_linear(e, i, 1, false, &linear))
+	if (line_address(e, i, &linear))
 		return EMU_STOP;
 	/* Reading device memory has side effects that flushing a line has not. Linux flushes WC mappings of RAM only. */
 	return emu_read(e, i->seg, linear, &byte, 1);

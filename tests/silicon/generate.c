@@ -208,6 +208,14 @@ static uint64_t any_immediate(const struct test_case *t, const struct isa_operan
 	return any_target(t, t->at + t->length + bytes);
 }
 
+static void put_far_pointer(struct test_case *t, unsigned bytes)
+{
+	const uint16_t selector = any_selector();
+
+	put(t, any_target(t, selector == LOCAL(LDT_CODE16) ? CODE : 0), bytes);
+	put(t, selector, 2);
+}
+
 static void put_immediate(struct test_case *t, const struct isa_operand *op, const struct draw *d, unsigned code_size,
 			  const struct isa_row *r)
 {
@@ -225,8 +233,7 @@ static void put_immediate(struct test_case *t, const struct isa_operand *op, con
 		t->disp_bytes = bytes;
 		break;
 	case OPK_A:
-		put(t, any_target(t, 0), v == 2 ? 2 : 4);
-		put(t, any_selector(), 2);
+		put_far_pointer(t, v == 2 ? 2 : 4);
 		return;
 	case OPK_I: case OPK_J:
 		bytes = op->size == OPS_w ? 2 : op->size == OPS_d ? 4 : op->size == OPS_v ? v : op->size == OPS_z ? (v == 2 ? 2 : 4) : 1;

@@ -140,7 +140,8 @@ static void prepare_segments(struct test_case *t)
 		seg[SEG_ES] = data32[rnd_below(5)];
 	seg[SEG_FS] = data32[rnd_below(5)];
 	seg[SEG_GS] = data32[rnd_below(5)];
-	if (t->code_size == 2 && rnd_below(2))
+	/* A far call to 64-bit code would push to the 64-bit address that RSP holds there: ours. */
+	if (t->code_size == 2 && rnd_below(2) && t->row != ISA_CALL_Ap && t->row != ISA_CALL_Mp)
 		seg[SEG_SS] = LOCAL(LDT_STACK16);
 }
 
@@ -369,7 +370,7 @@ static void prepare_values(struct test_case *t)
 		random_bytes(s->ymm_high[n], 16);
 	for (unsigned n = 0; n < 16; n++)
 		s->gpr[n] = t->code_size == 8 ? random_integer() : (uint32_t)random_integer();
-	s->rflags = 0x202 | (rnd() & RFLAGS_ARITH) | (one_in(4) ? RFLAGS_DF : 0);
+	s->rflags = 0x202 | (rnd() & RFLAGS_ARITH) | (one_in(4) ? RFLAGS_DF : 0) | (one_in(16) ? RFLAGS_AC : 0);
 	s->rip = t->at - code_base(t);
 }
 

@@ -101,7 +101,8 @@ void prepare(struct test_case *t);
 /* native.c. native_init(): 0, or a reason for which this host cannot take part. */
 const char *native_init(void);
 uint8_t *native_memory(uint64_t linear); /* writable alias */
-void native_run(const struct test_case *t, struct outcome *out);
+/* False: the case took too long, and is worth nothing. */
+bool native_run(const struct test_case *t, struct outcome *out);
 bool native_has_avx(void);
 /* What the upper half of ESP is on a 16-bit stack. */
 uint32_t native_esp_high(void);
