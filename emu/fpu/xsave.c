@@ -26,6 +26,9 @@ enum {
 	XFEATURE_X87 = 1 << 0,
 	XFEATURE_SSE = 1 << 1,
 	XFEATURE_AVX = 1 << 2,
+	XFEATURE_OPMASK = 1 << 5,
+	XFEATURE_ZMM_HI256 = 1 << 6,
+	XFEATURE_HI16_ZMM = 1 << 7,
 	LEGACY_BYTES = 512,
 	HEADER_BYTES = 64,
 	FX_WRITTEN = 416,      /* FXSAVE leaves bytes 464..511 to software, and we leave 416..463, too */
@@ -40,16 +43,19 @@ static const struct xcomponent {
 	uint16_t size, offset;
 	bool align64;
 } components[] = {
-	[2] = { 256, 576, false }, /* AVX: upper halves of YMM0..15 */
+	[2] = { 256, 576, false },   /* AVX: upper halves of YMM0..15 */
+	[5] = { 64, 1088, false },   /* opmask: k0..7 */
+	[6] = { 512, 1152, false },  /* ZMM_Hi256: upper halves of ZMM0..15 */
+	[7] = { 1024, 1664, false }, /* Hi16_ZMM: ZMM16..31 */
 };
-enum { COMPONENTS = sizeof(components) / sizeof(components[0]) };
+enum { COMPONENTS = sizeof(components) / sizeof(components[0]), COMPONENT_MOST = 1024 };
 
 uint32_t xsave_size(uint64_t xcr0, bool compacted)
 {
 	uint32_t end = LEGACY_BYTES + HEADER_BYTES;
 
 	for (unsigned k = 2; k < COMPONENTS; k++) {
-		if (!(xcr0 >> k & 1))
+		if (!(xcr0 >> k & 1) || !components[k].size)
 			continue;
 		if (!compacted)
 			end = components[k].offset;
@@ -158,28 +164,82 @@ static bool xmm_is_init(const struct emu *e)
 	return any == 0;
 }
 
-/* ---- AVX: the upper halves, outside 64-bit mode of eight registers only ---------------------------------- */
+/* ---- extended components: bytes of vector registers, and opmasks ------------------------------------------ */
 
-static unsigned pack_ymm(const struct emu *e, uint8_t upper[16][SSE_BYTES])
+/* Which bytes of which vector registers make up a component. Outside 64-bit mode only the first eight registers exist;
+ * of ZMM16..31 none (SDM vol. 1, 13.5.2, 13.5.6). */
+struct slice {
+	unsigned first, count, at, bytes;
+};
+
+static struct slice component_slice(const struct emu *e, unsigned k)
 {
-	for (unsigned n = 0; n < xmm_count(e); n++)
-		memcpy(upper[n], e->cpu.vec[n].u8 + SSE_BYTES, SSE_BYTES);
-	return xmm_count(e) * SSE_BYTES;
+	const unsigned low = e->code_size == 8 ? 16 : 8, high = e->code_size == 8 ? 16 : 0;
+
+	switch (k) {
+	case 2:
+		return (struct slice){ 0, low, 16, 16 };
+	case 6:
+		return (struct slice){ 0, low, 32, 32 };
+	case 7:
+		return (struct slice){ 16, high, 0, 64 };
+	default:
+		return (struct slice){ 0, 0, 0, 0 };
+	}
 }
 
-static void unpack_ymm(struct emu *e, const uint8_t upper[16][SSE_BYTES])
+/* Bytes of component k that a save writes and a restore reads. */
+static unsigned component_bytes(const struct emu *e, unsigned k)
 {
-	for (unsigned n = 0; n < xmm_count(e); n++)
-		memcpy(e->cpu.vec[n].u8 + SSE_BYTES, upper[n], SSE_BYTES);
+	const struct slice s = component_slice(e, k);
+
+	return k == 5 ? sizeof(e->cpu.k) : s.count * s.bytes;
 }
 
-static bool ymm_is_init(const struct emu *e)
+static void pack_component(const struct emu *e, unsigned k, uint8_t *out)
+{
+	const struct slice s = component_slice(e, k);
+
+	if (k == 5)
+		memcpy(out, e->cpu.k, sizeof(e->cpu.k));
+	for (unsigned n = 0; n < s.count; n++)
+		memcpy(out + n * s.bytes, e->cpu.vec[s.first + n].u8 + s.at, s.bytes);
+}
+
+static void unpack_component(struct emu *e, unsigned k, const uint8_t *in)
+{
+	const struct slice s = component_slice(e, k);
+
+	if (k == 5)
+		memcpy(e->cpu.k, in, sizeof(e->cpu.k));
+	for (unsigned n = 0; n < s.count; n++)
+		memcpy(e->cpu.vec[s.first + n].u8 + s.at, in + n * s.bytes, s.bytes);
+}
+
+/* Is any bit of these bytes set in these registers? */
+static bool any_set(const struct emu *e, unsigned first, unsigned at, unsigned bytes)
 {
 	uint64_t any = 0;
 
-	for (unsigned n = 0; n < 16; n++)
-		any |= e->cpu.vec[n].u64[2] | e->cpu.vec[n].u64[3];
-	return any == 0;
+	for (unsigned n = first; n < first + 16; n++)
+		for (unsigned q = at / 8; q < (at + bytes) / 8; q++)
+			any |= e->cpu.vec[n].u64[q];
+	return any != 0;
+}
+
+static bool opmask_in_use(const struct emu *e)
+{
+	uint64_t any = 0;
+
+	for (unsigned n = 0; n < 8; n++)
+		any |= e->cpu.k[n];
+	return any != 0;
+}
+
+/* Where component k of an area stands; in the compacted form the components of `xcomp_bv` follow one another. */
+static uint32_t component_offset(unsigned k, bool compacted, uint64_t xcomp_bv)
+{
+	return compacted ? xsave_size(xcomp_bv & ((1ull << k) - 1), true) : components[k].offset;
 }
 
 /* ---- FXSAVE, FXRSTOR ----------------------------------------------------------------------------------- */
@@ -244,29 +304,44 @@ static int begin(struct emu *e, const struct insn *i, bool write, uint64_t *rfbm
 static uint64_t in_use(const struct emu *e)
 {
 	return (x87_is_init(&e->cpu.fpu) ? 0 : XFEATURE_X87) | (xmm_is_init(e) ? 0 : XFEATURE_SSE) |
-	       (ymm_is_init(e) ? 0 : XFEATURE_AVX);
+	       (any_set(e, 0, 16, 16) ? XFEATURE_AVX : 0) | (opmask_in_use(e) ? XFEATURE_OPMASK : 0) |
+	       (any_set(e, 0, 32, 32) ? XFEATURE_ZMM_HI256 : 0) | (any_set(e, 16, 0, 64) ? XFEATURE_HI16_ZMM : 0);
 }
 
-/* Probes everything that a save of the components `save` writes. AVX, the only extended component, stands at the same
- * place in both forms: it is the first one (SDM vol. 1, 13.4.3). */
-static int probe(struct emu *e, const struct insn *i, uint64_t linear, uint64_t save)
+/* An area in memory: compacted areas hold the components of xcomp_bv, others all. */
+struct layout {
+	uint64_t linear, xcomp_bv;
+	bool compacted;
+};
+
+/* Probes everything that a save of the components `save` writes. */
+static int probe(struct emu *e, const struct insn *i, const struct layout *l, uint64_t save)
 {
-	if (emu_probe_write(e, i->seg, linear, LEGACY_BYTES + HEADER_BYTES))
+	if (emu_probe_write(e, i->seg, l->linear, LEGACY_BYTES + HEADER_BYTES))
 		return EMU_STOP;
-	if (!(save & XFEATURE_AVX))
-		return 0;
-	return emu_probe_write(e, i->seg, linear + components[2].offset, xmm_count(e) * SSE_BYTES);
+	for (unsigned k = 2; k < COMPONENTS; k++) {
+		const unsigned bytes = save >> k & 1 ? component_bytes(e, k) : 0;
+
+		if (bytes && emu_probe_write(e, i->seg, l->linear + component_offset(k, l->compacted, l->xcomp_bv), bytes))
+			return EMU_STOP;
+	}
+	return 0;
 }
 
-static int save_extended(struct emu *e, const struct insn *i, uint64_t linear, uint64_t save)
+static int save_extended(struct emu *e, const struct insn *i, const struct layout *l, uint64_t save)
 {
-	uint8_t upper[16][SSE_BYTES];
-	unsigned bytes;
+	uint8_t image[COMPONENT_MOST];
 
-	if (!(save & XFEATURE_AVX))
-		return 0;
-	bytes = pack_ymm(e, upper);
-	return emu_write(e, i->seg, linear + components[2].offset, upper, bytes);
+	for (unsigned k = 2; k < COMPONENTS; k++) {
+		const unsigned bytes = save >> k & 1 ? component_bytes(e, k) : 0;
+
+		if (!bytes)
+			continue;
+		pack_component(e, k, image);
+		if (emu_write(e, i->seg, l->linear + component_offset(k, l->compacted, l->xcomp_bv), image, bytes))
+			return EMU_STOP;
+	}
+	return 0;
 }
 
 /* Writes components `save` and, if `mxcsr`, MXCSR with its mask. The legacy region may have holes that must
@@ -295,32 +370,34 @@ static int save_legacy(struct emu *e, const struct insn *i, uint64_t linear, uin
 static int save_standard(struct emu *e, const struct insn *i, bool optimise)
 {
 	const uint64_t used = in_use(e);
-	uint64_t rfbm = 0, save, linear, bv;
+	struct layout l = { .compacted = false };
+	uint64_t rfbm = 0, save, bv;
 
-	if (begin(e, i, true, &rfbm, &linear))
+	if (begin(e, i, true, &rfbm, &l.linear))
 		return EMU_STOP;
 	save = optimise ? rfbm & used : rfbm;
-	if (probe(e, i, linear, save) || emu_read(e, i->seg, linear + LEGACY_BYTES, &bv, sizeof(bv)) ||
-	    save_legacy(e, i, linear, save, rfbm & (XFEATURE_SSE | XFEATURE_AVX)) || save_extended(e, i, linear, save))
+	if (probe(e, i, &l, save) || emu_read(e, i->seg, l.linear + LEGACY_BYTES, &bv, sizeof(bv)) ||
+	    save_legacy(e, i, l.linear, save, rfbm & (XFEATURE_SSE | XFEATURE_AVX)) || save_extended(e, i, &l, save))
 		return EMU_STOP;
 	bv = (bv & ~rfbm) | (rfbm & used);
-	return emu_write(e, i->seg, linear + LEGACY_BYTES, &bv, sizeof(bv));
+	return emu_write(e, i->seg, l.linear + LEGACY_BYTES, &bv, sizeof(bv));
 }
 
 /* XSAVEC and XSAVES: compacted form; components in initial state are not written. MXCSR belongs to SSE here. */
 static int save_compacted(struct emu *e, const struct insn *i)
 {
 	const uint64_t used = in_use(e) | (e->cpu.mxcsr != MXCSR_DEFAULT ? XFEATURE_SSE : 0);
-	uint64_t rfbm = 0, linear, header[2];
+	struct layout l = { .compacted = true };
+	uint64_t header[2];
 
-	if (begin(e, i, true, &rfbm, &linear) ||
-	    probe(e, i, linear, rfbm & used) ||
-	    save_legacy(e, i, linear, rfbm & used, rfbm & used & XFEATURE_SSE) ||
-	    save_extended(e, i, linear, rfbm & used))
+	if (begin(e, i, true, &l.xcomp_bv, &l.linear) ||
+	    probe(e, i, &l, l.xcomp_bv & used) ||
+	    save_legacy(e, i, l.linear, l.xcomp_bv & used, l.xcomp_bv & used & XFEATURE_SSE) ||
+	    save_extended(e, i, &l, l.xcomp_bv & used))
 		return EMU_STOP;
-	header[0] = rfbm & used;
-	header[1] = rfbm | XCOMP_COMPACTED;
-	return emu_write(e, i->seg, linear + LEGACY_BYTES, header, sizeof(header));
+	header[0] = l.xcomp_bv & used;
+	header[1] = l.xcomp_bv | XCOMP_COMPACTED;
+	return emu_write(e, i->seg, l.linear + LEGACY_BYTES, header, sizeof(header));
 }
 
 SEM(xsave)
@@ -365,39 +442,61 @@ static bool loads_mxcsr(const struct xsave_header *h, uint64_t rfbm)
 	return rfbm & (XFEATURE_SSE | XFEATURE_AVX);
 }
 
+/* What a restore reads of the extended components before it changes anything; zeroes for those to be initialised. */
+static int read_extended(struct emu *e, const struct insn *i, uint64_t linear, const struct xsave_header *h, uint64_t rfbm,
+			 uint8_t image[COMPONENTS][COMPONENT_MOST])
+{
+	const bool compacted = h->xcomp_bv & XCOMP_COMPACTED;
+
+	for (unsigned k = 2; k < COMPONENTS; k++) {
+		const unsigned bytes = component_bytes(e, k);
+
+		if (!(rfbm >> k & 1) || !bytes)
+			continue;
+		memset(image[k], 0, bytes);
+		if ((h->xstate_bv >> k & 1) &&
+		    emu_read(e, i->seg, linear + component_offset(k, compacted, h->xcomp_bv), image[k], bytes))
+			return EMU_STOP;
+	}
+	return 0;
+}
+
+static void restore_legacy(struct emu *e, const struct insn *i, const struct fx_image *m, const struct xsave_header *h,
+			   uint64_t rfbm)
+{
+	if (loads_mxcsr(h, rfbm))
+		e->cpu.mxcsr = m->mxcsr;
+	else if (rfbm & XFEATURE_SSE)
+		e->cpu.mxcsr = MXCSR_DEFAULT;
+	if (rfbm & h->xstate_bv & XFEATURE_X87)
+		unpack_x87(e, i, m);
+	else if (rfbm & XFEATURE_X87)
+		init_x87(e);
+	if (rfbm & h->xstate_bv & XFEATURE_SSE)
+		unpack_xmm(e, m);
+	else if (rfbm & XFEATURE_SSE)
+		init_xmm(e);
+}
+
 static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 {
-	uint8_t upper[16][SSE_BYTES] = { { 0 } };
+	uint8_t image[COMPONENTS][COMPONENT_MOST];
 	struct xsave_header h;
 	struct fx_image m;
-	uint64_t rfbm, linear;
-	bool mxcsr;
+	uint64_t rfbm = 0, linear;
 
 	if (begin(e, i, false, &rfbm, &linear) || emu_read(e, i->seg, linear + LEGACY_BYTES, &h, sizeof(h)))
 		return EMU_STOP;
 	if (!header_is_valid(&h, e->cpu.xcr0) || (only_compacted && !(h.xcomp_bv & XCOMP_COMPACTED)))
 		return emu_gp0(e);
-	if (emu_read(e, i->seg, linear, &m, sizeof(m)) ||
-	    ((rfbm & h.xstate_bv & XFEATURE_AVX) &&
-	     emu_read(e, i->seg, linear + components[2].offset, upper, xmm_count(e) * SSE_BYTES)))
+	if (emu_read(e, i->seg, linear, &m, sizeof(m)) || read_extended(e, i, linear, &h, rfbm, image))
 		return EMU_STOP;
-	mxcsr = loads_mxcsr(&h, rfbm);
-	if (mxcsr && (m.mxcsr & ~(uint32_t)MXCSR_VALID))
+	if (loads_mxcsr(&h, rfbm) && (m.mxcsr & ~(uint32_t)MXCSR_VALID))
 		return emu_gp0(e);
-	if (mxcsr)
-		e->cpu.mxcsr = m.mxcsr;
-	else if (rfbm & XFEATURE_SSE)
-		e->cpu.mxcsr = MXCSR_DEFAULT;
-	if (rfbm & h.xstate_bv & XFEATURE_X87)
-		unpack_x87(e, i, &m);
-	else if (rfbm & XFEATURE_X87)
-		init_x87(e);
-	if (rfbm & h.xstate_bv & XFEATURE_SSE)
-		unpack_xmm(e, &m);
-	else if (rfbm & XFEATURE_SSE)
-		init_xmm(e);
-	if (rfbm & XFEATURE_AVX)
-		unpack_ymm(e, upper); /* zeroes if it is to be initialised */
+	restore_legacy(e, i, &m, &h, rfbm);
+	for (unsigned k = 2; k < COMPONENTS; k++)
+		if (rfbm >> k & 1)
+			unpack_component(e, k, image[k]);
 	return 0;
 }
 

@@ -325,14 +325,21 @@ int sem_xgetbv(struct emu *e, const struct insn *i)
 	return 0;
 }
 
+/* x87 always; AVX only with SSE; the three parts of AVX-512 together and with AVX (SDM vol. 1, 13.3). */
+static bool is_valid_xcr0(uint64_t value)
+{
+	const uint64_t avx512 = value & 0xe0;
+
+	return (value & 1) && (value & 6) != 4 && (!avx512 || (avx512 == 0xe0 && (value & 4)));
+}
+
 int sem_xsetbv(struct emu *e, const struct insn *i)
 {
 	uint64_t value = sys_reg(e, RAX, 4) | sys_reg(e, RDX, 4) << 32;
 
 	if (!(e->cpu.cr4 & CR4_OSXSAVE))
 		return emu_ud(e);
-	/* x87 always; AVX only with SSE (SDM vol. 1, 13.3). */
-	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || (value & ~EMU_XCR0_SUPPORTED) || !(value & 1) || (value & 6) == 4)
+	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || (value & ~sys_xcr0_supported(e)) || !is_valid_xcr0(value))
 		return emu_gp0(e);
 	e->cpu.xcr0 = value;
 	emu_mode_changed(e);
