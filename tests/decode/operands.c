@@ -25,7 +25,7 @@ static const struct isa_operand *find_operand(const struct isa_row *r, const uin
 /* Bytes of an operand; 0 if nothing can be said. */
 static unsigned operand_bytes(const struct answers *a, const struct isa_operand *op)
 {
-	const unsigned v = a->i.size, x = a->i.vl ? 32 : 16, y = a->code_size == 8 && (a->i.prefixes & PFX_REX_W) ? 8 : 4;
+	const unsigned v = a->i.size, x = 16u << a->i.vl, y = a->code_size == 8 && (a->i.prefixes & PFX_REX_W) ? 8 : 4;
 
 	switch ((enum isa_size)op->size) {
 	case OPS_b: case OPS_bs: return 1;
@@ -58,7 +58,9 @@ static unsigned number_of(ZydisRegister reg)
 
 static ZydisRegisterClass vector_class(const struct answers *a, const struct isa_operand *op)
 {
-	return op->size == OPS_x && a->i.vl ? ZYDIS_REGCLASS_YMM : ZYDIS_REGCLASS_XMM;
+	const unsigned bytes = operand_bytes(a, op);
+
+	return bytes > 32 ? ZYDIS_REGCLASS_ZMM : bytes > 16 ? ZYDIS_REGCLASS_YMM : ZYDIS_REGCLASS_XMM;
 }
 
 static ZydisRegisterClass general_class(unsigned bytes)
@@ -84,6 +86,8 @@ static ZydisRegisterClass class_of(const struct answers *a, const struct isa_ope
 		return ZYDIS_REGCLASS_DEBUG;
 	case OPK_STI:
 		return ZYDIS_REGCLASS_X87;
+	case OPK_KG: case OPK_KE: case OPK_KR: case OPK_KH:
+		return ZYDIS_REGCLASS_MASK;
 	default:
 		return ZYDIS_REGCLASS_INVALID;
 	}
@@ -139,15 +143,20 @@ static const char *compare_address(const struct answers *a, const ZydisDecodedOp
 	return compare_displacement(a, m);
 }
 
+static bool is_evex(const struct isa_row *r)
+{
+	return r->map >= ISA_E0F;
+}
+
 static const char *compare_memory(const struct answers *a, const ZydisDecodedOperand *z)
 {
-	const struct isa_operand *op = FIND(a->row, OPK_E, OPK_M, OPK_W, OPK_Q, OPK_VS);
+	const struct isa_operand *op = FIND(a->row, OPK_E, OPK_M, OPK_W, OPK_Q, OPK_VS, OPK_KE);
 	const char *what = compare_address(a, z);
 	unsigned bytes;
 
 	if (what || !op)
 		return op ? what : "the row has no memory operand";
-	bytes = operand_bytes(a, op);
+	bytes = is_evex(a->row) ? isa_evex_bytes(a->row, a->i.vl, a->i.bcst, a->i.prefixes & PFX_REX_W) : operand_bytes(a, op);
 	if (z->mem.type == ZYDIS_MEMOP_TYPE_AGEN || op->access == OPA_N || op->kind == OPK_VS || !bytes)
 		return NULL;
 	return z->size == 8 * bytes ? NULL : "memory size";
@@ -191,12 +200,12 @@ static const char *compare_moffs(const struct answers *a, const ZydisDecodedOper
 
 static const char *compare_reg_slot(const struct answers *a, const ZydisDecodedOperand *z)
 {
-	return compare_register(a, FIND(a->row, OPK_G, OPK_V, OPK_P, OPK_S, OPK_C, OPK_D), a->i.reg, z->reg.value);
+	return compare_register(a, FIND(a->row, OPK_G, OPK_V, OPK_P, OPK_S, OPK_C, OPK_D, OPK_KG), a->i.reg, z->reg.value);
 }
 
 static const char *compare_rm_slot(const struct answers *a, const ZydisDecodedOperand *z)
 {
-	const struct isa_operand *op = FIND(a->row, OPK_E, OPK_R, OPK_W, OPK_U, OPK_Q, OPK_N_, OPK_STI);
+	const struct isa_operand *op = FIND(a->row, OPK_E, OPK_R, OPK_W, OPK_U, OPK_Q, OPK_N_, OPK_STI, OPK_KE, OPK_KR);
 
 	if (z->type == ZYDIS_OPERAND_TYPE_MEMORY)
 		return compare_memory(a, z);
@@ -219,8 +228,7 @@ static const char *compare_operand(const struct answers *a, const ZydisDecodedOp
 	case ZYDIS_OPERAND_ENCODING_OPCODE:
 		return compare_register(a, FIND(a->row, OPK_Z), a->i.reg, z->reg.value);
 	case ZYDIS_OPERAND_ENCODING_NDSNDD:
-		return compare_register(a, a->row->op[0].kind == OPK_H || a->row->op[0].kind == OPK_B ?
-					   &a->row->op[0] : FIND(a->row, OPK_H, OPK_B), a->i.vvvv, z->reg.value);
+		return compare_register(a, FIND(a->row, OPK_H, OPK_B, OPK_KH), a->i.vvvv, z->reg.value);
 	case ZYDIS_OPERAND_ENCODING_IS4:
 		return compare_register(a, FIND(a->row, OPK_L), a->i.imm2, z->reg.value);
 	case ZYDIS_OPERAND_ENCODING_DISP8: case ZYDIS_OPERAND_ENCODING_DISP16: case ZYDIS_OPERAND_ENCODING_DISP32:
@@ -228,7 +236,7 @@ static const char *compare_operand(const struct answers *a, const ZydisDecodedOp
 	case ZYDIS_OPERAND_ENCODING_DISP32_32_64: case ZYDIS_OPERAND_ENCODING_DISP16_32_32:
 		return compare_moffs(a, z);
 	case ZYDIS_OPERAND_ENCODING_MASK:
-		return "mask"; /* EVEX: to be written with its rows */
+		return number_of(z->reg.value) == a->i.mask ? NULL : "mask";
 	default:
 		break;
 	}
@@ -241,23 +249,42 @@ static bool is_encoded(const struct isa_operand *op)
 	switch ((enum isa_kind)op->kind) {
 	case OPK_E: case OPK_G: case OPK_M: case OPK_R: case OPK_Z: case OPK_I: case OPK_J: case OPK_A: case OPK_O:
 	case OPK_S: case OPK_C: case OPK_D: case OPK_V: case OPK_W: case OPK_U: case OPK_H: case OPK_P: case OPK_Q:
-	case OPK_N_: case OPK_STI: case OPK_B: case OPK_L: case OPK_VS:
+	case OPK_N_: case OPK_STI: case OPK_B: case OPK_L: case OPK_VS: case OPK_KG: case OPK_KE: case OPK_KR: case OPK_KH:
 		return true;
 	default:
 		return false;
 	}
 }
 
+/* What EVEX says besides: masking, zeroing, broadcast, rounding. */
+static const char *compare_evex(const struct answers *a)
+{
+	const ZydisDecodedInstructionAvx *x = &a->z.avx;
+	const bool broadcast = x->broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID && !x->broadcast.is_static;
+
+	if (broadcast != (a->i.bcst && a->i.is_mem))
+		return "broadcast";
+	if ((x->rounding.mode != ZYDIS_ROUNDING_MODE_INVALID || x->has_sae) != (a->i.bcst && !a->i.is_mem))
+		return "rounding";
+	if (x->rounding.mode != ZYDIS_ROUNDING_MODE_INVALID &&
+	    (unsigned)x->rounding.mode - ZYDIS_ROUNDING_MODE_RN != a->i.imm2)
+		return "rounding mode";
+	return (a->z.raw.evex.z != 0) == a->i.zero ? NULL : "zeroing";
+}
+
 const char *compare_operands(const struct answers *a)
 {
 	unsigned immediates = 0, encoded = 0, rows = 0;
 
+	if (is_evex(a->row) && compare_evex(a))
+		return compare_evex(a);
 	for (unsigned n = 0; n < a->z.operand_count_visible; n++) {
 		const char *what = compare_operand(a, &a->op[n], &immediates);
 
 		if (what)
 			return what;
-		encoded += a->op[n].encoding != ZYDIS_OPERAND_ENCODING_NONE ||
+		encoded += (a->op[n].encoding != ZYDIS_OPERAND_ENCODING_NONE &&
+			    a->op[n].encoding != ZYDIS_OPERAND_ENCODING_MASK) ||
 			   a->op[n].type == ZYDIS_OPERAND_TYPE_POINTER;
 	}
 	for (unsigned n = 0; n < 4; n++)

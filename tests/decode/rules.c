@@ -15,9 +15,9 @@ static bool has_rex_b(const struct answers *a)
 	return a->theirs && a->z.raw.rex.B;
 }
 
-static bool is_vex(const struct answers *a)
+static bool is_evex_outside_64(const struct answers *a)
 {
-	return a->theirs && a->z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+	return a->code_size != 8 && a->row->map >= ISA_E0F;
 }
 
 static bool is_repeated(const struct answers *a)
@@ -28,47 +28,51 @@ static bool is_repeated(const struct answers *a)
 static const struct rule {
 	enum difference d;
 	const char *isa_ext;  /* Zydis's name, NULL: any */
+	const char *isa_set;  /* how Zydis's name begins, NULL: any */
 	const char *mnemonic; /* Zydis's, NULL: any */
 	const char *what;     /* which part of the operands or flags, NULL: any */
 	const char *reason;
 	bool (*only)(const struct answers *a);
 } rules[] = {
 	/* Extensions that the table does not have: CPUID says so, and they are #UD. */
-	{ ONLY_ZYDIS, "AMD3DNOW", .reason = "AMD's 3DNow!" },
-	{ ONLY_ZYDIS, "SVM", .reason = "AMD's virtualisation" },
-	{ ONLY_ZYDIS, "SNP", .reason = "AMD's SEV-SNP" },
-	{ ONLY_ZYDIS, "AMD_INVLPGB", .reason = "AMD's INVLPGB" },
-	{ ONLY_ZYDIS, "CLZERO", .reason = "AMD's CLZERO" },
-	{ ONLY_ZYDIS, "RDPRU", .reason = "AMD's RDPRU" },
-	{ ONLY_ZYDIS, "MCOMMIT", .reason = "AMD's MCOMMIT" },
-	{ ONLY_ZYDIS, "MONITORX", .reason = "AMD's MONITORX" },
-	{ ONLY_ZYDIS, "XOP", .reason = "AMD's XOP" },
-	{ ONLY_ZYDIS, "FMA4", .reason = "AMD's FMA4" },
-	{ ONLY_ZYDIS, "PADLOCK", .reason = "VIA's PadLock" },
-	{ ONLY_ZYDIS, "VTX", .reason = "VMX: no nested virtualisation" },
-	{ ONLY_ZYDIS, "VMFUNC", .reason = "VMX: no nested virtualisation" },
-	{ ONLY_ZYDIS, "TDX", .reason = "TDX" },
-	{ ONLY_ZYDIS, "SGX", .reason = "SGX" },
-	{ ONLY_ZYDIS, "SGX_ENCLV", .reason = "SGX" },
-	{ ONLY_ZYDIS, "SMX", .reason = "SMX" },
-	{ ONLY_ZYDIS, "PCONFIG", .reason = "PCONFIG" },
-	{ ONLY_ZYDIS, "CET", .reason = "CET: shadow stacks" },
-	{ ONLY_ZYDIS, "WAITPKG", .reason = "WAITPKG" },
-	{ ONLY_ZYDIS, "TSX_LDTRK", .reason = "TSXLDTRK" },
-	{ ONLY_ZYDIS, "UINTR", .reason = "user interrupts" },
-	{ ONLY_ZYDIS, "KEYLOCKER", .reason = "Key Locker" },
-	{ ONLY_ZYDIS, "KEYLOCKER_WIDE", .reason = "Key Locker" },
-	{ ONLY_ZYDIS, "ENQCMD", .reason = "ENQCMD" },
-	{ ONLY_ZYDIS, "HRESET", .reason = "HRESET" },
-	{ ONLY_ZYDIS, "PT", .reason = "PTWRITE" },
-	{ ONLY_ZYDIS, "AMX_TILE", .reason = "AMX" },
-	{ ONLY_ZYDIS, "AMX_INT8", .reason = "AMX" },
-	{ ONLY_ZYDIS, "AMX_BF16", .reason = "AMX" },
-	{ ONLY_ZYDIS, "KNC", .reason = "Knights Corner" },
-	{ ONLY_ZYDIS, "KNCV", .reason = "Knights Corner" },
-	{ ONLY_ZYDIS, "AVX512VEX", .reason = "opmasks: AVX-512 (branch h-evex)" },
-	{ ONLY_ZYDIS, "AVX_VNNI", .reason = "branch h-evex" },
-	{ ONLY_ZYDIS, "GFNI", .reason = "the VEX forms: branch h-evex", .only = is_vex },
+	{ ONLY_ZYDIS, .isa_ext = "AMD3DNOW", .reason = "AMD's 3DNow!" },
+	{ ONLY_ZYDIS, .isa_ext = "SVM", .reason = "AMD's virtualisation" },
+	{ ONLY_ZYDIS, .isa_ext = "SNP", .reason = "AMD's SEV-SNP" },
+	{ ONLY_ZYDIS, .isa_ext = "AMD_INVLPGB", .reason = "AMD's INVLPGB" },
+	{ ONLY_ZYDIS, .isa_ext = "CLZERO", .reason = "AMD's CLZERO" },
+	{ ONLY_ZYDIS, .isa_ext = "RDPRU", .reason = "AMD's RDPRU" },
+	{ ONLY_ZYDIS, .isa_ext = "MCOMMIT", .reason = "AMD's MCOMMIT" },
+	{ ONLY_ZYDIS, .isa_ext = "MONITORX", .reason = "AMD's MONITORX" },
+	{ ONLY_ZYDIS, .isa_ext = "XOP", .reason = "AMD's XOP" },
+	{ ONLY_ZYDIS, .isa_ext = "FMA4", .reason = "AMD's FMA4" },
+	{ ONLY_ZYDIS, .isa_ext = "PADLOCK", .reason = "VIA's PadLock" },
+	{ ONLY_ZYDIS, .isa_ext = "VTX", .reason = "VMX: no nested virtualisation" },
+	{ ONLY_ZYDIS, .isa_ext = "VMFUNC", .reason = "VMX: no nested virtualisation" },
+	{ ONLY_ZYDIS, .isa_ext = "TDX", .reason = "TDX" },
+	{ ONLY_ZYDIS, .isa_ext = "SGX", .reason = "SGX" },
+	{ ONLY_ZYDIS, .isa_ext = "SGX_ENCLV", .reason = "SGX" },
+	{ ONLY_ZYDIS, .isa_ext = "SMX", .reason = "SMX" },
+	{ ONLY_ZYDIS, .isa_ext = "PCONFIG", .reason = "PCONFIG" },
+	{ ONLY_ZYDIS, .isa_ext = "CET", .reason = "CET: shadow stacks" },
+	{ ONLY_ZYDIS, .isa_ext = "WAITPKG", .reason = "WAITPKG" },
+	{ ONLY_ZYDIS, .isa_ext = "TSX_LDTRK", .reason = "TSXLDTRK" },
+	{ ONLY_ZYDIS, .isa_ext = "UINTR", .reason = "user interrupts" },
+	{ ONLY_ZYDIS, .isa_ext = "KEYLOCKER", .reason = "Key Locker" },
+	{ ONLY_ZYDIS, .isa_ext = "KEYLOCKER_WIDE", .reason = "Key Locker" },
+	{ ONLY_ZYDIS, .isa_ext = "ENQCMD", .reason = "ENQCMD" },
+	{ ONLY_ZYDIS, .isa_ext = "HRESET", .reason = "HRESET" },
+	{ ONLY_ZYDIS, .isa_ext = "PT", .reason = "PTWRITE" },
+	{ ONLY_ZYDIS, .isa_ext = "AMX_TILE", .reason = "AMX" },
+	{ ONLY_ZYDIS, .isa_ext = "AMX_INT8", .reason = "AMX" },
+	{ ONLY_ZYDIS, .isa_ext = "AMX_BF16", .reason = "AMX" },
+	{ ONLY_ZYDIS, .isa_ext = "KNC", .reason = "Knights Corner" },
+	{ ONLY_ZYDIS, .isa_ext = "KNCE", .reason = "Knights Corner" },
+	{ ONLY_ZYDIS, .isa_ext = "KNCV", .reason = "Knights Corner" },
+	{ ONLY_ZYDIS, .isa_set = "AVX512_FP16", .reason = "AVX512-FP16" },
+	{ ONLY_ZYDIS, .isa_set = "AVX512ER", .reason = "Knights Landing's AVX512ER" },
+	{ ONLY_ZYDIS, .isa_set = "AVX512PF", .reason = "Knights Landing's AVX512PF" },
+	{ ONLY_ZYDIS, .isa_set = "AVX512_4", .reason = "Knights Mill's AVX512-4FMAPS and 4VNNIW" },
+	{ ONLY_ZYDIS, .isa_set = "AVX512_VP2INTERSECT", .reason = "Tiger Lake's VP2INTERSECT" },
 	/* Instructions that are there only elsewhere. */
 	{ ONLY_ZYDIS, .mnemonic = "rsm",
 	  .reason = "exists inside SMM only; else #UD (SDM vol. 2, RSM)" },
@@ -76,6 +80,69 @@ static const struct rule {
 	  .reason = "AMD's in 32-bit code; Intel's #UD (SDM vol. 2, SYSCALL)" },
 	{ ONLY_ZYDIS, .mnemonic = "sysret",
 	  .reason = "AMD's in 32-bit code; Intel's #UD (SDM vol. 2, SYSRET)" },
+	/* EVEX. */
+	{ ONLY_OURS, .only = is_evex_outside_64,
+	  .reason = "V' is ignored outside 64-bit mode: hardware agrees" },
+	{ ONLY_ZYDIS, .mnemonic = "vcvtdq2pd",
+	  .reason = "exact, no {er}: EVEX.b between registers is #UD; tests/oracle asks the processor" },
+	{ ONLY_ZYDIS, .mnemonic = "vcvtudq2pd",
+	  .reason = "exact, no {er}: EVEX.b between registers is #UD; tests/oracle asks the processor" },
+	{ OPERAND, .mnemonic = "vcvtsi2sd", .what = "rounding",
+	  .reason = "exact from 32 bits: the rounding is ignored" },
+	{ OPERAND, .mnemonic = "vcvtusi2sd", .what = "rounding",
+	  .reason = "exact from 32 bits: the rounding is ignored" },
+	{ OPERAND, .mnemonic = "vbroadcastss", .what = "register class",
+	  .reason = "only the low element of the source counts, whatever its name" },
+	{ OPERAND, .mnemonic = "vbroadcastsd", .what = "register class",
+	  .reason = "only the low element of the source counts, whatever its name" },
+	{ OPERAND, .mnemonic = "vbroadcastf32x2", .what = "register class",
+	  .reason = "only the low element of the source counts, whatever its name" },
+	{ OPERAND, .mnemonic = "vbroadcasti32x2", .what = "register class",
+	  .reason = "only the low element of the source counts, whatever its name" },
+	{ OPERAND, .mnemonic = "vpbroadcastb", .what = "register class",
+	  .reason = "only the low element of the source counts, whatever its name" },
+	{ OPERAND, .mnemonic = "vpbroadcastw", .what = "register class",
+	  .reason = "only the low element of the source counts, whatever its name" },
+	{ OPERAND, .mnemonic = "vpbroadcastd", .what = "register class",
+	  .reason = "only the low element of the source counts, whatever its name" },
+	{ OPERAND, .mnemonic = "vpbroadcastq", .what = "register class",
+	  .reason = "only the low element of the source counts, whatever its name" },
+	{ OPERAND, .mnemonic = "vpexpandb", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vpexpandw", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vpexpandd", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vpexpandq", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vexpandps", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vexpandpd", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vpcompressb", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vpcompressw", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vpcompressd", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vpcompressq", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vcompressps", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vcompresspd", .what = "memory size",
+	  .reason = "as much as the mask selects: the row has one element, Zydis the vector" },
+	{ OPERAND, .mnemonic = "vpgatherqd", .what = "register class",
+	  .reason = "the index is twice as long as the data" },
+	{ OPERAND, .mnemonic = "vgatherqps", .what = "register class",
+	  .reason = "the index is twice as long as the data" },
+	{ OPERAND, .mnemonic = "vpscatterqd", .what = "register class",
+	  .reason = "the index is twice as long as the data" },
+	{ OPERAND, .mnemonic = "vscatterqps", .what = "register class",
+	  .reason = "the index is twice as long as the data" },
+	{ NAME, .mnemonic = "kmovd",
+	  .reason = "W is ignored outside 64-bit mode" },
+	{ NAME, .mnemonic = "vpbroadcastd",
+	  .reason = "W is ignored outside 64-bit mode" },
 	/* Zydis 4.0 is wrong. */
 	{ OPERAND, .what = "base", .only = has_sib_without_base,
 	  .reason = "under 67, mod 00 and SIB.base 101b mean no base whatever REX.B says (SDM vol. 2, table 2-5)" },
@@ -211,6 +278,8 @@ static bool matches(const struct rule *r, const struct answers *a, enum differen
 		return false;
 	if (r->only && !r->only(a))
 		return false;
+	if (r->isa_set && (!a->theirs || strncmp(r->isa_set, ZydisISASetGetString(a->z.meta.isa_set), strlen(r->isa_set)) != 0))
+		return false;
 	return !r->isa_ext || (a->theirs && strcmp(r->isa_ext, ZydisISAExtGetString(a->z.meta.isa_ext)) == 0);
 }
 
@@ -232,6 +301,6 @@ void print_rule(unsigned n, unsigned uses)
 {
 	const struct rule *r = &rules[n];
 
-	printf("rule %s %s: %s: %u uses%s\n", r->isa_ext ? r->isa_ext : "", r->mnemonic ? r->mnemonic : "", r->reason, uses,
+	printf("rule %s %s: %s: %u uses%s\n", r->isa_ext ? r->isa_ext : r->isa_set ? r->isa_set : "", r->mnemonic ? r->mnemonic : "", r->reason, uses,
 	       uses ? "" : " (none: is it needed?)");
 }

@@ -174,6 +174,38 @@ static void walk_vex(unsigned code_size)
 	}
 }
 
+/* What follows 62: map, pp, W; L'L, b, z, aaa; registers at random. */
+static void walk_evex_opcode(unsigned map, unsigned opcode, unsigned bits, unsigned code_size)
+{
+	static const uint8_t masks[4] = { 0, 1, 0x81, 0x80 };
+	const unsigned pp = bits & 3, w = bits >> 2 & 1, l = bits >> 3 & 3, b = bits >> 5 & 1, none = bits >> 8 & 1;
+
+	for (unsigned k = 0; k < 12; k++) {
+		static const uint8_t forms[4] = { 0x00, 0x40, 0x80, 0xc0 };
+		struct text t = { .count = 0 };
+		unsigned v = none ? 0x1f : (unsigned)any() & 0x1f, high = code_size == 8 ? (unsigned)any() & 0xf0 : 0xd0 | ((unsigned)any() & 0x20);
+
+		put(&t, 0x62);
+		put(&t, high | map);
+		put(&t, w << 7 | (v & 15) << 3 | 4 | pp);
+		put(&t, masks[bits >> 6 & 3] | l << 5 | b << 4 | (v & 0x10) >> 1);
+		put(&t, opcode);
+		put(&t, forms[k % 4] | ((unsigned)any() & 0x3f));
+		put_tail(&t);
+		compare_bytes(t.bytes, 15, code_size);
+	}
+}
+
+static void walk_evex(unsigned code_size)
+{
+	for (unsigned map = 0; map < 16; map++) {
+		for (unsigned opcode = 0; opcode < 256; opcode++) {
+			for (unsigned bits = 0; bits < (map < 8 ? 512 : 1); bits++)
+				walk_evex_opcode(map, opcode, bits, code_size);
+		}
+	}
+}
+
 /* All ModRM and SIB bytes with all REX bytes and both address sizes, for a load, LEA, and a gather. */
 static void walk_addresses(unsigned code_size)
 {
@@ -237,6 +269,7 @@ int main(int argc, char **argv)
 	for (unsigned n = 0; n < 3; n++) {
 		walk_legacy(sizes[n]);
 		walk_vex(sizes[n]);
+		walk_evex(sizes[n]);
 		walk_addresses(sizes[n]);
 		walk_oddities(sizes[n]);
 	}
