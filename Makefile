@@ -5,7 +5,7 @@ MESON_FLAGS ?= --buildtype=release
 FUZZ_SECONDS ?= 60
 GUEST = tests/guest/debian
 
-.PHONY: all setup build run check bench fuzz install clean help
+.PHONY: all setup build run check bench fuzz oracle install clean help
 
 all: build
 
@@ -15,6 +15,7 @@ help:
 	@echo 'make check    install, build, run all tests        make bench   measure, side by side with QEMU'
 	@echo 'make soak     the whole fault matrix and thousands of deaths (KILLS=3000), for an hour or so'
 	@echo 'make build    only build, in BUILD=$(BUILD)              make install install to PREFIX (meson)'
+	@echo 'make oracle   the emulator beside this processor, new cases until Ctrl-C (SEED=... repeats a run)'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (TARGETS="boot frame" chooses; docs/fuzzing.md)'
 
 setup:
@@ -37,6 +38,11 @@ bench: build
 fuzz: build
 	@ninja -C $(BUILD) --quiet fuzzers
 	@tests/fuzz/run.sh long $(BUILD) $(FUZZ_SECONDS) $(TARGETS)
+
+# Rounds over all rows of the instruction table; each begins where the seed and the number of the round say.
+oracle: build
+	@ninja -C $(BUILD) --quiet tests/silicon/silicon
+	@$(BUILD)/tests/silicon/silicon --forever --seed $(or $(SEED),$(shell date +%s))
 
 soak: build
 	@tests/fault/soak.sh $(BUILD) $(KILLS)

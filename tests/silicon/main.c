@@ -5,6 +5,7 @@
  * Rounds over all rows of the instruction table, in children: what kills one is a result, too. Each round draws other
  * cases. Exit code 0 if nothing differs, 77 if this host cannot take part. SIGINT ends it with the summary.
  */
+#include "elsewhere.h"
 #include "host.h"
 #include "silicon.h"
 #include "emu/decode/decode.h"

@@ -8,6 +8,7 @@
  *   generate.c  a row to bytes               prepare.c  registers that make the operands land where they should
  *   native.c    this processor               emulated.c  the emulator
  *   compare.c   differences                  forgive.c  what one of the two cannot say, each with its reason
+ *   elsewhere.c rows that are not run here
  *
  * An instruction is followed and surrounded by HLT (at CPL 3: #GP at that very address): so each case ends in a fault,
  * and where it ends tells where it went.
@@ -124,7 +125,5 @@ void make_equal(unsigned tier);
 
 /* forgive.c: takes out of both what cannot be compared. False: nothing of this case can. */
 bool forgive(const struct test_case *t, struct outcome *native, struct outcome *emulated);
-/* A row that is not run here: why, and which test has it instead. NULL: it is run. */
-const char *not_run(unsigned row);
 
 #endif
