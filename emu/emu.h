@@ -156,6 +156,14 @@ int emu_write(struct emu *e, unsigned seg, uint64_t linear, const void *data, un
 /* Checks that a write of [linear, linear+size) would succeed (sets A and D as that write would). */
 int emu_probe_write(struct emu *e, unsigned seg, uint64_t linear, unsigned size);
 
+/* #AC happens at CPL 3 with CR0.AM and EFLAGS.AC (SDM vol. 3, 6.15 "Alignment Check Exception"). The accesses above check
+ * operands of 2, 4, 8 bytes and those of the x87 for it; whoever reads several at once asks for each one's alignment. */
+static inline bool emu_checks_alignment(const struct emu *e)
+{
+	return e->cpl == 3 && (e->cpu.cr0 & CR0_AM) && (e->cpu.rflags & RFLAGS_AC);
+}
+int emu_check_alignment(struct emu *e, uint64_t linear, unsigned alignment);
+
 /* Convenience for handlers: the memory operand of `i`. */
 int emu_load(struct emu *e, const struct insn *i, void *data, unsigned size);
 int emu_store(struct emu *e, const struct insn *i, const void *data, unsigned size);

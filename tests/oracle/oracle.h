@@ -7,18 +7,7 @@
 #define BULKHEAD_TESTS_ORACLE_H
 
 #include "flat.h"
-
-/* FXSAVE64 image. */
-struct fximage {
-	uint16_t cw, sw;
-	uint8_t tag, reserved0;
-	uint16_t fop;
-	uint64_t fip, fdp;
-	uint32_t mxcsr, mxcsr_mask;
-	uint8_t st[8][16];
-	uint8_t xmm[16][16];
-	uint8_t unused[96];
-} __attribute__((aligned(16)));
+#include "values.h"
 
 enum { NO_FAULT = 0xff };
 
@@ -44,13 +33,6 @@ struct test_case {
 };
 
 /* random.c */
-uint64_t rnd(void);
-void rnd_seed(uint64_t seed);
-static inline unsigned rnd_below(unsigned n)
-{
-	return (unsigned)(rnd() % n);
-}
-void random_bytes(void *out, unsigned bytes); /* integers, floats, x87 images with all the awkward values */
 void random_state(struct state *s);
 
 /* encode.c: false if the row has no form that this oracle can run. */
