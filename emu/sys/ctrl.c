@@ -234,13 +234,27 @@ int sem_invpcid(struct emu *e, const struct insn *i)
 	return emu_end_block(e, i);
 }
 
-/* There is no cache to write back; the address is checked as a byte load would (SDM vol. 2, CLFLUSH). */
+/* The address is checked as a byte load would, but that a line of an execute-only segment may be flushed, too (SDM vol. 2,
+ * CLFLUSH). */
+static int line_address(struct emu *e, const struct insn *i, uint64_t *linear)
+{
+	const struct segment *s = &e->cpu.seg[i->seg];
+
+	if (e->code_size == 8 || (s->attr & (SEG_ATTR_CODE | SEG_ATTR_RW)) != SEG_ATTR_CODE)
+		return emu_linear(e, i, 1, false, linear);
+	if (emu_ea(e, i) > s->limit)
+		return emu_gp0(e);
+	*linear = (uint32_t)(emu_ea(e, i) + s->base);
+	return 0;
+}
+
+/* There is no cache to write back. */
 int sem_clflush(struct emu *e, const struct insn *i)
 {
 	uint64_t linear;
 	uint8_t byte;
 
-	if (emu_linear(e, i, 1, false, &linear))
+	if (line_address(e, i, &linear))
 		return EMU_STOP;
 	/* Reading device memory has side effects that flushing a line has not. Linux flushes WC mappings of RAM only. */
 	return emu_read(e, i->seg, linear, &byte, 1);
@@ -253,6 +267,30 @@ int sem_wbinvd(struct emu *e, const struct insn *i)
 
 int sem_serialize(struct emu *e, const struct insn *i)
 {
+	return emu_end_block(e, i);
+}
+
+/* MONITOR and MWAIT exist at CPL 0 only. Nothing is armed: MWAIT may end at any time (SDM vol. 2, MWAIT). */
+int sem_monitor(struct emu *e, const struct insn *i)
+{
+	uint64_t offset = i->asize == 8 ? e->cpu.gpr[RAX] : e->cpu.gpr[RAX] & ((1ull << 8 * i->asize) - 1), linear;
+	uint8_t byte;
+
+	if (e->cpl != 0)
+		return emu_ud(e);
+	if ((uint32_t)e->cpu.gpr[RCX] != 0)
+		return emu_gp0(e);
+	if (emu_seg_linear(e, i->seg, offset, 1, false, &linear))
+		return EMU_STOP;
+	return emu_read(e, i->seg, linear, &byte, 1);
+}
+
+int sem_mwait(struct emu *e, const struct insn *i)
+{
+	if (e->cpl != 0)
+		return emu_ud(e);
+	if ((uint32_t)e->cpu.gpr[RCX] > 1) /* bit 0: interrupts end it even if masked */
+		return emu_gp0(e);
 	return emu_end_block(e, i);
 }
 
