@@ -679,7 +679,7 @@ static enum decode_result finish_vex(const struct prefixes *p, const struct form
 	out->vl = p->l & 1;
 	if (!code64) /* W may have selected the row, but there is no 64-bit operand */
 		out->prefixes &= (uint8_t)~PFX_REX_W;
-	if ((p->vvvv && !(f->flags & FORM_VVVV)) || ((f->flags & FORM_OPMASK_H) && p->vvvv >= 8))
+	if ((p->vvvv && !(f->flags & FORM_VVVV)) || ((f->flags & FORM_OPMASK_H) && out->vvvv >= 8))
 		return DECODE_UD;
 	if (f->imm_kind == OPK_L)
 		out->imm2 = (uint8_t)(out->imm >> 4 & (code64 ? 15 : 7));
