@@ -6,6 +6,7 @@
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR3_NO_FLUSH (1ull << 63)
 #define CR3_PCID 0xfffull
+#define XCR0_AVX512 0xe0ull
 
 /* ---- CR0 ------------------------------------------------------------------------------------------------------ */
 
@@ -86,25 +87,10 @@ int cr3_write(struct emu *e, uint64_t value)
 
 /* ---- CR4 ---------------------------------------------------------------------------------------------------------- */
 
-static const struct {
-	uint64_t bit;
-	uint8_t feature;
-} cr4_features[] = {
-	{ CR4_TSD, FEAT_TSC }, { CR4_OSFXSR, FEAT_FXSR }, { CR4_OSXMMEXCPT, FEAT_SSE }, { CR4_UMIP, FEAT_UMIP },
-	{ CR4_FSGSBASE, FEAT_FSGSBASE }, { CR4_PCIDE, FEAT_PCID }, { CR4_OSXSAVE, FEAT_XSAVE },
-	{ CR4_SMEP, FEAT_SMEP }, { CR4_SMAP, FEAT_SMAP }, { CR4_PKE, FEAT_PKU }, { CR4_LA57, FEAT_LA57 },
-};
-
-/* A bit whose feature CPUID hides is reserved. */
+/* A bit whose feature CPUID hides is reserved (features.def). */
 uint64_t cr4_supported(const struct emu *e)
 {
-	uint64_t mask = CR4_VME | CR4_PVI | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE;
-
-	for (unsigned n = 0; n < sizeof(cr4_features) / sizeof(cr4_features[0]); n++) {
-		if (sys_has_feature(e, cr4_features[n].feature))
-			mask |= cr4_features[n].bit;
-	}
-	return mask;
+	return e->machine->cr4_supported;
 }
 
 static bool cr4_is_valid(const struct emu *e, uint64_t value)
@@ -248,13 +234,27 @@ int sem_invpcid(struct emu *e, const struct insn *i)
 	return emu_end_block(e, i);
 }
 
-/* There is no cache to write back; the address is checked as a byte load would (SDM vol. 2, CLFLUSH). */
+/* The address is checked as a byte load would, but that a line of an execute-only segment may be flushed, too (SDM vol. 2,
+ * CLFLUSH). */
+static int line_address(struct emu *e, const struct insn *i, uint64_t *linear)
+{
+	const struct segment *s = &e->cpu.seg[i->seg];
+
+	if (e->code_size == 8 || (s->attr & (SEG_ATTR_CODE | SEG_ATTR_RW)) != SEG_ATTR_CODE)
+		return emu_linear(e, i, 1, false, linear);
+	if (emu_ea(e, i) > s->limit)
+		return emu_gp0(e);
+	*linear = (uint32_t)(emu_ea(e, i) + s->base);
+	return 0;
+}
+
+/* There is no cache to write back. */
 int sem_clflush(struct emu *e, const struct insn *i)
 {
 	uint64_t linear;
 	uint8_t byte;
 
-	if (emu_linear(e, i, 1, false, &linear))
+	if (line_address(e, i, &linear))
 		return EMU_STOP;
 	/* Reading device memory has side effects that flushing a line has not. Linux flushes WC mappings of RAM only. */
 	return emu_read(e, i->seg, linear, &byte, 1);
@@ -267,6 +267,30 @@ int sem_wbinvd(struct emu *e, const struct insn *i)
 
 int sem_serialize(struct emu *e, const struct insn *i)
 {
+	return emu_end_block(e, i);
+}
+
+/* MONITOR and MWAIT exist at CPL 0 only. Nothing is armed: MWAIT may end at any time (SDM vol. 2, MWAIT). */
+int sem_monitor(struct emu *e, const struct insn *i)
+{
+	uint64_t offset = i->asize == 8 ? e->cpu.gpr[RAX] : e->cpu.gpr[RAX] & ((1ull << 8 * i->asize) - 1), linear;
+	uint8_t byte;
+
+	if (e->cpl != 0)
+		return emu_ud(e);
+	if ((uint32_t)e->cpu.gpr[RCX] != 0)
+		return emu_gp0(e);
+	if (emu_seg_linear(e, i->seg, offset, 1, false, &linear))
+		return EMU_STOP;
+	return emu_read(e, i->seg, linear, &byte, 1);
+}
+
+int sem_mwait(struct emu *e, const struct insn *i)
+{
+	if (e->cpl != 0)
+		return emu_ud(e);
+	if ((uint32_t)e->cpu.gpr[RCX] > 1) /* bit 0: interrupts end it even if masked */
+		return emu_gp0(e);
 	return emu_end_block(e, i);
 }
 
@@ -287,12 +311,14 @@ int sem_xgetbv(struct emu *e, const struct insn *i)
 	return 0;
 }
 
-/* x87 always; AVX only with SSE; the three parts of AVX-512 together and with AVX (SDM vol. 1, 13.3). */
-static bool is_valid_xcr0(uint64_t value)
+/* x87 always; AVX only with SSE, the three components of AVX-512 together and only with AVX (SDM vol. 1, 13.3). */
+static bool xcr0_is_valid(const struct emu *e, uint64_t value)
 {
-	const uint64_t avx512 = value & 0xe0;
+	const uint64_t avx512 = value & XCR0_AVX512;
 
-	return (value & 1) && (value & 6) != 4 && (!avx512 || (avx512 == 0xe0 && (value & 4)));
+	if ((value & ~sys_xcr0_supported(e)) || !(value & 1) || (value & 6) == 4)
+		return false;
+	return !avx512 || (avx512 == XCR0_AVX512 && (value & 4));
 }
 
 int sem_xsetbv(struct emu *e, const struct insn *i)
@@ -301,7 +327,7 @@ int sem_xsetbv(struct emu *e, const struct insn *i)
 
 	if (!(e->cpu.cr4 & CR4_OSXSAVE))
 		return emu_ud(e);
-	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || (value & ~sys_xcr0_supported(e)) || !is_valid_xcr0(value))
+	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || !xcr0_is_valid(e, value))
 		return emu_gp0(e);
 	e->cpu.xcr0 = value;
 	emu_mode_changed(e);

@@ -23,7 +23,7 @@ bool native_has_avx(void)
 
 bool native_has_avx512(void)
 {
-	return false;
+	return true;
 }
 
 enum { PROGRAM_INSNS = 6, INTEGER_INSNS = 14, PROGRAMS = 60000 };
@@ -32,7 +32,7 @@ struct program {
 	struct test_case last; /* its state is the program's */
 	uint8_t code[INTEGER_INSNS * 16 + 1];
 	unsigned length;
-	uint64_t cr0, cr4;
+	uint64_t cr0, cr4, xcr0;
 };
 
 /* Half of the programs draw from one neighbourhood of the table, so that fast handlers follow one another. */
@@ -60,6 +60,7 @@ static void make_program(struct program *p)
 	if (rnd_below(4))
 		p->last.in.fx.cw = 0x37f;
 	p->cr0 = rnd_below(16) ? 0 : CR0_TS;
+	p->xcr0 = rnd_below(16) ? 0xe7 : 7;
 	p->cr4 = CR4_OSXMMEXCPT | (rnd_below(16) ? CR4_OSFXSR : 0) | (rnd_below(16) ? CR4_OSXSAVE : 0);
 }
 
@@ -156,16 +157,18 @@ static void load(struct harness *h, const struct program *p)
 	c->gpr[RSP] = HARNESS_STACK;
 	c->cr0 = (c->cr0 & ~(uint64_t)CR0_TS) | p->cr0 | CR0_NE | CR0_MP;
 	c->cr4 = (c->cr4 & ~(uint64_t)(CR4_OSFXSR | CR4_OSXSAVE)) | p->cr4;
-	c->xcr0 = 7;
+	c->xcr0 = p->xcr0;
 	c->fpu = (struct x87){ .cw = s->fx.cw, .sw = s->fx.sw & 0x7f7f, .tag = s->fx.tag };
 	for (unsigned n = 0; n < 8; n++)
 		memcpy(&c->fpu.r[n], s->fx.st[n], 10);
 	c->mxcsr = s->fx.mxcsr;
-	memset(c->vec, 0xa5, sizeof(c->vec));
 	for (unsigned n = 0; n < 16; n++) {
 		memcpy(&c->vec[n], s->fx.xmm[n], 16);
 		memcpy(c->vec[n].u8 + 16, s->ymm_high[n], 16);
+		memcpy(c->vec[n].u8 + 32, s->zmm_high[n], 32);
+		memcpy(&c->vec[16 + n], s->zmm16[n], 64);
 	}
+	memcpy(c->k, s->k, sizeof(c->k));
 	c->activity = CPU_RUNNING;
 	harness_set_flags(h, s->rflags & 0xcd5);
 	harness_code(h, p->code, p->length);
@@ -184,7 +187,8 @@ static bool x87_agrees(const struct x87 *a, const struct x87 *b)
 static bool agree(struct harness *a, struct harness *b)
 {
 	return !memcmp(a->cpu->gpr, b->cpu->gpr, 16 * 8) && !memcmp(a->cpu->vec, b->cpu->vec, sizeof(a->cpu->vec)) &&
-	       x87_agrees(&a->cpu->fpu, &b->cpu->fpu) && a->cpu->mxcsr == b->cpu->mxcsr &&
+	       !memcmp(a->cpu->k, b->cpu->k, sizeof(a->cpu->k)) && x87_agrees(&a->cpu->fpu, &b->cpu->fpu) &&
+	       a->cpu->mxcsr == b->cpu->mxcsr &&
 	       harness_flags(a) == harness_flags(b) && a->cpu->rip == b->cpu->rip &&
 	       !memcmp(a->ram + HARNESS_DATA, b->ram + HARNESS_DATA, 2 * WINDOW_BYTES);
 }
