@@ -70,6 +70,7 @@ struct emu {
 	struct machine *machine;
 	uint8_t simd;		/* vector units that guest code may use in this block (interp/fast_simd.h) */
 	uint8_t simd_live;	/* those of them whose flags are collected in the host's MXCSR just now */
+	uint8_t x87_host;	/* exception flags that the host's x87 may have set (interp/fast_x87.c) */
 	uint32_t host_mxcsr;	/* the host's own, while simd_live */
 	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
 	/* Derived from the architectural state by emu_mode_changed(). */

@@ -449,6 +449,8 @@ static enum decode_result take_evex(struct cursor *c, bool code64, struct prefix
 	p2 = (unsigned)take(c, 1);
 	if ((p0 & 8) || !(p1 & 4) || (p0 & 7) == 0 || (p0 & 7) == 4 || (p0 & 7) == 7)
 		return DECODE_UD;
+	if (!code64 && !(p2 & 8)) /* V': there are eight registers */
+		return DECODE_UD;
 	*map = ISA_E0F + (p0 & 7) - 1;
 	p->vex = p->evex = true;
 	p->rex = (uint8_t)((code64 ? ~p0 >> 5 & 7 : 0) | (p1 >> 7) << 3);

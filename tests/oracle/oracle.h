@@ -45,8 +45,6 @@ void random_zmm(struct state *s);
 /* native_zmm.c: VEX and EVEX rows on processors with AVX-512. */
 bool native_has_avx512(void);
 
-/* Has this processor the feature (enum isa_feature)? */
-bool oracle_host_has(unsigned feature);
 void native_zmm_run(const struct test_case *t, struct state *out);
 /* In the signal handler: false if the fault is not one of native_zmm_run()'s. */
 bool native_zmm_fault(void *context);
@@ -64,6 +62,9 @@ void emulated_run(const struct test_case *t, struct state *out);
 /* The same for code that may be longer than its first instruction. */
 void emulated_run_prefix(const struct test_case *t, struct state *out);
 
+/* host.c: has this processor a feature of the table? */
+bool host_has(unsigned feature);
+
 /* reconcile.c: takes out of a comparison what the processor `a` cannot say about the emulator `b`. */
 void reconcile(const struct test_case *t, struct state *a, struct state *b);
 
@@ -71,6 +72,6 @@ void reconcile(const struct test_case *t, struct state *a, struct state *b);
 unsigned sweep_vex(unsigned *encodings);
 
 /* sweep_evex.c */
-unsigned sweep_evex(unsigned *encodings);
+unsigned sweep_evex(bool all, unsigned *encodings, unsigned *lenient);
 
 #endif
