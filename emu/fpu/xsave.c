@@ -34,22 +34,26 @@ enum {
 };
 #define XCOMP_COMPACTED (1ull << 63)
 
-/* Extended components, by number from 2 on: size, place in the standard form, alignment to 64 in the
- * compacted one. */
+/*
+ * Extended components, by number from 2 on: size, place in the standard form, alignment to 64 in the compacted one
+ * (SDM vol. 1, 13.4 and 13.5); how they are packed and unpacked. pack() returns the bytes that it filled, which outside
+ * 64-bit mode may be fewer: eight registers instead of sixteen.
+ */
+enum { COMPONENTS = 10, COMPONENT_MAX_BYTES = 1024 };
 static const struct xcomponent {
 	uint16_t size, offset;
 	bool align64;
-} components[] = {
-	[2] = { 256, 576, false }, /* AVX: upper halves of YMM0..15 */
-};
-enum { COMPONENTS = sizeof(components) / sizeof(components[0]) };
+	unsigned (*pack)(const struct emu *e, uint8_t *image);
+	void (*unpack)(struct emu *e, const uint8_t *image);
+	bool (*is_init)(const struct emu *e);
+} components[COMPONENTS];
 
 uint32_t xsave_size(uint64_t xcr0, bool compacted)
 {
 	uint32_t end = LEGACY_BYTES + HEADER_BYTES;
 
 	for (unsigned k = 2; k < COMPONENTS; k++) {
-		if (!(xcr0 >> k & 1))
+		if (!components[k].size || !(xcr0 >> k & 1))
 			continue;
 		if (!compacted)
 			end = components[k].offset;
@@ -62,11 +66,22 @@ uint32_t xsave_size(uint64_t xcr0, bool compacted)
 
 uint32_t xsave_component(unsigned k, uint32_t *offset, bool *align64)
 {
-	if (k < 2 || k >= COMPONENTS)
+	if (k < 2 || k >= COMPONENTS || !components[k].size)
 		return 0;
 	*offset = components[k].offset;
 	*align64 = components[k].align64;
 	return components[k].size;
+}
+
+/* Where component k stands in an area whose header has this XCOMP_BV (SDM vol. 1, 13.4.3). */
+static uint32_t place(unsigned k, uint64_t xcomp_bv)
+{
+	uint32_t before;
+
+	if (!(xcomp_bv & XCOMP_COMPACTED))
+		return components[k].offset;
+	before = xsave_size(xcomp_bv & ((1ull << k) - 1), true);
+	return components[k].align64 ? (before + 63) & ~63u : before;
 }
 
 /* ---- the two legacy components ------------------------------------------------------------------------- */
@@ -160,17 +175,17 @@ static bool xmm_is_init(const struct emu *e)
 
 /* ---- AVX: the upper halves, outside 64-bit mode of eight registers only ---------------------------------- */
 
-static unsigned pack_ymm(const struct emu *e, uint8_t upper[16][SSE_BYTES])
+static unsigned pack_ymm(const struct emu *e, uint8_t *image)
 {
 	for (unsigned n = 0; n < xmm_count(e); n++)
-		memcpy(upper[n], e->cpu.vec[n].u8 + SSE_BYTES, SSE_BYTES);
+		memcpy(image + n * SSE_BYTES, e->cpu.vec[n].u8 + SSE_BYTES, SSE_BYTES);
 	return xmm_count(e) * SSE_BYTES;
 }
 
-static void unpack_ymm(struct emu *e, const uint8_t upper[16][SSE_BYTES])
+static void unpack_ymm(struct emu *e, const uint8_t *image)
 {
 	for (unsigned n = 0; n < xmm_count(e); n++)
-		memcpy(e->cpu.vec[n].u8 + SSE_BYTES, upper[n], SSE_BYTES);
+		memcpy(e->cpu.vec[n].u8 + SSE_BYTES, image + n * SSE_BYTES, SSE_BYTES);
 }
 
 static bool ymm_is_init(const struct emu *e)
@@ -181,6 +196,33 @@ static bool ymm_is_init(const struct emu *e)
 		any |= e->cpu.vec[n].u64[2] | e->cpu.vec[n].u64[3];
 	return any == 0;
 }
+
+/* ---- PKRU: four bytes and four that are reserved ---------------------------------------------------------- */
+
+static unsigned pack_pkru(const struct emu *e, uint8_t *image)
+{
+	uint64_t value = e->cpu.pkru;
+
+	memcpy(image, &value, sizeof(value));
+	return sizeof(value);
+}
+
+/* Translations depend on PKRU; emu_mode_changed() drops those that are not valid any more. */
+static void unpack_pkru(struct emu *e, const uint8_t *image)
+{
+	memcpy(&e->cpu.pkru, image, sizeof(e->cpu.pkru));
+	emu_mode_changed(e);
+}
+
+static bool pkru_is_init(const struct emu *e)
+{
+	return e->cpu.pkru == 0;
+}
+
+static const struct xcomponent components[COMPONENTS] = {
+	[2] = { 256, 576, false, pack_ymm, unpack_ymm, ymm_is_init }, /* AVX: upper halves of YMM0..15 */
+	[9] = { 8, 2688, false, pack_pkru, unpack_pkru, pkru_is_init },
+};
 
 /* ---- FXSAVE, FXRSTOR ----------------------------------------------------------------------------------- */
 
@@ -243,30 +285,40 @@ static int begin(struct emu *e, const struct insn *i, bool write, uint64_t *rfbm
 /* XINUSE: components that are not in their initial state. */
 static uint64_t in_use(const struct emu *e)
 {
-	return (x87_is_init(&e->cpu.fpu) ? 0 : XFEATURE_X87) | (xmm_is_init(e) ? 0 : XFEATURE_SSE) |
-	       (ymm_is_init(e) ? 0 : XFEATURE_AVX);
+	uint64_t used = (x87_is_init(&e->cpu.fpu) ? 0 : XFEATURE_X87) | (xmm_is_init(e) ? 0 : XFEATURE_SSE);
+
+	for (unsigned k = 2; k < COMPONENTS; k++) {
+		if (components[k].size && !components[k].is_init(e))
+			used |= 1ull << k;
+	}
+	return used;
 }
 
-/* Probes everything that a save of the components `save` writes. AVX, the only extended component, stands at the same
- * place in both forms: it is the first one (SDM vol. 1, 13.4.3). */
-static int probe(struct emu *e, const struct insn *i, uint64_t linear, uint64_t save)
+/* Probes everything that a save of the components `save` writes; XCOMP_BV says where they stand. */
+static int probe(struct emu *e, const struct insn *i, uint64_t linear, uint64_t save, uint64_t xcomp_bv)
 {
+	uint8_t image[COMPONENT_MAX_BYTES];
+
 	if (emu_probe_write(e, i->seg, linear, LEGACY_BYTES + HEADER_BYTES))
 		return EMU_STOP;
-	if (!(save & XFEATURE_AVX))
-		return 0;
-	return emu_probe_write(e, i->seg, linear + components[2].offset, xmm_count(e) * SSE_BYTES);
+	for (unsigned k = 2; k < COMPONENTS; k++) {
+		if ((save >> k & 1) &&
+		    emu_probe_write(e, i->seg, linear + place(k, xcomp_bv), components[k].pack(e, image)))
+			return EMU_STOP;
+	}
+	return 0;
 }
 
-static int save_extended(struct emu *e, const struct insn *i, uint64_t linear, uint64_t save)
+static int save_extended(struct emu *e, const struct insn *i, uint64_t linear, uint64_t save, uint64_t xcomp_bv)
 {
-	uint8_t upper[16][SSE_BYTES];
-	unsigned bytes;
+	uint8_t image[COMPONENT_MAX_BYTES];
 
-	if (!(save & XFEATURE_AVX))
-		return 0;
-	bytes = pack_ymm(e, upper);
-	return emu_write(e, i->seg, linear + components[2].offset, upper, bytes);
+	for (unsigned k = 2; k < COMPONENTS; k++) {
+		if ((save >> k & 1) &&
+		    emu_write(e, i->seg, linear + place(k, xcomp_bv), image, components[k].pack(e, image)))
+			return EMU_STOP;
+	}
+	return 0;
 }
 
 /* Writes components `save` and, if `mxcsr`, MXCSR with its mask. The legacy region may have holes that must
@@ -300,8 +352,8 @@ static int save_standard(struct emu *e, const struct insn *i, bool optimise)
 	if (begin(e, i, true, &rfbm, &linear))
 		return EMU_STOP;
 	save = optimise ? rfbm & used : rfbm;
-	if (probe(e, i, linear, save) || emu_read(e, i->seg, linear + LEGACY_BYTES, &bv, sizeof(bv)) ||
-	    save_legacy(e, i, linear, save, rfbm & (XFEATURE_SSE | XFEATURE_AVX)) || save_extended(e, i, linear, save))
+	if (probe(e, i, linear, save, 0) || emu_read(e, i->seg, linear + LEGACY_BYTES, &bv, sizeof(bv)) ||
+	    save_legacy(e, i, linear, save, rfbm & (XFEATURE_SSE | XFEATURE_AVX)) || save_extended(e, i, linear, save, 0))
 		return EMU_STOP;
 	bv = (bv & ~rfbm) | (rfbm & used);
 	return emu_write(e, i->seg, linear + LEGACY_BYTES, &bv, sizeof(bv));
@@ -313,13 +365,14 @@ static int save_compacted(struct emu *e, const struct insn *i)
 	const uint64_t used = in_use(e) | (e->cpu.mxcsr != MXCSR_DEFAULT ? XFEATURE_SSE : 0);
 	uint64_t rfbm = 0, linear, header[2];
 
-	if (begin(e, i, true, &rfbm, &linear) ||
-	    probe(e, i, linear, rfbm & used) ||
-	    save_legacy(e, i, linear, rfbm & used, rfbm & used & XFEATURE_SSE) ||
-	    save_extended(e, i, linear, rfbm & used))
+	if (begin(e, i, true, &rfbm, &linear))
 		return EMU_STOP;
 	header[0] = rfbm & used;
 	header[1] = rfbm | XCOMP_COMPACTED;
+	if (probe(e, i, linear, rfbm & used, header[1]) ||
+	    save_legacy(e, i, linear, rfbm & used, rfbm & used & XFEATURE_SSE) ||
+	    save_extended(e, i, linear, rfbm & used, header[1]))
+		return EMU_STOP;
 	return emu_write(e, i->seg, linear + LEGACY_BYTES, header, sizeof(header));
 }
 
@@ -365,12 +418,45 @@ static bool loads_mxcsr(const struct xsave_header *h, uint64_t rfbm)
 	return rfbm & (XFEATURE_SSE | XFEATURE_AVX);
 }
 
+/* Reads all extended components that are to be loaded, so that nothing has changed when a later one faults. Those to be
+ * initialised are zeroes, which is the initial state of each. */
+static int load_extended(struct emu *e, const struct insn *i, uint64_t linear, uint64_t load, uint64_t xcomp_bv,
+			 uint8_t image[COMPONENTS][COMPONENT_MAX_BYTES])
+{
+	uint8_t scratch[COMPONENT_MAX_BYTES];
+
+	for (unsigned k = 2; k < COMPONENTS; k++) {
+		memset(image[k], 0, components[k].size);
+		if ((load >> k & 1) &&
+		    emu_read(e, i->seg, linear + place(k, xcomp_bv), image[k], components[k].pack(e, scratch)))
+			return EMU_STOP;
+	}
+	return 0;
+}
+
+static void restore_components(struct emu *e, const struct insn *i, uint64_t rfbm, uint64_t bv, const struct fx_image *m,
+			       uint8_t image[COMPONENTS][COMPONENT_MAX_BYTES])
+{
+	if (rfbm & bv & XFEATURE_X87)
+		unpack_x87(e, i, m);
+	else if (rfbm & XFEATURE_X87)
+		init_x87(e);
+	if (rfbm & bv & XFEATURE_SSE)
+		unpack_xmm(e, m);
+	else if (rfbm & XFEATURE_SSE)
+		init_xmm(e);
+	for (unsigned k = 2; k < COMPONENTS; k++) {
+		if (rfbm >> k & 1)
+			components[k].unpack(e, image[k]);
+	}
+}
+
 static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 {
-	uint8_t upper[16][SSE_BYTES] = { { 0 } };
+	uint8_t image[COMPONENTS][COMPONENT_MAX_BYTES];
 	struct xsave_header h;
 	struct fx_image m;
-	uint64_t rfbm, linear;
+	uint64_t rfbm = 0, linear;
 	bool mxcsr;
 
 	if (begin(e, i, false, &rfbm, &linear) || emu_read(e, i->seg, linear + LEGACY_BYTES, &h, sizeof(h)))
@@ -378,8 +464,7 @@ static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 	if (!header_is_valid(&h, e->cpu.xcr0) || (only_compacted && !(h.xcomp_bv & XCOMP_COMPACTED)))
 		return emu_gp0(e);
 	if (emu_read(e, i->seg, linear, &m, sizeof(m)) ||
-	    ((rfbm & h.xstate_bv & XFEATURE_AVX) &&
-	     emu_read(e, i->seg, linear + components[2].offset, upper, xmm_count(e) * SSE_BYTES)))
+	    load_extended(e, i, linear, rfbm & h.xstate_bv, h.xcomp_bv, image))
 		return EMU_STOP;
 	mxcsr = loads_mxcsr(&h, rfbm);
 	if (mxcsr && (m.mxcsr & ~(uint32_t)MXCSR_VALID))
@@ -388,16 +473,7 @@ static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 		e->cpu.mxcsr = m.mxcsr;
 	else if (rfbm & XFEATURE_SSE)
 		e->cpu.mxcsr = MXCSR_DEFAULT;
-	if (rfbm & h.xstate_bv & XFEATURE_X87)
-		unpack_x87(e, i, &m);
-	else if (rfbm & XFEATURE_X87)
-		init_x87(e);
-	if (rfbm & h.xstate_bv & XFEATURE_SSE)
-		unpack_xmm(e, &m);
-	else if (rfbm & XFEATURE_SSE)
-		init_xmm(e);
-	if (rfbm & XFEATURE_AVX)
-		unpack_ymm(e, upper); /* zeroes if it is to be initialised */
+	restore_components(e, i, rfbm, h.xstate_bv, &m, image);
 	return 0;
 }
 

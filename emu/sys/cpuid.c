@@ -35,7 +35,7 @@ static const struct {
 	{ 1, 0, EDX, 11, FEAT_SEP, true },
 	{ 1, 0, EDX, 12, FEAT_BASE, true }, /* MTRR */
 	{ 1, 0, EDX, 13, FEAT_BASE, true }, /* PGE */
-	{ 1, 0, EDX, 14, FEAT_BASE, true }, /* MCA, with no banks */
+	{ 1, 0, EDX, 14, FEAT_BASE, true }, /* MCA */
 	{ 1, 0, EDX, 15, FEAT_CMOV, true },
 	{ 1, 0, EDX, 16, FEAT_BASE, true }, /* PAT */
 	{ 1, 0, EDX, 17, FEAT_BASE, true }, /* PSE-36 */
@@ -82,10 +82,10 @@ static const struct {
 	{ 7, 0, EBX, 24, FEAT_CLWB, true },
 	{ 7, 0, EBX, 29, FEAT_SHA, true },
 	{ 7, 0, ECX, 2, FEAT_UMIP, true },
-	{ 7, 0, ECX, 3, FEAT_PKU, false },
+	{ 7, 0, ECX, 3, FEAT_PKU, true },
 	{ 7, 0, ECX, 9, FEAT_VAES, true },
 	{ 7, 0, ECX, 10, FEAT_VPCLMULQDQ, true },
-	{ 7, 0, ECX, 16, FEAT_LA57, false },
+	{ 7, 0, ECX, 16, FEAT_LA57, true },
 	{ 7, 0, ECX, 22, FEAT_RDPID, true },
 	{ 7, 0, ECX, 25, FEAT_CLDEMOTE, false },
 	{ 7, 0, ECX, 27, FEAT_MOVDIRI, false },
@@ -313,7 +313,7 @@ struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t sublea
 	case 0x80000003:
 	case 0x80000004: leaf_brand(leaf, &out); break;
 	case 0x80000006: out.r[ECX] = 64 | 6u << 12 | 1024u << 16; break; /* L2: 1 MiB, 8-way, 64-byte lines */
-	case 0x80000008: out.r[EAX] = EMU_MAXPHYADDR | 48u << 8; break;
+	case 0x80000008: out.r[EAX] = EMU_MAXPHYADDR | (sys_has_feature(e, FEAT_LA57) ? 57u : 48u) << 8; break;
 	}
 	if (leaf == 7 && subleaf == 0)
 		out.r[EAX] = 2; /* the last subleaf */

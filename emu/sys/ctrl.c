@@ -22,8 +22,9 @@ static bool cr0_is_valid(const struct emu *e, uint64_t value)
 		return false;
 	if ((value & CR0_PG) && !(value & CR0_PE))
 		return false;
-	if (enables_paging && (c->msr.efer & EFER_LME))
-		return (c->cr4 & CR4_PAE) && !(c->seg[SEG_CS].attr & SEG_ATTR_L);
+	if (enables_paging && (c->msr.efer & EFER_LME)) /* SDM vol. 3, 9.8.5.1: not with a 16-bit TSS either */
+		return (c->cr4 & CR4_PAE) && !(c->seg[SEG_CS].attr & SEG_ATTR_L) &&
+		       ((c->tr.attr & SEG_ATTR_UNUSABLE) || (c->tr.attr & 8));
 	if (disables_paging && (e->code_size == 8 || (c->cr4 & CR4_PCIDE)))
 		return false;
 	return true;
@@ -219,7 +220,7 @@ int sem_invlpg(struct emu *e, const struct insn *i)
 
 	if (e->code_size != 8)
 		linear = (uint32_t)linear;
-	if (sys_canonical(e, linear))
+	if (sys_canonical_register(e, linear))
 		mmu_flush_page(e, linear);
 	return emu_end_block(e, i);
 }
@@ -238,7 +239,7 @@ int sem_invpcid(struct emu *e, const struct insn *i)
 		return emu_gp0(e);
 	if (single && !(e->cpu.cr4 & CR4_PCIDE) && d[0] != 0)
 		return emu_gp0(e);
-	if (type == INVPCID_ADDRESS && !sys_canonical(e, d[1]))
+	if (type == INVPCID_ADDRESS && !sys_canonical_register(e, d[1]))
 		return emu_gp0(e);
 	switch (type) {
 	case INVPCID_ADDRESS: mmu_flush_page_pcid(e, d[1], (unsigned)d[0]); break;
@@ -267,6 +268,34 @@ int sem_wbinvd(struct emu *e, const struct insn *i)
 
 int sem_serialize(struct emu *e, const struct insn *i)
 {
+	return emu_end_block(e, i);
+}
+
+/*
+ * MONITOR watches nothing and MWAIT returns at once, as it may for any reason (SDM vol. 2, MWAIT). CPUID does not offer
+ * the two: an idle loop made of them would never sleep.
+ */
+int sem_monitor(struct emu *e, const struct insn *i)
+{
+	uint64_t linear;
+	uint8_t byte;
+
+	if (e->cpl > 0)
+		return emu_ud(e);
+	if ((uint32_t)e->cpu.gpr[RCX] != 0)
+		return emu_gp0(e);
+	if (emu_seg_linear(e, i->seg, sys_truncate(e->cpu.gpr[RAX], i->asize), 1, false, &linear))
+		return EMU_STOP;
+	return emu_read(e, i->seg, linear, &byte, 1);
+}
+
+/* Extensions in ECX would be enumerated by CPUID 5. */
+int sem_mwait(struct emu *e, const struct insn *i)
+{
+	if (e->cpl > 0)
+		return emu_ud(e);
+	if ((uint32_t)e->cpu.gpr[RCX] != 0)
+		return emu_gp0(e);
 	return emu_end_block(e, i);
 }
 
@@ -319,6 +348,6 @@ int sem_wrpkru(struct emu *e, const struct insn *i)
 	if (sys_reg(e, RCX, 4) != 0 || sys_reg(e, RDX, 4) != 0)
 		return emu_gp0(e);
 	e->cpu.pkru = (uint32_t)e->cpu.gpr[RAX];
-	mmu_flush_all(e);
+	emu_mode_changed(e); /* translations that depend on PKRU are not cached, see mmu/walk.c; key 0 is seen to there */
 	return emu_end_block(e, i);
 }

@@ -30,7 +30,7 @@ static struct cpu *setup(void)
 	machine.code_size = 8;
 	machine.cpu.cr0 = CR0_PE | CR0_NE;
 	machine.cpu.cr4 = CR4_OSFXSR | CR4_OSXSAVE;
-	machine.cpu.xcr0 = EMU_XCR0_SUPPORTED;
+	machine.cpu.xcr0 = 7; /* in the standard form PKRU stands beyond the window */
 	machine.cpu.gpr[RSI] = (uintptr_t)window;
 	machine.cpu.gpr[RAX] = machine.cpu.gpr[RDX] = UINT64_MAX;
 	fpu_reset(&machine.cpu);
@@ -144,7 +144,7 @@ Test(fpu_xsave, xsavec_header)
 
 	cr_assert_eq(XSAVEC, 0);
 	cr_assert_eq(qword_at(LEGACY), 0);
-	cr_assert_eq(qword_at(LEGACY + 8), 0x8000000000000000 | EMU_XCR0_SUPPORTED);
+	cr_assert_eq(qword_at(LEGACY + 8), 0x8000000000000007);
 	cr_assert_eq(qword_at(24), 0xcccccccccccccccc, "MXCSR goes with SSE in the compacted form");
 	c->mxcsr = 0x1fa0;
 	cr_assert_eq(XSAVEC, 0);
@@ -257,4 +257,29 @@ Test(fpu_xsave, avx_component_comes_back)
 	cr_assert_eq(XRSTOR, 0);
 	cr_assert_eq(c->vec[3].u64[0], saved[3].u64[0]);
 	cr_assert_eq(c->vec[3].u64[2], 0);
+}
+
+/* SDM vol. 1, 13.4.3: in the compacted form a component follows those before it that XCOMP_BV names. */
+Test(fpu_xsave, pkru_component_comes_back)
+{
+	struct cpu *c = setup();
+
+	c->xcr0 = 0x207;
+	c->gpr[RDX] = 0;
+	c->gpr[RAX] = 0x200;
+	c->pkru = 0x5555aaaa;
+	cr_assert_eq(XSAVEC, 0);
+	cr_assert_eq(qword_at(LEGACY), 0x200);
+	cr_assert_eq(qword_at(LEGACY + 8), 0x8000000000000200);
+	cr_assert_eq(qword_at(576), 0x5555aaaa);
+	c->gpr[RAX] = 0x204;
+	c->pkru = 0x12345678;
+	cr_assert_eq(XSAVEC, 0);
+	cr_assert_eq(qword_at(576 + 256), 0x12345678);
+	c->pkru = 0;
+	cr_assert_eq(XRSTOR, 0);
+	cr_assert_eq(c->pkru, 0x12345678);
+	window[LEGACY + 1] = 0; /* initial state */
+	cr_assert_eq(XRSTOR, 0);
+	cr_assert_eq(c->pkru, 0);
 }
