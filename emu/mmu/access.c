@@ -19,12 +19,27 @@ static int check_canonical(struct emu *e, unsigned seg, uint64_t linear, unsigne
 	return emu_fault_code(e, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
 }
 
+/* Bytes that an operand of this size is aligned to (SDM vol. 3, table 6-7): 80-bit reals like 64-bit ones, far pointers
+ * like their offset, x87 environments and states like their words; vectors are checked elsewhere or not at all. */
+static unsigned natural_alignment(unsigned size)
+{
+	switch (size) {
+	case 2: case 14: case 94:
+		return 2;
+	case 4: case 6: case 28: case 108:
+		return 4;
+	case 8: case 10:
+		return 8;
+	}
+	return 1;
+}
+
 /* #AC: only at CPL 3 with CR0.AM and EFLAGS.AC (SDM vol. 3, 6.15 "Alignment Check Exception"). */
 static int check_alignment(struct emu *e, uint64_t linear, unsigned size)
 {
 	if (e->cpl != 3 || !(e->cpu.cr0 & CR0_AM) || !(e->cpu.rflags & RFLAGS_AC))
 		return 0;
-	if (size > 8 || (size & (size - 1)) || !(linear & (size - 1)))
+	if (!(linear & (natural_alignment(size) - 1)))
 		return 0;
 	return emu_fault_code(e, VEC_AC, 0);
 }

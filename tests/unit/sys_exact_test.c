@@ -335,3 +335,181 @@ Test(sys_exact, task_gate_saves_rf)
 	cr_expect(g_peek(G_TSS + 36, 4) & RFLAGS_RF);
 	cr_expect_eq(g_peek(G_TSS + 32, 4), G_CODE);
 }
+
+/* ---- waking up (SDM vol. 2, HLT; vol. 3, 6.7.1) ---- */
+
+/* An NMI ends HLT with interrupts disabled; the handler's own HLT then finds nothing to wait for. */
+Test(sys_exact, nmi_wakes_hlt)
+{
+	g_long_mode(0);
+	CODE(0xf4, 0x90);
+	g.e->cpu.rip = G_CODE + 1;
+	g.e->cpu.activity = CPU_HALTED;
+	g.e->cpu.nmi_pending = true;
+	g_poke(G_HANDLERS + VEC_NMI * 16, 0xf4, 1);
+	cr_expect_eq(emu_run(g.e), ENGINE_HALTED);
+	cr_expect_eq(g.e->cpu.rip, G_HANDLERS + VEC_NMI * 16 + 1);
+	cr_expect_eq(g_peek(g.e->cpu.gpr[RSP], 8), G_CODE + 1);
+	cr_expect(g.e->cpu.nmi_blocked);
+}
+
+/* One NMI is latched while another is served, however many arrive; IRET lets it in. */
+Test(sys_exact, nmi_latch_is_one_deep)
+{
+	g_long_mode(0);
+	CODE(0xf4);
+	g.e->cpu.nmi_blocked = true; /* a handler is running */
+	g.e->cpu.nmi_pending = true;
+	g.e->cpu.gpr[RSP] -= 40;
+	g_poke(g.e->cpu.gpr[RSP], G_CODE, 8);
+	g_poke(g.e->cpu.gpr[RSP] + 8, CODE64, 8);
+	g_poke(g.e->cpu.gpr[RSP] + 16, 2, 8);
+	g_poke(g.e->cpu.gpr[RSP] + 24, G_STACK0, 8);
+	g_poke(g.e->cpu.gpr[RSP] + 32, DATA0, 8);
+	g_poke(G_CODE + 0x100, 0xcf48, 2); /* iretq */
+	g_poke(G_HANDLERS + VEC_NMI * 16, 0xc3ff, 2); /* inc ebx */
+	g_poke(G_HANDLERS + VEC_NMI * 16 + 2, 0xcf48, 2);
+	g.e->cpu.rip = G_CODE + 0x100;
+	g.e->cpu.gpr[RBX] = 0;
+	cr_expect_eq(emu_run(g.e), ENGINE_HALTED);
+	cr_expect_eq(g.e->cpu.gpr[RBX], 1);
+	cr_expect_not(g.e->cpu.nmi_pending);
+}
+
+/* ---- memory (vol. 2: CMPXCHG, CLFLUSH, PREFETCHh) ---- */
+
+/* "The destination operand is written back if the comparison fails": write permission is needed, the dirty bit is set. */
+Test(sys_exact, cmpxchg_always_writes)
+{
+	g_long_mode(0);
+	CODE(0xf0, 0x0f, 0xb1, 0x0b); /* lock cmpxchg [rbx], ecx */
+	g.e->cpu.gpr[RBX] = 0x200000;
+	g.e->cpu.gpr[RAX] = 1; /* differs from the zero in memory */
+	key_page(5, 0);
+	g_try();
+	EXPECT_FAULT(VEC_PF, 3);
+	key_page(7, 0);
+	g.e->fault.pending = false;
+	g.e->cpu.rip = G_CODE;
+	g_try();
+	EXPECT_NO_FAULT();
+	cr_expect_eq(g.e->cpu.gpr[RAX], 0);
+	cr_expect(g_peek(G_PD + 8, 8) & 0x40);
+}
+
+Test(sys_exact, prefetch_never_faults_and_clflush_does)
+{
+	g_long_mode(0);
+	CODE(0x0f, 0x18, 0x0b, 0x0f, 0x0d, 0x0b, 0x0f, 0xae, 0x3b); /* prefetcht0, prefetchw, clflush [rbx] */
+	g.e->cpu.gpr[RBX] = 0x50000000;
+	g_try();
+	EXPECT_NO_FAULT();
+	g_try();
+	EXPECT_NO_FAULT();
+	g_try();
+	EXPECT_FAULT(VEC_PF, 0);
+	g.e->fault.pending = false;
+	g.e->cpu.gpr[RBX] = 0x0000800000000000;
+	g.e->cpu.rip = G_CODE;
+	g_try();
+	EXPECT_NO_FAULT();
+	g.e->cpu.rip = G_CODE + 6;
+	g_try();
+	EXPECT_FAULT(VEC_GP, 0);
+}
+
+/* Vol. 1, 3.3.7.1: fetching goes on into what is not canonical: #GP, with RIP there. */
+Test(sys_exact, fetch_at_the_canonical_boundary)
+{
+	g_long_mode(0);
+	/* The last page of the lower half: a NOP in its last byte. */
+	g_poke(G_PML4 + 255 * 8, (G_DATA + 0x1000) | 7, 8);
+	g_poke(G_DATA + 0x1000 + 511 * 8, (G_DATA + 0x2000) | 7, 8);
+	g_poke(G_DATA + 0x2000 + 511 * 8, (G_DATA + 0x3000) | 7, 8);
+	g_poke(G_DATA + 0x3000 + 511 * 8, (G_DATA + 0x4000) | 7, 8);
+	g_poke(G_DATA + 0x4fff, 0x90, 1);
+	mmu_flush_all(g.e);
+	g.e->cpu.rip = 0x00007fffffffffff;
+	g_try();
+	EXPECT_NO_FAULT();
+	cr_expect_eq(g.e->cpu.rip, 0x0000800000000000);
+	g_try();
+	EXPECT_FAULT(VEC_GP, 0);
+	cr_expect_eq(g.e->cpu.rip, 0x0000800000000000);
+}
+
+/* Several pushes of one instruction over a page's edge: all or nothing, and the stack pointer stays. */
+Test(sys_exact, multiple_pushes_are_all_or_nothing)
+{
+	static const struct {
+		uint8_t bytes[7];
+		unsigned size;
+	} cases[] = {
+		{ { 0x60 }, 32 },				     /* pusha */
+		{ { 0x9a, 0, 0, 0, 0, CODE32, 0 }, 8 },		     /* call far */
+	};
+
+	for (unsigned n = 0; n < 2; n++) {
+		g_protected_mode(0);
+		memset(g.ram + 0x80000, 0, 0x2000);
+		/* 4 KiB pages: 80000h is absent, 81000h is there. */
+		for (unsigned p = 0; p < 1024; p++)
+			g_poke(0x90000 + p * 4, p == 0x80 ? 0 : p << 12 | 3, 4);
+		g_poke(0x91000, 0x90003, 4);
+		g.e->cpu.cr3 = 0x91000;
+		g.e->cpu.cr0 |= CR0_PG;
+		emu_mode_changed(g.e);
+		mmu_flush_all(g.e);
+		g_code(cases[n].bytes, 7);
+		g.e->cpu.gpr[RSP] = 0x81004;
+		g_try();
+		EXPECT_FAULT(VEC_PF, 2);
+		cr_expect_eq(g.e->cpu.gpr[RSP], 0x81004);
+		cr_expect_eq(g_peek(0x81000, 4), 0, "case %u", n);
+		cr_expect_eq(g.e->fault.cr2, 0x81004 - cases[n].size, "%llx", (unsigned long long)g.e->fault.cr2);
+	}
+}
+
+/* 6.15, table 6-7: the alignment that a type wants: 8 for 80-bit reals, 4 for far pointers of 48 bits, 2 for those of 32. */
+Test(sys_exact, alignment_of_odd_sizes)
+{
+	static const struct {
+		unsigned size, offset;
+		bool fault;
+	} cases[] = { { 10, 4, true }, { 10, 8, false }, { 6, 2, true }, { 6, 4, false }, { 4, 2, true }, { 2, 1, true }, { 1, 1, false },
+		      { 16, 1, false }, { 28, 2, true }, { 28, 4, false }, { 14, 1, true }, { 14, 2, false } };
+	uint8_t buffer[32];
+
+	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		g_long_mode(3);
+		g.e->cpu.cr0 |= CR0_AM;
+		g.e->cpu.rflags |= RFLAGS_AC;
+		emu_mode_changed(g.e);
+		g.e->fault.pending = false;
+		cr_expect_eq(emu_read(g.e, SEG_DS, G_DATA + cases[n].offset, buffer, cases[n].size) != 0, cases[n].fault, "case %u", n);
+		if (cases[n].fault)
+			EXPECT_FAULT(VEC_AC, 0);
+	}
+}
+
+/* ---- control registers (vol. 2, MOV CR) ---- */
+
+Test(sys_exact, cr3_and_cr4_reserved_bits)
+{
+	uint64_t cr4;
+
+	g_long_mode(0);
+	cr4 = g.e->cpu.cr4;
+	cr_expect_eq(cr3_write(g.e, G_PML4 | 1ull << EMU_MAXPHYADDR), EMU_STOP);
+	cr_expect_eq(cr3_write(g.e, G_PML4 | 1ull << 63), EMU_STOP, "bit 63 needs CR4.PCIDE");
+	cr_expect_eq(cr3_write(g.e, G_PML4 | 0x18), 0, "PWT and PCD");
+	for (unsigned bit = 0; bit < 64; bit++) {
+		bool known = cr4_supported(g.e) >> bit & 1;
+
+		if (!known)
+			cr_expect_eq(cr4_write(g.e, cr4 | 1ull << bit), EMU_STOP, "bit %u", bit);
+	}
+	cr_expect_eq(cr4_write(g.e, cr4 & ~CR4_PAE), EMU_STOP);
+	cr_expect_eq(cr4_write(g.e, cr4 ^ CR4_LA57), EMU_STOP);
+	cr_expect_eq(g.e->cpu.cr4, cr4);
+}
