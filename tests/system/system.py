@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 import bh  # noqa: E402
 from bh import Failure, Skip, check  # noqa: E402
 
-GUESTS = ["debug", "event", "fpu", "longmode", "paging32", "paging64", "segment", "sixteen", "task", "v86"]
+GUESTS = ["debug", "event", "fpu", "longmode", "paging32", "paging64", "real", "segment", "sixteen", "task", "v86"]
 QEMU = "qemu-system-x86_64"
 UNEXPLAINED = "REASON?"
 ENDED = 1  # of isa-debug-exit: (0 << 1) | 1, in both
