@@ -301,6 +301,15 @@ static bool sleep_once(struct runtime *rt, uint64_t now)
 	return true;
 }
 
+/*
+ * What is ready now, once. EVLOOP_NONBLOCK alone would go on for as long as anything is ready, and some things stay ready
+ * until the next step: what was typed lies in the socket until it is in the journal (console.c). We would never leave.
+ */
+static void poll_once(struct runtime *rt)
+{
+	event_base_loop(rt->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
 static void relax(void)
 {
 #if defined(__x86_64__)
@@ -333,7 +342,7 @@ static void serve(struct runtime *rt)
 			polled_ns = now;
 		} else if (now - polled_ns >= POLL_NS) {
 			polled_ns = now;
-			event_base_loop(rt->base, EVLOOP_NONBLOCK);
+			poll_once(rt);
 		} else {
 			relax();
 		}

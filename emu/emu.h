@@ -68,6 +68,9 @@ struct emu {
 	struct code_cache *code;
 	struct lapic *lapic;
 	struct machine *machine;
+	uint8_t simd;		/* vector units that guest code may use in this block (interp/fast_simd.h) */
+	uint8_t simd_live;	/* those of them whose flags are collected in the host's MXCSR just now */
+	uint32_t host_mxcsr;	/* the host's own, while simd_live */
 	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
 	/* Derived from the architectural state by emu_mode_changed(). */
 	uint8_t cpl;
@@ -225,7 +228,9 @@ void fpu_reset(struct cpu *c);			      /* FNINIT + MXCSR default, part of cpu_re
 uint32_t xsave_size(uint64_t xcr0, bool compacted);
 /* One extended component (from 2 on): its size, 0 if there is none; place in the standard form; alignment. */
 uint32_t xsave_component(unsigned k, uint32_t *offset, bool *align64);
-#define EMU_XCR0_SUPPORTED 0x207ull /* x87, SSE, AVX, PKRU */
+#define EMU_XCR0_SUPPORTED 0x2e7ull /* x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM, PKRU: what the emulator has at most */
+/* Of these, what the guest's CPUID offers. */
+uint64_t sys_xcr0_supported(const struct emu *e);
 
 /* ---- apic/ ----------------------------------------------------------------------------------------------------- */
 struct lapic *lapic_create(struct machine *m, struct emu *e, unsigned id);

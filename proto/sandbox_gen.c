@@ -43,9 +43,12 @@ static void add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rule)
 	unsigned n = 0;
 	int call = seccomp_syscall_resolve_name(rule->call), rc;
 
-	/* Calls newer than the library have no name there; they are refused like every unknown one. */
-	if (call == __NR_SCMP_ERROR) {
-		fprintf(stderr, "sandbox_gen: libseccomp does not know %s, left out\n", rule->call);
+	/*
+	 * Calls newer than the library have no name there, and old ones no number on new architectures (negative ones
+	 * stand for them); they are refused like every unknown one.
+	 */
+	if (call < 0) {
+		fprintf(stderr, "sandbox_gen: libseccomp does not know %s here, left out\n", rule->call);
 		return;
 	}
 	for (; n < SANDBOX_MAX_CONDS && rule->conds[n].mask; n++)
@@ -97,7 +100,7 @@ static void write_names(FILE *out)
 {
 	fprintf(out, "const char *const sandbox_call_names[%d] = {\n", LAST_CALL);
 	for (int i = 0; i < LAST_CALL; i++) {
-		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_X86_64, i);
+		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, i);
 
 		if (name)
 			fprintf(out, "\t[%d] = \"%s\",\n", i, name);

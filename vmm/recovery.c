@@ -325,7 +325,7 @@ static int let_go(struct proc *p)
 	int rc = proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE, NULL, NULL, 0);
 
 	if (!rc)
-		p->recovery.leaving_ns = clock_ns();
+		p->recovery.leaving_ns = watchdog_now(p->vm);
 	return rc;
 }
 

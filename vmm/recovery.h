@@ -50,12 +50,15 @@ struct recovery {
 	unsigned poison_count;
 	char poison[RECOVERY_POISON][RECOVERY_WORDS];
 
-	/* watchdog */
-	uint64_t spawned_ns, head_ns, beat_ns, beat, stopped_ns, cpu_ns;
+	/* watchdog, in watch time */
+	uint64_t spawned_ns, head_ns, beat_ns, stopped_ns;
+	uint64_t beat, cpu_ns, poked_cpu_ns;
 	uint32_t head;
+	bool poked;	/* it is late, and was woken at the last look */
+	unsigned awake; /* how many times in a row it ran after that */
 
 	/* replacement on request */
-	uint64_t leaving_ns; /* QUIESCE was sent: its end is not a death; 0: it was not */
+	uint64_t leaving_ns; /* watch time at which QUIESCE was sent: its end is not a death; 0: it was not */
 	bool strict;	   /* the next incarnation must be able to read the journal */
 	int program_fd;	   /* what is to be executed; -1: what was installed */
 	int fallback_fd;   /* what was before, while the new one is on trial */

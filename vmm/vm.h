@@ -112,7 +112,7 @@ struct vm {
 	bool finished; /* nothing is left to do but exit */
 	bool engine_kvm;
 	bool paused; /* a device was given up, and that is the policy */
-	uint64_t watched_ns; /* when the watchdog last looked */
+	uint64_t watched_ns, looked_ns; /* when the watchdog last looked: in its own time, by the clock */
 	struct event *watchdog;
 	uint32_t reboots;
 	uint64_t realtime_started_ns;
@@ -200,6 +200,8 @@ int recovery_replace(struct proc *p, int program_fd);
 /* watchdog.c: 0 or -1 */
 int watchdog_start(struct vm *vm);
 void watchdog_born(struct proc *p);
+/* Watch time in ns: stands still while the supervisor does not run; never 0. */
+uint64_t watchdog_now(const struct vm *vm);
 
 /* spawn.c: clones and executes; 0 or -errno. The fds stay the caller's. */
 struct spawn_request {

@@ -20,6 +20,7 @@ enum form_flags {
 	FORM_VVVV = 1 << 8,	 /* VEX.vvvv is an operand; else it must be 1111b */
 	FORM_VSIB = 1 << 9,
 	FORM_GATHER = 1 << 10,	 /* destination, index and mask must differ */
+	FORM_OPMASK_H = 1 << 11, /* vvvv is one of eight opmask registers */
 };
 
 /* What the decoder wants to know of a row, digested once. */
@@ -38,6 +39,7 @@ static struct {
 	uint16_t first;
 	uint8_t count;
 } slots[ISA_MAPS][256];
+static bool has_vl; /* 128- and 256-bit forms of EVEX rows exist */
 static uint16_t order[2 * ISA_COUNT + 8 * 64];
 
 static bool is_general(unsigned kind)
@@ -116,6 +118,15 @@ static void form_operand(struct form *f, const struct isa_row *r, const struct i
 		break;
 	case OPK_Q: case OPK_N_: case OPK_STI:
 		f->flags |= FORM_RM_3BITS;
+		break;
+	case OPK_KG:
+		f->flags |= FORM_CHECK_REG;
+		break;
+	case OPK_KE: case OPK_KR:
+		f->flags |= FORM_RM_3BITS;
+		break;
+	case OPK_KH:
+		f->flags |= FORM_VVVV | FORM_OPMASK_H;
 		break;
 	case OPK_H: case OPK_B:
 		f->flags |= FORM_VVVV;
@@ -202,10 +213,11 @@ void decode_init(bool (*has)(const void *ctx, unsigned feature), const void *ctx
 			next += counts[map][op];
 		}
 	}
+	has_vl = !has || has(ctx, FEAT_AVX512VL);
 	for (unsigned id = 1; id < ISA_COUNT; id++) {
 		const struct isa_row *r = &isa_rows[id];
 
-		if (has && !has(ctx, r->feature))
+		if (has && (!has(ctx, r->feature) || (r->map >= ISA_E0F && !has(ctx, FEAT_AVX512F))))
 			continue;
 		for (unsigned k = 0; k < (r->plus_r ? 8 : 1); k++)
 			add_row(r->map, r->opcode + k, id);
@@ -226,6 +238,10 @@ struct prefixes {
 	uint8_t seg; /* SEG_COUNT: none that has an effect */
 	bool vex;    /* then 66/F3/F2 above are VEX.pp, and REX holds VEX.RXBW */
 	uint8_t vvvv, l;
+	bool evex;   /* and vex: vvvv has five bits, L'L is l */
+	bool b, z;
+	uint8_t aaa, r4, x4; /* R' and X as bit 4 of ModRM.reg and of a vector register in ModRM.rm */
+	uint8_t disp8_shift; /* log2 of N, disp8*N */
 };
 
 static enum decode_result need(const struct cursor *c, unsigned n)
@@ -307,17 +323,44 @@ static bool pp_matches(const struct isa_row *r, const struct prefixes *p)
 }
 
 /* W selects between sizes of a general operand in 64-bit mode only; where it selects the row it does so in all modes. */
-static bool wl_matches(const struct isa_row *r, const struct prefixes *p)
+static bool w_matches(const struct isa_row *r, const struct prefixes *p)
 {
-	return (r->w == ISA_WIG || (r->w == ISA_W1) == ((p->rex & 8) != 0)) &&
-	       (r->l == ISA_LIG || r->l == ISA_L01 || (r->l == ISA_L1) == (p->l == 1));
+	return r->w == ISA_WIG || (r->w == ISA_W1) == ((p->rex & 8) != 0);
+}
+
+static bool l_matches(const struct isa_row *r, unsigned l)
+{
+	switch ((enum isa_l)r->l) {
+	case ISA_L0:
+		return l == 0;
+	case ISA_L1:
+		return l == 1;
+	case ISA_L2:
+		return l == 2;
+	case ISA_L12:
+		return l == 1 || l == 2;
+	case ISA_LIG: case ISA_L01: case ISA_L012:
+		break;
+	}
+	return true;
+}
+
+/* EVEX.b between registers: L'L is the rounding, and the length 512 (SDM vol. 2, 2.7.7, 2.7.8). */
+static bool has_embedded_rounding(const struct isa_row *r, const struct prefixes *p, bool registers)
+{
+	return p->b && registers && (r->evex & (ISA_ER | ISA_SAE));
+}
+
+static unsigned vector_length(const struct isa_row *r, const struct prefixes *p, bool registers)
+{
+	return has_embedded_rounding(r, p, registers) ? 2 : p->l;
 }
 
 static bool row_matches(const struct isa_row *r, const struct prefixes *p, unsigned modrm, bool code64)
 {
 	if (r->modes & (code64 ? ISA_MODE_NO64 : ISA_MODE_ONLY64))
 		return false;
-	if (!pp_matches(r, p) || (p->vex && !wl_matches(r, p)))
+	if (!pp_matches(r, p) || (p->vex && (!w_matches(r, p) || !l_matches(r, vector_length(r, p, modrm >= 0xc0)))))
 		return false;
 	if (r->ext == ISA_EXT_NO_MODRM) /* with REX.B, 90 is XCHG r8 and neither NOP nor PAUSE */
 		return !(r->opcode == 0x90 && r->map == ISA_M0 && !r->plus_r && (p->rex & 1));
@@ -389,6 +432,38 @@ static enum decode_result take_vex(struct cursor *c, unsigned first, bool code64
 	return DECODE_OK;
 }
 
+/* The three bytes after 62 (SDM vol. 2, 2.7.1), of which R, X, B, R', vvvv and V' are stored inverted. The bits that APX
+ * has given a meaning must be what they were before. */
+static enum decode_result take_evex(struct cursor *c, bool code64, struct prefixes *p, unsigned *map)
+{
+	static const uint8_t rep_of[4] = { 0, 0, 0xf3, 0xf2 };
+	unsigned p0, p1, p2;
+	enum decode_result r = need(c, 4);
+
+	if (p->lock || p->opsize || p->rep || p->rex)
+		return DECODE_UD;
+	if (r != DECODE_OK)
+		return r;
+	p0 = (unsigned)take(c, 1);
+	p1 = (unsigned)take(c, 1);
+	p2 = (unsigned)take(c, 1);
+	if ((p0 & 8) || !(p1 & 4) || (p0 & 7) == 0 || (p0 & 7) == 4 || (p0 & 7) == 7)
+		return DECODE_UD;
+	*map = ISA_E0F + (p0 & 7) - 1;
+	p->vex = p->evex = true;
+	p->rex = (uint8_t)((code64 ? ~p0 >> 5 & 7 : 0) | (p1 >> 7) << 3);
+	p->r4 = code64 ? ~p0 & 0x10 : 0;
+	p->x4 = code64 ? ~p0 >> 2 & 0x10 : 0;
+	p->vvvv = (~p1 >> 3 & 15) | (~p2 << 1 & 0x10);
+	p->opsize = (p1 & 3) == 1;
+	p->rep = rep_of[p1 & 3];
+	p->z = p2 >> 7;
+	p->l = p2 >> 5 & 3;
+	p->b = p2 >> 4 & 1;
+	p->aaa = p2 & 7;
+	return DECODE_OK;
+}
+
 static enum decode_result take_escape(struct cursor *c, unsigned *map, unsigned *opcode)
 {
 	enum decode_result r = need(c, 1);
@@ -423,9 +498,7 @@ static enum decode_result take_opcode(struct cursor *c, unsigned code_size, stru
 		if (r != DECODE_OK || c->p[c->pos] < 0xc0)
 			return r;
 	}
-	if (*opcode == 0x62)
-		return DECODE_UD;
-	r = take_vex(c, *opcode, code_size == 8, p, map);
+	r = *opcode == 0x62 ? take_evex(c, code_size == 8, p, map) : take_vex(c, *opcode, code_size == 8, p, map);
 	if (r == DECODE_OK)
 		*opcode = (unsigned)take(c, 1);
 	return r;
@@ -449,8 +522,17 @@ static unsigned operand_size(const struct isa_row *r, const struct form *f, cons
 	return (code_size == 2) == opsize ? 4 : 2;
 }
 
+/* EVEX counts an 8-bit displacement in units of the operand (disp8*N: SDM vol. 2, 2.7.5). */
+static int32_t take_displacement(struct cursor *c, const struct prefixes *p, unsigned bytes)
+{
+	const int32_t disp = (int32_t)sign_extend(take(c, bytes), bytes);
+
+	return bytes == 1 ? disp * (1 << p->disp8_shift) : disp;
+}
+
 /* 16-bit addressing (SDM vol. 2, table 2-1). */
-static enum decode_result memory16(struct cursor *c, unsigned mod, unsigned rm, struct insn *out)
+static enum decode_result memory16(struct cursor *c, const struct prefixes *p, unsigned mod, unsigned rm,
+				   struct insn *out)
 {
 	static const uint8_t bases[8] = { RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX };
 	static const uint8_t indexes[8] = { RSI, RDI, RSI, RDI, GPR_ZERO, GPR_ZERO, GPR_ZERO, GPR_ZERO };
@@ -465,7 +547,7 @@ static enum decode_result memory16(struct cursor *c, unsigned mod, unsigned rm, 
 		bytes = mod;
 	r = need(c, bytes);
 	if (r == DECODE_OK && bytes)
-		out->disp = (int32_t)sign_extend(take(c, bytes), bytes);
+		out->disp = take_displacement(c, p, bytes);
 	if (out->base == RBP)
 		out->seg = SEG_SS;
 	return r;
@@ -480,7 +562,7 @@ static enum decode_result memory(struct cursor *c, const struct prefixes *p, con
 	if ((f->flags & FORM_VSIB) && (out->asize == 2 || rm != 4)) /* SDM vol. 2, 2.3.12 */
 		return DECODE_UD;
 	if (out->asize == 2)
-		return memory16(c, mod, rm, out);
+		return memory16(c, p, mod, rm, out);
 	out->base = (uint8_t)(rm | (p->rex & 1) << 3);
 	out->index = GPR_ZERO;
 	if (rm == 4) {
@@ -506,7 +588,7 @@ static enum decode_result memory(struct cursor *c, const struct prefixes *p, con
 	}
 	r = need(c, bytes);
 	if (r == DECODE_OK && bytes)
-		out->disp = (int32_t)sign_extend(take(c, bytes), bytes);
+		out->disp = take_displacement(c, p, bytes);
 	if (out->base == RSP || out->base == RBP)
 		out->seg = SEG_SS;
 	return r;
@@ -595,7 +677,7 @@ static enum decode_result finish_vex(const struct prefixes *p, const struct form
 	out->vl = p->l & 1;
 	if (!code64) /* W may have selected the row, but there is no 64-bit operand */
 		out->prefixes &= (uint8_t)~PFX_REX_W;
-	if (p->vvvv && !(f->flags & FORM_VVVV))
+	if ((p->vvvv && !(f->flags & FORM_VVVV)) || ((f->flags & FORM_OPMASK_H) && p->vvvv >= 8))
 		return DECODE_UD;
 	if (f->imm_kind == OPK_L)
 		out->imm2 = (uint8_t)(out->imm >> 4 & (code64 ? 15 : 7));
@@ -605,7 +687,63 @@ static enum decode_result finish_vex(const struct prefixes *p, const struct form
 	return DECODE_OK;
 }
 
-/* There are six segment registers, and CS cannot be loaded; CR0, CR2, CR3, CR4 and CR8; eight debug registers. */
+static bool has_operand(const struct isa_row *r, unsigned kind)
+{
+	return r->op[0].kind == kind || r->op[1].kind == kind || r->op[2].kind == kind || r->op[3].kind == kind;
+}
+
+/* Masking, zeroing, broadcast and rounding where the row has them (SDM vol. 2, table 2-41 ff.). */
+static bool evex_bits_allowed(const struct isa_row *r, const struct prefixes *p, const struct insn *out)
+{
+	const bool stores = out->is_mem && (r->op[0].kind == OPK_W || r->op[0].kind == OPK_M || r->op[0].kind == OPK_VS);
+	const bool rounding = has_embedded_rounding(r, p, !out->is_mem);
+
+	if (p->l == 3 && !rounding)
+		return false;
+	if (p->b && !rounding && !(out->is_mem && (r->evex & ISA_BC)))
+		return false;
+	if (p->aaa ? !(r->evex & ISA_MK) : (r->evex & ISA_KREQ) || p->z)
+		return false;
+	return !p->z || ((r->evex & ISA_MZ) && !stores);
+}
+
+/* The fifth bits of register numbers. A general register has only four, and a vector index takes V'. */
+static bool evex_registers(const struct isa_row *r, const struct prefixes *p, const struct form *f, bool code64,
+			   struct insn *out)
+{
+	out->vvvv = p->vvvv & (code64 ? 31 : 7);
+	if (r->ext == ISA_EXT_ANY)
+		out->reg |= p->r4;
+	if (has_operand(r, OPK_G) && p->r4)
+		return false;
+	if (!out->is_mem && (has_operand(r, OPK_W) || has_operand(r, OPK_U)))
+		out->rm |= p->x4;
+	if (f->flags & FORM_VSIB) {
+		out->index |= p->vvvv & (code64 ? 16 : 0);
+		/* A gather's destination is not its index. */
+		return !(p->vvvv & 15) && !(r->op[0].kind == OPK_V && out->reg == out->index);
+	}
+	return !p->vvvv || (f->flags & FORM_VVVV);
+}
+
+static enum decode_result finish_evex(const struct isa_row *r, const struct prefixes *p, const struct form *f, bool code64,
+				      struct insn *out)
+{
+	out->vl = vector_length(r, p, !out->is_mem) & 3;
+	out->bcst = p->b;
+	out->mask = p->aaa & 7u;
+	out->zero = p->z;
+	if (p->b && !out->is_mem)
+		out->imm2 = p->l; /* the rounding */
+	if (!code64)
+		out->prefixes &= (uint8_t)~PFX_REX_W;
+	if (!evex_bits_allowed(r, p, out) || !evex_registers(r, p, f, code64, out))
+		return DECODE_UD;
+	/* Shorter vectors are a feature of their own. */
+	return (r->l == ISA_L012 || r->l == ISA_L12) && out->vl < 2 && !has_vl ? DECODE_UD : DECODE_OK;
+}
+
+/* There are six segment registers, and CS cannot be loaded; CR0, CR2, CR3, CR4 and CR8; eight debug and opmask registers. */
 static bool register_exists(const struct isa_row *r, unsigned reg)
 {
 	for (unsigned n = 0; n < 4; n++) {
@@ -613,7 +751,7 @@ static bool register_exists(const struct isa_row *r, unsigned reg)
 			return reg < SEG_COUNT && !(reg == SEG_CS && (r->op[n].access & OPA_W));
 		if (r->op[n].kind == OPK_C)
 			return reg <= 8 && (0x11d >> reg & 1);
-		if (r->op[n].kind == OPK_D)
+		if (r->op[n].kind == OPK_D || r->op[n].kind == OPK_KG)
 			return reg < 8;
 	}
 	return true;
@@ -656,6 +794,11 @@ static unsigned address_size(unsigned code_size, bool prefix)
 	return (code_size == 2) == prefix ? 4 : 2;
 }
 
+static uint8_t disp8_shift(const struct isa_row *r, const struct prefixes *p, bool code64)
+{
+	return (uint8_t)__builtin_ctz(isa_evex_bytes(r, p->l, p->b, code64 && (p->rex & 8)));
+}
+
 enum decode_result decode(const uint8_t *bytes, unsigned avail, unsigned code_size, struct insn *out)
 {
 	struct cursor c = { bytes, 0, avail };
@@ -685,10 +828,13 @@ enum decode_result decode(const uint8_t *bytes, unsigned avail, unsigned code_si
 	out->size = (uint8_t)(operand_size(&isa_rows[id], &forms[id], &p, code_size) & 15);
 	out->seg = SEG_DS;
 	out->base = out->index = GPR_ZERO;
+	if (p.evex)
+		p.disp8_shift = disp8_shift(&isa_rows[id], &p, code64);
 	r = take_operands(&c, &p, &forms[id], code_size, opcode, &rip_relative, out);
 	if (r != DECODE_OK)
 		return r;
-	if (p.vex && finish_vex(&p, &forms[id], code64, out) != DECODE_OK)
+	if (p.evex ? finish_evex(&isa_rows[id], &p, &forms[id], code64, out) != DECODE_OK :
+		     p.vex && finish_vex(&p, &forms[id], code64, out) != DECODE_OK)
 		return DECODE_UD;
 	if ((forms[id].flags & FORM_CHECK_REG) && !register_exists(&isa_rows[id], out->reg))
 		return DECODE_UD;

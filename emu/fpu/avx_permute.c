@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* AVX and AVX2: broadcasts, permutations within and across lanes, 128-bit halves. */
-#include "simd.h"
+#include "evex.h"
 
 /* ---- broadcasts ---------------------------------------------------------------------------------------- */
 
@@ -49,6 +49,7 @@ FPU_INLINE void lane_permilps(union vec *d, const union vec *a, const union vec 
 		d->u32[k] = a->u32[(k & ~3u) + (b->u32[k] & 3)];
 }
 VEX_SEM(permilps)
+EVEX_SEM(permilps)
 
 FPU_INLINE void lane_permilpd(union vec *d, const union vec *a, const union vec *b, unsigned n)
 {
@@ -56,6 +57,7 @@ FPU_INLINE void lane_permilpd(union vec *d, const union vec *a, const union vec 
 		d->u64[k] = a->u64[(k & ~1u) + (b->u64[k] >> 1 & 1)];
 }
 VEX_SEM(permilpd)
+EVEX_SEM(permilpd)
 
 FPU_INLINE void lane_permilpd_imm(union vec *d, const union vec *a, const union vec *b, unsigned n, unsigned imm)
 {
@@ -63,6 +65,7 @@ FPU_INLINE void lane_permilpd_imm(union vec *d, const union vec *a, const union 
 		d->u64[k] = b->u64[(k & ~1u) + (imm >> k & 1)];
 }
 VEX_SEM_IMM(permilpd_imm)
+EVEX_SEM_IMM(permilpd_imm)
 
 /* ---- across lanes -------------------------------------------------------------------------------------- */
 
@@ -73,6 +76,7 @@ FPU_INLINE void lane_permd(union vec *d, const union vec *a, const union vec *b,
 		d->u32[k] = b->u32[a->u32[k] & (n / 4 - 1)];
 }
 VEX_SEM(permd)
+EVEX_SHAPED(permd, binary, lane_permd)
 
 /* VPERMQ, VPERMPD */
 FPU_INLINE void lane_permq(union vec *d, const union vec *a, const union vec *b, unsigned n, unsigned imm)
@@ -81,6 +85,7 @@ FPU_INLINE void lane_permq(union vec *d, const union vec *a, const union vec *b,
 		d->u64[k] = b->u64[(k & ~3u) + (imm >> 2 * (k & 3) & 3)];
 }
 VEX_SEM_IMM(permq)
+EVEX_SEM_IMM(permq)
 
 /* VPERM2F128, VPERM2I128: each half is one of four, or zero. */
 FPU_INLINE void lane_perm2x128(union vec *d, const union vec *a, const union vec *b, unsigned n, unsigned imm)

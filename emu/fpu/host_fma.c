@@ -4,11 +4,12 @@
  * registers; elements beyond the guest's operand are zero, and 0 * 0 + 0 raises nothing.
  */
 #include "host_mxcsr.h"
+#include "provider_table.h"
 
 #include <cpuid.h>
 
 /* The host's system must save YMM registers, too. */
-static bool host_has(unsigned bit)
+static bool has(unsigned bit)
 {
 	unsigned a, b, c, d, xcr0;
 
@@ -18,19 +19,26 @@ static bool host_has(unsigned bit)
 	return (xcr0 & 6) == 6;
 }
 
-bool fp_has_fma(void)
+bool host_has_sse41(void)
 {
-	return host_has(bit_FMA);
+	unsigned a, b, c, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_1);
 }
 
-bool fp_has_f16c(void)
+bool host_has_fma(void)
 {
-	return host_has(bit_F16C);
+	return has(bit_FMA);
+}
+
+bool host_has_f16c(void)
+{
+	return has(bit_F16C);
 }
 
 /* ymm0 is d[0], ymm1 and ymm2 are s[0] and s[1]; SSE code of the caller does not pay for dirty upper halves. */
 #define HOST_AVX(name, body)                                                                                      \
-	__attribute__((noinline)) uint32_t fp_##name(union vec *d, const union vec *s, uint32_t mxcsr)            \
+	__attribute__((noinline)) uint32_t host_##name(union vec *d, const union vec *s, uint32_t mxcsr)            \
 	{                                                                                                         \
 		const uint32_t host = host_mxcsr_enter(mxcsr);                                                    \
 		uint32_t flags;                                                                                   \

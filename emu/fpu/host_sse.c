@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Provider H, SSE: the host executes the guest's instruction on operand images (see provider.h). */
 #include "host_mxcsr.h"
-
-#if !defined(__x86_64__)
-#error "no floating-point provider for this host yet: add a soft-float one beside host_sse.c and host_x87.c"
-#endif
+#include "provider_table.h"
 
 /*
  * xmm0 is the first operand and result, xmm1 the second one, eax is free. No floating point of ours may
@@ -12,7 +9,7 @@
  * They use the baseline of SSE4.1; a host without an instruction has to hide it in the guest's CPUID.
  */
 #define HOST_SSE(name, body)                                                                                      \
-	__attribute__((noinline)) uint32_t fp_##name(union vec *d, const union vec *s, uint32_t mxcsr)            \
+	__attribute__((noinline)) uint32_t host_##name(union vec *d, const union vec *s, uint32_t mxcsr)            \
 	{                                                                                                         \
 		const uint32_t host = host_mxcsr_enter(mxcsr);                                                               \
 		uint32_t flags;                                                                                   \

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Provider H, x87: the host executes the guest's instruction on register images (see provider.h). */
-#include "provider.h"
+#include "provider_table.h"
 
 #include <stddef.h>
-
-#if !defined(__x86_64__)
-#error "no floating-point provider for this host yet: add a soft-float one beside host_sse.c and host_x87.c"
-#endif
 
 _Static_assert(sizeof(struct x87_reg) == 16 && offsetof(struct fp_x87, st) == 0, "the stubs address st[k] as 16 * k");
 
@@ -47,7 +43,7 @@ _Static_assert(sizeof(struct x87_reg) == 16 && offsetof(struct fp_x87, st) == 0,
 	"2:\tfldcw %[host]"
 
 #define HOST_X87(name, loads, insn)                                                                               \
-	void fp_##name(struct fp_x87 *x)                                                                          \
+	void host_##name(struct fp_x87 *x)                                                                          \
 	{                                                                                                         \
 		uint16_t host;                                                                                    \
 		__asm__ volatile(X87_PROLOGUE loads insn "\n\t" X87_EPILOGUE                                      \

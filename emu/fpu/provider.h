@@ -2,9 +2,9 @@
 /*
  * The floating-point provider: who computes. Everything else of emu/fpu/ is architecture in plain C.
  *
- * Today there is one provider, H (host_sse.c, host_x87.c): an x86-64 host runs the instruction itself on
- * operand images, with the guest's control bits. A soft-float provider for other hosts implements the same
- * functions.
+ * H (host_sse.c, host_x87.c, host_fma.c): an x86-64 host runs the instruction itself on operand images, with the
+ * guest's control bits. P (soft/): portable C, for every host. provider.c sends each call to one of them; P also does
+ * what the host cannot, so that a guest sees the same processor everywhere.
  *
  * Contract: a function has no effect but on its arguments; the host's own MXCSR and x87 control bits are as
  * before when it returns (sticky flags may differ); no exception of the guest's arithmetic ever becomes a
@@ -45,7 +45,6 @@ FP_SSE_ALL(FP_DECLARE_SSE)
 /*
  * FMA3, on 32 bytes: d is the first operand and the result, s[0] the second, s[1] the third one. The three forms are
  * kept apart for the sake of NaNs. Half precision: cvtph2ps makes 8 elements of s[0], cvtps2ph rounds as mxcsr says.
- * Not every provider has them: the two predicates tell, and CPUID asks.
  */
 #define FP_FMA_FORMS(F, op, type) F(op##132##type) F(op##213##type) F(op##231##type)
 #define FP_FMA_OPS(F, type)                                                                                       \
@@ -62,6 +61,8 @@ FP_SSE_ALL(FP_DECLARE_SSE)
 FP_FMA_PACKED(FP_DECLARE_SSE)
 FP_FMA_SCALAR(FP_DECLARE_SSE)
 fp_sse_fn fp_cvtph2ps, fp_cvtps2ph;
+
+/* CPUID asks. Always: where the host has not, P does. */
 bool fp_has_fma(void);
 bool fp_has_f16c(void);
 
@@ -96,5 +97,24 @@ typedef void fp_x87_fn(struct fp_x87 *x);
 
 #define FP_DECLARE_X87(name) fp_x87_fn fp_##name;
 FP_X87_ALL(FP_DECLARE_X87)
+
+/* ---- choice -------------------------------------------------------------------------------------------- */
+
+enum fp_choice {
+	FP_AUTOMATIC, /* H, and P for what the host lacks */
+	FP_PORTABLE,  /* P for everything */
+};
+
+/*
+ * Chooses by the environment, BULKHEAD_FP=portable or anything else for FP_AUTOMATIC; calls after the first one do
+ * nothing. Before it, H does what every x86-64 host can, and P the rest.
+ */
+void fp_provider_init(void);
+
+/* Chooses whenever no function is running: for tests. */
+void fp_select(enum fp_choice choice);
+
+/* For reports: "host", "host+portable" or "portable". */
+const char *fp_provider_name(void);
 
 #endif

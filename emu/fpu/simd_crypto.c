@@ -3,7 +3,7 @@
  * AES round instructions and carry-less multiplication in plain C (FIPS 197; SDM vol. 2, AESENC ff.,
  * PCLMULQDQ).
  */
-#include "simd.h"
+#include "evex.h"
 
 /* Product in GF(2^8) modulo x^8 + x^4 + x^3 + x + 1 (FIPS 197, 4.2). */
 static uint8_t gf_mul(uint8_t a, uint8_t b)
@@ -100,7 +100,8 @@ static void aes_round(union vec *d, const union vec *a, const union vec *b, unsi
 	{                                                                                                         \
 		aes_round(d, a, b, n, decrypt, mix);                                                              \
 	}                                                                                                         \
-	SSE_SEM(name)
+	SSE_SEM(name)                                                                                             \
+	EVEX_SEM(name)
 SSE_SEM(aesimc)
 AES_ROUND(aesenc, false, true)
 AES_ROUND(aesenclast, false, false)
@@ -139,3 +140,52 @@ FPU_INLINE void lane_pclmulqdq(union vec *d, const union vec *a, const union vec
 	}
 }
 SSE_SEM_IMM(pclmulqdq)
+EVEX_SEM_IMM(pclmulqdq)
+
+/* ---- GFNI (SDM vol. 2, GF2P8AFFINEQB): bytes as polynomials over GF(2), 8x8 bit matrices ------------------- */
+
+FPU_INLINE void lane_gf2p8mulb(union vec *d, const union vec *a, const union vec *b, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++)
+		d->u8[k] = gf_mul(a->u8[k], b->u8[k]);
+}
+SSE_SEM(gf2p8mulb)
+EVEX_SEM(gf2p8mulb)
+
+/* Bit j of the result is the parity of x and row 7 - j of the matrix. */
+static uint8_t affine(uint64_t matrix, uint8_t x, unsigned constant)
+{
+	unsigned r = 0;
+
+	for (unsigned j = 0; j < 8; j++)
+		r |= (unsigned)__builtin_parity((uint8_t)(matrix >> 8 * (7 - j)) & x) << j;
+	return (uint8_t)(r ^ constant);
+}
+
+/* x^254, which is 1/x, and 0 for 0. */
+static uint8_t gf_inverse(uint8_t x)
+{
+	uint8_t power = x, r = 1;
+
+	for (unsigned k = 1; k < 8; k++) {
+		power = gf_mul(power, power);
+		r = gf_mul(r, power);
+	}
+	return r;
+}
+
+FPU_INLINE void lane_gf2p8affineqb(union vec *d, const union vec *a, const union vec *b, unsigned n, unsigned imm)
+{
+	for (unsigned k = 0; k < n; k++)
+		d->u8[k] = affine(b->u64[k / 8], a->u8[k], imm);
+}
+
+FPU_INLINE void lane_gf2p8affineinvqb(union vec *d, const union vec *a, const union vec *b, unsigned n, unsigned imm)
+{
+	for (unsigned k = 0; k < n; k++)
+		d->u8[k] = affine(b->u64[k / 8], gf_inverse(a->u8[k]), imm);
+}
+SSE_SEM_IMM(gf2p8affineqb)
+EVEX_SEM_IMM(gf2p8affineqb)
+SSE_SEM_IMM(gf2p8affineinvqb)
+EVEX_SEM_IMM(gf2p8affineinvqb)

@@ -4,7 +4,7 @@
  * extraction. Instructions that VEX widens work on each 128-bit lane by itself; GROUP is that lane, or the
  * 64 bits of MMX.
  */
-#include "simd.h"
+#include "evex.h"
 
 /* Runs the statement for each 128-bit lane (or the one 64-bit lane of MMX); `g` is the lane's first byte,
  * `w` its width. */
@@ -32,13 +32,21 @@ UNPACK(punpckhwd, u16, true)
 UNPACK(punpckhdq, u32, true)
 UNPACK(punpckhqdq, u64, true)
 SSE_SEM(punpcklbw)
+EVEX_SEM(punpcklbw)
 SSE_SEM(punpcklwd)
+EVEX_SEM(punpcklwd)
 SSE_SEM(punpckldq)
+EVEX_SEM(punpckldq)
 SSE_SEM(punpcklqdq)
+EVEX_SEM(punpcklqdq)
 SIMD_SEM(punpckhbw)
+EVEX_SEM(punpckhbw)
 SIMD_SEM(punpckhwd)
+EVEX_SEM(punpckhwd)
 SIMD_SEM(punpckhdq)
+EVEX_SEM(punpckhdq)
 SSE_SEM(punpckhqdq)
+EVEX_SEM(punpckhqdq)
 
 /* The low MMX unpacks read only 4 bytes of memory. */
 #define MMX_UNPACK_LOW(name)                                                                                      \
@@ -68,9 +76,13 @@ PACK(packuswb, i16, u8, sat_u8)
 PACK(packssdw, i32, i16, sat_i16)
 PACK(packusdw, i32, u16, sat_u16)
 SIMD_SEM(packsswb)
+EVEX_SEM(packsswb)
 SIMD_SEM(packuswb)
+EVEX_SEM(packuswb)
 SIMD_SEM(packssdw)
+EVEX_SEM(packssdw)
 SSE_SEM(packusdw)
+EVEX_SEM(packusdw)
 
 /* Sums and differences of neighbours: the first operand fills the low half of each lane. */
 #define HORIZONTAL(name, elem, expr)                                                                              \
@@ -103,6 +115,7 @@ FPU_INLINE void lane_pmaddwd(union vec *d, const union vec *a, const union vec *
 			    (uint32_t)(a->i16[2 * k + 1] * b->i16[2 * k + 1]);
 }
 SIMD_SEM(pmaddwd)
+EVEX_SEM(pmaddwd)
 
 FPU_INLINE void lane_pmaddubsw(union vec *d, const union vec *a, const union vec *b, unsigned n)
 {
@@ -110,6 +123,7 @@ FPU_INLINE void lane_pmaddubsw(union vec *d, const union vec *a, const union vec
 		d->i16[k] = (int16_t)sat_i16(a->u8[2 * k] * b->i8[2 * k] + a->u8[2 * k + 1] * b->i8[2 * k + 1]);
 }
 SIMD_SEM(pmaddubsw)
+EVEX_SEM(pmaddubsw)
 
 FPU_INLINE unsigned abs_diff(unsigned x, unsigned y)
 {
@@ -126,6 +140,7 @@ FPU_INLINE void lane_psadbw(union vec *d, const union vec *a, const union vec *b
 	}
 }
 SIMD_SEM(psadbw)
+EVEX_SEM(psadbw)
 
 FPU_INLINE void lane_pshufb(union vec *d, const union vec *a, const union vec *b, unsigned n)
 {
@@ -134,6 +149,7 @@ FPU_INLINE void lane_pshufb(union vec *d, const union vec *a, const union vec *b
 			d->u8[k] = b->u8[k] & 0x80 ? 0 : a->u8[g + (b->u8[k] & (w - 1))];
 }
 SIMD_SEM(pshufb)
+EVEX_SEM(pshufb)
 
 FPU_INLINE void lane_phminposuw(union vec *d, const union vec *a, const union vec *b, unsigned n)
 {
@@ -228,14 +244,20 @@ FPU_INLINE void lane_mpsadbw(union vec *d, const union vec *a, const union vec *
 }
 
 SSE_SEM_IMM(pshufd)
+EVEX_SEM_IMM(pshufd)
 SSE_SEM_IMM(pshuflw)
+EVEX_SEM_IMM(pshuflw)
 SSE_SEM_IMM(pshufhw)
+EVEX_SEM_IMM(pshufhw)
 SSE_SEM_IMM(shufps)
+EVEX_SEM_IMM(shufps)
 SSE_SEM_IMM(shufpd)
+EVEX_SEM_IMM(shufpd)
 SSE_SEM_IMM(blendps)
 SSE_SEM_IMM(blendpd)
 SSE_SEM_IMM(pblendw)
 SSE_SEM_IMM(palignr)
+EVEX_SEM_IMM(palignr)
 SSE_SEM_IMM(mpsadbw)
 
 SEM(mmx_palignr)

@@ -26,6 +26,10 @@ enum {
 	XFEATURE_X87 = 1 << 0,
 	XFEATURE_SSE = 1 << 1,
 	XFEATURE_AVX = 1 << 2,
+	XFEATURE_OPMASK = 1 << 5,
+	XFEATURE_ZMM_HI256 = 1 << 6,
+	XFEATURE_HI16_ZMM = 1 << 7,
+	XFEATURE_PKRU = 1 << 9,
 	LEGACY_BYTES = 512,
 	HEADER_BYTES = 64,
 	FX_WRITTEN = 416,      /* FXSAVE leaves bytes 464..511 to software, and we leave 416..463, too */
@@ -34,26 +38,26 @@ enum {
 };
 #define XCOMP_COMPACTED (1ull << 63)
 
-/*
- * Extended components, by number from 2 on: size, place in the standard form, alignment to 64 in the compacted one
- * (SDM vol. 1, 13.4 and 13.5); how they are packed and unpacked. pack() returns the bytes that it filled, which outside
- * 64-bit mode may be fewer: eight registers instead of sixteen.
- */
-enum { COMPONENTS = 10, COMPONENT_MAX_BYTES = 1024 };
+/* Extended components, by number from 2 on: size, place in the standard form, alignment to 64 in the
+ * compacted one. */
 static const struct xcomponent {
 	uint16_t size, offset;
 	bool align64;
-	unsigned (*pack)(const struct emu *e, uint8_t *image);
-	void (*unpack)(struct emu *e, const uint8_t *image);
-	bool (*is_init)(const struct emu *e);
-} components[COMPONENTS];
+} components[] = {
+	[2] = { 256, 576, false },   /* AVX: upper halves of YMM0..15 */
+	[5] = { 64, 1088, false },   /* opmask: k0..7 */
+	[6] = { 512, 1152, false },  /* ZMM_Hi256: upper halves of ZMM0..15 */
+	[7] = { 1024, 1664, false }, /* Hi16_ZMM: ZMM16..31 */
+	[9] = { 8, 2688, false },    /* PKRU, and four reserved bytes */
+};
+enum { COMPONENTS = sizeof(components) / sizeof(components[0]), COMPONENT_MOST = 1024 };
 
 uint32_t xsave_size(uint64_t xcr0, bool compacted)
 {
 	uint32_t end = LEGACY_BYTES + HEADER_BYTES;
 
 	for (unsigned k = 2; k < COMPONENTS; k++) {
-		if (!components[k].size || !(xcr0 >> k & 1))
+		if (!(xcr0 >> k & 1) || !components[k].size)
 			continue;
 		if (!compacted)
 			end = components[k].offset;
@@ -66,22 +70,11 @@ uint32_t xsave_size(uint64_t xcr0, bool compacted)
 
 uint32_t xsave_component(unsigned k, uint32_t *offset, bool *align64)
 {
-	if (k < 2 || k >= COMPONENTS || !components[k].size)
+	if (k < 2 || k >= COMPONENTS)
 		return 0;
 	*offset = components[k].offset;
 	*align64 = components[k].align64;
 	return components[k].size;
-}
-
-/* Where component k stands in an area whose header has this XCOMP_BV (SDM vol. 1, 13.4.3). */
-static uint32_t place(unsigned k, uint64_t xcomp_bv)
-{
-	uint32_t before;
-
-	if (!(xcomp_bv & XCOMP_COMPACTED))
-		return components[k].offset;
-	before = xsave_size(xcomp_bv & ((1ull << k) - 1), true);
-	return components[k].align64 ? (before + 63) & ~63u : before;
 }
 
 /* ---- the two legacy components ------------------------------------------------------------------------- */
@@ -173,56 +166,92 @@ static bool xmm_is_init(const struct emu *e)
 	return any == 0;
 }
 
-/* ---- AVX: the upper halves, outside 64-bit mode of eight registers only ---------------------------------- */
+/* ---- extended components: bytes of vector registers, opmasks, PKRU ------------------------------------------ */
 
-static unsigned pack_ymm(const struct emu *e, uint8_t *image)
+/* Which bytes of which vector registers make up a component. Outside 64-bit mode only the first eight registers exist;
+ * of ZMM16..31 none (SDM vol. 1, 13.5.2, 13.5.6). */
+struct slice {
+	unsigned first, count, at, bytes;
+};
+
+static struct slice component_slice(const struct emu *e, unsigned k)
 {
-	for (unsigned n = 0; n < xmm_count(e); n++)
-		memcpy(image + n * SSE_BYTES, e->cpu.vec[n].u8 + SSE_BYTES, SSE_BYTES);
-	return xmm_count(e) * SSE_BYTES;
+	const unsigned low = e->code_size == 8 ? 16 : 8, high = e->code_size == 8 ? 16 : 0;
+
+	switch (k) {
+	case 2:
+		return (struct slice){ 0, low, 16, 16 };
+	case 6:
+		return (struct slice){ 0, low, 32, 32 };
+	case 7:
+		return (struct slice){ 16, high, 0, 64 };
+	default:
+		return (struct slice){ 0, 0, 0, 0 };
+	}
 }
 
-static void unpack_ymm(struct emu *e, const uint8_t *image)
+/* Bytes of component k that a save writes and a restore reads. */
+static unsigned component_bytes(const struct emu *e, unsigned k)
 {
-	for (unsigned n = 0; n < xmm_count(e); n++)
-		memcpy(e->cpu.vec[n].u8 + SSE_BYTES, image + n * SSE_BYTES, SSE_BYTES);
+	const struct slice s = component_slice(e, k);
+
+	if (k == 9)
+		return 8;
+	return k == 5 ? sizeof(e->cpu.k) : s.count * s.bytes;
 }
 
-static bool ymm_is_init(const struct emu *e)
+static void pack_component(const struct emu *e, unsigned k, uint8_t *out)
+{
+	const struct slice s = component_slice(e, k);
+	const uint64_t pkru = e->cpu.pkru;
+
+	if (k == 5)
+		memcpy(out, e->cpu.k, sizeof(e->cpu.k));
+	if (k == 9)
+		memcpy(out, &pkru, sizeof(pkru));
+	for (unsigned n = 0; n < s.count; n++)
+		memcpy(out + n * s.bytes, e->cpu.vec[s.first + n].u8 + s.at, s.bytes);
+}
+
+static void unpack_component(struct emu *e, unsigned k, const uint8_t *in)
+{
+	const struct slice s = component_slice(e, k);
+
+	if (k == 5)
+		memcpy(e->cpu.k, in, sizeof(e->cpu.k));
+	if (k == 9) { /* translations depend on it: emu_mode_changed() drops those that are not valid any more */
+		memcpy(&e->cpu.pkru, in, sizeof(e->cpu.pkru));
+		emu_mode_changed(e);
+	}
+	for (unsigned n = 0; n < s.count; n++)
+		memcpy(e->cpu.vec[s.first + n].u8 + s.at, in + n * s.bytes, s.bytes);
+}
+
+/* Is any bit of these bytes set in these registers? */
+static bool any_set(const struct emu *e, unsigned first, unsigned at, unsigned bytes)
 {
 	uint64_t any = 0;
 
-	for (unsigned n = 0; n < 16; n++)
-		any |= e->cpu.vec[n].u64[2] | e->cpu.vec[n].u64[3];
-	return any == 0;
+	for (unsigned n = first; n < first + 16; n++)
+		for (unsigned q = at / 8; q < (at + bytes) / 8; q++)
+			any |= e->cpu.vec[n].u64[q];
+	return any != 0;
 }
 
-/* ---- PKRU: four bytes and four that are reserved ---------------------------------------------------------- */
-
-static unsigned pack_pkru(const struct emu *e, uint8_t *image)
+static bool opmask_in_use(const struct emu *e)
 {
-	uint64_t value = e->cpu.pkru;
+	uint64_t any = 0;
 
-	memcpy(image, &value, sizeof(value));
-	return sizeof(value);
+	for (unsigned n = 0; n < 8; n++)
+		any |= e->cpu.k[n];
+	return any != 0;
 }
 
-/* Translations depend on PKRU; emu_mode_changed() drops those that are not valid any more. */
-static void unpack_pkru(struct emu *e, const uint8_t *image)
+/* Where component k of an area stands; in the compacted form the components of `xcomp_bv` follow one another. */
+static uint32_t component_offset(unsigned k, bool compacted, uint64_t xcomp_bv)
 {
-	memcpy(&e->cpu.pkru, image, sizeof(e->cpu.pkru));
-	emu_mode_changed(e);
+	return compacted ? xsave_size(xcomp_bv & ((1ull << k) - 1), true) : components[k].offset;
 }
-
-static bool pkru_is_init(const struct emu *e)
-{
-	return e->cpu.pkru == 0;
-}
-
-static const struct xcomponent components[COMPONENTS] = {
-	[2] = { 256, 576, false, pack_ymm, unpack_ymm, ymm_is_init }, /* AVX: upper halves of YMM0..15 */
-	[9] = { 8, 2688, false, pack_pkru, unpack_pkru, pkru_is_init },
-};
 
 /* ---- FXSAVE, FXRSTOR ----------------------------------------------------------------------------------- */
 
@@ -285,37 +314,43 @@ static int begin(struct emu *e, const struct insn *i, bool write, uint64_t *rfbm
 /* XINUSE: components that are not in their initial state. */
 static uint64_t in_use(const struct emu *e)
 {
-	uint64_t used = (x87_is_init(&e->cpu.fpu) ? 0 : XFEATURE_X87) | (xmm_is_init(e) ? 0 : XFEATURE_SSE);
-
-	for (unsigned k = 2; k < COMPONENTS; k++) {
-		if (components[k].size && !components[k].is_init(e))
-			used |= 1ull << k;
-	}
-	return used;
+	return (x87_is_init(&e->cpu.fpu) ? 0 : XFEATURE_X87) | (xmm_is_init(e) ? 0 : XFEATURE_SSE) |
+	       (any_set(e, 0, 16, 16) ? XFEATURE_AVX : 0) | (opmask_in_use(e) ? XFEATURE_OPMASK : 0) |
+	       (any_set(e, 0, 32, 32) ? XFEATURE_ZMM_HI256 : 0) | (any_set(e, 16, 0, 64) ? XFEATURE_HI16_ZMM : 0) |
+	       (e->cpu.pkru ? XFEATURE_PKRU : 0);
 }
 
-/* Probes everything that a save of the components `save` writes; XCOMP_BV says where they stand. */
-static int probe(struct emu *e, const struct insn *i, uint64_t linear, uint64_t save, uint64_t xcomp_bv)
-{
-	uint8_t image[COMPONENT_MAX_BYTES];
+/* An area in memory: compacted areas hold the components of xcomp_bv, others all. */
+struct layout {
+	uint64_t linear, xcomp_bv;
+	bool compacted;
+};
 
-	if (emu_probe_write(e, i->seg, linear, LEGACY_BYTES + HEADER_BYTES))
+/* Probes everything that a save of the components `save` writes. */
+static int probe(struct emu *e, const struct insn *i, const struct layout *l, uint64_t save)
+{
+	if (emu_probe_write(e, i->seg, l->linear, LEGACY_BYTES + HEADER_BYTES))
 		return EMU_STOP;
 	for (unsigned k = 2; k < COMPONENTS; k++) {
-		if ((save >> k & 1) &&
-		    emu_probe_write(e, i->seg, linear + place(k, xcomp_bv), components[k].pack(e, image)))
+		const unsigned bytes = save >> k & 1 ? component_bytes(e, k) : 0;
+
+		if (bytes && emu_probe_write(e, i->seg, l->linear + component_offset(k, l->compacted, l->xcomp_bv), bytes))
 			return EMU_STOP;
 	}
 	return 0;
 }
 
-static int save_extended(struct emu *e, const struct insn *i, uint64_t linear, uint64_t save, uint64_t xcomp_bv)
+static int save_extended(struct emu *e, const struct insn *i, const struct layout *l, uint64_t save)
 {
-	uint8_t image[COMPONENT_MAX_BYTES];
+	uint8_t image[COMPONENT_MOST];
 
 	for (unsigned k = 2; k < COMPONENTS; k++) {
-		if ((save >> k & 1) &&
-		    emu_write(e, i->seg, linear + place(k, xcomp_bv), image, components[k].pack(e, image)))
+		const unsigned bytes = save >> k & 1 ? component_bytes(e, k) : 0;
+
+		if (!bytes)
+			continue;
+		pack_component(e, k, image);
+		if (emu_write(e, i->seg, l->linear + component_offset(k, l->compacted, l->xcomp_bv), image, bytes))
 			return EMU_STOP;
 	}
 	return 0;
@@ -347,33 +382,34 @@ static int save_legacy(struct emu *e, const struct insn *i, uint64_t linear, uin
 static int save_standard(struct emu *e, const struct insn *i, bool optimise)
 {
 	const uint64_t used = in_use(e);
-	uint64_t rfbm = 0, save, linear, bv;
+	struct layout l = { .compacted = false };
+	uint64_t rfbm = 0, save, bv;
 
-	if (begin(e, i, true, &rfbm, &linear))
+	if (begin(e, i, true, &rfbm, &l.linear))
 		return EMU_STOP;
 	save = optimise ? rfbm & used : rfbm;
-	if (probe(e, i, linear, save, 0) || emu_read(e, i->seg, linear + LEGACY_BYTES, &bv, sizeof(bv)) ||
-	    save_legacy(e, i, linear, save, rfbm & (XFEATURE_SSE | XFEATURE_AVX)) || save_extended(e, i, linear, save, 0))
+	if (probe(e, i, &l, save) || emu_read(e, i->seg, l.linear + LEGACY_BYTES, &bv, sizeof(bv)) ||
+	    save_legacy(e, i, l.linear, save, rfbm & (XFEATURE_SSE | XFEATURE_AVX)) || save_extended(e, i, &l, save))
 		return EMU_STOP;
 	bv = (bv & ~rfbm) | (rfbm & used);
-	return emu_write(e, i->seg, linear + LEGACY_BYTES, &bv, sizeof(bv));
+	return emu_write(e, i->seg, l.linear + LEGACY_BYTES, &bv, sizeof(bv));
 }
 
 /* XSAVEC and XSAVES: compacted form; components in initial state are not written. MXCSR belongs to SSE here. */
 static int save_compacted(struct emu *e, const struct insn *i)
 {
 	const uint64_t used = in_use(e) | (e->cpu.mxcsr != MXCSR_DEFAULT ? XFEATURE_SSE : 0);
-	uint64_t rfbm = 0, linear, header[2];
+	struct layout l = { .compacted = true };
+	uint64_t header[2];
 
-	if (begin(e, i, true, &rfbm, &linear))
+	if (begin(e, i, true, &l.xcomp_bv, &l.linear) ||
+	    probe(e, i, &l, l.xcomp_bv & used) ||
+	    save_legacy(e, i, l.linear, l.xcomp_bv & used, l.xcomp_bv & used & XFEATURE_SSE) ||
+	    save_extended(e, i, &l, l.xcomp_bv & used))
 		return EMU_STOP;
-	header[0] = rfbm & used;
-	header[1] = rfbm | XCOMP_COMPACTED;
-	if (probe(e, i, linear, rfbm & used, header[1]) ||
-	    save_legacy(e, i, linear, rfbm & used, rfbm & used & XFEATURE_SSE) ||
-	    save_extended(e, i, linear, rfbm & used, header[1]))
-		return EMU_STOP;
-	return emu_write(e, i->seg, linear + LEGACY_BYTES, header, sizeof(header));
+	header[0] = l.xcomp_bv & used;
+	header[1] = l.xcomp_bv | XCOMP_COMPACTED;
+	return emu_write(e, i->seg, l.linear + LEGACY_BYTES, header, sizeof(header));
 }
 
 SEM(xsave)
@@ -418,62 +454,61 @@ static bool loads_mxcsr(const struct xsave_header *h, uint64_t rfbm)
 	return rfbm & (XFEATURE_SSE | XFEATURE_AVX);
 }
 
-/* Reads all extended components that are to be loaded, so that nothing has changed when a later one faults. Those to be
- * initialised are zeroes, which is the initial state of each. */
-static int load_extended(struct emu *e, const struct insn *i, uint64_t linear, uint64_t load, uint64_t xcomp_bv,
-			 uint8_t image[COMPONENTS][COMPONENT_MAX_BYTES])
+/* What a restore reads of the extended components before it changes anything; zeroes for those to be initialised. */
+static int read_extended(struct emu *e, const struct insn *i, uint64_t linear, const struct xsave_header *h, uint64_t rfbm,
+			 uint8_t image[COMPONENTS][COMPONENT_MOST])
 {
-	uint8_t scratch[COMPONENT_MAX_BYTES];
+	const bool compacted = h->xcomp_bv & XCOMP_COMPACTED;
 
 	for (unsigned k = 2; k < COMPONENTS; k++) {
-		memset(image[k], 0, components[k].size);
-		if ((load >> k & 1) &&
-		    emu_read(e, i->seg, linear + place(k, xcomp_bv), image[k], components[k].pack(e, scratch)))
+		const unsigned bytes = component_bytes(e, k);
+
+		if (!(rfbm >> k & 1) || !bytes)
+			continue;
+		memset(image[k], 0, bytes);
+		if ((h->xstate_bv >> k & 1) &&
+		    emu_read(e, i->seg, linear + component_offset(k, compacted, h->xcomp_bv), image[k], bytes))
 			return EMU_STOP;
 	}
 	return 0;
 }
 
-static void restore_components(struct emu *e, const struct insn *i, uint64_t rfbm, uint64_t bv, const struct fx_image *m,
-			       uint8_t image[COMPONENTS][COMPONENT_MAX_BYTES])
+static void restore_legacy(struct emu *e, const struct insn *i, const struct fx_image *m, const struct xsave_header *h,
+			   uint64_t rfbm)
 {
-	if (rfbm & bv & XFEATURE_X87)
+	if (loads_mxcsr(h, rfbm))
+		e->cpu.mxcsr = m->mxcsr;
+	else if (rfbm & XFEATURE_SSE)
+		e->cpu.mxcsr = MXCSR_DEFAULT;
+	if (rfbm & h->xstate_bv & XFEATURE_X87)
 		unpack_x87(e, i, m);
 	else if (rfbm & XFEATURE_X87)
 		init_x87(e);
-	if (rfbm & bv & XFEATURE_SSE)
+	if (rfbm & h->xstate_bv & XFEATURE_SSE)
 		unpack_xmm(e, m);
 	else if (rfbm & XFEATURE_SSE)
 		init_xmm(e);
-	for (unsigned k = 2; k < COMPONENTS; k++) {
-		if (rfbm >> k & 1)
-			components[k].unpack(e, image[k]);
-	}
 }
 
 static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 {
-	uint8_t image[COMPONENTS][COMPONENT_MAX_BYTES];
+	uint8_t image[COMPONENTS][COMPONENT_MOST];
 	struct xsave_header h;
 	struct fx_image m;
 	uint64_t rfbm = 0, linear;
-	bool mxcsr;
 
 	if (begin(e, i, false, &rfbm, &linear) || emu_read(e, i->seg, linear + LEGACY_BYTES, &h, sizeof(h)))
 		return EMU_STOP;
 	if (!header_is_valid(&h, e->cpu.xcr0) || (only_compacted && !(h.xcomp_bv & XCOMP_COMPACTED)))
 		return emu_gp0(e);
-	if (emu_read(e, i->seg, linear, &m, sizeof(m)) ||
-	    load_extended(e, i, linear, rfbm & h.xstate_bv, h.xcomp_bv, image))
+	if (emu_read(e, i->seg, linear, &m, sizeof(m)) || read_extended(e, i, linear, &h, rfbm, image))
 		return EMU_STOP;
-	mxcsr = loads_mxcsr(&h, rfbm);
-	if (mxcsr && (m.mxcsr & ~(uint32_t)MXCSR_VALID))
+	if (loads_mxcsr(&h, rfbm) && (m.mxcsr & ~(uint32_t)MXCSR_VALID))
 		return emu_gp0(e);
-	if (mxcsr)
-		e->cpu.mxcsr = m.mxcsr;
-	else if (rfbm & XFEATURE_SSE)
-		e->cpu.mxcsr = MXCSR_DEFAULT;
-	restore_components(e, i, rfbm, h.xstate_bv, &m, image);
+	restore_legacy(e, i, &m, &h, rfbm);
+	for (unsigned k = 2; k < COMPONENTS; k++)
+		if (rfbm >> k & 1)
+			unpack_component(e, k, image[k]);
 	return 0;
 }
 

@@ -2,81 +2,114 @@
 /*
  * Integer operations with their flags image, one function per operation and operand size: alu_add_4(a, b, &f).
  *
- * On x86-64 the host's own instruction runs and LAHF/SETO save its flags; elsewhere, or with EMU_PORTABLE_ALU,
+ * On x86-64 the host's own instruction runs and LAHF/SETO save its flags; elsewhere (host.h)
  * alu_portable.h does it. Operations that keep some flags take the old image in *f.
  */
 #ifndef BULKHEAD_EMU_ALU_H
 #define BULKHEAD_EMU_ALU_H
 
+#include "../host.h"
 #include "alu_portable.h"
 
-#if defined(__x86_64__) && !defined(EMU_PORTABLE_ALU)
+#ifdef HOST_X86_64
 #define ALU_NATIVE 1
 
 #define SAVE_FLAGS "\n\tlahf\n\tseto %%al"
 
+/* Tells the compiler that the upper part of the register is still zero: storing it as 64 bits needs no extension. */
+#define ALU_RANGE(w, T)                                                                                                \
+	do {                                                                                                           \
+		if ((w) > (T)~(T)0)                                                                                    \
+			__builtin_unreachable();                                                                       \
+	} while (0)
+
 /* a op b, all flags replaced */
 #define ALU_BINARY(name, op, n, T, m)                                                                                  \
-	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, T b, uint16_t *f)                        \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, T b, uint16_t *f)                         \
 	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
 		uint16_t ax;                                                                                           \
-		__asm__(op " %" m "2, %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(a) : "r"(b));                              \
+		__asm__(op " %" m "2, %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(w) : "r"(b));                              \
 		*f = ax;                                                                                               \
-		return a;                                                                                              \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
 	}
 /* a op b with carry in */
 #define ALU_CARRY(name, op, n, T, m)                                                                                   \
-	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, T b, uint16_t *f)                        \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, T b, uint16_t *f)                         \
 	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
 		uint16_t ax;                                                                                           \
 		__asm__("btl $8, %k3\n\t" op " %" m "2, %" m "1" SAVE_FLAGS                                            \
-			: "=&a"(ax), "+r"(a) : "r"(b), "r"((uint32_t)*f));                                             \
+			: "=&a"(ax), "+r"(w) : "r"(b), "r"((uint32_t)*f));                                             \
 		*f = ax;                                                                                               \
-		return a;                                                                                              \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
 	}
 #define ALU_UNARY(name, op, n, T, m)                                                                                   \
-	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint16_t *f)                             \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint16_t *f)                              \
 	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
 		uint16_t ax;                                                                                           \
-		__asm__(op " %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(a));                                                \
+		__asm__(op " %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(w));                                                \
 		*f = ax;                                                                                               \
-		return a;                                                                                              \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
 	}
 /* carry is kept */
 #define ALU_STEP(name, op, n, T, m)                                                                                    \
-	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint16_t *f)                             \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint16_t *f)                              \
 	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
 		uint16_t ax;                                                                                           \
-		__asm__(op " %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(a));                                                \
+		__asm__(op " %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(w));                                                \
 		*f = (uint16_t)((ax & ~IMG_CF) | (*f & IMG_CF));                                                       \
-		return a;                                                                                              \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
 	}
 /* count not zero, masked; all flags replaced */
 #define ALU_SHIFT(name, op, n, T, m)                                                                                   \
-	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint8_t count, uint16_t *f)              \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint8_t count, uint16_t *f)               \
 	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
 		uint16_t ax;                                                                                           \
-		__asm__(op " %%cl, %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(a) : "c"(count));                             \
+		__asm__(op " %%cl, %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(w) : "c"(count));                             \
 		*f = ax;                                                                                               \
-		return a;                                                                                              \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
 	}
 /* carry and overflow replaced */
 #define ALU_ROTATE(name, op, n, T, m)                                                                                  \
-	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint8_t count, uint16_t *f)              \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint8_t count, uint16_t *f)               \
 	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
 		uint16_t ax;                                                                                           \
 		__asm__("btl $8, %k3\n\t" op " %%cl, %" m "1" SAVE_FLAGS                                               \
-			: "=&a"(ax), "+r"(a) : "c"(count), "r"((uint32_t)*f));                                         \
+			: "=&a"(ax), "+r"(w) : "c"(count), "r"((uint32_t)*f));                                         \
 		*f = (uint16_t)((ax & (IMG_CF | IMG_OF)) | (*f & ~(IMG_CF | IMG_OF)));                                 \
-		return a;                                                                                              \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
+	}
+/* the same where the carry is not rotated in */
+#define ALU_TURN(name, op, n, T, m)                                                                                    \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, uint8_t count, uint16_t *f)               \
+	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
+		uint16_t ax;                                                                                           \
+		__asm__(op " %%cl, %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(w) : "c"(count));                             \
+		*f = (uint16_t)((ax & (IMG_CF | IMG_OF)) | (*f & ~(IMG_CF | IMG_OF)));                                 \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
 	}
 #define ALU_DOUBLE_SHIFT(name, op, n, T, m)                                                                            \
-	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, T b, uint8_t count, uint16_t *f)         \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, T b, uint8_t count, uint16_t *f)          \
 	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
 		uint16_t ax;                                                                                           \
-		__asm__(op " %%cl, %" m "3, %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(a) : "c"(count), "r"(b));            \
+		__asm__(op " %%cl, %" m "3, %" m "1" SAVE_FLAGS : "=&a"(ax), "+r"(w) : "c"(count), "r"(b));            \
 		*f = ax;                                                                                               \
-		return a;                                                                                              \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
 	}
 
 #define ALU_SIZES(KIND, name, op)                                                                                      \
@@ -111,6 +144,7 @@
 		return (T)portable_##name(n, a, count, f);                                                             \
 	}
 #define ALU_ROTATE ALU_SHIFT
+#define ALU_TURN ALU_SHIFT
 #define ALU_DOUBLE_SHIFT(name, op, n, T, m)                                                                            \
 	static inline T alu_##name##_##n(T a, T b, uint8_t count, uint16_t *f)                                         \
 	{                                                                                                              \
@@ -194,8 +228,8 @@ ALU_SIZES(ALU_STEP, dec, "dec")
 ALU_SIZES(ALU_SHIFT, shl, "shl")
 ALU_SIZES(ALU_SHIFT, shr, "shr")
 ALU_SIZES(ALU_SHIFT, sar, "sar")
-ALU_SIZES(ALU_ROTATE, rol, "rol")
-ALU_SIZES(ALU_ROTATE, ror, "ror")
+ALU_SIZES(ALU_TURN, rol, "rol")
+ALU_SIZES(ALU_TURN, ror, "ror")
 ALU_SIZES(ALU_ROTATE, rcl, "rcl")
 ALU_SIZES(ALU_ROTATE, rcr, "rcr")
 ALU_SIZES_248(ALU_DOUBLE_SHIFT, shld, "shld")

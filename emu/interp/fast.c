@@ -10,5 +10,9 @@ insn_handler *fast_handler(const struct emu *e, struct insn *i)
 		fn = fast_alu(e, i);
 	if (!fn)
 		fn = fast_misc(e, i);
+	if (!fn)
+		fn = fast_sse(e, i);
+	if (!fn)
+		fn = fast_avx(e, i);
 	return fn;
 }

@@ -129,5 +129,7 @@ static inline __attribute__((always_inline)) struct block *block_at(const struct
 insn_handler *fast_move(const struct emu *e, struct insn *i);
 insn_handler *fast_alu(const struct emu *e, struct insn *i);
 insn_handler *fast_misc(const struct emu *e, struct insn *i);
+insn_handler *fast_sse(const struct emu *e, struct insn *i);
+insn_handler *fast_avx(const struct emu *e, struct insn *i);
 
 #endif

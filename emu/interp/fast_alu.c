@@ -8,33 +8,36 @@
 	HANDLER(op##_rr_##n)                                                                                           \
 	{                                                                                                              \
 		uint16_t f = e->lf.image;                                                                              \
-		T r = alu_##op##_##n(get_##n(e, i->rm), get_##n(e, i->reg), &f);                                       \
+		const unsigned to = i->rm;                                                                             \
+		T r = alu_##op##_##n(get_##n(e, to), get_##n(e, i->reg), &f);                                          \
                                                                                                                        \
 		e->lf.image = f;                                                                                       \
-		set_##n(e, i->rm, r);                                                                                  \
+		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(op##_ri_##n)                                                                                           \
 	{                                                                                                              \
 		uint16_t f = e->lf.image;                                                                              \
-		T r = alu_##op##_##n(get_##n(e, i->rm), (T)i->imm, &f);                                                \
+		const unsigned to = i->rm;                                                                             \
+		T r = alu_##op##_##n(get_##n(e, to), (T)i->imm, &f);                                                   \
                                                                                                                        \
 		e->lf.image = f;                                                                                       \
-		set_##n(e, i->rm, r);                                                                                  \
+		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
 #define OP_RM(op, n, T, A)                                                                                             \
 	HANDLER(op##_rm_##n##_##A)                                                                                     \
 	{                                                                                                              \
 		const uint8_t *p = tlb_read_ptr(e, EA_##A(e, i), n);                                                   \
+		const unsigned to = i->reg;                                                                            \
 		uint16_t f = e->lf.image;                                                                              \
 		T r;                                                                                                   \
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		r = alu_##op##_##n(get_##n(e, i->reg), load_##n(p), &f);                                               \
+		r = alu_##op##_##n(get_##n(e, to), load_##n(p), &f);                                                   \
 		e->lf.image = f;                                                                                       \
-		set_##n(e, i->reg, r);                                                                                 \
+		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
 #define OP_MEM(op, name, n, T, A, B)                                                                                   \

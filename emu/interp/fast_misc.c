@@ -8,10 +8,11 @@
 	HANDLER(op##_r_##n)                                                                                            \
 	{                                                                                                              \
 		uint16_t f = e->lf.image;                                                                              \
-		T r = alu_##op##_##n(get_##n(e, i->rm), &f);                                                           \
+		const unsigned to = i->rm;                                                                             \
+		T r = alu_##op##_##n(get_##n(e, to), &f);                                                              \
                                                                                                                        \
 		e->lf.image = f;                                                                                       \
-		set_##n(e, i->rm, r);                                                                                  \
+		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
 #define UNARY_MEM(op, n, A)                                                                                            \
@@ -56,23 +57,25 @@ HANDLER(not_8)
 	HANDLER(op##_i_##n)                                                                                            \
 	{                                                                                                              \
 		uint16_t f = e->lf.image;                                                                              \
-		T r = alu_##op##_##n(get_##n(e, i->rm), (uint8_t)i->imm, &f);                                          \
+		const unsigned to = i->rm;                                                                             \
+		T r = alu_##op##_##n(get_##n(e, to), (uint8_t)i->imm, &f);                                             \
                                                                                                                        \
 		e->lf.image = f;                                                                                       \
-		set_##n(e, i->rm, r);                                                                                  \
+		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(op##_c_##n)                                                                                            \
 	{                                                                                                              \
 		uint8_t count = (uint8_t)(e->cpu.gpr[RCX] & mask);                                                     \
 		uint16_t f = e->lf.image;                                                                              \
-		T r = get_##n(e, i->rm);                                                                               \
+		const unsigned to = i->rm;                                                                             \
+		T r = get_##n(e, to);                                                                                  \
                                                                                                                        \
 		if (count) {                                                                                           \
 			r = alu_##op##_##n(r, count, &f);                                                              \
 			e->lf.image = f;                                                                               \
 		}                                                                                                      \
-		set_##n(e, i->rm, r);                                                                                  \
+		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
 #define SHIFT_OP(op) SHIFT(op, 4, uint32_t, 31) SHIFT(op, 8, uint64_t, 63)
@@ -149,32 +152,35 @@ HANDLER(bt_mr_8)
 	HANDLER(imul_rr_##n)                                                                                           \
 	{                                                                                                              \
 		uint16_t f;                                                                                            \
-		T r = alu_imul_##n(get_##n(e, i->reg), get_##n(e, i->rm), &f);                                         \
+		const unsigned to = i->reg;                                                                            \
+		T r = alu_imul_##n(get_##n(e, to), get_##n(e, i->rm), &f);                                             \
                                                                                                                        \
 		e->lf.image = f;                                                                                       \
-		set_##n(e, i->reg, r);                                                                                 \
+		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(imul_ri_##n)                                                                                           \
 	{                                                                                                              \
 		uint16_t f;                                                                                            \
+		const unsigned to = i->reg;                                                                            \
 		T r = alu_imul_##n(get_##n(e, i->rm), (T)i->imm, &f);                                                  \
                                                                                                                        \
 		e->lf.image = f;                                                                                       \
-		set_##n(e, i->reg, r);                                                                                 \
+		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(imul_rm_##n)                                                                                           \
 	{                                                                                                              \
 		const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), n);                                                     \
+		const unsigned to = i->reg;                                                                            \
 		uint16_t f;                                                                                            \
 		T r;                                                                                                   \
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		r = alu_imul_##n(get_##n(e, i->reg), load_##n(p), &f);                                                 \
+		r = alu_imul_##n(get_##n(e, to), load_##n(p), &f);                                                     \
 		e->lf.image = f;                                                                                       \
-		set_##n(e, i->reg, r);                                                                                 \
+		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
 MULTIPLY(4, uint32_t)

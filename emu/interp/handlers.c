@@ -13,6 +13,8 @@ static int check_fpu(struct emu *e, uint32_t attr)
 		return emu_ud(e);
 	if ((attr & ISA_AVXX) && (!(c->cr4 & CR4_OSXSAVE) || (c->xcr0 & 6) != 6))
 		return emu_ud(e);
+	if ((attr & ISA_AVX512X) && (!(c->cr4 & CR4_OSXSAVE) || (c->xcr0 & 0xe6) != 0xe6))
+		return emu_ud(e);
 	if ((attr & ISA_MMXX) && (c->cr0 & CR0_EM))
 		return emu_ud(e);
 	if ((c->cr0 & CR0_TS) || ((attr & ISA_FP) && (c->cr0 & CR0_EM)))
@@ -28,10 +30,10 @@ int insn_execute(struct emu *e, const struct insn *i)
 
 	if ((row->modes & ISA_MODE_PROT) && (!(e->cpu.cr0 & CR0_PE) || (e->cpu.rflags & RFLAGS_VM)))
 		return emu_ud(e);
-	if (row->attr & (ISA_PRIV | ISA_FP | ISA_SSEX | ISA_MMXX | ISA_AVXX)) {
+	if (row->attr & (ISA_PRIV | ISA_FP | ISA_SSEX | ISA_MMXX | ISA_AVXX | ISA_AVX512X)) {
 		if ((row->attr & ISA_PRIV) && e->cpl != 0)
 			return emu_gp0(e);
-		if ((row->attr & (ISA_FP | ISA_SSEX | ISA_MMXX | ISA_AVXX)) && check_fpu(e, row->attr))
+		if ((row->attr & (ISA_FP | ISA_SSEX | ISA_MMXX | ISA_AVXX | ISA_AVX512X)) && check_fpu(e, row->attr))
 			return EMU_STOP;
 	}
 	return row->sem ? row->sem(e, i) : emu_ud(e);
@@ -54,8 +56,11 @@ static void leave(struct emu *e, const struct insn *i, int r)
 
 void h_generic(struct emu *e, const struct insn *i)
 {
-	int r = insn_execute(e, i);
+	int r;
 
+	if (__builtin_expect(e->simd_live, 0))
+		simd_sync(e);
+	r = insn_execute(e, i);
 	if (__builtin_expect(r != 0 || e->stop, 0)) {
 		leave(e, i, r);
 		return;

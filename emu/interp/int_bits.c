@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Semantics: bit tests, bit scans, counts, CRC32, compare-and-exchange. */
 #include "operand.h"
+#include "../host.h"
 #include "../mmu/mmu.h"
 
 #include <string.h>
@@ -190,6 +191,47 @@ int sem_int_cmpxchg(struct emu *e, const struct insn *i)
 	return 0;
 }
 
+/* Atomic compare and exchange of 16 bytes; returns what was there. */
+#ifdef HOST_X86_64
+static unsigned __int128 host_cmpxchg16(unsigned __int128 *p, unsigned __int128 expected, unsigned __int128 desired)
+{
+	uint64_t low = (uint64_t)expected, high = (uint64_t)(expected >> 64);
+
+	__asm__ volatile("lock cmpxchg16b %0"
+			 : "+m"(*p), "+a"(low), "+d"(high)
+			 : "b"((uint64_t)desired), "c"((uint64_t)(desired >> 64))
+			 : "cc", "memory");
+	return (unsigned __int128)high << 64 | low;
+}
+#elif defined(__aarch64__)
+/* Not __atomic_compare_exchange_16: libatomic takes a lock on some processors, which plain stores do not. */
+static unsigned __int128 host_cmpxchg16(unsigned __int128 *p, unsigned __int128 expected, unsigned __int128 desired)
+{
+	uint64_t low, high, store_low, store_high;
+	uint32_t failed;
+	bool equal;
+
+	/* What was read counts only once it has been written, be it back: a pair of loads alone is not atomic. */
+	do {
+		__asm__ volatile("ldaxp %0, %1, %2" : "=&r"(low), "=&r"(high) : "Q"(*p) : "memory");
+		equal = ((unsigned __int128)high << 64 | low) == expected;
+		store_low = equal ? (uint64_t)desired : low;
+		store_high = equal ? (uint64_t)(desired >> 64) : high;
+		__asm__ volatile("stlxp %w0, %2, %3, %1"
+				 : "=&r"(failed), "=Q"(*p)
+				 : "r"(store_low), "r"(store_high)
+				 : "memory");
+	} while (failed);
+	return (unsigned __int128)high << 64 | low;
+}
+#else
+static unsigned __int128 host_cmpxchg16(unsigned __int128 *p, unsigned __int128 expected, unsigned __int128 desired)
+{
+	__atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return expected;
+}
+#endif
+
 static int cmpxchg16b(struct emu *e, const struct insn *i)
 {
 	uint64_t *g = e->cpu.gpr, linear;
@@ -206,18 +248,10 @@ static int cmpxchg16b(struct emu *e, const struct insn *i)
 		return emu_gp0(e);
 	if (mmu_rmw_open(e, i->seg, linear, 16, &m))
 		return EMU_STOP;
-#ifdef __x86_64__
 	if (m.host) {
-		uint64_t low = g[RAX], high = g[RDX];
-
-		__asm__ volatile("lock cmpxchg16b %1"
-				 : "=@ccz"(equal), "+m"(*(unsigned __int128 *)(void *)m.host), "+a"(low), "+d"(high)
-				 : "b"(g[RBX]), "c"(g[RCX])
-				 : "memory");
-		old = (unsigned __int128)high << 64 | low;
-	} else
-#endif
-	{
+		old = host_cmpxchg16((void *)m.host, expected, desired);
+		equal = old == expected;
+	} else {
 		if (emu_read(e, i->seg, linear, &old, 16))
 			return EMU_STOP;
 		equal = old == expected;

@@ -7,6 +7,37 @@
 #include "all.def"
 #undef I
 
+unsigned isa_evex_bytes(const struct isa_row *r, unsigned vl, bool broadcast, bool w)
+{
+	const unsigned esize = r->esize ? r->esize : w ? 8 : 4, bytes = 16u << vl;
+
+	if (broadcast)
+		return esize;
+	switch ((enum isa_tuple)r->tuple) {
+	case ISA_FV: case ISA_FVM:
+		return bytes;
+	case ISA_HV: case ISA_HVM:
+		return bytes / 2;
+	case ISA_QVM:
+		return bytes / 4;
+	case ISA_OVM:
+		return bytes / 8;
+	case ISA_TUPLE_NONE: case ISA_T1S:
+		return esize;
+	case ISA_T2:
+		return 2 * esize;
+	case ISA_T4:
+		return 4 * esize;
+	case ISA_T8:
+		return 8 * esize;
+	case ISA_M128:
+		return 16;
+	case ISA_DUP:
+		return vl ? bytes : 8;
+	}
+	return esize;
+}
+
 int sem_invalid(struct emu *e, const struct insn *i)
 {
 	return emu_ud(e);
@@ -16,6 +47,11 @@ int sem_invalid(struct emu *e, const struct insn *i)
 enum {
 	M0 = ISA_M0, M0F = ISA_M0F, M0F38 = ISA_M0F38, M0F3A = ISA_M0F3A,
 	V0F = ISA_V0F, V0F38 = ISA_V0F38, V0F3A = ISA_V0F3A,
+	E0F = ISA_E0F, E0F38 = ISA_E0F38, E0F3A = ISA_E0F3A, E5 = ISA_E5, E6 = ISA_E6,
+	L2 = ISA_L2, L012 = ISA_L012, L12 = ISA_L12,
+	FV = ISA_FV, HV = ISA_HV, FVM = ISA_FVM, HVM = ISA_HVM, QVM = ISA_QVM, OVM = ISA_OVM, T1S = ISA_T1S, T2 = ISA_T2,
+	T4 = ISA_T4, T8 = ISA_T8, M128 = ISA_M128, DUP = ISA_DUP, TNONE = ISA_TUPLE_NONE,
+	MK = ISA_MK, MZ = ISA_MK | ISA_MZ, BC = ISA_BC, ER = ISA_ER, SAE = ISA_SAE, NF = ISA_NF, KREQ = ISA_MK | ISA_KREQ,
 	WIG = ISA_WIG, W0 = ISA_W0, W1 = ISA_W1, LIG = ISA_LIG, L0 = ISA_L0, L1 = ISA_L1, L01 = ISA_L01,
 	ANY = 0, NP = ISA_PP_NP, N66 = ISA_PP_N66, P66 = ISA_PP_66, PF3 = ISA_PP_F3, PF2 = ISA_PP_F2,
 	MEM = ISA_MOD_MEM, REG = ISA_MOD_REG,
@@ -25,7 +61,7 @@ enum {
 	PLUS_R = 0x100,
 	LOCKABLE = ISA_LOCKABLE, PRIV = ISA_PRIV, END = ISA_END, BRANCH = ISA_BRANCH, STRING = ISA_STRING, FP = ISA_FP,
 	SSEX = ISA_SSEX, MMXX = ISA_MMXX, NOALIGN = ISA_NOALIGN,
-	FPNW = ISA_FPNW, AVXX = ISA_AVXX,
+	FPNW = ISA_FPNW, AVXX = ISA_AVXX, AVX512X = ISA_AVX512X,
 	FL_C = ISA_FL_C, FL_P = ISA_FL_P, FL_A = ISA_FL_A, FL_Z = ISA_FL_Z, FL_S = ISA_FL_S, FL_O = ISA_FL_O,
 	FL_D = ISA_FL_D, FL_I = ISA_FL_I,
 	OSZAPC = ISA_FL_ARITH, OSZAP = OSZAPC & ~FL_C, OSZPC = OSZAPC & ~FL_A, SZAPC = OSZAPC & ~FL_O,
@@ -41,6 +77,8 @@ enum {
 	.ext = (uint8_t)(x), .mod = (md), .modes = (mds)
 #define VEX(m, op, prefix, wide, length, x, md)                                                                        \
 	ENC(m, op, prefix, x, md, PROT), .w = (wide), .l = (length)
+#define EVEX(m, op, prefix, wide, length, x, md, tup, es, el, ev)                                                      \
+	VEX(m, op, prefix, wide, length, x, md), .tuple = (tup), .esize = (es), .elem = (el), .evex = (ev)
 #define R(k, s) { OPK_##k, OPS_##s, OPA_R }
 #define W(k, s) { OPK_##k, OPS_##s, OPA_W }
 #define RW(k, s) { OPK_##k, OPS_##s, OPA_RW }

@@ -31,13 +31,25 @@
  *   w        W0, W1 (else #UD), WIG (ignored, or the size of a y operand)
  *   l        L0, L1 (else #UD), LIG (both mean the same), L01 (the vector length)
  *
+ * EVEX rows say EVEX(map, opcode, pp, w, l, ext, mod, tuple, esize, elem, evex). The maps are E0F, E0F38, E0F3A, E5, E6.
+ *   l        L0, L1, L2 (128, 256, 512 bits, else #UD), LIG, L012 (the vector length), L12 (256 or 512). Rows with L012
+ *            and L12 also want AVX512VL for their shorter forms; all EVEX rows want AVX512F besides their feature.
+ *   tuple    how much memory the operand is, and so N of disp8*N (SDM vol. 2, 2.7.5): FV HV FVM HVM QVM OVM T1S T2 T4
+ *            T8 M128 DUP; T1S stands for Tuple1 Fixed, too: the size is always written in the row
+ *   esize    bytes of one memory element, which is also what a broadcast reads; 0: 4 or 8 by EVEX.W
+ *   elem     bytes of one element of the destination, to which one mask bit belongs
+ *   evex     MK (merging mask allowed), MZ (zeroing, too), BC (broadcast), ER (embedded rounding between registers),
+ *            SAE (its exception suppression only), NF (no fault suppression: the whole memory operand is read), KREQ (a
+ *            mask other than k0 is required)
+ *
  *   OPS      up to four operands, each access(kind, size). Access: R, W, RW, N (address only: LEA, PREFETCH).
  *            Kinds, as in SDM vol. 2, appendix A: E ModRM.rm general register or memory; G ModRM.reg general register;
  *            M memory only; R rm register only; Z register in the opcode; I immediate; J relative branch; A far pointer;
  *            O moffs; S segment register in reg; C, D control/debug register in reg; V xmm in reg; W xmm/m in rm; U xmm
  *            register in rm; H vector register in vvvv; B general register in vvvv; L vector register in the upper
  *            half of an immediate byte; VS memory with a vector index (VSIB), which excludes that index, mask and
- *            destination are the same register; P mmx in reg; Q mmx/m in rm; N_ mmx register in rm; X DS:rSI; Y ES:rDI; ST0; STI
+ *            destination are the same register; KG, KE, KR, KH opmask register in reg, in rm (or memory), in rm, in
+ *            vvvv; P mmx in reg; Q mmx/m in rm; N_ mmx register in rm; X DS:rSI; Y ES:rDI; ST0; STI
  *            (x87 register in rm); and fixed ones AL, AX (rAX of the size), CL, DX, ONE.
  *            Sizes: b w d q; v (2/4/8 by operand size); z (2/4: immediates, sign-extended to 8); y (4/8); bs (byte
  *            sign-extended to the operand size); dq 16 bytes; x 16 bytes, or the vector length in VEX rows; hx qx ex
@@ -53,7 +65,8 @@
  *   semantic name: `sem_<name>` implements it (see below); integer rows that the block tier specialises may
  *            provide more than that in interp/.
  *
- *            AVX rows: AVXX (CR4.OSXSAVE and XCR0: #UD; CR0.TS: #NM) with EXC(n) of 1..14 (SDM vol. 2, 2.8).
+ *            AVX rows: AVXX (CR4.OSXSAVE and XCR0: #UD; CR0.TS: #NM) with EXC(n) of 1..14 (SDM vol. 2, 2.8). AVX-512 and
+ *            opmask rows: AVX512X, the same with XCR0[7:5], and EXC(n) of 1..12 (2.9).
  *
  * The checks that attributes name are done once, by the dispatcher, before the semantic function runs: privilege, LOCK
  * validity, #NM, #UD for features and modes, SSE availability. 16-byte alignment of memory operands (V/W operands
@@ -80,6 +93,8 @@ enum isa_feature {
 	FEAT_SERIALIZE, FEAT_MOVDIRI, FEAT_MOVDIR64B, FEAT_SSE4A, FEAT_WBNOINVD, FEAT_CLDEMOTE, FEAT_PCID, FEAT_SMEP, FEAT_LA57,
 	FEAT_X2APIC, FEAT_TSC_DEADLINE, FEAT_ERMS, FEAT_FSRM,
 	FEAT_AVX, FEAT_AVX2, FEAT_FMA, FEAT_F16C, FEAT_GFNI, FEAT_VAES, FEAT_VPCLMULQDQ, FEAT_AVX_VNNI,
+	FEAT_AVX512F, FEAT_AVX512CD, FEAT_AVX512BW, FEAT_AVX512DQ, FEAT_AVX512VL, FEAT_AVX512IFMA, FEAT_AVX512VBMI,
+	FEAT_AVX512VBMI2, FEAT_AVX512VNNI, FEAT_AVX512BITALG, FEAT_AVX512VPOPCNTDQ, FEAT_AVX512BF16, FEAT_AVX512FP16,
 	FEAT_COUNT,
 };
 
@@ -94,12 +109,27 @@ enum isa_id {
 	ISA_COUNT,
 };
 
-/* The VEX maps follow in the order of VEX.mmmmm, which is 1 for V0F. */
-enum isa_map { ISA_M0, ISA_M0F, ISA_M0F38, ISA_M0F3A, ISA_V0F, ISA_V0F38, ISA_V0F3A, ISA_MAPS };
+/* The VEX maps follow in the order of VEX.mmmmm, which is 1 for V0F; those of EVEX in the order of EVEX.mmm: E0F is 1. */
+enum isa_map {
+	ISA_M0, ISA_M0F, ISA_M0F38, ISA_M0F3A, ISA_V0F, ISA_V0F38, ISA_V0F3A,
+	ISA_E0F, ISA_E0F38, ISA_E0F3A, ISA_E4, ISA_E5, ISA_E6, ISA_MAPS,
+};
 enum isa_pp { ISA_PP_ANY, ISA_PP_NP, ISA_PP_N66, ISA_PP_66, ISA_PP_F3, ISA_PP_F2 };
 enum isa_ext { ISA_EXT_RM = 0x40, ISA_EXT_NO_MODRM = 0xfe, ISA_EXT_ANY = 0xff };
 enum isa_w { ISA_WIG, ISA_W0, ISA_W1 };
-enum isa_l { ISA_LIG, ISA_L0, ISA_L1, ISA_L01 };
+enum isa_l { ISA_LIG, ISA_L0, ISA_L1, ISA_L01, ISA_L2, ISA_L012, ISA_L12 };
+enum isa_tuple {
+	ISA_TUPLE_NONE, ISA_FV, ISA_HV, ISA_FVM, ISA_HVM, ISA_QVM, ISA_OVM, ISA_T1S, ISA_T2, ISA_T4, ISA_T8, ISA_M128, ISA_DUP,
+};
+enum isa_evex {
+	ISA_MK = 1 << 0,
+	ISA_MZ = 1 << 1,
+	ISA_BC = 1 << 2,
+	ISA_ER = 1 << 3,
+	ISA_SAE = 1 << 4,
+	ISA_NF = 1 << 5,
+	ISA_KREQ = 1 << 6,
+};
 enum isa_mod { ISA_MOD_ANY, ISA_MOD_MEM, ISA_MOD_REG };
 
 enum isa_mode {
@@ -123,13 +153,14 @@ enum isa_attr {
 	ISA_FPNW = 1 << 9,
 	ISA_EXC_SHIFT = 12, /* four bits: exception class, of legacy SSE or AVX */
 	ISA_AVXX = 1 << 16,
+	ISA_AVX512X = 1 << 17,
 };
 
 enum isa_kind {
 	OPK_NONE,
 	OPK_E, OPK_G, OPK_M, OPK_R, OPK_Z, OPK_I, OPK_J, OPK_A, OPK_O, OPK_S, OPK_C, OPK_D, OPK_V, OPK_W, OPK_U, OPK_H,
 	OPK_P, OPK_Q, OPK_N_, OPK_X, OPK_Y, OPK_ST0, OPK_STI, OPK_AL, OPK_AX, OPK_CL, OPK_DX, OPK_ONE,
-	OPK_B, OPK_L, OPK_VS,
+	OPK_B, OPK_L, OPK_VS, OPK_KG, OPK_KE, OPK_KR, OPK_KH,
 };
 
 enum isa_size {
@@ -154,6 +185,7 @@ struct isa_row {
 	isa_semantic *sem; /* NULL until somebody writes it: use isa_sem() */
 	uint32_t attr;
 	uint8_t map, opcode, pp, ext, mod, modes, w, l;
+	uint8_t tuple, esize, elem, evex; /* EVEX rows */
 	bool plus_r;
 	uint8_t feature;
 	uint8_t flags_read, flags_written, flags_undefined;
@@ -169,6 +201,10 @@ static inline isa_semantic *isa_sem(unsigned id)
 {
 	return isa_rows[id].sem ? isa_rows[id].sem : sem_invalid;
 }
+
+/* Bytes of the memory operand of an EVEX row, and so N of disp8*N (SDM vol. 2, tables 2-34, 2-35): `vl` 0, 1, 2. Gathers,
+ * scatters, VCOMPRESS and VEXPAND access several of these. */
+unsigned isa_evex_bytes(const struct isa_row *r, unsigned vl, bool broadcast, bool w);
 
 /* The semantic functions, declared from the table itself. */
 #define I(id, mnemonic, enc, ops, flags, feature, attr, sem) isa_semantic sem_##sem;

@@ -75,16 +75,28 @@ static const struct {
 	{ 7, 0, EBX, 9, FEAT_ERMS, true },
 	{ 7, 0, EBX, 10, FEAT_INVPCID, true },
 	{ 7, 0, EBX, 13, FEAT_BASE, true }, /* FCS and FDS are zero */
+	{ 7, 0, EBX, 16, FEAT_AVX512F, true },
+	{ 7, 0, EBX, 17, FEAT_AVX512DQ, true },
 	{ 7, 0, EBX, 18, FEAT_RDSEED, true },
 	{ 7, 0, EBX, 19, FEAT_ADX, true },
 	{ 7, 0, EBX, 20, FEAT_SMAP, true },
+	{ 7, 0, EBX, 21, FEAT_AVX512IFMA, true },
 	{ 7, 0, EBX, 23, FEAT_CLFLUSHOPT, true },
 	{ 7, 0, EBX, 24, FEAT_CLWB, true },
+	{ 7, 0, EBX, 28, FEAT_AVX512CD, true },
 	{ 7, 0, EBX, 29, FEAT_SHA, true },
+	{ 7, 0, EBX, 30, FEAT_AVX512BW, true },
+	{ 7, 0, EBX, 31, FEAT_AVX512VL, true },
+	{ 7, 0, ECX, 1, FEAT_AVX512VBMI, true },
 	{ 7, 0, ECX, 2, FEAT_UMIP, true },
 	{ 7, 0, ECX, 3, FEAT_PKU, true },
+	{ 7, 0, ECX, 6, FEAT_AVX512VBMI2, true },
+	{ 7, 0, ECX, 8, FEAT_GFNI, true },
 	{ 7, 0, ECX, 9, FEAT_VAES, true },
 	{ 7, 0, ECX, 10, FEAT_VPCLMULQDQ, true },
+	{ 7, 0, ECX, 11, FEAT_AVX512VNNI, true },
+	{ 7, 0, ECX, 12, FEAT_AVX512BITALG, true },
+	{ 7, 0, ECX, 14, FEAT_AVX512VPOPCNTDQ, true },
 	{ 7, 0, ECX, 16, FEAT_LA57, true },
 	{ 7, 0, ECX, 22, FEAT_RDPID, true },
 	{ 7, 0, ECX, 25, FEAT_CLDEMOTE, false },
@@ -96,6 +108,8 @@ static const struct {
 	{ 7, 0, EDX, 27, FEAT_BASE, true }, /* STIBP */
 	{ 7, 0, EDX, 29, FEAT_BASE, true }, /* IA32_ARCH_CAPABILITIES */
 	{ 7, 0, EDX, 31, FEAT_BASE, true }, /* SSBD */
+	{ 7, 1, EAX, 4, FEAT_AVX_VNNI, true },
+	{ 7, 1, EAX, 5, FEAT_AVX512BF16, true },
 	{ 7, 2, EDX, 4, FEAT_BASE, true },  /* BHI_CTRL: a control bit without effect, instead of a loop per system call */
 	{ 7, 2, EDX, 5, FEAT_BASE, true },  /* MCDT_NO */
 	{ 0xd, 1, EAX, 0, FEAT_XSAVEOPT, true },
@@ -125,6 +139,8 @@ static bool is_computable(unsigned feature)
 {
 	if (feature == FEAT_FMA)
 		return fp_has_fma();
+	if (feature >= FEAT_AVX512F && feature <= FEAT_AVX512FP16)
+		return fp_has_fma() && fp_has_f16c();
 	return feature != FEAT_F16C || fp_has_f16c();
 }
 
@@ -247,16 +263,27 @@ static void leaf_topology(const struct emu *e, uint32_t subleaf, struct cpuid_re
 	}
 }
 
+uint64_t sys_xcr0_supported(const struct emu *e)
+{
+	uint64_t v = EMU_XCR0_SUPPORTED;
+
+	if (!sys_has_feature(e, FEAT_AVX512F))
+		v &= ~0xe0ull;
+	if (!sys_has_feature(e, FEAT_PKU))
+		v &= ~0x200ull;
+	return sys_has_feature(e, FEAT_AVX) ? v : v & 0x203;
+}
+
 static void leaf_xsave(const struct emu *e, uint32_t subleaf, struct cpuid_regs *out)
 {
 	if (subleaf == 0) {
-		out->r[EAX] = (uint32_t)EMU_XCR0_SUPPORTED;
+		out->r[EAX] = (uint32_t)sys_xcr0_supported(e);
 		out->r[EBX] = xsave_size(e->cpu.xcr0, false);
-		out->r[ECX] = xsave_size(EMU_XCR0_SUPPORTED, false);
-		out->r[EDX] = (uint32_t)(EMU_XCR0_SUPPORTED >> 32);
+		out->r[ECX] = xsave_size(sys_xcr0_supported(e), false);
+		out->r[EDX] = (uint32_t)(sys_xcr0_supported(e) >> 32);
 	} else if (subleaf == 1 && (sys_has_feature(e, FEAT_XSAVEC) || sys_has_feature(e, FEAT_XSAVES))) {
 		out->r[EBX] = xsave_size(e->cpu.xcr0 | e->cpu.msr.xss, true);
-	} else if (subleaf < 64 && (EMU_XCR0_SUPPORTED >> subleaf & 1)) {
+	} else if (subleaf < 64 && (sys_xcr0_supported(e) >> subleaf & 1)) {
 		bool align64 = false;
 
 		out->r[EAX] = xsave_component(subleaf, &out->r[EBX], &align64);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Control registers (SDM vol. 3, 2.5), translations and caches: MOV CR, LMSW, CLTS, INVLPG, INVPCID, XSETBV... */
+#include "../mmu/mmu.h"
 #include "sys.h"
 
 #define CR0_WRITABLE                                                                                       \
@@ -253,12 +254,12 @@ int sem_invpcid(struct emu *e, const struct insn *i)
 int sem_clflush(struct emu *e, const struct insn *i)
 {
 	uint64_t linear;
-	uint8_t byte;
+	uint8_t *host;
 
 	if (emu_linear(e, i, 1, false, &linear))
 		return EMU_STOP;
-	/* Reading device memory has side effects that flushing a line has not. Linux flushes WC mappings of RAM only. */
-	return emu_read(e, i->seg, linear, &byte, 1);
+	/* Only translated: reading device memory would have side effects that flushing a line has not. */
+	return mmu_page_ptr(e, i->seg, linear, false, &host);
 }
 
 int sem_wbinvd(struct emu *e, const struct insn *i)
@@ -316,14 +317,21 @@ int sem_xgetbv(struct emu *e, const struct insn *i)
 	return 0;
 }
 
+/* x87 always; AVX only with SSE; the three parts of AVX-512 together and with AVX (SDM vol. 1, 13.3). */
+static bool is_valid_xcr0(uint64_t value)
+{
+	const uint64_t avx512 = value & 0xe0;
+
+	return (value & 1) && (value & 6) != 4 && (!avx512 || (avx512 == 0xe0 && (value & 4)));
+}
+
 int sem_xsetbv(struct emu *e, const struct insn *i)
 {
 	uint64_t value = sys_reg(e, RAX, 4) | sys_reg(e, RDX, 4) << 32;
 
 	if (!(e->cpu.cr4 & CR4_OSXSAVE))
 		return emu_ud(e);
-	/* x87 always; AVX only with SSE (SDM vol. 1, 13.3). */
-	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || (value & ~EMU_XCR0_SUPPORTED) || !(value & 1) || (value & 6) == 4)
+	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || (value & ~sys_xcr0_supported(e)) || !is_valid_xcr0(value))
 		return emu_gp0(e);
 	e->cpu.xcr0 = value;
 	emu_mode_changed(e);

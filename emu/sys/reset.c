@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RESET, INIT and SIPI (SDM vol. 3, 9.1 and 8.4), and the life of struct sys. */
 #include "sys.h"
+#include "../fpu/provider.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -93,6 +94,7 @@ int sys_init(struct emu *e)
 	int r;
 
 	tsc_init_once();
+	fp_provider_init();
 	cpuid_init_once();
 	e->sys = calloc(1, sizeof(*e->sys));
 	if (!e->sys)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Random numbers without system calls, see rng.h. The cipher is RFC 8439, section 2.3. */
 #include "rng.h"
+#include "../host.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
-#if defined(__x86_64__)
+#ifdef HOST_X86_64
 #include <cpuid.h>
 
 static bool host_has_rdrand(void)

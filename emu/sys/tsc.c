@@ -8,6 +8,7 @@
  * CPUID 15h, or is measured in 4 ms at start: no system call is needed.
  */
 #include "sys.h"
+#include "../host.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -22,7 +23,7 @@ uint64_t sys_now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
 
-#if defined(__x86_64__)
+#ifdef HOST_X86_64
 #include <cpuid.h>
 #include <x86intrin.h>
 

@@ -34,7 +34,17 @@ class Bench:
         self.initrd = os.path.join(self.tmp, "initrd.gz")
         subprocess.run([os.path.join(ROOT, "tests/guest/debian/mkinitrd.sh"), busybox,
                         os.path.join(self.build, "tests/guest/guest-exit"), self.initrd], check=True)
+        self.guest_bench = os.path.join(self.build, "tests", "bench", "guest-bench")
+        self.append_to_initrd(busybox, self.guest_bench)
         self.serial = 0
+
+    def append_to_initrd(self, busybox, program):
+        """A second archive behind the first: the kernel unpacks both."""
+        with open(self.initrd, "ab") as out:
+            archive = subprocess.run([busybox, "cpio", "-o", "-H", "newc", "-R", "0:0"], check=True, capture_output=True,
+                                     cwd=os.path.dirname(program), input=os.path.basename(program).encode()).stdout
+            out.write(b"\0" * (-out.tell() % 4))
+            out.write(archive)
 
     def close(self):
         shutil.rmtree(self.tmp, ignore_errors=True)
@@ -185,6 +195,54 @@ def bench_console(b):
     row("the same in one process (tests/mono)", median([measure(b.inproc(command))]), median(qemu), "s")
 
 
+def workload_values(output):
+    """{name: (value, unit)} from what guest-bench printed; a skipped workload has value None."""
+    found = re.findall(r"^([a-z][a-z0-9-]+) (SKIP|[\d.e+]+) ([\w/ ]+)\s*$", output.decode(errors="replace"), re.M)
+    return {name: (None if value == "SKIP" else float(value), unit) for name, value, unit in found}
+
+
+def slowness(value, native, unit):
+    """How many times slower than native, whichever way the unit counts."""
+    return native / value if unit == "MB/s" else value / native
+
+
+def workload_row(name, unit, native, ours, qemu):
+    def cell(v):
+        return f"{v:11.4g}" if v is not None else f"{'SKIP':>11}"
+
+    def ratio(v, base):
+        return f"{slowness(v, base, unit):8.1f}" if v is not None and base is not None else f"{'':>8}"
+
+    vs = f"{slowness(ours, qemu, unit):.2f}" if ours is not None and qemu is not None else ""
+    print(f"  {name:<18}{unit:>5} {cell(native)} {cell(ours)} {cell(qemu)} {ratio(ours, native)} {ratio(qemu, native)}"
+          f" {vs:>8}", flush=True)
+
+
+def bench_workloads(b):
+    """The same static binary natively, in our guest and in QEMU's: medians of 3 runs of the best slices of each."""
+    command = "/guest-bench"
+    sides = {"native": [b.guest_bench], "ours": b.ours(command), "qemu": b.qemu(command)}
+    seen = {side: {} for side in sides}
+    units = {}
+    for _ in range(3):
+        for side, argv in sides.items():
+            if side == "ours":
+                argv = b.ours(command)
+            for name, (value, unit) in workload_values(run(argv, [], timeout=300)[2]).items():
+                seen[side].setdefault(name, []).append(value)
+                units[name] = unit if value is not None or name not in units else units[name]
+    print(f"  {'':<18}{'unit':>5} {'native':>11} {'Bulkhead':>11} {'QEMU TCG':>11}   {'times slower than native':>14}"
+          "; the last: ours to QEMU's, below 1 is ahead")
+    for name, unit in units.items():
+        value = {side: median_or_none(seen[side].get(name, [])) for side in sides}
+        workload_row(name, unit, value["native"], value["ours"], value["qemu"])
+
+
+def median_or_none(values):
+    values = [v for v in values if v is not None]
+    return statistics.median(values) if values else None
+
+
 def bench_ring(b):
     """Request round trips and posted writes between two processes, spinning and sleeping."""
     programs = [os.path.join(b.build, p) for p in
@@ -255,8 +313,9 @@ def bench_recovery(b):
     child.wait()
 
 
-BENCHES = {"boot": bench_boot, "boots": bench_boots, "start": bench_start, "memory": bench_memory,
-           "console": bench_console, "recovery": bench_recovery, "storm": bench_storm, "ring": bench_ring}
+BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "start": bench_start,
+           "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
+           "ring": bench_ring}
 
 
 def main():

@@ -12,11 +12,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proto/child.h"
@@ -88,7 +90,7 @@ static void fail(void)
 			__asm__ volatile("" ::: "memory");
 	else if (!strcmp(plan.how, "stop"))
 		for (;;)
-			futex_wait((const _Atomic uint32_t *)&none, 0, 1000000000ull);
+			syscall(SYS_futex, &none, FUTEX_WAIT, 0, NULL, NULL, 0);
 }
 
 static bool is_our_turn(void)

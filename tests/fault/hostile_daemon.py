@@ -131,11 +131,14 @@ def under_linux(t):
     """Debian on its shell while timerd, then platformd as well, is replaced by the hostile one."""
     kernel, initrd = debian(t.dir)
     name = machine_name(t, "memory")
+    # What machine and guest think of these devices would be printed into the middle of answers: "sbulkhead: ... timerd
+    # broke the ring protocol\ntill 90 here". So the one has a log, and the other's console is quiet.
+    log = f"{t.dir}/{name}.log"
     vm = t.start(*t.command("run", "--name", name, "--engine", "emu", "--kernel", kernel, "--initrd", initrd, "--memory",
-                            "512M", "--cmdline", "console=ttyS0 quiet"), on_terminal=True)
+                            "512M", "--log", log, "--cmdline", "console=ttyS0 quiet"), on_terminal=True)
     vm.expect("userspace is up: Linux", 240)
     vm.expect("bulkhead# ", 60)
-    # What it thinks of its devices would be printed into the middle of answers; and platformd may press the power button.
+    # platformd may press the power button.
     vm.send("dmesg -n 1; killall acpid\n")
     watch, count, before = Watch(t), 0, memory(t, name)
     for role in ("timerd", "platformd"):
@@ -151,6 +154,7 @@ def under_linux(t):
     expect_bounded({k: v for k, v in before.items() if k != "vcpu"}, {k: after[k] for k in before if k != "vcpu"}, "Debian")
     t.bulkhead("kill", name).expect(0)
     vm.wait(20)
+    check_log(log)
     print(f"   Debian: {count} commands under hostile daemons; {watch}")
 
 

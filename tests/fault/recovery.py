@@ -13,7 +13,7 @@ import resource
 import signal
 import time
 
-from bh import BUILD, Failure, check, debian, main, test, wait_until
+from bh import BUILD, Failure, Skip, check, debian, main, test, wait_until
 
 DEVICES = ("seriald", "timerd", "irqd", "platformd")
 MARK = b"BULKHEAD-FAULT-PLAN:"
@@ -220,6 +220,66 @@ def hang(t):
         check(cell(g, "seriald", "taken", how) == "survived", how)
         check("hang" in g.device("seriald")["last_reason"], g.device("seriald"))
     g.end()
+
+
+def threads(pid):
+    return [int(tid) for tid in os.listdir(f"/proc/{pid}/task")]
+
+
+class Starved:
+    """While this lasts, a process hardly gets a processor, and the others of its machine have one of their own."""
+
+    def __init__(self, victim, others):
+        here, there = sorted(os.sched_getaffinity(0))[:2]
+        for pid in others:
+            for tid in threads(pid):
+                os.sched_setaffinity(tid, {there})
+        os.sched_setaffinity(victim, {here})
+        os.sched_setscheduler(victim, os.SCHED_IDLE, os.sched_param(0))
+        self.victim, self.hog = victim, os.fork()
+        if self.hog == 0:
+            os.sched_setaffinity(0, {here})
+            os.setpriority(os.PRIO_PROCESS, 0, -20)
+            while True:
+                pass
+        self.before = self.waited()
+
+    def waited(self):
+        """Seconds that it was ready to run, and did not."""
+        with open(f"/proc/{self.victim}/schedstat") as f:
+            return int(f.read().split()[1]) / 1e9
+
+    def end(self):
+        os.kill(self.hog, signal.SIGKILL)
+        os.waitpid(self.hog, 0)
+        return self.waited() - self.before
+
+
+@test(limit=200)
+def starved(t):
+    """A device that waits for a processor is not taken for one that hangs."""
+    if os.geteuid() or len(os.sched_getaffinity(0)) < 2:
+        raise Skip("needs root and two processors to starve a process")
+    g = Guest(t, "--device-failure-limit", "0")
+    longest = 0
+    for name in DEVICES:
+        pids = t.processes()
+        s = Starved(pids[name], [pid for role, pid in pids.items() if role != name])
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            g.vm.talk.pump(0.1)
+        try:
+            waited = s.end()
+        except OSError:
+            raise Failure(f"{name} was starved, and ended: {g.device(name)['last_reason']}")
+        print(f"  {name}: waited for {waited:.1f} of 2 s")
+        longest = max(longest, waited)
+        os.sched_setscheduler(pids[name], os.SCHED_OTHER, os.sched_param(0))
+        check(g.device(name)["deaths"] == 0, g.device(name))
+        g.expect_progress(20)
+    check(longest > 1, "one of them was starved")
+    t.bulkhead("kill", t.name)
+    g.vm.wait(20)
 
 
 @test(limit=200)

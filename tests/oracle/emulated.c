@@ -23,7 +23,7 @@ static void state_to_cpu(const struct state *s, struct cpu *c)
 	c->rip = (uintptr_t)oracle_code;
 	c->cr0 = CR0_PE | CR0_PG | CR0_NE | CR0_MP;
 	c->cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-	c->xcr0 = 7;
+	c->xcr0 = 0xe7;
 	c->fpu.cw = s->fx.cw;
 	c->fpu.sw = s->fx.sw;
 	c->fpu.tag = s->fx.tag;
@@ -37,6 +37,11 @@ static void state_to_cpu(const struct state *s, struct cpu *c)
 		memcpy(&c->vec[n], s->fx.xmm[n], 16);
 	for (unsigned n = 0; n < 16; n++)
 		memcpy(c->vec[n].u8 + 16, s->ymm_high[n], 16);
+	for (unsigned n = 0; n < 16; n++) {
+		memcpy(c->vec[n].u8 + 32, s->zmm_high[n], 32);
+		memcpy(&c->vec[16 + n], s->zmm16[n], 64);
+	}
+	memcpy(c->k, s->k, sizeof(s->k));
 }
 
 static void cpu_to_state(const struct cpu *c, struct state *s)
@@ -59,6 +64,11 @@ static void cpu_to_state(const struct cpu *c, struct state *s)
 		memcpy(s->fx.xmm[n], &c->vec[n], 16);
 	for (unsigned n = 0; n < 16; n++)
 		memcpy(s->ymm_high[n], c->vec[n].u8 + 16, 16);
+	for (unsigned n = 0; n < 16; n++) {
+		memcpy(s->zmm_high[n], c->vec[n].u8 + 32, 32);
+		memcpy(s->zmm16[n], &c->vec[16 + n], 64);
+	}
+	memcpy(s->k, c->k, sizeof(s->k));
 }
 
 void emulated_run(const struct test_case *t, struct state *out)

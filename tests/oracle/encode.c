@@ -46,7 +46,9 @@ static struct form pick_form(const struct isa_row *r)
 
 	f.memory = r->mod == ISA_MOD_MEM || (r->mod == ISA_MOD_ANY && rnd_below(2));
 	f.reg = pick_register(has_operand(r, OPK_G));
-	f.rm = f.memory ? RSI : pick_register(has_operand(r, OPK_E));
+	f.rm = f.memory ? RSI : pick_register(has_operand(r, OPK_E) || has_operand(r, OPK_R));
+	if (has_operand(r, OPK_KG))
+		f.reg &= 7; /* with VEX.R Intel raises #UD, AMD ignores it */
 	if (r->ext != ISA_EXT_ANY && r->ext != ISA_EXT_NO_MODRM)
 		f.reg = r->ext & ISA_EXT_RM ? r->ext >> 3 & 7 : r->ext;
 	if (r->ext != ISA_EXT_NO_MODRM && r->ext != ISA_EXT_ANY && (r->ext & ISA_EXT_RM))
@@ -118,6 +120,8 @@ static unsigned encode_vex(struct test_case *t, const struct isa_row *r, struct 
 
 	if (has_operand(r, OPK_H) || has_operand(r, OPK_B))
 		vvvv = pick_register(has_operand(r, OPK_B));
+	if (has_operand(r, OPK_KH))
+		vvvv = rnd_below(8);
 	f.rex_w = r->w == ISA_W1 || (r->w == ISA_WIG && rnd_below(2));
 	if (is_vsib(r))
 		pick_gather(&f, &vvvv, &index);
@@ -229,6 +233,8 @@ bool encode_case(unsigned row, struct test_case *t)
 	const struct form f = pick_form(r);
 	unsigned n, rex;
 
+	if (r->map >= ISA_E0F)
+		return encode_evex(row, t);
 	if (!is_runnable(r))
 		return false;
 	t->row = row;

@@ -160,6 +160,8 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 		signal(sig, SIG_DFL);
 		return;
 	}
+	if (native_zmm_fault(context))
+		return;
 	fault_vector = (int)g[REG_TRAPNO];
 	for (unsigned n = 0; n < 16; n++)
 		oracle_frame.gpr[n] = (uint64_t)g[greg_of[n]];
@@ -203,6 +205,10 @@ static void write_code(const struct test_case *t)
 
 void native_run(const struct test_case *t, struct state *out)
 {
+	if (native_has_avx512() && isa_rows[t->row].map >= ISA_V0F && isa_rows[t->row].map < ISA_MAPS) {
+		native_zmm_run(t, out);
+		return;
+	}
 	write_code(t);
 	memcpy(oracle_window, t->in.window, WINDOW_BYTES);
 	oracle_frame.fx = t->in.fx;
@@ -216,6 +222,9 @@ void native_run(const struct test_case *t, struct state *out)
 	out->fx = oracle_frame.fx;
 	memcpy(out->gpr, oracle_frame.gpr, sizeof(out->gpr));
 	out->rflags = oracle_frame.rflags;
+	memcpy(out->zmm_high, t->in.zmm_high, sizeof(out->zmm_high));
+	memcpy(out->zmm16, t->in.zmm16, sizeof(out->zmm16));
+	memcpy(out->k, t->in.k, sizeof(out->k));
 	memcpy(out->ymm_high, oracle_frame.ymm_high, sizeof(out->ymm_high));
 	memcpy(out->window, oracle_window, WINDOW_BYTES);
 }

@@ -28,6 +28,9 @@ struct state {
 	uint64_t gpr[16]; /* RSP is not part of it */
 	uint64_t rflags;
 	uint8_t ymm_high[16][16];
+	uint8_t zmm_high[16][32]; /* of ZMM0..15 */
+	uint8_t zmm16[16][64];	  /* ZMM16..31 */
+	uint64_t k[8];
 	uint8_t window[WINDOW_BYTES];
 	uint8_t vector; /* after: exception, or NO_FAULT */
 };
@@ -52,6 +55,16 @@ void random_state(struct state *s);
 /* encode.c: false if the row has no form that this oracle can run. */
 bool encode_case(unsigned row, struct test_case *t);
 
+/* encode_evex.c */
+bool encode_evex(unsigned row, struct test_case *t);
+void random_zmm(struct state *s);
+
+/* native_zmm.c: VEX and EVEX rows on processors with AVX-512. */
+bool native_has_avx512(void);
+void native_zmm_run(const struct test_case *t, struct state *out);
+/* In the signal handler: false if the fault is not one of native_zmm_run()'s. */
+bool native_zmm_fault(void *context);
+
 /* native.c */
 int native_init(void);
 bool native_has_avx(void);
@@ -65,5 +78,8 @@ void emulated_run_prefix(const struct test_case *t, struct state *out);
 
 /* sweep.c */
 unsigned sweep_vex(unsigned *encodings);
+
+/* sweep_evex.c */
+unsigned sweep_evex(unsigned *encodings);
 
 #endif

@@ -157,6 +157,8 @@ void random_state(struct state *s)
 		memcpy(s->fx.xmm[to], s->fx.xmm[from], 16);
 		memcpy(s->ymm_high[to], s->ymm_high[from], 16);
 	}
+	if (native_has_avx512())
+		random_zmm(s);
 	for (unsigned n = 0; n < 16; n++)
 		s->gpr[n] = rnd_below(2) ? PICK(integer_special) : rnd();
 	s->rflags = 0x202 | (rnd() & RFLAGS_ARITH);

@@ -138,6 +138,29 @@ Test(runtime, console_input_has_back_pressure)
 	close(fd);
 }
 
+/*
+ * What is typed stays readable until it is in the journal, and the daemon gets there although it polls its descriptors
+ * instead of sleeping on them: that poll ends while something is still ready.
+ */
+Test(runtime, console_input_while_the_daemon_spins)
+{
+	enum { KEYS = 200 };
+	int fd;
+
+	daemon_make(&d, ROLE(SERIALD));
+	d.spin_ns = 1000000; /* the most there is; requests come faster, so that it never sleeps */
+	daemon_spawn(&d);
+	cr_assert_eq(daemon_setup(&d, false), TYPE(OK));
+	fd = connect_console();
+	for (uint8_t key = 0; key < KEYS; key++) {
+		cr_assert_eq(write(fd, &key, 1), 1);
+		while (!(port_in(&d, LAYOUT_COM1 + 5, 1) & 1)) /* LSR.DR */
+			;
+		cr_assert_eq(port_in(&d, LAYOUT_COM1, 1), key);
+	}
+	close(fd);
+}
+
 /* A client that never reads costs the guest nothing; when it reads again it is told what it missed. */
 Test(runtime, console_client_that_never_reads)
 {

@@ -131,6 +131,23 @@ static void descriptors(void)
 	go("int to nothing", int_task, task_returns, false);
 }
 
+/* A task in virtual-8086 mode: its segments are not looked up, and its handlers run on the stack of its own TSS. */
+static void virtual_task(void)
+{
+	static const uint8_t code[] = { 0x8c, 0xc8, 0xcc }; /* mov %cs, %ax; int3 */
+
+	for (unsigned n = 0; n < sizeof(code); n++)
+		((volatile uint8_t *)0x20000)[n] = code[n];
+	fill(0);
+	task32[1] = (uint32_t)(task_stack + 512);
+	task32[2] = KDATA;
+	task32[9] = F_VM | 2;
+	task32[14] = 0x1000;
+	for (unsigned n = 18; n < 24; n++)
+		task32[n] = 0x2000;
+	go("virtual-8086 task", jump_task, 0, false);
+}
+
 static void sixteen(void)
 {
 	for (unsigned n = 0; n < 22; n++)
@@ -187,5 +204,6 @@ void guest_main(void)
 	segments();
 	fill(task_returns);
 	descriptors();
+	virtual_task();
 	sixteen();
 }
