@@ -3,9 +3,10 @@
 BUILD ?= build
 MESON_FLAGS ?= --buildtype=release
 FUZZ_SECONDS ?= 60
+LONG ?= 3
 GUEST = tests/guest/debian
 
-.PHONY: all setup build run check bench fuzz install clean help
+.PHONY: all setup build run check bench fuzz soak software install clean help
 
 all: build
 
@@ -14,6 +15,7 @@ help:
 	@echo '              command in the guest and power off; COMMAND="..." chooses it)'
 	@echo 'make check    install, build, run all tests        make bench   measure, side by side with QEMU'
 	@echo 'make soak     the whole fault matrix and thousands of deaths (KILLS=3000), for an hour or so'
+	@echo 'make software real programs in the guest, compared with the host, at length (LONG=3)'
 	@echo 'make build    only build, in BUILD=$(BUILD)              make install install to PREFIX (meson)'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (TARGETS="boot frame" chooses; docs/fuzzing.md)'
 
@@ -40,6 +42,11 @@ fuzz: build
 
 soak: build
 	@tests/fault/soak.sh $(BUILD) $(KILLS)
+
+software: build
+	@tests/guest/debian/fetch.sh >/dev/null
+	@ninja -C $(BUILD) --quiet software-programs
+	@LONG=$(LONG) BUILD=$(BUILD) SOURCE=. python3 tests/software/software.py
 
 install: build
 	@meson install -C $(BUILD)

@@ -219,8 +219,12 @@ uint64_t sys_tsc_hz(void);
 /* Converts a guest TSC value to CLOCK_MONOTONIC nanoseconds. */
 uint64_t sys_tsc_to_ns(const struct emu *e, uint64_t tsc);
 
-/* Is a feature of the instruction table (isa.h, enum isa_feature) present in this guest's CPUID? */
+/* Derives from m->config.cpu what the machine's processors have; before any is created. 0, -ENOTSUP. */
+int sys_model_init(struct machine *m);
+/* Is a feature of the instruction table (isa.h, enum isa_feature) present in this guest's CPUID? Cheap. */
 bool sys_has_feature(const struct emu *e, unsigned feature);
+/* The same by enum cpu_feature: also what gates no instruction. */
+bool sys_has_cpu_feature(const struct emu *e, enum cpu_feature feature);
 
 /* ---- fpu/ ------------------------------------------------------------------------------------------------------ */
 void fpu_reset(struct cpu *c);			      /* FNINIT + MXCSR default, part of cpu_reset */
@@ -228,9 +232,8 @@ void fpu_reset(struct cpu *c);			      /* FNINIT + MXCSR default, part of cpu_re
 uint32_t xsave_size(uint64_t xcr0, bool compacted);
 /* One extended component (from 2 on): its size, 0 if there is none; place in the standard form; alignment. */
 uint32_t xsave_component(unsigned k, uint32_t *offset, bool *align64);
-#define EMU_XCR0_SUPPORTED 0x2e7ull /* x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM, PKRU: what the emulator has at most */
-/* Of these, what the guest's CPUID offers. */
-uint64_t sys_xcr0_supported(const struct emu *e);
+#define EMU_XCR0_SUPPORTED 0x2e7ull /* x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM, PKRU: what the emulator has at most. Of
+ * these, what the processor model has: sys_xcr0_supported() */
 
 /* ---- apic/ ----------------------------------------------------------------------------------------------------- */
 struct lapic *lapic_create(struct machine *m, struct emu *e, unsigned id);
@@ -264,7 +267,10 @@ struct machine {
 	unsigned ram_count;
 	unsigned vcpus;
 	struct emu *emu[ENGINE_MAX_VCPUS];
-	struct engine_config config;
+	struct engine_config config; /* .cpu is read by sys_model_init() only */
+	struct cpu_feature_set features; /* what CPUID shows */
+	uint64_t isa_features[2];	 /* the same by enum isa_feature */
+	uint64_t xcr0_supported, cr4_supported;
 	char error[256];
 };
 

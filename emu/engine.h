@@ -10,6 +10,7 @@
 #define BULKHEAD_EMU_ENGINE_H
 
 #include "cpu.h"
+#include "sys/features.h"
 
 #include <stddef.h>
 
@@ -54,6 +55,8 @@ struct engine_config {
 	size_t code_cache_bytes; /* engine emu: bound of the decoded code cache per vCPU; 0 = default */
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
+	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
+	char *cpu_error; /* CPU_MODEL_ERROR_MAX bytes, or NULL: what create() did not like about it, with -ENOTSUP */
 };
 
 /* Why run() came back. */
@@ -69,7 +72,8 @@ struct engine; /* each implementation embeds it: first member `const struct engi
 struct engine_ops {
 	const char *name; /* "emu", "kvm" */
 
-	/* 0, -ENOMEM, -EINVAL (bad config), or the errno of what the engine needed (KVM). *out is owned by the caller. */
+	/* 0, -ENOMEM, -EINVAL (bad config), -ENOTSUP (cpu wants what this engine has not), or the errno of what
+	 * the engine needed (KVM). *out is owned by the caller. */
 	int (*create)(const struct engine_config *config, struct engine **out);
 	void (*destroy)(struct engine *e);
 
@@ -88,6 +92,8 @@ struct engine_ops {
 	/* The bus's extint_pending() may have changed: re-evaluate, wake a halted vCPU 0. */
 	void (*extint_changed)(struct engine *e);
 
+	/* What the guest's CPUID shows of the table of features. */
+	void (*features)(struct engine *e, struct cpu_feature_set *out);
 	/* Guest instructions retired by this vCPU, 0 if the engine cannot tell. */
 	uint64_t (*instructions)(struct engine *e, unsigned vcpu);
 	const char *(*last_error)(struct engine *e);

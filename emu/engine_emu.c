@@ -107,6 +107,7 @@ static int emu_create(const struct engine_config *config, struct engine **out)
 	p->machine.ram_count = config->ram_count;
 	p->machine.vcpus = config->vcpus;
 	memcpy(p->machine.ram, config->ram, sizeof(p->machine.ram));
+	r = sys_model_init(&p->machine);
 	for (unsigned n = 0; n < config->vcpus && r == 0; n++)
 		r = create_vcpu(&p->machine, n);
 	if (r) {
@@ -179,6 +180,11 @@ static void emu_extint_changed(struct engine *e)
 	emu_wake(impl(e)->machine.emu[0]);
 }
 
+static void emu_features(struct engine *e, struct cpu_feature_set *out)
+{
+	*out = impl(e)->machine.features;
+}
+
 static uint64_t emu_instructions(struct engine *e, unsigned vcpu)
 {
 	return emu_retired(impl(e)->machine.emu[vcpu]);
@@ -200,6 +206,7 @@ const struct engine_ops engine_emu = {
 	.signal_msi = emu_signal_msi,
 	.set_route = emu_set_route,
 	.extint_changed = emu_extint_changed,
+	.features = emu_features,
 	.instructions = emu_instructions,
 	.last_error = emu_last_error,
 };

@@ -10,7 +10,7 @@
 #include "ring.h"
 
 enum { PAGE = 4096, CMDLINE_MAX = 4096, NAME_MAX_LEN = 63, PATH_MAX_LEN = 4096, CLIENTS_MAX = 64, LINES = 24 };
-enum { SPIN_MAX_NS = 1000000, LOG_LEVELS = 5, SANDBOX_MODES = 3, COMMON_DEVICE_FDS = 7 };
+enum { SPIN_MAX_NS = 1000000, LOG_LEVELS = 5, SANDBOX_MODES = 3, COMMON_DEVICE_FDS = 7, CPU_TEXT_MAX = 1024 };
 
 #define ROLE(x) BULKHEAD__ROLE__ROLE_##x
 
@@ -167,6 +167,8 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 		err = control_check_entry(m->entry, c);
 	if (err)
 		return err;
+	if (m->cpu && strlen(m->cpu) > CPU_TEXT_MAX)
+		return complain(c, "cpu", "must be at most 1024 bytes");
 	kvm = m->engine && strcmp(m->engine, "kvm") == 0;
 	if (!m->engine || (!kvm && strcmp(m->engine, "emu") != 0))
 		return complain(c, "engine", "must be emu or kvm");

@@ -3,6 +3,8 @@
 #ifndef BULKHEAD_VMM_CLI_H
 #define BULKHEAD_VMM_CLI_H
 
+#include <stdbool.h>
+
 int cmd_run(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_console(int argc, char **argv);
@@ -13,6 +15,9 @@ int cmd_security(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
 int cmd_kill(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
+
+/* bulkhead run --cpu help: models and features. */
+int cpu_help(bool json);
 
 /*
  * Arguments of the small commands: one machine's name, and the flags they know. Unknown ones are reported.

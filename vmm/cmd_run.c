@@ -255,6 +255,8 @@ static int run_with(int argc, char **argv, bool demo)
 		run_help();
 		return EXIT_OK;
 	}
+	if (!rc && config_wants_cpu_help(&r.config))
+		return cpu_help(r.config.json);
 	if (!rc)
 		rc = config_check(&r.config, error);
 	if (!rc && argc > ARGS_MAX - 8) {

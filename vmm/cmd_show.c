@@ -83,7 +83,7 @@ static json_t *process_json(const Bulkhead__ProcessStatus *p)
 
 static json_t *status_json(const char *name, const char *dir, const Bulkhead__Status *s)
 {
-	json_t *j = json_object(), *list = json_array(), *missing = json_array();
+	json_t *j = json_object(), *list = json_array(), *missing = json_array(), *features = json_array();
 
 	json_object_set_new(j, "schema", number(1));
 	json_object_set_new(j, "name", text(name));
@@ -94,7 +94,11 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_array_append_new(list, process_json(s->processes[i]));
 	for (size_t i = 0; s && i < s->n_sandbox_missing; i++)
 		json_array_append_new(missing, text(s->sandbox_missing[i]));
+	for (size_t i = 0; s && i < s->n_cpu_features; i++)
+		json_array_append_new(features, text(s->cpu_features[i]));
 	if (s) {
+		json_object_set_new(j, "cpu", text(s->cpu));
+		json_object_set_new(j, "cpu_features", json_incref(features));
 		json_object_set_new(j, "engine", text(s->engine));
 		json_object_set_new(j, "ram_bytes", number(s->ram_bytes));
 		json_object_set_new(j, "started_ns", number(s->started_ns));
@@ -104,6 +108,7 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 	}
 	json_object_set_new(j, "processes", list);
 	json_object_set_new(j, "sandbox_missing", missing);
+	json_decref(features);
 	return j;
 }
 
@@ -124,8 +129,8 @@ static void print_status(const Bulkhead__Status *s)
 
 	if (localtime_r(&started, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s: %s\n  engine    %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n  reboots   %u\n  console   %s\n",
-	       s->name, s->state, s->engine, (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
+	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n  reboots   %u\n  console   %s\n",
+	       s->name, s->state, s->engine, s->cpu ? s->cpu : "-", (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
 	       s->reboots, s->console ? s->console : "-");
 	for (size_t i = 0; i < s->n_sandbox_missing; i++)
 		printf("  sandbox without: %s\n", s->sandbox_missing[i]);

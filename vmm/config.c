@@ -20,7 +20,7 @@
 #define RAM_MIN (1ull << 20)
 enum { CMDLINE_MAX = 2047 };
 
-enum option_type { OPT_TEXT, OPT_FLAG, OPT_SIZE, OPT_DURATION, OPT_NAME, OPT_CHOICE, OPT_SANDBOX, OPT_ON_HALT, OPT_ON_DEVICE_FAILURE, OPT_COUNT, OPT_ESCAPE, OPT_GROUP,
+enum option_type { OPT_TEXT, OPT_FLAG, OPT_SIZE, OPT_DURATION, OPT_NAME, OPT_CHOICE, OPT_SANDBOX, OPT_ON_HALT, OPT_ON_DEVICE_FAILURE, OPT_COUNT, OPT_CPU, OPT_ESCAPE, OPT_GROUP,
 	OPT_FD };
 
 struct option_row {
@@ -40,6 +40,10 @@ static const struct option_row rows[] = {
 	{ "memory", OPT_SIZE, AT(ram_bytes), "SIZE", "guest memory, with K, M or G (default 512M)" },
 	{ "format", OPT_CHOICE, AT(format), "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel" },
 	{ "engine", OPT_CHOICE, AT(engine), "auto|emu|kvm", "what runs guest code; auto takes emu for now (see bulkhead(1))" },
+	{ "cpu", OPT_CPU, AT(cpu), "MODEL[,+FEATURE|,-FEATURE...]",
+	  "the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); "
+	  "--cpu help lists models and features" },
+	{ "json", OPT_FLAG, AT(json), NULL, "with --cpu help: as JSON" },
 	{ "name", OPT_NAME, AT(name), "NAME", "name of the machine (default: the first free of vm1, vm2, ...)" },
 	{ "detach", OPT_FLAG, AT(detach), NULL, "leave it running in the background, print where it is" },
 	{ "no-console", OPT_FLAG, AT(no_console), NULL, "stay in the foreground without attaching the console (for services)" },
@@ -265,6 +269,19 @@ static int set_name(char *out, const char *value)
 	return 0;
 }
 
+static int set_cpu(const char **out, const struct option_row *row, const char *value, char *error)
+{
+	char why[CPU_MODEL_ERROR_MAX];
+	struct cpu_model model;
+
+	if (strcmp(value, "help") && cpu_model_parse(&model, value, why)) {
+		snprintf(error, CONFIG_ERROR_MAX, "--%s: %s", row->name, why);
+		return -EINVAL;
+	}
+	*out = value;
+	return 0;
+}
+
 static int set(struct vm_config *config, const struct option_row *row, char *value, char *error)
 {
 	char *field = (char *)config + row->offset;
@@ -302,6 +319,8 @@ static int set(struct vm_config *config, const struct option_row *row, char *val
 		return set_on_device_failure((enum on_device_failure *)field, value) ? bad_choice(error, row, value) : 0;
 	case OPT_COUNT:
 		return set_count((uint32_t *)field, value) ? bad(error, row, value, "write a number from 0 to 1000000") : 0;
+	case OPT_CPU:
+		return set_cpu((const char **)field, row, value, error);
 	case OPT_ESCAPE:
 		return set_escape((int *)field, value) ?
 			       bad(error, row, value, "write a control character as ^] or ^A, or none") : 0;
@@ -416,10 +435,50 @@ static int check_host_memory(uint64_t bytes, char *error)
 	return -EINVAL;
 }
 
+static bool is_kvm(const struct vm_config *config)
+{
+	return !strcmp(config->engine, "kvm");
+}
+
+const char *config_cpu(const struct vm_config *config)
+{
+	return config->cpu ? config->cpu : is_kvm(config) ? "host" : "max";
+}
+
+bool config_wants_cpu_help(const struct vm_config *config)
+{
+	return config->cpu && !strcmp(config->cpu, "help");
+}
+
+/* What KVM has, only KVM can tell; what the emulator has is known here. */
+static int check_cpu(const struct vm_config *config, char *error)
+{
+	const struct cpu_feature_set emulated = cpu_emulated();
+	struct cpu_feature_set features;
+	char why[CPU_MODEL_ERROR_MAX];
+	struct cpu_model model;
+	int rc;
+
+	rc = cpu_model_parse(&model, config_cpu(config), why);
+	if (!rc && model.base == CPU_BASE_HOST && !is_kvm(config)) {
+		snprintf(error, CONFIG_ERROR_MAX, "--cpu host is what KVM offers; the emulator's is --cpu max");
+		return -EINVAL;
+	}
+	if (!rc && !is_kvm(config))
+		rc = cpu_model_resolve(&model, &emulated, "the emulator", &features, why);
+	if (rc)
+		snprintf(error, CONFIG_ERROR_MAX, "--cpu: %s", why);
+	return rc ? -EINVAL : 0;
+}
+
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 {
 	int rc = 0;
 
+	if (config->json) {
+		snprintf(error, CONFIG_ERROR_MAX, "--json goes with --cpu help only; a machine's state is bulkhead status --json");
+		return -EINVAL;
+	}
 	if (!config->kernel && !config->demo) {
 		snprintf(error, CONFIG_ERROR_MAX, "no kernel; give one with --kernel FILE, or try: bulkhead demo");
 		return -EINVAL;
@@ -438,7 +497,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 			 CMDLINE_MAX);
 		return -EINVAL;
 	}
-	if (config->kernel)
+	rc = check_cpu(config, error);
+	if (!rc && config->kernel)
 		rc = check_file("kernel", config->kernel, error);
 	if (!rc && config->initrd)
 		rc = check_file("initrd", config->initrd, error);

@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_VMM_CONFIG_H
 #define BULKHEAD_VMM_CONFIG_H
 
+#include "../emu/sys/features.h"
 #include "../proto/sandbox.h"
 
 #include <stdbool.h>
@@ -29,6 +30,7 @@ enum on_device_failure {
 struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
 	const char *kernel, *initrd, *cmdline, *format, *engine;
+	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *log_file;
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
 	uint64_t ram_bytes;
@@ -39,7 +41,7 @@ struct vm_config {
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */
 	int escape; /* control character of the console client */
-	bool detach, no_console, no_reboot, verbose, demo, help;
+	bool detach, no_console, no_reboot, verbose, demo, help, json;
 	int ready_fd; /* keeper: where the command line wants to be told; -1 */
 	bool keep_on_parent_exit;
 };
@@ -61,6 +63,10 @@ int config_parse_size(const char *text, uint64_t *out);
 int config_parse_duration(const char *text, uint32_t *out_ms);
 /* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX. */
 bool config_is_name(const char *name);
+
+/* The processor model as text: what was asked for, or the engine's default. */
+const char *config_cpu(const struct vm_config *config);
+bool config_wants_cpu_help(const struct vm_config *config);
 
 /* Prints the option table. */
 void config_print_options(void);

@@ -78,6 +78,7 @@ struct status_parts {
 	char *missing[SANDBOX_MISSING_MAX];
 	char console[160];
 	char *poison[PROCS][RECOVERY_POISON];
+	char *cpu_features[CPUF_COUNT];
 };
 
 static void add_recovery(Bulkhead__ProcessStatus *row, char **poison, const struct recovery *r)
@@ -109,6 +110,15 @@ static void add_process(Bulkhead__Status *s, struct status_parts *parts, const s
 	parts->list[s->n_processes++] = row;
 }
 
+static void add_cpu(Bulkhead__Status *s, struct status_parts *parts, const struct vm *vm)
+{
+	s->cpu = (char *)config_cpu(vm->config);
+	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
+		if (cpu_has(&vm->cpu_features, f))
+			parts->cpu_features[s->n_cpu_features++] = (char *)cpu_features[f].name;
+	s->cpu_features = parts->cpu_features;
+}
+
 static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_parts *parts)
 {
 	s->name = (char *)vm->config->name;
@@ -127,6 +137,7 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->processes = parts->list;
 	for (unsigned i = 0; i < vm->missing.count; i++)
 		parts->missing[i] = (char *)vm->missing.missing[i];
+	add_cpu(s, parts, vm);
 	s->n_sandbox_missing = vm->missing.count;
 	s->sandbox_missing = parts->missing;
 }

@@ -276,6 +276,8 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 
 	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT && !vm->reboots)
 		machine_end(vm, EXIT_USAGE, "image", "%s", text);
+	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU && error->field && !strcmp(error->field, "cpu"))
+		machine_end(vm, EXIT_USAGE, "cpu", "--cpu: %s", text);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_STATS)
 		keep_stats(p, NULL);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_POWER_BUTTON)
@@ -289,14 +291,26 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 			    error->field ? error->field : "");
 }
 
+/* Names that are not in the table are nobody's business. */
+static void keep_cpu_features(struct vm *vm, const Bulkhead__Ok *ok)
+{
+	vm->cpu_features = (struct cpu_feature_set){ { 0 } };
+	for (size_t i = 0; i < ok->n_cpu_features; i++)
+		cpu_add(&vm->cpu_features, cpu_feature_find(ok->cpu_features[i], strlen(ok->cpu_features[i])));
+	cpu_remove(&vm->cpu_features, CPUF_NONE);
+}
+
 static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 {
 	switch (request) {
 	case BULKHEAD__MESSAGE_TYPE__MSG_HELLO:
 		greeted(p, ok);
 		break;
-	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE:
 	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU:
+		keep_cpu_features(p->vm, ok);
+		ready(p, ok);
+		break;
+	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE:
 		ready(p, ok);
 		break;
 	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT:

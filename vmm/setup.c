@@ -159,6 +159,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	fill_machine(vm, &machine);
 	m.machine = &machine;
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
+	m.cpu = (char *)config_cpu(vm->config);
 	m.entry = (Bulkhead__EntryState *)entry;
 	m.has_sandbox = true;
 	m.sandbox = vm->config->sandbox;

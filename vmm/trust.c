@@ -75,6 +75,8 @@ static void trust_ok(Bulkhead__Ok *ok)
 	}
 	for (size_t i = 0; i < ok->n_sandbox_missing; i++)
 		trust_text(ok->sandbox_missing[i], false);
+	for (size_t i = 0; i < ok->n_cpu_features; i++)
+		trust_text(ok->cpu_features[i], false);
 	if (ok->stats)
 		forget_unknown(&ok->stats->base);
 }

@@ -115,6 +115,7 @@ struct vm {
 	uint64_t watched_ns, looked_ns; /* when the watchdog last looked: in its own time, by the clock */
 	struct event *watchdog;
 	uint32_t reboots;
+	struct cpu_feature_set cpu_features; /* as the vcpu process says */
 	uint64_t realtime_started_ns;
 	int self_fd, fdinfo_fd; /* our own /proc/self/fd and fdinfo, as detached mounts: nothing else is reachable there */
 

@@ -43,6 +43,23 @@ int sem_invalid(struct emu *e, const struct insn *i)
 	return emu_ud(e);
 }
 
+struct isa_undefined isa_undefined(const struct isa_row *row, unsigned bytes, unsigned count)
+{
+	struct isa_undefined u = { .flags = row->flags_undefined };
+
+	if (!(row->attr & ISA_COUNT1))
+		return u;
+	if (count == 0)
+		return (struct isa_undefined){ .flags = 0 };
+	if (count != 1)
+		u.flags |= ISA_FL_O;
+	if ((row->attr & ISA_COUNTW) && count >= 8 * bytes)
+		u.flags |= ISA_FL_C;
+	if ((row->attr & ISA_COUNT16) && bytes == 2 && count > 16)
+		u = (struct isa_undefined){ .flags = ISA_FL_ARITH, .result = true };
+	return u;
+}
+
 /* The vocabulary of the rows (isa.h explains each word). */
 enum {
 	M0 = ISA_M0, M0F = ISA_M0F, M0F38 = ISA_M0F38, M0F3A = ISA_M0F3A,
@@ -62,6 +79,7 @@ enum {
 	LOCKABLE = ISA_LOCKABLE, PRIV = ISA_PRIV, END = ISA_END, BRANCH = ISA_BRANCH, STRING = ISA_STRING, FP = ISA_FP,
 	SSEX = ISA_SSEX, MMXX = ISA_MMXX, NOALIGN = ISA_NOALIGN,
 	FPNW = ISA_FPNW, AVXX = ISA_AVXX, AVX512X = ISA_AVX512X,
+	COUNT1 = ISA_COUNT1, COUNTW = ISA_COUNTW, COUNT16 = ISA_COUNT16,
 	FL_C = ISA_FL_C, FL_P = ISA_FL_P, FL_A = ISA_FL_A, FL_Z = ISA_FL_Z, FL_S = ISA_FL_S, FL_O = ISA_FL_O,
 	FL_D = ISA_FL_D, FL_I = ISA_FL_I,
 	OSZAPC = ISA_FL_ARITH, OSZAP = OSZAPC & ~FL_C, OSZPC = OSZAPC & ~FL_A, SZAPC = OSZAPC & ~FL_O,

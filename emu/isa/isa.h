@@ -62,6 +62,10 @@
  *            SSEX (SSE: CR0.EM, CR4.OSFXSR, CR0.TS checks), MMXX (CR0.EM, TS, pending x87 fault), EXC(n) legacy SSE
  *            exception class (2, 3, 4, 5: SDM vol. 2, 2.4... decides alignment #GP and #XM), NOALIGN (memory operand of
  *            16 bytes may be unaligned: MOVUPS..)
+ *            Shifts and rotates, where the masked count decides what else is undefined than FLAGS says (nothing is, and
+ *            no flag changes, if it is zero): COUNT1 OF, unless the count is 1; COUNTW CF, for a count of the
+ *            operand's width or more; COUNT16 flags and result, for a count above 16 of 16-bit operands
+ *            (SDM vol. 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD). See isa_undefined().
  *   semantic name: `sem_<name>` implements it (see below); integer rows that the block tier specialises may
  *            provide more than that in interp/.
  *
@@ -154,6 +158,9 @@ enum isa_attr {
 	ISA_EXC_SHIFT = 12, /* four bits: exception class, of legacy SSE or AVX */
 	ISA_AVXX = 1 << 16,
 	ISA_AVX512X = 1 << 17,
+	ISA_COUNT1 = 1 << 20,
+	ISA_COUNTW = 1 << 21,
+	ISA_COUNT16 = 1 << 22,
 };
 
 enum isa_kind {
@@ -193,6 +200,15 @@ struct isa_row {
 };
 
 extern const struct isa_row isa_rows[ISA_COUNT];
+
+/* What an instruction leaves undefined: flags (enum isa_flag), and perhaps its destination. */
+struct isa_undefined {
+	uint8_t flags;
+	bool result;
+};
+
+/* For an operand of `bytes`; `count` is the masked count of shifts and rotates, of no meaning elsewhere. */
+struct isa_undefined isa_undefined(const struct isa_row *row, unsigned bytes, unsigned count);
 
 isa_semantic sem_invalid;
 

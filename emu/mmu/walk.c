@@ -60,7 +60,7 @@ static bool has_reserved(const struct emu *e, const struct walk *w, unsigned lev
 		reserved |= 0x7ff0000000000000ull;
 	if (!(e->cpu.msr.efer & EFER_NXE))
 		reserved |= PTE_NX;
-	if (level >= 4)
+	if (level >= 4 || (level == 3 && !sys_has_cpu_feature(e, CPUF_PDPE1GB)))
 		reserved |= PTE_PS;
 	if (level == 3 && (entry & PTE_PS))
 		reserved |= 0x3fffe000;

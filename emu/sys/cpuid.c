@@ -4,7 +4,8 @@
  *
  * The vendor is Intel's, because the behaviour where vendors differ is (SYSRET, null selectors, SYSCALL only in 64-bit
  * mode), and the model is one for which Linux has no list of errata. The emulator does not speculate: the
- * IA32_ARCH_CAPABILITIES bits (msr.c) say so, and kernels leave their mitigations off.
+ * IA32_ARCH_CAPABILITIES bits (msr.c) say so, and kernels leave their mitigations off. Which features there are is the
+ * machine's processor model (features.h).
  */
 #include "sys.h"
 #include "../fpu/provider.h"
@@ -16,156 +17,71 @@
 enum { EAX, EBX, ECX, EDX };
 enum { LEAF_MAX = 0x1f, LEAF_EXT_MAX = 0x80000008, LEAF_HYPERVISOR = 0x40000000 };
 
-/* The one table: where each feature of the instruction table, or of the architecture (FEAT_BASE), shows, and whether
- * it is offered. What is not offered raises #UD and its control bits are reserved. */
-static const struct {
-	uint32_t leaf;
-	uint8_t subleaf, reg, bit, feature;
-	bool offered;
-} features[] = {
-	{ 1, 0, EDX, 0, FEAT_FPU, true },
-	{ 1, 0, EDX, 1, FEAT_BASE, true },  /* VME */
-	{ 1, 0, EDX, 2, FEAT_BASE, true },  /* DE */
-	{ 1, 0, EDX, 3, FEAT_BASE, true },  /* PSE */
-	{ 1, 0, EDX, 4, FEAT_TSC, true },
-	{ 1, 0, EDX, 5, FEAT_MSR, true },
-	{ 1, 0, EDX, 6, FEAT_BASE, true },  /* PAE */
-	{ 1, 0, EDX, 7, FEAT_BASE, true },  /* MCE */
-	{ 1, 0, EDX, 8, FEAT_CX8, true },
-	{ 1, 0, EDX, 11, FEAT_SEP, true },
-	{ 1, 0, EDX, 12, FEAT_BASE, true }, /* MTRR */
-	{ 1, 0, EDX, 13, FEAT_BASE, true }, /* PGE */
-	{ 1, 0, EDX, 14, FEAT_BASE, true }, /* MCA */
-	{ 1, 0, EDX, 15, FEAT_CMOV, true },
-	{ 1, 0, EDX, 16, FEAT_BASE, true }, /* PAT */
-	{ 1, 0, EDX, 17, FEAT_BASE, true }, /* PSE-36 */
-	{ 1, 0, EDX, 19, FEAT_CLFLUSH, true },
-	{ 1, 0, EDX, 23, FEAT_MMX, true },
-	{ 1, 0, EDX, 24, FEAT_FXSR, true },
-	{ 1, 0, EDX, 25, FEAT_SSE, true },
-	{ 1, 0, EDX, 26, FEAT_SSE2, true },
-	{ 1, 0, EDX, 27, FEAT_BASE, true }, /* self snoop */
-	{ 1, 0, ECX, 0, FEAT_SSE3, true },
-	{ 1, 0, ECX, 1, FEAT_PCLMULQDQ, true },
-	{ 1, 0, ECX, 3, FEAT_MONITOR, false },
-	{ 1, 0, ECX, 9, FEAT_SSSE3, true },
-	{ 1, 0, ECX, 12, FEAT_FMA, true },
-	{ 1, 0, ECX, 13, FEAT_CX16, true },
-	{ 1, 0, ECX, 17, FEAT_PCID, true },
-	{ 1, 0, ECX, 19, FEAT_SSE41, true },
-	{ 1, 0, ECX, 20, FEAT_SSE42, true },
-	{ 1, 0, ECX, 21, FEAT_X2APIC, true },
-	{ 1, 0, ECX, 22, FEAT_MOVBE, true },
-	{ 1, 0, ECX, 23, FEAT_POPCNT, true },
-	{ 1, 0, ECX, 24, FEAT_TSC_DEADLINE, true },
-	{ 1, 0, ECX, 25, FEAT_AES, true },
-	{ 1, 0, ECX, 26, FEAT_XSAVE, true },
-	{ 1, 0, ECX, 28, FEAT_AVX, true },
-	{ 1, 0, ECX, 29, FEAT_F16C, true },
-	{ 1, 0, ECX, 30, FEAT_RDRAND, true },
-	{ 1, 0, ECX, 31, FEAT_BASE, true }, /* hypervisor present */
-	{ 6, 0, EAX, 2, FEAT_BASE, true },  /* ARAT: the APIC timer never stops */
-	{ 7, 0, EBX, 0, FEAT_FSGSBASE, true },
-	{ 7, 0, EBX, 1, FEAT_BASE, true },  /* IA32_TSC_ADJUST */
-	{ 7, 0, EBX, 3, FEAT_BMI1, true },
-	{ 7, 0, EBX, 5, FEAT_AVX2, true },
-	{ 7, 0, EBX, 6, FEAT_BASE, true },  /* FDP is updated on x87 exceptions only */
-	{ 7, 0, EBX, 7, FEAT_SMEP, true },
-	{ 7, 0, EBX, 8, FEAT_BMI2, true },
-	{ 7, 0, EBX, 9, FEAT_ERMS, true },
-	{ 7, 0, EBX, 10, FEAT_INVPCID, true },
-	{ 7, 0, EBX, 13, FEAT_BASE, true }, /* FCS and FDS are zero */
-	{ 7, 0, EBX, 16, FEAT_AVX512F, true },
-	{ 7, 0, EBX, 17, FEAT_AVX512DQ, true },
-	{ 7, 0, EBX, 18, FEAT_RDSEED, true },
-	{ 7, 0, EBX, 19, FEAT_ADX, true },
-	{ 7, 0, EBX, 20, FEAT_SMAP, true },
-	{ 7, 0, EBX, 21, FEAT_AVX512IFMA, true },
-	{ 7, 0, EBX, 23, FEAT_CLFLUSHOPT, true },
-	{ 7, 0, EBX, 24, FEAT_CLWB, true },
-	{ 7, 0, EBX, 28, FEAT_AVX512CD, true },
-	{ 7, 0, EBX, 29, FEAT_SHA, true },
-	{ 7, 0, EBX, 30, FEAT_AVX512BW, true },
-	{ 7, 0, EBX, 31, FEAT_AVX512VL, true },
-	{ 7, 0, ECX, 1, FEAT_AVX512VBMI, true },
-	{ 7, 0, ECX, 2, FEAT_UMIP, true },
-	{ 7, 0, ECX, 3, FEAT_PKU, true },
-	{ 7, 0, ECX, 6, FEAT_AVX512VBMI2, true },
-	{ 7, 0, ECX, 8, FEAT_GFNI, true },
-	{ 7, 0, ECX, 9, FEAT_VAES, true },
-	{ 7, 0, ECX, 10, FEAT_VPCLMULQDQ, true },
-	{ 7, 0, ECX, 11, FEAT_AVX512VNNI, true },
-	{ 7, 0, ECX, 12, FEAT_AVX512BITALG, true },
-	{ 7, 0, ECX, 14, FEAT_AVX512VPOPCNTDQ, true },
-	{ 7, 0, ECX, 16, FEAT_LA57, true },
-	{ 7, 0, ECX, 22, FEAT_RDPID, true },
-	{ 7, 0, ECX, 25, FEAT_CLDEMOTE, false },
-	{ 7, 0, ECX, 27, FEAT_MOVDIRI, false },
-	{ 7, 0, ECX, 28, FEAT_MOVDIR64B, false },
-	{ 7, 0, EDX, 4, FEAT_FSRM, true },
-	{ 7, 0, EDX, 14, FEAT_SERIALIZE, true },
-	{ 7, 0, EDX, 26, FEAT_BASE, true }, /* IBRS, IBPB: IA32_SPEC_CTRL and IA32_PRED_CMD */
-	{ 7, 0, EDX, 27, FEAT_BASE, true }, /* STIBP */
-	{ 7, 0, EDX, 29, FEAT_BASE, true }, /* IA32_ARCH_CAPABILITIES */
-	{ 7, 0, EDX, 31, FEAT_BASE, true }, /* SSBD */
-	{ 7, 1, EAX, 4, FEAT_AVX_VNNI, true },
-	{ 7, 1, EAX, 5, FEAT_AVX512BF16, true },
-	{ 7, 2, EDX, 4, FEAT_BASE, true },  /* BHI_CTRL: a control bit without effect, instead of a loop per system call */
-	{ 7, 2, EDX, 5, FEAT_BASE, true },  /* MCDT_NO */
-	{ 0xd, 1, EAX, 0, FEAT_XSAVEOPT, true },
-	{ 0xd, 1, EAX, 1, FEAT_XSAVEC, true },
-	{ 0xd, 1, EAX, 2, FEAT_XGETBV1, true },
-	{ 0xd, 1, EAX, 3, FEAT_XSAVES, true },
-	{ 0x80000001, 0, ECX, 0, FEAT_LAHF64, true },
-	{ 0x80000001, 0, ECX, 5, FEAT_LZCNT, true },
-	{ 0x80000001, 0, ECX, 6, FEAT_SSE4A, false },
-	{ 0x80000001, 0, ECX, 8, FEAT_PREFETCHW, true },
-	{ 0x80000001, 0, EDX, 11, FEAT_SYSCALL, true },
-	{ 0x80000001, 0, EDX, 20, FEAT_BASE, true }, /* NX */
-	{ 0x80000001, 0, EDX, 26, FEAT_BASE, true }, /* 1 GiB pages */
-	{ 0x80000001, 0, EDX, 27, FEAT_RDTSCP, true },
-	{ 0x80000001, 0, EDX, 29, FEAT_BASE, true }, /* long mode */
-	{ 0x80000007, 0, EDX, 8, FEAT_BASE, true },  /* invariant TSC */
-	{ 0x80000008, 0, EBX, 9, FEAT_WBNOINVD, false },
-};
+/* ---- the model -------------------------------------------------------------------------------------------------- */
 
-enum { FEATURE_ROWS = sizeof(features) / sizeof(features[0]) };
-
-/* Decoding asks for each instruction, so the answer is a table of bits, filled once from the rows above. */
-static uint64_t offered_mask[(FEAT_COUNT + 63) / 64];
-
-/* What only the host's own unit computes (fpu/provider.h). */
-static bool is_computable(unsigned feature)
+/* What only the host's own unit computes (fpu/provider.h) is missing where it is. */
+static struct cpu_feature_set computable(void)
 {
-	if (feature == FEAT_FMA)
-		return fp_has_fma();
-	if (feature >= FEAT_AVX512F && feature <= FEAT_AVX512FP16)
-		return fp_has_fma() && fp_has_f16c();
-	return feature != FEAT_F16C || fp_has_f16c();
+	struct cpu_feature_set s = cpu_emulated();
+
+	if (!fp_has_fma())
+		cpu_remove(&s, CPUF_FMA);
+	if (!fp_has_f16c())
+		cpu_remove(&s, CPUF_F16C);
+	if (!fp_has_fma() || !fp_has_f16c()) /* AVX-512 has both of its own */
+		cpu_remove(&s, CPUF_AVX512F);
+	cpu_drop_unmet(&s);
+	return s;
 }
 
-void cpuid_init_once(void)
+static void derive(struct machine *m)
 {
-	uint64_t mask[(FEAT_COUNT + 63) / 64] = { 1ull << FEAT_BASE };
-
-	for (unsigned n = 0; n < FEATURE_ROWS; n++) {
-		if (features[n].offered && is_computable(features[n].feature))
-			mask[features[n].feature / 64] |= 1ull << (features[n].feature % 64);
-	}
-	memcpy(offered_mask, mask, sizeof(mask));
+	_Static_assert(FEAT_COUNT <= sizeof(m->isa_features) * 8, "a bit for each");
+	memset(m->isa_features, 0, sizeof(m->isa_features));
+	m->isa_features[0] = 1ull << FEAT_BASE;
+	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
+		if (cpu_has(&m->features, f))
+			m->isa_features[cpu_features[f].isa / 64] |= 1ull << (cpu_features[f].isa % 64);
+	m->cr4_supported = cpu_cr4_bits(&m->features) | CR4_PCE;
+	m->xcr0_supported = cpu_xcr0_bits(&m->features) & EMU_XCR0_SUPPORTED;
 }
 
-static bool hidden_by_config(const struct emu *e, unsigned feature)
+int sys_model_init(struct machine *m)
 {
-	return feature == FEAT_TSC_DEADLINE && e->machine && e->machine->config.no_tsc_deadline;
+	char error[CPU_MODEL_ERROR_MAX] = "";
+	struct cpu_feature_set available;
+	struct cpu_model model;
+	int r = 0;
+
+	fp_provider_init();
+	available = computable();
+	if (m->config.cpu)
+		model = *m->config.cpu;
+	else
+		r = cpu_model_parse(&model, "max", error);
+	m->config.cpu = NULL; /* the caller's */
+	if (r == 0)
+		r = cpu_model_resolve(&model, &available, "the emulator", &m->features, error);
+	if (r && m->config.cpu_error)
+		memcpy(m->config.cpu_error, error, sizeof(error));
+	m->config.cpu_error = NULL;
+	if (m->config.no_tsc_deadline)
+		cpu_remove(&m->features, CPUF_TSC_DEADLINE);
+	derive(m);
+	return r;
 }
 
 bool sys_has_feature(const struct emu *e, unsigned feature)
 {
-	if (feature >= FEAT_COUNT || hidden_by_config(e, feature))
-		return false;
-	return offered_mask[feature / 64] >> (feature % 64) & 1;
+	return feature < FEAT_COUNT && (e->machine->isa_features[feature / 64] >> (feature % 64) & 1);
 }
+
+bool sys_has_cpu_feature(const struct emu *e, enum cpu_feature feature)
+{
+	return cpu_has(&e->machine->features, feature);
+}
+
+/* ---- leaves ------------------------------------------------------------------------------------------------------ */
 
 /* ECX matters only where the SDM says so (vol. 2, CPUID); elsewhere callers leave anything in it. */
 static bool has_subleaves(uint32_t leaf)
@@ -177,10 +93,11 @@ static void add_features(const struct emu *e, uint32_t leaf, uint32_t subleaf, s
 {
 	if (!has_subleaves(leaf))
 		subleaf = 0;
-	for (unsigned n = 0; n < FEATURE_ROWS; n++) {
-		if (features[n].leaf == leaf && features[n].subleaf == subleaf && features[n].offered &&
-		    is_computable(features[n].feature) && !hidden_by_config(e, features[n].feature))
-			out->r[features[n].reg] |= 1u << features[n].bit;
+	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++) {
+		const struct cpu_feature_row *row = &cpu_features[f];
+
+		if (row->leaf == leaf && row->subleaf == subleaf && sys_has_cpu_feature(e, (enum cpu_feature)f))
+			out->r[row->reg] |= 1u << row->bit;
 	}
 }
 
@@ -263,27 +180,21 @@ static void leaf_topology(const struct emu *e, uint32_t subleaf, struct cpuid_re
 	}
 }
 
-uint64_t sys_xcr0_supported(const struct emu *e)
-{
-	uint64_t v = EMU_XCR0_SUPPORTED;
-
-	if (!sys_has_feature(e, FEAT_AVX512F))
-		v &= ~0xe0ull;
-	if (!sys_has_feature(e, FEAT_PKU))
-		v &= ~0x200ull;
-	return sys_has_feature(e, FEAT_AVX) ? v : v & 0x203;
-}
-
+/* Without XSAVE the leaf is empty; add_features() puts the instructions' bits into subleaf 1. */
 static void leaf_xsave(const struct emu *e, uint32_t subleaf, struct cpuid_regs *out)
 {
+	const uint64_t supported = sys_xcr0_supported(e);
+
+	if (!supported)
+		return;
 	if (subleaf == 0) {
-		out->r[EAX] = (uint32_t)sys_xcr0_supported(e);
+		out->r[EAX] = (uint32_t)supported;
 		out->r[EBX] = xsave_size(e->cpu.xcr0, false);
-		out->r[ECX] = xsave_size(sys_xcr0_supported(e), false);
-		out->r[EDX] = (uint32_t)(sys_xcr0_supported(e) >> 32);
+		out->r[ECX] = xsave_size(supported, false);
+		out->r[EDX] = (uint32_t)(supported >> 32);
 	} else if (subleaf == 1 && (sys_has_feature(e, FEAT_XSAVEC) || sys_has_feature(e, FEAT_XSAVES))) {
 		out->r[EBX] = xsave_size(e->cpu.xcr0 | e->cpu.msr.xss, true);
-	} else if (subleaf < 64 && (sys_xcr0_supported(e) >> subleaf & 1)) {
+	} else if (subleaf < 64 && (supported >> subleaf & 1)) {
 		bool align64 = false;
 
 		out->r[EAX] = xsave_component(subleaf, &out->r[EBX], &align64);
@@ -325,6 +236,10 @@ struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t sublea
 	case 1: leaf_version(e, &out); break;
 	case 2: out.r[EAX] = 0x00ff0001; break; /* "see leaf 4" */
 	case 4: leaf_cache(e, subleaf, &out); break;
+	case 5: /* MONITOR watches lines of 64 bytes; MWAIT has no extensions */
+		if (sys_has_feature(e, FEAT_MONITOR))
+			out.r[EAX] = out.r[EBX] = 64;
+		break;
 	case 0xb: leaf_topology(e, subleaf, &out); break;
 	case 0xd: leaf_xsave(e, subleaf, &out); break;
 	case 0x15: leaf_tsc(&out); break;

@@ -7,6 +7,7 @@
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 #define CR3_NO_FLUSH (1ull << 63)
 #define CR3_PCID 0xfffull
+#define XCR0_AVX512 0xe0ull
 
 /* ---- CR0 ------------------------------------------------------------------------------------------------------ */
 
@@ -88,25 +89,10 @@ int cr3_write(struct emu *e, uint64_t value)
 
 /* ---- CR4 ---------------------------------------------------------------------------------------------------------- */
 
-static const struct {
-	uint64_t bit;
-	uint8_t feature;
-} cr4_features[] = {
-	{ CR4_TSD, FEAT_TSC }, { CR4_OSFXSR, FEAT_FXSR }, { CR4_OSXMMEXCPT, FEAT_SSE }, { CR4_UMIP, FEAT_UMIP },
-	{ CR4_FSGSBASE, FEAT_FSGSBASE }, { CR4_PCIDE, FEAT_PCID }, { CR4_OSXSAVE, FEAT_XSAVE },
-	{ CR4_SMEP, FEAT_SMEP }, { CR4_SMAP, FEAT_SMAP }, { CR4_PKE, FEAT_PKU }, { CR4_LA57, FEAT_LA57 },
-};
-
-/* A bit whose feature CPUID hides is reserved. */
+/* A bit whose feature CPUID hides is reserved (features.def). */
 uint64_t cr4_supported(const struct emu *e)
 {
-	uint64_t mask = CR4_VME | CR4_PVI | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE;
-
-	for (unsigned n = 0; n < sizeof(cr4_features) / sizeof(cr4_features[0]); n++) {
-		if (sys_has_feature(e, cr4_features[n].feature))
-			mask |= cr4_features[n].bit;
-	}
-	return mask;
+	return e->machine->cr4_supported;
 }
 
 static bool cr4_is_valid(const struct emu *e, uint64_t value)
@@ -317,12 +303,14 @@ int sem_xgetbv(struct emu *e, const struct insn *i)
 	return 0;
 }
 
-/* x87 always; AVX only with SSE; the three parts of AVX-512 together and with AVX (SDM vol. 1, 13.3). */
-static bool is_valid_xcr0(uint64_t value)
+/* x87 always; AVX only with SSE, the three components of AVX-512 together and only with AVX (SDM vol. 1, 13.3). */
+static bool xcr0_is_valid(const struct emu *e, uint64_t value)
 {
-	const uint64_t avx512 = value & 0xe0;
+	const uint64_t avx512 = value & XCR0_AVX512;
 
-	return (value & 1) && (value & 6) != 4 && (!avx512 || (avx512 == 0xe0 && (value & 4)));
+	if ((value & ~sys_xcr0_supported(e)) || !(value & 1) || (value & 6) == 4)
+		return false;
+	return !avx512 || (avx512 == XCR0_AVX512 && (value & 4));
 }
 
 int sem_xsetbv(struct emu *e, const struct insn *i)
@@ -331,7 +319,7 @@ int sem_xsetbv(struct emu *e, const struct insn *i)
 
 	if (!(e->cpu.cr4 & CR4_OSXSAVE))
 		return emu_ud(e);
-	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || (value & ~sys_xcr0_supported(e)) || !is_valid_xcr0(value))
+	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || !xcr0_is_valid(e, value))
 		return emu_gp0(e);
 	e->cpu.xcr0 = value;
 	emu_mode_changed(e);

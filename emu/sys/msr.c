@@ -70,16 +70,6 @@ static int apic_write(struct emu *e, uint32_t msr, uint64_t value)
 	return r;
 }
 
-static int deadline_read(struct emu *e, uint32_t msr, uint64_t *value)
-{
-	return sys_has_feature(e, FEAT_TSC_DEADLINE) ? lapic_msr_read(e->lapic, msr, value) : -EINVAL;
-}
-
-static int deadline_write(struct emu *e, uint32_t msr, uint64_t value)
-{
-	return sys_has_feature(e, FEAT_TSC_DEADLINE) ? apic_write(e, msr, value) : -EINVAL;
-}
-
 static int tsc_read(struct emu *e, uint32_t msr, uint64_t *value)
 {
 	*value = sys_tsc(e);
@@ -122,7 +112,7 @@ static int efer_write(struct emu *e, uint32_t msr, uint64_t value)
 {
 	uint64_t old = e->cpu.msr.efer;
 
-	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | (sys_has_cpu_feature(e, CPUF_NX) ? EFER_NXE : 0)))
 		return -EINVAL;
 	if (((value ^ old) & EFER_LME) && (e->cpu.cr0 & CR0_PG))
 		return -EINVAL;
@@ -216,7 +206,7 @@ static int mc_bank_write(struct emu *e, uint32_t msr, uint64_t value)
 
 /* Searched from the top: what a running kernel touches often comes first. */
 static const struct msr_row rows[] = {
-	FN(0x6e0, 0x6e0, deadline_read, deadline_write),	 /* IA32_TSC_DEADLINE */
+	FN(0x6e0, 0x6e0, apic_read, apic_write),		 /* IA32_TSC_DEADLINE */
 	FN(0x800, 0x8ff, apic_read, apic_write),		 /* x2APIC */
 	FN(0xc0000100, 0xc0000101, base_read, base_write),	 /* IA32_FS_BASE, IA32_GS_BASE */
 	ROW(0xc0000102, MSR_CANONICAL, kernel_gs_base, 0),	 /* IA32_KERNEL_GS_BASE */
@@ -257,11 +247,31 @@ static const struct msr_row rows[] = {
 	ROW(0xc0000103, MSR_PLAIN, tsc_aux, 0xffffffff),	 /* IA32_TSC_AUX */
 };
 
-static const struct msr_row *find(uint32_t msr)
+/* Registers that came with a feature: without it they do not exist. */
+static const struct {
+	uint32_t first, last;
+	enum cpu_feature feature;
+} gates[] = {
+	{ 0x6e0, 0x6e0, CPUF_TSC_DEADLINE }, { 0x48, 0x49, CPUF_SPEC_CTRL },	      { 0x3b, 0x3b, CPUF_TSC_ADJUST },
+	{ 0xfe, 0xfe, CPUF_MTRR },	     { 0x200, 0x26f, CPUF_MTRR },	      { 0x2ff, 0x2ff, CPUF_MTRR },
+	{ 0x277, 0x277, CPUF_PAT },	     { 0x10a, 0x10a, CPUF_ARCH_CAPABILITIES }, { 0x179, 0x17a, CPUF_MCA },
+	{ 0xda0, 0xda0, CPUF_XSAVES },	     { 0xc0000103, 0xc0000103, CPUF_RDTSCP },
+};
+
+static bool exists(const struct emu *e, uint32_t msr)
+{
+	for (unsigned n = 0; n < sizeof(gates) / sizeof(gates[0]); n++) {
+		if (msr >= gates[n].first && msr <= gates[n].last)
+			return sys_has_cpu_feature(e, gates[n].feature);
+	}
+	return true;
+}
+
+static const struct msr_row *find(const struct emu *e, uint32_t msr)
 {
 	for (unsigned n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
 		if (msr >= rows[n].first && msr <= rows[n].last)
-			return &rows[n];
+			return exists(e, msr) ? &rows[n] : NULL;
 	}
 	return NULL;
 }
@@ -279,7 +289,7 @@ static int unknown(struct emu *e, uint32_t msr, const char *what)
 
 int msr_read(struct emu *e, uint32_t msr, uint64_t *value)
 {
-	const struct msr_row *row = find(msr);
+	const struct msr_row *row = find(e, msr);
 
 	if (!row)
 		return unknown(e, msr, "read");
@@ -312,7 +322,7 @@ static int store(uint64_t *f, uint64_t value, bool is_valid)
 
 int msr_write(struct emu *e, uint32_t msr, uint64_t value)
 {
-	const struct msr_row *row = find(msr);
+	const struct msr_row *row = find(e, msr);
 	uint64_t *f;
 
 	if (!row)

@@ -95,7 +95,6 @@ int sys_init(struct emu *e)
 
 	tsc_init_once();
 	fp_provider_init();
-	cpuid_init_once();
 	e->sys = calloc(1, sizeof(*e->sys));
 	if (!e->sys)
 		return -ENOMEM;

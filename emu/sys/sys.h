@@ -239,8 +239,13 @@ struct cpuid_regs {
 };
 struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t subleaf);
 
+/* Bits of XCR0 that the processor model has. */
+static inline uint64_t sys_xcr0_supported(const struct emu *e)
+{
+	return e->machine->xcr0_supported;
+}
+
 void tsc_init_once(void);
-void cpuid_init_once(void);
 /* CLOCK_MONOTONIC now, in ns. */
 uint64_t sys_now_ns(void);
 

@@ -82,6 +82,7 @@ void emulated_run(const struct test_case *t, struct state *out)
 	cpu_to_state(&e->cpu, out);
 	memcpy(out->window, oracle_window, WINDOW_BYTES);
 	out->vector = e->fault.pending ? e->fault.vector : NO_FAULT;
+	out->told = UINT64_MAX;
 }
 
 void emulated_run_prefix(const struct test_case *t, struct state *out)

@@ -2,7 +2,9 @@
 /* The processor's side: loads the state, runs the instruction, stores the state; faults are caught by
  * signals. */
 #include "oracle.h"
+#include "vendor.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -18,6 +20,7 @@ struct native_frame {
 	uint64_t code;
 	uint64_t use_avx;
 	uint8_t ymm_high[16][16];
+	uint32_t environment[7]; /* out: FNSTENV */
 } oracle_frame __attribute__((used, visibility("hidden")));
 
 void oracle_enter(void);
@@ -107,6 +110,7 @@ __asm__(".text\n"
 	"	vextractf128 $1, %ymm14, oracle_frame+896(%rip)\n"
 	"	vextractf128 $1, %ymm15, oracle_frame+912(%rip)\n"
 	"1:	fxsave64 oracle_frame(%rip)\n"
+	"	fnstenv oracle_frame+928(%rip)\n"
 	"oracle_faulted:\n"
 	"	mov oracle_frame+648(%rip), %rsp\n"
 	"	testb $1, oracle_frame+664(%rip)\n"
@@ -124,8 +128,10 @@ _Static_assert(__builtin_offsetof(struct native_frame, gpr) == 512, "the assembl
 _Static_assert(__builtin_offsetof(struct native_frame, rflags) == 640, "the assembler above");
 _Static_assert(__builtin_offsetof(struct native_frame, code) == 656, "the assembler above");
 _Static_assert(__builtin_offsetof(struct native_frame, ymm_high) == 672, "the assembler above");
+_Static_assert(__builtin_offsetof(struct native_frame, environment) == 928, "the assembler above");
 
 static volatile sig_atomic_t fault_vector;
+static bool drops_pointers, pointers_are_loaded;
 
 /* gpr_index order */
 static const int greg_of[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
@@ -146,6 +152,11 @@ static void save_ymm_high(const void *fpregs)
 bool native_has_avx(void)
 {
 	return oracle_frame.use_avx;
+}
+
+bool native_loses_pointers(void)
+{
+	return drops_pointers;
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)
@@ -171,6 +182,14 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)oracle_faulted;
 }
 
+/* CPUID 8000_0008.EBX[2], RstrFpErrPtrs: FXRSTOR loads the pointers also if no exception is pending (APM vol. 3). */
+static bool restores_pointers(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid(0x80000008, &a, &b, &c, &d) && (b & 4);
+}
+
 int native_init(void)
 {
 	static uint8_t alternate[65536];
@@ -185,6 +204,8 @@ int native_init(void)
 	    mprotect(oracle_window + 4096, 4096, PROT_NONE) != 0)
 		return -errno;
 	oracle_window += 4096 - WINDOW_BYTES;
+	drops_pointers = host_is_foreign();
+	pointers_are_loaded = !drops_pointers || restores_pointers();
 	oracle_frame.use_avx = __builtin_cpu_supports("avx") != 0;
 	for (unsigned n = 0; n < sizeof(signals) / sizeof(signals[0]); n++)
 		if (sigaction(signals[n], &action, NULL) != 0)
@@ -201,6 +222,23 @@ static void write_code(const struct test_case *t)
 	memcpy(oracle_code, t->code, t->length);
 	memcpy(oracle_code + t->length, jump, sizeof(jump));
 	memcpy(oracle_code + t->length + sizeof(jump), &target, sizeof(target));
+}
+
+/*
+ * FOP, FIP and FDP: AMD's FXSAVE (and the kernel's XSAVE for the signal frame) stores them only while an exception is
+ * pending. FNSTENV always does, but for the high halves; it has not run if the instruction faulted.
+ */
+static void take_pointers(struct state *out)
+{
+	const uint32_t *env = oracle_frame.environment;
+
+	out->told = UINT64_MAX;
+	if (!drops_pointers || (out->fx.sw & 0x80))
+		return;
+	out->told = out->vector == NO_FAULT && pointers_are_loaded ? UINT32_MAX : 0;
+	out->fx.fop = env[4] >> 16 & 0x7ff;
+	out->fx.fip = env[3];
+	out->fx.fdp = env[5];
 }
 
 void native_run(const struct test_case *t, struct state *out)
@@ -227,4 +265,5 @@ void native_run(const struct test_case *t, struct state *out)
 	memcpy(out->k, t->in.k, sizeof(out->k));
 	memcpy(out->ymm_high, oracle_frame.ymm_high, sizeof(out->ymm_high));
 	memcpy(out->window, oracle_window, WINDOW_BYTES);
+	take_pointers(out);
 }

@@ -33,6 +33,7 @@ struct state {
 	uint64_t k[8];
 	uint8_t window[WINDOW_BYTES];
 	uint8_t vector; /* after: exception, or NO_FAULT */
+	uint64_t told;	/* after: the bits of FOP, FIP and FDP that could be observed */
 };
 
 struct test_case {
@@ -61,6 +62,9 @@ void random_zmm(struct state *s);
 
 /* native_zmm.c: VEX and EVEX rows on processors with AVX-512. */
 bool native_has_avx512(void);
+
+/* Has this processor the feature (enum isa_feature)? */
+bool oracle_host_has(unsigned feature);
 void native_zmm_run(const struct test_case *t, struct state *out);
 /* In the signal handler: false if the fault is not one of native_zmm_run()'s. */
 bool native_zmm_fault(void *context);
@@ -68,6 +72,8 @@ bool native_zmm_fault(void *context);
 /* native.c */
 int native_init(void);
 bool native_has_avx(void);
+/* May a context switch in the middle of a case zero FOP, FIP and FDP? It goes through the kernel's XSAVE, see native.c. */
+bool native_loses_pointers(void);
 void native_run(const struct test_case *t, struct state *out);
 
 /* emulated.c */
@@ -75,6 +81,9 @@ void emulated_init(void);
 void emulated_run(const struct test_case *t, struct state *out);
 /* The same for code that may be longer than its first instruction. */
 void emulated_run_prefix(const struct test_case *t, struct state *out);
+
+/* reconcile.c: takes out of a comparison what the processor `a` cannot say about the emulator `b`. */
+void reconcile(const struct test_case *t, struct state *a, struct state *b);
 
 /* sweep.c */
 unsigned sweep_vex(unsigned *encodings);

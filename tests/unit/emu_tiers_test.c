@@ -21,6 +21,11 @@ bool native_has_avx(void)
 	return true; /* random_state() asks whether upper halves are wanted */
 }
 
+bool native_has_avx512(void)
+{
+	return true;
+}
+
 enum { PROGRAM_INSNS = 6, PROGRAMS = 60000 };
 
 struct program {

@@ -243,3 +243,72 @@ Test(x87_state, host_flags_are_not_the_guests)
 	cr_assert_eq(c->fpu.sw & 0xff, 0);
 	cr_assert_eq(c->fpu.r[7].se, 0x4000);
 }
+
+/*
+ * SDM vol. 1, 8.1.8: FIP is that of the last non-control instruction; with CPUID.7.EBX[6], FDP is updated by those only
+ * that incur an unmasked exception. 8.1.9.1: FOP likewise. Hosts of the other vendor cannot be asked (tests/oracle/vendor.c).
+ */
+Test(x87_state, pointers_without_exception)
+{
+	struct cpu *c = setup(8);
+
+	c->fpu.fop = 0x123;
+	c->fpu.fdp = 0x5678;
+	cr_assert_eq(STEP(0xd9, 0xe8), 0); /* FLD1 */
+	cr_assert_eq(c->fpu.fip, (uintptr_t)code);
+	memset(window, 0, 8);
+	cr_assert_eq(STEP(0xdc, 0x36), 0); /* FDIV m64: by zero, masked */
+	cr_assert_eq(c->fpu.sw & 0x84, 0x04);
+	cr_assert_eq(c->fpu.fop, 0x123);
+	cr_assert_eq(c->fpu.fdp, 0x5678);
+}
+
+Test(x87_state, pointers_with_exception)
+{
+	struct cpu *c = setup(8);
+
+	memset(window, 0, 8);
+	c->fpu.fdp = 0x5678;
+	c->fpu.cw = 0x37b; /* ZM clear */
+	memcpy(code, (const uint8_t[]){ 0xdc, 0x36 }, 2);
+	cr_assert_eq(STEP(0xd9, 0xe8), 0);
+	cr_assert_eq(STEP(0xdc, 0x36), 0);
+	cr_assert_eq(c->fpu.sw & 0x84, 0x84);
+	cr_assert_eq(c->fpu.fop, 0x436, "DC 36 without the five bits that all have");
+	cr_assert_eq(c->fpu.fdp, (uintptr_t)window);
+}
+
+/* SDM vol. 1, 8.1.8: FINIT and its like apart, control instructions leave the pointers alone. */
+Test(x87_state, pointers_and_control_instructions)
+{
+	static const uint8_t control[][2] = { { 0xdb, 0xe2 }, { 0xd9, 0x3e }, { 0xdd, 0x3e }, { 0xd9, 0x2e },
+					      { 0xd9, 0x36 }, { 0xdf, 0xe0 } };
+	struct cpu *c = setup(8);
+
+	c->fpu.fip = 1;
+	c->fpu.fop = 2;
+	c->fpu.fdp = 3;
+	for (unsigned n = 0; n < sizeof(control) / sizeof(control[0]); n++) {
+		cr_assert_eq(STEP(control[n][0], control[n][1]), 0);
+		cr_assert(c->fpu.fip == 1 && c->fpu.fop == 2 && c->fpu.fdp == 3, "%02x %02x", control[n][0], control[n][1]);
+	}
+}
+
+/* SDM vol. 1, 10.5.1.1: FXSAVE stores the pointers whether an exception is pending or not, and FXRSTOR loads them. */
+Test(x87_state, fxsave_keeps_pointers)
+{
+	struct cpu *c = setup(8);
+
+	c->gpr[RSI] = ((uintptr_t)window + 15) & ~15ull;
+	c->fpu.fop = 0x5a5;
+	c->fpu.fip = 0x123456789abc;
+	c->fpu.fdp = 0xfedcba987654;
+	cr_assert_eq(STEP(0x48, 0x0f, 0xae, 0x06), 0);
+	cr_assert_eq(memcmp((const uint8_t *)(uintptr_t)c->gpr[RSI] + 8, &c->fpu.fip, 8), 0);
+	STEP(0xdb, 0xe3);
+	cr_assert_eq(c->fpu.fop, 0);
+	cr_assert_eq(STEP(0x48, 0x0f, 0xae, 0x0e), 0);
+	cr_assert_eq(c->fpu.fop, 0x5a5);
+	cr_assert_eq(c->fpu.fip, 0x123456789abc);
+	cr_assert_eq(c->fpu.fdp, 0xfedcba987654);
+}

@@ -87,6 +87,9 @@ int kvm_set_cpuid(struct kvm_engine *k, unsigned vcpu)
 	khz = ioctl(k->vcpu[vcpu].fd, KVM_GET_TSC_KHZ, 0);
 	k->tsc_khz = khz > 0 ? (uint64_t)khz : 0;
 	set_topology(k, l, vcpu);
+	err = kvm_model_apply(&k->cpu, &l->head, &k->features, k->error);
+	if (err)
+		goto out;
 	set_clock(k, l);
 	if (ioctl(k->vcpu[vcpu].fd, KVM_SET_CPUID2, l) < 0)
 		err = kvm_fail(k, "KVM_SET_CPUID2");

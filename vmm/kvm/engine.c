@@ -133,12 +133,18 @@ static int kvm_engine_create(const struct engine_config *config, struct engine *
 	k->kvm_fd = config->kvm_fd;
 	k->vm_fd = -1;
 	k->vcpus = config->vcpus;
+	if (config->cpu)
+		k->cpu = *config->cpu;
+	else
+		cpu_model_parse(&k->cpu, "host", k->error);
 	pthread_mutex_init(&k->route_lock, NULL);
 	for (unsigned i = 0; i < ENGINE_MAX_VCPUS; i++)
 		k->vcpu[i].fd = -1;
 	err = build(k, config);
 	if (err) {
-		if (k->bus.log)
+		if (err == -ENOTSUP && config->cpu_error)
+			snprintf(config->cpu_error, CPU_MODEL_ERROR_MAX, "%.*s", CPU_MODEL_ERROR_MAX - 1, k->error);
+		else if (k->bus.log)
 			k->bus.log(k->bus.ctx, 0, k->error);
 		k->kvm_fd = -1; /* still the caller's */
 		kvm_engine_destroy(&k->base);
@@ -257,6 +263,11 @@ static const char *kvm_engine_last_error(struct engine *e)
 	return ((struct kvm_engine *)e)->error;
 }
 
+static void kvm_engine_features(struct engine *e, struct cpu_feature_set *out)
+{
+	*out = ((struct kvm_engine *)e)->features;
+}
+
 const struct engine_ops engine_kvm = {
 	.name = "kvm",
 	.create = kvm_engine_create,
@@ -268,6 +279,7 @@ const struct engine_ops engine_kvm = {
 	.signal_msi = kvm_engine_signal_msi,
 	.set_route = kvm_engine_set_route,
 	.extint_changed = kvm_engine_extint_changed,
+	.features = kvm_engine_features,
 	.instructions = kvm_engine_instructions,
 	.last_error = kvm_engine_last_error,
 };

@@ -28,6 +28,8 @@ struct kvm_engine {
 	unsigned vcpus;
 	size_t run_size;
 	uint64_t tsc_khz;
+	struct cpu_model cpu;
+	struct cpu_feature_set features; /* what the guest's CPUID shows */
 	struct kvm_vcpu vcpu[ENGINE_MAX_VCPUS];
 	pthread_mutex_t route_lock;
 	struct kvm_irq_routing_entry route[LAYOUT_IOAPIC_PINS];
@@ -38,6 +40,10 @@ struct kvm_engine {
 /* Each returns 0 or -errno and leaves a sentence in k->error when it fails. */
 int kvm_fail(struct kvm_engine *k, const char *what);
 int kvm_set_cpuid(struct kvm_engine *k, unsigned vcpu);
+/* Takes from the leaves what the model has not, and tells what is left. `host` and `max` keep bits that the table does not
+ * know, the levels do not. -ENOTSUP: the model wants more than there is; `error` names it. */
+int kvm_model_apply(const struct cpu_model *m, struct kvm_cpuid2 *leaves, struct cpu_feature_set *out,
+		    char error[CPU_MODEL_ERROR_MAX]);
 int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out);
 int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in);
 

@@ -69,8 +69,14 @@ static int enter_run(struct vcpu_process *p, enum sandbox_mode mode)
 static void report_ready(struct vcpu_process *p, uint32_t id)
 {
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
-	char *missing[SANDBOX_MISSING_MAX];
+	char *missing[SANDBOX_MISSING_MAX], *names[CPUF_COUNT];
+	struct cpu_feature_set features;
 
+	p->engine->ops->features(p->engine, &features);
+	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
+		if (cpu_has(&features, f))
+			names[ok.n_cpu_features++] = (char *)cpu_features[f].name;
+	ok.cpu_features = names;
 	for (unsigned i = 0; i < p->missing.count; i++)
 		missing[i] = p->missing.missing[i];
 	ok.n_sandbox_missing = p->missing.count;

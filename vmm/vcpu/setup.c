@@ -37,6 +37,7 @@ struct setup {
 	const char **field;
 	struct engine_config config;
 	struct engine_bus bus;
+	struct cpu_model cpu;
 };
 
 /* The next descriptor of the message; the caller owns it. */
@@ -117,19 +118,44 @@ static int map_msi(struct setup *s)
 	return err;
 }
 
+/* Parsed once more: what comes over a channel is not believed. */
+static int take_cpu(struct setup *s, const Bulkhead__SetupVcpu *m, char *err, size_t err_len)
+{
+	char why[CPU_MODEL_ERROR_MAX];
+
+	if (!m->cpu)
+		return 0;
+	*s->field = "cpu";
+	if (cpu_model_parse(&s->cpu, m->cpu, why)) {
+		snprintf(err, err_len, "%s", why);
+		return -EINVAL;
+	}
+	s->config.cpu = &s->cpu;
+	return 0;
+}
+
 static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err, size_t err_len)
 {
 	const struct engine_ops *ops = strcmp(m->engine, "kvm") == 0 ? &engine_kvm : &engine_emu;
 	struct vcpu_process *p = s->p;
 	static struct cpu cpu;
-	int ret;
+	char cpu_error[CPU_MODEL_ERROR_MAX] = "";
+	int ret = take_cpu(s, m, err, err_len);
 
+	if (ret)
+		return ret;
 	*s->field = "engine";
+	s->config.cpu_error = cpu_error;
 	bus_engine(&p->bus, &s->bus);
 	s->config.bus = &s->bus;
 	s->config.vcpus = p->vcpus = m->machine->vcpus;
 	s->config.kvm_fd = ops == &engine_kvm ? take_fd(s) : -1;
 	ret = ops->create(&s->config, &p->engine);
+	if (ret == -ENOTSUP && cpu_error[0]) {
+		*s->field = "cpu";
+		snprintf(err, err_len, "%s", cpu_error);
+		return ret;
+	}
 	if (ret) {
 		snprintf(err, err_len, "engine %s cannot be created: %s; try --engine emu", ops->name, strerror(-ret));
 		return ret;
