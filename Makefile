@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 LONG ?= 3
 GUEST = tests/guest/debian
 
-.PHONY: all setup build run check bench fuzz soak software install clean help
+.PHONY: all setup build run check bench fuzz oracle soak software portable install clean help
 
 all: build
 
@@ -16,7 +16,9 @@ help:
 	@echo 'make check    install, build, run all tests        make bench   measure, side by side with QEMU'
 	@echo 'make soak     the whole fault matrix and thousands of deaths (KILLS=3000), for an hour or so'
 	@echo 'make software real programs in the guest, compared with the host, at length (LONG=3)'
+	@echo 'make portable all tests of the portable emulator for aarch64 under qemu-user, then a Debian kernel (minutes)'
 	@echo 'make build    only build, in BUILD=$(BUILD)              make install install to PREFIX (meson)'
+	@echo 'make oracle   the emulator beside this processor, new cases until Ctrl-C (SEED=... repeats a run)'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (TARGETS="boot frame" chooses; docs/fuzzing.md)'
 
 setup:
@@ -39,6 +41,18 @@ bench: build
 fuzz: build
 	@ninja -C $(BUILD) --quiet fuzzers
 	@tests/fuzz/run.sh long $(BUILD) $(FUZZ_SECONDS) $(TARGETS)
+
+# The emulator without instructions of the host, here and on aarch64.
+portable: build
+	@test -f $(BUILD)-portable/build.ninja || meson setup $(BUILD)-portable $(MESON_FLAGS) -Dportable=true >/dev/null
+	@ninja -C $(BUILD)-portable --quiet all meson-test-prereq
+	@meson test -C $(BUILD)-portable --no-rebuild --suite unit --suite oracle
+	@tests/cross/check.sh full $(CURDIR) $(CURDIR)/$(BUILD)
+
+# Rounds over all rows of the instruction table; each begins where the seed and the number of the round say.
+oracle: build
+	@ninja -C $(BUILD) --quiet tests/silicon/silicon
+	@$(BUILD)/tests/silicon/silicon --forever --seed $(or $(SEED),$(shell date +%s))
 
 soak: build
 	@tests/fault/soak.sh $(BUILD) $(KILLS)

@@ -70,6 +70,7 @@ struct emu {
 	struct machine *machine;
 	uint8_t simd;		/* vector units that guest code may use in this block (interp/fast_simd.h) */
 	uint8_t simd_live;	/* those of them whose flags are collected in the host's MXCSR just now */
+	uint8_t x87_host;	/* exception flags that the host's x87 may have set (interp/fast_x87.c) */
 	uint32_t host_mxcsr;	/* the host's own, while simd_live */
 	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
 	/* Derived from the architectural state by emu_mode_changed(). */
@@ -154,6 +155,14 @@ int emu_read(struct emu *e, unsigned seg, uint64_t linear, void *data, unsigned 
 int emu_write(struct emu *e, unsigned seg, uint64_t linear, const void *data, unsigned size);
 /* Checks that a write of [linear, linear+size) would succeed (sets A and D as that write would). */
 int emu_probe_write(struct emu *e, unsigned seg, uint64_t linear, unsigned size);
+
+/* #AC happens at CPL 3 with CR0.AM and EFLAGS.AC (SDM vol. 3, 6.15 "Alignment Check Exception"). The accesses above check
+ * operands of 2, 4, 8 bytes and those of the x87 for it; whoever reads several at once asks for each one's alignment. */
+static inline bool emu_checks_alignment(const struct emu *e)
+{
+	return e->cpl == 3 && (e->cpu.cr0 & CR0_AM) && (e->cpu.rflags & RFLAGS_AC);
+}
+int emu_check_alignment(struct emu *e, uint64_t linear, unsigned alignment);
 
 /* Convenience for handlers: the memory operand of `i`. */
 int emu_load(struct emu *e, const struct insn *i, void *data, unsigned size);

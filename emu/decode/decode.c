@@ -449,6 +449,8 @@ static enum decode_result take_evex(struct cursor *c, bool code64, struct prefix
 	p2 = (unsigned)take(c, 1);
 	if ((p0 & 8) || !(p1 & 4) || (p0 & 7) == 0 || (p0 & 7) == 4 || (p0 & 7) == 7)
 		return DECODE_UD;
+	if (!code64 && !(p2 & 8)) /* V': there are eight registers */
+		return DECODE_UD;
 	*map = ISA_E0F + (p0 & 7) - 1;
 	p->vex = p->evex = true;
 	p->rex = (uint8_t)((code64 ? ~p0 >> 5 & 7 : 0) | (p1 >> 7) << 3);
@@ -677,7 +679,7 @@ static enum decode_result finish_vex(const struct prefixes *p, const struct form
 	out->vl = p->l & 1;
 	if (!code64) /* W may have selected the row, but there is no 64-bit operand */
 		out->prefixes &= (uint8_t)~PFX_REX_W;
-	if ((p->vvvv && !(f->flags & FORM_VVVV)) || ((f->flags & FORM_OPMASK_H) && p->vvvv >= 8))
+	if ((p->vvvv && !(f->flags & FORM_VVVV)) || ((f->flags & FORM_OPMASK_H) && out->vvvv >= 8))
 		return DECODE_UD;
 	if (f->imm_kind == OPK_L)
 		out->imm2 = (uint8_t)(out->imm >> 4 & (code64 ? 15 : 7));

@@ -217,17 +217,20 @@ DOT_SEM(pd)
 
 /* ---- comparison: 32 predicates (SDM vol. 2, table 3-1 of CMPPD) ---------------------------------------- */
 
-enum { LESS = 1, EQUAL = 2, GREATER = 4, UNORDERED = 8 };
-
 /* What makes predicates 0..15 true; 16..31 are the same ones. */
 static const uint8_t predicate[16] = {
-	EQUAL, LESS, LESS | EQUAL, UNORDERED, LESS | GREATER | UNORDERED, EQUAL | GREATER | UNORDERED,
-	GREATER | UNORDERED, LESS | EQUAL | GREATER, EQUAL | UNORDERED, LESS | UNORDERED, LESS | EQUAL | UNORDERED,
-	0, LESS | GREATER, EQUAL | GREATER, GREATER, LESS | EQUAL | GREATER | UNORDERED,
+	FP_EQUAL, FP_LESS, FP_LESS | FP_EQUAL, FP_UNORDERED, FP_LESS | FP_GREATER | FP_UNORDERED, FP_EQUAL | FP_GREATER | FP_UNORDERED,
+	FP_GREATER | FP_UNORDERED, FP_LESS | FP_EQUAL | FP_GREATER, FP_EQUAL | FP_UNORDERED, FP_LESS | FP_UNORDERED, FP_LESS | FP_EQUAL | FP_UNORDERED,
+	0, FP_LESS | FP_GREATER, FP_EQUAL | FP_GREATER, FP_GREATER, FP_LESS | FP_EQUAL | FP_GREATER | FP_UNORDERED,
 };
 
-/* Does a quiet NaN raise IE? 16..31 are the other way round. */
-static bool is_signalling(unsigned p)
+unsigned fp_predicate_holds(unsigned p)
+{
+	return predicate[p & 15];
+}
+
+/* 16..31 are the other way round. */
+bool fp_predicate_signals(unsigned p)
 {
 	return (0x6666 >> (p & 15) & 1) != (p >> 4);
 }
@@ -248,8 +251,8 @@ static void combine(const struct compare_fns *f, union vec *d, const union vec *
 	for (unsigned k = 0; k < 2; k++) {
 		const uint64_t greater = ~(eq.u64[k] | lt.u64[k] | unord.u64[k]);
 
-		d->u64[k] = (holds & EQUAL ? eq.u64[k] : 0) | (holds & LESS ? lt.u64[k] : 0) |
-			    (holds & UNORDERED ? unord.u64[k] : 0) | (holds & GREATER ? greater : 0);
+		d->u64[k] = (holds & FP_EQUAL ? eq.u64[k] : 0) | (holds & FP_LESS ? lt.u64[k] : 0) |
+			    (holds & FP_UNORDERED ? unord.u64[k] : 0) | (holds & FP_GREATER ? greater : 0);
 	}
 }
 
@@ -259,10 +262,10 @@ static int compare(struct emu *e, const struct compare_fns *f, union vec *d, con
 	union vec scratch[2];
 
 	memcpy(scratch, d, count * sizeof(scratch[0]));
-	if (fp_run_with(e, is_signalling(p) ? f->lt : f->eq, scratch, s, count, e->cpu.mxcsr, 0))
+	if (fp_run_with(e, fp_predicate_signals(p) ? f->lt : f->eq, scratch, s, count, e->cpu.mxcsr, 0))
 		return EMU_STOP;
 	for (unsigned k = 0; k < count; k++)
-		combine(f, &d[k], &s[k], predicate[p & 15], e->cpu.mxcsr | MXCSR_MASKS);
+		combine(f, &d[k], &s[k], fp_predicate_holds(p), e->cpu.mxcsr | MXCSR_MASKS);
 	return 0;
 }
 

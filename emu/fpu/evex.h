@@ -44,7 +44,7 @@ FPU_INLINE bool evex_suppresses(const struct insn *i)
 /* Size of the memory operand. */
 FPU_INLINE unsigned evex_memory_bytes(const struct insn *i)
 {
-	return isa_evex_bytes(evex_row(i), i->vl, i->bcst, i->prefixes & PFX_REX_W);
+	return isa_evex_bytes(evex_row(i), i->vl, i->bcst && i->is_mem, i->prefixes & PFX_REX_W);
 }
 
 /* The W operand: register, memory or broadcast. Elements that the mask leaves out do not fault, unless the row says NF. */
@@ -65,6 +65,9 @@ FPU_INLINE void evex_write(struct emu *e, const struct insn *i, const union vec 
 
 /* Result in element 0 under bit 0 of the mask, the rest of the low 128 bits from `upper`, zeroes above. */
 void evex_put_scalar(struct emu *e, const struct insn *i, unsigned reg, const union vec *d, const union vec *upper);
+
+/* Rows whose destination is W: the low part of *v, of as many bytes as the tuple says, under the mask. */
+int evex_store(struct emu *e, const struct insn *i, const union vec *v);
 
 /* Opmask destination: the bits of `result` for the row's source elements, under the mask; all others are zero. */
 void evex_put_opmask(struct emu *e, const struct insn *i, uint64_t result);

@@ -129,6 +129,16 @@ void evex_put_opmask(struct emu *e, const struct insn *i, uint64_t result)
 	e->cpu.k[i->reg] = result & evex_mask(e, i) & low_bits(count);
 }
 
+int evex_store(struct emu *e, const struct insn *i, const union vec *v)
+{
+	const unsigned bytes = evex_memory_bytes(i);
+
+	if (i->is_mem)
+		return evex_store_elements(e, i, v, bytes, evex_row(i)->elem, evex_mask(e, i));
+	evex_put(e, i, i->rm, v, bytes);
+	return 0;
+}
+
 /* ---- shapes ---------------------------------------------------------------------------------------------- */
 
 int evex_binary(struct emu *e, const struct insn *i, lane_fn *fn)

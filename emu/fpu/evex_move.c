@@ -14,22 +14,11 @@ SEM(evex_movu_load)
 	return 0;
 }
 
-/* Opcodes that store: rm = the low part of reg, of as many bytes as the tuple says. */
-static int store_low(struct emu *e, const struct insn *i, const union vec *v)
-{
-	const unsigned bytes = evex_memory_bytes(i);
-
-	if (i->is_mem)
-		return evex_store_elements(e, i, v, bytes, evex_row(i)->elem, evex_mask(e, i));
-	evex_put(e, i, i->rm, v, bytes);
-	return 0;
-}
-
 SEM(evex_movu_store)
 {
 	const union vec v = *sse_reg(e, i);
 
-	return store_low(e, i, &v);
+	return evex_store(e, i, &v);
 }
 
 /* Alignment to the vector length, even where the mask leaves everything out: #GP(0) before any page fault. */
@@ -230,7 +219,7 @@ SEM(evex_extract)
 	union vec v;
 
 	memcpy(&v, sse_reg(e, i)->u8 + part_offset(i), evex_memory_bytes(i));
-	return store_low(e, i, &v);
+	return evex_store(e, i, &v);
 }
 
 /* ---- widening and narrowing ------------------------------------------------------------------------------- */
@@ -282,7 +271,7 @@ FPU_INLINE uint64_t clamp_unsigned(uint64_t v, unsigned bits)
 			const __typeof__(s->from[0]) x = s->from[k];                                              \
 			d.to[k] = (__typeof__(d.to[0]))(expr);                                                    \
 		}                                                                                                 \
-		return store_low(e, i, &d);                                                                       \
+		return evex_store(e, i, &d);                                                                       \
 	}
 #define EVEX_NARROWS(s, uf, sf, to)                                                                               \
 	EVEX_NARROW(pmov##s, uf, to, x)                                                                           \

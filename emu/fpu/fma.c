@@ -69,7 +69,7 @@ static bool has_tiny(const union vec *d, unsigned count)
 	return false;
 }
 
-static uint32_t cvtps2ph(union vec *d, const union vec *s, uint32_t mxcsr)
+uint32_t fp_cvtps2ph_tiny(union vec *d, const union vec *s, uint32_t mxcsr)
 {
 	const uint32_t flags = fp_cvtps2ph(d, s, mxcsr);
 
@@ -85,8 +85,8 @@ SEM(f16c_cvtps2ph)
 	if (!(imm & 4))
 		mxcsr = (mxcsr & ~(uint32_t)MXCSR_RC) | (imm & 3) << MXCSR_RC_SHIFT;
 	memcpy(&s[0], sse_reg(e, i), n);
-	/* The run of fp_run_with() that finds exact tiny results sets FTZ: see cvtps2ph(). */
-	if (fp_run_with(e, cvtps2ph, &d, s, 1, mxcsr, 0))
+	/* The run of fp_run_with() that finds exact tiny results sets FTZ: see fp_cvtps2ph_tiny(). */
+	if (fp_run_with(e, fp_cvtps2ph_tiny, &d, s, 1, mxcsr, 0))
 		return EMU_STOP;
 	/* Processors keep the flags of MXCSR even if the store faults. */
 	if (i->is_mem)

@@ -15,23 +15,30 @@ struct base_table {
 struct fma_table {
 	FP_FMA_ALL(MEMBER_SSE)
 };
+struct approx_table {
+	FP_APPROX_ALL(MEMBER_SSE)
+};
 
 #define SOFT(name) .name = soft_##name,
 static const struct base_table soft_base = { FP_SSE_ALL(SOFT) FP_X87_ALL(SOFT) };
 static const struct fma_table soft_fma = { FP_FMA_ALL(SOFT) };
+static const struct approx_table soft_approx = { FP_APPROX_ALL(SOFT) };
 
 #ifdef HOST_X86_64
 #define HOST(name) .name = host_##name,
 static const struct base_table host_base = { FP_SSE_ALL(HOST) FP_X87_ALL(HOST) };
 static const struct fma_table host_fma = { FP_FMA_ALL(HOST) };
+static const struct approx_table host_approx = { FP_APPROX_ALL(HOST) };
 
 static const struct base_table *base = &host_base;
 static const struct fma_table *fma3 = &soft_fma;
+static const struct approx_table *approx = &soft_approx;
 
 static void select_automatic(void)
 {
 	base = host_has_sse41() ? &host_base : &soft_base;
 	fma3 = host_has_fma() && host_has_f16c() ? &host_fma : &soft_fma;
+	approx = host_has_avx512f() ? &host_approx : &soft_approx;
 }
 
 const char *fp_provider_name(void)
@@ -43,6 +50,7 @@ const char *fp_provider_name(void)
 #else
 static const struct base_table *base = &soft_base;
 static const struct fma_table *fma3 = &soft_fma;
+static const struct approx_table *approx = &soft_approx;
 
 static void select_automatic(void)
 {
@@ -58,6 +66,7 @@ void fp_select(enum fp_choice choice)
 {
 	base = &soft_base;
 	fma3 = &soft_fma;
+	approx = &soft_approx;
 	if (choice == FP_AUTOMATIC)
 		select_automatic();
 }
@@ -93,8 +102,10 @@ bool fp_has_f16c(void)
 	}
 #define DISPATCH_BASE(name) DISPATCH(name, base)
 #define DISPATCH_FMA(name) DISPATCH(name, fma3)
+#define DISPATCH_APPROX(name) DISPATCH(name, approx)
 FP_SSE_ALL(DISPATCH_BASE)
 FP_FMA_ALL(DISPATCH_FMA)
+FP_APPROX_ALL(DISPATCH_APPROX)
 
 #define DISPATCH_X87(name)                                                                                        \
 	void fp_##name(struct fp_x87 *x)                                                                          \

@@ -67,6 +67,12 @@ bool fp_has_fma(void);
 bool fp_has_f16c(void);
 
 /*
+ * AVX-512's approximations of 1/x and 1/sqrt(x), on 64 bytes; they raise nothing. The relative error is below 2^-14, and
+ * the makers of processors choose the bits: H gives its host's own, P the rounded quotient cut to 14 bits of fraction.
+ */
+fp_sse_fn fp_rcp14ps, fp_rcp14pd, fp_rsqrt14ps, fp_rsqrt14pd;
+
+/*
  * x87. One instruction on register images, with the guest's control word, its exception masks included: the
  * result is the unit's own, also for unmasked exceptions (biased results, operands left alone).
  */

@@ -25,6 +25,19 @@ static uint32_t tiny_flag(fp_sse_fn *fn, const union vec *d, const union vec *s,
 	return fn(&scratch, s, mxcsr | MXCSR_FTZ) & MXCSR_UE;
 }
 
+int fp_collect(struct emu *e, uint32_t flags, uint32_t ignore)
+{
+	const uint32_t unmasked = ~(e->cpu.mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS & ~ignore;
+
+	flags &= ~ignore;
+	if (flags & unmasked) {
+		e->cpu.mxcsr |= fault_flags(flags, unmasked);
+		return emu_fault(e, e->cpu.cr4 & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
+	}
+	e->cpu.mxcsr |= flags;
+	return 0;
+}
+
 int fp_run_with(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *s, unsigned count, uint32_t mxcsr,
 		uint32_t ignore)
 {
@@ -43,13 +56,7 @@ int fp_run_with(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *s, 
 	}
 	for (unsigned k = 0; k < count; k++)
 		flags |= fn(&d[k], &s[k], mxcsr);
-	flags &= ~ignore;
-	if (flags & unmasked) {
-		e->cpu.mxcsr |= fault_flags(flags, unmasked);
-		return emu_fault(e, e->cpu.cr4 & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
-	}
-	e->cpu.mxcsr |= flags;
-	return 0;
+	return fp_collect(e, flags, ignore);
 }
 
 FPU_INLINE int run(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *s)

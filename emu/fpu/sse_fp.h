@@ -28,6 +28,17 @@ enum {
 int fp_run_with(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *s, unsigned count, uint32_t mxcsr,
 		uint32_t ignore);
 
+/* The same for flags that were found otherwise, with the guest's masks in mind. */
+int fp_collect(struct emu *e, uint32_t flags, uint32_t ignore);
+
+/* Comparison predicates 0..31: which relations make one true, and whether a quiet NaN raises IE. */
+enum { FP_LESS = 1, FP_EQUAL = 2, FP_GREATER = 4, FP_UNORDERED = 8 };
+unsigned fp_predicate_holds(unsigned p);
+bool fp_predicate_signals(unsigned p);
+
+/* VCVTPS2PH that reports exact tiny results if `mxcsr` has FTZ, which the instruction itself ignores. */
+uint32_t fp_cvtps2ph_tiny(union vec *d, const union vec *s, uint32_t mxcsr);
+
 /* DPPS and DPPD of `count` pairs; s[] is changed. */
 int fp_dot_ps(struct emu *e, union vec *d, union vec *s, unsigned count, unsigned imm);
 int fp_dot_pd(struct emu *e, union vec *d, union vec *s, unsigned count, unsigned imm);

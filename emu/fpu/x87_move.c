@@ -76,6 +76,16 @@ SEM(fld_sti)
 
 /* ---- stores to memory ---------------------------------------------------------------------------------- */
 
+/* Also a store that an unmasked exception suppresses finds out first whether its page is writable. */
+static int store_or_probe(struct emu *e, const struct insn *i, bool really, const void *data, unsigned size)
+{
+	uint64_t linear;
+
+	if (really)
+		return emu_store(e, i, data, size);
+	return emu_linear(e, i, size, true, &linear) ? EMU_STOP : emu_probe_write(e, i->seg, linear, size);
+}
+
 /*
  * Stores ST0 converted by fn; `indefinite` is what an empty register stores. The store comes first, since
  * it may fault; flags and stack change after it. An unmasked IE, OE or UE stores nothing and does not pop.
@@ -86,14 +96,14 @@ static int store(struct emu *e, const struct insn *i, unsigned size, fp_x87_fn *
 	struct fp_x87 x = { .st = { x87_get(f, 0) }, .cw = f->cw };
 
 	if (x87_is_empty(f, 0)) {
-		if ((f->cw & X87_IE) && emu_store(e, i, indefinite, size))
+		if (store_or_probe(e, i, f->cw & X87_IE, indefinite, size))
 			return EMU_STOP;
 		x87_note(e, i);
 		if (x87_underflow(e, i))
 			return 0;
 	} else {
 		fn(&x);
-		if (x.depth == 0 && emu_store(e, i, x.mem, size))
+		if (store_or_probe(e, i, x.depth == 0, x.mem, size))
 			return EMU_STOP;
 		x87_note(e, i);
 		x87_finish(e, i, &x, X87_C1);
@@ -137,7 +147,7 @@ SEM(fstp_m80)
 	const bool empty = x87_is_empty(f, 0);
 	const struct x87_reg r = empty ? X87_INDEFINITE : x87_get(f, 0);
 
-	if ((!empty || (f->cw & X87_IE)) && emu_store(e, i, &r, 10))
+	if (store_or_probe(e, i, !empty || (f->cw & X87_IE), &r, 10))
 		return EMU_STOP;
 	x87_note(e, i);
 	x87_cc(f, X87_C1, 0);

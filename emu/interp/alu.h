@@ -101,6 +101,19 @@
 		ALU_RANGE(w, T);                                                                                       \
 		return (T)w;                                                                                           \
 	}
+/* Intel defines CF and OF only, but its processors set SF and PF by the result and clear ZF and AF; AMD's leave them. */
+#define ALU_MULTIPLY(name, op, n, T, m)                                                                                \
+	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, T b, uint16_t *f)                         \
+	{                                                                                                              \
+		uint64_t w = a;                                                                                        \
+		uint16_t ax;                                                                                           \
+		uint8_t of;                                                                                            \
+		__asm__(op " %" m "3, %" m "2\n\tseto %1\n\ttest %" m "2, %" m "2\n\tlahf"                             \
+			: "=&a"(ax), "=&q"(of), "+r"(w) : "r"(b));                                                     \
+		*f = (uint16_t)((ax & (IMG_SF | IMG_PF)) | of * (IMG_CF | IMG_OF));                                    \
+		ALU_RANGE(w, T);                                                                                       \
+		return (T)w;                                                                                           \
+	}
 #define ALU_DOUBLE_SHIFT(name, op, n, T, m)                                                                            \
 	static inline __attribute__((always_inline)) T alu_##name##_##n(T a, T b, uint8_t count, uint16_t *f)          \
 	{                                                                                                              \
@@ -136,6 +149,7 @@
 	}
 #define ALU_BINARY(name, op, n, T, m) ALU_DEFINE2(name, n, T, portable_do_##name(n, a, b, f))
 #define ALU_CARRY ALU_BINARY
+#define ALU_MULTIPLY ALU_BINARY
 #define ALU_UNARY(name, op, n, T, m) ALU_DEFINE1(name, n, T, portable_do_##name(n, a, f))
 #define ALU_STEP ALU_UNARY
 #define ALU_SHIFT(name, op, n, T, m)                                                                                   \
@@ -221,7 +235,7 @@ ALU_SIZES(ALU_BINARY, or, "or")
 ALU_SIZES(ALU_BINARY, xor, "xor")
 ALU_SIZES(ALU_CARRY, adc, "adc")
 ALU_SIZES(ALU_CARRY, sbb, "sbb")
-ALU_SIZES_248(ALU_BINARY, imul, "imul")
+ALU_SIZES_248(ALU_MULTIPLY, imul, "imul")
 ALU_SIZES(ALU_UNARY, neg, "neg")
 ALU_SIZES(ALU_STEP, inc, "inc")
 ALU_SIZES(ALU_STEP, dec, "dec")

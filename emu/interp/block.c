@@ -87,6 +87,10 @@ static uint64_t granules_of(const struct emu *e, const struct block *b, uint64_t
 /* Links of other blocks may still lead here: the first handler sends them on to what replaces this block. */
 static void kill_block(struct emu *e, struct block *b)
 {
+	struct jump_entry *j = jump_slot(e->code, b->pc);
+
+	if (j->block == b)
+		*j = (struct jump_entry){ 0 };
 	b->dead = true;
 	b->insns[0].fn = h_dead;
 	hash_remove(e->code, b);
@@ -134,6 +138,7 @@ void code_flush(struct emu *e)
 		at += b->size;
 	}
 	memset(c->bucket, 0, sizeof(c->bucket));
+	memset(c->jump, 0, sizeof(c->jump));
 	c->used = 0;
 	c->generation++;
 	c->flushes++;
@@ -244,6 +249,16 @@ static void finish_link(struct emu *e, struct block *b, uint64_t linear)
 	}
 }
 
+static void pair_stack(struct block *b)
+{
+	for (unsigned n = 0; n + 1 < b->count; n++) {
+		insn_handler *fn = fast_stack_pair(&b->insns[n]);
+
+		if (fn)
+			b->insns[n++].fn = fn;
+	}
+}
+
 static struct block *build(struct emu *e, uint64_t linear, const uint8_t *host)
 {
 	struct code_cache *c = e->code;
@@ -264,6 +279,8 @@ static struct block *build(struct emu *e, uint64_t linear, const uint8_t *host)
 
 		i->fn = fn ? fn : h_generic;
 	}
+	fast_drop_dead_flags(b->insns, b->count);
+	pair_stack(b);
 	finish_link(e, b, linear);
 	b->size = (uint32_t)((sizeof(*b) + (b->count + 1u) * sizeof(struct insn) + 15) & ~15u);
 	c->used += b->size;

@@ -114,7 +114,8 @@ int sem_int_pusha(struct emu *e, const struct insn *i)
 	for (unsigned n = 0; n < 8; n++)
 		memcpy(image + (7 - n) * size, &e->cpu.gpr[n], size);
 	sp = (sp - total) & size_mask(e->stack_size);
-	if (emu_seg_linear(e, SEG_SS, sp, total, true, &linear) || emu_write(e, SEG_SS, linear, image, total))
+	if (emu_seg_linear(e, SEG_SS, sp, total, true, &linear) || emu_check_alignment(e, linear, size) ||
+	    emu_write(e, SEG_SS, linear, image, total))
 		return EMU_STOP;
 	near_release(e, (uint64_t)-(int64_t)total);
 	return 0;
@@ -126,7 +127,8 @@ int sem_int_popa(struct emu *e, const struct insn *i)
 	unsigned size = i->size, total = 8 * size;
 	uint8_t image[32];
 
-	if (emu_seg_linear(e, SEG_SS, sp, total, false, &linear) || emu_read(e, SEG_SS, linear, image, total))
+	if (emu_seg_linear(e, SEG_SS, sp, total, false, &linear) || emu_check_alignment(e, linear, size) ||
+	    emu_read(e, SEG_SS, linear, image, total))
 		return EMU_STOP;
 	for (unsigned n = 0; n < 8; n++) {
 		uint64_t v = 0;
@@ -188,11 +190,12 @@ int sem_int_leave(struct emu *e, const struct insn *i)
 int sem_int_bound(struct emu *e, const struct insn *i)
 {
 	int64_t index = sign_extend_from(e->cpu.gpr[i->reg], i->size), low, high;
-	uint64_t pair = 0;
+	uint64_t lower = 0, upper = 0, linear;
 
-	if (emu_load(e, i, &pair, 2u * i->size))
+	if (emu_linear(e, i, 2u * i->size, false, &linear) || emu_read(e, i->seg, linear, &lower, i->size) ||
+	    emu_read(e, i->seg, linear + i->size, &upper, i->size))
 		return EMU_STOP;
-	low = sign_extend_from(pair, i->size);
-	high = sign_extend_from(pair >> (8 * i->size), i->size);
+	low = sign_extend_from(lower, i->size);
+	high = sign_extend_from(upper, i->size);
 	return index < low || index > high ? emu_fault(e, VEC_BR) : 0;
 }

@@ -14,5 +14,7 @@ insn_handler *fast_handler(const struct emu *e, struct insn *i)
 		fn = fast_sse(e, i);
 	if (!fn)
 		fn = fast_avx(e, i);
+	if (!fn)
+		fn = fast_x87(e, i);
 	return fn;
 }

@@ -114,16 +114,26 @@ insn_handler h_cross_0, h_cross_1;
 #define FOLLOW(e, j, k) FOLLOW_(e, j, k, 1)
 #define FOLLOW_FAR(e, j, k) FOLLOW_(e, j, k, 0)
 
-/* The block for `pc` if it is at hand, for 64-bit code. */
+/*
+ * The block for `pc` if it is at hand, for 64-bit code. All of that has one mode key, so the entry needs no check of it;
+ * note_jump() fills it.
+ */
 static inline __attribute__((always_inline)) struct block *block_at(const struct emu *e, uint64_t pc)
 {
-	const uint8_t *host = tlb_fetch_ptr(e, pc);
-	struct block *b = e->code->bucket[block_hash(host)];
+	const struct jump_entry *j = jump_slot(e->code, pc);
 
-	if (UNLIKELY(!host || !b || b->host != host || b->pc != pc || b->key != e->mode_key || b->host2))
+	if (UNLIKELY(j->pc != pc || j->host != tlb_fetch_ptr(e, pc)))
 		return NULL;
-	return b;
+	return j->block;
 }
+
+/* Runs an instruction that jumps to `pc` the generic way, after noting the block there, if any, for the next time. */
+void note_jump(struct emu *e, uint64_t pc);
+#define JUMP_MISS(e, i, pc)                                                                                            \
+	do {                                                                                                           \
+		note_jump((e), (pc));                                                                                  \
+		MISS((e), (i));                                                                                        \
+	} while (0)
 
 /* Handlers by row; they may rewrite the instruction (operands swapped, accumulator made explicit). NULL: none. */
 insn_handler *fast_move(const struct emu *e, struct insn *i);
@@ -131,5 +141,6 @@ insn_handler *fast_alu(const struct emu *e, struct insn *i);
 insn_handler *fast_misc(const struct emu *e, struct insn *i);
 insn_handler *fast_sse(const struct emu *e, struct insn *i);
 insn_handler *fast_avx(const struct emu *e, struct insn *i);
+insn_handler *fast_x87(const struct emu *e, struct insn *i);
 
 #endif

@@ -75,6 +75,16 @@ HANDLER(call)
 		ENTER((e), (b));                                                                                       \
 	} while (0)
 
+/* The generic way is long: afterwards the block is at hand, unless it does not exist yet. */
+void note_jump(struct emu *e, uint64_t pc)
+{
+	const uint8_t *host = tlb_fetch_ptr(e, pc);
+	struct block *b = host ? e->code->bucket[block_hash(host)] : NULL;
+
+	if (b && b->host == host && b->pc == pc && b->key == e->mode_key && !b->host2)
+		*jump_slot(e->code, pc) = (struct jump_entry){ .pc = pc, .host = host, .block = b };
+}
+
 HANDLER(ret)
 {
 	uint64_t sp = e->cpu.gpr[RSP];
@@ -85,7 +95,7 @@ HANDLER(ret)
 		MISS(e, i);
 	b = block_at(e, load_8(p));
 	if (UNLIKELY(!b))
-		MISS(e, i);
+		JUMP_MISS(e, i, load_8(p));
 	e->cpu.gpr[RSP] = sp + 8 + i->imm;
 	GO_TO_BLOCK(e, i, b);
 }
@@ -95,7 +105,7 @@ HANDLER(jmp_r)
 	struct block *b = block_at(e, e->cpu.gpr[i->rm]);
 
 	if (UNLIKELY(!b))
-		MISS(e, i);
+		JUMP_MISS(e, i, e->cpu.gpr[i->rm]);
 	GO_TO_BLOCK(e, i, b);
 }
 
@@ -108,7 +118,7 @@ HANDLER(jmp_m)
 		MISS(e, i);
 	b = block_at(e, load_8(p));
 	if (UNLIKELY(!b))
-		MISS(e, i);
+		JUMP_MISS(e, i, load_8(p));
 	GO_TO_BLOCK(e, i, b);
 }
 
@@ -119,7 +129,7 @@ HANDLER(call_r)
 	uint8_t *p = tlb_write_ptr(e, sp, 8);
 
 	if (UNLIKELY(!b || !p))
-		MISS(e, i);
+		JUMP_MISS(e, i, e->cpu.gpr[i->rm]);
 	store_8(p, e->cpu.gpr[GPR_PC] + i->off + i->len);
 	e->cpu.gpr[RSP] = sp;
 	GO_TO_BLOCK(e, i, b);
@@ -136,7 +146,7 @@ HANDLER(call_m)
 		MISS(e, i);
 	b = block_at(e, load_8(q));
 	if (UNLIKELY(!b))
-		MISS(e, i);
+		JUMP_MISS(e, i, load_8(q));
 	store_8(p, e->cpu.gpr[GPR_PC] + i->off + i->len);
 	e->cpu.gpr[RSP] = sp;
 	GO_TO_BLOCK(e, i, b);

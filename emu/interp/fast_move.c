@@ -74,6 +74,13 @@ EXTEND(movsx2, 2, int16_t, 4, 32)
 EXTEND(movsx2, 2, int16_t, 8, 64)
 EXTEND(movsx4, 4, int32_t, 8, 64)
 
+/* MOVZX from AH, CH, DH, BH: how compilers take the second byte of a word. */
+HANDLER(movzx_high)
+{
+	set_4(e, i->reg, (uint8_t)(e->cpu.gpr[i->rm - REG8_AH] >> 8));
+	NEXT(e, i);
+}
+
 #define TABLE_A(name)                                                                                                  \
 	{                                                                                                              \
 		{ name##_1_0, name##_1_1 }, { name##_2_0, name##_2_1 }, { name##_4_0, name##_4_1 },                    \
@@ -174,6 +181,39 @@ HANDLER(pop_r)
 	e->cpu.gpr[i->reg] = load_8(p); /* POP RSP: the loaded value wins */
 	NEXT(e, i);
 }
+/* Two of a kind in a row, with one look at the TLB: prologues and epilogues. Page crossings do the first alone. */
+HANDLER(push_push)
+{
+	uint64_t sp = e->cpu.gpr[RSP] - 16;
+	uint8_t *p = tlb_write_ptr(e, sp, 16);
+
+	if (UNLIKELY(!p))
+		MISS(e, i);
+	store_8(p + 8, e->cpu.gpr[i->reg]);
+	store_8(p, e->cpu.gpr[i[1].reg]);
+	e->cpu.gpr[RSP] = sp;
+	GO(e, i + 2);
+}
+HANDLER(pop_pop)
+{
+	uint64_t sp = e->cpu.gpr[RSP];
+	const uint8_t *p = tlb_read_ptr(e, sp, 16);
+
+	if (UNLIKELY(!p))
+		MISS(e, i);
+	e->cpu.gpr[i->reg] = load_8(p);
+	e->cpu.gpr[i[1].reg] = load_8(p + 8);
+	e->cpu.gpr[RSP] = sp + 16;
+	GO(e, i + 2);
+}
+
+insn_handler *fast_stack_pair(const struct insn *i)
+{
+	if (i[0].fn != i[1].fn || i[0].reg == RSP || i[1].reg == RSP)
+		return NULL;
+	return i->fn == push_r ? push_push : i->fn == pop_r ? pop_pop : NULL;
+}
+
 HANDLER(leave_8)
 {
 	uint64_t bp = e->cpu.gpr[RBP];
@@ -204,11 +244,39 @@ HANDLER(leave_8)
 	{                                                                                                              \
 		set_1(e, i->rm, flags_condition(e->lf.image, cc));                                                     \
 		NEXT(e, i);                                                                                            \
+	}                                                                                                              \
+	HANDLER(set_m_##cc)                                                                                            \
+	{                                                                                                              \
+		uint8_t *p = tlb_write_ptr(e, EA_1(e, i), 1);                                                          \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		*p = flags_condition(e->lf.image, cc);                                                                 \
+		NEXT(e, i);                                                                                            \
+	}                                                                                                              \
+	HANDLER(cmov_m_4_##cc)                                                                                         \
+	{                                                                                                              \
+		const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), 4);                                                     \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		set_4(e, i->reg, flags_condition(e->lf.image, cc) ? load_4(p) : get_4(e, i->reg));                     \
+		NEXT(e, i);                                                                                            \
+	}                                                                                                              \
+	HANDLER(cmov_m_8_##cc)                                                                                         \
+	{                                                                                                              \
+		const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), 8);                                                     \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		set_8(e, i->reg, flags_condition(e->lf.image, cc) ? load_8(p) : get_8(e, i->reg));                     \
+		NEXT(e, i);                                                                                            \
 	}
 #define ALL_CC(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
 ALL_CC(CONDITIONAL)
-#define ENTRY_CC(cc) { cmov_4_##cc, cmov_8_##cc, set_r_##cc },
-static insn_handler *const conditional[16][3] = { ALL_CC(ENTRY_CC) };
+enum { CMOV_4, CMOV_8, SET_R, CMOV_M_4, CMOV_M_8, SET_M, CONDITIONALS };
+#define ENTRY_CC(cc) { cmov_4_##cc, cmov_8_##cc, set_r_##cc, cmov_m_4_##cc, cmov_m_8_##cc, set_m_##cc },
+static insn_handler *const conditional[16][CONDITIONALS] = { ALL_CC(ENTRY_CC) };
 
 /* ---- selection ---- */
 
@@ -267,9 +335,12 @@ insn_handler *fast_move(const struct emu *e, struct insn *i)
 	if (i->is_mem && (e->code_size != 8 || i->asize != 8))
 		return NULL;
 	if (i->id >= ISA_CMOVO && i->id <= ISA_CMOVNLE)
-		return i->is_mem || i->size == 2 ? NULL : conditional[i->id - ISA_CMOVO][i->size == 8];
+		return i->size == 2 ? NULL :
+				      conditional[i->id - ISA_CMOVO][(i->is_mem ? CMOV_M_4 : CMOV_4) + (i->size == 8)];
 	if (i->id >= ISA_SETO && i->id <= ISA_SETNLE)
-		return i->is_mem || high_byte(i->rm) ? NULL : conditional[i->id - ISA_SETO][2];
+		return i->is_mem	 ? conditional[i->id - ISA_SETO][SET_M] :
+		       high_byte(i->rm) ? NULL :
+					  conditional[i->id - ISA_SETO][SET_R];
 	switch (i->id) {
 	case ISA_MOV_Eb_Gb: case ISA_MOV_Ev_Gv:
 		return move_reg_rm(i, false);
@@ -283,8 +354,9 @@ insn_handler *fast_move(const struct emu *e, struct insn *i)
 			return stores_imm[size_index(i->size)][!is_simple_address(i)];
 		return i->size == 1 && high_byte(i->rm) ? NULL : moves_ri[size_index(i->size)];
 	case ISA_MOVZX_Gv_Eb:
-		return i->size == 2 || (!i->is_mem && high_byte(i->rm)) ? NULL :
-			       extension(i, movzx1_4_0, movzx1_4_1, movzx1_4_r);
+		if (i->size == 2)
+			return NULL;
+		return !i->is_mem && high_byte(i->rm) ? movzx_high : extension(i, movzx1_4_0, movzx1_4_1, movzx1_4_r);
 	case ISA_MOVZX_Gv_Ew:
 		return i->size == 2 ? NULL : extension(i, movzx2_4_0, movzx2_4_1, movzx2_4_r);
 	case ISA_MOVSX_Gv_Eb:

@@ -157,3 +157,16 @@ int sem_int_mfence(struct emu *e, const struct insn *i)
 	atomic_thread_fence(memory_order_seq_cst);
 	return 0;
 }
+
+/* 64 bytes as one store, to ES:reg of the address size (SDM vol. 2, MOVDIR64B). */
+int sem_int_movdir64b(struct emu *e, const struct insn *i)
+{
+	uint64_t to = truncate_to(e->cpu.gpr[i->reg], i->asize), linear;
+	uint8_t data[64];
+
+	if (emu_load(e, i, data, sizeof(data)) || emu_seg_linear(e, SEG_ES, to, sizeof(data), true, &linear))
+		return EMU_STOP;
+	if (linear & 63)
+		return emu_gp0(e);
+	return emu_write(e, SEG_ES, linear, data, sizeof(data));
+}

@@ -36,7 +36,14 @@ struct link {
 
 _Static_assert(sizeof(struct link) <= sizeof(struct insn), "a link takes the place of an instruction");
 
-enum { BLOCK_MAX_INSNS = 48, BLOCK_BUCKETS = 8192 };
+enum { BLOCK_MAX_INSNS = 48, BLOCK_BUCKETS = 8192, JUMP_ENTRIES = 1024 };
+
+/* Where computed jumps and returns of 64-bit code went: the block for a RIP, while its page still leads to `host`. */
+struct jump_entry {
+	uint64_t pc;
+	const uint8_t *host;
+	struct block *block; /* NULL: none */
+};
 
 struct code_cache {
 	uint8_t *memory;
@@ -45,6 +52,7 @@ struct code_cache {
 	uint64_t generation;	    /* counts flushes: pointers to blocks do not outlive one */
 	uint64_t built, dropped, flushes;
 	struct block *bucket[BLOCK_BUCKETS];
+	struct jump_entry jump[JUMP_ENTRIES];
 };
 
 struct interp {
@@ -74,6 +82,11 @@ static inline unsigned block_hash(const uint8_t *host)
 	return (unsigned)(h ^ h >> 11) & (BLOCK_BUCKETS - 1);
 }
 
+static inline struct jump_entry *jump_slot(struct code_cache *c, uint64_t pc)
+{
+	return &c->jump[(pc ^ pc >> 10) & (JUMP_ENTRIES - 1)];
+}
+
 /*
  * The block at RIP, from the cache or newly decoded. NULL: none can be had, because the first instruction faults or
  * lies outside RAM: the single-step tier has to run it.
@@ -88,6 +101,10 @@ insn_handler *fast_handler(const struct emu *e, struct insn *i);
 /* For the last instruction of a block. */
 insn_handler *fast_branch_handler(const struct emu *e, const struct insn *i, const struct link *l);
 
+/* For two instructions that push or pop; NULL: no. */
+insn_handler *fast_stack_pair(const struct insn *i);
+/* Gives instructions whose flags nobody can see handlers that do not compute them. */
+void fast_drop_dead_flags(struct insn *insns, unsigned count);
 /* For a compare or test that has a fast handler, together with the conditional branch behind it that has one, too. */
 insn_handler *fast_fused(const struct insn *i, const struct insn *branch);
 
@@ -140,7 +157,7 @@ void step_one(struct emu *e);
 
 /* ---- vector units: see fast_simd.h ---- */
 
-enum { SIMD_SSE = 1, SIMD_AVX = 2 };
+enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4 };
 
 /* Which units guest code may use, by the control registers: what changes them leaves the block. */
 uint8_t simd_usable(const struct emu *e);
@@ -153,6 +170,7 @@ static inline void block_run(struct emu *e, struct block *b)
 	e->block = b;
 	e->cpu.gpr[GPR_PC] = b->pc;
 	e->simd = simd_usable(e);
+	e->x87_host = 0xff;
 #ifdef EMU_NO_TAILCALL
 	e->interp->next = b->insns;
 	while (e->interp->next) {

@@ -19,27 +19,26 @@ static int check_canonical(struct emu *e, unsigned seg, uint64_t linear, unsigne
 	return emu_fault_code(e, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
 }
 
-/* Bytes that an operand of this size is aligned to (SDM vol. 3, table 6-7): 80-bit reals like 64-bit ones, far pointers
- * like their offset, x87 environments and states like their words; vectors are checked elsewhere or not at all. */
+/* SDM vol. 3, table 6-7: m80 counts as a quadword, x87 environments and save areas by the operand size. */
 static unsigned natural_alignment(unsigned size)
 {
 	switch (size) {
-	case 2: case 14: case 94:
-		return 2;
-	case 4: case 6: case 28: case 108:
-		return 4;
-	case 8: case 10:
+	case 2: case 4: case 8:
+		return size;
+	case 10:
 		return 8;
+	case 14: case 94:
+		return 2;
+	case 6: case 28: case 108: /* far pointers by their offset */
+		return 4;
+	default:
+		return 1;
 	}
-	return 1;
 }
 
-/* #AC: only at CPL 3 with CR0.AM and EFLAGS.AC (SDM vol. 3, 6.15 "Alignment Check Exception"). */
-static int check_alignment(struct emu *e, uint64_t linear, unsigned size)
+int emu_check_alignment(struct emu *e, uint64_t linear, unsigned alignment)
 {
-	if (e->cpl != 3 || !(e->cpu.cr0 & CR0_AM) || !(e->cpu.rflags & RFLAGS_AC))
-		return 0;
-	if (!(linear & (natural_alignment(size) - 1)))
+	if (!emu_checks_alignment(e) || !(linear & (alignment - 1)))
 		return 0;
 	return emu_fault_code(e, VEC_AC, 0);
 }
@@ -137,7 +136,7 @@ static int check_access(struct emu *e, unsigned seg, uint64_t linear, unsigned s
 {
 	if (check_canonical(e, seg, linear, size))
 		return EMU_STOP;
-	return check_alignment(e, linear, size);
+	return emu_check_alignment(e, linear, natural_alignment(size));
 }
 
 int emu_read(struct emu *e, unsigned seg, uint64_t linear, void *data, unsigned size)

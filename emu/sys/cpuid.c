@@ -236,9 +236,9 @@ struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t sublea
 	case 1: leaf_version(e, &out); break;
 	case 2: out.r[EAX] = 0x00ff0001; break; /* "see leaf 4" */
 	case 4: leaf_cache(e, subleaf, &out); break;
-	case 5: /* MONITOR watches lines of 64 bytes; MWAIT has no extensions */
+	case 5: /* MONITOR watches lines of 64 bytes; MWAIT ends with masked interrupts, too */
 		if (sys_has_feature(e, FEAT_MONITOR))
-			out.r[EAX] = out.r[EBX] = 64;
+			out = (struct cpuid_regs){ { 64, 64, 3, 0 } };
 		break;
 	case 0xb: leaf_topology(e, subleaf, &out); break;
 	case 0xd: leaf_xsave(e, subleaf, &out); break;

@@ -236,13 +236,27 @@ int sem_invpcid(struct emu *e, const struct insn *i)
 	return emu_end_block(e, i);
 }
 
-/* There is no cache to write back; the address is checked as a byte load would (SDM vol. 2, CLFLUSH). */
+/* The address is checked as a byte load would, but that a line of an execute-only segment may be flushed, too (SDM vol. 2,
+ * CLFLUSH). */
+static int line_address(struct emu *e, const struct insn *i, uint64_t *linear)
+{
+	const struct segment *s = &e->cpu.seg[i->seg];
+
+	if (e->code_size == 8 || (s->attr & (SEG_ATTR_CODE | SEG_ATTR_RW)) != SEG_ATTR_CODE)
+		return emu_linear(e, i, 1, false, linear);
+	if (emu_ea(e, i) > s->limit)
+		return emu_gp0(e);
+	*linear = (uint32_t)(emu_ea(e, i) + s->base);
+	return 0;
+}
+
+/* There is no cache to write back. */
 int sem_clflush(struct emu *e, const struct insn *i)
 {
 	uint64_t linear;
 	uint8_t *host;
 
-	if (emu_linear(e, i, 1, false, &linear))
+	if (line_address(e, i, &linear))
 		return EMU_STOP;
 	/* Only translated: reading device memory would have side effects that flushing a line has not. */
 	return mmu_page_ptr(e, i->seg, linear, false, &host);
@@ -260,7 +274,7 @@ int sem_serialize(struct emu *e, const struct insn *i)
 
 /*
  * MONITOR watches nothing and MWAIT returns at once, as it may for any reason (SDM vol. 2, MWAIT). CPUID does not offer
- * the two: an idle loop made of them would never sleep.
+ * the two unasked: an idle loop made of them would never sleep.
  */
 int sem_monitor(struct emu *e, const struct insn *i)
 {
@@ -276,12 +290,12 @@ int sem_monitor(struct emu *e, const struct insn *i)
 	return emu_read(e, i->seg, linear, &byte, 1);
 }
 
-/* Extensions in ECX would be enumerated by CPUID 5. */
+/* Bit 0 of ECX, enumerated by CPUID 5: interrupts end it even if masked, as everything does. */
 int sem_mwait(struct emu *e, const struct insn *i)
 {
 	if (e->cpl > 0)
 		return emu_ud(e);
-	if ((uint32_t)e->cpu.gpr[RCX] != 0)
+	if ((uint32_t)e->cpu.gpr[RCX] > 1)
 		return emu_gp0(e);
 	return emu_end_block(e, i);
 }

@@ -254,8 +254,9 @@ static const struct {
 } gates[] = {
 	{ 0x6e0, 0x6e0, CPUF_TSC_DEADLINE }, { 0x48, 0x49, CPUF_SPEC_CTRL },	      { 0x3b, 0x3b, CPUF_TSC_ADJUST },
 	{ 0xfe, 0xfe, CPUF_MTRR },	     { 0x200, 0x26f, CPUF_MTRR },	      { 0x2ff, 0x2ff, CPUF_MTRR },
-	{ 0x277, 0x277, CPUF_PAT },	     { 0x10a, 0x10a, CPUF_ARCH_CAPABILITIES }, { 0x179, 0x17a, CPUF_MCA },
-	{ 0xda0, 0xda0, CPUF_XSAVES },	     { 0xc0000103, 0xc0000103, CPUF_RDTSCP },
+	{ 0x277, 0x277, CPUF_PAT },	     { 0x10a, 0x10a, CPUF_ARCH_CAPABILITIES }, { 0x179, 0x17b, CPUF_MCA },
+	{ 0xda0, 0xda0, CPUF_XSAVES },	     { 0x400, 0x47f, CPUF_MCA },
+	{ 0xc0000103, 0xc0000103, CPUF_RDTSCP },
 };
 
 static bool exists(const struct emu *e, uint32_t msr)

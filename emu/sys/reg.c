@@ -2,7 +2,6 @@
 /* General registers and rm operands of any width, for the system instructions, which are rare and varied. */
 #include "sys.h"
 
-#include <string.h>
 
 uint64_t sys_truncate(uint64_t value, unsigned size)
 {
@@ -44,12 +43,11 @@ int sys_write_rm(struct emu *e, const struct insn *i, unsigned size, uint64_t va
 
 int sys_read_far_pointer(struct emu *e, const struct insn *i, uint16_t *selector, uint64_t *offset)
 {
-	uint8_t raw[10];
+	uint64_t linear;
 
-	if (emu_load(e, i, raw, i->size + 2u))
-		return EMU_STOP;
+	/* Two accesses, each with its own alignment (SDM vol. 3, table 6-7). */
 	*offset = 0;
-	memcpy(offset, raw, i->size);
-	memcpy(selector, raw + i->size, 2);
-	return 0;
+	if (emu_linear(e, i, i->size + 2u, false, &linear) || emu_read(e, i->seg, linear, offset, i->size))
+		return EMU_STOP;
+	return emu_read(e, i->seg, linear + i->size, selector, 2);
 }

@@ -63,7 +63,7 @@ int stack_push(struct emu *e, struct stack *s, const uint64_t *values, unsigned 
 	uint64_t start = (s->sp - bytes) & s->mask;
 	uint8_t frame[FRAME_MAX];
 
-	if (bytes > sizeof(frame) || !stack_is_contiguous(s, start, bytes))
+	if (bytes > sizeof(frame) || !stack_is_contiguous(s, start, bytes) || emu_checks_alignment(e))
 		return push_each(e, s, values, count, size);
 	for (unsigned n = 0; n < count; n++)
 		memcpy(frame + (count - 1 - n) * size, &values[n], size);
@@ -90,7 +90,7 @@ int stack_pop(struct emu *e, struct stack *s, uint64_t *values, unsigned count, 
 	uint64_t start = s->sp & s->mask;
 	uint8_t frame[FRAME_MAX];
 
-	if (bytes > sizeof(frame) || !stack_is_contiguous(s, start, bytes))
+	if (bytes > sizeof(frame) || !stack_is_contiguous(s, start, bytes) || emu_checks_alignment(e))
 		return pop_each(e, s, values, count, size);
 	if (stack_access(e, s, start, frame, bytes, false))
 		return EMU_STOP;

@@ -7,7 +7,9 @@ Prints medians and ratios; asserts nothing, because machines are shared and nois
 
 import json
 import os
+import pty
 import re
+import select
 import shutil
 import statistics
 import subprocess
@@ -197,7 +199,7 @@ def bench_console(b):
 
 def workload_values(output):
     """{name: (value, unit)} from what guest-bench printed; a skipped workload has value None."""
-    found = re.findall(r"^([a-z][a-z0-9-]+) (SKIP|[\d.e+]+) ([\w/ ]+)\s*$", output.decode(errors="replace"), re.M)
+    found = re.findall(r"^([a-z][a-z0-9-]+) (SKIP|[\d.e+]+) ([\w/ ]+?)\s*$", output.decode(errors="replace"), re.M)
     return {name: (None if value == "SKIP" else float(value), unit) for name, value, unit in found}
 
 
@@ -241,6 +243,57 @@ def bench_workloads(b):
 def median_or_none(values):
     values = [v for v in values if v is not None]
     return statistics.median(values) if values else None
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def bochs_mix(b):
+    """Processor seconds of Bochs between the two marks of tests/bench/bochs/mix.c; None if they do not come."""
+    image, log, config = (os.path.join(b.tmp, f"bochs.{n}") for n in ("img", "log", "rc"))
+    subprocess.run([os.path.join(HERE, "bochs", "build.sh"), image], check=True)
+    with open(os.path.join(HERE, "bochs", "bochsrc.in"), encoding="ascii") as template:
+        text = template.read().replace("@IMAGE@", image).replace("@LOG@", log)
+    with open(config, "w", encoding="ascii") as f:
+        f.write(text)
+    master, slave = pty.openpty()
+    child = subprocess.Popen(["bochs", "-q", "-f", config], stdin=slave, stdout=slave, stderr=slave,
+                             env=dict(os.environ, TERM="xterm"))
+    os.close(slave)
+    os.write(master, b"c\n")  # Debian's Bochs stops in its debugger
+    output, begin, end, deadline = b"", None, None, time.monotonic() + 120
+    while end is None and time.monotonic() < deadline and child.poll() is None:
+        if not select.select([master], [], [], 0.5)[0]:
+            continue
+        output += os.read(master, 65536)
+        if begin is None and b"mix begins" in output:
+            begin = cpu_seconds(child.pid)
+        if b"mix ends" in output:
+            end = cpu_seconds(child.pid)
+    child.kill()
+    child.wait()
+    os.close(master)
+    return end - begin if begin is not None and end is not None else None
+
+
+def bench_bochs(b):
+    """The integer mix on bare metal in Debian's Bochs (processor time), beside ours in the guest and native."""
+    if not shutil.which("bochs") or not os.path.exists("/usr/share/vgabios/vgabios.bin"):
+        print("  SKIP: packages bochs, bochsbios, bochs-term and vgabios are not installed")
+        return
+    rounds = 2000
+
+    def mix(argv):
+        return workload_values(run(argv, [], timeout=300)[2]).get("integer-mix", (None, ""))[0]
+
+    native = median([mix([b.guest_bench, "integer-mix"]) for _ in range(3)])
+    ours = median([mix(b.ours("/guest-bench integer-mix")) for _ in range(3)])
+    bochs = median([bochs_mix(b) for _ in range(3)]) / rounds * 1e9
+    row("1000 steps of the integer mix; beside: Bochs", ours / 1e3, bochs / 1e3, "us", "Bochs")
+    row("times slower than native; beside: Bochs", ours / native, bochs / native, "")
 
 
 def bench_ring(b):
@@ -313,7 +366,8 @@ def bench_recovery(b):
     child.wait()
 
 
-BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "start": bench_start,
+BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "bochs": bench_bochs,
+           "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
            "ring": bench_ring}
 

@@ -10,7 +10,7 @@ if [ "$(id -u)" = 0 ]; then
 else
 	cache=${BULKHEAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bulkhead}
 fi
-packages='libevent-dev libprotobuf-c-dev libjansson-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev
+packages='libc6-dev libevent-dev libprotobuf-c-dev libjansson-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev
 	libseccomp-dev libzydis-dev'
 root=$cache/aarch64
 stamp=$(echo $packages)

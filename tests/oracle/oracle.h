@@ -7,18 +7,7 @@
 #define BULKHEAD_TESTS_ORACLE_H
 
 #include "flat.h"
-
-/* FXSAVE64 image. */
-struct fximage {
-	uint16_t cw, sw;
-	uint8_t tag, reserved0;
-	uint16_t fop;
-	uint64_t fip, fdp;
-	uint32_t mxcsr, mxcsr_mask;
-	uint8_t st[8][16];
-	uint8_t xmm[16][16];
-	uint8_t unused[96];
-} __attribute__((aligned(16)));
+#include "values.h"
 
 enum { NO_FAULT = 0xff };
 
@@ -44,13 +33,6 @@ struct test_case {
 };
 
 /* random.c */
-uint64_t rnd(void);
-void rnd_seed(uint64_t seed);
-static inline unsigned rnd_below(unsigned n)
-{
-	return (unsigned)(rnd() % n);
-}
-void random_bytes(void *out, unsigned bytes); /* integers, floats, x87 images with all the awkward values */
 void random_state(struct state *s);
 
 /* encode.c: false if the row has no form that this oracle can run. */
@@ -63,8 +45,6 @@ void random_zmm(struct state *s);
 /* native_zmm.c: VEX and EVEX rows on processors with AVX-512. */
 bool native_has_avx512(void);
 
-/* Has this processor the feature (enum isa_feature)? */
-bool oracle_host_has(unsigned feature);
 void native_zmm_run(const struct test_case *t, struct state *out);
 /* In the signal handler: false if the fault is not one of native_zmm_run()'s. */
 bool native_zmm_fault(void *context);
@@ -82,6 +62,9 @@ void emulated_run(const struct test_case *t, struct state *out);
 /* The same for code that may be longer than its first instruction. */
 void emulated_run_prefix(const struct test_case *t, struct state *out);
 
+/* host.c: has this processor a feature of the table? */
+bool host_has(unsigned feature);
+
 /* reconcile.c: takes out of a comparison what the processor `a` cannot say about the emulator `b`. */
 void reconcile(const struct test_case *t, struct state *a, struct state *b);
 
@@ -89,6 +72,6 @@ void reconcile(const struct test_case *t, struct state *a, struct state *b);
 unsigned sweep_vex(unsigned *encodings);
 
 /* sweep_evex.c */
-unsigned sweep_evex(unsigned *encodings);
+unsigned sweep_evex(bool all, unsigned *encodings, unsigned *lenient);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Random states, thick with the values that instructions treat specially. */
-#include "oracle.h"
+/* Random values, thick with those that instructions treat specially. */
+#include "values.h"
 
 #include <string.h>
 
@@ -116,7 +116,7 @@ void random_bytes(void *out, unsigned bytes)
 	}
 }
 
-static void random_x87(struct fximage *fx)
+void random_x87(struct fximage *fx)
 {
 	fx->cw = (uint16_t)(0x40 | (rnd() & 0x1f00) | (rnd_below(4) ? 0x3f : rnd() & 0x3f));
 	fx->sw = (uint16_t)(rnd() & 0x7f00);
@@ -140,29 +140,7 @@ static void random_x87(struct fximage *fx)
 	fx->fdp = rnd() & 0x7fffffffffff;
 }
 
-void random_state(struct state *s)
+uint64_t random_integer(void)
 {
-	memset(s, 0, sizeof(*s));
-	random_x87(&s->fx);
-	s->fx.mxcsr = (uint32_t)rnd() & 0xe07f;
-	s->fx.mxcsr |= rnd_below(4) ? 0x1f80 : (uint32_t)rnd() & 0x1f80;
-	if (rnd_below(2))
-		s->fx.mxcsr &= ~0x3fu;
-	for (unsigned n = 0; n < 16; n++)
-		random_bytes(s->fx.xmm[n], 16);
-	for (unsigned n = 0; n < 16 && native_has_avx(); n++)
-		random_bytes(s->ymm_high[n], 16);
-	if (rnd_below(4) == 0) { /* equal operands */
-		const unsigned to = rnd_below(16), from = rnd_below(16);
-		memcpy(s->fx.xmm[to], s->fx.xmm[from], 16);
-		memcpy(s->ymm_high[to], s->ymm_high[from], 16);
-	}
-	if (native_has_avx512())
-		random_zmm(s);
-	for (unsigned n = 0; n < 16; n++)
-		s->gpr[n] = rnd_below(2) ? PICK(integer_special) : rnd();
-	s->rflags = 0x202 | (rnd() & RFLAGS_ARITH);
-	for (unsigned n = 0; n < WINDOW_BYTES; n += 64)
-		random_bytes(s->window + n, 64);
-	s->vector = NO_FAULT;
+	return rnd_below(2) ? PICK(integer_special) : rnd();
 }

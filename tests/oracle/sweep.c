@@ -70,7 +70,7 @@ static bool host_lacks(unsigned map, unsigned opcode, bool l)
 
 	for (unsigned n = 0; n < sizeof(needs) / sizeof(needs[0]); n++)
 		if (map == needs[n].map && opcode >= needs[n].first && opcode <= needs[n].last &&
-		    (l || !needs[n].only_256) && !oracle_host_has(needs[n].feature))
+		    (l || !needs[n].only_256) && !host_has(needs[n].feature))
 			return true;
 	return false;
 }

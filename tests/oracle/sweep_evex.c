@@ -41,8 +41,19 @@ static void encode(struct test_case *t, unsigned map, unsigned opcode, unsigned 
 	t->length = 8;
 }
 
-/* Returns the number of encodings that differ. */
-unsigned sweep_evex(unsigned *encodings)
+/*
+ * SDM vol. 2, 2.7 makes these #UD: EVEX.b between registers where the row has neither rounding nor suppression, and
+ * EVEX.z without a mask. AMD's processors run both where the instruction has no use for the bit.
+ */
+static bool is_lenience(const struct test_case *t)
+{
+	const bool b = t->code[3] & 0x10, z = t->code[3] & 0x80, mask = t->code[3] & 7;
+
+	return __builtin_cpu_is("amd") && ((b && t->code[5] >= 0xc0) || (z && !mask));
+}
+
+/* Returns the number of encodings that differ. `all`: every one, else about a quarter of them. */
+unsigned sweep_evex(bool all, unsigned *encodings, unsigned *lenient)
 {
 	static struct test_case t;
 	static struct state native, emulated;
@@ -53,8 +64,8 @@ unsigned sweep_evex(unsigned *encodings)
 	t.in.fx.mxcsr = 0x1f80;
 	memset(t.in.k, 0, sizeof(t.in.k)); /* scatters write nothing */
 	t.in.gpr[RSI] = (uintptr_t)oracle_window;
-	*encodings = 0;
-	for (unsigned n = 0; n < 6 * 256 * 2048; n++) {
+	*encodings = *lenient = 0;
+	for (unsigned n = 0; n < 6 * 256 * 2048; n += all ? 1 : 1 + rnd_below(7)) {
 		const unsigned map = 1 + n / (256 * 2048), opcode = n / 2048 % 256, bits = n % 2048;
 
 		encode(&t, map, opcode, bits);
@@ -65,7 +76,11 @@ unsigned sweep_evex(unsigned *encodings)
 		++*encodings;
 		if ((native.vector == VEC_UD) == (emulated.vector == VEC_UD))
 			continue;
-		if (bad++ < 400000)
+		if (native.vector != VEC_UD && is_lenience(&t)) {
+			++*lenient;
+			continue;
+		}
+		if (bad++ < 40)
 			printf("  EVEX %02x %02x %02x %02x %02x %02x: processor %s, emulator %s\n", t.code[0], t.code[1], t.code[2],
 			       t.code[3], t.code[4], t.code[5], native.vector == VEC_UD ? "#UD" : "runs",
 			       emulated.vector == VEC_UD ? "#UD" : "runs");

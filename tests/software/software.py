@@ -218,8 +218,9 @@ def run_part(t, part, programs=(), trees=(), cpu="max"):
     print(f"{part}: {len(native)} lines, the same on the host and in the guest")
 
 
-PYTHON_LIBRARY = ("/usr/lib/python3.11", ("test", "dist-packages", "idlelib", "lib2to3", "tkinter", "ensurepip", "distutils",
-                                          "pydoc_data", "turtledemo", "config-3.11-x86_64-linux-gnu"))
+PYTHON = os.path.basename(os.path.realpath("/usr/bin/python3"))  # python3.11
+PYTHON_LIBRARY = ("/usr/lib/" + PYTHON, ("test", "dist-packages", "idlelib", "lib2to3", "tkinter", "ensurepip", "distutils",
+                                          "pydoc_data", "turtledemo"))
 
 
 @test(limit=LIMIT)

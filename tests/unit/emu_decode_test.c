@@ -138,6 +138,64 @@ Test(emu_decode, vex_rules)
 	cr_assert_eq(i.imm2, 7);
 }
 
+/* SDM vol. 2, 2.7: registers, disp8*N, masks, broadcast, rounding, and what of it is #UD. */
+Test(emu_decode, evex_rules)
+{
+	struct insn i;
+
+	cr_assert_eq(DECODE("\x62\x61\x0d\xc7\xfe\x55\x02", 8, &i), DECODE_OK); /* vpaddd zmm26{k7}{z}, zmm30, [rbp+2*64] */
+	cr_assert_eq(i.id, ISA_E_VPADDD);
+	cr_assert(i.reg == 26 && i.vvvv == 30 && i.base == RBP && i.disp == 128 && i.vl == 2 && i.mask == 7 && i.zero);
+	cr_assert_eq(DECODE("\x62\x61\x0d\xd7\xfe\x55\x02", 8, &i), DECODE_OK); /* the same, dword broadcast */
+	cr_assert(i.bcst && i.disp == 8);
+	cr_assert_eq(DECODE("\x62\xf1\x7d\xc8\xfe\xc1", 8, &i), DECODE_UD); /* zeroing without a mask */
+	cr_assert_eq(DECODE("\x62\xf1\x7d\x68\xfe\xc1", 8, &i), DECODE_UD); /* L'L = 3 */
+	cr_assert_eq(DECODE("\x62\xf1\x7d\x58\xfe\xc1", 8, &i), DECODE_UD); /* VPADDD has no rounding */
+	cr_assert_eq(DECODE("\x62\xf1\x7c\x78\x58\xc1", 8, &i), DECODE_OK); /* vaddps zmm0, zmm0, zmm1, {rz-sae} */
+	cr_assert(i.vl == 2 && i.bcst && i.imm2 == 3);
+	cr_assert_eq(DECODE("\x62\xf9\x7d\x48\xfe\xc1", 8, &i), DECODE_UD); /* APX: B4 */
+	cr_assert_eq(DECODE("\x62\xf1\x79\x48\xfe\xc1", 8, &i), DECODE_UD); /* APX: U */
+	cr_assert_eq(DECODE("\x62\xf4\x7d\x48\xfe\xc1", 8, &i), DECODE_UD); /* map 4 */
+	cr_assert_eq(DECODE("\x66\x62\xf1\x7d\x48\xfe\xc1", 8, &i), DECODE_UD);
+	cr_assert_eq(DECODE("\xf0\x62\xf1\x7d\x48\xfe\x01", 8, &i), DECODE_UD);
+	cr_assert_eq(DECODE("\x48\x62\xf1\x7d\x48\xfe\xc1", 8, &i), DECODE_UD);
+	cr_assert_eq(DECODE("\x62\xf1\x75\x48\x6f\xc1", 8, &i), DECODE_UD); /* VMOVDQA32: vvvv must be 1111b */
+	cr_assert_eq(DECODE("\x62\xf1\x7d\x40\x6f\xc1", 8, &i), DECODE_UD); /* and V' 1 */
+	cr_assert_eq(DECODE("\x62\xf1\x7d\xc9\x7f\x01", 8, &i), DECODE_UD); /* zeroing in memory */
+	cr_assert_eq(DECODE("\x62\xf2\x7d\x48\x90\x04\x0e", 8, &i), DECODE_UD); /* VPGATHERDD without a mask */
+	cr_assert_eq(DECODE("\x62\xf2\x7d\x49\x90\x04\x0e", 8, &i), DECODE_OK);
+	cr_assert_eq(DECODE("\x62\xf2\x7d\x41\x90\x04\x06", 8, &i), DECODE_OK); /* V' makes the index zmm16 */
+	cr_assert_eq(i.index, 16);
+	cr_assert_eq(DECODE("\x62\xf2\x7d\x49\x90\x04\x06", 8, &i), DECODE_UD); /* index is the destination */
+	cr_assert_eq(DECODE("\x62\xe1\x75\x48\x76\xc1", 8, &i), DECODE_UD); /* VPCMPEQD: there is no k16 */
+	/* Outside 64-bit mode a memory form of the same bytes is BOUND. */
+	cr_assert_eq(DECODE("\x62\x61\x7d", 4, &i), DECODE_OK);
+	cr_assert_eq(isa_rows[i.id].map, ISA_M0);
+	cr_assert_eq(DECODE("\x62\xf1\x7d\x48\xfe\xc1", 4, &i), DECODE_OK);
+	cr_assert_eq(i.id, ISA_E_VPADDD);
+	cr_assert_eq(DECODE("\x62\xf1\x7d\x40\xfe\xc1", 4, &i), DECODE_UD); /* V' */
+	/* 16-bit addresses scale as well: [bp+di-1*16] */
+	cr_assert_eq(DECODE("\x62\xf1\x7d\x08\xfe\x43\xff", 2, &i), DECODE_OK);
+	cr_assert_eq(i.disp, -16);
+}
+
+/* 128- and 256-bit forms are AVX512VL's. */
+static bool all_but_vl(const void *ctx, unsigned feature)
+{
+	return feature != FEAT_AVX512VL;
+}
+
+Test(emu_decode, evex_without_vl)
+{
+	struct insn i;
+
+	decode_init(all_but_vl, NULL);
+	cr_assert_eq(decode((const uint8_t *)"\x62\xf1\x7d\x48\xfe\xc1", 6, 8, &i), DECODE_OK);
+	cr_assert_eq(decode((const uint8_t *)"\x62\xf1\x7d\x28\xfe\xc1", 6, 8, &i), DECODE_UD);
+	cr_assert_eq(decode((const uint8_t *)"\x62\xf1\x7d\x08\xfe\xc1", 6, 8, &i), DECODE_UD);
+	cr_assert_eq(decode((const uint8_t *)"\x62\xf1\x7e\x08\x58\xc1", 6, 8, &i), DECODE_OK); /* VADDSS */
+}
+
 /* SDM vol. 2, 2.3.12 and VPGATHERDD: index 4 is a register, a SIB byte is needed, three different registers. */
 Test(emu_decode, vsib)
 {
@@ -179,6 +237,21 @@ static void random_vex(uint8_t *text)
 	}
 }
 
+/* EVEX with the bits set that have to be, mostly: the maps that exist, no vvvv, moderate masks. */
+static void random_evex(uint8_t *text)
+{
+	const uint64_t r = next_random();
+
+	text[0] = 0x62;
+	text[1] = (uint8_t)((r & 0xf0) | (r >> 8 & 15 ? 1 + (r >> 12) % 3 : r >> 16 & 15));
+	text[2] = (uint8_t)((r >> 20 & 0x83) | (r >> 28 & 3 ? 0x78 : r >> 30 & 0x78) | (r >> 37 & 15 ? 4 : 0));
+	text[3] = (uint8_t)((r >> 41 & 0xf7) | (r >> 49 & 7 ? 8 : 0));
+	if (r >> 52 & 1)
+		text[3] &= 0x68; /* no broadcast, no mask */
+	if ((r >> 53 & 1) && !(text[3] & 7))
+		text[3] &= 0x7f;
+}
+
 /* Random bytes with a taste for prefixes and two-byte opcodes, which pure chance would hardly reach. */
 static void random_text(uint8_t *text)
 {
@@ -189,9 +262,15 @@ static void random_text(uint8_t *text)
 		text[k] = (uint8_t)(next_random() >> 20);
 	while (n < count)
 		text[n++] = prefixes[next_random() % sizeof(prefixes)];
-	if (next_random() % 3 == 0) {
+	switch (next_random() % 3) {
+	case 0:
 		random_vex(text + n);
 		return;
+	case 1:
+		random_evex(text + n);
+		return;
+	default:
+		break;
 	}
 	if (next_random() & 1)
 		text[n++] = 0x0f;
@@ -199,9 +278,25 @@ static void random_text(uint8_t *text)
 		text[n] = next_random() & 1 ? 0x38 : 0x3a;
 }
 
+/* Of AVX-512 we lack FP16, VP2INTERSECT, and what only Knights Mill had. */
+static bool is_missing_avx512(ZydisISASet set)
+{
+	switch (set) {
+	case ZYDIS_ISA_SET_AVX512_FP16_128: case ZYDIS_ISA_SET_AVX512_FP16_128N: case ZYDIS_ISA_SET_AVX512_FP16_256:
+	case ZYDIS_ISA_SET_AVX512_FP16_512: case ZYDIS_ISA_SET_AVX512_FP16_SCALAR:
+	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128: case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256:
+	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512:
+	case ZYDIS_ISA_SET_AVX512_4FMAPS_512: case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR: case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
+	case ZYDIS_ISA_SET_AVX512ER_512: case ZYDIS_ISA_SET_AVX512ER_SCALAR: case ZYDIS_ISA_SET_AVX512PF_512:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /*
  * What Zydis knows and our table does not have, or reads differently on purpose:
- * extensions of later issues (EVEX, opmasks, 3DNow!, MPX, CET, VMX, SVM, AMX ...), and encodings where vendors differ.
+ * extensions of later issues (FP16, VP2INTERSECT, 3DNow!, MPX, CET, VMX, SVM, AMX ...), and encodings where vendors differ.
  */
 static bool is_out_of_scope(const ZydisDecodedInstruction *z)
 {
@@ -216,7 +311,10 @@ static bool is_out_of_scope(const ZydisDecodedInstruction *z)
 	case ZYDIS_ISA_EXT_LONGMODE: case ZYDIS_ISA_EXT_LZCNT: case ZYDIS_ISA_EXT_MOVBE: case ZYDIS_ISA_EXT_SHA:
 	case ZYDIS_ISA_EXT_BMI1: case ZYDIS_ISA_EXT_BMI2: case ZYDIS_ISA_EXT_AVX: case ZYDIS_ISA_EXT_AVX2:
 	case ZYDIS_ISA_EXT_AVX2GATHER: case ZYDIS_ISA_EXT_FMA: case ZYDIS_ISA_EXT_F16C: case ZYDIS_ISA_EXT_AVXAES:
-	case ZYDIS_ISA_EXT_VAES: case ZYDIS_ISA_EXT_VPCLMULQDQ:
+	case ZYDIS_ISA_EXT_VAES: case ZYDIS_ISA_EXT_VPCLMULQDQ: case ZYDIS_ISA_EXT_GFNI:
+	case ZYDIS_ISA_EXT_AVX512EVEX: case ZYDIS_ISA_EXT_AVX512VEX:
+		if (z->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX)
+			return is_missing_avx512(z->meta.isa_set);
 		return z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX;
 	default:
 		return true;

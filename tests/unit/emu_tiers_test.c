@@ -26,13 +26,13 @@ bool native_has_avx512(void)
 	return true;
 }
 
-enum { PROGRAM_INSNS = 6, PROGRAMS = 60000 };
+enum { PROGRAM_INSNS = 6, INTEGER_INSNS = 14, PROGRAMS = 60000 };
 
 struct program {
 	struct test_case last; /* its state is the program's */
-	uint8_t code[PROGRAM_INSNS * 16 + 1];
+	uint8_t code[INTEGER_INSNS * 16 + 1];
 	unsigned length;
-	uint64_t cr0, cr4;
+	uint64_t cr0, cr4, xcr0;
 };
 
 /* Half of the programs draw from one neighbourhood of the table, so that fast handlers follow one another. */
@@ -57,8 +57,94 @@ static void make_program(struct program *p)
 	p->last.in.fx.mxcsr = (uint32_t)rnd() & 0xffff;
 	if (rnd_below(4))
 		p->last.in.fx.mxcsr |= 0x1f80;
+	if (rnd_below(4))
+		p->last.in.fx.cw = 0x37f;
 	p->cr0 = rnd_below(16) ? 0 : CR0_TS;
+	p->xcr0 = rnd_below(16) ? 0xe7 : 7;
 	p->cr4 = CR4_OSXMMEXCPT | (rnd_below(16) ? CR4_OSFXSR : 0) | (rnd_below(16) ? CR4_OSXSAVE : 0);
+}
+
+/*
+ * Integer programs: mostly register operations in a row, so that flags die, with accesses, faults and readers of flags
+ * between. `reg` is a ModRM.reg that selects the operation, or -1: a register.
+ */
+struct template {
+	uint8_t bytes[3];
+	uint8_t length;
+	int8_t reg;
+	uint8_t imm;
+	enum { NO_MODRM, PLUS_REG, RM_REG, RM_ANY, RM_MEM, CONDITION } form;
+};
+
+static const struct template templates[] = {
+	{ { 0x01 }, 1, -1, 0, RM_ANY }, { { 0x03 }, 1, -1, 0, RM_ANY }, { { 0x09 }, 1, -1, 0, RM_ANY },
+	{ { 0x0b }, 1, -1, 0, RM_ANY }, { { 0x11 }, 1, -1, 0, RM_REG }, { { 0x1b }, 1, -1, 0, RM_ANY },
+	{ { 0x21 }, 1, -1, 0, RM_ANY }, { { 0x23 }, 1, -1, 0, RM_REG }, { { 0x29 }, 1, -1, 0, RM_ANY },
+	{ { 0x2b }, 1, -1, 0, RM_REG }, { { 0x31 }, 1, -1, 0, RM_REG }, { { 0x33 }, 1, -1, 0, RM_ANY },
+	{ { 0x39 }, 1, -1, 0, RM_ANY }, { { 0x3b }, 1, -1, 0, RM_REG }, { { 0x85 }, 1, -1, 0, RM_REG },
+	{ { 0x00 }, 1, -1, 0, RM_REG }, { { 0x30 }, 1, -1, 0, RM_REG }, { { 0x38 }, 1, -1, 0, RM_REG },
+	{ { 0x83 }, 1, 0, 1, RM_REG },	{ { 0x83 }, 1, 1, 1, RM_REG },	{ { 0x83 }, 1, 2, 1, RM_REG },
+	{ { 0x83 }, 1, 4, 1, RM_ANY },	{ { 0x81 }, 1, 5, 4, RM_REG },	{ { 0x81 }, 1, 6, 4, RM_REG },
+	{ { 0x83 }, 1, 7, 1, RM_ANY },	{ { 0xc1 }, 1, 0, 1, RM_REG },	{ { 0xc1 }, 1, 1, 1, RM_REG },
+	{ { 0xc1 }, 1, 4, 1, RM_REG },	{ { 0xc1 }, 1, 5, 1, RM_REG },	{ { 0xc1 }, 1, 7, 1, RM_REG },
+	{ { 0xd1 }, 1, 1, 0, RM_REG },	{ { 0xd1 }, 1, 4, 0, RM_REG },	{ { 0xd3 }, 1, 5, 0, RM_REG },
+	{ { 0xff }, 1, 0, 0, RM_ANY },	{ { 0xff }, 1, 1, 0, RM_REG },	{ { 0xf7 }, 1, 2, 0, RM_REG },
+	{ { 0xf7 }, 1, 3, 0, RM_REG },	{ { 0x0f, 0xaf }, 2, -1, 0, RM_ANY }, { { 0x6b }, 1, -1, 1, RM_REG },
+	{ { 0x89 }, 1, -1, 0, RM_ANY }, { { 0x8b }, 1, -1, 0, RM_ANY }, { { 0xc7 }, 1, 0, 4, RM_ANY },
+	{ { 0x0f, 0xb6 }, 2, -1, 0, RM_ANY }, { { 0x0f, 0xbf }, 2, -1, 0, RM_REG }, { { 0x63 }, 1, -1, 0, RM_ANY },
+	{ { 0x8d }, 1, -1, 0, RM_MEM }, { { 0x0f, 0x40 }, 2, -1, 0, CONDITION }, { { 0x0f, 0x90 }, 2, -1, 0, CONDITION },
+	{ { 0x50 }, 1, -1, 0, PLUS_REG }, { { 0x58 }, 1, -1, 0, PLUS_REG }, { { 0x50 }, 1, -1, 0, PLUS_REG },
+	{ { 0x9f }, 1, -1, 0, NO_MODRM }, { { 0x9e }, 1, -1, 0, NO_MODRM }, { { 0x98 }, 1, -1, 0, NO_MODRM },
+};
+
+/* Not RSP, nor RSI and RDI, which address memory. */
+static unsigned pick(void)
+{
+	static const uint8_t some[] = { RAX, RCX, RDX, RBX, RBP };
+
+	return some[rnd_below(sizeof(some))];
+}
+
+/* [rsi + disp8], or now and then [rdi + disp8], which faults. */
+static unsigned put_memory(uint8_t *p, unsigned reg)
+{
+	p[0] = (uint8_t)(0x40 | reg << 3 | (rnd_below(40) ? RSI : RDI));
+	p[1] = (uint8_t)(rnd_below(8) * 8);
+	return 2;
+}
+
+static unsigned put_integer(uint8_t *p)
+{
+	const struct template *t = &templates[rnd_below(sizeof(templates) / sizeof(templates[0]))];
+	unsigned n = 0, reg = t->reg < 0 ? pick() : (unsigned)t->reg;
+
+	if (rnd_below(2) && t->form != PLUS_REG)
+		p[n++] = 0x48;
+	memcpy(p + n, t->bytes, t->length);
+	n += t->length;
+	if (t->form == CONDITION)
+		p[n - 1] |= (uint8_t)rnd_below(16);
+	if (t->form == PLUS_REG)
+		p[n - 1] |= (uint8_t)pick();
+	else if (t->form == RM_MEM || (t->form >= RM_ANY && rnd_below(4) == 0))
+		n += put_memory(p + n, reg);
+	else if (t->form != NO_MODRM)
+		p[n++] = (uint8_t)(0xc0 | reg << 3 | pick());
+	for (unsigned k = 0; k < t->imm; k++)
+		p[n++] = (uint8_t)rnd();
+	return n;
+}
+
+static void make_integer_program(struct program *p)
+{
+	memset(p, 0, sizeof(*p));
+	random_state(&p->last.in);
+	for (unsigned n = 0; n < INTEGER_INSNS; n++)
+		p->length += put_integer(p->code + p->length);
+	p->code[p->length++] = 0xf4;
+	p->last.in.gpr[RSI] = HARNESS_DATA + rnd_below(900);
+	p->last.in.gpr[RDI] = 1ull << 60;
+	p->cr4 = CR4_OSFXSR;
 }
 
 static void load(struct harness *h, const struct program *p)
@@ -71,26 +157,38 @@ static void load(struct harness *h, const struct program *p)
 	c->gpr[RSP] = HARNESS_STACK;
 	c->cr0 = (c->cr0 & ~(uint64_t)CR0_TS) | p->cr0 | CR0_NE | CR0_MP;
 	c->cr4 = (c->cr4 & ~(uint64_t)(CR4_OSFXSR | CR4_OSXSAVE)) | p->cr4;
-	c->xcr0 = 7;
+	c->xcr0 = p->xcr0;
 	c->fpu = (struct x87){ .cw = s->fx.cw, .sw = s->fx.sw & 0x7f7f, .tag = s->fx.tag };
 	for (unsigned n = 0; n < 8; n++)
 		memcpy(&c->fpu.r[n], s->fx.st[n], 10);
 	c->mxcsr = s->fx.mxcsr;
-	memset(c->vec, 0xa5, sizeof(c->vec));
 	for (unsigned n = 0; n < 16; n++) {
 		memcpy(&c->vec[n], s->fx.xmm[n], 16);
 		memcpy(c->vec[n].u8 + 16, s->ymm_high[n], 16);
+		memcpy(c->vec[n].u8 + 32, s->zmm_high[n], 32);
+		memcpy(&c->vec[16 + n], s->zmm16[n], 64);
 	}
+	memcpy(c->k, s->k, sizeof(c->k));
 	c->activity = CPU_RUNNING;
 	harness_set_flags(h, s->rflags & 0xcd5);
 	harness_code(h, p->code, p->length);
 	harness_sync(h);
 }
 
+static bool x87_agrees(const struct x87 *a, const struct x87 *b)
+{
+	for (unsigned n = 0; n < 8; n++) {
+		if (a->r[n].sig != b->r[n].sig || a->r[n].se != b->r[n].se)
+			return false;
+	}
+	return a->cw == b->cw && a->sw == b->sw && a->tag == b->tag && a->fop == b->fop && a->fip == b->fip && a->fdp == b->fdp;
+}
+
 static bool agree(struct harness *a, struct harness *b)
 {
 	return !memcmp(a->cpu->gpr, b->cpu->gpr, 16 * 8) && !memcmp(a->cpu->vec, b->cpu->vec, sizeof(a->cpu->vec)) &&
-	       !memcmp(&a->cpu->fpu, &b->cpu->fpu, sizeof(a->cpu->fpu)) && a->cpu->mxcsr == b->cpu->mxcsr &&
+	       !memcmp(a->cpu->k, b->cpu->k, sizeof(a->cpu->k)) && x87_agrees(&a->cpu->fpu, &b->cpu->fpu) &&
+	       a->cpu->mxcsr == b->cpu->mxcsr &&
 	       harness_flags(a) == harness_flags(b) && a->cpu->rip == b->cpu->rip &&
 	       !memcmp(a->ram + HARNESS_DATA, b->ram + HARNESS_DATA, 2 * WINDOW_BYTES);
 }
@@ -111,7 +209,7 @@ static void explain(const struct program *p, struct harness *a, struct harness *
 	}
 }
 
-Test(emu_tiers, random_programs_end_in_the_same_state)
+static void compare_tiers(void (*make)(struct program *p), unsigned insns)
 {
 	static struct program p;
 	struct harness step, block;
@@ -123,11 +221,11 @@ Test(emu_tiers, random_programs_end_in_the_same_state)
 	for (unsigned k = 0; k < PROGRAMS && bad < 10; k++) {
 		int ra, rb;
 
-		make_program(&p);
+		make(&p);
 		load(&step, &p);
 		load(&block, &p);
-		ra = harness_run(&step, PROGRAM_INSNS + 1);
-		rb = harness_run(&block, PROGRAM_INSNS + 1);
+		ra = harness_run(&step, insns + 1);
+		rb = harness_run(&block, insns + 1);
 		halted += ra == 0x200;
 		if (ra == rb && agree(&step, &block))
 			continue;
@@ -138,4 +236,14 @@ Test(emu_tiers, random_programs_end_in_the_same_state)
 	cr_expect_gt(halted, PROGRAMS / 4, "only %u programs ran to their end", halted);
 	harness_fini(&step);
 	harness_fini(&block);
+}
+
+Test(emu_tiers, vector_programs_end_in_the_same_state)
+{
+	compare_tiers(make_program, PROGRAM_INSNS);
+}
+
+Test(emu_tiers, integer_programs_end_in_the_same_state)
+{
+	compare_tiers(make_integer_program, INTEGER_INSNS);
 }

@@ -208,12 +208,15 @@ static void bus_write(void *ctx, unsigned vcpu, enum io_space space, uint64_t ad
 {
 }
 
+static _Alignas(4096) uint8_t ram[0x10000];
+
 /* A machine with exactly these features; decode() follows it. */
 static struct engine *machine(const struct cpu_feature_set *features)
 {
 	static const struct engine_bus bus = { .read = bus_read, .write = bus_write };
 	const struct cpu_model model = { .base = CPU_BASE_V2, .possible = *features };
-	const struct engine_config config = { .bus = &bus, .vcpus = 1, .kvm_fd = -1, .cpu = &model };
+	const struct engine_config config = { .bus = &bus, .vcpus = 1, .kvm_fd = -1, .cpu = &model, .ram_count = 1,
+					       .ram = { { .gpa = 0, .size = sizeof(ram), .host = ram } } };
 	struct engine *e = NULL;
 
 	cr_assert_eq(engine_emu.create(&config, &e), 0);
@@ -287,6 +290,37 @@ Test(features, nxe_is_reserved_without_nx)
 	cr_expect_eq(msr_write(engine_emu_vcpu(e, 0), 0xc0000080, EFER_NXE), -EINVAL);
 	cr_expect_eq(msr_write(engine_emu_vcpu(e, 0), 0xc0000080, EFER_SCE), 0);
 	engine_emu.destroy(e);
+}
+
+/* A page of 1 GiB where CPUID has none: PS is reserved in that entry (SDM vol. 3, table 4-16). */
+Test(features, huge_pages_come_and_go)
+{
+	const uint64_t pml4e = 0x2003, pdpte = 0x83, expected = 0x1122334455667788;
+
+	for (unsigned with = 0; with < 2; with++) {
+		const struct cpu_feature_set s = with ? cpu_emulated() : all_but(CPUF_PDPE1GB);
+		struct engine *engine = machine(&s);
+		struct emu *e = engine_emu_vcpu(engine, 0);
+		uint64_t v = 0;
+		struct cpu c;
+
+		memcpy(ram + 0x1000, &pml4e, 8);
+		memcpy(ram + 0x2000, &pdpte, 8);
+		memcpy(ram + 0x3000, &expected, 8);
+		engine_emu.get_state(engine, 0, &c);
+		c.cr0 |= CR0_PE | CR0_PG;
+		c.cr3 = 0x1000;
+		c.cr4 |= CR4_PAE;
+		c.msr.efer |= EFER_LME | EFER_LMA;
+		c.seg[SEG_CS].attr |= SEG_ATTR_L;
+		engine_emu.set_state(engine, 0, &c);
+		cr_expect_eq(emu_read(e, SEG_DS, 0x3000, &v, 8), with ? 0 : EMU_STOP);
+		if (with)
+			cr_expect_eq(v, expected);
+		else
+			cr_expect(e->fault.vector == VEC_PF && e->fault.error == 9, "P and RSVD");
+		engine_emu.destroy(engine);
+	}
 }
 
 /* ---- the decoder's gates ------------------------------------------------------------------------------------------ */

@@ -144,6 +144,8 @@ Test(frame, surplus_descriptors_are_closed)
 	struct frame_header h = { FRAME_MAGIC, TYPE(STATS), 0, 1, 0, 0 };
 	int before = count_fds();
 
+	if (getenv("QEMU_USER"))
+		cr_skip_test("qemu-user itself keeps the descriptors that do not fit the buffer");
 	send_fds(&h, 3);
 	cr_assert_eq(frame_recv(sock[1], &frame), -EBADMSG, "header says none");
 	h.nfds = 3;

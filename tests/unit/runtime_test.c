@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "daemon_harness.h"
+#include "devices/chips/hpet.h"
 #include "devices/reg.h"
 #include "proto/clock.h"
 #include "proto/layout.h"
@@ -459,6 +460,40 @@ Test(runtime, quiesce_and_go_on_in_a_new_incarnation)
 	cr_assert_eq(port_in(&d, LAYOUT_COM1 + 7, 1), 0x5a);
 	cr_assert_eq(memcmp(((struct backlog *)d.backlog.rw)->data, "one two", 7), 0);
 	cr_assert_eq(atomic_load(&((const struct ring_rsp *)d.rsp.ro)->incarnation), 2);
+}
+
+static void post_hpet(unsigned offset, uint64_t value)
+{
+	struct io_slot s = { .op = IO_WRITE, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_HPET_BASE + offset, .data = value };
+
+	cr_assert_eq(ring_post(&d.producer, &s, CLASS_CONFIG), 0);
+}
+
+/*
+ * IA-PC HPET 2.3.9: a one-shot timer fires when the counter matches. The guest set it 100 ms ahead while nobody served;
+ * whoever takes over 200 ms later must not find it 100 ms behind, to match when the counter has gone round.
+ */
+Test(runtime, comparator_set_while_nobody_serves)
+{
+	struct io_slot counter = { .op = IO_READ, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_HPET_BASE + HPET_COUNTER };
+	const struct line_page *line;
+	struct ring_reply now;
+	uint32_t before;
+
+	daemon_start(&d, ROLE(TIMERD));
+	line = d.line.ro;
+	post_hpet(HPET_CONFIG, HPET_ENABLE | HPET_LEGACY);
+	post_hpet(HPET_TIMER + HPET_TIMER_CONFIG, HPET_T_INT_ENABLE | HPET_T_32BIT);
+	cr_assert_eq(ring_call(&d.producer, &counter, &now), 0);
+	daemon_kill(&d);
+	before = line->words[LAYOUT_PIT_IRQ];
+	post_hpet(HPET_TIMER + HPET_TIMER_COMPARATOR, now.data + HPET_HZ / 10);
+	usleep(200000);
+	daemon_spawn(&d);
+	cr_assert_eq(daemon_setup(&d, true), TYPE(OK));
+	for (int i = 0; i < 5000 && line->words[LAYOUT_PIT_IRQ] == before; i++)
+		usleep(1000);
+	cr_assert_neq(line->words[LAYOUT_PIT_IRQ], before, "it has fired");
 }
 
 Test(runtime, killed_at_any_time_state_goes_on)

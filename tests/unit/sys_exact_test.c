@@ -236,6 +236,7 @@ Test(sys_exact, monitor_mwait)
 	g.e->cpu.gpr[RCX] = 1;
 	cr_expect_eq(sem_monitor(g.e, &i), EMU_STOP);
 	EXPECT_FAULT(VEC_GP, 0);
+	g.e->cpu.gpr[RCX] = 2;
 	cr_expect_eq(sem_mwait(g.e, &i), EMU_STOP);
 	EXPECT_FAULT(VEC_GP, 0);
 	g.e->fault.pending = false;

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BULKHEAD_TESTS_ELSEWHERE_H
+#define BULKHEAD_TESTS_ELSEWHERE_H
+
+/* Why the row is not run by tests/silicon, and which test has it instead. NULL: it is run. */
+const char *not_run(unsigned row);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What this host's processor has, by the features of the instruction table. */
+#include "host.h"
+#include "emu/isa/isa.h"
+
+#include <cpuid.h>
+
+enum { EAX, EBX, ECX, EDX };
+
+/* Features that are not listed are part of every x86-64 processor. */
+static const struct {
+	uint32_t leaf;
+	uint8_t subleaf, reg, bit, feature;
+} bits[] = {
+	{ 1, 0, ECX, 0, FEAT_SSE3 }, { 1, 0, ECX, 1, FEAT_PCLMULQDQ }, { 1, 0, ECX, 3, FEAT_MONITOR },
+	{ 1, 0, ECX, 9, FEAT_SSSE3 }, { 1, 0, ECX, 12, FEAT_FMA }, { 1, 0, ECX, 13, FEAT_CX16 }, { 1, 0, ECX, 19, FEAT_SSE41 },
+	{ 1, 0, ECX, 20, FEAT_SSE42 }, { 1, 0, ECX, 22, FEAT_MOVBE }, { 1, 0, ECX, 23, FEAT_POPCNT },
+	{ 1, 0, ECX, 25, FEAT_AES }, { 1, 0, ECX, 27, FEAT_XSAVE }, { 1, 0, ECX, 28, FEAT_AVX }, { 1, 0, ECX, 29, FEAT_F16C },
+	{ 1, 0, ECX, 30, FEAT_RDRAND }, { 7, 0, EBX, 0, FEAT_FSGSBASE }, { 7, 0, EBX, 3, FEAT_BMI1 },
+	{ 7, 0, EBX, 5, FEAT_AVX2 }, { 7, 0, EBX, 8, FEAT_BMI2 }, { 7, 0, EBX, 10, FEAT_INVPCID }, { 7, 0, EBX, 11, FEAT_RTM },
+	{ 7, 0, EBX, 18, FEAT_RDSEED }, { 7, 0, EBX, 19, FEAT_ADX }, { 7, 0, EBX, 20, FEAT_SMAP },
+	{ 7, 0, EBX, 23, FEAT_CLFLUSHOPT }, { 7, 0, EBX, 24, FEAT_CLWB }, { 7, 0, EBX, 29, FEAT_SHA },
+	{ 7, 0, ECX, 3, FEAT_PKU }, { 7, 0, ECX, 8, FEAT_GFNI }, { 7, 0, ECX, 9, FEAT_VAES }, { 7, 0, ECX, 10, FEAT_VPCLMULQDQ },
+	{ 7, 0, ECX, 22, FEAT_RDPID }, { 7, 0, ECX, 25, FEAT_CLDEMOTE }, { 7, 0, ECX, 27, FEAT_MOVDIRI },
+	{ 7, 0, ECX, 28, FEAT_MOVDIR64B }, { 7, 0, EDX, 14, FEAT_SERIALIZE }, { 7, 1, EAX, 4, FEAT_AVX_VNNI },
+	{ 0xd, 1, EAX, 0, FEAT_XSAVEOPT }, { 0xd, 1, EAX, 1, FEAT_XSAVEC }, { 0xd, 1, EAX, 2, FEAT_XGETBV1 },
+	{ 0xd, 1, EAX, 3, FEAT_XSAVES }, { 0x80000001, 0, ECX, 0, FEAT_LAHF64 }, { 0x80000001, 0, ECX, 5, FEAT_LZCNT },
+	{ 0x80000001, 0, ECX, 6, FEAT_SSE4A }, { 0x80000001, 0, ECX, 8, FEAT_PREFETCHW },
+	{ 0x80000001, 0, EDX, 27, FEAT_RDTSCP }, { 0x80000008, 0, EBX, 9, FEAT_WBNOINVD },
+};
+
+bool host_has(unsigned feature)
+{
+	for (unsigned n = 0; n < sizeof(bits) / sizeof(bits[0]); n++) {
+		unsigned r[4];
+
+		if (bits[n].feature != feature)
+			continue;
+		if (!__get_cpuid_count(bits[n].leaf, bits[n].subleaf, &r[EAX], &r[EBX], &r[ECX], &r[EDX]))
+			return false;
+		return r[bits[n].reg] >> bits[n].bit & 1;
+	}
+	return true;
+}
+
+bool host_is_intel(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx;
+}
