@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The handlers every instruction can have: the generic one, the end of a block, a dropped block. */
 #include "interp.h"
+#include "../isa/coverage.h"
 #include "../isa/isa.h"
 #include "../mmu/mmu.h"
 
@@ -36,6 +37,7 @@ int insn_execute(struct emu *e, const struct insn *i)
 		if ((row->attr & (ISA_FP | ISA_SSEX | ISA_MMXX | ISA_AVXX | ISA_AVX512X)) && check_fpu(e, row->attr))
 			return EMU_STOP;
 	}
+	isa_cover(i->id);
 	return row->sem ? row->sem(e, i) : emu_ud(e);
 }
 

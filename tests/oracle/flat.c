@@ -7,6 +7,7 @@
 #include "flat.h"
 
 #include "emu/decode/decode.h"
+#include "emu/isa/coverage.h"
 #include "emu/mmu/tlb.h"
 
 #include <string.h>
@@ -123,5 +124,6 @@ int flat_step(struct emu *e, const uint8_t *code, unsigned length)
 		empty_tlb.e[n].r = empty_tlb.e[n].w = TAG_INVALID;
 	if (check_attributes(e, &isa_rows[i.id]))
 		return EMU_STOP;
+	isa_cover(i.id);
 	return isa_sem(i.id)(e, &i);
 }
