@@ -192,10 +192,10 @@ static bool is_masked_wrap(const struct test_case *t)
 	return r->map == ISA_V0F38 && t->i.asize == 2 && ((r->opcode & 0xfc) == 0x2c || (r->opcode & 0xfd) == 0x8c);
 }
 
-/* A far call between 64-bit and 32-bit code: AMD's push with the stack of the one they go to. */
+/* A far call or return between 64-bit and other code: AMD's use the stack's width of the one they go to. */
 static bool is_mode_change(const struct test_case *t, const struct outcome *a)
 {
-	return (t->row == ISA_CALL_Mp || t->row == ISA_CALL_Ap) && a->s.seg[SEG_CS] != t->in.seg[SEG_CS] &&
+	return has_frame(t) && a->s.seg[SEG_CS] != t->in.seg[SEG_CS] &&
 	       (t->code_size == 8 || a->s.seg[SEG_CS] == USER_CODE64);
 }
 
