@@ -28,6 +28,7 @@ if [ ! -f "$cross/build.ninja" ]; then
 	}
 fi
 
+ninja -C "$cross" --quiet build.ninja || exit 1 # what has changed since
 export QEMU_USER=1
 if [ "$mode" = quick ]; then
 	mapfile -t targets < <(for t in $quick; do

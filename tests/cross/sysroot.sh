@@ -13,7 +13,7 @@ fi
 packages='libc6-dev libevent-dev libprotobuf-c-dev libjansson-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev
 	libseccomp-dev libzydis-dev'
 root=$cache/aarch64
-stamp=$(echo $packages)
+stamp=$(echo "$packages" | xargs)
 
 if [ "$(cat "$root/.packages" 2>/dev/null)" = "$stamp" ]; then
 	echo "$root"
@@ -37,6 +37,7 @@ die() {
 }
 
 arm_apt update || die 'no package lists for arm64'
+# shellcheck disable=SC2086
 arm_apt -y -d --no-install-recommends install $packages || die 'cannot download packages for arm64'
 for deb in "$work"/apt/cache/archives/*.deb; do
 	dpkg-deb -x "$deb" "$work/root"
