@@ -126,12 +126,14 @@ struct x87 {
 	uint16_t fcs, fds;
 };
 
+enum { MCA_BANKS = 4 };
+
 struct msrs {
 	uint64_t efer, star, lstar, cstar, sfmask, kernel_gs_base;
 	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
 	uint64_t pat, tsc_aux, tsc_adjust, apic_base, misc_enable, debugctl;
 	uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
-	uint64_t xss, mcg_status, spec_ctrl;
+	uint64_t xss, mcg_status, mcg_ctl, mc_ctl[MCA_BANKS], spec_ctrl;
 	uint64_t tsc_offset; /* guest TSC = host-derived TSC + tsc_offset */
 };
 

@@ -210,8 +210,15 @@ int sys_load_segment(struct emu *e, unsigned seg, uint16_t selector);
 /* Code and data breakpoints, single-step: called by the single-step tier around each instruction when
  * RFLAGS.TF or DR7 asks for it. sys_debug_active() tells that the block tier must not be used. */
 bool sys_debug_active(const struct emu *e);
-int sys_debug_before(struct emu *e);	 /* instruction breakpoints; EMU_STOP = #DB recorded */
-int sys_debug_after(struct emu *e, bool tf_was_set);
+/* Instruction breakpoints; EMU_STOP = #DB recorded. `resumed`: a repeated instruction goes on with its next iteration,
+ * whose breakpoint has been looked at already. */
+int sys_debug_before(struct emu *e, bool resumed);
+/* Traps: `branched` says that the instruction was a branch and taken, which DEBUGCTL.BTF asks about. */
+int sys_debug_after(struct emu *e, bool tf_was_set, bool branched);
+/* The instruction faulted: breakpoints that it met before are not reported (SDM vol. 3, 17.2.4). */
+void sys_debug_fault(struct emu *e);
+/* The running instruction has met a breakpoint: repeated ones stop after this iteration. */
+bool sys_debug_trap_pending(const struct emu *e);
 /* Data breakpoint check, called for each access of the single-step tier while DR7 arms one. */
 void sys_debug_data(struct emu *e, uint64_t linear, unsigned size, bool write);
 
@@ -234,7 +241,7 @@ void fpu_reset(struct cpu *c);			      /* FNINIT + MXCSR default, part of cpu_re
 uint32_t xsave_size(uint64_t xcr0, bool compacted);
 /* One extended component (from 2 on): its size, 0 if there is none; place in the standard form; alignment. */
 uint32_t xsave_component(unsigned k, uint32_t *offset, bool *align64);
-#define EMU_XCR0_SUPPORTED 0xe7ull /* x87 | SSE | AVX | opmask | ZMM_Hi256 | Hi16_ZMM: what the emulator has at most. Of
+#define EMU_XCR0_SUPPORTED 0x2e7ull /* x87, SSE, AVX, opmask, ZMM_Hi256, Hi16_ZMM, PKRU: what the emulator has at most. Of
  * these, what the processor model has: sys_xcr0_supported() */
 
 /* ---- apic/ ----------------------------------------------------------------------------------------------------- */

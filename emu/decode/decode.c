@@ -697,7 +697,8 @@ static bool has_operand(const struct isa_row *r, unsigned kind)
 /* Masking, zeroing, broadcast and rounding where the row has them (SDM vol. 2, table 2-41 ff.). */
 static bool evex_bits_allowed(const struct isa_row *r, const struct prefixes *p, const struct insn *out)
 {
-	const bool stores = out->is_mem && (r->op[0].kind == OPK_W || r->op[0].kind == OPK_M || r->op[0].kind == OPK_VS);
+	const unsigned first = r->op[0].kind;
+	const bool stores = out->is_mem && (first == OPK_W || first == OPK_M || first == OPK_VS);
 	const bool rounding = has_embedded_rounding(r, p, !out->is_mem);
 
 	if (p->l == 3 && !rounding)

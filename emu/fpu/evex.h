@@ -53,7 +53,8 @@ int evex_source(struct emu *e, const struct insn *i, union vec *v);
 /* Elements of `size` bytes that `mask` selects, `bytes` in all, between memory and *v: no others are accessed. A store
  * that faults has written nothing. */
 int evex_load_elements(struct emu *e, const struct insn *i, union vec *v, unsigned bytes, unsigned size, uint64_t mask);
-int evex_store_elements(struct emu *e, const struct insn *i, const union vec *v, unsigned bytes, unsigned size, uint64_t mask);
+int evex_store_elements(struct emu *e, const struct insn *i, const union vec *v, unsigned bytes, unsigned size,
+			uint64_t mask);
 
 /* Register `reg` = the first n bytes of *d under the instruction's mask, in elements of the row; zeroes above. */
 void evex_put(struct emu *e, const struct insn *i, unsigned reg, const union vec *d, unsigned n);

@@ -35,7 +35,8 @@ int evex_load_elements(struct emu *e, const struct insn *i, union vec *v, unsign
 	return 0;
 }
 
-int evex_store_elements(struct emu *e, const struct insn *i, const union vec *v, unsigned bytes, unsigned size, uint64_t mask)
+int evex_store_elements(struct emu *e, const struct insn *i, const union vec *v, unsigned bytes, unsigned size,
+			uint64_t mask)
 {
 	const uint64_t all = low_bits(bytes / size);
 	uint64_t linear;

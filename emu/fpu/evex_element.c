@@ -2,7 +2,7 @@
 /* Exact arithmetic on bit images of floating-point numbers, element by element (see evex_fp.h). */
 #include "evex_fp.h"
 
-const struct fp_format fp_single = { 23, 8 }, fp_double = { 52, 11 };
+const struct fp_format fp_half = { 10, 5 }, fp_single = { 23, 8 }, fp_double = { 52, 11 };
 
 uint64_t fp_operand(struct fp_context *c, uint64_t x, bool report)
 {
@@ -113,15 +113,29 @@ uint64_t fp_pack(struct fp_context *c, const struct fp_format *f, bool negative,
 
 static uint64_t get_element(const union vec *v, unsigned k, unsigned size)
 {
-	return size == 8 ? v->u64[k] : v->u32[k];
+	return size == 8 ? v->u64[k] : size == 4 ? v->u32[k] : v->u16[k];
 }
 
 static void set_element(union vec *v, unsigned k, unsigned size, uint64_t value)
 {
 	if (size == 8)
 		v->u64[k] = value;
-	else
+	else if (size == 4)
 		v->u32[k] = (uint32_t)value;
+	else
+		v->u16[k] = (uint16_t)value;
+}
+
+/* Half precision knows neither DAZ nor FTZ (AVX512-FP16: denormals are always numbers). */
+static struct fp_context context_of(const struct emu *e, const struct insn *i)
+{
+	const unsigned size = evex_row(i)->esize;
+	struct fp_context c = { .f = size == 8 ? &fp_double : size == 4 ? &fp_single : &fp_half,
+				.mxcsr = evex_mxcsr(e, i), .imm = (uint8_t)i->imm };
+
+	if (size == 2)
+		c.mxcsr &= ~(uint32_t)(MXCSR_DAZ | MXCSR_FTZ);
+	return c;
 }
 
 static unsigned element_count(const struct insn *i)
@@ -138,8 +152,7 @@ static int run_elements(struct emu *e, const struct insn *i, fp_element_fn *fn, 
 {
 	const struct isa_row *r = evex_row(i);
 	const union vec *a = vex_first(e, i);
-	struct fp_context c = { .f = r->esize == 8 ? &fp_double : &fp_single,
-				.mxcsr = evex_mxcsr(e, i), .imm = (uint8_t)i->imm };
+	struct fp_context c = context_of(e, i);
 	const uint64_t mask = evex_mask(e, i);
 	union vec b;
 
@@ -150,6 +163,7 @@ static int run_elements(struct emu *e, const struct insn *i, fp_element_fn *fn, 
 
 		if (!(mask >> k & 1))
 			continue;
+		c.index = k;
 		c.old = get_element(&e->cpu.vec[i->reg], k, r->elem);
 		v = fn(&c, get_element(a, k, r->esize), get_element(&b, k, r->esize));
 		if (bits)

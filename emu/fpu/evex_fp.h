@@ -35,13 +35,14 @@ struct fp_format {
 	unsigned fraction, exponent;
 };
 
-extern const struct fp_format fp_single, fp_double;
+extern const struct fp_format fp_half, fp_single, fp_double;
 
 /* What an element function sees of its instruction, and the flags that it raises. */
 struct fp_context {
 	const struct fp_format *f; /* of the source elements */
 	uint32_t mxcsr, flags;
 	unsigned imm;
+	unsigned index; /* of the element */
 	uint64_t old; /* the element's destination before */
 };
 

@@ -65,7 +65,8 @@ static unsigned indexed_count(const struct insn *i, bool quads)
 
 /*
  * Elements go from the lowest on; each one that has arrived clears its mask bit, so that after a fault the instruction
- * goes on where it stopped (SDM vol. 2, VPGATHERDD). At the end the whole mask is zero.
+ * goes on where it stopped (SDM vol. 2, VPGATHERDD). The first one clears what is above the vector length; only the end
+ * what is above the elements, and the whole mask. (Of faults the manual does not say when: this was measured.)
  */
 static int gather(struct emu *e, const struct insn *i, bool quads)
 {
@@ -80,7 +81,7 @@ static int gather(struct emu *e, const struct insn *i, bool quads)
 		    emu_read(e, i->seg, linear, d->u8 + k * size, size))
 			return EMU_STOP;
 		*mask &= ~(1ull << k);
-		memset(d->u8 + evex_bytes(i), 0, sizeof(*d) - evex_bytes(i)); /* as VEX gathers of Intel's do */
+		memset(d->u8 + evex_bytes(i), 0, sizeof(*d) - evex_bytes(i));
 	}
 	*mask = 0;
 	memset(d->u8 + count * size, 0, sizeof(*d) - count * size);

@@ -321,7 +321,9 @@ ELEMENT_SEM(range)
 
 /* ---- VFIXUPIMM: a table of responses in each element of W ------------------------------------------------------ */
 
-enum token { TOKEN_QNAN, TOKEN_SNAN, TOKEN_ZERO, TOKEN_ONE, TOKEN_MINUS_INF, TOKEN_PLUS_INF, TOKEN_NEGATIVE, TOKEN_POSITIVE };
+enum token {
+	TOKEN_QNAN, TOKEN_SNAN, TOKEN_ZERO, TOKEN_ONE, TOKEN_MINUS_INF, TOKEN_PLUS_INF, TOKEN_NEGATIVE, TOKEN_POSITIVE,
+};
 
 static enum token token_of(const struct fp_format *f, uint64_t x)
 {

@@ -29,6 +29,7 @@ enum {
 	XFEATURE_OPMASK = 1 << 5,
 	XFEATURE_ZMM_HI256 = 1 << 6,
 	XFEATURE_HI16_ZMM = 1 << 7,
+	XFEATURE_PKRU = 1 << 9,
 	LEGACY_BYTES = 512,
 	HEADER_BYTES = 64,
 	FX_WRITTEN = 416,      /* FXSAVE leaves bytes 464..511 to software, and we leave 416..463, too */
@@ -47,6 +48,7 @@ static const struct xcomponent {
 	[5] = { 64, 1088, false },   /* opmask: k0..7 */
 	[6] = { 512, 1152, false },  /* ZMM_Hi256: upper halves of ZMM0..15 */
 	[7] = { 1024, 1664, false }, /* Hi16_ZMM: ZMM16..31 */
+	[9] = { 8, 2688, false },    /* PKRU, and four reserved bytes */
 };
 enum { COMPONENTS = sizeof(components) / sizeof(components[0]), COMPONENT_MOST = 1024 };
 
@@ -164,7 +166,7 @@ static bool xmm_is_init(const struct emu *e)
 	return any == 0;
 }
 
-/* ---- extended components: bytes of vector registers, and opmasks ------------------------------------------ */
+/* ---- extended components: bytes of vector registers, opmasks, PKRU ------------------------------------------ */
 
 /* Which bytes of which vector registers make up a component. Outside 64-bit mode only the first eight registers exist;
  * of ZMM16..31 none (SDM vol. 1, 13.5.2, 13.5.6). */
@@ -193,15 +195,20 @@ static unsigned component_bytes(const struct emu *e, unsigned k)
 {
 	const struct slice s = component_slice(e, k);
 
+	if (k == 9)
+		return 8;
 	return k == 5 ? sizeof(e->cpu.k) : s.count * s.bytes;
 }
 
 static void pack_component(const struct emu *e, unsigned k, uint8_t *out)
 {
 	const struct slice s = component_slice(e, k);
+	const uint64_t pkru = e->cpu.pkru;
 
 	if (k == 5)
 		memcpy(out, e->cpu.k, sizeof(e->cpu.k));
+	if (k == 9)
+		memcpy(out, &pkru, sizeof(pkru));
 	for (unsigned n = 0; n < s.count; n++)
 		memcpy(out + n * s.bytes, e->cpu.vec[s.first + n].u8 + s.at, s.bytes);
 }
@@ -212,6 +219,10 @@ static void unpack_component(struct emu *e, unsigned k, const uint8_t *in)
 
 	if (k == 5)
 		memcpy(e->cpu.k, in, sizeof(e->cpu.k));
+	if (k == 9) { /* translations depend on it: emu_mode_changed() drops those that are not valid any more */
+		memcpy(&e->cpu.pkru, in, sizeof(e->cpu.pkru));
+		emu_mode_changed(e);
+	}
 	for (unsigned n = 0; n < s.count; n++)
 		memcpy(e->cpu.vec[s.first + n].u8 + s.at, in + n * s.bytes, s.bytes);
 }
@@ -305,7 +316,8 @@ static uint64_t in_use(const struct emu *e)
 {
 	return (x87_is_init(&e->cpu.fpu) ? 0 : XFEATURE_X87) | (xmm_is_init(e) ? 0 : XFEATURE_SSE) |
 	       (any_set(e, 0, 16, 16) ? XFEATURE_AVX : 0) | (opmask_in_use(e) ? XFEATURE_OPMASK : 0) |
-	       (any_set(e, 0, 32, 32) ? XFEATURE_ZMM_HI256 : 0) | (any_set(e, 16, 0, 64) ? XFEATURE_HI16_ZMM : 0);
+	       (any_set(e, 0, 32, 32) ? XFEATURE_ZMM_HI256 : 0) | (any_set(e, 16, 0, 64) ? XFEATURE_HI16_ZMM : 0) |
+	       (e->cpu.pkru ? XFEATURE_PKRU : 0);
 }
 
 /* An area in memory: compacted areas hold the components of xcomp_bv, others all. */

@@ -141,13 +141,14 @@ static int fetch_and_decode(struct emu *e, struct insn *i)
 /* One instruction in the single-step tier. Traps after it are recorded as a fault with RIP behind it. */
 void step_one(struct emu *e)
 {
-	bool tf = e->cpu.rflags & RFLAGS_TF, debug = sys_debug_active(e);
+	bool tf = e->cpu.rflags & RFLAGS_TF, debug = sys_debug_active(e), resumed = e->interp->in_rep;
 	uint8_t shadow = e->cpu.shadow;
 	struct insn i;
 	int r;
 
 	e->block = NULL;
-	if (debug && sys_debug_before(e))
+	e->interp->in_rep = false;
+	if (debug && sys_debug_before(e, resumed))
 		return;
 	e->cpu.gpr[GPR_PC] = e->cpu.rip;
 	e->cpu.shadow = 0;
@@ -157,6 +158,7 @@ void step_one(struct emu *e)
 	e->stop = false;
 	if (e->fault.pending) {
 		e->cpu.rip = emu_rip(e, &i);
+		sys_debug_fault(e);
 		return;
 	}
 	if (r == 0)
@@ -167,7 +169,7 @@ void step_one(struct emu *e)
 	if (e->cpu.activity == CPU_SHUTDOWN)
 		return;
 	if (debug || sys_debug_active(e))
-		sys_debug_after(e, tf);
+		sys_debug_after(e, tf, r != 0 && (isa_rows[i.id].attr & ISA_BRANCH));
 }
 
 /* ---- events ---- */
@@ -306,8 +308,8 @@ void emu_advance(struct emu *e, bool step_only)
 	bool shadowed = e->cpu.shadow;
 
 	e->stop = false;
-	e->interp->in_rep = false;
 	if (!step_only && !shadowed && !sys_debug_active(e)) {
+		e->interp->in_rep = false;
 		run_block(e);
 		return;
 	}

@@ -60,7 +60,7 @@ static int finish(struct string_op *s, bool more)
 
 static bool tracing(const struct emu *e)
 {
-	return (e->cpu.rflags & RFLAGS_TF) || e->cpu.shadow;
+	return (e->cpu.rflags & RFLAGS_TF) || e->cpu.shadow || sys_debug_trap_pending(e);
 }
 
 /* Items from `offset` on that stay inside the page and the address space in the direction of travel. */

@@ -29,7 +29,7 @@ static unsigned natural_alignment(unsigned size)
 		return 8;
 	case 14: case 94:
 		return 2;
-	case 28: case 108:
+	case 6: case 28: case 108: /* far pointers by their offset */
 		return 4;
 	default:
 		return 1;

@@ -201,22 +201,18 @@ static bool set_accessed(struct emu *e, const struct walk *w, bool dirty)
 
 static int check(struct emu *e, uint64_t linear, unsigned access, const struct rights *r)
 {
-	switch (access & ACCESS_KIND) {
-	case ACCESS_WRITE:
-		if (!r->write)
-			return page_fault(e, linear, access, PF_P);
-		if (r->key_denied_write)
-			return page_fault(e, linear, access, PF_P | PF_PK);
-		return 0;
-	case ACCESS_FETCH:
+	bool allowed = r->read, denied = r->key_denied_read;
+
+	if ((access & ACCESS_KIND) == ACCESS_FETCH)
 		return r->fetch ? 0 : page_fault(e, linear, access, PF_P);
-	default:
-		if (!r->read)
-			return page_fault(e, linear, access, PF_P);
-		if (r->key_denied_read)
-			return page_fault(e, linear, access, PF_P | PF_PK);
-		return 0;
+	if ((access & ACCESS_KIND) == ACCESS_WRITE) {
+		allowed = r->write;
+		denied = r->key_denied_write;
 	}
+	/* PK tells what the key says even if the access was refused for another reason, too (SDM vol. 3, 4.7). */
+	if (denied)
+		return page_fault(e, linear, access, PF_P | PF_PK);
+	return allowed ? 0 : page_fault(e, linear, access, PF_P);
 }
 
 static void describe(const struct emu *e, const struct walk *w, unsigned access, const struct rights *r, uint64_t linear,

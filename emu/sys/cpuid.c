@@ -236,6 +236,10 @@ struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t sublea
 	case 1: leaf_version(e, &out); break;
 	case 2: out.r[EAX] = 0x00ff0001; break; /* "see leaf 4" */
 	case 4: leaf_cache(e, subleaf, &out); break;
+	case 5: /* MONITOR watches lines of 64 bytes; MWAIT ends with masked interrupts, too */
+		if (sys_has_feature(e, FEAT_MONITOR))
+			out = (struct cpuid_regs){ { 64, 64, 3, 0 } };
+		break;
 	case 0xb: leaf_topology(e, subleaf, &out); break;
 	case 0xd: leaf_xsave(e, subleaf, &out); break;
 	case 0x15: leaf_tsc(&out); break;
@@ -251,7 +255,7 @@ struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t sublea
 	case 0x80000003:
 	case 0x80000004: leaf_brand(leaf, &out); break;
 	case 0x80000006: out.r[ECX] = 64 | 6u << 12 | 1024u << 16; break; /* L2: 1 MiB, 8-way, 64-byte lines */
-	case 0x80000008: out.r[EAX] = EMU_MAXPHYADDR | 48u << 8; break;
+	case 0x80000008: out.r[EAX] = EMU_MAXPHYADDR | (sys_has_feature(e, FEAT_LA57) ? 57u : 48u) << 8; break;
 	}
 	if (leaf == 7 && subleaf == 0)
 		out.r[EAX] = 2; /* the last subleaf */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Control registers (SDM vol. 3, 2.5), translations and caches: MOV CR, LMSW, CLTS, INVLPG, INVPCID, XSETBV... */
+#include "../mmu/mmu.h"
 #include "sys.h"
 
 #define CR0_WRITABLE                                                                                       \
@@ -23,8 +24,9 @@ static bool cr0_is_valid(const struct emu *e, uint64_t value)
 		return false;
 	if ((value & CR0_PG) && !(value & CR0_PE))
 		return false;
-	if (enables_paging && (c->msr.efer & EFER_LME))
-		return (c->cr4 & CR4_PAE) && !(c->seg[SEG_CS].attr & SEG_ATTR_L);
+	if (enables_paging && (c->msr.efer & EFER_LME)) /* SDM vol. 3, 9.8.5.1: not with a 16-bit TSS either */
+		return (c->cr4 & CR4_PAE) && !(c->seg[SEG_CS].attr & SEG_ATTR_L) &&
+		       ((c->tr.attr & SEG_ATTR_UNUSABLE) || (c->tr.attr & 8));
 	if (disables_paging && (e->code_size == 8 || (c->cr4 & CR4_PCIDE)))
 		return false;
 	return true;
@@ -205,7 +207,7 @@ int sem_invlpg(struct emu *e, const struct insn *i)
 
 	if (e->code_size != 8)
 		linear = (uint32_t)linear;
-	if (sys_canonical(e, linear))
+	if (sys_canonical_register(e, linear))
 		mmu_flush_page(e, linear);
 	return emu_end_block(e, i);
 }
@@ -224,7 +226,7 @@ int sem_invpcid(struct emu *e, const struct insn *i)
 		return emu_gp0(e);
 	if (single && !(e->cpu.cr4 & CR4_PCIDE) && d[0] != 0)
 		return emu_gp0(e);
-	if (type == INVPCID_ADDRESS && !sys_canonical(e, d[1]))
+	if (type == INVPCID_ADDRESS && !sys_canonical_register(e, d[1]))
 		return emu_gp0(e);
 	switch (type) {
 	case INVPCID_ADDRESS: mmu_flush_page_pcid(e, d[1], (unsigned)d[0]); break;
@@ -252,12 +254,12 @@ static int line_address(struct emu *e, const struct insn *i, uint64_t *linear)
 int sem_clflush(struct emu *e, const struct insn *i)
 {
 	uint64_t linear;
-	uint8_t byte;
+	uint8_t *host;
 
 	if (line_address(e, i, &linear))
 		return EMU_STOP;
-	/* Reading device memory has side effects that flushing a line has not. Linux flushes WC mappings of RAM only. */
-	return emu_read(e, i->seg, linear, &byte, 1);
+	/* Only translated: reading device memory would have side effects that flushing a line has not. */
+	return mmu_page_ptr(e, i->seg, linear, false, &host);
 }
 
 int sem_wbinvd(struct emu *e, const struct insn *i)
@@ -270,26 +272,30 @@ int sem_serialize(struct emu *e, const struct insn *i)
 	return emu_end_block(e, i);
 }
 
-/* MONITOR and MWAIT exist at CPL 0 only. Nothing is armed: MWAIT may end at any time (SDM vol. 2, MWAIT). */
+/*
+ * MONITOR watches nothing and MWAIT returns at once, as it may for any reason (SDM vol. 2, MWAIT). CPUID does not offer
+ * the two unasked: an idle loop made of them would never sleep.
+ */
 int sem_monitor(struct emu *e, const struct insn *i)
 {
-	uint64_t offset = i->asize == 8 ? e->cpu.gpr[RAX] : e->cpu.gpr[RAX] & ((1ull << 8 * i->asize) - 1), linear;
+	uint64_t linear;
 	uint8_t byte;
 
-	if (e->cpl != 0)
+	if (e->cpl > 0)
 		return emu_ud(e);
 	if ((uint32_t)e->cpu.gpr[RCX] != 0)
 		return emu_gp0(e);
-	if (emu_seg_linear(e, i->seg, offset, 1, false, &linear))
+	if (emu_seg_linear(e, i->seg, sys_truncate(e->cpu.gpr[RAX], i->asize), 1, false, &linear))
 		return EMU_STOP;
 	return emu_read(e, i->seg, linear, &byte, 1);
 }
 
+/* Bit 0 of ECX, enumerated by CPUID 5: interrupts end it even if masked, as everything does. */
 int sem_mwait(struct emu *e, const struct insn *i)
 {
-	if (e->cpl != 0)
+	if (e->cpl > 0)
 		return emu_ud(e);
-	if ((uint32_t)e->cpu.gpr[RCX] > 1) /* bit 0: interrupts end it even if masked */
+	if ((uint32_t)e->cpu.gpr[RCX] > 1)
 		return emu_gp0(e);
 	return emu_end_block(e, i);
 }
@@ -352,6 +358,6 @@ int sem_wrpkru(struct emu *e, const struct insn *i)
 	if (sys_reg(e, RCX, 4) != 0 || sys_reg(e, RDX, 4) != 0)
 		return emu_gp0(e);
 	e->cpu.pkru = (uint32_t)e->cpu.gpr[RAX];
-	mmu_flush_all(e);
+	emu_mode_changed(e); /* translations that depend on PKRU are not cached, see mmu/walk.c; key 0 is seen to there */
 	return emu_end_block(e, i);
 }

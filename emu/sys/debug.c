@@ -11,6 +11,8 @@
 #define DR7_BITS 0xffff23ffull
 #define DR7_GD (1ull << 13)
 #define DR7_ENABLES 0xffull
+#define DEBUGCTL_LBR (1ull << 0)
+#define DEBUGCTL_BTF (1ull << 1)
 
 enum breakpoint_kind { BP_EXECUTE, BP_WRITE, BP_IO, BP_ACCESS };
 
@@ -53,7 +55,7 @@ static int raise_db(struct emu *e, uint64_t dr6)
 	return EMU_STOP;
 }
 
-int sys_debug_before(struct emu *e)
+int sys_debug_before(struct emu *e, bool resumed)
 {
 	uint64_t linear = e->seg_base[SEG_CS] + e->cpu.rip, dr6 = 0;
 	bool rf = e->cpu.rflags & RFLAGS_RF;
@@ -62,10 +64,13 @@ int sys_debug_before(struct emu *e)
 		e->sys->task_trap = false;
 		return raise_db(e, DR6_BT);
 	}
-	e->sys->clear_rf = rf;
+	/* Gone before the instruction runs: INT n pushes it clear, faults push it set whatever it was, and IRET and task
+	 * switches load it for the next instruction (SDM vol. 3, 17.3.1.1). */
+	e->cpu.rflags &= ~(uint64_t)RFLAGS_RF;
 	e->sys->no_single_step = false;
+	e->sys->held_dr6 = e->sys->pending_dr6;
 	/* MOV SS holds back instruction breakpoints of the next instruction (SDM vol. 3, 6.8.3). */
-	if (rf || !(e->cpu.dr[7] & DR7_ENABLES) || (e->cpu.shadow & SHADOW_MOV_SS))
+	if (rf || resumed || !(e->cpu.dr[7] & DR7_ENABLES) || (e->cpu.shadow & SHADOW_MOV_SS))
 		return 0;
 	if (e->code_size != 8)
 		linear = (uint32_t)linear;
@@ -76,14 +81,13 @@ int sys_debug_before(struct emu *e)
 	return dr6 ? raise_db(e, dr6) : 0;
 }
 
-int sys_debug_after(struct emu *e, bool tf_was_set)
+int sys_debug_after(struct emu *e, bool tf_was_set, bool branched)
 {
 	uint64_t dr6 = e->sys->pending_dr6;
 
-	if (e->sys->clear_rf)
-		e->cpu.rflags &= ~(uint64_t)RFLAGS_RF;
-	e->sys->clear_rf = false;
 	tf_was_set = tf_was_set && !e->sys->no_single_step;
+	if (e->cpu.msr.debugctl & DEBUGCTL_BTF)
+		tf_was_set = tf_was_set && branched;
 	e->sys->no_single_step = false;
 	/* Traps of MOV SS and POP SS wait until after the next instruction; their single-step trap is lost. */
 	if (e->cpu.shadow & SHADOW_MOV_SS)
@@ -92,6 +96,16 @@ int sys_debug_after(struct emu *e, bool tf_was_set)
 		dr6 |= DR6_BS;
 	e->sys->pending_dr6 = 0;
 	return dr6 ? raise_db(e, dr6) : 0;
+}
+
+void sys_debug_fault(struct emu *e)
+{
+	e->sys->pending_dr6 = e->sys->held_dr6;
+}
+
+bool sys_debug_trap_pending(const struct emu *e)
+{
+	return e->sys->pending_dr6 != 0;
 }
 
 void sys_debug_data(struct emu *e, uint64_t linear, unsigned size, bool write)
@@ -120,7 +134,7 @@ void debug_on_delivery(struct emu *e, uint64_t dr6)
 {
 	e->cpu.dr[6] |= dr6;
 	e->cpu.dr[7] &= ~DR7_GD;
-	e->cpu.msr.debugctl &= ~3ull; /* LBR and BTF */
+	e->cpu.msr.debugctl &= ~(DEBUGCTL_LBR | DEBUGCTL_BTF);
 }
 
 /* DR4 and DR5 are the old names of DR6 and DR7 until CR4.DE is set. */

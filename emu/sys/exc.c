@@ -42,7 +42,7 @@ static int enter_real(struct emu *e, const struct event *ev)
 /* INT n of a virtual-8086 program that VME hands back to the program (SDM vol. 3, 20.3.3, methods 5 and 6). */
 static int enter_vme(struct emu *e, const struct event *ev)
 {
-	uint64_t flags = ev->flags, clear = RFLAGS_TF | RFLAGS_RF | RFLAGS_NT;
+	uint64_t flags = ev->flags, clear = RFLAGS_TF | RFLAGS_RF;
 	uint32_t entry;
 
 	if (emu_read(e, SEG_DS, ev->vector * 4u, &entry, 4))
@@ -263,7 +263,7 @@ static int enter_task(struct emu *e, const struct event *ev, const struct desc *
 
 	if (selector & 4)
 		return emu_fault_code(e, VEC_GP, selector & ~3u);
-	if (desc_read(e, selector, VEC_GP, &tss) || task_switch(e, selector, &tss, TASK_INT, ev->return_rip))
+	if (desc_read(e, selector, VEC_GP, &tss) || task_switch(e, selector, &tss, TASK_INT, ev->flags, ev->return_rip))
 		return EMU_STOP;
 	if (!ev->has_error)
 		return 0;
@@ -373,6 +373,9 @@ void exc_deliver_fault(struct emu *e)
 			debug_on_delivery(e, f.dr6);
 		if (!exc_enter(e, &ev))
 			return;
+		/* CR2 is written when the page fault is met, also if it is then reported as a double fault. */
+		if (e->fault.vector == VEC_PF)
+			e->cpu.cr2 = e->fault.cr2;
 		if (f.vector == VEC_DF && (e->fault.vector == VEC_PF || is_contributory(e->fault.vector)))
 			break;
 		if (exc_makes_double_fault(f.vector, e->fault.vector))

@@ -210,7 +210,7 @@ static int far_task(struct emu *e, const struct insn *i, const struct far_target
 {
 	enum task_reason reason = t->is_call ? TASK_CALL : TASK_JMP;
 
-	return task_end(e, task_switch(e, selector, tss, reason, emu_next_rip(e, i)));
+	return task_end(e, task_switch(e, selector, tss, reason, emu_flags_get(e), emu_next_rip(e, i)));
 }
 
 static int far_task_gate(struct emu *e, const struct insn *i, const struct far_target *t, const struct desc *gate)

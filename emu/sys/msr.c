@@ -133,7 +133,7 @@ static int base_write(struct emu *e, uint32_t msr, uint64_t value)
 {
 	unsigned seg = msr & 1 ? SEG_GS : SEG_FS;
 
-	if (!sys_canonical(e, value))
+	if (!sys_canonical_register(e, value))
 		return -EINVAL;
 	e->cpu.seg[seg].base = value;
 	e->seg_base[seg] = value;
@@ -180,6 +180,22 @@ static int mtrr_default_write(struct emu *e, uint32_t msr, uint64_t value)
 	return 0;
 }
 
+/* Machine-check banks that never have anything to report: CTL keeps what is written; STATUS, ADDR and MISC read zero and
+ * take nothing else (SDM vol. 3, 15.3.2). */
+static int mc_bank_read(struct emu *e, uint32_t msr, uint64_t *value)
+{
+	*value = msr & 3 ? 0 : e->cpu.msr.mc_ctl[(msr - 0x400) / 4];
+	return 0;
+}
+
+static int mc_bank_write(struct emu *e, uint32_t msr, uint64_t value)
+{
+	if (msr & 3)
+		return value ? -EINVAL : 0;
+	e->cpu.msr.mc_ctl[(msr - 0x400) / 4] = value;
+	return 0;
+}
+
 /* ---- the table ---------------------------------------------------------------------------------------------------------- */
 
 #define OFFSET(f) offsetof(struct emu, cpu.msr.f)
@@ -208,8 +224,9 @@ static const struct msr_row rows[] = {
 	ROW(0x174, MSR_PLAIN, sysenter_cs, 0xffffffff),		 /* IA32_SYSENTER_CS */
 	ROW(0x175, MSR_CANONICAL, sysenter_esp, 0),		 /* IA32_SYSENTER_ESP */
 	ROW(0x176, MSR_CANONICAL, sysenter_eip, 0),		 /* IA32_SYSENTER_EIP */
-	VALUE(0x179, MSR_CONST, 0),				 /* IA32_MCG_CAP: no banks */
+	VALUE(0x179, MSR_CONST, 0x100 | MCA_BANKS),		 /* IA32_MCG_CAP: MCG_CTL_P */
 	ROW(0x17a, MSR_PLAIN, mcg_status, 0x7),			 /* IA32_MCG_STATUS */
+	ROW(0x17b, MSR_PLAIN, mcg_ctl, ~0ull),			 /* IA32_MCG_CTL */
 	VALUE(0x198, MSR_CONST, 0xa00),				 /* IA32_PERF_STATUS */
 	VALUE(0x199, MSR_IGNORE, 0xa00),			 /* IA32_PERF_CTL */
 	ROW(0x1a0, MSR_KEEP, misc_enable, MISC_ENABLE_WRITABLE), /* IA32_MISC_ENABLE */
@@ -220,6 +237,7 @@ static const struct msr_row rows[] = {
 	RANGE(0x268, 0x26f, MSR_TYPES, mtrr_fixed[3], 0x73),	 /* ..FIX4K.. */
 	ROW(0x277, MSR_TYPES, pat, 0xf3),			 /* IA32_PAT */
 	FN(0x2ff, 0x2ff, mtrr_default_read, mtrr_default_write), /* IA32_MTRR_DEF_TYPE */
+	FN(0x400, 0x400 + 4 * MCA_BANKS - 1, mc_bank_read, mc_bank_write), /* IA32_MCi_CTL, STATUS, ADDR, MISC */
 	ROW(0xda0, MSR_PLAIN, xss, 0),				 /* IA32_XSS */
 	FN(0xc0000080, 0xc0000080, efer_read, efer_write),	 /* IA32_EFER */
 	ROW(0xc0000081, MSR_PLAIN, star, ~0ull),		 /* IA32_STAR */
@@ -317,7 +335,7 @@ int msr_write(struct emu *e, uint32_t msr, uint64_t value)
 	case MSR_KEEP:
 		return store(f, (*f & ~row->mask) | (value & row->mask), true);
 	case MSR_CANONICAL:
-		return store(f, value, sys_canonical(e, value));
+		return store(f, value, sys_canonical_register(e, value));
 	case MSR_TYPES:
 		return store(f, value, types_are_valid(value, row->mask));
 	case MSR_CONST:

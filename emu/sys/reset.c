@@ -72,7 +72,7 @@ void sys_init_signal(struct emu *e)
 	e->fault.pending = false;
 	e->sys->pending_dr6 = 0;
 	e->sys->task_trap = false;
-	e->sys->clear_rf = false;
+	e->sys->held_dr6 = 0;
 	lapic_init_signal(e->lapic);
 	emu_mode_changed(e);
 	mmu_flush_all(e);

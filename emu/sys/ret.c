@@ -161,13 +161,13 @@ static uint64_t iret_flags_mask(const struct emu *e, unsigned size)
 	return size == 2 ? mask & 0xffff : mask;
 }
 
-/* Ends NMI blocking and makes the run loop look at what became deliverable (pitfall: a latched NMI). */
+/* Ends NMI blocking, even if the IRET faults (SDM vol. 3, 6.7.1), and makes the run loop look at what became
+ * deliverable (pitfall: a latched NMI). */
 static void iret_unblock(struct emu *e)
 {
 	if (e->cpu.nmi_blocked)
 		emu_attention(e);
 	e->cpu.nmi_blocked = false;
-	e->sys->clear_rf = false;
 }
 
 static int iret_real(struct emu *e, const struct insn *i)
@@ -177,7 +177,6 @@ static int iret_real(struct emu *e, const struct insn *i)
 	uint64_t mask = RFLAGS_ARITH | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_ID |
 			RFLAGS_IF | RFLAGS_IOPL;
 
-	iret_unblock(e);
 	stack_current(e, &s);
 	if (stack_pop(e, &s, v, 3, i->size))
 		return EMU_STOP;
@@ -216,7 +215,6 @@ static int iret_from_v86(struct emu *e, const struct insn *i)
 
 	if (sys_iopl(e) < 3 && !((e->cpu.cr4 & CR4_VME) && i->size == 2))
 		return emu_gp0(e);
-	iret_unblock(e);
 	stack_current(e, &s);
 	if (stack_pop(e, &s, v, 3, i->size))
 		return EMU_STOP;
@@ -261,7 +259,7 @@ static int iret_task(struct emu *e, const struct insn *i)
 		return emu_fault_code(e, VEC_TS, selector & ~3u);
 	if (desc_read(e, selector, VEC_TS, &tss))
 		return EMU_STOP;
-	return task_end(e, task_switch(e, selector, &tss, TASK_IRET, emu_next_rip(e, i)));
+	return task_end(e, task_switch(e, selector, &tss, TASK_IRET, emu_flags_get(e), emu_next_rip(e, i)));
 }
 
 static int iret_frame(struct emu *e, struct return_frame *f, struct stack *s)
@@ -329,13 +327,13 @@ static int iret_protected(struct emu *e, const struct insn *i)
 
 static int iret(struct emu *e, const struct insn *i)
 {
+	iret_unblock(e);
 	if (!sys_protected(e))
 		return iret_real(e, i);
 	if (sys_v86(e))
 		return iret_from_v86(e, i);
 	if ((e->cpu.rflags & RFLAGS_NT) && e->long_mode)
 		return emu_gp0(e);
-	iret_unblock(e);
 	if (e->cpu.rflags & RFLAGS_NT)
 		return iret_task(e, i);
 	return iret_protected(e, i);

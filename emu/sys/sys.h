@@ -17,8 +17,8 @@ struct sys {
 	bool task_trap;
 	/* A task switch is past its point of no return: later faults belong to the new task. */
 	bool task_committed;
-	/* The running instruction began with RF set: it is cleared when the instruction ends (not by IRET, which loads it). */
-	bool clear_rf;
+	/* What pending_dr6 was when the running instruction began: a fault takes back what the instruction earned. */
+	uint64_t held_dr6;
 	/* Control went to a handler with TF clear: the single-step trap of the instruction that did it is not taken. */
 	bool no_single_step;
 	struct rng rng;
@@ -37,6 +37,18 @@ int sys_read_far_pointer(struct emu *e, const struct insn *i, uint16_t *selector
 static inline bool sys_canonical(const struct emu *e, uint64_t va)
 {
 	unsigned unused = (e->cpu.cr4 & CR4_LA57) ? 7 : 16;
+
+	return (uint64_t)((int64_t)(va << unused) >> unused) == va;
+}
+
+/*
+ * Registers that hold addresses (bases, MSRs) and invalidations go by the width that the processor has, whether
+ * CR4.LA57 is set or not: all 57 bits may be loaded before 5-level paging is switched on (SDM vol. 3, 4.5.2, "5-level paging and
+ * canonicality").
+ */
+static inline bool sys_canonical_register(const struct emu *e, uint64_t va)
+{
+	unsigned unused = sys_has_feature(e, FEAT_LA57) ? 7 : 16;
 
 	return (uint64_t)((int64_t)(va << unused) >> unused) == va;
 }
@@ -194,7 +206,9 @@ bool exc_makes_double_fault(uint8_t first, uint8_t second);
 
 enum task_reason { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
 
-int task_switch(struct emu *e, uint16_t selector, struct desc *tss, enum task_reason reason, uint64_t next_rip);
+/* `flags` and `next_rip` are what the old task's TSS is to hold. */
+int task_switch(struct emu *e, uint16_t selector, struct desc *tss, enum task_reason reason, uint64_t flags,
+		uint64_t next_rip);
 /* Ends an instruction that may have switched tasks: delivers a fault of the new task there. */
 int task_end(struct emu *e, int result);
 int tss_read_stack(struct emu *e, unsigned cpl, uint16_t *ss, uint64_t *sp);

@@ -105,7 +105,7 @@ static int write_base(struct emu *e, const struct insn *i, unsigned seg)
 
 	if (!(e->cpu.cr4 & CR4_FSGSBASE))
 		return emu_ud(e);
-	if (!sys_canonical(e, base))
+	if (!sys_canonical_register(e, base))
 		return emu_gp0(e);
 	set_base(e, seg, base);
 	return 0;

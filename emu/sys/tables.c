@@ -42,7 +42,7 @@ static int load_table(struct emu *e, const struct insn *i, struct dtable *t)
 	/* With a 16-bit operand size only 24 bits of the base are loaded (SDM vol. 2, LGDT). */
 	if (e->code_size != 8 && is_16bit_operand(e, i))
 		loaded.base &= 0xffffff;
-	if (e->code_size == 8 && !sys_canonical(e, loaded.base))
+	if (e->code_size == 8 && !sys_canonical_register(e, loaded.base))
 		return emu_gp0(e);
 	*t = loaded;
 	return 0;
@@ -100,7 +100,7 @@ static int check_system_high(struct emu *e, uint16_t selector, struct desc *d)
 		return 0;
 	if (desc_read_high(e, selector, VEC_GP, d))
 		return EMU_STOP;
-	if (!sys_canonical(e, desc_system_segment(d, selector).base) || (d->raw_hi >> 40 & 0x1f))
+	if (!sys_canonical_register(e, desc_system_segment(d, selector).base) || (d->raw_hi >> 40 & 0x1f))
 		return emu_fault_code(e, VEC_GP, selector & ~3u);
 	return 0;
 }

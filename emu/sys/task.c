@@ -91,6 +91,16 @@ static uint64_t current_tss_desc(const struct emu *e)
 	return e->cpu.gdtr.base + (e->cpu.tr.selector & ~7u);
 }
 
+/* All that write_links() will write is writable (SDM vol. 3, 7.3, step 5): a page fault leaves both tasks as they were. */
+static int probe_links(struct emu *e, const struct desc *tss, uint64_t new_base, enum task_reason reason)
+{
+	bool nested = reason == TASK_CALL || reason == TASK_INT;
+
+	if (emu_sys_set_bits32(e, nested ? new_base : current_tss_desc(e) + 4, 0, 0))
+		return EMU_STOP;
+	return reason == TASK_IRET ? 0 : emu_sys_set_bits32(e, tss->linear + 4, 0, 0);
+}
+
 /* Everything that is written to memory. A fault here still belongs to the old task. */
 static int write_links(struct emu *e, const struct desc *tss, uint64_t new_base, enum task_reason reason)
 {
@@ -210,10 +220,10 @@ static int load_new_task(struct emu *e, const struct tss32 *t, const struct desc
 	return 0;
 }
 
-int task_switch(struct emu *e, uint16_t selector, struct desc *tss, enum task_reason reason, uint64_t next_rip)
+int task_switch(struct emu *e, uint16_t selector, struct desc *tss, enum task_reason reason, uint64_t flags,
+		uint64_t next_rip)
 {
 	struct segment segment = desc_segment(tss, selector);
-	uint64_t flags = emu_flags_get(e);
 	struct tss32 image;
 
 	e->sys->task_committed = false;
@@ -221,7 +231,8 @@ int task_switch(struct emu *e, uint16_t selector, struct desc *tss, enum task_re
 		return EMU_STOP;
 	if (reason == TASK_IRET)
 		flags &= ~(uint64_t)RFLAGS_NT;
-	if (read_tss(e, segment.base, is_32bit_tss(segment.attr), &image) || save_old_task(e, flags, next_rip) ||
+	if (read_tss(e, segment.base, is_32bit_tss(segment.attr), &image) || probe_links(e, tss, segment.base, reason) ||
+	    save_old_task(e, flags, next_rip) ||
 	    write_links(e, tss, segment.base, reason))
 		return EMU_STOP;
 	return load_new_task(e, &image, tss, selector, reason == TASK_CALL || reason == TASK_INT);

@@ -245,6 +245,27 @@ def median_or_none(values):
     return statistics.median(values) if values else None
 
 
+def host_instructions(program, name, rounds):
+    done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, name, str(rounds)],
+                          capture_output=True, text=True)
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    return int(found[1]) if found else float("nan")
+
+
+def bench_classes(b):
+    """What a guest instruction costs in the block tier: host instructions (callgrind) and the best time, by class."""
+    program = os.path.join(b.build, "tests", "bench", "interp_bench")
+    has_valgrind = shutil.which("valgrind")
+    print(f"  {'':<24}{'host insns':>11} {'ns':>8}" + ("" if has_valgrind else "   (valgrind is not installed)"))
+    for line in subprocess.run([program], capture_output=True, text=True).stdout.splitlines():
+        name, insns, ns = line.split()
+        cost = float("nan")
+        if has_valgrind:
+            more = host_instructions(program, name, 2500) - host_instructions(program, name, 500)
+            cost = more / 2000 / 64 / int(insns)
+        print(f"  {name:<24}{cost:11.1f} {float(ns):8.2f}", flush=True)
+
+
 def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii") as f:
         fields = f.read().rsplit(")", 1)[1].split()
@@ -367,7 +388,7 @@ def bench_recovery(b):
 
 
 BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "bochs": bench_bochs,
-           "start": bench_start,
+           "classes": bench_classes, "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
            "ring": bench_ring}
 

@@ -62,7 +62,8 @@ def check_consistent(features, seen, leaves, out):
 
 
 MODELS = (None, "max", "x86-64-v2", "x86-64-v3", "max,-avx", "max,-xsave", "x86-64-v2,+vaes,+sha_ni", "max,-sse4_1",
-          "max,-smep,-umip,-arch_capabilities,-tsc_deadline_timer", "max,-avx512f", "x86-64-v4", "max,-avx512vl")
+          "max,-smep,-umip,-arch_capabilities,-tsc_deadline_timer", "max,-avx512f", "x86-64-v4", "max,-avx512vl",
+          "max,+rtm,+sse4a,+movdiri,+movdir64b")
 
 
 @test

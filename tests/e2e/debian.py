@@ -27,6 +27,8 @@ def shell_and_poweroff(t):
     vm.expect(PROMPT, 60)
     shell(vm, "echo $((6 * 7)) is the answer", r"\n42 is the answer")
     shell(vm, "cat /proc/cpuinfo | grep -c ^processor", r"\n1\r*\n")
+    # Linux switches its state, too, then: XSAVE has all components in use.
+    shell(vm, "grep -c avx512_bitalg /proc/cpuinfo", r"\n1\r*\n")
     shell(vm, "cat /sys/devices/system/clocksource/clocksource0/current_clocksource", r"\n(tsc|hpet|acpi_pm)")
     found = shell(vm, "cat /proc/interrupts", r"(?s)ttyS0.*ERR: +(\d+)")
     check(found.group(1) == "0", f"no spurious APIC errors: {found.group(0)}")

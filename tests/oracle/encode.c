@@ -251,8 +251,9 @@ bool encode_case(unsigned row, struct test_case *t)
 	n += put_opcode(r, t->code + n);
 	if (r->ext != ISA_EXT_NO_MODRM)
 		t->code[n++] = (uint8_t)((f.memory ? 0 : 0xc0) | (f.reg & 7) << 3 | (f.rm & 7));
-	if (takes_imm8(r))
-		t->code[n++] = (uint8_t)(rnd_below(2) ? rnd() : rnd_below(20));
+	for (unsigned k = 0; k < 4; k++) /* EXTRQ and INSERTQ have two */
+		if (r->op[k].kind == OPK_I)
+			t->code[n++] = (uint8_t)(rnd_below(2) ? rnd() : rnd_below(20));
 	t->length = n;
 	place_pointers(t);
 	tame_memory(t);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From an EVEX row to bytes: all lengths, masks, zeroing, broadcast, rounding, 32 registers, disp8*N, vector indexes. */
 #include "oracle.h"
+#include "vendor.h"
 
 #include <string.h>
 
@@ -117,11 +118,9 @@ static void tame_indexes(struct test_case *t, unsigned index, bool quads, unsign
  */
 static void avoid_vendor(struct test_case *t, const struct isa_row *r, uint8_t *imm)
 {
-	if (!__builtin_cpu_is("amd"))
-		return;
-	if (strncmp(r->mnemonic, "vreduce", 7) == 0)
+	if (strncmp(r->mnemonic, "vreduce", 7) == 0 && !(*imm & 8) && vendor_leaves(VD_VREDUCE_PE))
 		*imm |= 8;
-	if (strncmp(r->mnemonic, "vgetmant", 8) == 0 && (*imm & 8))
+	if (strncmp(r->mnemonic, "vgetmant", 8) == 0 && (*imm & 8) && vendor_leaves(VD_VGETMANT_DE))
 		t->in.fx.mxcsr |= 0x40; /* DAZ */
 }
 

@@ -32,6 +32,11 @@ uint64_t emu_rip(const struct emu *e, const struct insn *i)
 	return e->cpu.rip;
 }
 
+/* There are no modes and no translations. */
+void emu_mode_changed(struct emu *e)
+{
+}
+
 int emu_fault(struct emu *e, enum vector vector)
 {
 	e->fault = (struct fault){ .pending = true, .vector = (uint8_t)vector };

@@ -72,6 +72,6 @@ void reconcile(const struct test_case *t, struct state *a, struct state *b);
 unsigned sweep_vex(unsigned *encodings);
 
 /* sweep_evex.c */
-unsigned sweep_evex(bool all, unsigned *encodings, unsigned *lenient);
+unsigned sweep_evex(bool all, unsigned *encodings);
 
 #endif

@@ -143,7 +143,10 @@ static void leave_sha_alignment(const struct test_case *t, struct state *a)
 
 static void leave_vcvtps2ph_fault(const struct test_case *t, struct state *a, const struct state *b)
 {
-	if (isa_sem(t->row) != sem_f16c_cvtps2ph || a->vector != VEC_PF || !vendor_leaves(VD_VCVTPS2PH_FAULT))
+	isa_semantic *const sem = isa_sem(t->row);
+
+	if ((sem != sem_f16c_cvtps2ph && sem != sem_evex_cvtps2ph) || a->vector != VEC_PF ||
+	    !vendor_leaves(VD_VCVTPS2PH_FAULT))
 		return;
 	if (b->vector == VEC_XM)
 		a->vector = VEC_XM;
@@ -164,7 +167,7 @@ static int8_t top_byte(const struct state *s, unsigned reg, unsigned byte)
 	return (int8_t)(byte < 16 ? s->fx.xmm[reg][byte] : s->ymm_high[reg][byte - 16]);
 }
 
-/* A gather that faulted, always with a three-byte VEX prefix: the sign bits of the mask's elements count, and what the
+/* A VEX gather that faulted, always with a three-byte prefix: the sign bits of the mask's elements count, and what the
  * destination has within the vector length. */
 static void leave_gather_fault(const struct test_case *t, struct state *a, const struct state *b)
 {
@@ -172,13 +175,15 @@ static void leave_gather_fault(const struct test_case *t, struct state *a, const
 	const unsigned mask = ~t->code[2] >> 3 & 15, size = wide ? 8 : 4, bytes = l ? 32 : 16;
 	const unsigned destination = (t->code[4] >> 3 & 7) | (t->code[1] & 0x80 ? 0 : 8);
 
-	if (!is_gather(&isa_rows[t->row]) || a->vector != VEC_PF || !vendor_leaves(VD_GATHER_FAULT))
+	if (!is_gather(&isa_rows[t->row]) || isa_rows[t->row].map >= ISA_E0F || a->vector != VEC_PF || !vendor_leaves(VD_GATHER_FAULT))
 		return;
 	for (unsigned at = size - 1; at < bytes; at += size)
 		if ((top_byte(a, mask, at) ^ top_byte(b, mask, at)) < 0)
 			return; /* a real difference: left for the comparison to find */
 	memcpy(a->fx.xmm[mask], b->fx.xmm[mask], 16);
 	memcpy(a->ymm_high[mask], b->ymm_high[mask], 16);
+	memcpy(a->zmm_high[mask], b->zmm_high[mask], 32);
+	memcpy(a->zmm_high[destination], b->zmm_high[destination], 32);
 	if (!l)
 		memcpy(a->ymm_high[destination], b->ymm_high[destination], 16);
 }

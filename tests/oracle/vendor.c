@@ -45,6 +45,15 @@ static const struct {
 	[VD_VPERMQ_W0] = {
 		"VPERMQ and VPERMPD with VEX.W = 0 are #UD (SDM vol. 2, VPERMQ: W1)",
 		"ignore W (APM vol. 4, VPERMQ, writes W1, too)" },
+	[VD_EVEX_BITS] = {
+		"EVEX.b between registers without rounding, and EVEX.z without a mask, are #UD (SDM vol. 2, 2.7.11)",
+		"are ignored where the instruction has no use for the bit (manual silent)" },
+	[VD_VREDUCE_PE] = {
+		"VREDUCE reports that its first rounding was inexact (SDM vol. 2, ReduceArgumentDP)",
+		"reports the second one only (manual silent)" },
+	[VD_VGETMANT_DE] = {
+		"VGETMANT of a negative denormal that it refuses raises IE (SDM vol. 2, VGETMANTPS, operation)",
+		"DE as well (manual silent)" },
 };
 
 static unsigned long left[VD_COUNT];

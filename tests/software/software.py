@@ -79,8 +79,9 @@ class Archive:
                 self.add(library)
 
     def tree(self, path, skip):
+        """A folder, without those below it whose names begin with a word of `skip`."""
         for folder, folders, files in os.walk(path):
-            folders[:] = [d for d in folders if d not in skip]
+            folders[:] = [d for d in folders if not d.startswith(tuple(skip))]
             for f in files:
                 p = os.path.join(folder, f)
                 if os.path.exists(p):
@@ -219,8 +220,8 @@ def run_part(t, part, programs=(), trees=(), cpu="max"):
 
 
 PYTHON = os.path.basename(os.path.realpath("/usr/bin/python3"))  # python3.11
-PYTHON_LIBRARY = ("/usr/lib/" + PYTHON, ("test", "dist-packages", "idlelib", "lib2to3", "tkinter", "ensurepip", "distutils",
-                                          "pydoc_data", "turtledemo"))
+PYTHON_LIBRARY = ("/usr/lib/" + PYTHON, ("test", "config-", "dist-packages", "idlelib", "lib2to3", "tkinter", "ensurepip",
+                                      "distutils", "pydoc_data", "turtledemo"))
 
 
 @test(limit=LIMIT)

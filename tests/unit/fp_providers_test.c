@@ -203,3 +203,43 @@ Test(fp_providers, approximations)
 		approximation(&sse[n], sse[n].name[1] == 's', sse[n].name[strlen(sse[n].name) - 2] == 'p' ? 4 : 1);
 	}
 }
+
+/* AVX-512's: the error of each provider below 2^-14 (SDM vol. 2, VRCP14PD, VRSQRT14PD). */
+static void approximation14(const struct function *f, bool is_root)
+{
+	const bool twice = f->name[strlen(f->name) - 1] == 'd';
+	struct fp_random r = { 14 };
+	double worst = 0;
+
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		union vec d = { .u64 = { 0 } }, s;
+		double x, y;
+		float x32, y32;
+
+		for (unsigned k = 0; k < 8; k++)
+			s.u64[k] = twice ? 0x3f00000000000000 + fp_next(&r) % 0x00ff000000000000 :
+					   (0x3000000030000000 + (fp_next(&r) & 0x0fffffff0fffffff));
+		f->soft(&d, &s, MASKED);
+		memcpy(&x, &s.u64[n % 8], 8);
+		memcpy(&y, &d.u64[n % 8], 8);
+		memcpy(&x32, &s.u32[n % 16], 4);
+		memcpy(&y32, &d.u32[n % 16], 4);
+		if (!twice) {
+			x = (double)x32;
+			y = (double)y32;
+		}
+		y = fabs(is_root ? y * sqrt(x) - 1 : y * x - 1);
+		worst = y > worst ? y : worst;
+	}
+	printf("%s: largest relative error, portable %.3f * 2^-14\n", f->name, worst * 16384);
+	cr_expect_lt(worst * 16384, 1);
+	cr_expect_gt(worst, 0);
+}
+
+Test(fp_providers, approximations14)
+{
+	static const struct function approx[] = { FP_APPROX_ALL(FUNCTION) };
+
+	for (unsigned n = 0; n < sizeof(approx) / sizeof(approx[0]); n++)
+		approximation14(&approx[n], approx[n].name[1] == 's');
+}

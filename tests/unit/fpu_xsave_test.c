@@ -261,3 +261,27 @@ Test(fpu_xsave, avx_component_comes_back)
 	cr_assert_eq(c->vec[3].u64[0], saved[3].u64[0]);
 	cr_assert_eq(c->vec[3].u64[2], 0);
 }
+/* SDM vol. 1, 13.4.3: in the compacted form a component follows those before it that XCOMP_BV names. */
+Test(fpu_xsave, pkru_component_comes_back)
+{
+	struct cpu *c = setup();
+
+	c->xcr0 = 0x207;
+	c->gpr[RDX] = 0;
+	c->gpr[RAX] = 0x200;
+	c->pkru = 0x5555aaaa;
+	cr_assert_eq(XSAVEC, 0);
+	cr_assert_eq(qword_at(LEGACY), 0x200);
+	cr_assert_eq(qword_at(LEGACY + 8), 0x8000000000000200);
+	cr_assert_eq(qword_at(576), 0x5555aaaa);
+	c->gpr[RAX] = 0x204;
+	c->pkru = 0x12345678;
+	cr_assert_eq(XSAVEC, 0);
+	cr_assert_eq(qword_at(576 + 256), 0x12345678);
+	c->pkru = 0;
+	cr_assert_eq(XRSTOR, 0);
+	cr_assert_eq(c->pkru, 0x12345678);
+	window[LEGACY + 1] = 0; /* initial state */
+	cr_assert_eq(XRSTOR, 0);
+	cr_assert_eq(c->pkru, 0);
+}

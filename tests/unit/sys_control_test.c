@@ -148,14 +148,15 @@ Test(sys_control, xcr0)
 	EXPECT_FAULT(VEC_GP, 0);
 }
 
-/* Vol. 2, INVPCID: types, reserved descriptor bits, canonical address, privilege. */
+/* Vol. 2, INVPCID: types, reserved descriptor bits, privilege; the address by the width of the processor, 57 bits. */
 Test(sys_control, invpcid)
 {
 	static const struct {
 		uint64_t type, pcid, address;
 		bool pcide, good;
 	} cases[] = {
-		{ 0, 0, 0x1000, false, true }, { 0, 0, 1ull << 47, false, false }, { 0, 1, 0x1000, false, false },
+		{ 0, 0, 0x1000, false, true }, { 0, 0, 1ull << 47, false, true },
+		{ 0, 0, 1ull << 56, false, false }, { 0, 1, 0x1000, false, false },
 		{ 0, 1, 0x1000, true, true }, { 1, 0xfff, 0, true, true }, { 1, 0x1000, 0, true, false },
 		{ 2, 0, 0, false, true }, { 3, 0, 0, false, true }, { 4, 0, 0, true, false },
 	};

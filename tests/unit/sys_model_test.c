@@ -141,14 +141,15 @@ Test(sys_model, msr_mtrr)
 }
 
 /* Addresses must be canonical (SDM vol. 4, notes of IA32_LSTAR and others). */
+/* By the 57 bits that the processor has, whether CR4.LA57 is set or not. */
 Test(sys_model, msr_canonical)
 {
 	static const uint32_t msrs[] = { 0xc0000082, 0xc0000083, 0xc0000102, 0x175, 0x176 };
 
 	for (unsigned n = 0; n < sizeof(msrs) / sizeof(msrs[0]); n++) {
-		cr_expect_eq(msr_write(e, msrs[n], 0x00007fffffffffff), 0);
-		cr_expect_eq(msr_write(e, msrs[n], 0x0000800000000000), -EINVAL);
-		cr_expect_eq(msr_write(e, msrs[n], 0xffff7fffffffffff), -EINVAL);
+		cr_expect_eq(msr_write(e, msrs[n], 0x00ffffffffffffff), 0);
+		cr_expect_eq(msr_write(e, msrs[n], 0x0100000000000000), -EINVAL);
+		cr_expect_eq(msr_write(e, msrs[n], 0xfeffffffffffffff), -EINVAL);
 		cr_expect_eq(msr_write(e, msrs[n], 0xffff800000000000), 0);
 		cr_expect_eq(value(msrs[n]), 0xffff800000000000);
 	}
@@ -169,9 +170,43 @@ Test(sys_model, msr_policies)
 	cr_expect_eq(msr_write(e, 0x3a, 5), -EINVAL);
 	cr_expect_eq(msr_write(e, 0xc0000084, 1ull << 32), -EINVAL);
 	cr_expect_eq(msr_write(e, 0xc0000103, 1ull << 32), -EINVAL);
-	cr_expect_eq(value(0x179), 0);
 	cr_expect_eq(value(0x1a0) & 1, 1, "fast strings");
 	cr_expect_eq(rd(0x830), -EINVAL, "x2APIC registers need x2APIC mode");
+}
+
+/* SDM vol. 3, 15.3.1 and 15.3.2: as many banks as IA32_MCG_CAP says, MCG_CTL present; what they report can only be
+ * cleared. */
+Test(sys_model, msr_machine_check)
+{
+	unsigned banks = value(0x179) & 0xff;
+
+	cr_expect_eq(banks, MCA_BANKS);
+	cr_expect(value(0x179) & 0x100);
+	cr_expect_eq(msr_write(e, 0x179, 0), -EINVAL, "IA32_MCG_CAP is read-only");
+	cr_expect_eq(msr_write(e, 0x17b, ~0ull), 0);
+	cr_expect_eq(value(0x17b), ~0ull);
+	for (unsigned n = 0; n < banks; n++) {
+		cr_expect_eq(msr_write(e, 0x400 + 4 * n, ~0ull), 0);
+		cr_expect_eq(value(0x400 + 4 * n), ~0ull);
+		for (unsigned k = 1; k < 4; k++) {
+			cr_expect_eq(value(0x400 + 4 * n + k), 0);
+			cr_expect_eq(msr_write(e, 0x400 + 4 * n + k, 0), 0);
+			cr_expect_eq(msr_write(e, 0x400 + 4 * n + k, 1), -EINVAL);
+		}
+	}
+	cr_expect_eq(rd(0x400 + 4 * banks), -EINVAL);
+}
+
+/* CPUID 0Ah version 0: no architectural counters, so none of their registers exist (SDM vol. 3, 19.2.1). */
+Test(sys_model, no_performance_counters)
+{
+	static const uint32_t msrs[] = { 0xc1, 0xc2, 0x186, 0x187, 0x309, 0x38d, 0x38e, 0x38f, 0x390 };
+
+	cr_expect_eq(cpuid_read(e, 0xa, 0).r[0] & 0xff, 0);
+	for (unsigned n = 0; n < sizeof(msrs) / sizeof(msrs[0]); n++) {
+		cr_expect_eq(rd(msrs[n]), -EINVAL);
+		cr_expect_eq(msr_write(e, msrs[n], 0), -EINVAL);
+	}
 }
 
 /* SDM vol. 3, 17.17.3: IA32_TSC_ADJUST and the counter move together. */
@@ -226,10 +261,14 @@ Test(sys_model, cpuid_xsave)
 
 	cr_expect_eq(r.r[0], EMU_XCR0_SUPPORTED);
 	cr_expect_eq(r.r[1], 576);
-	cr_expect_eq(r.r[2], 2688, "where Intel's processors have the end of Hi16_ZMM: 1664 + 1024");
+	cr_expect_eq(r.r[2], 2688 + 8);
 	r = cpuid_read(e, 0xd, 2); /* AVX: size, offset, not aligned, user state */
 	cr_expect_eq(r.r[0], 256);
 	cr_expect_eq(r.r[1], 576);
+	cr_expect_eq(r.r[2], 0);
+	r = cpuid_read(e, 0xd, 9); /* PKRU: eight bytes, after what AVX-512 would need */
+	cr_expect_eq(r.r[0], 8);
+	cr_expect_eq(r.r[1], 2688);
 	cr_expect_eq(r.r[2], 0);
 }
 
@@ -261,7 +300,7 @@ Test(sys_model, cpuid_frequencies_and_widths)
 
 	cr_expect_eq((uint64_t)r.r[2] * r.r[1] / r.r[0], sys_tsc_hz());
 	cr_expect_eq(cpuid_read(e, 0x16, 0).r[0], sys_tsc_hz() / 1000000);
-	cr_expect_eq(cpuid_read(e, 0x80000008, 0).r[0], EMU_MAXPHYADDR | 48 << 8);
+	cr_expect_eq(cpuid_read(e, 0x80000008, 0).r[0], EMU_MAXPHYADDR | 57 << 8);
 }
 
 /* Whatever CPUID hides is refused by CR4 (SDM vol. 3, 2.5: reserved bits). */
@@ -285,7 +324,7 @@ Test(sys_model, hidden_features_are_reserved)
 Test(sys_model, offered_features_have_instructions)
 {
 	static const uint8_t no_instructions[] = { FEAT_FPU, FEAT_PCID, FEAT_SMEP, FEAT_X2APIC, FEAT_TSC_DEADLINE, FEAT_ERMS,
-						   FEAT_FSRM, FEAT_UMIP, FEAT_XGETBV1, FEAT_LAHF64, FEAT_CX16, FEAT_AVX512VL };
+						   FEAT_FSRM, FEAT_UMIP, FEAT_XGETBV1, FEAT_LAHF64, FEAT_CX16, FEAT_AVX512VL, FEAT_LA57 };
 	bool has_row[FEAT_COUNT] = { false };
 
 	for (unsigned n = 1; n < ISA_COUNT; n++)

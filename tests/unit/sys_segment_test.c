@@ -110,7 +110,7 @@ Test(sys_segment, fsgsbase)
 {
 	g_long_mode(3);
 	CODE(0xf3, 0x48, 0x0f, 0xae, 0xd0, 0xf3, 0x0f, 0xae, 0xc1); /* wrfsbase rax; rdfsbase ecx */
-	g.e->cpu.gpr[RAX] = 0x0000800000000000;
+	g.e->cpu.gpr[RAX] = 0x0100000000000000;
 	g_try();
 	EXPECT_FAULT(VEC_GP, 0);
 	g.e->cpu.gpr[RAX] = 0x00007fff12345678;
@@ -161,7 +161,7 @@ Test(sys_segment, descriptor_tables)
 	g_step();
 	cr_expect_eq(g_peek(G_DATA, 2), G_GDT_BYTES - 1);
 	cr_expect_eq(g_peek(G_DATA + 2, 8), G_GDT);
-	g_poke(G_DATA + 2, 0x0000800000000000, 8);
+	g_poke(G_DATA + 2, 0x0100000000000000, 8); /* 57 bits: by the processor, not by CR4.LA57 */
 	g_try();
 	EXPECT_FAULT(VEC_GP, 0);
 	g_long_mode(3);

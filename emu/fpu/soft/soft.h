@@ -54,6 +54,7 @@ struct sf_env {
 	uint8_t rc;	   /* SF_NEAREST... */
 	bool daz, ftz;
 	bool x87; /* the x87's choice between two NaNs */
+	bool tiny; /* some sf_round() was below the normal numbers, exact or not */
 	bool up;  /* the last sf_round() made the magnitude larger: C1 */
 };
 

@@ -117,6 +117,7 @@ static struct sf underflow(struct sf_env *env, const struct sf_format *f, unsign
 {
 	const int32_t emin = 1 - f->bias;
 
+	env->tiny = true;
 	if (env->ftz) {
 		env->flags |= SF_UE | SF_PE;
 		return sf_zero(a.sign);
