@@ -24,6 +24,7 @@ static int run(struct harness *h, const char *bytes, unsigned count)
 
 	memcpy(text, bytes, count);
 	text[count] = 0xf4;
+	h->cpu->activity = CPU_RUNNING; /* from the HLT of the run before */
 	harness_code(h, text, count + 1);
 	return harness_run(h, 8);
 }
@@ -177,6 +178,124 @@ Test(emu_rare, sse4a)
 		h.cpu->vec[2].u64[1] = 0x2008; /* 8 bits at 32 */
 		cr_assert_eq(RUN(&h, "\xf2\x0f\x79\xca"), 0x200);
 		cr_assert_eq(h.cpu->vec[1].u64[0], 0x7700000000);
+	}
+}
+
+/* System instructions that only a kernel runs, as instructions: what they load comes back from their counterparts. */
+Test(emu_rare, descriptor_table_registers)
+{
+	struct harness h;
+	uint64_t v;
+
+	BOTH_TIERS(&h, HARNESS_LONG)
+	{
+		const uint64_t ldt[2] = { 0x0000820050000fff, 0 };
+
+		memcpy(h.ram + HARNESS_GDT + 0x50, ldt, 16);
+		h.cpu->gdtr.limit = 0x7f;
+		h.cpu->gpr[RAX] = 0x50;
+		cr_assert_eq(RUN(&h, "\x0f\x00\xd0\x0f\x00\xc3\x0f\x00\xc9"), 0x200); /* lldt ax; sldt ebx; str ecx */
+		cr_assert_eq(h.cpu->gpr[RBX], 0x50);
+		cr_assert_eq(h.cpu->gpr[RCX], 0x40);
+		cr_assert_eq(h.cpu->ldtr.base, 0x5000);
+		cr_assert_eq(h.cpu->ldtr.limit, 0xfff);
+		memcpy(h.ram + HARNESS_DATA, "\xff\x0f\x00\x30\x00\x00\x00\x00\x00\x00", 10);
+		h.cpu->gpr[RSI] = HARNESS_DATA;
+		h.cpu->gpr[RDI] = HARNESS_DATA + 64;
+		cr_assert_eq(RUN(&h, "\x0f\x01\x1e\x0f\x01\x0f"), 0x200); /* lidt [rsi]; sidt [rdi] */
+		for (unsigned n = 0; n < 10; n++)
+			cr_assert_eq(h.ram[HARNESS_DATA + n], h.ram[HARNESS_DATA + 64 + n], "byte %u: %x %x", n, h.ram[HARNESS_DATA + n],
+				     h.ram[HARNESS_DATA + 64 + n]);
+		memcpy(&v, h.ram + HARNESS_DATA + 66, 8);
+		cr_assert_eq(v, 0x3000);
+	}
+}
+
+Test(emu_rare, control_registers_and_caches)
+{
+	struct harness h;
+
+	BOTH_TIERS(&h, HARNESS_LONG)
+	{
+		h.cpu->cr0 |= CR0_TS;
+		cr_assert_eq(RUN(&h, "\x0f\x06\x0f\x01\xe0"), 0x200); /* clts; smsw eax */
+		cr_assert_eq(h.cpu->cr0 & CR0_TS, 0);
+		cr_assert_eq(h.cpu->gpr[RAX] & 0xffff, h.cpu->cr0 & 0xffff);
+		cr_assert_eq(RUN(&h, "\x0f\x08\x0f\x09"), 0x200); /* invd; wbinvd */
+		/* Without CR4.PKE there are no protection keys. */
+		cr_assert_eq(RUN(&h, "\x0f\x01\xee"), 0x100 | VEC_UD);
+		cr_assert_eq(RUN(&h, "\x0f\x01\xef"), 0x100 | VEC_UD);
+		h.cpu->gpr[RAX] = 0x12345678;
+		h.cpu->gpr[RDX] = 0;
+		h.cpu->gpr[RCX] = 0xc0000103; /* IA32_TSC_AUX */
+		cr_assert_eq(RUN(&h, "\x0f\x30\x31\xc0\x0f\x32"), 0x200); /* wrmsr; xor eax, eax; rdmsr */
+		cr_assert_eq(h.cpu->gpr[RAX], 0x12345678);
+		h.cpu->gpr[RAX] = 0;
+		h.cpu->gpr[RCX] = 0;
+		cr_assert_eq(RUN(&h, "\x0f\xa2"), 0x200); /* cpuid */
+		cr_assert_eq(h.cpu->gpr[RBX], 0x756e6547); /* "Genu" */
+		cr_assert_eq(h.cpu->gpr[RDX], 0x49656e69);
+		cr_assert_eq(h.cpu->gpr[RCX], 0x6c65746e);
+	}
+	BOTH_TIERS(&h, HARNESS_PROT32)
+	{
+		harness_set_flags(&h, RFLAGS_FIXED);
+		cr_assert_eq(RUN(&h, "\xce"), 0x200); /* into without OF */
+	}
+}
+
+/* SDM vol. 1, 13.11 and 13.12: what XSAVES has saved in the compacted form, XRSTORS brings back. */
+Test(emu_rare, xsaves_and_xrstors)
+{
+	struct harness h;
+	uint64_t header[2];
+
+	BOTH_TIERS(&h, HARNESS_LONG)
+	{
+		h.cpu->cr4 |= CR4_OSXSAVE;
+		h.cpu->xcr0 = 3;
+		harness_sync(&h);
+		h.cpu->vec[3].u64[0] = 0x1122334455667788;
+		h.cpu->gpr[RAX] = 3;
+		h.cpu->gpr[RDX] = 0;
+		h.cpu->gpr[RSI] = HARNESS_DATA;
+		cr_assert_eq(RUN(&h, "\x48\x0f\xc7\x2e"), 0x200);
+		memcpy(header, h.ram + HARNESS_DATA + 512, 16);
+		cr_assert_eq(header[1], 1ull << 63 | 3);
+		h.cpu->vec[3].u64[0] = 0;
+		cr_assert_eq(RUN(&h, "\x48\x0f\xc7\x1e"), 0x200);
+		cr_assert_eq(h.cpu->vec[3].u64[0], 0x1122334455667788);
+	}
+}
+
+/* SDM vol. 2, VPDPBUSD ff.: four products of bytes, or two of words, added to each doubleword; the S forms saturate. */
+Test(emu_rare, vnni)
+{
+	static const struct {
+		const char *text;
+		uint32_t start, expected;
+	} cases[] = {
+		{ "\xc4\xe2\x71\x50\xc2", 100, 100 + 4 * 0x7f * 3 },
+		{ "\xc4\xe2\x71\x51\xc2", INT32_MAX - 5, INT32_MAX },
+		{ "\xc4\xe2\x71\x52\xc2", 7, 7 + 2 * 0x7f7f * 0x0303 },
+		{ "\xc4\xe2\x71\x53\xc2", INT32_MAX - 5, INT32_MAX },
+	};
+	struct harness h;
+
+	BOTH_TIERS(&h, HARNESS_LONG)
+	{
+		h.cpu->cr4 |= CR4_OSXSAVE;
+		h.cpu->xcr0 = 7;
+		harness_sync(&h);
+		for (unsigned n = 0; n < 4; n++) {
+			memset(&h.cpu->vec[1], 0x7f, 16);
+			memset(&h.cpu->vec[2], 3, 16);
+			for (unsigned k = 0; k < 4; k++)
+				h.cpu->vec[0].u32[k] = cases[n].start;
+			cr_assert_eq(run(&h, cases[n].text, 5), 0x200);
+			for (unsigned k = 0; k < 4; k++)
+				cr_assert_eq(h.cpu->vec[0].u32[k], cases[n].expected, "case %u", n);
+		}
 	}
 }
 
