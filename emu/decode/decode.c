@@ -726,6 +726,8 @@ static bool evex_registers(const struct isa_row *r, const struct prefixes *p, co
 		/* A gather's destination is not its index. */
 		return !(p->vvvv & 15) && !(r->op[0].kind == OPK_V && out->reg == out->index);
 	}
+	if ((r->evex & ISA_DIST) && (out->reg == out->vvvv || (!out->is_mem && out->reg == out->rm)))
+		return false;
 	return !p->vvvv || (f->flags & FORM_VVVV);
 }
 

@@ -144,7 +144,7 @@ static unsigned element_count(const struct insn *i)
 
 	if (r->tuple == ISA_T1S)
 		return 1;
-	return (evex_bytes(i) >> (r->tuple == ISA_HV)) / r->esize;
+	return (evex_bytes(i) >> (r->tuple == ISA_HV ? 1 : r->tuple == ISA_QV ? 2 : 0)) / r->esize;
 }
 
 /* All selected elements: one set of exceptions for the instruction. */

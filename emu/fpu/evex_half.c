@@ -1,48 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AVX512-FP16: arithmetic and conversions of half precision, element by element in soft floating point: no host that we
- * know of has them everywhere. Comparisons, classes, exponents, significands and rounding are those of evex_special.c.
+ * AVX512-FP16: arithmetic of half precision, element by element in soft floating point: no host that we know of has it
+ * everywhere. Comparisons, classes, exponents, significands and rounding are those of evex_special.c, conversions those of
+ * evex_half_convert.c.
  */
-#include "evex_fp.h"
-#include "soft/soft.h"
-
-/* Half precision takes denormals as they are; the other formats follow MXCSR, as sources only. */
-static struct sf_env env_of(const struct fp_context *c)
-{
-	return (struct sf_env){ .rc = (uint8_t)fp_rounding_of(c->mxcsr), .daz = c->mxcsr & MXCSR_DAZ };
-}
-
-static const struct sf_env as_it_is;
-
-static struct sf half(uint64_t bits)
-{
-	return sf_unpack(&as_it_is, &sf_f16, bits & 0xffff);
-}
-
-/* Rounds into format f. An unmasked underflow is reported for every tiny result (SDM vol. 1, 4.9.1.5). */
-static uint64_t finish(struct fp_context *c, struct sf_env *env, const struct sf_format *f, struct sf r)
-{
-	const uint64_t bits = sf_finish(env, f, r);
-
-	c->flags |= env->flags | (env->tiny && !(c->mxcsr & MXCSR_UM) ? MXCSR_UE : 0u);
-	return bits;
-}
+#include "evex_half.h"
 
 /* ---- arithmetic ---------------------------------------------------------------------------------------- */
-
-#define ELEMENT_SEM(name)                                                                                         \
-	SEM(evex_##name)                                                                                          \
-	{                                                                                                         \
-		return evex_elements(e, i, name);                                                                 \
-	}
 
 #define BINARY(name, op)                                                                                          \
 	static uint64_t name(struct fp_context *c, uint64_t a, uint64_t b)                                        \
 	{                                                                                                         \
-		struct sf_env env = env_of(c);                                                                    \
-		return finish(c, &env, &sf_f16, op(&env, half(a), half(b)));                                      \
+		struct sf_env env = half_env(c);                                                                    \
+		return half_finish(c, &env, &sf_f16, op(&env, half(a), half(b)));                                      \
 	}                                                                                                         \
-	ELEMENT_SEM(name)
+	HALF_SEM(name)
 BINARY(addph, sf_add)
 BINARY(subph, sf_sub)
 BINARY(mulph, sf_mul)
@@ -50,17 +22,17 @@ BINARY(divph, sf_div)
 
 static uint64_t sqrtph(struct fp_context *c, uint64_t a, uint64_t b)
 {
-	struct sf_env env = env_of(c);
+	struct sf_env env = half_env(c);
 
-	return finish(c, &env, &sf_f16, sf_sqrt(&env, half(b)));
+	return half_finish(c, &env, &sf_f16, sf_sqrt(&env, half(b)));
 }
-ELEMENT_SEM(sqrtph)
+HALF_SEM(sqrtph)
 
 /* The second operand if one is a NaN, or if both are zero. */
 static uint64_t choose(struct fp_context *c, uint64_t a, uint64_t b, unsigned wanted)
 {
 	const struct sf x = half(a), y = half(b);
-	struct sf_env env = env_of(c);
+	struct sf_env env = half_env(c);
 	const bool first = sf_compare(&env, &x, &y, true) == wanted;
 
 	c->flags |= env.flags;
@@ -71,22 +43,22 @@ static uint64_t minph(struct fp_context *c, uint64_t a, uint64_t b)
 {
 	return choose(c, a, b, SF_LESS);
 }
-ELEMENT_SEM(minph)
+HALF_SEM(minph)
 
 static uint64_t maxph(struct fp_context *c, uint64_t a, uint64_t b)
 {
 	return choose(c, a, b, SF_GREATER);
 }
-ELEMENT_SEM(maxph)
+HALF_SEM(maxph)
 
 /* x * y + z, where signs of numbers, but not of NaNs, are turned. */
 static uint64_t multiply_add(struct fp_context *c, struct sf x, struct sf y, struct sf z, bool product, bool addend)
 {
-	struct sf_env env = env_of(c);
+	struct sf_env env = half_env(c);
 
 	x.sign ^= product && !sf_is_nan(&x);
 	z.sign ^= addend && !sf_is_nan(&z);
-	return finish(c, &env, &sf_f16, sf_fma(&env, x, y, z));
+	return half_finish(c, &env, &sf_f16, sf_fma(&env, x, y, z));
 }
 
 /* The digits name the order of the operands: 1 is the destination, 2 is H, 3 is W. */
@@ -95,7 +67,7 @@ static uint64_t multiply_add(struct fp_context *c, struct sf x, struct sf y, str
 	{                                                                                                         \
 		return multiply_add(c, half(x), half(y), half(z), product, addend);                               \
 	}                                                                                                         \
-	ELEMENT_SEM(name)
+	HALF_SEM(name)
 #define FMA_FORMS(name, suffix, product, addend)                                                                  \
 	FMA_FORM(name##132##suffix, c->old, b, a, product, addend)                                                \
 	FMA_FORM(name##213##suffix, a, c->old, b, product, addend)                                                \
@@ -129,6 +101,70 @@ SCALAR_SEMS(fmsub)
 SCALAR_SEMS(fnmadd)
 SCALAR_SEMS(fnmsub)
 
+/* ---- complex numbers: the real part in the low half of 32 bits, the imaginary part in the high half ------------ */
+
+static uint64_t real(uint64_t z)
+{
+	return z & 0xffff;
+}
+
+static uint64_t imaginary(uint64_t z)
+{
+	return z >> 16 & 0xffff;
+}
+
+/* What a has to do with b's imaginary part is added to z: the second of two roundings. `conjugate` is that of b. */
+static uint64_t turn(struct fp_context *c, uint64_t a, uint64_t b, uint64_t re, uint64_t im, bool conjugate)
+{
+	const struct sf y = half(imaginary(b));
+
+	re = multiply_add(c, half(imaginary(a)), y, half(re), !conjugate, false);
+	im = multiply_add(c, half(real(a)), y, half(im), conjugate, false);
+	return re | im << 16;
+}
+
+static uint64_t complex_multiply(struct fp_context *c, uint64_t a, uint64_t b, bool conjugate)
+{
+	const uint64_t re = mulph(c, real(a), real(b)), im = mulph(c, imaginary(a), real(b));
+
+	return turn(c, a, b, re, im, conjugate);
+}
+
+static uint64_t complex_multiply_add(struct fp_context *c, uint64_t a, uint64_t b, bool conjugate)
+{
+	const struct sf x = half(real(b));
+	const uint64_t re = multiply_add(c, half(real(a)), x, half(real(c->old)), false, false);
+	const uint64_t im = multiply_add(c, half(imaginary(a)), x, half(imaginary(c->old)), false, false);
+
+	return turn(c, a, b, re, im, conjugate);
+}
+
+/* "Execution occurs as if all MXCSR exceptions are masked" (SDM vol. 2, VFCMADDCPH): flags are set, #XM there is none. */
+static int complex_elements(struct emu *e, const struct insn *i, fp_element_fn *fn)
+{
+	const uint32_t masks = e->cpu.mxcsr & MXCSR_MASKS;
+	int r;
+
+	e->cpu.mxcsr |= MXCSR_MASKS;
+	r = evex_elements(e, i, fn);
+	e->cpu.mxcsr = (e->cpu.mxcsr & ~(uint32_t)MXCSR_MASKS) | masks;
+	return r;
+}
+
+#define COMPLEX_SEM(name, op, conjugate)                                                                          \
+	static uint64_t name(struct fp_context *c, uint64_t a, uint64_t b)                                        \
+	{                                                                                                         \
+		return op(c, a, b, conjugate);                                                                    \
+	}                                                                                                         \
+	SEM(evex_##name)                                                                                          \
+	{                                                                                                         \
+		return complex_elements(e, i, name);                                                              \
+	}
+COMPLEX_SEM(fmulc, complex_multiply, false)
+COMPLEX_SEM(fcmulc, complex_multiply, true)
+COMPLEX_SEM(fmaddc, complex_multiply_add, false)
+COMPLEX_SEM(fcmaddc, complex_multiply_add, true)
+
 /* ---- approximations: within 2^-11 * 1.5 by architecture; here the exact value rounded to half precision ----- */
 
 static uint64_t reciprocal(struct sf a)
@@ -142,7 +178,7 @@ static uint64_t rcpph(struct fp_context *c, uint64_t a, uint64_t b)
 {
 	return reciprocal(half(b));
 }
-ELEMENT_SEM(rcpph)
+HALF_SEM(rcpph)
 
 static uint64_t rsqrtph(struct fp_context *c, uint64_t a, uint64_t b)
 {
@@ -151,7 +187,7 @@ static uint64_t rsqrtph(struct fp_context *c, uint64_t a, uint64_t b)
 
 	return reciprocal(sf_round(&env, &sf_f64, sf_f64.precision, root));
 }
-ELEMENT_SEM(rsqrtph)
+HALF_SEM(rsqrtph)
 
 /* ---- comparison into flags ----------------------------------------------------------------------------- */
 
@@ -185,72 +221,3 @@ SEM(evex_ucomish)
 {
 	return compare(e, i, false);
 }
-
-/* ---- conversions --------------------------------------------------------------------------------------- */
-
-static uint64_t convert(struct fp_context *c, const struct sf_format *from, const struct sf_format *to, uint64_t bits)
-{
-	struct sf_env env = env_of(c);
-	const struct sf a = sf_unpack(&env, from, bits);
-	struct sf r = a;
-
-	if (!sf_operands(&env, &a, &a, &r) && a.denormal)
-		env.flags |= SF_DE;
-	return finish(c, &env, to, r);
-}
-
-#define CONVERT(name, from, to)                                                                                   \
-	static uint64_t name(struct fp_context *c, uint64_t a, uint64_t b)                                        \
-	{                                                                                                         \
-		return convert(c, &(from), &(to), b);                                                             \
-	}                                                                                                         \
-	ELEMENT_SEM(name)
-CONVERT(half_to_single, sf_f16, sf_f32)
-CONVERT(half_to_double, sf_f16, sf_f64)
-CONVERT(single_to_half, sf_f32, sf_f16)
-CONVERT(double_to_half, sf_f64, sf_f16)
-
-static uint64_t to_integer(struct fp_context *c, uint64_t x, unsigned bits, bool is_signed, bool chop)
-{
-	struct sf_env env = env_of(c);
-	uint64_t r;
-
-	if (chop)
-		env.rc = SF_CHOP;
-	r = is_signed ? sf_to_signed(&env, half(x), bits) : sf_to_unsigned(&env, half(x), bits);
-	c->flags |= env.flags;
-	return r;
-}
-
-#define TO_INTEGER(name, bits, is_signed, chop)                                                                   \
-	static uint64_t name(struct fp_context *c, uint64_t a, uint64_t b)                                        \
-	{                                                                                                         \
-		return to_integer(c, b, bits, is_signed, chop);                                                   \
-	}                                                                                                         \
-	ELEMENT_SEM(name)
-TO_INTEGER(half_to_w, 16, true, false)
-TO_INTEGER(half_to_w_chop, 16, true, true)
-TO_INTEGER(half_to_uw, 16, false, false)
-TO_INTEGER(half_to_uw_chop, 16, false, true)
-TO_INTEGER(half_to_dq, 32, true, false)
-TO_INTEGER(half_to_dq_chop, 32, true, true)
-TO_INTEGER(half_to_udq, 32, false, false)
-TO_INTEGER(half_to_udq_chop, 32, false, true)
-
-static uint64_t from_integer(struct fp_context *c, int64_t v)
-{
-	struct sf_env env = env_of(c);
-
-	return finish(c, &env, &sf_f16, sf_from_u64(v < 0, v < 0 ? -(uint64_t)v : (uint64_t)v));
-}
-
-#define FROM_INTEGER(name, type)                                                                                  \
-	static uint64_t name(struct fp_context *c, uint64_t a, uint64_t b)                                        \
-	{                                                                                                         \
-		return from_integer(c, (type)b);                                                                  \
-	}                                                                                                         \
-	ELEMENT_SEM(name)
-FROM_INTEGER(w_to_half, int16_t)
-FROM_INTEGER(uw_to_half, uint16_t)
-FROM_INTEGER(dq_to_half, int32_t)
-FROM_INTEGER(udq_to_half, uint32_t)

@@ -18,7 +18,7 @@ unsigned isa_evex_bytes(const struct isa_row *r, unsigned vl, bool broadcast, bo
 		return bytes;
 	case ISA_HV: case ISA_HVM:
 		return bytes / 2;
-	case ISA_QVM:
+	case ISA_QV: case ISA_QVM:
 		return bytes / 4;
 	case ISA_OVM:
 		return bytes / 8;
@@ -66,9 +66,9 @@ enum {
 	V0F = ISA_V0F, V0F38 = ISA_V0F38, V0F3A = ISA_V0F3A,
 	E0F = ISA_E0F, E0F38 = ISA_E0F38, E0F3A = ISA_E0F3A, E5 = ISA_E5, E6 = ISA_E6,
 	L2 = ISA_L2, L012 = ISA_L012, L12 = ISA_L12,
-	FV = ISA_FV, HV = ISA_HV, FVM = ISA_FVM, HVM = ISA_HVM, QVM = ISA_QVM, OVM = ISA_OVM, T1S = ISA_T1S, T2 = ISA_T2,
+	FV = ISA_FV, HV = ISA_HV, QV = ISA_QV, FVM = ISA_FVM, HVM = ISA_HVM, QVM = ISA_QVM, OVM = ISA_OVM, T1S = ISA_T1S, T2 = ISA_T2,
 	T4 = ISA_T4, T8 = ISA_T8, M128 = ISA_M128, DUP = ISA_DUP, TNONE = ISA_TUPLE_NONE,
-	MK = ISA_MK, MZ = ISA_MK | ISA_MZ, BC = ISA_BC, ER = ISA_ER, SAE = ISA_SAE, NF = ISA_NF, KREQ = ISA_MK | ISA_KREQ,
+	MK = ISA_MK, MZ = ISA_MK | ISA_MZ, BC = ISA_BC, ER = ISA_ER, SAE = ISA_SAE, NF = ISA_NF, KREQ = ISA_MK | ISA_KREQ, DIST = ISA_DIST,
 	WIG = ISA_WIG, W0 = ISA_W0, W1 = ISA_W1, LIG = ISA_LIG, L0 = ISA_L0, L1 = ISA_L1, L01 = ISA_L01,
 	ANY = 0, NP = ISA_PP_NP, N66 = ISA_PP_N66, P66 = ISA_PP_66, PF3 = ISA_PP_F3, PF2 = ISA_PP_F2,
 	MEM = ISA_MOD_MEM, REG = ISA_MOD_REG,

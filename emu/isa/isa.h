@@ -34,13 +34,13 @@
  * EVEX rows say EVEX(map, opcode, pp, w, l, ext, mod, tuple, esize, elem, evex). The maps are E0F, E0F38, E0F3A, E5, E6.
  *   l        L0, L1, L2 (128, 256, 512 bits, else #UD), LIG, L012 (the vector length), L12 (256 or 512). Rows with L012
  *            and L12 also want AVX512VL for their shorter forms; all EVEX rows want AVX512F besides their feature.
- *   tuple    how much memory the operand is, and so N of disp8*N (SDM vol. 2, 2.7.5): FV HV FVM HVM QVM OVM T1S T2 T4
- *            T8 M128 DUP; T1S stands for Tuple1 Fixed, too: the size is always written in the row
+ *   tuple    how much memory the operand is, and so N of disp8*N (SDM vol. 2, 2.7.5): FV HV QV FVM HVM QVM OVM T1S T2
+ *            T4 T8 M128 DUP; T1S stands for Tuple1 Fixed, too: the size is always written in the row
  *   esize    bytes of one memory element, which is also what a broadcast reads; 0: 4 or 8 by EVEX.W
  *   elem     bytes of one element of the destination, to which one mask bit belongs
  *   evex     MK (merging mask allowed), MZ (zeroing, too), BC (broadcast), ER (embedded rounding between registers),
  *            SAE (its exception suppression only), NF (no fault suppression: the whole memory operand is read), KREQ (a
- *            mask other than k0 is required)
+ *            mask other than k0 is required), DIST (#UD if the destination is a source, too)
  *
  *   OPS      up to four operands, each access(kind, size). Access: R, W, RW, N (address only: LEA, PREFETCH).
  *            Kinds, as in SDM vol. 2, appendix A: E ModRM.rm general register or memory; G ModRM.reg general register;
@@ -124,6 +124,7 @@ enum isa_w { ISA_WIG, ISA_W0, ISA_W1 };
 enum isa_l { ISA_LIG, ISA_L0, ISA_L1, ISA_L01, ISA_L2, ISA_L012, ISA_L12 };
 enum isa_tuple {
 	ISA_TUPLE_NONE, ISA_FV, ISA_HV, ISA_FVM, ISA_HVM, ISA_QVM, ISA_OVM, ISA_T1S, ISA_T2, ISA_T4, ISA_T8, ISA_M128, ISA_DUP,
+	ISA_QV,
 };
 enum isa_evex {
 	ISA_MK = 1 << 0,
@@ -133,6 +134,7 @@ enum isa_evex {
 	ISA_SAE = 1 << 4,
 	ISA_NF = 1 << 5,
 	ISA_KREQ = 1 << 6,
+	ISA_DIST = 1 << 7,
 };
 enum isa_mod { ISA_MOD_ANY, ISA_MOD_MEM, ISA_MOD_REG };
 

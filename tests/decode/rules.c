@@ -68,7 +68,6 @@ static const struct rule {
 	{ ONLY_ZYDIS, .isa_ext = "KNC", .reason = "Knights Corner" },
 	{ ONLY_ZYDIS, .isa_ext = "KNCE", .reason = "Knights Corner" },
 	{ ONLY_ZYDIS, .isa_ext = "KNCV", .reason = "Knights Corner" },
-	{ ONLY_ZYDIS, .isa_set = "AVX512_FP16", .reason = "AVX512-FP16" },
 	{ ONLY_ZYDIS, .isa_set = "AVX512ER", .reason = "Knights Landing's AVX512ER" },
 	{ ONLY_ZYDIS, .isa_set = "AVX512PF", .reason = "Knights Landing's AVX512PF" },
 	{ ONLY_ZYDIS, .isa_set = "AVX512_4", .reason = "Knights Mill's AVX512-4FMAPS and 4VNNIW" },

@@ -9,15 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* FP16 is not in the emulator yet: maps 5 and 6, and the forms without prefix of map 3 (and F3 C2). VP2INTERSECT, which
- * hardly any processor has, is not either. */
+/* FP16 has maps 5 and 6, and the forms without prefix of map 3 (and F3 C2): left out where the processor has none of it.
+ * VP2INTERSECT, which hardly any processor has, is not in the emulator. */
 static bool is_left_out(unsigned map, unsigned opcode, unsigned pp)
 {
 	static const uint8_t fp16[] = { 0x08, 0x0a, 0x26, 0x27, 0x56, 0x57, 0x66, 0x67, 0xc2 };
 
 	if (map >= 5)
-		return true;
-	if (map == 3 && (pp == 0 || pp == 2))
+		return !host_has(FEAT_AVX512FP16);
+	if (map == 3 && (pp == 0 || pp == 2) && !host_has(FEAT_AVX512FP16))
 		return memchr(fp16, (int)opcode, sizeof(fp16)) != NULL;
 	return map == 2 && opcode == 0x68;
 }

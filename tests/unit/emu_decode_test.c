@@ -278,12 +278,10 @@ static void random_text(uint8_t *text)
 		text[n] = next_random() & 1 ? 0x38 : 0x3a;
 }
 
-/* Of AVX-512 we lack FP16, VP2INTERSECT, and what only Knights Mill had. */
+/* Of AVX-512 we lack VP2INTERSECT, and what only Knights Mill had. */
 static bool is_missing_avx512(ZydisISASet set)
 {
 	switch (set) {
-	case ZYDIS_ISA_SET_AVX512_FP16_128: case ZYDIS_ISA_SET_AVX512_FP16_128N: case ZYDIS_ISA_SET_AVX512_FP16_256:
-	case ZYDIS_ISA_SET_AVX512_FP16_512: case ZYDIS_ISA_SET_AVX512_FP16_SCALAR:
 	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128: case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256:
 	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512:
 	case ZYDIS_ISA_SET_AVX512_4FMAPS_512: case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR: case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
@@ -296,7 +294,7 @@ static bool is_missing_avx512(ZydisISASet set)
 
 /*
  * What Zydis knows and our table does not have, or reads differently on purpose:
- * extensions of later issues (FP16, VP2INTERSECT, 3DNow!, MPX, CET, VMX, SVM, AMX ...), and encodings where vendors differ.
+ * extensions of later issues (VP2INTERSECT, 3DNow!, MPX, CET, VMX, SVM, AMX ...), and encodings where vendors differ.
  */
 static bool is_out_of_scope(const ZydisDecodedInstruction *z)
 {
