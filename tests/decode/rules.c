@@ -196,6 +196,8 @@ static const struct rule {
 	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
 	{ OPERAND, .mnemonic = "vpextrw", .what = "register class",
 	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
+	{ OPERAND, .mnemonic = "vmovw", .what = "register class",
+	  .reason = "r32 with a narrower memory operand: the row has the narrow size" },
 	{ OPERAND, .mnemonic = "movmskps", .what = "register class",
 	  .reason = "upper bits are zero anyway" },
 	{ OPERAND, .mnemonic = "movmskpd", .what = "register class",

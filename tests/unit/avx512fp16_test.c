@@ -1,121 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * AVX512-FP16 from first principles, since no processor at hand has it: all finite halves are multiples of 2^-24, so sums
- * and products are integers, quotients and roots are compared as integers, and each is rounded once here, in a way of its
- * own. Then the instructions: encoding, masks, embedded rounding, MXCSR.
+ * AVX512-FP16 from first principles, since no processor at hand has it: sums, products and quotients, also of complex
+ * numbers, against half_machine.h; roots are compared as integers. Then the instructions: encoding, masks, embedded
+ * rounding, MXCSR.
  */
-#include "tests/oracle/flat.h"
-
-#include "emu/decode/decode.h"
-#include "fp_operands.h"
-
-#include <criterion/criterion.h>
-#include <string.h>
-
-static uint8_t window[WINDOW_BYTES] __attribute__((aligned(64))), code[CODE_BYTES];
-static struct emu machine;
-
-#define STEP(...) flat_step(&machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
-
-enum { IE = 1, DE = 2, ZE = 4, OE = 8, UE = 16, PE = 32, FLAGS = 63, DAZ = 0x40, FTZ = 0x8000, RC_SHIFT = 13 };
-enum { NEAREST, DOWN, UP, CHOP };
-
-static struct cpu *setup(void)
-{
-	decode_init(NULL, NULL);
-	oracle_window = window;
-	oracle_code = code;
-	memset(&machine, 0, sizeof(machine));
-	machine.code_size = 8;
-	machine.cpu.cr0 = CR0_PE | CR0_NE;
-	machine.cpu.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-	machine.cpu.xcr0 = 0xe7;
-	machine.cpu.gpr[RSI] = (uintptr_t)window;
-	fpu_reset(&machine.cpu);
-	return &machine.cpu;
-}
-
-/* ---- the reference ------------------------------------------------------------------------------------- */
-
-typedef __int128 wide;
-
-/* A finite half in units of 2^-24. */
-static wide units(uint16_t h)
-{
-	const unsigned exponent = h >> 10 & 31;
-	const wide v = exponent ? (wide)(0x400 | (h & 0x3ff)) << (exponent - 1) : (wide)(h & 0x3ff);
-
-	return h >> 15 ? -v : v;
-}
-
-static bool is_finite(uint16_t h)
-{
-	return (h & 0x7c00) != 0x7c00;
-}
-
-/*
- * The half nearest to n/d in the direction rc, n and d not negative and d positive, in units of 2^-24: counts up from the
- * largest half that is not above it. Flags as a masked operation raises them.
- */
-static uint16_t rounded(wide n, wide d, bool negative, unsigned rc, unsigned *flags)
-{
-	const uint16_t sign = negative ? 0x8000 : 0;
-	uint16_t below = 0;
-	wide low, high;
-	bool up;
-
-	for (unsigned bit = 0x4000; bit; bit >>= 1)
-		if ((below | bit) <= 0x7bff && units((uint16_t)(below | bit)) * d <= n)
-			below |= (uint16_t)bit;
-	low = units(below) * d;
-	if (low == n)
-		return sign | below;
-	/* Above the largest one lies 65536, were there one more exponent. */
-	high = (below == 0x7bff ? (wide)65536 << 24 : units((uint16_t)(below + 1))) * d;
-	up = rc == NEAREST ? 2 * n > low + high || (2 * n == low + high && (below & 1)) : rc == (negative ? DOWN : UP);
-	*flags |= PE;
-	if (below == 0x7bff && (n >= high || up)) {
-		*flags |= OE;
-		return sign | (n >= high && !up ? 0x7bff : 0x7c00);
-	}
-	/* Tiny: below 2^-14 also when rounded to 11 bits without a limit. There the spacing is half of that here. */
-	if (below < 0x400) {
-		const wide edge = (wide)1 << 10; /* 2^-14 in units */
-		const wide last = 4 * n - (4 * edge - 2) * d; /* against the largest number of 11 bits below the edge, times 4 */
-		const bool to_edge = rc == NEAREST ? 4 * n >= (4 * edge - 1) * d : rc == (negative ? DOWN : UP) && last > 0;
-
-		if (!to_edge)
-			*flags |= UE;
-	}
-	return sign | (uint16_t)(below + up);
-}
-
-static unsigned denormal_flag(uint16_t h)
-{
-	return (h & 0x7c00) == 0 && (h & 0x3ff) ? DE : 0;
-}
-
-/* n / 2^shift of any sign; an exact zero sum is negative only when rounding down. */
-static uint16_t rounded_sum(wide n, unsigned shift, bool negative_zero, unsigned rc, unsigned *flags)
-{
-	if (n == 0)
-		return negative_zero ? 0x8000 : 0;
-	return rounded(n < 0 ? -n : n, (wide)1 << shift, n < 0, rc, flags);
-}
+#include "half_machine.h"
 
 /* ---- arithmetic ---------------------------------------------------------------------------------------- */
 
 enum { ROUNDS = 60000 };
-
-static uint16_t some_half(struct fp_random *r)
-{
-	uint16_t h;
-
-	do
-		h = (uint16_t)fp_number(r, 5, 10, fp_next(r));
-	while (!is_finite(h));
-	return h;
-}
 
 /* VxxxSH xmm1, xmm2, xmm3 with MXCSR's rounding; returns the result, flags in *flags. */
 static uint16_t run(uint8_t map, uint8_t pp, uint8_t opcode, uint16_t d, uint16_t a, uint16_t b, unsigned rc, unsigned *flags)
@@ -169,11 +62,9 @@ Test(avx512fp16, fused_multiply_add)
 	for (unsigned n = 0; n < ROUNDS; n++) {
 		const uint16_t d = some_half(&r), a = some_half(&r), b = some_half(&r);
 		const unsigned rc = (unsigned)fp_below(&r, 4);
-		unsigned raised, flags = denormal_flag(a) | denormal_flag(b) | denormal_flag(d);
+		unsigned raised, flags = 0;
 		const uint16_t got = run(MAP6, P66, 0xb9, d, a, b, rc, &raised); /* 231: d = a * b + d */
-		const wide exact = units(a) * units(b) + (units(d) << 24);
-		const bool product = (a ^ b) >> 15, plain_zero = units(a) * units(b) == 0 && !(d & 0x7fff) && product == d >> 15;
-		const uint16_t want = rounded_sum(exact, 24, plain_zero ? product : rc == DOWN, rc, &flags);
+		const uint16_t want = ref_fma(false, a, b, d, rc, &flags);
 
 		EXPECT("fma", want, flags);
 	}
@@ -220,6 +111,174 @@ Test(avx512fp16, roots)
 
 		cr_assert(low * low <= exact && exact <= high * high, "sqrt %04x: %04x", b, got);
 		cr_assert_eq(raised, (root * root == exact ? 0 : PE) | denormal_flag(b), "sqrt %04x: flags %x", b, raised);
+	}
+}
+
+/* ---- complex numbers ----------------------------------------------------------------------------------- */
+
+struct complex {
+	uint16_t re, im;
+};
+
+/* The four rounded operations of SDM vol. 2, VFMADDCPH and VFMULCPH, in their order; false if the first ones overflow. */
+static bool ref_complex(bool add, bool conjugate, struct complex d, struct complex a, struct complex b, unsigned rc,
+			struct complex *r, unsigned *flags)
+{
+	const struct complex t = {
+		add ? ref_fma(false, a.re, b.re, d.re, rc, flags) : ref_product(a.re, b.re, rc, flags),
+		add ? ref_fma(false, a.im, b.re, d.im, rc, flags) : ref_product(a.im, b.re, rc, flags),
+	};
+
+	if (!is_finite(t.re) || !is_finite(t.im))
+		return false;
+	r->re = ref_fma(!conjugate, a.im, b.im, t.re, rc, flags);
+	r->im = ref_fma(conjugate, a.re, b.im, t.im, rc, flags);
+	return true;
+}
+
+static struct complex some_complex(struct fp_random *r)
+{
+	const struct complex z = { some_half(r), some_half(r) };
+
+	return z;
+}
+
+enum { PF2 = 3, MULC = 0xd6, MADDC = 0x56 };
+
+static void put_complex(union vec *v, unsigned k, struct complex z)
+{
+	v->u16[2 * k] = z.re;
+	v->u16[2 * k + 1] = z.im;
+}
+
+/* One pair in the place k of ZMM registers, the others zero: VF[C]MULCPH and VF[C]MADDCPH zmm1, zmm2, zmm3. */
+static void check_complex(bool add, bool conjugate, struct complex d, struct complex a, struct complex b, unsigned rc, unsigned k)
+{
+	const uint8_t p1 = 0x6c | (conjugate ? PF2 : PF3), opcode = add ? MADDC : MULC;
+	struct complex want = { 0 };
+	struct cpu *c = &machine.cpu;
+	unsigned flags = 0;
+
+	memset(c->vec, 0, 4 * sizeof(c->vec[0]));
+	put_complex(&c->vec[1], k, d);
+	put_complex(&c->vec[2], k, a);
+	put_complex(&c->vec[3], k, b);
+	c->mxcsr = 0x1f80 | rc << RC_SHIFT;
+	cr_assert_eq(STEP(0x62, 0xf6, p1, 0x48, opcode, 0xcb), 0);
+	if (!ref_complex(add, conjugate, d, a, b, rc, &want, &flags))
+		return;
+	cr_assert(c->vec[1].u16[2 * k] == want.re && c->vec[1].u16[2 * k + 1] == want.im && (c->mxcsr & FLAGS) == flags,
+		  "add %u conjugate %u rc %u (%04x,%04x) (%04x,%04x) (%04x,%04x): (%04x,%04x) flags %x, not (%04x,%04x) flags %x", add,
+		  conjugate, rc, d.re, d.im, a.re, a.im, b.re, b.im, c->vec[1].u16[2 * k], c->vec[1].u16[2 * k + 1],
+		  c->mxcsr & FLAGS, want.re, want.im, flags);
+}
+
+Test(avx512fp16, complex_products)
+{
+	struct fp_random r = { 8 };
+
+	setup();
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		const struct complex d = some_complex(&r), a = some_complex(&r), b = some_complex(&r);
+
+		check_complex(n & 1, n & 2, d, a, b, (unsigned)fp_below(&r, 4), n / 4 % 16);
+	}
+}
+
+/* (1 + 2i) * (3 + 4i) = -5 + 10i and (1 + 2i) * (3 - 4i) = 11 + 2i, scalar: bits 127:32 are the first source's. */
+Test(avx512fp16, complex_scalar)
+{
+	struct cpu *c = setup();
+
+	for (unsigned k = 0; k < 32; k++)
+		c->vec[1].u16[k] = 0x1111, c->vec[2].u16[k] = 0x2222;
+	put_complex(&c->vec[2], 0, (struct complex){ 0x3c00, 0x4000 });
+	put_complex(&c->vec[3], 0, (struct complex){ 0x4200, 0x4400 });
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x08, 0xd7, 0xcb), 0); /* VFMULCSH xmm1, xmm2, xmm3 */
+	cr_assert_eq(c->vec[1].u32[0], 0x4900c500);
+	cr_assert_eq(c->vec[1].u64[1], 0x2222222222222222);
+	cr_assert_eq(c->vec[1].u32[1], 0x22222222);
+	cr_assert_eq(c->vec[1].u64[2], 0);
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6f, 0x08, 0xd7, 0xcb), 0); /* VFCMULCSH */
+	cr_assert_eq(c->vec[1].u32[0], 0x40004980);
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6f, 0x08, 0x57, 0xcb), 0); /* VFCMADDCSH: 22 + 4i */
+	cr_assert_eq(c->vec[1].u32[0], 0x44004d80);
+	c->k[1] = 2;
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x89, 0xd7, 0xcb), 0); /* VFMULCSH xmm1{k1}{z}: not selected */
+	cr_assert_eq(c->vec[1].u64[0], 0x2222222200000000);
+}
+
+/* One mask bit and one broadcast element per pair. */
+Test(avx512fp16, complex_masked_broadcast)
+{
+	struct cpu *c = setup();
+
+	for (unsigned k = 0; k < 16; k++) {
+		c->vec[1].u32[k] = 0x12345678;
+		put_complex(&c->vec[2], k, (struct complex){ 0x3c00, 0x4000 });
+	}
+	memcpy(window + 4, (uint16_t[]){ 0x4200, 0x4400 }, 4);
+	c->k[1] = 0x5555;
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x59, 0xd6, 0x4e, 0x01), 0); /* VFMULCPH zmm1{k1}, zmm2, [rsi + 4]{1to16} */
+	for (unsigned k = 0; k < 16; k++)
+		cr_assert_eq(c->vec[1].u32[k], k & 1 ? 0x12345678u : 0x4900c500u);
+}
+
+/* The destination is none of the sources; a memory operand is no register. */
+Test(avx512fp16, complex_destination_is_no_source)
+{
+	setup();
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x08, 0xd6, 0xd3), EMU_STOP); /* xmm2, xmm2, xmm3 */
+	cr_assert_eq(machine.fault.vector, VEC_UD);
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6f, 0x08, 0x57, 0xdb), EMU_STOP); /* xmm3, xmm2, xmm3 */
+	cr_assert_eq(machine.fault.vector, VEC_UD);
+	cr_assert_eq(STEP(0x62, 0xb6, 0x6e, 0x08, 0x56, 0xdb), 0);	  /* xmm3, xmm2, xmm19 */
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x08, 0x56, 0x36), 0);	  /* xmm6, xmm2, [rsi] */
+}
+
+/* As if all exceptions were masked: flags, but no #XM, and MXCSR's masks stay as they were. */
+Test(avx512fp16, complex_raises_no_exception)
+{
+	struct cpu *c = setup();
+
+	put_complex(&c->vec[2], 0, (struct complex){ 0x7c00, 0x3c00 });
+	put_complex(&c->vec[3], 0, (struct complex){ 0x0000, 0x3c00 });
+	c->mxcsr = 0;
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x08, 0xd6, 0xcb), 0); /* infinity * 0 */
+	cr_assert_eq(c->vec[1].u16[0], 0xfe00);
+	cr_assert_eq(c->vec[1].u16[1], 0x7c00);
+	cr_assert_eq(c->mxcsr, IE);
+}
+
+/* ---- approximations ------------------------------------------------------------------------------------- */
+
+/* |1/x - r| < (2^-11 + 2^-14) / x: with units of 2^-24, |2^48 - u(x) * u(r)| * 2^14 < 2^48 * 9. All that gives normal numbers. */
+Test(avx512fp16, reciprocal_within_its_bound)
+{
+	setup();
+	for (unsigned h = 0x0400; h <= 0x7000; h++) {
+		unsigned raised;
+		const uint16_t got = run(MAP6, P66, 0x4d, 0, 0, (uint16_t)h, NEAREST, &raised);
+		const wide off = ((wide)1 << 48) - units((uint16_t)h) * units(got);
+
+		cr_assert((off < 0 ? -off : off) << 14 < (wide)9 << 48, "1/%04x: %04x", h, got);
+		cr_assert_eq(raised, 0);
+	}
+}
+
+/* |r * sqrt(x) - 1| < e = 9 * 2^-14: (1 - e)^2 < r^2 * x < (1 + e)^2, where r^2 * x is in units of 2^-72. */
+Test(avx512fp16, reciprocal_root_within_its_bound)
+{
+	const wide low = (wide)16375 * 16375, high = (wide)16393 * 16393;
+
+	setup();
+	for (unsigned h = 1; h < 0x7c00; h++) {
+		unsigned raised;
+		const uint16_t got = run(MAP6, P66, 0x4f, 0, 0, (uint16_t)h, NEAREST, &raised);
+		const wide square = units(got) * units(got) * units((uint16_t)h);
+
+		cr_assert(square > low << 44 && square < high << 44, "1/sqrt(%04x): %04x", h, got);
+		cr_assert_eq(raised, 0);
 	}
 }
 
@@ -287,29 +346,6 @@ Test(avx512fp16, alternating_and_scalar_upper)
 	cr_assert_eq(STEP(0x62, 0xf6, 0x6d, 0x08, 0xb9, 0xcb), 0); /* VFMADD231SH: 6 + 5 */
 	cr_assert_eq(c->vec[1].u16[0], 0x4980);
 	cr_assert_eq(c->vec[1].u16[1], 0x4700);
-}
-
-/* Every half through single precision and back, and to and from integers of 16 bits. */
-Test(avx512fp16, conversions)
-{
-	struct cpu *c = setup();
-
-	for (unsigned h = 0; h < 0x10000; h++) {
-		const bool nan = (h & 0x7fff) > 0x7c00;
-
-		c->mxcsr = 0x1f80;
-		c->vec[3].u16[0] = (uint16_t)h;
-		cr_assert_eq(STEP(0x62, 0xf6, 0x6c, 0x08, 0x13, 0xcb), 0); /* VCVTSH2SS xmm1, xmm2, xmm3 */
-		c->vec[3].u32[0] = c->vec[1].u32[0];
-		cr_assert_eq(STEP(0x62, 0xf5, 0x6c, 0x08, 0x1d, 0xcb), 0); /* VCVTSS2SH */
-		cr_assert_eq(c->vec[1].u16[0], nan ? h | 0x200 : h);
-		c->vec[3].u16[0] = (uint16_t)h;
-		cr_assert_eq(STEP(0x62, 0xf5, 0x7e, 0x08, 0x7d, 0xcb), 0); /* VCVTW2PH xmm1, xmm3 */
-		c->vec[3].u16[0] = c->vec[1].u16[0];
-		cr_assert_eq(STEP(0x62, 0xf5, 0x7d, 0x08, 0x7c, 0xcb), 0); /* VCVTTPH2W */
-		if ((int16_t)h >= -2048 && (int16_t)h <= 2048)
-			cr_assert_eq(c->vec[1].u16[0], h);
-	}
 }
 
 /* VCMPSH and VCOMISH */

@@ -354,6 +354,8 @@ static unsigned encode(const struct isa_row *r, unsigned w, unsigned l, bool mas
 			out[n++] = r->map == ISA_M0F38 ? 0x38 : 0x3a;
 	}
 	out[n++] = r->opcode;
+	if (r->evex & ISA_DIST)
+		modrm |= 0x08; /* a destination that is no source */
 	if (r->ext < 8)
 		modrm |= (uint8_t)(r->ext << 3);
 	else if (r->ext != ISA_EXT_ANY && r->ext != ISA_EXT_NO_MODRM)
