@@ -88,7 +88,7 @@ static ssize_t send_piece(struct console_client *client)
 	n = send_some(client->fd, chunk, len < PIECE_MAX ? len : PIECE_MAX);
 	if (n > 0) {
 		place->cursor += (uint64_t)n;
-		runtime_touch(client->console->rt);
+		runtime_output_moved(client->console->rt);
 	}
 	return n;
 }

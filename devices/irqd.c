@@ -91,14 +91,20 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 }
 
 /* Causality does the rest: a device stores its lowered line before it answers the access that lowered it, the guest's EOI
- * comes after that answer, and we sample after we have taken the EOI off the ring. */
+ * comes after that answer, and we sample after we have taken the EOI off the ring.
+ *
+ * Acknowledges are the other way round. The guest is in the handler already, and may have served its device, which has
+ * asked again: an acknowledge after that edge would take it for the one that the guest has seen, and the edge would be
+ * lost for good. But the acknowledge was on the ring before the handler's first access to the device. So we look at the
+ * lines, then at the ring, and forget what we saw of the lines while an acknowledge waits. */
 static void prepare(struct runtime *rt)
 {
 	uint32_t words[MODEL_LINES] = { 0 };
 
 	for (unsigned i = 0; i < source_count; i++)
 		line_sample(sources[i].page, words, sources[i].lines);
-	irq_model_set_lines(rt->state, words);
+	if (!ring_holds(&rt->ring, IO_INTA))
+		irq_model_set_lines(rt->state, words);
 }
 
 static void forget_sent(void)

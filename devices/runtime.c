@@ -16,7 +16,10 @@
 enum { BATCH = RING_SLOTS, EXIT_FAILED = 1, HEAP_RESERVE = 64 * 1024 };
 #define HEARTBEAT_NS CLOCK_NS_PER_S
 #define NAP_NS CLOCK_NS_PER_MS
-#define LEAVE_NS (500 * CLOCK_NS_PER_MS) /* less than the supervisor waits */
+/* Less than the supervisor waits. At the machine's end readers get that long for each piece, but not for ever. */
+#define LEAVE_NS (500 * CLOCK_NS_PER_MS)
+#define LAST_WORDS_NS (2 * CLOCK_NS_PER_S)
+#define LAST_WORDS_MAX_NS (10 * CLOCK_NS_PER_S)
 #define NAP_AFTER_NS (10 * CLOCK_NS_PER_MS) /* after that without a request, a daemon sleeps properly */
 #define POLL_NS 50000ull /* how often descriptors are looked at while requests keep coming */
 
@@ -188,11 +191,32 @@ static int power_button(struct runtime *rt, uint32_t id)
  * Everything applied so far is committed after each slot and step. What is still in the ring is applied before we leave
  * (a guest's last words are posted, and it turns itself off right after them), and readers of output get a moment.
  */
-static int quiesce(struct runtime *rt, uint32_t id)
+static int quiesce(struct runtime *rt, uint32_t id, const Bulkhead__Quiesce *q)
+{
+	uint64_t now = clock_ns();
+	bool last_words = q->has_last_words && q->last_words;
+
+	runtime_touch(rt);
+	rt->patience_ns = last_words ? LAST_WORDS_NS : 0;
+	rt->gone_ns = now + (last_words ? LAST_WORDS_MAX_NS : LEAVE_NS);
+	rt->leaving_ns = now + (last_words ? LAST_WORDS_NS : LEAVE_NS);
+	return frame_reply_ok(rt->child.control_fd, id);
+}
+
+static void stay_longer(struct runtime *rt)
+{
+	uint64_t then;
+
+	if (!rt->leaving_ns || !rt->patience_ns)
+		return;
+	then = clock_ns() + rt->patience_ns;
+	rt->leaving_ns = then < rt->gone_ns ? then : rt->gone_ns;
+}
+
+void runtime_output_moved(struct runtime *rt)
 {
 	runtime_touch(rt);
-	rt->leaving_ns = clock_ns() + LEAVE_NS;
-	return frame_reply_ok(rt->child.control_fd, id);
+	stay_longer(rt);
 }
 
 static bool may_leave(struct runtime *rt, uint64_t now)
@@ -208,7 +232,7 @@ static int handle_request(struct runtime *rt, const struct frame *f)
 	case TYPE(STATS):
 		return answer_stats(rt, f->header.id);
 	case TYPE(QUIESCE):
-		return quiesce(rt, f->header.id);
+		return quiesce(rt, f->header.id, (const Bulkhead__Quiesce *)f->msg);
 	case TYPE(POWER_BUTTON):
 		return power_button(rt, f->header.id);
 	case TYPE(SET_LOG):
@@ -338,8 +362,10 @@ static void serve(struct runtime *rt)
 
 		if (worked || rt->dirty || now >= next_deadline(rt))
 			runtime_step(rt);
-		if (worked)
+		if (worked) {
 			rt->busy_ns = now;
+			stay_longer(rt);
+		}
 		if ((!worked || now >= rt->leaving_ns) && may_leave(rt, now))
 			break;
 		beat(rt, now);

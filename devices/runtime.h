@@ -86,7 +86,8 @@ struct runtime {
 	bool skips;	      /* the request skip_seq has killed two incarnations */
 	uint32_t skip_seq;
 	bool stop;
-	uint64_t leaving_ns; /* QUIESCE came: gone by then at the latest; 0: it did not */
+	uint64_t leaving_ns; /* QUIESCE came: gone by then, if no more output moves until then; 0: it did not */
+	uint64_t patience_ns, gone_ns; /* how much later each piece of output makes it, and the limit of that */
 	int exit_code;
 	uint64_t requests, synchronous, sleeps, protocol_errors, unclaimed;
 };
@@ -96,6 +97,8 @@ int runtime_main(const struct daemon_shell *shell, int argc, char **argv);
 
 /* For shells' event callbacks: the model's or shell's state was changed outside a slot; settles and commits soon. */
 void runtime_touch(struct runtime *rt);
+/* The same, and a reader took output: whoever leaves waits for the next piece. */
+void runtime_output_moved(struct runtime *rt);
 /* Latest time, to be passed to the model. */
 uint64_t runtime_now(struct runtime *rt);
 /* Writes one byte; a full pipe is as good. */

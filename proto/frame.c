@@ -30,7 +30,7 @@ static const struct frame_type types[] = {
 	TYPE(RUN, "RUN", empty, 0, 0),
 	TYPE(PAUSE, "PAUSE", empty, 0, 0),
 	TYPE(STATS, "STATS", empty, 0, 0),
-	TYPE(QUIESCE, "QUIESCE", empty, 0, 0),
+	TYPE(QUIESCE, "QUIESCE", quiesce, 0, 0),
 	TYPE(POWER_BUTTON, "POWER_BUTTON", empty, 0, 0),
 	TYPE(SET_LOG, "SET_LOG", set_log, 0, 0),
 	TYPE(EVENT, "EVENT", event, 0, 0),

@@ -213,6 +213,9 @@ void ring_consumer_init(struct ring_consumer *r, const struct ring_req *req, str
  */
 int ring_peek(struct ring_consumer *r, struct io_slot *slot);
 
+/* Is such a request on the ring, the one that ring_peek() gave included? A hint, for nothing is checked. */
+bool ring_holds(const struct ring_consumer *r, enum io_op op);
+
 /* Publishes the answer (`reply` may be NULL if IO_SYNC is not set), then wakes whoever sleeps. Order: see above. */
 void ring_complete(struct ring_consumer *r, const struct io_slot *slot, const struct ring_reply *reply);
 

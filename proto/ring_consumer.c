@@ -75,6 +75,19 @@ int ring_peek(struct ring_consumer *r, struct io_slot *slot)
 	return -EPROTO;
 }
 
+bool ring_holds(const struct ring_consumer *r, enum io_op op)
+{
+	uint32_t queued = atomic_load_explicit(&r->req->tail, memory_order_acquire) - r->head;
+
+	if (r->broken || queued > RING_SLOTS)
+		return false;
+	for (uint32_t i = 0; i < queued; i++) {
+		if (__atomic_load_n(&r->req->slots[(r->head + i) % RING_SLOTS].op, __ATOMIC_RELAXED) == op)
+			return true;
+	}
+	return false;
+}
+
 static void fill_cell(struct ring_cell *cell, const struct io_slot *slot, const struct ring_reply *reply)
 {
 	cell->data = reply->data;

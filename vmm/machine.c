@@ -21,8 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long the console daemon may take to deliver what the guest printed last. */
-enum { DRAIN_MS = 1000 };
+/*
+ * The console daemon delivers what the guest printed last for as long as somebody reads it (devices/runtime.c, at most
+ * ten seconds). We look whether it lives: its heart beats every second.
+ */
+enum { DRAIN_LOOK_MS = 3000, DRAIN_LOOKS = 4 };
 
 static bool is_alive(const struct proc *p)
 {
@@ -55,6 +58,7 @@ static void finish(struct vm *vm)
 static void drain(struct vm *vm)
 {
 	struct proc *serial = &vm->procs[PROC_SERIALD];
+	Bulkhead__Quiesce q = BULKHEAD__QUIESCE__INIT;
 
 	if (is_alive(&vm->procs[PROC_VCPU]))
 		return;
@@ -64,16 +68,12 @@ static void drain(struct vm *vm)
 	}
 	if (serial->state == PROC_READY) {
 		serial->state = PROC_LEAVING;
-		if (proc_request(serial, BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE, NULL, NULL, 0))
+		q.has_last_words = q.last_words = true;
+		if (proc_request(serial, BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE, &q.base, NULL, 0))
 			finish(vm);
 	} else if (serial->state == PROC_STARTING) {
 		finish(vm);
 	}
-}
-
-static void on_drain_timeout(evutil_socket_t fd, short what, void *ctx)
-{
-	finish(ctx);
 }
 
 static void set_timer(struct vm *vm, struct event **timer, uint32_t ms, event_callback_fn callback)
@@ -86,6 +86,26 @@ static void set_timer(struct vm *vm, struct event **timer, uint32_t ms, event_ca
 		evtimer_add(*timer, &tv);
 	else
 		callback(-1, 0, vm);
+}
+
+static uint64_t console_heartbeat(const struct vm *vm)
+{
+	const struct ring_rsp *rsp = vm->procs[PROC_SERIALD].recovery.rsp;
+
+	return rsp ? atomic_load_explicit(&rsp->heartbeat_ns, memory_order_relaxed) : 0;
+}
+
+static void on_drain_look(evutil_socket_t fd, short what, void *ctx)
+{
+	struct vm *vm = ctx;
+	uint64_t beat = console_heartbeat(vm);
+
+	if (beat == vm->drain_beat || ++vm->drain_looks == DRAIN_LOOKS) {
+		finish(vm);
+		return;
+	}
+	vm->drain_beat = beat;
+	set_timer(vm, &vm->end_timer, DRAIN_LOOK_MS, on_drain_look);
 }
 
 void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
@@ -106,7 +126,8 @@ void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *f
 		evtimer_del(vm->last_timer);
 	proc_kill(&vm->procs[PROC_VCPU]);
 	proc_kill(&vm->procs[PROC_BOOT]);
-	set_timer(vm, &vm->end_timer, DRAIN_MS, on_drain_timeout);
+	vm->drain_beat = console_heartbeat(vm);
+	set_timer(vm, &vm->end_timer, DRAIN_LOOK_MS, on_drain_look);
 	drain(vm);
 }
 

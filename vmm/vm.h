@@ -130,6 +130,8 @@ struct vm {
 	struct frame frame; /* the message that is being handled */
 
 	struct event *on_keeper, *last_timer, *stop_timer, *end_timer, *status_timer;
+	uint64_t drain_beat; /* of the console daemon, when we last looked; see machine.c */
+	unsigned drain_looks;
 	struct client clients[VM_CLIENTS];
 
 	/* The processor stopped for good: this is how it ends unless platformd says otherwise in a moment. */

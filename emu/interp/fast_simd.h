@@ -14,7 +14,7 @@
 
 #include "fast.h"
 
-#if defined(__x86_64__) && !defined(EMU_PORTABLE_ALU)
+#ifdef HOST_X86_64 /* host.h */
 #define SIMD_NATIVE 1
 
 #define NEED(e, i, unit)                                                                                               \

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import socket
+import time
 
 from bh import BULKHEAD, SOURCE, check, main, test, wait_until
 
@@ -66,6 +68,23 @@ def start_waiting(t):
     waiter = t.start(*t.command("wait", t.name))
     wait_until(is_waiting, "bulkhead wait waits")
     return waiter
+
+
+@test
+def last_words(t):
+    """A guest prints more than a socket holds and leaves; a client that reads slowly still gets every byte."""
+    vm = t.start(*t.command(*t.guest("last_words", "--no-console")))
+    path = f"{t.runtime}/{t.name}/console.sock"
+    wait_until(lambda: os.path.exists(path), "the console's socket is there")
+    client, got = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), b""
+    client.connect(path)
+    client.settimeout(30)
+    while piece := client.recv(16384):
+        got += piece
+        time.sleep(0.25)
+    check(vm.wait(20) == 6, f"exit code {vm.code}: {vm.stderr()}")
+    check(got.count(b"newline at its end") == 240 * 16, f"{len(got)} bytes arrived: {got[-300:]}")
+    t.expect_clean()
 
 
 @test

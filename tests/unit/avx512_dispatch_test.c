@@ -87,7 +87,8 @@ BOTH_TIERS(xcr0_combinations)
 		uint32_t value;
 		bool valid;
 	} cases[] = { { 0xe7, true }, { 7, true }, { 3, true }, { 0x27, false }, { 0x67, false }, { 0xc7, false },
-		      { 0xe3, false }, { 0xe5, false }, { 0xe6, false }, { 0x1e7, false } };
+		      { 0xe3, false }, { 0xe5, false }, { 0xe6, false }, { 0x1e7, false }, { 0x2e7, true },
+		      { 0x4e7, false } };
 
 	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
 		h.cpu->gpr[RAX] = cases[n].value;

@@ -370,6 +370,59 @@ Test(runtime, pit_through_ioapic)
 	cr_assert_geq(got, 20);
 }
 
+static struct pic_output wait_for_intr(void)
+{
+	struct pic_output out;
+
+	for (int i = 0; !(out = msi_get_pic(irq.msi.ro)).intr && i < 50000; i++)
+		usleep(100);
+	return out;
+}
+
+static void move_line(unsigned line, uint32_t word)
+{
+	atomic_store(&((struct line_page *)irq.line.rw)->words[line], word);
+	cr_assert_eq(write(irq.irqd_bell[1], "", 1), 1);
+}
+
+/*
+ * 8259A: a request that comes while the same IR is in service waits for its EOI. Here the processor has acknowledged the
+ * first, and its handler has served the device, which asks again, all before irqd runs.
+ */
+Test(runtime, edge_during_service_is_not_acknowledged)
+{
+	static const struct { uint16_t port; uint8_t value; } init[] = {
+		{ 0x20, 0x11 }, { 0x21, 0x20 }, { 0x21, 0x04 }, { 0x21, 0x01 }, { 0x21, 0xef },
+	};
+	struct io_slot inta = { .op = IO_INTA };
+	struct ring_reply r;
+	struct pic_output out;
+
+	daemon_make(&irq, ROLE(IRQD));
+	irq.source_lines = 1 << 4;
+	daemon_spawn(&irq);
+	cr_assert_eq(daemon_setup(&irq, false), TYPE(OK));
+	for (size_t i = 0; i < sizeof(init) / sizeof(init[0]); i++)
+		port_out(&irq, init[i].port, 1, init[i].value);
+	move_line(4, LINE_EDGE | LINE_LEVEL);
+	out = wait_for_intr();
+	cr_assert(out.intr);
+	kill(irq.pid, SIGSTOP);
+	move_line(4, 2 * LINE_EDGE | LINE_LEVEL);
+	inta.data = out.seq;
+	irq.producer.limit_ns = 10000000; /* it does not answer now */
+	cr_assert_eq(ring_call(&irq.producer, &inta, &r), -ETIMEDOUT);
+	kill(irq.pid, SIGCONT);
+	irq.producer.limit_ns = 15 * RING_LIMIT_NS;
+	port_out(&irq, 0x20, 1, 0x20);
+	cr_assert(wait_for_intr().intr, "the second edge");
+	inta.data = wait_for_intr().seq;
+	cr_assert_eq(ring_call(&irq.producer, &inta, &r), 0);
+	cr_assert_eq(r.data, 0x24);
+	port_out(&irq, 0x20, 1, 0x20);
+	cr_assert_not(msi_get_pic(irq.msi.ro).intr, "and no third one");
+}
+
 /* Nobody takes messages: irqd goes on answering, and sends when there is room again. */
 Test(runtime, irqd_never_waits)
 {

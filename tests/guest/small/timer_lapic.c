@@ -2,7 +2,17 @@
 /* Timer interrupts from the local APIC: periodic, then one-shot, then TSC deadline if CPUID offers it. */
 #include "guest.h"
 
-static volatile unsigned ticks;
+static volatile unsigned periodic_ticks, ticks;
+
+/* Vectors of their own: a periodic tick that came while the guest printed may be delivered when it waits for the next
+ * kind, and must not be taken for it. */
+enum { PERIODIC = 0x50, ONE_SHOT, DEADLINE };
+
+static void on_periodic(void)
+{
+	periodic_ticks++;
+	lapic_eoi();
+}
 
 static void on_tick(void)
 {
@@ -38,18 +48,20 @@ static bool is_emulated(void)
 
 void guest_main(void)
 {
-	set_handler(0x50, on_tick);
+	set_handler(PERIODIC, on_periodic);
+	set_handler(ONE_SHOT, on_tick);
+	set_handler(DEADLINE, on_tick);
 	pic_init(0);
 	lapic_init();
 	mmio_write(LAYOUT_LAPIC_BASE + 0x3e0, 0xb);		    /* divide by 1 */
-	mmio_write(LAYOUT_LAPIC_BASE + 0x320, 0x50 | 1u << 17);	    /* periodic */
+	mmio_write(LAYOUT_LAPIC_BASE + 0x320, PERIODIC | 1u << 17);
 	mmio_write(LAYOUT_LAPIC_BASE + 0x380, 1000000);
-	while (ticks < 10)
+	while (periodic_ticks < 10)
 		wait_for_interrupt();
 	print("10 periodic ticks of the local APIC\n");
 
 	mmio_write(LAYOUT_LAPIC_BASE + 0x380, 0);
-	mmio_write(LAYOUT_LAPIC_BASE + 0x320, 0x50);
+	mmio_write(LAYOUT_LAPIC_BASE + 0x320, ONE_SHOT);
 	ticks = 0;
 	mmio_write(LAYOUT_LAPIC_BASE + 0x380, 100000);
 	while (ticks < 1)
@@ -61,7 +73,7 @@ void guest_main(void)
 		print("no TSC deadline\n");
 		finish(0);
 	}
-	mmio_write(LAYOUT_LAPIC_BASE + 0x320, 0x50 | 2u << 17);
+	mmio_write(LAYOUT_LAPIC_BASE + 0x320, DEADLINE | 2u << 17);
 	__asm__ volatile("mfence" ::: "memory");
 	for (unsigned i = 0; i < 5; i++) {
 		uint64_t deadline = rdtsc() + 1000000;
