@@ -70,18 +70,22 @@ static unsigned bytes_in_first_page(const struct block *b)
 	return b->bytes < room ? b->bytes : room;
 }
 
+static uint64_t granules_between(unsigned first, unsigned last)
+{
+	return (UINT64_MAX >> (63 - (last >> 6))) & (UINT64_MAX << (first >> 6));
+}
+
+/* Of both parts, if the same page stands behind both linear pages. */
 static uint64_t granules_of(const struct emu *e, const struct block *b, uint64_t page)
 {
-	unsigned first, last;
+	unsigned start = (unsigned)((uintptr_t)b->host & (PAGE_SIZE - 1)), bytes = bytes_in_first_page(b);
+	uint64_t granules = 0;
 
-	if (list_of(e, b, page) == 0) {
-		first = (unsigned)((uintptr_t)b->host & (PAGE_SIZE - 1));
-		last = first + bytes_in_first_page(b) - 1;
-	} else {
-		first = 0;
-		last = b->bytes - bytes_in_first_page(b) - 1;
-	}
-	return (UINT64_MAX >> (63 - (last >> 6))) & (UINT64_MAX << (first >> 6));
+	if (mmu_page_index(e, b->host) == page)
+		granules |= granules_between(start, start + bytes - 1);
+	if (b->host2 && mmu_page_index(e, b->host2) == page)
+		granules |= granules_between(0, b->bytes - bytes - 1);
+	return granules;
 }
 
 /* Links of other blocks may still lead here: the first handler sends them on to what replaces this block. */
@@ -203,12 +207,10 @@ static bool fill_block(struct emu *e, struct block *b, uint64_t linear)
 			break;
 		if (r == DECODE_MORE)
 			r = decode_crossing(e, b, linear, room);
-		if (r == DECODE_UD) {
+		if (r == DECODE_UD && !b->host2)
 			*i = (struct insn){ .id = ISA_INVALID, .len = 1 };
-			b->host2 = NULL;
-		} else if (r != DECODE_OK) {
-			return false;
-		}
+		else if (r != DECODE_OK)
+			return false; /* invalid because of what stands in the next page, too: that may change */
 		if (!rebase(i, off))
 			break;
 		off += i->len;
