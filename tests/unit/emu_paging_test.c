@@ -370,3 +370,29 @@ Test(emu_paging, alignment_check)
 	cr_assert_eq(h.emu->fault.error, 0);
 	harness_fini(&h);
 }
+
+/* One frame behind two adjacent pages, an instruction across their border: a store to its second part, which stands at
+ * the frame's start, is seen (SDM vol. 3, 11.6 "Self-Modifying Code"). */
+Test(emu_paging, code_across_a_page_mapped_twice)
+{
+	enum { FRAME = 0x30000, START = FRAME + 0xffe };
+	const uint8_t tail[] = { 0x33, 0x44, 0x55, 0xf4 }; /* mov $0x55443322, %eax; hlt */
+	uint8_t patch = 0x99;
+	struct harness h;
+
+	harness_init(&h, HARNESS_LONG, HARNESS_BLOCK);
+	*harness_pte(&h, FRAME + 0x1000) = FRAME | P | W;
+	harness_sync(&h);
+	h.ram[START] = 0xb8;
+	h.ram[START + 1] = 0x22;
+	memcpy(h.ram + FRAME, tail, sizeof(tail));
+	for (unsigned n = 0; n < 2; n++) {
+		h.cpu->rip = START;
+		h.cpu->activity = CPU_RUNNING;
+		cr_assert_eq(harness_run(&h, 2), 0x200);
+		cr_assert_eq(h.cpu->gpr[RAX], n ? 0x55443322 - 0x3300 + 0x9900 : 0x55443322, "%llx",
+			     (unsigned long long)h.cpu->gpr[RAX]);
+		cr_assert_eq(emu_write(h.emu, SEG_DS, FRAME + 0x1000, &patch, 1), 0);
+	}
+	harness_fini(&h);
+}
