@@ -158,27 +158,34 @@ def pss_kib(pid):
     return total
 
 
-def bench_memory(b):
-    """Memory of all processes of a machine without guest RAM, after the boot."""
+def measure_memory(b, what, seconds, argv):
+    """Starts a machine, waits, adds up what its processes hold."""
     name = b.name()
-    subprocess.run([b.bulkhead, "run", "--kernel", b.kernel, "--initrd", b.initrd, "--memory", "512M", "--cmdline",
-                    "console=ttyS0 quiet", "--engine", "emu", "--name", name, "--detach"], check=True,
-                   capture_output=True)
-    time.sleep(15)
-    pids = [int(p) for p in os.listdir("/proc") if p.isdigit()]
+    subprocess.run([b.bulkhead, "run", *argv, "--name", name, "--detach"], check=True, capture_output=True)
+    time.sleep(seconds)
     total = 0
-    for pid in pids:
+    for pid in (int(p) for p in os.listdir("/proc") if p.isdigit()):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as f:
                 title = f.read().replace(b"\0", b" ").decode(errors="replace").strip()
             if f"bulkhead: {name}/" in title:
                 kib = pss_kib(pid)
-                row(f"PSS of {title.split()[-1].split('/')[-1]}", kib / 1024, None, "MiB")
+                row(f"PSS of {title.split()[-1].split('/')[-1]}, {what}", kib / 1024, None, "MiB")
                 total += kib
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-    row("PSS of all processes without guest RAM", total / 1024, None, "MiB")
+    row(f"PSS of all processes without guest RAM, {what}", total / 1024, None, "MiB")
     subprocess.run([b.bulkhead, "kill", name], capture_output=True)
+
+
+def bench_memory(b):
+    """Memory of all processes of a machine without guest RAM: after a Debian boot, and with a small guest on each engine."""
+    measure_memory(b, "Debian", 15, ["--kernel", b.kernel, "--initrd", b.initrd, "--memory", "512M", "--cmdline",
+                                     "console=ttyS0 quiet", "--engine", "emu"])
+    small = ["--kernel", os.path.join(b.build, "tests/guest/echo.bin"), "--format", "flat64", "--memory", "16M"]
+    measure_memory(b, "small guest", 1, [*small, "--engine", "emu"])
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        measure_memory(b, "small guest, KVM", 1, [*small, "--engine", "kvm"])
 
 
 def bench_console(b):
@@ -314,7 +321,7 @@ def bench_bochs(b):
     ours = median([mix(b.ours("/guest-bench integer-mix")) for _ in range(3)])
     bochs = median([bochs_mix(b) for _ in range(3)]) / rounds * 1e9
     row("1000 steps of the integer mix; beside: Bochs", ours / 1e3, bochs / 1e3, "us", "Bochs")
-    row("times slower than native; beside: Bochs", ours / native, bochs / native, "")
+    row("times slower than native; beside: Bochs", ours / native, bochs / native, "", "Bochs")
 
 
 def bench_ring(b):
