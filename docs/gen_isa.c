@@ -13,19 +13,44 @@ int emu_fault(struct emu *e, enum vector vector)
 	return 0;
 }
 
-#define NAMED(f) [FEAT_##f] = #f
-static const char *const names[FEAT_COUNT] = {
-	NAMED(BASE), NAMED(FPU), NAMED(TSC), NAMED(MSR), NAMED(CX8), NAMED(SEP), NAMED(CMOV), NAMED(CLFLUSH), NAMED(MMX),
-	NAMED(FXSR), NAMED(SSE), NAMED(SSE2), NAMED(SSE3), NAMED(SSSE3), NAMED(SSE41), NAMED(SSE42), NAMED(POPCNT), NAMED(CX16),
-	NAMED(MONITOR), NAMED(XSAVE), NAMED(XSAVEOPT), NAMED(XSAVEC), NAMED(XSAVES), NAMED(XGETBV1), NAMED(FSGSBASE),
-	NAMED(RDRAND), NAMED(RDSEED), NAMED(RDTSCP), NAMED(RDPID), NAMED(SYSCALL), NAMED(LAHF64), NAMED(INVPCID), NAMED(SMAP),
-	NAMED(UMIP), NAMED(PKU), NAMED(CLFLUSHOPT), NAMED(CLWB), NAMED(MOVBE), NAMED(BMI1), NAMED(BMI2), NAMED(LZCNT),
-	NAMED(ADX), NAMED(PREFETCHW), NAMED(PCLMULQDQ), NAMED(AES), NAMED(SHA), NAMED(SERIALIZE), NAMED(MOVDIRI),
-	NAMED(MOVDIR64B), NAMED(SSE4A), NAMED(WBNOINVD), NAMED(CLDEMOTE), NAMED(RTM), NAMED(AVX), NAMED(AVX2), NAMED(FMA),
-	NAMED(F16C), NAMED(GFNI), NAMED(VAES), NAMED(VPCLMULQDQ), NAMED(AVX_VNNI), NAMED(AVX512F), NAMED(AVX512CD),
-	NAMED(AVX512BW), NAMED(AVX512DQ), NAMED(AVX512IFMA), NAMED(AVX512VBMI), NAMED(AVX512VBMI2), NAMED(AVX512VNNI),
-	NAMED(AVX512BITALG), NAMED(AVX512VPOPCNTDQ), NAMED(AVX512BF16), NAMED(AVX512FP16),
-};
+/* What `make isa-record` wrote: lines "TOOL FEATURE encodings states", and comments about when and where. */
+#ifndef VERIFIED
+#error "VERIFIED is the path of docs/isa-verified.txt"
+#endif
+
+static unsigned long verified[FEAT_COUNT][2];
+static char provenance[1024];
+
+static unsigned feature_of(const char *name)
+{
+	for (unsigned n = 0; n < FEAT_COUNT; n++)
+		if (isa_feature_name(n) && strcmp(isa_feature_name(n), name) == 0)
+			return n;
+	return FEAT_COUNT;
+}
+
+static void read_record(void)
+{
+	FILE *f = fopen(VERIFIED, "r");
+	char line[512], tool[16], name[32];
+	unsigned long encodings, states;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		unsigned feature;
+
+		if (line[0] == '#')
+			strncat(provenance, line + 2, sizeof(provenance) - strlen(provenance) - 1);
+		if (sscanf(line, "%15s %31s %lu %lu", tool, name, &encodings, &states) != 4)
+			continue;
+		feature = feature_of(name);
+		if (feature == FEAT_COUNT)
+			continue;
+		verified[feature][0] += encodings;
+		verified[feature][1] += states;
+	}
+	if (f)
+		fclose(f);
+}
 
 static unsigned count_rows(unsigned feature, bool only_run)
 {
@@ -63,12 +88,12 @@ static void print_feature(unsigned feature)
 {
 	if (!count_rows(feature, false))
 		return;
-	if (!names[feature]) {
+	if (!isa_feature_name(feature)) {
 		fprintf(stderr, "gen_isa: feature %u has rows but no name\n", feature);
 		exit(1);
 	}
-	printf("| %s | %u | %u | %u | ", names[feature], print_mnemonics(feature, false), count_rows(feature, false),
-	       count_rows(feature, true));
+	printf("| %s | %u | %u | %u | %lu | %lu | ", isa_feature_name(feature), print_mnemonics(feature, false),
+	       count_rows(feature, false), count_rows(feature, true), verified[feature][0], verified[feature][1]);
 	print_mnemonics(feature, true);
 	printf(" |\n");
 }
@@ -90,15 +115,21 @@ static void print_elsewhere(void)
 
 int main(void)
 {
+	read_record();
 	printf("# Instructions\n\nGenerated from `emu/isa/*.def` by `docs/gen_isa.c`; a test keeps it current.\n\n"
 	       "A row of the table is one encoding with its operands: register and memory forms, operand and address sizes,\n"
 	       "prefixes and modes fold into it. %u rows. `decode-walk` compares validity, length, operands and flags of all\n"
 	       "of them with Zydis over the opcode space; `silicon` runs those of the fourth column beside the processor that\n"
 	       "it finds, in 64-, 32- and 16-bit code, with random states, through paging and segments, in both tiers, and\n"
 	       "prints how many encodings and states it compared and which rows the processor lacks (`make oracle`).\n"
-	       "Privileged instructions it asks for their #GP; what they do at CPL 0 is tested by tests/unit.\n\n"
-	       "| feature | instructions | rows | beside the processor | names |\n|---|---|---|---|---|\n",
-	       ISA_COUNT - 1);
+	       "Privileged instructions it asks for their #GP; what they do at CPL 0 is tested by tests/unit. Rows of AVX-512 are\n"
+	       "run by `oracle-simd`.\n\n"
+	       "Verified: encodings generated and states compared, without any difference, in the run that `make isa-record`\n"
+	       "recorded last (`docs/isa-verified.txt`); 0: that processor lacks the feature, or what the page names below has\n"
+	       "it. %s\n"
+	       "| feature | instructions | rows | beside the processor | encodings verified | states compared | names |\n"
+	       "|---|---|---|---|---|---|---|\n",
+	       ISA_COUNT - 1, provenance);
 	for (unsigned feature = 0; feature < FEAT_COUNT; feature++)
 		print_feature(feature);
 	print_elsewhere();

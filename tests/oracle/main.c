@@ -6,6 +6,7 @@
  */
 #include "oracle.h"
 #include "emu/fpu/provider.h"
+#include "tests/silicon/elsewhere.h"
 #include "vendor.h"
 
 #include <stdio.h>
@@ -189,6 +190,16 @@ static unsigned check_row(unsigned row, unsigned cases, uint64_t seed)
 	return bad;
 }
 
+static unsigned long agreed[FEAT_COUNT];
+
+/* For docs/isa-verified.txt: the rows that tests/silicon leaves to us, each case another encoding. */
+static void record(void)
+{
+	for (unsigned feature = 0; feature < FEAT_COUNT; feature++)
+		if (agreed[feature])
+			printf("RECORD oracle %s %lu %lu\n", isa_feature_name(feature), agreed[feature], agreed[feature]);
+}
+
 static int check_all(unsigned cases, uint64_t seed, const char *only)
 {
 	unsigned rows = 0, bad_rows = 0, skipped = 0, never = 0;
@@ -228,6 +239,7 @@ static int check_all(unsigned cases, uint64_t seed, const char *only)
 		rows++;
 		bad = check_row(row, cases, seed);
 		bad_rows += bad != 0;
+		agreed[isa_rows[row].feature] += !bad && (isa_rows[row].attr & ISA_AVX512X) ? cases : 0;
 		if (bad)
 			printf("%s: %u of %u cases differ\n", isa_rows[row].mnemonic, bad, cases);
 	}
@@ -236,6 +248,8 @@ static int check_all(unsigned cases, uint64_t seed, const char *only)
 	if (repeated)
 		printf("%u cases run again, since a context switch had zeroed FOP, FIP or FDP\n", repeated);
 	vendor_report(stdout);
+	if (getenv("ORACLE_RECORD"))
+		record();
 	return bad_rows != 0;
 }
 

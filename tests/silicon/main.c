@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * silicon [--seconds N | --forever] [--seed S] [--only MNEMONIC] [--quiet]
+ * silicon [--seconds N | --forever] [--seed S] [--only MNEMONIC] [--quiet] [--record]
  *
  * Rounds over all rows of the instruction table, in children: what kills one is a result, too. Each round draws other
  * cases. Exit code 0 if nothing differs, 77 if this host cannot take part. SIGINT ends it with the summary.
@@ -219,10 +219,29 @@ static int summary(double seconds, bool quiet)
 	return bad || (never && !shared->stop);
 }
 
+/* For docs/isa-verified.txt, by feature. */
+static void record(void)
+{
+	for (unsigned feature = 0; feature < FEAT_COUNT; feature++) {
+		uint64_t encodings = 0, states = 0;
+
+		for (unsigned row = 1; row < ISA_COUNT; row++) {
+			const struct tally *c = &shared->rows[row];
+
+			if (isa_rows[row].feature != feature || c->bad)
+				continue;
+			encodings += c->states ? c->encodings : 0;
+			states += c->states;
+		}
+		if (states)
+			printf("RECORD silicon %s %lu %lu\n", isa_feature_name(feature), encodings, states);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	double start = now(), seconds = 0;
-	bool forever = false, quiet = false;
+	bool forever = false, quiet = false, recorded = false;
 	int r = 0;
 
 	for (int n = 1; n < argc; n++) {
@@ -230,6 +249,8 @@ int main(int argc, char **argv)
 			forever = true;
 		else if (strcmp(argv[n], "--quiet") == 0)
 			quiet = true;
+		else if (strcmp(argv[n], "--record") == 0)
+			recorded = true;
 		else if (n + 1 < argc && strcmp(argv[n], "--seconds") == 0)
 			seconds = strtod(argv[++n], NULL);
 		else if (n + 1 < argc && strcmp(argv[n], "--seed") == 0)
@@ -251,5 +272,7 @@ int main(int argc, char **argv)
 		if (!forever && now() - start >= seconds)
 			break;
 	}
+	if (recorded && r == 0)
+		record();
 	return r ? r : summary(now() - start, quiet);
 }
