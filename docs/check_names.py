@@ -16,7 +16,7 @@ source, build = sys.argv[1:3]
 with open(build + "/meson-info/intro-tests.json") as f:
     tests = {t["name"]: {s.split(":")[-1] for s in t["suite"]} for t in json.load(f)}
 with open(source + "/Makefile") as f:
-    targets = re.findall(r"^([a-z]+):", f.read(), re.M)
+    targets = re.findall(r"^([a-z-]+):", f.read(), re.M)
 with open(source + "/tests/bench/bench.py") as f:
     benches = re.findall(r'"(\w+)": bench_', f.read())
 folders = [name for name in os.listdir(source) if os.path.isdir(f"{source}/{name}") and not name.startswith(("build", ".git"))]
