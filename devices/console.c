@@ -15,6 +15,7 @@
 enum { FLUSH_AT_ONCE = 512, PIECES_PER_FLUSH = 8, PIECE_MAX = 32 * 1024 };
 #define FLUSH_DELAY_NS CLOCK_NS_PER_MS
 #define ACCEPT_RETRY_NS CLOCK_NS_PER_S
+#define LEAVING_RETRY_NS (50 * CLOCK_NS_PER_MS)
 
 static struct console_place *place_of(const struct console_client *client)
 {
@@ -361,9 +362,28 @@ static uint64_t retry_accept(struct console *c, uint64_t now_ns)
 	return UINT64_MAX;
 }
 
+/*
+ * The kernel calls a socket writable again when three quarters of its buffer are free. For one who reads slowly that may
+ * be longer than we wait for signs of life before we leave; but there is room for a piece after each of his reads.
+ */
+static uint64_t retry_blocked(struct console *c, uint64_t now_ns)
+{
+	uint64_t again = UINT64_MAX;
+
+	for (unsigned i = 0; i < c->clients_max; i++) {
+		struct console_client *client = &c->clients[i];
+
+		if (client->fd < 0 || !client->blocked)
+			continue;
+		client->blocked = false;
+		again = now_ns + LEAVING_RETRY_NS;
+	}
+	return again;
+}
+
 uint64_t console_flush(struct console *c, uint64_t now_ns)
 {
-	uint64_t again = retry_accept(c, now_ns);
+	uint64_t again = c->rt->leaving_ns ? retry_blocked(c, now_ns) : retry_accept(c, now_ns);
 	uint64_t behind = most_behind(c);
 
 	if (behind == 0)

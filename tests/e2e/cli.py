@@ -79,7 +79,7 @@ def last_words(t):
     client, got = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), b""
     client.connect(path)
     client.settimeout(30)
-    while piece := client.recv(16384):
+    while piece := client.recv(8192):
         got += piece
         time.sleep(0.25)
     check(vm.wait(20) == 6, f"exit code {vm.code}: {vm.stderr()}")
