@@ -302,8 +302,15 @@ def security(t):
     """The command tells the same as /proc, and rates daemons as sealed."""
     need_root()
     processes = start(t)
-    report = json.loads(t.bulkhead("security", t.name, "--json").expect(0).out)
-    rows = {row["process"].split(" ")[0]: row for row in report["processes"]}
+    rows = {}
+
+    def report():
+        found = json.loads(t.bulkhead("security", t.name, "--json").expect(0).out)
+        rows.clear()
+        rows.update({row["process"].split(" ")[0]: row for row in found["processes"]})
+        return "boot" not in rows
+
+    wait_until(report, "the loader, which may still be ending, is gone")
     check(set(rows) == set(processes), f"{set(rows)} are not {set(processes)}")
     for role, pid in processes.items():
         row = rows[role]
