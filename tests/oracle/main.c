@@ -4,6 +4,7 @@
  * oracle vex: which VEX encodings are valid; oracle evex [all]: which EVEX encodings are.
  * Exit code 0 if nothing differs. Runs in a child, so that a crash is a result, too.
  */
+#include "host.h"
 #include "oracle.h"
 #include "emu/fpu/provider.h"
 #include "tests/silicon/elsewhere.h"
@@ -217,7 +218,7 @@ static int check_all(unsigned cases, uint64_t seed, const char *only)
 
 		if (only && strcmp(only, isa_rows[row].mnemonic) != 0)
 			continue;
-		if (!host_has(isa_rows[row].feature) || (isa_rows[row].map >= ISA_E0F && !native_has_avx512())) {
+		if (!host_has(isa_rows[row].feature) || ((isa_rows[row].attr & ISA_AVX512X) && !native_has_avx512())) {
 			printf("SKIP %s: not in this processor\n", isa_rows[row].mnemonic);
 			skipped++;
 			continue;

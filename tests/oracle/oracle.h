@@ -62,9 +62,6 @@ void emulated_run(const struct test_case *t, struct state *out);
 /* The same for code that may be longer than its first instruction. */
 void emulated_run_prefix(const struct test_case *t, struct state *out);
 
-/* host.c: has this processor a feature of the table? */
-bool host_has(unsigned feature);
-
 /* reconcile.c: takes out of a comparison what the processor `a` cannot say about the emulator `b`. */
 void reconcile(const struct test_case *t, struct state *a, struct state *b);
 

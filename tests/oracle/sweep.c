@@ -3,6 +3,7 @@
  * Which VEX encodings exist? Each opcode of the three maps with each pp, W, L, ModRM.reg, with and without an operand
  * in vvvv, between registers: #UD here must be #UD there.
  */
+#include "host.h"
 #include "oracle.h"
 #include "vendor.h"
 

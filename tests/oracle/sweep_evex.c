@@ -3,6 +3,7 @@
  * Which EVEX encodings exist? Each opcode of the maps with each pp, W, L'L, b, z, a mask or none, vvvv, V', between
  * registers and with memory: #UD here must be #UD there. ModRM.reg, R', X and the reserved bits are left to chance.
  */
+#include "host.h"
 #include "oracle.h"
 #include "vendor.h"
 

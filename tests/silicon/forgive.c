@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What cannot be compared: each with its reason. */
-#include "host.h"
 #include "silicon.h"
+#include "tests/oracle/host.h"
 
 #include <string.h>
 

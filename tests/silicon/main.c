@@ -6,8 +6,8 @@
  * cases. Exit code 0 if nothing differs, 77 if this host cannot take part. SIGINT ends it with the summary.
  */
 #include "elsewhere.h"
-#include "host.h"
 #include "silicon.h"
+#include "tests/oracle/host.h"
 #include "emu/decode/decode.h"
 
 #include <errno.h>

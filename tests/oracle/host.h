@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
+/* Has this processor the feature (enum isa_feature)? */
+bool host_has(unsigned feature);
 bool host_is_intel(void);
-bool host_has(unsigned feature); /* enum isa_feature */
 
 #endif
