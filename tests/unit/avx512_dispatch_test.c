@@ -10,21 +10,7 @@
 
 static struct harness h;
 
-/* One instruction, HLT behind it; 0 if both have run. */
-static int run(const void *bytes, unsigned length)
-{
-	uint8_t code[32];
-	int r;
-
-	memcpy(code, bytes, length);
-	code[length] = 0xf4;
-	harness_code(&h, code, length + 1);
-	h.cpu->activity = CPU_RUNNING;
-	r = harness_run(&h, 2);
-	return r == 0x200 ? 0 : r;
-}
-
-#define RUN(...) run((const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
+#define RUN(...) harness_one(&h, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
 #define FAULT(v) (0x100 | (v))
 
 static void setup(enum harness_tier tier)

@@ -70,6 +70,19 @@ static void identity_tables(struct harness *h)
 		put64(h, pt + 8 * n, n << 12 | 7);
 }
 
+int harness_one(struct harness *h, const void *bytes, size_t count)
+{
+	uint8_t code[32];
+	int r;
+
+	memcpy(code, bytes, count);
+	code[count] = 0xf4;
+	harness_code(h, code, count + 1);
+	h->cpu->activity = CPU_RUNNING;
+	r = harness_run(h, 2);
+	return r == 0x200 ? 0 : r;
+}
+
 uint64_t *harness_pte(struct harness *h, uint64_t linear)
 {
 	return (uint64_t *)(void *)(h->ram + HARNESS_PML4 + 3 * 4096 + 8 * (linear >> 12));

@@ -74,6 +74,8 @@ void harness_deliver(struct harness *h, bool on);
  * the processor halted, 0x300 if it shut down.
  */
 int harness_run(struct harness *h, unsigned count);
+/* Loads and runs one instruction, HLT behind it. 0 if both have run; else what harness_run() says. */
+int harness_one(struct harness *h, const void *bytes, size_t count);
 /* The page table entry of a linear address in HARNESS_LONG: change it, then harness_sync() or INVLPG. */
 uint64_t *harness_pte(struct harness *h, uint64_t linear);
 
