@@ -13,82 +13,51 @@
 #define REGISTER(e, r) (&(e)->cpu.vec[r])
 #define CLOBBERS "xmm0", "xmm1", "memory"
 
-/* vec[reg] = vec[vvvv] op vec[rm], or op n bytes of memory; r is the width of the registers: x or y. */
-#define OP(name, op, r, n, ready)                                                                                      \
-	HANDLER(name##_r)                                                                                              \
-	{                                                                                                              \
-		ready(e, i, SIMD_AVX);                                                                                 \
-		__asm__ volatile("vmovdqa (%1), %%" r "mm0\n\t" op " (%2), %%" r "mm0, %%" r "mm0" STORE_YMM           \
-				 :                                                                                     \
-				 : "r"(REGISTER(e, i->reg)), "r"(REGISTER(e, i->vvvv)), "r"(REGISTER(e, i->rm))        \
-				 : CLOBBERS);                                                                          \
-		NEXT(e, i);                                                                                            \
-	}                                                                                                              \
-	HANDLER(name##_m)                                                                                              \
-	{                                                                                                              \
-		const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), n);                                                     \
-                                                                                                                       \
-		ready(e, i, SIMD_AVX);                                                                                 \
-		if (UNLIKELY(!p))                                                                                      \
-			MISS(e, i);                                                                                    \
-		__asm__ volatile("vmovdqa (%1), %%" r "mm0\n\t" op " (%2), %%" r "mm0, %%" r "mm0" STORE_YMM           \
-				 :                                                                                     \
-				 : "r"(REGISTER(e, i->reg)), "r"(REGISTER(e, i->vvvv)), "r"(p)                         \
-				 : CLOBBERS);                                                                          \
-		NEXT(e, i);                                                                                            \
-	}
-/* The same with one source. */
-#define OP1_R(name, op, r, n, ready)                                                                                   \
-	HANDLER(name##_r)                                                                                              \
-	{                                                                                                              \
-		ready(e, i, SIMD_AVX);                                                                                 \
-		__asm__ volatile(op " (%1), %%" r "mm0" STORE_YMM                                                      \
-				 :                                                                                     \
-				 : "r"(REGISTER(e, i->reg)), "r"(REGISTER(e, i->rm))                                   \
-				 : CLOBBERS);                                                                          \
-		NEXT(e, i);                                                                                            \
-	}
-#define OP1_M(name, op, r, n, ready)                                                                                   \
-	HANDLER(name##_m)                                                                                              \
-	{                                                                                                              \
-		const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), n);                                                     \
-                                                                                                                       \
-		ready(e, i, SIMD_AVX);                                                                                 \
-		if (UNLIKELY(!p))                                                                                      \
-			MISS(e, i);                                                                                    \
-		__asm__ volatile(op " (%1), %%" r "mm0" STORE_YMM                                                      \
-				 :                                                                                     \
-				 : "r"(REGISTER(e, i->reg)), "r"(p)                                                    \
-				 : CLOBBERS);                                                                          \
-		NEXT(e, i);                                                                                            \
-	}
-#define OP1(name, op, r, n, ready) OP1_R(name, op, r, n, ready) OP1_M(name, op, r, n, ready)
+/* What the handlers below do once they know where the last source is; r is the width of the registers: x or
+ * y. */
+#define COMPUTE_2(e, i, op, r, source)                                                                       \
+	__asm__ volatile("vmovdqa (%1), %%" r "mm0\n\t" op " (%2), %%" r "mm0, %%" r "mm0" STORE_YMM         \
+			 :                                                                                   \
+			 : "r"(REGISTER(e, i->reg)), "r"(REGISTER(e, i->vvvv)), "r"(source)                  \
+			 : CLOBBERS)
+#define COMPUTE_1(e, i, op, r, source)                                                                       \
+	__asm__ volatile(op " (%1), %%" r "mm0" STORE_YMM                                                    \
+			 :                                                                                   \
+			 : "r"(REGISTER(e, i->reg)), "r"(source)                                             \
+			 : CLOBBERS)
 /* FMA: the destination is an operand, too. */
-#define FUSED(name, op, r, n)                                                                                          \
-	HANDLER(name##_r)                                                                                              \
-	{                                                                                                              \
-		NEED_FP(e, i, SIMD_AVX);                                                                               \
-		__asm__ volatile("vmovdqa (%0), %%" r "mm0\n\tvmovdqa (%1), %%" r "mm1\n\t" op " (%2), %%" r "mm1, %%" r "mm0" \
-					STORE_YMM                                                                      \
-				 :                                                                                     \
-				 : "r"(REGISTER(e, i->reg)), "r"(REGISTER(e, i->vvvv)), "r"(REGISTER(e, i->rm))        \
-				 : CLOBBERS);                                                                          \
-		NEXT(e, i);                                                                                            \
-	}                                                                                                              \
-	HANDLER(name##_m)                                                                                              \
-	{                                                                                                              \
-		const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), n);                                                     \
-                                                                                                                       \
-		NEED_FP(e, i, SIMD_AVX);                                                                               \
-		if (UNLIKELY(!p))                                                                                      \
-			MISS(e, i);                                                                                    \
-		__asm__ volatile("vmovdqa (%0), %%" r "mm0\n\tvmovdqa (%1), %%" r "mm1\n\t" op " (%2), %%" r "mm1, %%" r "mm0" \
-					STORE_YMM                                                                      \
-				 :                                                                                     \
-				 : "r"(REGISTER(e, i->reg)), "r"(REGISTER(e, i->vvvv)), "r"(p)                         \
-				 : CLOBBERS);                                                                          \
-		NEXT(e, i);                                                                                            \
+#define COMPUTE_3(e, i, op, r, source)                                                                       \
+	__asm__ volatile("vmovdqa (%0), %%" r "mm0\n\tvmovdqa (%1), %%" r "mm1\n\t" op " (%2), %%" r         \
+			 "mm1, %%" r "mm0" STORE_YMM                                                         \
+			 :                                                                                   \
+			 : "r"(REGISTER(e, i->reg)), "r"(REGISTER(e, i->vvvv)), "r"(source)                  \
+			 : CLOBBERS)
+/* The last source is a register, or n bytes of memory. */
+#define FROM_REGISTER(name, compute, op, r, ready)                                                           \
+	HANDLER(name##_r)                                                                                    \
+	{                                                                                                    \
+		ready(e, i, SIMD_AVX);                                                                       \
+		compute(e, i, op, r, REGISTER(e, i->rm));                                                    \
+		NEXT(e, i);                                                                                  \
 	}
+#define FROM_MEMORY(name, compute, op, r, n, ready)                                                          \
+	HANDLER(name##_m)                                                                                    \
+	{                                                                                                    \
+		const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), n);                                           \
+                                                                                                             \
+		ready(e, i, SIMD_AVX);                                                                       \
+		if (UNLIKELY(!p))                                                                            \
+			MISS(e, i);                                                                          \
+		compute(e, i, op, r, p);                                                                     \
+		NEXT(e, i);                                                                                  \
+	}
+#define OP(name, op, r, n, ready)                                                                            \
+	FROM_REGISTER(name, COMPUTE_2, op, r, ready) FROM_MEMORY(name, COMPUTE_2, op, r, n, ready)
+#define OP1_R(name, op, r, n, ready) FROM_REGISTER(name, COMPUTE_1, op, r, ready)
+#define OP1_M(name, op, r, n, ready) FROM_MEMORY(name, COMPUTE_1, op, r, n, ready)
+#define OP1(name, op, r, n, ready) OP1_R(name, op, r, n, ready) OP1_M(name, op, r, n, ready)
+#define FUSED(name, op, r, n)											      \
+	FROM_REGISTER(name, COMPUTE_3, op, r, NEED_FP) FROM_MEMORY(name, COMPUTE_3, op, r, n, NEED_FP)
 
 #define INTEGER(X)                                                                                                     \
 	X(VPADDB, "vpaddb") X(VPADDW, "vpaddw") X(VPADDD, "vpaddd")                                                    \
