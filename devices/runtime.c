@@ -16,10 +16,9 @@
 enum { BATCH = RING_SLOTS, EXIT_FAILED = 1, HEAP_RESERVE = 64 * 1024 };
 #define HEARTBEAT_NS CLOCK_NS_PER_S
 #define NAP_NS CLOCK_NS_PER_MS
-/* Less than the supervisor waits. At the machine's end readers get that long for each piece, but not for ever. */
-#define LEAVE_NS (500 * CLOCK_NS_PER_MS)
-#define LAST_WORDS_NS (2 * CLOCK_NS_PER_S)
-#define LAST_WORDS_MAX_NS (10 * CLOCK_NS_PER_S)
+#define LEAVE_NS (500 * CLOCK_NS_PER_MS)	  /* for whoever is replaced; less than the supervisor waits */
+#define LAST_WORDS_NS (2 * CLOCK_NS_PER_S)	  /* at the machine's end: for each piece that a reader takes */
+#define LAST_WORDS_MAX_NS (10 * CLOCK_NS_PER_S) /* and for all of them; less than the supervisor waits */
 #define NAP_AFTER_NS (10 * CLOCK_NS_PER_MS) /* after that without a request, a daemon sleeps properly */
 #define POLL_NS 50000ull /* how often descriptors are looked at while requests keep coming */
 
