@@ -237,7 +237,7 @@ def manual_names_everything(t):
     missing = [c for c in commands if f".Cm {c}" not in page]
     missing += ["--" + o for o in options if o != "help" and f"Fl -{o}" not in page]
     check(not missing, f"not in bulkhead(1): {missing}")
-    with open(SOURCE + "/vmm/exit_codes.h") as f:
+    with open(SOURCE + "/vmm/common/exit_codes.h") as f:
         codes = re.findall(r"EXIT_\w+ = (\d+)", f.read())
     check(not [c for c in codes if f".It {c}\n" not in page], f"exit codes {codes}")
 

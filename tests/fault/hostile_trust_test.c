@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* vmm/trust.c: words and numbers of a child that was taken over. */
+/* vmm/supervisor/trust.c: words and numbers of a child that was taken over. */
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "vmm/trust.h"
+#include "vmm/supervisor/trust.h"
 
 /* ECMA-48: C0 and C1 controls; C1 in UTF-8 is c2 80..9f. Letters beyond ASCII stay. */
 Test(hostile_trust, no_control_character_survives)

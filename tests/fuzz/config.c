@@ -2,7 +2,7 @@
 /* The command line's options: the input is split into arguments at newlines. Also sizes and times by themselves. */
 #include "fuzz.h"
 #include "proto/layout.h"
-#include "vmm/config.h"
+#include "vmm/common/config.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Runtime directories: who owns a name, and what is left of the dead. */
-#include "vmm/rundir.h"
+#include "vmm/common/rundir.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

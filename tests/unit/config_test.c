@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Options of a machine: values, and the errors that issue 2 names under "Bad input, named". */
-#include "vmm/config.h"
+#include "vmm/common/config.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

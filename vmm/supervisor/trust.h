@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_VMM_TRUST_H
 #define BULKHEAD_VMM_TRUST_H
 
-#include "../proto/frame.h"
+#include "../../proto/frame.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,13 +2,13 @@
 /* bulkhead run, demo: starts a keeper and, in the foreground, is its machine's console. */
 #include "cli.h"
 
-#include "config.h"
+#include "../common/config.h"
 #include "console.h"
-#include "exit_codes.h"
-#include "programs.h"
-#include "rundir.h"
+#include "../common/exit_codes.h"
+#include "../common/programs.h"
+#include "../common/rundir.h"
 
-#include "../proto/clock.h"
+#include "../../proto/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

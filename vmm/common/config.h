@@ -6,8 +6,8 @@
 #ifndef BULKHEAD_VMM_CONFIG_H
 #define BULKHEAD_VMM_CONFIG_H
 
-#include "../emu/sys/features.h"
-#include "../proto/sandbox.h"
+#include "../../emu/sys/features.h"
+#include "../../proto/sandbox.h"
 
 #include <stdbool.h>
 #include <stdint.h>

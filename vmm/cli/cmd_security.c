@@ -7,10 +7,10 @@
 #include "cli.h"
 
 #include "client.h"
-#include "exit_codes.h"
+#include "../common/exit_codes.h"
 #include "proc_facts.h"
 
-#include "../proto/sandbox_table.h"
+#include "../../proto/sandbox_table.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -2,9 +2,9 @@
 /* bulkhead run --cpu help: the models and features that --cpu takes, for people or as JSON (add-only). */
 #include "cli.h"
 
-#include "exit_codes.h"
+#include "../common/exit_codes.h"
 
-#include "../emu/sys/features.h"
+#include "../../emu/sys/features.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -7,11 +7,11 @@
  */
 #include "keeper.h"
 
-#include "exit_codes.h"
+#include "../common/exit_codes.h"
 #include "notify.h"
-#include "title.h"
+#include "../common/title.h"
 
-#include "../proto/clock.h"
+#include "../../proto/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,7 @@
  */
 #include "vm.h"
 
-#include "../proto/clock.h"
+#include "../../proto/clock.h"
 
 #include <signal.h>
 #include <string.h>

@@ -5,9 +5,9 @@
  */
 #include "vm.h"
 
-#include "exit_codes.h"
+#include "../common/exit_codes.h"
 
-#include "../proto/clock.h"
+#include "../../proto/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

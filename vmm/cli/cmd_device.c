@@ -3,10 +3,10 @@
 #include "cli.h"
 
 #include "client.h"
-#include "exit_codes.h"
-#include "programs.h"
+#include "../common/exit_codes.h"
+#include "../common/programs.h"
 
-#include "../proto/control_check.h"
+#include "../../proto/control_check.h"
 
 #include <errno.h>
 #include <fcntl.h>

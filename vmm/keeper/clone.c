@@ -2,8 +2,8 @@
 /* From the keeper to a supervisor in namespaces of its own: keeper.h. */
 #include "keeper.h"
 
-#include "exit_codes.h"
-#include "title.h"
+#include "../common/exit_codes.h"
+#include "../common/title.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,9 +3,9 @@
 #include "cli.h"
 
 #include "client.h"
-#include "config.h"
+#include "../common/config.h"
 #include "console.h"
-#include "exit_codes.h"
+#include "../common/exit_codes.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -13,8 +13,8 @@
 #ifndef BULKHEAD_VMM_RECOVERY_H
 #define BULKHEAD_VMM_RECOVERY_H
 
-#include "../proto/journal.h"
-#include "../proto/ring.h"
+#include "../../proto/journal.h"
+#include "../../proto/ring.h"
 
 #include <event2/event.h>
 #include <stdbool.h>

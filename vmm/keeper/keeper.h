@@ -9,8 +9,8 @@
 #ifndef BULKHEAD_VMM_KEEPER_H
 #define BULKHEAD_VMM_KEEPER_H
 
-#include "launch.h"
-#include "rundir.h"
+#include "../common/launch.h"
+#include "../common/rundir.h"
 
 #include <stdbool.h>
 #include <sys/types.h>

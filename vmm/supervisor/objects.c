@@ -2,14 +2,14 @@
 /* The machine's shared memory objects and doorbell pipes: one writer each, see design.md section 2. */
 #include "vm.h"
 
-#include "../devices/backlog.h"
+#include "../../devices/backlog.h"
 
-#include "../proto/journal.h"
-#include "../proto/line.h"
-#include "../proto/msi.h"
-#include "../proto/ring.h"
-#include "../proto/shadow.h"
-#include "../proto/shm.h"
+#include "../../proto/journal.h"
+#include "../../proto/line.h"
+#include "../../proto/msi.h"
+#include "../../proto/ring.h"
+#include "../../proto/shadow.h"
+#include "../../proto/shm.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,9 +10,9 @@
  */
 #include "vm.h"
 
-#include "exit_codes.h"
+#include "../common/exit_codes.h"
 
-#include "../proto/control_check.h"
+#include "../../proto/control_check.h"
 
 #include <errno.h>
 #include <signal.h>

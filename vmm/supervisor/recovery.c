@@ -2,13 +2,13 @@
 /* The death of a device and its next incarnation: see recovery.h. */
 #include "vm.h"
 
-#include "exit_codes.h"
+#include "../common/exit_codes.h"
 
-#include "../devices/model.h"
+#include "../../devices/model.h"
 
-#include "../proto/clock.h"
-#include "../proto/control_check.h"
-#include "../proto/shm.h"
+#include "../../proto/clock.h"
+#include "../../proto/control_check.h"
+#include "../../proto/shm.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -2,8 +2,8 @@
 /* Control requests of the command line: client.h. */
 #include "client.h"
 
-#include "config.h"
-#include "exit_codes.h"
+#include "../common/config.h"
+#include "../common/exit_codes.h"
 
 #include <errno.h>
 #include <fcntl.h>

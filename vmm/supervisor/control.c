@@ -5,8 +5,8 @@
  */
 #include "vm.h"
 
-#include "../proto/clock.h"
-#include "../proto/control_check.h"
+#include "../../proto/clock.h"
+#include "../../proto/control_check.h"
 
 #include <errno.h>
 #include <fcntl.h>

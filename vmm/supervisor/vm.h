@@ -16,11 +16,11 @@
 #ifndef BULKHEAD_VMM_VM_H
 #define BULKHEAD_VMM_VM_H
 
-#include "launch.h"
+#include "../common/launch.h"
 #include "recovery.h"
 #include "trust.h"
 
-#include "../proto/frame.h"
+#include "../../proto/frame.h"
 
 #include <event2/event.h>
 #include <sys/types.h>

@@ -2,7 +2,7 @@
 /* Options of a machine: one table, from which parsing and --help are made. */
 #include "config.h"
 
-#include "../proto/layout.h"
+#include "../../proto/layout.h"
 
 #include <ctype.h>
 #include <errno.h>

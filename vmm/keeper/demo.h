@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest of `bulkhead demo`, built from vmm/demo_guest.S: a flat long-mode image (boot.h, BOOT_FLAT64). */
+/* The guest of `bulkhead demo`, built from vmm/keeper/demo_guest.S: a flat long-mode image (boot.h, BOOT_FLAT64). */
 #ifndef BULKHEAD_VMM_DEMO_H
 #define BULKHEAD_VMM_DEMO_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* bulkhead: the command line. */
 #include "cli.h"
-#include "exit_codes.h"
+#include "../common/exit_codes.h"
 
-#include "../proto/clock.h"
+#include "../../proto/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>

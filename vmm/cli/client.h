@@ -3,9 +3,9 @@
 #ifndef BULKHEAD_VMM_CLIENT_H
 #define BULKHEAD_VMM_CLIENT_H
 
-#include "rundir.h"
+#include "../common/rundir.h"
 
-#include "../proto/frame.h"
+#include "../../proto/frame.h"
 
 struct machine_ref {
 	const char *name;

@@ -2,7 +2,7 @@
 /* One child process as the supervisor sees it: start, requests, events, log lines, death. */
 #include "vm.h"
 
-#include "../proto/control_check.h"
+#include "../../proto/control_check.h"
 
 #include <errno.h>
 #include <fcntl.h>

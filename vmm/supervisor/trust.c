@@ -5,7 +5,7 @@
  */
 #include "trust.h"
 
-#include "../proto/clock.h"
+#include "../../proto/clock.h"
 
 #include <string.h>
 

@@ -3,9 +3,9 @@
 #include "cli.h"
 
 #include "client.h"
-#include "exit_codes.h"
+#include "../common/exit_codes.h"
 
-#include "../proto/control_check.h"
+#include "../../proto/control_check.h"
 
 #include <errno.h>
 #include <jansson.h>

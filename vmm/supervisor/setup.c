@@ -2,7 +2,7 @@
 /* The SETUP messages: which objects each process gets, in the order that control.proto names. */
 #include "vm.h"
 
-#include "../proto/layout.h"
+#include "../../proto/layout.h"
 
 #include <string.h>
 #include <time.h>

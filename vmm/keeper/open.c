@@ -3,8 +3,8 @@
 #include "keeper.h"
 
 #include "demo.h"
-#include "exit_codes.h"
-#include "programs.h"
+#include "../common/exit_codes.h"
+#include "../common/programs.h"
 
 #include <errno.h>
 #include <fcntl.h>
