@@ -9,7 +9,7 @@
 #ifndef BULKHEAD_TESTS_WALK_H
 #define BULKHEAD_TESTS_WALK_H
 
-#include "emu/cpu.h"
+#include "emu/core/cpu.h"
 #include "emu/decode/decode.h"
 #include "emu/decode/encode.h"
 #include "emu/isa/isa.h"
