@@ -5,8 +5,9 @@ import os
 import time
 
 from bh import BUILD, BULKHEAD, Failure, check
+from kinds import DEVICES
 
-DAEMONS = ("seriald", "timerd", "irqd", "platformd")
+DAEMONS = DEVICES
 PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
             **{name: f"devices/bulkhead-{name}" for name in DAEMONS}}
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
