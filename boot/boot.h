@@ -7,7 +7,7 @@
 #ifndef BULKHEAD_BOOT_BOOT_H
 #define BULKHEAD_BOOT_BOOT_H
 
-#include "../emu/cpu.h"
+#include "../emu/core/cpu.h"
 
 #include <stddef.h>
 #include <stdint.h>

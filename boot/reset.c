@@ -4,7 +4,7 @@
  * EntryState (control.proto) carries counts there; the vCPU process lays it over the reset state of its own
  * engine.
  */
-#include "../emu/cpu.h"
+#include "../emu/core/cpu.h"
 
 #include <string.h>
 

@@ -9,7 +9,7 @@
 #ifndef BULKHEAD_EMU_LAPIC_H
 #define BULKHEAD_EMU_LAPIC_H
 
-#include "../emu.h"
+#include "emu/core/emu.h"
 
 #include <stdatomic.h>
 

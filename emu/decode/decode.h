@@ -5,7 +5,7 @@
 #ifndef BULKHEAD_EMU_DECODE_H
 #define BULKHEAD_EMU_DECODE_H
 
-#include "../insn.h"
+#include "emu/core/insn.h"
 
 enum decode_result {
 	DECODE_OK,

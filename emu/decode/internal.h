@@ -4,8 +4,8 @@
 #define BULKHEAD_EMU_DECODE_INTERNAL_H
 
 #include "decode.h"
-#include "../cpu.h"
-#include "../isa/isa.h"
+#include "emu/core/cpu.h"
+#include "emu/isa/isa.h"
 
 /* ---- forms.c: the table, digested ---- */
 

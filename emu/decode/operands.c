@@ -93,7 +93,7 @@ static enum decode_result memory(struct cursor *c, const struct prefixes *p, con
 
 static uint8_t byte_register(unsigned r, const struct prefixes *p)
 {
-	return (uint8_t)(!p->rex && r >= 4 && r < 8 ? r + 16 : r);
+	return (uint8_t)(!p->rex && !p->vex && r >= 4 && r < 8 ? r + 16 : r);
 }
 
 static enum decode_result take_modrm(struct cursor *c, const struct prefixes *p, const struct form *f,

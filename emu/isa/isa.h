@@ -67,14 +67,14 @@
  *            operand's width or more; COUNT16 flags and result, for a count above 16 of 16-bit operands
  *            (SDM vol. 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD). See isa_undefined().
  *   semantic name: `sem_<name>` implements it (see below); integer rows that the block tier specialises may
- *            provide more than that in interp/.
+ *            provide more than that in block/.
  *
  *            AVX rows: AVXX (CR4.OSXSAVE and XCR0: #UD; CR0.TS: #NM) with EXC(n) of 1..14 (SDM vol. 2, 2.8). AVX-512 and
  *            opmask rows: AVX512X, the same with XCR0[7:5], and EXC(n) of 1..12 (2.9).
  *
  * The checks that attributes name are done once, by the dispatcher, before the semantic function runs: privilege, LOCK
  * validity, #NM, #UD for features and modes, SSE availability. 16-byte alignment of memory operands (V/W operands
- * without NOALIGN) is checked by sse_load()/sse_store() in fpu/.
+ * without NOALIGN) is checked by sse_load()/sse_store() in sem/simd/.
  *
  * A semantic function is
  *
@@ -86,7 +86,7 @@
 #ifndef BULKHEAD_EMU_ISA_H
 #define BULKHEAD_EMU_ISA_H
 
-#include "../emu.h"
+#include "emu/core/emu.h"
 
 enum isa_feature {
 	FEAT_BASE, FEAT_FPU, FEAT_TSC, FEAT_MSR, FEAT_CX8, FEAT_SEP, FEAT_CMOV, FEAT_CLFLUSH, FEAT_MMX, FEAT_FXSR,

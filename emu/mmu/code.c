@@ -6,7 +6,7 @@
  * the blocks whose pieces it touches. When the last block of a page is gone it may be mapped writable again.
  */
 #include "mmu.h"
-#include "../interp/interp.h"
+#include "emu/block/block.h"
 
 uint64_t mmu_page_index(const struct emu *e, const uint8_t *host)
 {

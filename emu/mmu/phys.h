@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_EMU_PHYS_H
 #define BULKHEAD_EMU_PHYS_H
 
-#include "../emu.h"
+#include "emu/core/emu.h"
 
 /* RAM or not. */
 void phys_read(struct emu *e, uint64_t gpa, void *data, unsigned size);

@@ -13,7 +13,7 @@
 #ifndef BULKHEAD_EMU_TLB_H
 #define BULKHEAD_EMU_TLB_H
 
-#include "../emu.h"
+#include "emu/core/emu.h"
 
 enum {
 	PAGE_SHIFT = 12,

@@ -62,6 +62,7 @@ static const char *describe(enum difference d)
 	case LENGTH: return "length";
 	case OPERAND: return "operand";
 	case FLAGS_DIFFER: return "flags";
+	case ENCODING: return "encoding";
 	case DIFFERENCES: break;
 	}
 	return "";
@@ -124,6 +125,11 @@ void compare_bytes(const uint8_t *text, unsigned avail, unsigned code_size)
 	a.row = &isa_rows[a.ours ? a.i.id : 0];
 	a.theirs = ZYAN_SUCCESS(ZydisDecoderDecodeFull(decoder_of(code_size), text, avail, &a.z, a.op));
 	asked++;
+	if (a.ours && code_size == 8) {
+		what = compare_encoding(&a.i);
+		if (what)
+			note(&a, ENCODING, what);
+	}
 	d = differ(&a, &what);
 	if (d == SAME) {
 		*(a.ours ? &valid : &invalid) += 1;

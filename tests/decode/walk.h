@@ -4,12 +4,14 @@
  *
  *   walk.c     which bytes are asked for          compare.c  the two answers
  *   operands.c one operand of each                rules.c    where they may differ, and why
+ *   back.c     the encoder: what it makes of an instruction decodes to the same one
  */
 #ifndef BULKHEAD_TESTS_WALK_H
 #define BULKHEAD_TESTS_WALK_H
 
-#include "emu/cpu.h"
+#include "emu/core/cpu.h"
 #include "emu/decode/decode.h"
+#include "emu/decode/encode.h"
 #include "emu/isa/isa.h"
 
 #include <Zydis/Zydis.h>
@@ -25,12 +27,15 @@ struct answers {
 	ZydisDecodedOperand op[ZYDIS_MAX_OPERAND_COUNT];
 };
 
-enum difference { SAME, ONLY_OURS, ONLY_ZYDIS, NAME, LENGTH, OPERAND, FLAGS_DIFFER, DIFFERENCES };
+enum difference { SAME, ONLY_OURS, ONLY_ZYDIS, NAME, LENGTH, OPERAND, FLAGS_DIFFER, ENCODING, DIFFERENCES };
 
 /* operands.c: NULL, or what about the operands differs. Both know the instruction, and its length is the same. */
 const char *compare_operands(const struct answers *a);
 /* NULL, or which flags the table says otherwise. */
 const char *compare_flags(const struct answers *a);
+
+/* back.c: NULL, or what is not as before when an instruction of 64-bit code is encoded and decoded again. */
+const char *compare_encoding(const struct insn *i);
 
 /* rules.c: the index of the rule that explains a difference, or -1. */
 int find_rule(const struct answers *a, enum difference d, const char *what);

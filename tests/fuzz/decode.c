@@ -3,9 +3,9 @@
  * The instruction decoder in all three code sizes. Lengths stay in bounds; nothing behind the instruction is looked at;
  * with fewer bytes it asks for more. With Zydis: both find the same length where both know the instruction.
  */
-#include "emu/cpu.h"
+#include "emu/core/cpu.h"
 #include "emu/decode/decode.h"
-#include "emu/emu.h"
+#include "emu/core/emu.h"
 #include "emu/isa/isa.h"
 #include "fuzz.h"
 

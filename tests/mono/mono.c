@@ -6,7 +6,7 @@
  */
 #include "boot/boot.h"
 #include "devices/model.h"
-#include "emu/engine.h"
+#include "emu/core/engine.h"
 #include "proto/layout.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A flat machine for semantics that need no paging: decoder and semantic functions, linear addresses that
- * are host addresses, two areas of memory. It stands in for the functions of interp/ and mmu/ that
+ * are host addresses, two areas of memory. It stands in for the functions of run/ and mmu/ that
  * semantics call.
  */
 #include "flat.h"

@@ -6,7 +6,7 @@
  */
 #include "host.h"
 #include "oracle.h"
-#include "emu/fpu/provider.h"
+#include "emu/sem/fp/provider.h"
 #include "tests/silicon/elsewhere.h"
 #include "vendor.h"
 

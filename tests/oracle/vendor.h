@@ -2,7 +2,7 @@
 /*
  * Where processors of the two vendors differ.
  *
- * The emulated processor says that it is Intel's (emu/sys/cpuid.c), and behaves so. A host of the other vendor cannot
+ * The emulated processor says that it is Intel's (emu/sem/sys/cpuid.c), and behaves so. A host of the other vendor cannot
  * judge it in these points, and only in these. Whoever compares with the host asks here, holds the emulator against
  * the manual's rule instead where there is one, and prints what was left in the end.
  */

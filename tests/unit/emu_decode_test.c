@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The decoder: rules of prefixes and lengths (SDM vol. 2, chapter 2), and a bounded comparison with Zydis. */
-#include "emu/cpu.h"
+#include "emu/core/cpu.h"
 #include "emu/decode/decode.h"
 #include "emu/isa/isa.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A bare emulated processor for unit tests. */
 #include "emu_harness.h"
-#include "emu/engine_emu.h"
-#include "emu/interp/flags.h"
-#include "emu/interp/interp.h"
+#include "emu/run/engine_emu.h"
+#include "emu/core/flags.h"
+#include "emu/block/block.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  */
 #include "emu_harness.h"
 #include "emu/decode/decode.h"
-#include "emu/interp/alu.h"
-#include "emu/interp/operand.h"
+#include "emu/sem/int/alu.h"
+#include "emu/sem/int/operand.h"
 #include "emu/isa/isa.h"
 #include "tests/oracle/vendor.h"
 

@@ -2,9 +2,9 @@
 /* The table of processor features and the models made of it: closure, words, and that CPUID, the decoder, CR4, XCR0 and
  * MSRs all say the same. */
 #include "emu/decode/decode.h"
-#include "emu/engine_emu.h"
+#include "emu/run/engine_emu.h"
 #include "emu/isa/isa.h"
-#include "emu/sys/sys.h"
+#include "emu/sem/sys/sys.h"
 #include "vmm/kvm/kvm.h"
 
 #include <criterion/criterion.h>

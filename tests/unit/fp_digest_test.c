@@ -4,7 +4,7 @@
  * operands. They were taken on x86-64, where fp_providers and fp_x87_providers compare the same functions with the
  * processor; here other processors and compilers are held to them.
  */
-#include "emu/fpu/provider_table.h"
+#include "emu/sem/fp/provider_table.h"
 #include "fp_operands.h"
 
 #include <criterion/criterion.h>

@@ -4,7 +4,7 @@
  * C) against H (this processor), results and flags bit by bit, in all directions of rounding, with and without DAZ and FTZ. RCP and RSQRT
  * are approximations that processors are free in: their errors are measured against the architecture's bound.
  */
-#include "emu/fpu/provider_table.h"
+#include "emu/sem/fp/provider_table.h"
 #include "fp_operands.h"
 
 #include <criterion/criterion.h>

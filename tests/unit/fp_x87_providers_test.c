@@ -5,7 +5,7 @@
  * bit. The transcendental functions have no prescribed last bit; there the distance in units of the last place is
  * counted, and bounded. What they are compared with is the processor that the test runs on: vendors differ.
  */
-#include "emu/fpu/provider_table.h"
+#include "emu/sem/fp/provider_table.h"
 #include "fp_operands.h"
 
 #include <criterion/criterion.h>

@@ -3,9 +3,9 @@
 #ifndef BULKHEAD_TESTS_SYS_GUEST_H
 #define BULKHEAD_TESTS_SYS_GUEST_H
 
-#include "emu/engine_emu.h"
-#include "emu/interp/interp.h"
-#include "emu/sys/sys.h"
+#include "emu/run/engine_emu.h"
+#include "emu/block/block.h"
+#include "emu/sem/sys/sys.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables of the system half that need no running code: double faults, MSRs, CPUID, limits, random numbers. */
-#include "emu/sys/sys.h"
+#include "emu/sem/sys/sys.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 
 #include "../common/exit_codes.h"
 
-#include "../../emu/sys/features.h"
+#include "../../emu/model/features.h"
 
 #include <jansson.h>
 #include <stdio.h>

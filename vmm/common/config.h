@@ -6,7 +6,7 @@
 #ifndef BULKHEAD_VMM_CONFIG_H
 #define BULKHEAD_VMM_CONFIG_H
 
-#include "../../emu/sys/features.h"
+#include "../../emu/model/features.h"
 #include "../../proto/sandbox.h"
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Creating a KVM machine, its interrupt routes, kicks: the engine_kvm table (emu/engine.h). */
+/* Creating a KVM machine, its interrupt routes, kicks: the engine_kvm table (emu/core/engine.h). */
 #include "kvm.h"
 
 #include <errno.h>

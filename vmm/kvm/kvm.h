@@ -6,7 +6,7 @@
 #ifndef BULKHEAD_VMM_KVM_KVM_H
 #define BULKHEAD_VMM_KVM_KVM_H
 
-#include "emu/engine.h"
+#include "emu/core/engine.h"
 #include "proto/layout.h"
 
 #include <linux/kvm.h>

@@ -6,7 +6,7 @@
 #ifndef BULKHEAD_VMM_VCPU_VCPU_H
 #define BULKHEAD_VMM_VCPU_VCPU_H
 
-#include "emu/engine.h"
+#include "emu/core/engine.h"
 #include "proto/child.h"
 #include "proto/msi.h"
 #include "proto/ring.h"

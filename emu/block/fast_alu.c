@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* Fast handlers: arithmetic and logic. Each form exists with its flags and, for registers, without (dead flags). */
+#include "fast.h"
+#include "emu/isa/isa.h"
+
+/* reg op= reg, reg op= imm, reg op= mem, mem op= reg, mem op= imm */
+#define OP_REG(op, n, T)                                                                                               \
+	HANDLER(op##_rr_##n)                                                                                           \
+	{                                                                                                              \
+		uint16_t f = e->lf.image;                                                                              \
+		const unsigned to = i->rm;                                                                             \
+		T r = alu_##op##_##n(get_##n(e, to), get_##n(e, i->reg), &f);                                          \
+                                                                                                                       \
+		e->lf.image = f;                                                                                       \
+		set_##n(e, to, r);                                                                                     \
+		NEXT(e, i);                                                                                            \
+	}                                                                                                              \
+	HANDLER(op##_ri_##n)                                                                                           \
+	{                                                                                                              \
+		uint16_t f = e->lf.image;                                                                              \
+		const unsigned to = i->rm;                                                                             \
+		T r = alu_##op##_##n(get_##n(e, to), (T)i->imm, &f);                                                   \
+                                                                                                                       \
+		e->lf.image = f;                                                                                       \
+		set_##n(e, to, r);                                                                                     \
+		NEXT(e, i);                                                                                            \
+	}
+#define OP_RM(op, n, T, A)                                                                                             \
+	HANDLER(op##_rm_##n##_##A)                                                                                     \
+	{                                                                                                              \
+		const uint8_t *p = tlb_read_ptr(e, EA_##A(e, i), n);                                                   \
+		const unsigned to = i->reg;                                                                            \
+		uint16_t f = e->lf.image;                                                                              \
+		T r;                                                                                                   \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		r = alu_##op##_##n(get_##n(e, to), load_##n(p), &f);                                                   \
+		e->lf.image = f;                                                                                       \
+		set_##n(e, to, r);                                                                                     \
+		NEXT(e, i);                                                                                            \
+	}
+#define OP_MEM(op, name, n, T, A, B)                                                                                   \
+	HANDLER(op##_##name##_##n##_##A)                                                                               \
+	{                                                                                                              \
+		uint8_t *p = tlb_write_ptr(e, EA_##A(e, i), n);                                                        \
+		uint16_t f = e->lf.image;                                                                              \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		store_##n(p, alu_##op##_##n(load_##n(p), B, &f));                                                      \
+		e->lf.image = f;                                                                                       \
+		NEXT(e, i);                                                                                            \
+	}
+#define OP_SIZE(op, n, T)                                                                                              \
+	OP_REG(op, n, T)                                                                                               \
+	OP_RM(op, n, T, 0)                                                                                             \
+	OP_RM(op, n, T, 1)                                                                                             \
+	OP_MEM(op, mr, n, T, 0, get_##n(e, i->reg))                                                                    \
+	OP_MEM(op, mr, n, T, 1, get_##n(e, i->reg))                                                                    \
+	OP_MEM(op, mi, n, T, 0, (T)i->imm)                                                                             \
+	OP_MEM(op, mi, n, T, 1, (T)i->imm)
+#define OP(op) OP_SIZE(op, 1, uint8_t) OP_SIZE(op, 2, uint16_t) OP_SIZE(op, 4, uint32_t) OP_SIZE(op, 8, uint64_t)
+
+OP(add)
+OP(or)
+OP(adc)
+OP(sbb)
+OP(and)
+OP(sub)
+OP(xor)
+
+/* Comparisons write no result. */
+#define CMP_BODY(op, n, a, b)                                                                                          \
+	uint16_t f = e->lf.image;                                                                                      \
+                                                                                                                       \
+	alu_##op##_##n(a, b, &f);                                                                                      \
+	e->lf.image = f;                                                                                               \
+	NEXT(e, i);
+#define CMP_MEM(name, op, form, n, T, A, a, b)                                                                         \
+	HANDLER(name##_##form##_##n##_##A)                                                                             \
+	{                                                                                                              \
+		const uint8_t *p = tlb_read_ptr(e, EA_##A(e, i), n);                                                   \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		CMP_BODY(op, n, a, b)                                                                                  \
+	}
+#define CMP_SIZE(name, op, n, T)                                                                                       \
+	HANDLER(name##_rr_##n)                                                                                         \
+	{                                                                                                              \
+		CMP_BODY(op, n, get_##n(e, i->rm), get_##n(e, i->reg))                                                 \
+	}                                                                                                              \
+	HANDLER(name##_ri_##n)                                                                                         \
+	{                                                                                                              \
+		CMP_BODY(op, n, get_##n(e, i->rm), (T)i->imm)                                                          \
+	}                                                                                                              \
+	CMP_MEM(name, op, rm, n, T, 0, get_##n(e, i->reg), load_##n(p))                                                \
+	CMP_MEM(name, op, rm, n, T, 1, get_##n(e, i->reg), load_##n(p))                                                \
+	CMP_MEM(name, op, mr, n, T, 0, load_##n(p), get_##n(e, i->reg))                                                \
+	CMP_MEM(name, op, mr, n, T, 1, load_##n(p), get_##n(e, i->reg))                                                \
+	CMP_MEM(name, op, mi, n, T, 0, load_##n(p), (T)i->imm)                                                         \
+	CMP_MEM(name, op, mi, n, T, 1, load_##n(p), (T)i->imm)
+#define CMP_OP(name, op)                                                                                               \
+	CMP_SIZE(name, op, 1, uint8_t) CMP_SIZE(name, op, 2, uint16_t) CMP_SIZE(name, op, 4, uint32_t)                 \
+	CMP_SIZE(name, op, 8, uint64_t)
+CMP_OP(cmp, sub)
+CMP_OP(test, and)
+
+enum form { RR, RI, RM_0, RM_1, MR_0, MR_1, MI_0, MI_1, FORMS };
+
+#define FORMS_OF(op, n)                                                                                                \
+	{                                                                                                              \
+		op##_rr_##n, op##_ri_##n, op##_rm_##n##_0, op##_rm_##n##_1, op##_mr_##n##_0, op##_mr_##n##_1,          \
+			op##_mi_##n##_0, op##_mi_##n##_1,                                                              \
+	}
+#define SIZES_OF(op) { FORMS_OF(op, 1), FORMS_OF(op, 2), FORMS_OF(op, 4), FORMS_OF(op, 8) }
+
+static insn_handler *const handlers[9][4][FORMS] = {
+	SIZES_OF(add), SIZES_OF(or), SIZES_OF(adc), SIZES_OF(sbb), SIZES_OF(and), SIZES_OF(sub), SIZES_OF(xor),
+	SIZES_OF(cmp), SIZES_OF(test),
+};
+enum { OP_CMP = 7, OP_TEST = 8 };
+
+/* Which of the nine operations, or -1; the eight of opcodes 00..3f stand in rows of ten. */
+static int operation(unsigned id)
+{
+	if (id >= ISA_ADD_Eb_Gb && id <= ISA_CMP_Ev_Ibs)
+		return (int)(id - ISA_ADD_Eb_Gb) / (ISA_OR_Eb_Gb - ISA_ADD_Eb_Gb);
+	switch (id) {
+	case ISA_TEST_Eb_Gb: case ISA_TEST_Ev_Gv: case ISA_TEST_AL_Ib: case ISA_TEST_rAX_Iz: case ISA_TEST_Eb_Ib:
+	case ISA_TEST_Ev_Iz: case ISA_TEST_Eb_Ib_1: case ISA_TEST_Ev_Iz_1:
+		return OP_TEST;
+	default:
+		return -1;
+	}
+}
+
+static bool high_byte(unsigned r)
+{
+	return r >= REG8_AH;
+}
+
+/* Brings the operands into one of the forms. -1: no fast form. */
+static int form_of(const struct emu *e, struct insn *i)
+{
+	const struct isa_row *row = &isa_rows[i->id];
+	unsigned a = row->op[0].kind, b = row->op[1].kind;
+	bool complex = !is_simple_address(i);
+
+	if (i->prefixes & PFX_LOCK)
+		return -1;
+	if (i->is_mem && (e->code_size != 8 || i->asize != 8))
+		return -1;
+	if (i->size == 1 && ((!i->is_mem && high_byte(i->rm)) || (b != OPK_I && high_byte(i->reg)) ||
+			     (a == OPK_G && high_byte(i->reg))))
+		return -1;
+	if (a == OPK_AL || a == OPK_AX) {
+		i->rm = RAX;
+		return RI;
+	}
+	if (b == OPK_I)
+		return !i->is_mem ? RI : MI_0 + complex;
+	if (i->is_mem)
+		return (a == OPK_G ? RM_0 : MR_0) + complex;
+	if (a == OPK_G) {
+		uint8_t source = i->rm;
+
+		i->rm = i->reg;
+		i->reg = source;
+	}
+	return RR;
+}
+
+insn_handler *fast_alu(const struct emu *e, struct insn *i)
+{
+	int op = operation(i->id), form;
+
+	if (op < 0)
+		return NULL;
+	form = form_of(e, i);
+	return form < 0 ? NULL : handlers[op][size_index(i->size)][form];
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one interface behind which guest code runs: the emulator (emu/) and KVM (vmm/kvm_*.c) implement it, the vcpu
+ * process, tests, and later snapshots and debuggers use it.
+ *
+ * Threads: run() of a vCPU is called by one thread at a time; kick(), signal_msi(), set_route() and extint_changed()
+ * may be called from any thread at any time and never block.
+ */
+#ifndef BULKHEAD_EMU_ENGINE_H
+#define BULKHEAD_EMU_ENGINE_H
+
+#include "cpu.h"
+#include "emu/model/features.h"
+
+#include <stddef.h>
+
+enum io_space { IO_PORT, IO_MMIO };
+
+/*
+ * What a vCPU can reach outside itself. All functions are called on the vCPU's own thread, from inside run().
+ * `size` is 1, 2, 4 or (MMIO only) 8 bytes; what nothing answers reads as all-ones of that size. Wider or
+ * page-crossing accesses have been split by the engine.
+ */
+struct engine_bus {
+	void *ctx;
+	uint64_t (*read)(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size);
+	void (*write)(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, uint64_t data, unsigned size);
+	/* REP INS/OUTS: `count` items of `size` bytes each, packed in buf, all for the same port. */
+	void (*read_string)(void *ctx, unsigned vcpu, uint16_t port, void *buf, uint32_t count, unsigned size);
+	void (*write_string)(void *ctx, unsigned vcpu, uint16_t port, const void *buf, uint32_t count, unsigned size);
+	/* The 8259's INT output, level. Cheap: polled. */
+	bool (*extint_pending)(void *ctx, unsigned vcpu);
+	/* Interrupt acknowledge: returns the vector (the 8259 answers spurious requests itself), or -EAGAIN. */
+	int (*intack)(void *ctx, unsigned vcpu);
+	/* EOI broadcast of a local APIC for a vector that was delivered level-triggered (SDM vol. 3, 10.8.5). */
+	void (*eoi)(void *ctx, unsigned vcpu, uint8_t vector);
+	/* One rate-limited diagnostic line ("unknown MSR 0x.. read"); may be NULL. */
+	void (*log)(void *ctx, unsigned vcpu, const char *line);
+};
+
+/* Guest-physical RAM. Regions are page aligned, sorted, do not overlap. */
+struct engine_ram {
+	uint64_t gpa, size;
+	uint8_t *host;
+};
+
+enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32 };
+
+struct engine_config {
+	const struct engine_bus *bus;
+	struct engine_ram ram[ENGINE_MAX_RAM];
+	unsigned ram_count;
+	unsigned vcpus;
+	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
+	size_t code_cache_bytes; /* engine emu: bound of the decoded code cache per vCPU; 0 = default */
+	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
+	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
+	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
+	char *cpu_error; /* CPU_MODEL_ERROR_MAX bytes, or NULL: what create() did not like about it, with -ENOTSUP */
+};
+
+/* Why run() came back. */
+enum engine_stop {
+	ENGINE_KICKED,	      /* kick() was called; state is architectural; call run() again to go on */
+	ENGINE_HALTED,	      /* HLT with interrupts off and no NMI source: only INIT could wake it */
+	ENGINE_TRIPLE_FAULT,  /* shutdown (SDM vol. 3, 6.15 "Double Fault"); get_state() shows the state at the fault */
+	ENGINE_ERROR,	      /* the engine cannot go on (KVM internal error); last_error() says why */
+};
+
+struct engine; /* each implementation embeds it: first member `const struct engine_ops *ops` */
+
+struct engine_ops {
+	const char *name; /* "emu", "kvm" */
+
+	/* 0, -ENOMEM, -EINVAL (bad config), -ENOTSUP (cpu wants what this engine has not), or the errno of what
+	 * the engine needed (KVM). *out is owned by the caller. */
+	int (*create)(const struct engine_config *config, struct engine **out);
+	void (*destroy)(struct engine *e);
+
+	/* Only while that vCPU is not inside run(). A new vCPU is in the state of cpu_reset(). 0 or -errno. */
+	int (*get_state)(struct engine *e, unsigned vcpu, struct cpu *out);
+	int (*set_state)(struct engine *e, unsigned vcpu, const struct cpu *in);
+
+	/* Runs guest code; sleeps in HLT by itself until an interrupt, a timer or a kick. */
+	enum engine_stop (*run)(struct engine *e, unsigned vcpu);
+	void (*kick)(struct engine *e, unsigned vcpu);
+
+	/* Delivers a message to the local APICs (SDM vol. 3, 10.11). -EINVAL if it is not a valid MSI. */
+	int (*signal_msi)(struct engine *e, uint64_t addr, uint32_t data);
+	/* IOAPIC pin -> message, so that the engine knows which vectors are level-triggered (KVM: EOI exits). */
+	int (*set_route)(struct engine *e, unsigned pin, uint64_t addr, uint32_t data, bool masked);
+	/* The bus's extint_pending() may have changed: re-evaluate, wake a halted vCPU 0. */
+	void (*extint_changed)(struct engine *e);
+
+	/* What the guest's CPUID shows of the table of features. */
+	void (*features)(struct engine *e, struct cpu_feature_set *out);
+	/* Guest instructions retired by this vCPU, 0 if the engine cannot tell. */
+	uint64_t (*instructions)(struct engine *e, unsigned vcpu);
+	const char *(*last_error)(struct engine *e);
+};
+
+struct engine {
+	const struct engine_ops *ops;
+};
+
+extern const struct engine_ops engine_emu;
+extern const struct engine_ops engine_kvm;
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/* The emulator behind engine.h: one struct emu per vCPU, the run loop in run.c. */
+#include "emu/decode/decode.h"
+#include "emu/core/flags.h"
+#include "emu/block/block.h"
+#include "emu/isa/isa.h"
+#include "emu/mmu/mmu.h"
+#include "engine_emu.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct engine_of_emu {
+	struct engine engine;
+	struct machine machine;
+};
+
+static struct engine_of_emu *impl(struct engine *e)
+{
+	return (struct engine_of_emu *)e;
+}
+
+struct emu *engine_emu_vcpu(struct engine *e, unsigned vcpu)
+{
+	return impl(e)->machine.emu[vcpu];
+}
+
+static bool has_feature(const void *ctx, unsigned feature)
+{
+	return sys_has_feature(ctx, feature);
+}
+
+static void destroy_vcpu(struct emu *e)
+{
+	if (!e)
+		return;
+	if (e->lapic)
+		lapic_destroy(e->lapic);
+	if (e->sys)
+		sys_fini(e);
+	if (e->mmu)
+		interp_destroy(e);
+	mmu_destroy(e);
+	free(e);
+}
+
+static int create_vcpu(struct machine *m, unsigned n)
+{
+	struct emu *e = aligned_alloc(64, (sizeof(*e) + 63) & ~(size_t)63);
+	int r;
+
+	if (!e)
+		return -ENOMEM;
+	memset(e, 0, sizeof(*e));
+	e->machine = m;
+	e->cpu.vcpu = (uint8_t)n;
+	m->emu[n] = e;
+	r = mmu_create(e);
+	if (r == 0)
+		r = interp_create(e);
+	if (r)
+		return r;
+	cpu_reset(&e->cpu);
+	e->lf.image = flags_from_arith(e->cpu.rflags);
+	if (sys_init(e))
+		return -ENOMEM;
+	e->lapic = lapic_create(m, e, n);
+	if (!e->lapic)
+		return -ENOMEM;
+	emu_mode_changed(e);
+	return 0;
+}
+
+static void emu_destroy(struct engine *e)
+{
+	for (unsigned n = 0; n < impl(e)->machine.vcpus; n++)
+		destroy_vcpu(impl(e)->machine.emu[n]);
+	free(e);
+}
+
+static bool config_is_valid(const struct engine_config *c)
+{
+	if (!c->bus || c->vcpus == 0 || c->vcpus > ENGINE_MAX_VCPUS || c->ram_count > ENGINE_MAX_RAM)
+		return false;
+	for (unsigned n = 0; n < c->ram_count; n++) {
+		if (((c->ram[n].gpa | c->ram[n].size | (uintptr_t)c->ram[n].host) & (PAGE_SIZE - 1)) || !c->ram[n].host)
+			return false;
+	}
+	return c->code_cache_bytes == 0 || c->code_cache_bytes >= 65536;
+}
+
+static int emu_create(const struct engine_config *config, struct engine **out)
+{
+	struct engine_of_emu *p;
+	int r = 0;
+
+	if (!config_is_valid(config))
+		return -EINVAL;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	p->engine.ops = &engine_emu;
+	p->machine.bus = *config->bus;
+	p->machine.config = *config;
+	p->machine.ram_count = config->ram_count;
+	p->machine.vcpus = config->vcpus;
+	memcpy(p->machine.ram, config->ram, sizeof(p->machine.ram));
+	r = sys_model_init(&p->machine);
+	for (unsigned n = 0; n < config->vcpus && r == 0; n++)
+		r = create_vcpu(&p->machine, n);
+	if (r) {
+		emu_destroy(&p->engine);
+		return r;
+	}
+	decode_init(has_feature, p->machine.emu[0]);
+	*out = &p->engine;
+	return 0;
+}
+
+static int emu_get_state(struct engine *e, unsigned vcpu, struct cpu *out)
+{
+	struct emu *c;
+
+	if (vcpu >= impl(e)->machine.vcpus)
+		return -EINVAL;
+	c = impl(e)->machine.emu[vcpu];
+	*out = c->cpu;
+	out->rflags = emu_flags_get(c);
+	out->gpr[GPR_ZERO] = out->gpr[GPR_PC] = 0;
+	return 0;
+}
+
+static int emu_set_state(struct engine *e, unsigned vcpu, const struct cpu *in)
+{
+	struct emu *c;
+
+	if (vcpu >= impl(e)->machine.vcpus)
+		return -EINVAL;
+	c = impl(e)->machine.emu[vcpu];
+	c->cpu = *in;
+	c->cpu.vcpu = (uint8_t)vcpu;
+	c->cpu.gpr[GPR_ZERO] = 0;
+	c->lf.image = flags_from_arith(in->rflags);
+	c->cpu.rflags |= RFLAGS_FIXED;
+	c->fault.pending = false;
+	code_flush(c); /* whoever sets the state has probably filled memory too */
+	emu_mode_changed(c);
+	mmu_flush_all(c);
+	return 0;
+}
+
+static enum engine_stop emu_run_vcpu(struct engine *e, unsigned vcpu)
+{
+	return emu_run(impl(e)->machine.emu[vcpu]);
+}
+
+static void emu_kick(struct engine *e, unsigned vcpu)
+{
+	struct emu *c = impl(e)->machine.emu[vcpu];
+
+	atomic_fetch_or(&c->kicked, EMU_KICK_STOP);
+	emu_wake(c);
+}
+
+static int emu_signal_msi(struct engine *e, uint64_t addr, uint32_t data)
+{
+	return lapic_deliver_msi(&impl(e)->machine, addr, data);
+}
+
+/* The messages themselves say which vectors are level-triggered: nothing to remember. */
+static int emu_set_route(struct engine *e, unsigned pin, uint64_t addr, uint32_t data, bool masked)
+{
+	return 0;
+}
+
+static void emu_extint_changed(struct engine *e)
+{
+	emu_wake(impl(e)->machine.emu[0]);
+}
+
+static void emu_features(struct engine *e, struct cpu_feature_set *out)
+{
+	*out = impl(e)->machine.features;
+}
+
+static uint64_t emu_instructions(struct engine *e, unsigned vcpu)
+{
+	return emu_retired(impl(e)->machine.emu[vcpu]);
+}
+
+static const char *emu_last_error(struct engine *e)
+{
+	return impl(e)->machine.error;
+}
+
+const struct engine_ops engine_emu = {
+	.name = "emu",
+	.create = emu_create,
+	.destroy = emu_destroy,
+	.get_state = emu_get_state,
+	.set_state = emu_set_state,
+	.run = emu_run_vcpu,
+	.kick = emu_kick,
+	.signal_msi = emu_signal_msi,
+	.set_route = emu_set_route,
+	.extint_changed = emu_extint_changed,
+	.features = emu_features,
+	.instructions = emu_instructions,
+	.last_error = emu_last_error,
+};

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* What the floating-point semantics of SSE, AVX and FMA share: MXCSR and its exceptions. */
+#ifndef BULKHEAD_EMU_FPU_SSE_FP_H
+#define BULKHEAD_EMU_FPU_SSE_FP_H
+
+#include "provider.h"
+#include "emu/sem/simd/simd.h"
+
+enum {
+	MXCSR_PRE = 0x07,	/* IE, DE, ZE: found before anything is computed */
+	MXCSR_UE = 0x10,
+	MXCSR_PE = 0x20,
+	MXCSR_FLAGS = 0x3f,
+	MXCSR_MASKS = 0x1f80,
+	MXCSR_MASK_SHIFT = 7,
+	MXCSR_UM = 1 << 11,
+	MXCSR_RC_SHIFT = 13,
+	MXCSR_RC = 3 << MXCSR_RC_SHIFT,
+	MXCSR_FTZ = 1 << 15,
+	MXCSR_VALID = 0xffff,
+};
+
+/*
+ * Runs fn with control bits `mxcsr` (the guest's, or with another rounding) on `count` pairs d[], s[] that make up one
+ * instruction, and collects its exceptions, but those in `ignore`, in the guest's MXCSR. EMU_STOP: one is unmasked
+ * (#XM); then d[] has no meaning.
+ */
+int fp_run_with(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *s, unsigned count, uint32_t mxcsr,
+		uint32_t ignore);
+
+/* The same for flags that were found otherwise, with the guest's masks in mind. */
+int fp_collect(struct emu *e, uint32_t flags, uint32_t ignore);
+
+/* Comparison predicates 0..31: which relations make one true, and whether a quiet NaN raises IE. */
+enum { FP_LESS = 1, FP_EQUAL = 2, FP_GREATER = 4, FP_UNORDERED = 8 };
+unsigned fp_predicate_holds(unsigned p);
+bool fp_predicate_signals(unsigned p);
+
+/* VCVTPS2PH that reports exact tiny results if `mxcsr` has FTZ, which the instruction itself ignores. */
+uint32_t fp_cvtps2ph_tiny(union vec *d, const union vec *s, uint32_t mxcsr);
+
+/* DPPS and DPPD of `count` pairs; s[] is changed. */
+int fp_dot_ps(struct emu *e, union vec *d, union vec *s, unsigned count, unsigned imm);
+int fp_dot_pd(struct emu *e, union vec *d, union vec *s, unsigned count, unsigned imm);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* Operands of integer instructions by their place in the row: what the semantic functions of all modes use. */
+#ifndef BULKHEAD_EMU_OPERAND_H
+#define BULKHEAD_EMU_OPERAND_H
+
+#include "emu/isa/isa.h"
+#include "alu.h"
+
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+static inline uint64_t truncate_to(uint64_t v, unsigned size)
+{
+	return v & size_mask(size);
+}
+
+static inline int64_t sign_extend_from(uint64_t v, unsigned size)
+{
+	return (int64_t)(v << (64 - 8 * size)) >> (64 - 8 * size);
+}
+
+/* General registers. size 1: `r` may be one of REG8_AH.. ; 32-bit writes clear the upper half (SDM vol. 1, 3.4.1.1). */
+static inline uint64_t reg_read(const struct emu *e, unsigned r, unsigned size)
+{
+	if (size == 1 && r >= REG8_AH)
+		return e->cpu.gpr[r - REG8_AH] >> 8 & 0xff;
+	return e->cpu.gpr[r] & size_mask(size);
+}
+
+static inline void reg_write(struct emu *e, unsigned r, unsigned size, uint64_t v)
+{
+	uint64_t *g = e->cpu.gpr;
+
+	switch (size) {
+	case 1:
+		if (r >= REG8_AH)
+			g[r - REG8_AH] = (g[r - REG8_AH] & ~0xff00ull) | (v & 0xff) << 8;
+		else
+			g[r] = (g[r] & ~0xffull) | (v & 0xff);
+		break;
+	case 2:
+		g[r] = (g[r] & ~0xffffull) | (v & 0xffff);
+		break;
+	case 4:
+		g[r] = (uint32_t)v;
+		break;
+	default:
+		g[r] = v;
+		break;
+	}
+}
+
+/* Size in bytes of operand `n`. */
+unsigned operand_bytes(const struct insn *i, unsigned n);
+/* Value of operand `n`, zero-extended; immediates as decoded. 0 or EMU_STOP. */
+int operand_read(struct emu *e, const struct insn *i, unsigned n, uint64_t *v);
+int operand_write(struct emu *e, const struct insn *i, unsigned n, uint64_t v);
+
+/* new value = op(size, old, b, flags) */
+typedef uint64_t alu_function(unsigned size, uint64_t a, uint64_t b, uint16_t *f);
+
+/*
+ * Operand 0 = op(operand 0, b), flags replaced. A memory operand is opened for writing first, so that its page fault
+ * reports a write and nothing has changed; with LOCK the update is atomic. *old gets the value before, if not NULL.
+ */
+int operand_update(struct emu *e, const struct insn *i, alu_function *op, uint64_t b, uint64_t *old);
+/* The same for memory at an explicit address (BTS with a register offset). */
+int memory_update(struct emu *e, const struct insn *i, uint64_t linear, unsigned size, alu_function *op, uint64_t b,
+		  uint64_t *old);
+/* Compare-and-swap on memory: *old gets what was there; it is written back unchanged if it differs. */
+int memory_cmpxchg(struct emu *e, const struct insn *i, uint64_t linear, unsigned size, uint64_t expected,
+		   uint64_t desired, uint64_t *old);
+
+/* Near transfer of control: truncation to the operand size, limit or canonical check. 0 or EMU_STOP (#GP). */
+int branch_check(struct emu *e, const struct insn *i, uint64_t *target);
+
+int near_push(struct emu *e, uint64_t v, unsigned size);
+/* Reads the top without popping; near_release() pops. */
+int near_peek(struct emu *e, uint64_t *v, unsigned size);
+void near_release(struct emu *e, uint64_t bytes);
+
+#endif
