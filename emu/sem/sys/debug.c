@@ -63,7 +63,7 @@ int sys_debug_before(struct emu *e, bool resumed)
 
 	if (e->sys->task_trap) {
 		e->sys->task_trap = false;
-		return raise_db(e, DR6_BT);
+		return raise_db(e, DR6_BT | debug_take_pending(e));
 	}
 	if (sys_debug_trap_due(e))
 		return raise_db(e, debug_take_pending(e));
@@ -97,11 +97,9 @@ int sys_debug_after(struct emu *e, bool tf_was_set, bool branched)
 		return 0;
 	if (tf_was_set)
 		dr6 |= DR6_BS;
-	if (e->sys->task_trap)
-		dr6 |= DR6_BT;
-	e->sys->task_trap = false;
-	e->sys->pending_dr6 = 0;
-	return dr6 ? raise_db(e, dr6) : 0;
+	/* A new task's T bit traps before its first instruction: all of it is one exception. */
+	e->sys->pending_dr6 = e->sys->task_trap ? dr6 : 0;
+	return dr6 && !e->sys->task_trap ? raise_db(e, dr6) : 0;
 }
 
 void sys_debug_fault(struct emu *e)
