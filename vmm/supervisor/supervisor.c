@@ -104,7 +104,7 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 	if (rc)
 		_exit(EXIT_VMM); /* the keeper is dead; nobody is left to tidy up for */
 	if (note.kind == NOTE_CLIENT && client >= 0) {
-		control_add(vm, client);
+		control_add(vm, client, (enum client_rights)note.code);
 		return;
 	}
 	if (client >= 0)

@@ -99,6 +99,7 @@ enum { VM_CLIENTS = 16 };
 struct client {
 	struct vm *vm;
 	int fd; /* -1: free */
+	enum client_rights rights;
 	struct event *on_read;
 	uint32_t wait_id;	/* of a WAIT or STOP that is to be answered at the end */
 	uint16_t wait_type;	/* 0: none */
@@ -226,7 +227,7 @@ int spawn(const struct spawn_request *request, pid_t *pid, int *pidfd);
 
 /* control.c */
 void control_init(struct vm *vm);
-void control_add(struct vm *vm, int fd);
+void control_add(struct vm *vm, int fd, enum client_rights rights);
 /* Answers everyone who waits for the end. */
 void control_ended(struct vm *vm);
 /* A device has a new incarnation that serves (error NULL), or will not get one. */
