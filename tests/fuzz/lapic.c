@@ -20,7 +20,7 @@ void mmu_flush_all(struct emu *e)
 {
 }
 
-uint64_t sys_tsc(const struct emu *e)
+uint64_t emu_tsc(const struct emu *e)
 {
 	return now_ns * 2;
 }

@@ -24,7 +24,7 @@ void mmu_flush_all(struct emu *e)
 	flushes++;
 }
 
-uint64_t sys_tsc(const struct emu *e)
+uint64_t emu_tsc(const struct emu *e)
 {
 	return clock_tsc;
 }

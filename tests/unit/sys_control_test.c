@@ -164,7 +164,7 @@ Test(sys_control, invpcid)
 	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
 		g_long_mode(0);
 		g.e->cpu.cr4 |= cases[n].pcide ? CR4_PCIDE : 0;
-		emu_mode_changed(g.e);
+		mmu_mode_changed(g.e);
 		g_poke(G_DATA, cases[n].pcid, 8);
 		g_poke(G_DATA + 8, cases[n].address, 8);
 		g.e->cpu.gpr[RAX] = cases[n].type;
@@ -280,7 +280,7 @@ Test(sys_control, instruction_breakpoint)
 	g_long_mode(0);
 	g.e->cpu.dr[0] = G_CODE;
 	g.e->cpu.dr[7] = 0x402;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	CODE(0x90, 0x90);
 	g_step();
 	cr_expect(g_at_handler(VEC_DB));
@@ -305,7 +305,7 @@ Test(sys_control, data_breakpoint)
 	g.e->cpu.dr[1] = G_DATA + 4;
 	g.e->cpu.dr[7] = 0x400 | 1u << 3 | 0xdu << 20; /* G1, writes, 4 bytes */
 	g.e->cpu.gpr[RBX] = G_DATA;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	CODE(0x8b, 0x43, 0x04, 0x88, 0x43, 0x03, 0x88, 0x43, 0x07); /* mov eax,[rbx+4]; mov [rbx+3],al; mov [rbx+7],al */
 	g_step();
 	cr_expect_eq(g.e->cpu.rip, G_CODE + 3);
@@ -325,7 +325,7 @@ Test(sys_control, mov_ss_holds_traps)
 	g.e->cpu.dr[7] = 0x400 | 2 | 0x3u << 16;
 	g.e->cpu.gpr[RBX] = G_DATA;
 	g_poke(G_DATA, DATA0, 2);
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	CODE(0x8e, 0x13, 0x90); /* mov ss,[rbx]; nop */
 	g_step();
 	cr_expect_eq(g.e->cpu.rip, G_CODE + 2);
