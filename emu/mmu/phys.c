@@ -24,6 +24,11 @@ static bool is_lapic(const struct emu *e, uint64_t gpa)
 	       (gpa & PAGE_MASK) == (base & PAGE_MASK & ((1ull << 52) - 1));
 }
 
+uint8_t *phys_host(const struct emu *e, uint64_t gpa, uint64_t size)
+{
+	return is_lapic(e, gpa) ? NULL : mmu_phys_host(e->machine, gpa, size);
+}
+
 /* APIC registers are 32 bits wide at 16-byte strides; other widths are undefined (SDM vol. 3, 10.4.1). Narrow reads
  * get their part of the register, narrow writes go to the register as they are. */
 static uint64_t lapic_read(struct emu *e, uint64_t gpa, unsigned size)
@@ -65,7 +70,7 @@ static unsigned piece(unsigned size)
 
 void phys_read(struct emu *e, uint64_t gpa, void *data, unsigned size)
 {
-	uint8_t *host = mmu_phys_host(e->machine, gpa, size), *out = data;
+	uint8_t *host = phys_host(e, gpa, size), *out = data;
 
 	if (host) {
 		memcpy(data, host, size);
@@ -84,7 +89,7 @@ void phys_read(struct emu *e, uint64_t gpa, void *data, unsigned size)
 
 void phys_write(struct emu *e, uint64_t gpa, const void *data, unsigned size)
 {
-	uint8_t *host = mmu_phys_host(e->machine, gpa, size);
+	uint8_t *host = phys_host(e, gpa, size);
 	const uint8_t *in = data;
 
 	if (host) {

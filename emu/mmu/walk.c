@@ -222,7 +222,7 @@ static void describe(const struct emu *e, const struct walk *w, unsigned access,
 	bool dirty = (w->leaf & PTE_D) || (access & ACCESS_KIND) == ACCESS_WRITE;
 
 	t->gpa = leaf_address(w, linear);
-	t->host = mmu_phys_host(e->machine, t->gpa, 1);
+	t->host = phys_host(e, t->gpa, 1);
 	t->user = w->rights & PTE_U;
 	t->readable = r->read && !r->key_denied_read;
 	t->writable = r->write && !r->key_denied_write && dirty;
@@ -239,7 +239,7 @@ static void identity(const struct emu *e, uint64_t linear, struct translation *t
 {
 	*t = (struct translation){ .gpa = linear & UINT32_MAX, .user = true, .readable = true, .writable = true,
 				   .executable = true, .cacheable = true };
-	t->host = mmu_phys_host(e->machine, t->gpa, 1);
+	t->host = phys_host(e, t->gpa, 1);
 }
 
 int mmu_walk(struct emu *e, uint64_t linear, unsigned access, struct translation *t)

@@ -4,6 +4,7 @@
  * is above the priority of the processor; deadlines lie ahead; a mode that the SDM forbids is never entered.
  */
 #include "emu/apic/lapic.h"
+#include "emu/core/tsc.h"
 #include "fuzz.h"
 
 enum { CPUS = 3, OPS_MAX = 200 };
@@ -13,10 +14,6 @@ static struct emu cpus[CPUS];
 static uint64_t now_ns;
 
 void emu_wake(struct emu *e)
-{
-}
-
-void mmu_flush_all(struct emu *e)
 {
 }
 
