@@ -79,7 +79,7 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 	if (err)
 		return err;
 	backlog_open(backlog);
-	stash = (struct stash){ .wr = dup3(fds[FD_STASH], SANDBOX_SERIALD_STASH, O_CLOEXEC), .rd = fds[FD_STASH + 1] };
+	stash = (struct stash){ .wr = dup3(fds[FD_STASH], SANDBOX_STASH, O_CLOEXEC), .rd = fds[FD_STASH + 1] };
 	if (stash.wr < 0)
 		return -errno;
 	fds[FD_STASH + 1] = -1;
@@ -183,10 +183,7 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 }
 
 const struct daemon_shell seriald_shell = {
-	.program = "bulkhead-seriald",
-	.summary = "serial ports and console of a Bulkhead VM",
-	.role = BULKHEAD__ROLE__ROLE_SERIALD,
-	.sandbox = SANDBOX_SERIALD,
+	.kind = KIND_SERIALD,
 	.model = &serial_model,
 	.shell_state = &saved,
 	.shell_size = sizeof(saved),

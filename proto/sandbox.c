@@ -211,7 +211,7 @@ static int isolate(struct sandbox_report *report)
 
 static bool is_device(enum sandbox_role role)
 {
-	return role >= SANDBOX_IRQD;
+	return role >= SANDBOX_DEVICE;
 }
 
 static bool is_child(enum sandbox_role role)

@@ -17,8 +17,13 @@
 #define BOOT ROLE(BOOT)
 #define KVM ROLE(VCPU_KVM)
 #define VCPU (ROLE(VCPU_EMU) | KVM)
-#define SERIAL ROLE(SERIALD)
-#define DEVICES (ROLE(IRQD) | ROLE(TIMERD) | SERIAL | ROLE(PLATFORMD))
+#define DEVICES ((1u << SANDBOX_ROLES) - (1u << SANDBOX_DEVICE))
+enum { QUIET, LISTENS }; /* column "fence" of devices.def */
+enum {
+	LISTENERS = 0
+#define DEVICE(NAME, name, model, role, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
+#include "devices.def"
+};
 #define CHILDREN (BOOT | VCPU | DEVICES)
 #define ALL (KEEPER | SUPER | CHILDREN)
 
@@ -46,13 +51,13 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* call		    setup	 run		     conditions, errno, why */
 	{ "read",	    0, ALL, { { 0 } }, 0, "doorbells, console bytes" },
 	{ "write",	    0, ALL, { { 0 } }, 0, "doorbells, console bytes, log lines" },
-	{ "recvmsg",	    0, ALL & ~(KEEPER | SERIAL), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
-	{ "recvmsg",	    0, SERIAL, { ONLY(2, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK) }, 0, "control messages, descriptors, console bytes" },
+	{ "recvmsg",	    0, ALL & ~(KEEPER | LISTENERS), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
+	{ "recvmsg",	    0, LISTENERS, { ONLY(2, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK) }, 0, "control messages, descriptors, console bytes" },
 	{ "recvmsg",	    0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), RECV_FLAGS(2) }, 0, "notes of the supervisor" },
 	/* sendmsg() can pass descriptors, and no filter sees whether it does; sendto() cannot. */
 	{ "sendto",	    0, ALL & ~KEEPER, { { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "control messages, events, console bytes" },
 	{ "sendmsg",	    0, SUPER, { SEND_FLAGS(2) }, 0, "set-up messages, with descriptors" },
-	{ "sendmsg",	    0, SERIAL, { FD(SANDBOX_SERIALD_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
+	{ "sendmsg",	    0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	    0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
 	{ "close",	    0, ALL, { { 0 } }, 0, "surplus descriptors, console clients that left" },
 	{ "exit_group",	    0, ALL, { { 0 } }, 0, "the end" },
@@ -119,7 +124,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "timerfd_settime", 0, SUPER | DEVICES, { { 0 } }, 0, "deadlines" },
 	{ "eventfd2",	    CHILDREN, SUPER, { { 0 } }, 0, "wake-ups inside one process" },
 	{ "pipe2",	    CHILDREN, SUPER, { { 0 } }, 0, "wake-ups inside one process" },
-	{ "accept4",	    0, SERIAL, { { 0 } }, 0, "console clients" },
+	{ "accept4",	    0, LISTENERS, { { 0 } }, 0, "console clients" },
 	{ "accept4",	    0, KEEPER, { FD(SANDBOX_KEEPER_CONTROL) }, 0, "control clients" },
 	{ "getsockopt",	    0, KEEPER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERCRED) } }, 0, "who is the peer" },
 	{ "getsockopt",	    0, KEEPER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERGROUPS) } }, 0, "in which groups" },
@@ -140,7 +145,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* what has to fail without ending a program: libraries ask, and live with a no */
 	{ "openat",	    BOOT | VCPU | DEVICES, 0, { { 0 } }, ENOENT, "libraries look for files" },
 	{ "open",	    BOOT | VCPU | DEVICES, 0, { { 0 } }, ENOENT, "libraries look for files" },
-	{ "ioctl",	    SERIAL | DEVICES, SUPER, { { 1, WHOLE(0x5401) } }, ENOTTY, "stdio asks whether it writes to a terminal" },
+	{ "ioctl",	    DEVICES, SUPER, { { 1, WHOLE(0x5401) } }, ENOTTY, "stdio asks whether it writes to a terminal" },
 	{ "set_mempolicy",  VCPU, 0, { { 0 } }, ENOSYS, "not offered" },
 
 #if defined(__x86_64__) /* elsewhere KVM is another thing, and not for these guests */
@@ -221,19 +226,7 @@ bool sandbox_rule_applies(const struct sandbox_rule *rule, enum sandbox_role rol
 
 unsigned sandbox_run_limit(enum sandbox_role role)
 {
-	switch (role) {
-	case SANDBOX_KEEPER:
-	case SANDBOX_SUPERVISOR:
-	case SANDBOX_BOOT:
-		return 0;
-	case SANDBOX_VCPU_KVM:
+	if (role == SANDBOX_VCPU_KVM)
 		return 20;
-	case SANDBOX_VCPU_EMU:
-	case SANDBOX_IRQD:
-	case SANDBOX_TIMERD:
-	case SANDBOX_SERIALD:
-	case SANDBOX_PLATFORMD:
-		return 16;
-	}
-	return 0;
+	return role == SANDBOX_VCPU_EMU || role >= SANDBOX_DEVICE ? 16 : 0;
 }
