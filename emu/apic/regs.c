@@ -57,6 +57,14 @@ static unsigned find(uint32_t offset)
 	return REG_NONE;
 }
 
+/* Bits of register `n` that software can write: TSC-deadline mode of the timer only where there is one. */
+static uint32_t writable(const struct lapic *a, unsigned n)
+{
+	if (regs[n].first == APIC_LVT_TIMER && !cpu_has(&a->machine->features, CPUF_TSC_DEADLINE))
+		return regs[n].mask & ~(uint32_t)LVT_TIMER_DEADLINE;
+	return regs[n].mask;
+}
+
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
 static uint32_t read_register(struct lapic *a, uint32_t offset)
@@ -169,7 +177,7 @@ void lapic_mmio_write(struct lapic *a, uint32_t offset, uint32_t value)
 		lapic_error(a, ESR_ILLEGAL_REGISTER);
 		return;
 	}
-	write_register(a, offset, value & regs[n].mask);
+	write_register(a, offset, value & writable(a, n));
 }
 
 /* ---- MSRs -------------------------------------------------------------------------------------------------------- */
@@ -194,7 +202,7 @@ static int x2_write(struct lapic *a, uint32_t offset, uint64_t value)
 
 	if (!lapic_is_x2(a) || n == REG_NONE || !(regs[n].access & REG_W) || (regs[n].access & REG_NO_X2))
 		return -EINVAL;
-	mask = regs[n].mask | (offset == APIC_ICR ? 0xffffffff00000000ull : 0);
+	mask = writable(a, n) | (offset == APIC_ICR ? 0xffffffff00000000ull : 0);
 	if (value & ~mask)
 		return -EINVAL;
 	lapic_drain(a);

@@ -36,6 +36,22 @@ struct cpu_feature_row {
 /* By enum cpu_feature; the row of CPUF_NONE is empty. */
 extern const struct cpu_feature_row cpu_features[CPUF_COUNT];
 
+/* Registers, or bits of them, that exist only with a feature (msrs.def). */
+struct cpu_msr_row {
+	uint32_t first, last;
+	uint64_t bits;
+	uint8_t feature;
+	bool refused; /* setting the bits without it raises #GP; else they stay 0 */
+};
+
+enum {
+#define M(feature, first, last, bits, what) CPU_MSR_AT_##feature##_##first##_##last##_##what,
+#include "msrs.def"
+#undef M
+	CPU_MSR_ROWS,
+};
+extern const struct cpu_msr_row cpu_msrs[CPU_MSR_ROWS];
+
 struct cpu_feature_set {
 	uint64_t bits[3];
 };
@@ -60,6 +76,8 @@ enum cpu_feature cpu_feature_find(const char *name, size_t len);
 void cpu_close_over_needs(struct cpu_feature_set *s);
 /* Removes members that lack what they need. */
 void cpu_drop_unmet(struct cpu_feature_set *s);
+/* Does this leaf of CPUID exist? Some came with a feature: without it they read as zero, or are beyond the last one. */
+bool cpu_leaf_exists(const struct cpu_feature_set *s, uint32_t leaf);
 /* What the emulator has, offered unasked or not. */
 struct cpu_feature_set cpu_emulated(void);
 uint64_t cpu_cr4_bits(const struct cpu_feature_set *s);

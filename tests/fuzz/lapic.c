@@ -35,6 +35,7 @@ static void set_up(void)
 	memset(&machine, 0, sizeof(machine));
 	memset(cpus, 0, sizeof(cpus));
 	machine.vcpus = CPUS;
+	cpu_add(&machine.features, CPUF_TSC_DEADLINE);
 	now_ns = 1000000;
 	for (unsigned n = 0; n < CPUS; n++) {
 		cpus[n].cpu.vcpu = (uint8_t)n;

@@ -32,6 +32,17 @@ uint64_t emu_rip(const struct emu *e, const struct insn *i)
 	return e->cpu.rip;
 }
 
+/* It has everything. */
+bool sys_has_feature(const struct emu *e, unsigned feature)
+{
+	return true;
+}
+
+bool sys_has_cpu_feature(const struct emu *e, enum cpu_feature feature)
+{
+	return true;
+}
+
 /* There are no modes and no translations. */
 void emu_mode_changed(struct emu *e)
 {

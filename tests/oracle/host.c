@@ -51,6 +51,16 @@ bool host_has(unsigned feature)
 	return true;
 }
 
+static bool has(const void *ctx, unsigned feature)
+{
+	return host_has(feature);
+}
+
+bool host_has_row(unsigned row)
+{
+	return isa_row_exists(&isa_rows[row], has, NULL);
+}
+
 bool host_is_intel(void)
 {
 	unsigned a, b, c, d;

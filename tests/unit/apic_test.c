@@ -43,6 +43,7 @@ static void record_eoi(void *ctx, unsigned vcpu, uint8_t vector)
 static void set_up(void)
 {
 	machine.vcpus = CPUS;
+	cpu_add(&machine.features, CPUF_TSC_DEADLINE);
 	machine.bus.eoi = record_eoi;
 	for (unsigned n = 0; n < CPUS; n++) {
 		cpus[n].cpu.vcpu = (uint8_t)n;

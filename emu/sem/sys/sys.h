@@ -74,6 +74,12 @@ static inline unsigned sys_iopl(const struct emu *e)
 	return (unsigned)(e->cpu.rflags & RFLAGS_IOPL) >> 12;
 }
 
+/* VIF and VIP exist with VME (SDM vol. 1, 3.4.3.3). */
+static inline uint64_t sys_virtual_flags(const struct emu *e)
+{
+	return sys_has_cpu_feature(e, CPUF_VME) ? RFLAGS_VIF | RFLAGS_VIP : 0;
+}
+
 /* ---- descriptors (desc.c) ---- */
 
 struct desc {
@@ -229,6 +235,11 @@ uint64_t debug_take_pending(struct emu *e);
 void debug_io(struct emu *e, uint16_t port, unsigned size);
 
 /* ---- control registers, MSRs, CPUID ---- */
+
+/* IA32_MISC_ENABLE (SDM vol. 4, table 2-2). */
+#define MISC_ENABLE_MONITOR (1ull << 18)     /* clear: MONITOR and MWAIT are #UD, and CPUID does not show them */
+#define MISC_ENABLE_LIMIT_CPUID (1ull << 22) /* CPUID 0 says that leaf 2 is the last one */
+#define MISC_ENABLE_XD_DISABLE (1ull << 34)  /* CPUID does not show NX, EFER.NXE cannot be set */
 
 int cr0_write(struct emu *e, uint64_t value);
 int cr3_write(struct emu *e, uint64_t value);
