@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The registers of the local APIC, memory-mapped and as x2APIC MSRs (SDM vol. 3, tables 10-1 and 10-6). */
 #include "lapic.h"
+#include "emu/model/features.h"
 
 #include <errno.h>
 
@@ -249,8 +250,6 @@ static int base_write(struct lapic *a, uint64_t value)
 		atomic_store(&a->ldr, (a->initial_id >> 4) << 16 | 1u << (a->initial_id & 15));
 		a->icr &= UINT32_MAX;
 	}
-	if (old != value)
-		mmu_flush_all(a->emu); /* the register page appeared, moved, or vanished */
 	return 0;
 }
 

@@ -6,8 +6,9 @@ import struct
 import time
 
 from bh import BUILD, BULKHEAD, Failure, check
+from kinds import DEVICES
 
-DAEMONS = ("seriald", "timerd", "irqd", "platformd")
+DAEMONS = DEVICES
 PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
             **{name: f"devices/bulkhead-{name}" for name in DAEMONS}}
 MAGIC = 0x4842

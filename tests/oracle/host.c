@@ -4,6 +4,7 @@
 #include "emu/isa/isa.h"
 
 #include <cpuid.h>
+#include <stddef.h>
 
 enum { EAX, EBX, ECX, EDX };
 

@@ -4,7 +4,10 @@
 #include "emu/decode/decode.h"
 #include "emu/run/engine_emu.h"
 #include "emu/isa/isa.h"
-#include "emu/sem/sys/sys.h"
+#include "emu/core/machine.h"
+#include "emu/model/features.h"
+#include "emu/sem/fp/fp.h"
+#include "emu/sem/sys/internal.h"
 #include "vmm/kvm/kvm.h"
 
 #include <criterion/criterion.h>
@@ -248,7 +251,7 @@ Test(features, cpuid_shows_exactly_the_model)
 			cr_expect_eq(reg >> row->bit & 1, cpu_has(&told, f), "without %s: %s", cpu_features[off].name, row->name);
 			cr_expect(cpu_has(&s, f) || !cpu_has(&told, f));
 			if (row->isa != FEAT_BASE)
-				cr_expect_eq(sys_has_feature(e, row->isa), cpu_has(&told, f), "%s", row->name);
+				cr_expect_eq(emu_has_feature(e, row->isa), cpu_has(&told, f), "%s", row->name);
 		}
 		cr_expect_eq(cr4_supported(e), cpu_cr4_bits(&told) | CR4_PCE);
 		cr_expect_eq(cpuid_read(e, 0xd, 0).r[0], cpu_xcr0_bits(&told) & EMU_XCR0_SUPPORTED);

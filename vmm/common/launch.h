@@ -9,10 +9,13 @@
 
 #include "config.h"
 
+#include "../../proto/kind.h"
+
 #include <stdint.h>
 
-enum program { PROGRAM_BOOT, PROGRAM_VCPU, PROGRAM_IRQD, PROGRAM_TIMERD, PROGRAM_SERIALD, PROGRAM_PLATFORMD };
-enum { PROGRAMS = PROGRAM_PLATFORMD + 1 };
+/* The programs of devices follow, one for each kind. */
+enum program { PROGRAM_BOOT, PROGRAM_VCPU, PROGRAM_DEVICE };
+enum { PROGRAMS = PROGRAM_DEVICE + KIND_COUNT };
 
 /* User ids of a machine that root started: this base, plus 16 for each process id, plus the process's number. */
 #define LAUNCH_UID_BASE 0x62680000u

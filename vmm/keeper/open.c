@@ -18,15 +18,15 @@
 
 static int open_programs(struct keeper *k)
 {
-	static const char *const names[PROGRAMS] = {
-		[PROGRAM_BOOT] = "bulkhead-boot",	[PROGRAM_VCPU] = "bulkhead-vcpu",
-		[PROGRAM_IRQD] = "bulkhead-irqd",	[PROGRAM_TIMERD] = "bulkhead-timerd",
-		[PROGRAM_SERIALD] = "bulkhead-seriald", [PROGRAM_PLATFORMD] = "bulkhead-platformd",
+	static const char *const names[PROGRAM_DEVICE] = {
+		[PROGRAM_BOOT] = "bulkhead-boot", [PROGRAM_VCPU] = "bulkhead-vcpu",
 	};
 	char path[4200];
 
 	for (unsigned i = 0; i < PROGRAMS; i++) {
-		k->launch.program_fd[i] = program_open(names[i], path, sizeof(path));
+		const char *name = i < PROGRAM_DEVICE ? names[i] : kind_rows[i - PROGRAM_DEVICE].program;
+
+		k->launch.program_fd[i] = program_open(name, path, sizeof(path));
 		if (k->launch.program_fd[i] < 0)
 			return keeper_fail(k, EXIT_USAGE, "program %.150s: %s; reinstall bulkhead, or set BULKHEAD_LIBEXEC", path,
 				    strerror(-k->launch.program_fd[i]));

@@ -273,7 +273,7 @@ static void renew(struct client *c, const struct frame *f, int fd)
 		close(fd);
 	c->device = NULL;
 	refuse(c, id, -rc, p ? "the device is being restarted already, or was given up" :
-			       "no such device: irqd, timerd, seriald or platformd");
+			       "no such device in this machine; bulkhead device list NAME tells");
 }
 
 static void on_device_restart(struct client *c, const struct frame *f)

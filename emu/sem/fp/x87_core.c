@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* x87 status, stack faults and the pointers of the last instruction. */
 #include "x87.h"
+#include "emu/core/machine.h"
+#include "emu/model/features.h"
 
 void x87_summarise(struct x87 *f)
 {
@@ -17,7 +19,7 @@ void x87_set_cw(struct x87 *f, uint16_t cw)
 
 void x87_set_selectors(struct emu *e, uint16_t fcs, uint16_t fds)
 {
-	const bool kept = !sys_has_cpu_feature(e, CPUF_ZERO_FCS_FDS);
+	const bool kept = !emu_has_cpu_feature(e, CPUF_ZERO_FCS_FDS);
 
 	e->cpu.fpu.fcs = kept ? fcs : 0;
 	e->cpu.fpu.fds = kept ? fds : 0;
@@ -29,14 +31,14 @@ static void note_pointers(struct emu *e, const struct insn *i)
 	struct x87 *f = &e->cpu.fpu;
 
 	x87_set_selectors(e, e->cpu.seg[SEG_CS].selector, i->is_mem ? e->cpu.seg[i->seg].selector : f->fds);
-	if (i->is_mem && !sys_has_cpu_feature(e, CPUF_FDP_EXCPTN))
+	if (i->is_mem && !emu_has_cpu_feature(e, CPUF_FDP_EXCPTN))
 		f->fdp = emu_ea(e, i);
 }
 
 void x87_note(struct emu *e, const struct insn *i)
 {
 	e->cpu.fpu.fip = emu_rip(e, i);
-	if (!sys_has_cpu_feature(e, CPUF_ZERO_FCS_FDS) || !sys_has_cpu_feature(e, CPUF_FDP_EXCPTN))
+	if (!emu_has_cpu_feature(e, CPUF_ZERO_FCS_FDS) || !emu_has_cpu_feature(e, CPUF_FDP_EXCPTN))
 		note_pointers(e, i);
 }
 
@@ -132,13 +134,4 @@ uint16_t x87_full_tags(const struct x87 *f)
 	for (unsigned p = 0; p < 8; p++)
 		tags |= (f->tag >> p & 1 ? full_tag(&f->r[p]) : 3) << 2 * p;
 	return (uint16_t)tags;
-}
-
-void fpu_reset(struct cpu *c)
-{
-	/* RESET, unlike FNINIT, clears the registers and leaves 0040h in CW (SDM vol. 3, table 9-1). */
-	memset(&c->fpu, 0, sizeof(c->fpu));
-	c->fpu.cw = 0x40;
-	c->fpu.tag = 0xff;
-	c->mxcsr = 0x1f80;
 }

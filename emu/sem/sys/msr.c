@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Model-specific registers (SDM vol. 4): one table; what is not in it raises #GP, which kernels expect and survive. */
-#include "sys.h"
+#include "internal.h"
+#include "emu/core/tsc.h"
+#include "emu/model/features.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -18,7 +20,7 @@
 #define MTRR_VARIABLE 8
 #define PHYS_MASK ((1ull << EMU_MAXPHYADDR) - 1)
 /* Of IA32_MISC_ENABLE all but what only tells: fast strings, thermal control, SpeedStep, monitor FSM, CPUID limit, xTPR, XD
- * disable, turbo. Software finds there what it wrote (SDM vol. 4, table 2-2); three of them do something, see sys.h. */
+ * disable, turbo. Software finds there what it wrote (SDM vol. 4, table 2-2); three of them do something, see cpu.h. */
 #define MISC_ENABLE_WRITABLE                                                                                     \
 	(1ull << 0 | 1ull << 3 | 1ull << 16 | MISC_ENABLE_MONITOR | MISC_ENABLE_LIMIT_CPUID | 1ull << 23 |       \
 	 MISC_ENABLE_XD_DISABLE | 1ull << 38)
@@ -74,9 +76,20 @@ static int apic_write(struct emu *e, uint32_t msr, uint64_t value)
 	return r;
 }
 
+/* The register page may have appeared, moved or vanished. */
+static int apic_base_write(struct emu *e, uint32_t msr, uint64_t value)
+{
+	uint64_t old = e->cpu.msr.apic_base;
+	int r = apic_write(e, msr, value);
+
+	if (e->cpu.msr.apic_base != old)
+		mmu_flush_all(e);
+	return r;
+}
+
 static int tsc_read(struct emu *e, uint32_t msr, uint64_t *value)
 {
-	*value = sys_tsc(e);
+	*value = emu_tsc(e);
 	return 0;
 }
 
@@ -91,7 +104,7 @@ static int tsc_move(struct emu *e, uint64_t delta)
 
 static int tsc_write(struct emu *e, uint32_t msr, uint64_t value)
 {
-	return tsc_move(e, value - sys_tsc(e));
+	return tsc_move(e, value - emu_tsc(e));
 }
 
 static int tsc_adjust_read(struct emu *e, uint32_t msr, uint64_t *value)
@@ -123,7 +136,7 @@ static int efer_write(struct emu *e, uint32_t msr, uint64_t value)
 	if (((value ^ old) & EFER_LME) && (e->cpu.cr0 & CR0_PG))
 		return -EINVAL;
 	e->cpu.msr.efer = (value & ~EFER_LMA) | (old & EFER_LMA);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	if ((value ^ old) & EFER_NXE)
 		mmu_flush_all(e);
 	return 0;
@@ -221,7 +234,7 @@ static const struct msr_row rows[] = {
 	VALUE(0x49, MSR_COMMAND, 0x1),				 /* IA32_PRED_CMD: IBPB */
 	FN(0x10, 0x10, tsc_read, tsc_write),			 /* IA32_TIME_STAMP_COUNTER */
 	VALUE(0x17, MSR_CONST, 0),				 /* IA32_PLATFORM_ID */
-	FN(0x1b, 0x1b, apic_read, apic_write),			 /* IA32_APIC_BASE */
+	FN(0x1b, 0x1b, apic_read, apic_base_write),		 /* IA32_APIC_BASE */
 	VALUE(0x3a, MSR_CONST, 1),				 /* IA32_FEATURE_CONTROL: locked, no VMX */
 	FN(0x3b, 0x3b, tsc_adjust_read, tsc_adjust_write),	 /* IA32_TSC_ADJUST */
 	VALUE(0x8b, MSR_IGNORE, 1ull << 32),			 /* IA32_BIOS_SIGN_ID: microcode revision 1 */
@@ -263,7 +276,7 @@ static uint64_t missing_bits(const struct emu *e, uint32_t msr, bool only_refuse
 		const struct cpu_msr_row *row = &cpu_msrs[n];
 
 		if (msr >= row->first && msr <= row->last && (row->refused || !only_refused) &&
-		    !sys_has_cpu_feature(e, (enum cpu_feature)row->feature))
+		    !emu_has_cpu_feature(e, (enum cpu_feature)row->feature))
 			missing |= row->bits;
 	}
 	return missing;
