@@ -165,7 +165,7 @@ LOAD_ALIGNED(load_a_y, 32, move_y_m)
 		NEED(e, i, SIMD_AVX);                                                                                  \
 		if (UNLIKELY(!p || (aligned && ((uintptr_t)p & (n - 1)))))                                             \
 			MISS(e, i);                                                                                    \
-		memcpy(p, REGISTER(e, i->reg), n);                                                                     \
+		ram_write(p, REGISTER(e, i->reg), n);                                                                  \
 		NEXT(e, i);                                                                                            \
 	}
 STORE(store_u_x, 16, 0)

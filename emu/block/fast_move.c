@@ -251,7 +251,7 @@ HANDLER(leave_8)
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		*p = flags_condition(e->flags_image, cc);                                                                 \
+		store_1(p, flags_condition(e->flags_image, cc));                                                                \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(cmov_m_4_##cc)                                                                                         \

@@ -227,7 +227,7 @@ HANDLER(move_back_r)
 		NEED(e, i, SIMD_SSE);                                                                                  \
 		if (UNLIKELY(!p || (aligned && ((uintptr_t)p & 15))))                                                  \
 			MISS(e, i);                                                                                    \
-		memcpy(&VEC(e, i->reg), p, 16);                                                                        \
+		ram_read(&VEC(e, i->reg), p, 16);                                                                      \
 		NEXT(e, i);                                                                                            \
 	}
 LOAD_16(load_u, 0)
@@ -240,7 +240,7 @@ LOAD_16(load_a, 1)
 		NEED(e, i, SIMD_SSE);                                                                                  \
 		if (UNLIKELY(!p || (aligned && ((uintptr_t)p & 15))))                                                  \
 			MISS(e, i);                                                                                    \
-		memcpy(p, &VEC(e, i->reg), 16);                                                                        \
+		ram_write(p, &VEC(e, i->reg), 16);                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
 STORE_16(store_u, 0)
