@@ -4,6 +4,7 @@
 #include "emu/decode/decode.h"
 #include "emu/isa/isa.h"
 #include "emu/mmu/mmu.h"
+#include "emu/native/stub.h"
 
 #include <string.h>
 
@@ -143,6 +144,7 @@ void code_flush(struct emu *e)
 	}
 	memset(c->bucket, 0, sizeof(c->bucket));
 	memset(c->jump, 0, sizeof(c->jump));
+	native_memory_reset(&c->native);
 	c->used = 0;
 	c->generation++;
 	c->flushes++;
@@ -266,7 +268,7 @@ static struct block *build(struct emu *e, uint64_t linear, const uint8_t *host)
 	struct code_cache *c = e->code;
 	struct block *b;
 
-	if (c->used + BLOCK_MAX_BYTES > c->bytes)
+	if (c->used + BLOCK_MAX_BYTES > c->bytes || native_memory_room(&c->native) < BLOCK_MAX_INSNS * NATIVE_STUB_MAX)
 		code_flush(e);
 	b = (struct block *)(void *)(c->memory + c->used);
 	memset(b, 0, sizeof(*b));

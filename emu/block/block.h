@@ -5,6 +5,7 @@
 
 #include "emu/core/emu.h"
 #include "emu/mmu/tlb.h"
+#include "emu/native/memory.h"
 
 /*
  * A run of instructions that starts at one address and is executed from the top. After the last instruction
@@ -48,6 +49,7 @@ struct jump_entry {
 struct code_cache {
 	uint8_t *memory;
 	size_t bytes, used;
+	struct native_memory native; /* the host's forms of instructions in blocks; forgotten with them */
 	struct block **page_blocks; /* per RAM page */
 	uint64_t generation;	    /* counts flushes: pointers to blocks do not outlive one */
 	uint64_t built, dropped, flushes;
@@ -157,7 +159,7 @@ void step_one(struct emu *e);
 
 /* ---- vector units: see fast_simd.h ---- */
 
-enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4 };
+enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4, SIMD_AVX512 = 8 };
 
 /* Which units guest code may use, by the control registers: what changes them leaves the block. */
 uint8_t simd_usable(const struct emu *e);

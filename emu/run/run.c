@@ -16,6 +16,7 @@
 
 enum {
 	SLICE = 20000,			  /* instructions between looks at the clock: below 100 us */
+	NATIVE_BYTES = 1 << 20,	       /* for some ten thousand vector instructions */
 	DEFAULT_CODE_CACHE = 11 << 19, /* 5.5 MiB: most of what a vcpu process holds */
 };
 
@@ -368,6 +369,17 @@ enum engine_stop emu_run(struct emu *e)
 
 /* ---- life ---- */
 
+/* Without it vector instructions have no fast form, and all is well otherwise. */
+static void take_native_memory(struct emu *e)
+{
+	const struct native_memory *lent = e->machine->config.native;
+
+	if (lent)
+		e->code->native = native_memory_part(lent, e->cpu.vcpu, e->machine->vcpus);
+	else
+		native_memory_create(&e->code->native, NATIVE_BYTES);
+}
+
 int interp_create(struct emu *e)
 {
 	size_t bytes = e->machine->config.code_cache_bytes;
@@ -381,6 +393,7 @@ int interp_create(struct emu *e)
 	e->code->page_blocks = mmu_reserve((e->mmu->ram_pages + 1) * sizeof(*e->code->page_blocks));
 	if (!e->code->memory || !e->code->page_blocks)
 		return -ENOMEM;
+	take_native_memory(e);
 	e->budget = -1;
 	e->retired = (uint64_t)-1;
 	return 0;
@@ -389,6 +402,7 @@ int interp_create(struct emu *e)
 void interp_destroy(struct emu *e)
 {
 	if (e->code) {
+		native_memory_destroy(&e->code->native);
 		mmu_unreserve(e->code->memory, e->code->bytes);
 		mmu_unreserve(e->code->page_blocks, (e->mmu->ram_pages + 1) * sizeof(*e->code->page_blocks));
 	}
