@@ -3,6 +3,7 @@
 #include "frame.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -275,6 +276,12 @@ int frame_reply_error(int sock, uint32_t id, int code, const char *field, const 
 	return frame_send(sock, BULKHEAD__MESSAGE_TYPE__MSG_ERROR, id, &error.base, NULL, 0);
 }
 
+/* For poll(): not less than `ns`, and not the -1 that would mean for ever. */
+static int poll_ms(uint64_t ns)
+{
+	return ns / CLOCK_NS_PER_MS < INT_MAX ? (int)(ns / CLOCK_NS_PER_MS) + 1 : INT_MAX;
+}
+
 /* 0: something can be read; -ETIMEDOUT. */
 static int wait_readable(int sock, uint64_t end_ns)
 {
@@ -285,7 +292,7 @@ static int wait_readable(int sock, uint64_t end_ns)
 
 		if (now >= end_ns)
 			return -ETIMEDOUT;
-		n = poll(&p, 1, (int)((end_ns - now) / CLOCK_NS_PER_MS) + 1);
+		n = poll(&p, 1, poll_ms(end_ns - now));
 		if (n > 0)
 			return 0;
 		if (n < 0 && errno != EINTR)

@@ -227,8 +227,6 @@ void sys_debug_data(struct emu *e, uint64_t linear, unsigned size, bool write);
 /* Guest TSC now: the host's clock at the frequency that CPUID 15h/16h reports, plus tsc_offset. */
 uint64_t sys_tsc(const struct emu *e);
 uint64_t sys_tsc_hz(void);
-/* Converts a guest TSC value to CLOCK_MONOTONIC nanoseconds. */
-uint64_t sys_tsc_to_ns(const struct emu *e, uint64_t tsc);
 
 /* Derives from m->config.cpu what the machine's processors have; before any is created. 0, -ENOTSUP. */
 int sys_model_init(struct machine *m);

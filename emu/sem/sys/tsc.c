@@ -130,18 +130,6 @@ uint64_t sys_tsc_hz(void)
 	return NOMINAL_HZ;
 }
 
-/* Relative to now, so that the small difference between the two clocks' rates never accumulates. Whoever waits for
- * the result compares the counter again afterwards. */
-uint64_t sys_tsc_to_ns(const struct emu *e, uint64_t tsc)
-{
-	uint64_t now = sys_now_ns();
-	int64_t ahead = (int64_t)(tsc - sys_tsc(e));
-
-	if (ahead <= 0)
-		return now;
-	return now + (uint64_t)ahead;
-}
-
 /* ---- RDTSC, RDTSCP, RDPMC, RDPID -------------------------------------------------------------------------------- */
 
 static bool tsc_is_forbidden(const struct emu *e)
