@@ -116,8 +116,8 @@ insn_handler *fast_native(const struct emu *e, struct insn *i)
 		return NULL;
 	if (frame.otherwise)
 		return (insn_handler *)(uintptr_t)place;
-	i->native = (uint32_t)((size_t)(place - m->runnable) / NATIVE_ALIGN) << PLACE_SHIFT | ((f.bytes - 1u) & LAST_BYTE) |
-		    (f.aligned ? ALIGNED : 0u);
+	i->native = ((uint32_t)((size_t)(place - m->runnable) / NATIVE_ALIGN) << PLACE_SHIFT | ((f.bytes - 1u) & LAST_BYTE) |
+		    (f.aligned ? ALIGNED : 0u)) & INT32_MAX;
 	return handler_of(&f);
 }
 

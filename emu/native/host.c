@@ -6,6 +6,8 @@
 #include "emu/isa/isa.h"
 #include "emu/model/features.h"
 
+#include <stdatomic.h>
+
 #ifdef HOST_X86_64
 #include <cpuid.h>
 

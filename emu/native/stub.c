@@ -228,7 +228,7 @@ static void store_operand(struct code *c, const struct insn *i, struct place p, 
 static void store_flags(struct code *c)
 {
 	put_bytes(c, "\x9f\x0f\x90\xc0", 4);
-	put_move(c, ISA_MOV_Ev_Gv, RAX, offsetof(struct emu, lf.image), 0, PFX_OPSIZE);
+	put_move(c, ISA_MOV_Ev_Gv, RAX, offsetof(struct emu, flags_image), 0, PFX_OPSIZE);
 }
 
 static struct insn hosted(const struct insn *i)
