@@ -21,7 +21,7 @@
 enum { QUIET, LISTENS }; /* column "fence" of devices.def */
 enum {
 	LISTENERS = 0
-#define DEVICE(NAME, name, model, role, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
+#define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
 #include "devices.def"
 };
 #define CHILDREN (BOOT | VCPU | DEVICES)
