@@ -137,7 +137,7 @@ struct vm {
 	struct proc procs[PROCS];
 	struct frame frame; /* the message that is being handled */
 
-	struct event *on_keeper, *last_timer, *stop_timer, *end_timer, *status_timer;
+	struct event *on_keeper, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer;
 	uint64_t drain_beat; /* of the console daemon, when we last looked; see machine.c */
 	unsigned drain_looks;
 	struct client clients[VM_CLIENTS];
@@ -173,6 +173,8 @@ void machine_proc_gone(struct proc *p, int code, int status);
 void machine_maybe_run(struct vm *vm);
 /* timeout_ms 0: at once, without asking the guest. */
 void machine_stop(struct vm *vm, uint32_t timeout_ms);
+/* It was ended by force: a second from now it is gone, whoever does not answer, or answers without end. */
+void machine_hurry(struct vm *vm);
 void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
