@@ -7,11 +7,11 @@
 #define UNARY(op, n, T)                                                                                                \
 	HANDLER(op##_r_##n)                                                                                            \
 	{                                                                                                              \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = alu_##op##_##n(get_##n(e, to), &f);                                                              \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
@@ -19,12 +19,12 @@
 	HANDLER(op##_m_##n##_##A)                                                                                      \
 	{                                                                                                              \
 		uint8_t *p = tlb_write_ptr(e, EA_##A(e, i), n);                                                        \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
 		store_##n(p, alu_##op##_##n(load_##n(p), &f));                                                         \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		NEXT(e, i);                                                                                            \
 	}
 #define UNARY_OP(op)                                                                                                   \
@@ -56,24 +56,24 @@ HANDLER(not_8)
 #define SHIFT(op, n, T, mask)                                                                                          \
 	HANDLER(op##_i_##n)                                                                                            \
 	{                                                                                                              \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = alu_##op##_##n(get_##n(e, to), (uint8_t)i->imm, &f);                                             \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(op##_c_##n)                                                                                            \
 	{                                                                                                              \
 		uint8_t count = (uint8_t)(e->cpu.gpr[RCX] & mask);                                                     \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = get_##n(e, to);                                                                                  \
                                                                                                                        \
 		if (count) {                                                                                           \
 			r = alu_##op##_##n(r, count, &f);                                                              \
-			e->lf.image = f;                                                                               \
+			e->flags_image = f;                                                                               \
 		}                                                                                                      \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
@@ -92,7 +92,7 @@ static insn_handler *const shifts[8][2][2] = {
 
 static inline void carry_from_bit(struct emu *e, uint64_t v, uint64_t bit)
 {
-	e->lf.image = (uint16_t)((e->lf.image & ~IMG_CF) | (v >> bit & 1) << 8);
+	e->flags_image = (uint16_t)((e->flags_image & ~IMG_CF) | (v >> bit & 1) << 8);
 }
 
 #define BIT_TEST(n, mask)                                                                                              \
@@ -155,7 +155,7 @@ HANDLER(bt_mr_8)
 		const unsigned to = i->reg;                                                                            \
 		T r = alu_imul_##n(get_##n(e, to), get_##n(e, i->rm), &f);                                             \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
@@ -165,7 +165,7 @@ HANDLER(bt_mr_8)
 		const unsigned to = i->reg;                                                                            \
 		T r = alu_imul_##n(get_##n(e, i->rm), (T)i->imm, &f);                                                  \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
@@ -179,7 +179,7 @@ HANDLER(bt_mr_8)
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
 		r = alu_imul_##n(get_##n(e, to), load_##n(p), &f);                                                     \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
@@ -192,7 +192,7 @@ static inline void multiply_rax(struct emu *e, uint64_t b)
 
 	e->cpu.gpr[RAX] = (uint64_t)p;
 	e->cpu.gpr[RDX] = (uint64_t)(p >> 64);
-	e->lf.image = img_product(8, (uint64_t)p, (p >> 64) != 0);
+	e->flags_image = img_product(8, (uint64_t)p, (p >> 64) != 0);
 }
 
 HANDLER(mul_r_8)
@@ -267,7 +267,7 @@ HANDLER(stac)
 	if (UNLIKELY(e->cpl != 0))
 		MISS(e, i);
 	e->cpu.rflags |= RFLAGS_AC;
-	mmu_mask_changed(e);
+	emu_derive_tlb_mask(e);
 	NEXT(e, i);
 }
 HANDLER(clac)
@@ -275,7 +275,7 @@ HANDLER(clac)
 	if (UNLIKELY(e->cpl != 0))
 		MISS(e, i);
 	e->cpu.rflags &= ~(uint64_t)RFLAGS_AC;
-	mmu_mask_changed(e);
+	emu_derive_tlb_mask(e);
 	NEXT(e, i);
 }
 

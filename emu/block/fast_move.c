@@ -232,17 +232,17 @@ HANDLER(leave_8)
 	HANDLER(cmov_4_##cc)                                                                                           \
 	{                                                                                                              \
 		e->cpu.gpr[i->reg] =                                                                                   \
-			(uint32_t)(flags_condition(e->lf.image, cc) ? e->cpu.gpr[i->rm] : e->cpu.gpr[i->reg]);         \
+			(uint32_t)(flags_condition(e->flags_image, cc) ? e->cpu.gpr[i->rm] : e->cpu.gpr[i->reg]);         \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(cmov_8_##cc)                                                                                           \
 	{                                                                                                              \
-		e->cpu.gpr[i->reg] = flags_condition(e->lf.image, cc) ? e->cpu.gpr[i->rm] : e->cpu.gpr[i->reg];        \
+		e->cpu.gpr[i->reg] = flags_condition(e->flags_image, cc) ? e->cpu.gpr[i->rm] : e->cpu.gpr[i->reg];        \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(set_r_##cc)                                                                                            \
 	{                                                                                                              \
-		set_1(e, i->rm, flags_condition(e->lf.image, cc));                                                     \
+		set_1(e, i->rm, flags_condition(e->flags_image, cc));                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(set_m_##cc)                                                                                            \
@@ -251,7 +251,7 @@ HANDLER(leave_8)
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		*p = flags_condition(e->lf.image, cc);                                                                 \
+		*p = flags_condition(e->flags_image, cc);                                                                 \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(cmov_m_4_##cc)                                                                                         \
@@ -260,7 +260,7 @@ HANDLER(leave_8)
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		set_4(e, i->reg, flags_condition(e->lf.image, cc) ? load_4(p) : get_4(e, i->reg));                     \
+		set_4(e, i->reg, flags_condition(e->flags_image, cc) ? load_4(p) : get_4(e, i->reg));                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(cmov_m_8_##cc)                                                                                         \
@@ -269,7 +269,7 @@ HANDLER(leave_8)
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		set_8(e, i->reg, flags_condition(e->lf.image, cc) ? load_8(p) : get_8(e, i->reg));                     \
+		set_8(e, i->reg, flags_condition(e->flags_image, cc) ? load_8(p) : get_8(e, i->reg));                     \
 		NEXT(e, i);                                                                                            \
 	}
 #define ALL_CC(M) M(0) M(1) M(2) M(3) M(4) M(5) M(6) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14) M(15)
