@@ -114,6 +114,9 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 	if (note.kind == NOTE_KILL) {
 		machine_end(vm, EXIT_VMM, "killed", "killed by signal");
 		machine_hurry(vm);
+	} else if (note.kind == NOTE_MISSING) {
+		vm_note_missing(vm, note.text);
+		vm_log(vm, 1, "the sandbox is incomplete on this host, missing: %s", note.text);
 	}
 }
 
