@@ -5,6 +5,7 @@
 #include "client.h"
 #include "../common/config.h"
 #include "console.h"
+#include "terminal.h"
 #include "../common/exit_codes.h"
 
 #include <errno.h>
@@ -99,7 +100,7 @@ int cmd_console(int argc, char **argv)
 	console_catch_signals();
 	switch (console_run(sock, args.escape, false)) {
 	case CONSOLE_CLOSED:
-		fprintf(stderr, "\n%s closed the console\n", ref.name);
+		terminal_say("\n%s closed the console\n", ref.name);
 		return EXIT_OK;
 	case CONSOLE_SIGNAL:
 		sig = console_signal();
@@ -108,7 +109,7 @@ int cmd_console(int argc, char **argv)
 		return 128 + sig;
 	case CONSOLE_DETACHED:
 	case CONSOLE_STOP:
-		fprintf(stderr, "\nleft %s; it goes on\n", ref.name);
+		terminal_say("\nleft %s; it goes on\n", ref.name);
 		return EXIT_OK;
 	case CONSOLE_OUTPUT:
 		return EXIT_INTERNAL;

@@ -108,7 +108,7 @@ static int replace(const struct machine_ref *ref, const char *device, const char
 
 	snprintf(name, sizeof(name), "bulkhead-%s", device);
 	snprintf(path, sizeof(path), "%s", binary ? binary : "");
-	fd = binary ? open(binary, O_RDONLY | O_CLOEXEC) : program_open(name, path, sizeof(path));
+	fd = binary ? open(binary, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : program_open(name, path, sizeof(path));
 	if (binary && fd < 0)
 		fd = -errno;
 	if (fd < 0) {

@@ -400,8 +400,7 @@ static void on_last_timer(evutil_socket_t fd, short what, void *ctx)
 	if (vm->rebooting || vm->state == VM_ENDED)
 		return;
 	if (vm->last_code == EXIT_TRIPLE_FAULT)
-		fprintf(stderr, "bulkhead: %s: triple fault: the guest's processor shut down\n%s\n", vm->config->name,
-			vm->last_text);
+		vm_say(vm, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name, vm->last_text);
 	machine_end(vm, vm->last_code, vm->last_reason, "%s", vm->last_text);
 }
 

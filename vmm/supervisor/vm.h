@@ -137,7 +137,7 @@ struct vm {
 	struct proc procs[PROCS];
 	struct frame frame; /* the message that is being handled */
 
-	struct event *on_keeper, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer;
+	struct event *on_keeper, *on_log_room, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer;
 	uint64_t drain_beat; /* of the console daemon, when we last looked; see machine.c */
 	unsigned drain_looks;
 	struct client clients[VM_CLIENTS];
@@ -152,7 +152,8 @@ struct vm {
 	struct sandbox_report missing;
 };
 
-/* supervisor.c; levels as in proto/log.h */
+/* supervisor.c; none of these waits for a reader (common/say.h). Levels as in proto/log.h */
+void vm_say(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_log(struct vm *vm, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void vm_trace(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text);
