@@ -38,7 +38,7 @@ _Static_assert(sizeof(struct link) <= sizeof(struct insn), "a link takes the pla
 
 enum { BLOCK_MAX_INSNS = 48, BLOCK_BUCKETS = 8192, JUMP_ENTRIES = 1024 };
 
-/* Where computed jumps and returns of 64-bit code went: the block for a RIP, while its page still leads to `host`. */
+/* Where computed jumps and returns went: the block for a RIP, while its page still leads to `host`. */
 struct jump_entry {
 	uint64_t pc;
 	const uint8_t *host;
@@ -52,7 +52,7 @@ struct code_cache {
 	uint64_t generation;	    /* counts flushes: pointers to blocks do not outlive one */
 	uint64_t built, dropped, flushes;
 	struct block *bucket[BLOCK_BUCKETS];
-	struct jump_entry jump[JUMP_ENTRIES];
+	struct jump_entry jump[2][JUMP_ENTRIES]; /* of 64-bit code, and of 32-bit code with MODE_KEY_DATA32 */
 };
 
 struct interp {
@@ -63,8 +63,11 @@ struct interp {
 	uint64_t next_event_ns;	 /* when lapic_advance() wants to be called */
 };
 
-/* e->mode_key: code size, stack size, and whether CS is flat (no base, no limit below 4 GiB, or 64-bit code). */
-enum { MODE_KEY_CODE_MASK = 15, MODE_KEY_STACK_SHIFT = 4, MODE_KEY_FLAT = 1 << 8 };
+/*
+ * e->mode_key: code size, stack size, whether CS is flat (no base, no limit below 4 GiB, or 64-bit code), and for 32-bit
+ * code with a 32-bit stack whether DS, ES and SS are flat and writable, too: then no access to them needs a check.
+ */
+enum { MODE_KEY_CODE_MASK = 15, MODE_KEY_STACK_SHIFT = 4, MODE_KEY_FLAT = 1 << 8, MODE_KEY_DATA32 = 1 << 9 };
 
 /* Bits of e->kicked. */
 enum { EMU_KICK_EVENT = 1, EMU_KICK_STOP = 2 };
@@ -82,9 +85,9 @@ static inline unsigned block_hash(const uint8_t *host)
 	return (unsigned)(h ^ h >> 11) & (BLOCK_BUCKETS - 1);
 }
 
-static inline struct jump_entry *jump_slot(struct code_cache *c, uint64_t pc)
+static inline struct jump_entry *jump_slot(struct code_cache *c, unsigned word, uint64_t pc)
 {
-	return &c->jump[(pc ^ pc >> 10) & (JUMP_ENTRIES - 1)];
+	return &c->jump[word != 8][(pc ^ pc >> 10) & (JUMP_ENTRIES - 1)];
 }
 
 /*
@@ -106,7 +109,7 @@ insn_handler *fast_stack_pair(const struct insn *i);
 /* Gives instructions whose flags nobody can see handlers that do not compute them. */
 void fast_drop_dead_flags(struct insn *insns, unsigned count);
 /* For a compare or test that has a fast handler, together with the conditional branch behind it that has one, too. */
-insn_handler *fast_fused(const struct insn *i, const struct insn *branch);
+insn_handler *fast_fused(const struct emu *e, const struct insn *i, const struct insn *branch);
 
 /* ---- handlers ---- */
 
