@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "devices/irq_model.h"
 #include "proto/clock.h"
 #include "proto/msi.h"
 #include "proto/shm.h"

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shadow.h"
+
 enum { PORTS = 65536 };
 
 void route_init(struct route_table *t)
@@ -21,10 +23,10 @@ static unsigned count_shadow(const struct model_range *r)
 	return n;
 }
 
-static struct route_range make_range(const struct model_range *r, uint8_t channel, unsigned first_shadow)
+static struct route_range make_range(const struct model_range *r, unsigned index, uint8_t channel, unsigned first_shadow)
 {
 	return (struct route_range){
-		.base = r->base, .len = r->len, .channel = channel, .unit = r->unit,
+		.base = r->base, .len = r->len, .channel = channel, .range = (uint8_t)index,
 		.regs = r->regs, .reg_count = r->reg_count, .first_shadow = first_shadow,
 	};
 }
@@ -56,16 +58,16 @@ static int add_mmio(struct route_table *t, const struct route_range *r)
 	return 0;
 }
 
-int route_add(struct route_table *t, const struct device_model *model, uint8_t channel)
+int route_add(struct route_table *t, const struct model_range *ranges, unsigned count, uint8_t channel)
 {
 	unsigned shadow = 0;
 	int err = 0;
 
-	for (unsigned i = 0; i < model->range_count && !err; i++) {
-		struct route_range r = make_range(&model->ranges[i], channel, shadow);
+	for (unsigned i = 0; i < count && !err; i++) {
+		struct route_range r = make_range(&ranges[i], i, channel, shadow);
 
-		shadow += count_shadow(&model->ranges[i]);
-		switch (model->ranges[i].space) {
+		shadow += count_shadow(&ranges[i]);
+		switch (ranges[i].space) {
 		case MODEL_PORT:
 			err = add_ports(t, &r);
 			break;

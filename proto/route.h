@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which daemon answers an address, and how: derived from the models' own tables of ranges and registers, so that the
- * vCPU process holds no knowledge of chips.
+ * Which daemon answers an address, and how: derived from the devices' tables of ranges and registers, so that the vCPU
+ * process holds no knowledge of chips.
  */
 #ifndef BULKHEAD_PROTO_ROUTE_H
 #define BULKHEAD_PROTO_ROUTE_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "devices/model.h"
+#include "range.h"
 
 enum { ROUTE_NONE = 0xff, ROUTE_CHANNELS = 8, ROUTE_MMIO = 8 };
 
@@ -19,7 +19,7 @@ struct route_range {
 	uint64_t base;
 	uint32_t len;
 	uint8_t channel;
-	uint8_t unit;
+	uint8_t range; /* its index in the device's row */
 	const struct reg_desc *regs;
 	unsigned reg_count;
 	unsigned first_shadow; /* shadow index of the first REG_SHADOW_* row of this range */
@@ -34,8 +34,8 @@ struct route_table {
 };
 
 void route_init(struct route_table *t);
-/* Adds all ranges of a model. 0; -EEXIST: two models claim one port or address; -ENOSPC: raise the tables' sizes. */
-int route_add(struct route_table *t, const struct device_model *model, uint8_t channel);
+/* Adds all ranges of a device. 0; -EEXIST: two devices claim one port or address; -ENOSPC: raise the tables' sizes. */
+int route_add(struct route_table *t, const struct model_range *ranges, unsigned count, uint8_t channel);
 
 /* NULL: nobody answers (reads are all-ones). The access may reach beyond the range: see route_fits(). */
 const struct route_range *route_find(const struct route_table *t, enum model_space space, uint64_t addr);

@@ -241,8 +241,6 @@ static int base_write(struct lapic *a, uint64_t value)
 		atomic_store(&a->ldr, (a->initial_id >> 4) << 16 | 1u << (a->initial_id & 15));
 		a->icr &= UINT32_MAX;
 	}
-	if (old != value)
-		mmu_flush_all(a->emu); /* the register page appeared, moved, or vanished */
 	return 0;
 }
 

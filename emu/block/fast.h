@@ -12,7 +12,7 @@
 #define BULKHEAD_EMU_FAST_H
 
 #include "emu/sem/int/alu.h"
-#include "block.h"
+#include "internal.h"
 
 #include <string.h>
 

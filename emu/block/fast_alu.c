@@ -7,21 +7,21 @@
 #define OP_REG(op, n, T)                                                                                               \
 	HANDLER(op##_rr_##n)                                                                                           \
 	{                                                                                                              \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = alu_##op##_##n(get_##n(e, to), get_##n(e, i->reg), &f);                                          \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(op##_ri_##n)                                                                                           \
 	{                                                                                                              \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = alu_##op##_##n(get_##n(e, to), (T)i->imm, &f);                                                   \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
@@ -30,13 +30,13 @@
 	{                                                                                                              \
 		const uint8_t *p = tlb_read_ptr(e, EA_##A(e, i), n);                                                   \
 		const unsigned to = i->reg;                                                                            \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		T r;                                                                                                   \
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
 		r = alu_##op##_##n(get_##n(e, to), load_##n(p), &f);                                                   \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
@@ -44,12 +44,12 @@
 	HANDLER(op##_##name##_##n##_##A)                                                                               \
 	{                                                                                                              \
 		uint8_t *p = tlb_write_ptr(e, EA_##A(e, i), n);                                                        \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
 		store_##n(p, alu_##op##_##n(load_##n(p), B, &f));                                                      \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		NEXT(e, i);                                                                                            \
 	}
 #define OP_ADDRESS(op, n, T, A)                                                                                        \
@@ -69,10 +69,10 @@ OP(xor)
 
 /* Comparisons write no result. */
 #define CMP_BODY(op, n, a, b)                                                                                          \
-	uint16_t f = e->lf.image;                                                                                      \
+	uint16_t f = e->flags_image;                                                                                      \
                                                                                                                        \
 	alu_##op##_##n(a, b, &f);                                                                                      \
-	e->lf.image = f;                                                                                               \
+	e->flags_image = f;                                                                                               \
 	NEXT(e, i);
 #define CMP_MEM(name, op, form, n, T, A, a, b)                                                                         \
 	HANDLER(name##_##form##_##n##_##A)                                                                             \

@@ -8,7 +8,7 @@ static void leave_by(struct emu *e, const struct insn *j, unsigned k, uint64_t p
 	struct link *l = (struct link *)(uintptr_t)(j + 1);
 
 	e->cpu.rip = e->code_size == 8 ? pc : (uint32_t)pc;
-	e->interp->patch = &l->to[k];
+	e->code->patch = &l->to[k];
 }
 
 void h_leave_0(struct emu *e, const struct insn *j)
@@ -41,7 +41,7 @@ HANDLER(jmp)
 #define JCC(cc)                                                                                                        \
 	HANDLER(jcc_##cc)                                                                                              \
 	{                                                                                                              \
-		if (flags_condition(e->lf.image, cc))                                                                  \
+		if (flags_condition(e->flags_image, cc))                                                                  \
 			FOLLOW(e, i, 1);                                                                               \
 		FOLLOW(e, i, 0);                                                                                       \
 	}
@@ -57,7 +57,7 @@ static insn_handler *const conditional[16] = { ALL_CC(JCC_ENTRY) };
 		(e)->budget -= ((const struct link *)((i) + 1))->count;                                                \
 		if (UNLIKELY((e)->budget < 0)) {                                                                       \
 			(e)->cpu.rip = (b)->pc;                                                                        \
-			(e)->interp->patch = NULL;                                                                     \
+			(e)->code->patch = NULL;                                                                     \
 			return;                                                                                        \
 		}                                                                                                      \
 		ENTER((e), (b));                                                                                       \

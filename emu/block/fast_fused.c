@@ -14,7 +14,7 @@
 	T x_ = x, y_ = y;                                                                                              \
                                                                                                                        \
 	__asm__(op " %" m "3, %" m "2" SAVE_FLAGS : "=&a"(ax), "=@cc" name(taken) : "r"(x_), "r"(y_));                 \
-	e->lf.image = ax;
+	e->flags_image = ax;
 #define CMP_1(x, y, cc, name) COMPARE("cmpb", uint8_t, "b", x, y, name)
 #define CMP_4(x, y, cc, name) COMPARE("cmpl", uint32_t, "k", x, y, name)
 #define CMP_8(x, y, cc, name) COMPARE("cmpq", uint64_t, "q", x, y, name)
@@ -27,7 +27,7 @@
 	bool taken;                                                                                                    \
                                                                                                                        \
 	alu_##op##_##n(x, y, &f);                                                                                      \
-	e->lf.image = f;                                                                                               \
+	e->flags_image = f;                                                                                               \
 	taken = flags_condition(f, cc);
 #define CMP_1(x, y, cc, name) COMPARE(sub, 1, x, y, cc)
 #define CMP_4(x, y, cc, name) COMPARE(sub, 4, x, y, cc)

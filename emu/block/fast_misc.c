@@ -7,11 +7,11 @@
 #define UNARY(op, n, T)                                                                                                \
 	HANDLER(op##_r_##n)                                                                                            \
 	{                                                                                                              \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = alu_##op##_##n(get_##n(e, to), &f);                                                              \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
@@ -19,12 +19,12 @@
 	HANDLER(op##_m_##n##_##A)                                                                                      \
 	{                                                                                                              \
 		uint8_t *p = tlb_write_ptr(e, EA_##A(e, i), n);                                                        \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
 		store_##n(p, alu_##op##_##n(load_##n(p), &f));                                                         \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		NEXT(e, i);                                                                                            \
 	}
 #define UNARY_ADDRESS(op, A) UNARY_MEM(op, 1, A) UNARY_MEM(op, 2, A) UNARY_MEM(op, 4, A) UNARY_MEM(op, 8, A)
@@ -54,24 +54,24 @@ HANDLER(not_8)
 #define SHIFT(op, n, T, mask)                                                                                          \
 	HANDLER(op##_i_##n)                                                                                            \
 	{                                                                                                              \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = alu_##op##_##n(get_##n(e, to), (uint8_t)i->imm, &f);                                             \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(op##_c_##n)                                                                                            \
 	{                                                                                                              \
 		uint8_t count = (uint8_t)(e->cpu.gpr[RCX] & mask);                                                     \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = get_##n(e, to);                                                                                  \
                                                                                                                        \
 		if (count) {                                                                                           \
 			r = alu_##op##_##n(r, count, &f);                                                              \
-			e->lf.image = f;                                                                               \
+			e->flags_image = f;                                                                               \
 		}                                                                                                      \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
@@ -90,7 +90,7 @@ static insn_handler *const shifts[8][2][2] = {
 
 static inline void carry_from_bit(struct emu *e, uint64_t v, uint64_t bit)
 {
-	e->lf.image = (uint16_t)((e->lf.image & ~IMG_CF) | (v >> bit & 1) << 8);
+	e->flags_image = (uint16_t)((e->flags_image & ~IMG_CF) | (v >> bit & 1) << 8);
 }
 
 #define BIT_TEST(n, mask)                                                                                              \
@@ -172,7 +172,7 @@ HANDLER(bt_mr_4)
 		const unsigned to = i->reg;                                                                            \
 		T r = alu_imul_##n(get_##n(e, to), get_##n(e, i->rm), &f);                                             \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
@@ -182,7 +182,7 @@ HANDLER(bt_mr_4)
 		const unsigned to = i->reg;                                                                            \
 		T r = alu_imul_##n(get_##n(e, i->rm), (T)i->imm, &f);                                                  \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
@@ -197,7 +197,7 @@ HANDLER(bt_mr_4)
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
 		r = alu_imul_##n(get_##n(e, to), load_##n(p), &f);                                                     \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
@@ -214,7 +214,7 @@ MULTIPLY_MEMORY(8, uint64_t, 1) MULTIPLY_MEMORY(8, uint64_t, 2)
                                                                                                                        \
 		set_##n(e, RAX, (T)p);                                                                                 \
 		set_##n(e, RDX, (T)(p >> 8 * n));                                                                      \
-		e->lf.image = img_product(n, (T)p, (p >> 8 * n) != 0);                                                 \
+		e->flags_image = img_product(n, (T)p, (p >> 8 * n) != 0);                                                 \
 	}                                                                                                              \
 	HANDLER(mul_r_##n)                                                                                             \
 	{                                                                                                              \
@@ -292,7 +292,7 @@ HANDLER(stac)
 	if (UNLIKELY(e->cpl != 0))
 		MISS(e, i);
 	e->cpu.rflags |= RFLAGS_AC;
-	mmu_mask_changed(e);
+	emu_derive_tlb_mask(e);
 	NEXT(e, i);
 }
 HANDLER(clac)
@@ -300,7 +300,7 @@ HANDLER(clac)
 	if (UNLIKELY(e->cpl != 0))
 		MISS(e, i);
 	e->cpu.rflags &= ~(uint64_t)RFLAGS_AC;
-	mmu_mask_changed(e);
+	emu_derive_tlb_mask(e);
 	NEXT(e, i);
 }
 

@@ -234,17 +234,17 @@ insn_handler *fast_stack_pair(const struct insn *i)
 	HANDLER(cmov_4_##cc)                                                                                           \
 	{                                                                                                              \
 		e->cpu.gpr[i->reg] =                                                                                   \
-			(uint32_t)(flags_condition(e->lf.image, cc) ? e->cpu.gpr[i->rm] : e->cpu.gpr[i->reg]);         \
+			(uint32_t)(flags_condition(e->flags_image, cc) ? e->cpu.gpr[i->rm] : e->cpu.gpr[i->reg]);         \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(cmov_8_##cc)                                                                                           \
 	{                                                                                                              \
-		e->cpu.gpr[i->reg] = flags_condition(e->lf.image, cc) ? e->cpu.gpr[i->rm] : e->cpu.gpr[i->reg];        \
+		e->cpu.gpr[i->reg] = flags_condition(e->flags_image, cc) ? e->cpu.gpr[i->rm] : e->cpu.gpr[i->reg];        \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(set_r_##cc)                                                                                            \
 	{                                                                                                              \
-		set_1(e, i->rm, flags_condition(e->lf.image, cc));                                                     \
+		set_1(e, i->rm, flags_condition(e->flags_image, cc));                                                     \
 		NEXT(e, i);                                                                                            \
 	}
 /* With a memory operand. */
@@ -255,7 +255,7 @@ insn_handler *fast_stack_pair(const struct insn *i)
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		*p = flags_condition(e->lf.image, cc);                                                                 \
+		*p = flags_condition(e->flags_image, cc);                                                                 \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(cmov_m_4_##cc##_##A)                                                                                   \
@@ -264,7 +264,7 @@ insn_handler *fast_stack_pair(const struct insn *i)
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		set_4(e, i->reg, flags_condition(e->lf.image, cc) ? load_4(p) : get_4(e, i->reg));                     \
+		set_4(e, i->reg, flags_condition(e->flags_image, cc) ? load_4(p) : get_4(e, i->reg));                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(cmov_m_8_##cc##_##A)                                                                                   \
@@ -273,7 +273,7 @@ insn_handler *fast_stack_pair(const struct insn *i)
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		set_8(e, i->reg, flags_condition(e->lf.image, cc) ? load_8(p) : get_8(e, i->reg));                     \
+		set_8(e, i->reg, flags_condition(e->flags_image, cc) ? load_8(p) : get_8(e, i->reg));                     \
 		NEXT(e, i);                                                                                            \
 	}
 #define CONDITIONALS_OF(cc) CONDITIONAL(cc) CONDITIONAL_MEMORY(cc, 1) CONDITIONAL_MEMORY(cc, 2)

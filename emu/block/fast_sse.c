@@ -122,7 +122,7 @@ SHIFTS(X)
 			: "=a"(ax)                                                                                     \
 			: "m"(MEMORY(16, &e->cpu.vec[i->reg])), "m"(MEMORY(n, &e->cpu.vec[i->rm]))                     \
 			: "xmm0", "cc");                                                                               \
-		e->lf.image = ax & IMG_ALL;                                                                            \
+		e->flags_image = ax & IMG_ALL;                                                                            \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(ID##_m)                                                                                                \
@@ -137,7 +137,7 @@ SHIFTS(X)
 			: "=a"(ax)                                                                                     \
 			: "m"(MEMORY(16, &e->cpu.vec[i->reg])), "m"(MEMORY(n, p))                                      \
 			: "xmm0", "cc");                                                                               \
-		e->lf.image = ax & IMG_ALL;                                                                            \
+		e->flags_image = ax & IMG_ALL;                                                                            \
 		NEXT(e, i);                                                                                            \
 	}
 #define COMPARISONS(X) X(UCOMISS, "ucomiss", 4) X(UCOMISD, "ucomisd", 8) X(COMISS, "comiss", 4) X(COMISD, "comisd", 8)

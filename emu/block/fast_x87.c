@@ -313,7 +313,7 @@ CONSTANT(FLDZ, 0, 0)
 				 : "=&a"(host), [image] "=&r"(image)                                                   \
 				 : [a] "r"(&f->r[p]), [b] "r"(&f->r[q])                                                \
 				 : "cc", "memory", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)"); \
-		e->lf.image = image & (IMG_ZF | IMG_PF | IMG_CF);                                                      \
+		e->flags_image = image & (IMG_ZF | IMG_PF | IMG_CF);                                                      \
 		e->x87_host = host & SW_FLAGS;                                                                         \
 		f->sw |= host & SW_FLAGS;                                                                              \
 		f->fip = e->cpu.gpr[GPR_PC] + i->off;                                                                  \

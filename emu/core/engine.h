@@ -10,9 +10,10 @@
 #define BULKHEAD_EMU_ENGINE_H
 
 #include "cpu.h"
-#include "emu/model/features.h"
 
 #include <stddef.h>
+
+struct cpu_model; /* model/features.h */
 
 enum io_space { IO_PORT, IO_MMIO };
 
@@ -56,7 +57,7 @@ struct engine_config {
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
-	char *cpu_error; /* CPU_MODEL_ERROR_MAX bytes, or NULL: what create() did not like about it, with -ENOTSUP */
+	char *cpu_error; /* CPU_MODEL_ERROR_MAX (model/features.h) bytes, or NULL: what create() did not like about it, with -ENOTSUP */
 };
 
 /* Why run() came back. */

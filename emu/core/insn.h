@@ -56,6 +56,7 @@ struct insn {
 	uint8_t bcst : 1;   /* EVEX.b */
 	uint8_t mask : 3;   /* EVEX.aaa */
 	uint8_t zero : 1;   /* EVEX.z */
+	uint8_t followed : 1; /* set by the block builder: the next instruction stands behind it in its block */
 	uint8_t imm2;	    /* second immediate (ENTER), or the is4 register */
 };
 

@@ -38,11 +38,6 @@ unsigned isa_evex_bytes(const struct isa_row *r, unsigned vl, bool broadcast, bo
 	return esize;
 }
 
-int sem_invalid(struct emu *e, const struct insn *i)
-{
-	return emu_ud(e);
-}
-
 struct isa_undefined isa_undefined(const struct isa_row *row, unsigned bytes, unsigned count)
 {
 	struct isa_undefined u = { .flags = row->flags_undefined };
@@ -105,7 +100,7 @@ enum {
 #define FLAGS(r, w, u) .flags_read = (r), .flags_written = (w), .flags_undefined = (u)
 
 const struct isa_row isa_rows[ISA_COUNT] = {
-	[ISA_INVALID] = { .mnemonic = "(bad)", .sem = sem_invalid, .map = 0xff },
+	[ISA_INVALID] = { .mnemonic = "(bad)", .map = 0xff },
 #define I(id, mn, enc, ops, flags, feat, attributes, semantic)                                                         \
 	[ISA_##id] = { .mnemonic = mn, .sem = sem_##semantic, enc, ops, flags, .feature = FEAT_##feat,                 \
 		       .attr = (attributes) },

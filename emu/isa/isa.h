@@ -86,7 +86,7 @@
 #ifndef BULKHEAD_EMU_ISA_H
 #define BULKHEAD_EMU_ISA_H
 
-#include "emu/core/emu.h"
+#include "emu/core/insn.h"
 
 enum isa_feature {
 	FEAT_BASE, FEAT_FPU, FEAT_TSC, FEAT_MSR, FEAT_CX8, FEAT_SEP, FEAT_CMOV, FEAT_CLFLUSH, FEAT_MMX, FEAT_FXSR,
@@ -191,7 +191,7 @@ struct isa_operand {
 
 struct isa_row {
 	const char *mnemonic;
-	isa_semantic *sem; /* NULL until somebody writes it: use isa_sem() */
+	isa_semantic *sem; /* NULL until somebody writes it */
 	uint32_t attr;
 	uint8_t map, opcode, pp, ext, mod, modes, w, l;
 	uint8_t tuple, esize, elem, evex; /* EVEX rows */
@@ -211,14 +211,6 @@ struct isa_undefined {
 
 /* For an operand of `bytes`; `count` is the masked count of shifts and rotates, of no meaning elsewhere. */
 struct isa_undefined isa_undefined(const struct isa_row *row, unsigned bytes, unsigned count);
-
-isa_semantic sem_invalid;
-
-/* The semantic function of a row; one that is not written yet raises #UD. */
-static inline isa_semantic *isa_sem(unsigned id)
-{
-	return isa_rows[id].sem ? isa_rows[id].sem : sem_invalid;
-}
 
 /* Bytes of the memory operand of an EVEX row, and so N of disp8*N (SDM vol. 2, tables 2-34, 2-35): `vl` 0, 1, 2. Gathers,
  * scatters, VCOMPRESS and VEXPAND access several of these. */

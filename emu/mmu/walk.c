@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Page walks: 32-bit, PAE, 4-level and 5-level paging (SDM vol. 3, chapter 4). */
-#include "mmu.h"
+#include "internal.h"
+#include "emu/model/features.h"
 
 enum {
 	PTE_P = 1 << 0, PTE_W = 1 << 1, PTE_U = 1 << 2, PTE_A = 1 << 5, PTE_D = 1 << 6, PTE_PS = 1 << 7, PTE_G = 1 << 8,
@@ -60,7 +61,7 @@ static bool has_reserved(const struct emu *e, const struct walk *w, unsigned lev
 		reserved |= 0x7ff0000000000000ull;
 	if (!(e->cpu.msr.efer & EFER_NXE))
 		reserved |= PTE_NX;
-	if (level >= 4 || (level == 3 && !sys_has_cpu_feature(e, CPUF_PDPE1GB)))
+	if (level >= 4 || (level == 3 && !emu_has_cpu_feature(e, CPUF_PDPE1GB)))
 		reserved |= PTE_PS;
 	if (level == 3 && (entry & PTE_PS))
 		reserved |= 0x3fffe000;
@@ -221,7 +222,7 @@ static void describe(const struct emu *e, const struct walk *w, unsigned access,
 	bool dirty = (w->leaf & PTE_D) || (access & ACCESS_KIND) == ACCESS_WRITE;
 
 	t->gpa = leaf_address(w, linear);
-	t->host = mmu_phys_host(e->machine, t->gpa, 1);
+	t->host = phys_host(e, t->gpa, 1);
 	t->user = w->rights & PTE_U;
 	t->readable = r->read && !r->key_denied_read;
 	t->writable = r->write && !r->key_denied_write && dirty;
@@ -229,7 +230,7 @@ static void describe(const struct emu *e, const struct walk *w, unsigned access,
 	t->global = (w->leaf & PTE_G) && (e->cpu.cr4 & CR4_PGE);
 	t->large = w->shift > PAGE_SHIFT;
 	/* WRPKRU does not flush: what depends on PKRU is not cached. Key 0, which everything has by default, is while
-	 * it denies nothing; emu_mode_changed() flushes when that changes. */
+	 * it denies nothing; mmu_mode_changed() flushes when that changes. */
 	t->cacheable = !(e->cpu.cr4 & CR4_PKE) || !e->long_mode || !(w->rights & PTE_U) ||
 		       (((w->leaf >> 59) & 15) == 0 && (e->cpu.pkru & 3) == 0);
 }
@@ -238,7 +239,7 @@ static void identity(const struct emu *e, uint64_t linear, struct translation *t
 {
 	*t = (struct translation){ .gpa = linear & UINT32_MAX, .user = true, .readable = true, .writable = true,
 				   .executable = true, .cacheable = true };
-	t->host = mmu_phys_host(e->machine, t->gpa, 1);
+	t->host = phys_host(e, t->gpa, 1);
 }
 
 int mmu_walk(struct emu *e, uint64_t linear, unsigned access, struct translation *t)

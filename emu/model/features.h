@@ -7,6 +7,8 @@
 #ifndef BULKHEAD_EMU_FEATURES_H
 #define BULKHEAD_EMU_FEATURES_H
 
+#include "emu/core/cpu.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,15 +38,8 @@ struct cpu_feature_row {
 /* By enum cpu_feature; the row of CPUF_NONE is empty. */
 extern const struct cpu_feature_row cpu_features[CPUF_COUNT];
 
-struct cpu_feature_set {
-	uint64_t bits[3];
-};
 _Static_assert(CPUF_COUNT <= 192, "a set has a bit for each feature");
 
-static inline bool cpu_has(const struct cpu_feature_set *s, unsigned feature)
-{
-	return s->bits[feature / 64] >> (feature % 64) & 1;
-}
 static inline void cpu_add(struct cpu_feature_set *s, unsigned feature)
 {
 	s->bits[feature / 64] |= 1ull << (feature % 64);

@@ -4,6 +4,7 @@
  * is above the priority of the processor; deadlines lie ahead; a mode that the SDM forbids is never entered.
  */
 #include "emu/apic/lapic.h"
+#include "emu/core/tsc.h"
 #include "fuzz.h"
 
 enum { CPUS = 3, OPS_MAX = 200 };
@@ -16,11 +17,7 @@ void emu_wake(struct emu *e)
 {
 }
 
-void mmu_flush_all(struct emu *e)
-{
-}
-
-uint64_t sys_tsc(const struct emu *e)
+uint64_t emu_tsc(const struct emu *e)
 {
 	return now_ns * 2;
 }

@@ -8,7 +8,7 @@
 
 #include "emu/decode/decode.h"
 #include "emu/isa/coverage.h"
-#include "emu/mmu/tlb.h"
+#include "emu/mmu/mmu.h"
 
 #include <string.h>
 
@@ -33,7 +33,7 @@ uint64_t emu_rip(const struct emu *e, const struct insn *i)
 }
 
 /* There are no modes and no translations. */
-void emu_mode_changed(struct emu *e)
+void mmu_mode_changed(struct emu *e)
 {
 }
 
@@ -125,5 +125,5 @@ int flat_step(struct emu *e, const uint8_t *code, unsigned length)
 	if (check_attributes(e, &isa_rows[i.id]))
 		return EMU_STOP;
 	isa_cover(i.id);
-	return isa_sem(i.id)(e, &i);
+	return isa_rows[i.id].sem ? isa_rows[i.id].sem(e, &i) : emu_ud(e);
 }

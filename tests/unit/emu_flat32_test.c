@@ -322,7 +322,7 @@ Test(emu_flat32, returns_keep_code_sizes_apart)
 			harness_code(&h, code, sizeof(code) - 1);
 			harness_sync(&h);
 		}
-		emu_mode_changed(h.emu);
+		emu_derive_mode(h.emu);
 		h.cpu->rip = HARNESS_CODE;
 		h.cpu->activity = CPU_RUNNING;
 		h.cpu->gpr[RAX] = 5;

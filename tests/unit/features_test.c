@@ -4,7 +4,10 @@
 #include "emu/decode/decode.h"
 #include "emu/run/engine_emu.h"
 #include "emu/isa/isa.h"
-#include "emu/sem/sys/sys.h"
+#include "emu/core/machine.h"
+#include "emu/model/features.h"
+#include "emu/sem/fp/fp.h"
+#include "emu/sem/sys/internal.h"
 #include "vmm/kvm/kvm.h"
 
 #include <criterion/criterion.h>
@@ -248,7 +251,7 @@ Test(features, cpuid_shows_exactly_the_model)
 			cr_expect_eq(reg >> row->bit & 1, cpu_has(&told, f), "without %s: %s", cpu_features[off].name, row->name);
 			cr_expect(cpu_has(&s, f) || !cpu_has(&told, f));
 			if (row->isa != FEAT_BASE)
-				cr_expect_eq(sys_has_feature(e, row->isa), cpu_has(&told, f), "%s", row->name);
+				cr_expect_eq(emu_has_feature(e, row->isa), cpu_has(&told, f), "%s", row->name);
 		}
 		cr_expect_eq(cr4_supported(e), cpu_cr4_bits(&told) | CR4_PCE);
 		cr_expect_eq(cpuid_read(e, 0xd, 0).r[0], cpu_xcr0_bits(&told) & EMU_XCR0_SUPPORTED);
@@ -423,7 +426,7 @@ Test(features, hidden_instructions_are_undefined)
 
 	for (unsigned id = 1; id < ISA_COUNT; id++) {
 		bool here = cpu_features[CPUF_NONE].isa != isa_rows[id].feature &&
-			    sys_has_feature(engine_emu_vcpu(engine, 0), isa_rows[id].feature);
+			    emu_has_feature(engine_emu_vcpu(engine, 0), isa_rows[id].feature);
 
 		for (unsigned size = 8; here && size >= 4 && !mode_of[id]; size /= 2)
 			if (find_encoding(id, size, bytes[id]))
@@ -446,7 +449,7 @@ Test(features, hidden_instructions_are_undefined)
 			struct insn i;
 			enum decode_result r;
 
-			if (!mode_of[id] || sys_has_feature(engine_emu_vcpu(engine, 0), feature))
+			if (!mode_of[id] || emu_has_feature(engine_emu_vcpu(engine, 0), feature))
 				continue;
 			r = decode(bytes[id], INSN_MAX_BYTES, mode_of[id], &i);
 			cr_expect(r == DECODE_UD || (r == DECODE_OK && i.id != id && is_older_meaning(feature, isa_rows[i.id].mnemonic)),

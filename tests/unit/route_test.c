@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 
+#include "devices/model.h"
 #include "proto/layout.h"
 #include "proto/route.h"
 
@@ -11,13 +12,18 @@ static struct route_table t;
 
 enum { SERIAL, TIMER, IRQ, PLATFORM };
 
+static int add(const struct device_model *m, uint8_t channel)
+{
+	return route_add(&t, m->ranges, m->range_count, channel);
+}
+
 static void setup(void)
 {
 	route_init(&t);
-	cr_assert_eq(route_add(&t, &serial_model, SERIAL), 0);
-	cr_assert_eq(route_add(&t, &timer_model, TIMER), 0);
-	cr_assert_eq(route_add(&t, &irq_model, IRQ), 0);
-	cr_assert_eq(route_add(&t, &platform_model, PLATFORM), 0);
+	cr_assert_eq(add(&serial_model, SERIAL), 0);
+	cr_assert_eq(add(&timer_model, TIMER), 0);
+	cr_assert_eq(add(&irq_model, IRQ), 0);
+	cr_assert_eq(add(&platform_model, PLATFORM), 0);
 }
 
 TestSuite(route, .init = setup);
@@ -47,7 +53,7 @@ Test(route, who_answers)
 	cr_assert_eq(route_find(&t, MODEL_MMIO, LAYOUT_HPET_BASE)->channel, TIMER);
 	cr_assert_null(route_find(&t, MODEL_MMIO, LAYOUT_LAPIC_BASE), "part of the CPU");
 	cr_assert_null(route_find(&t, MODEL_MMIO, 0));
-	cr_assert_eq(route_add(&t, &serial_model, 5), -EEXIST);
+	cr_assert_eq(add(&serial_model, 5), -EEXIST);
 }
 
 /* A console byte: one posted store and no round trip. */
@@ -114,6 +120,7 @@ Test(route, all_ranges)
 			cr_assert_not_null(r);
 			cr_assert_eq(r->channel, m);
 			cr_assert_eq(r->base, want->base);
+			cr_assert_eq(r->range, i, "the model is called with it");
 			for (unsigned k = 0; k < r->reg_count; k++)
 				cr_assert_lt(r->first_shadow + (r->regs[k].shadow != REG_ROUND_TRIP), MODEL_MAX_SHADOW + 1);
 		}

@@ -5,7 +5,8 @@
 
 #include "emu/run/engine_emu.h"
 #include "emu/block/block.h"
-#include "emu/sem/sys/sys.h"
+#include "emu/run/run.h"
+#include "emu/sem/sys/internal.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -170,7 +171,7 @@ static void g_long_mode(unsigned cpl)
 	c->cr4 = CR4_PAE | CR4_FSGSBASE;
 	c->msr.efer = EFER_LME | EFER_LMA | EFER_SCE | EFER_NXE;
 	c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	mmu_flush_all(g.e);
 }
 
@@ -187,7 +188,7 @@ static void g_protected_mode(unsigned cpl)
 		g_gate32(v, CODE32, G_HANDLERS + v * 16, v == 3 || v == 0x80 ? 0xee : 0x8e);
 	c->seg[SEG_CS] = g_segment(cpl ? USER_CODE32 | 3 : CODE32);
 	c->cr0 = CR0_PE | CR0_ET | CR0_NE;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 }
 
 /* One instruction, without delivering what it raises. */

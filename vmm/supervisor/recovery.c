@@ -4,10 +4,9 @@
 
 #include "../common/exit_codes.h"
 
-#include "../../devices/model.h"
-
 #include "../../proto/clock.h"
 #include "../../proto/control_check.h"
+#include "../../proto/range.h"
 #include "../../proto/shm.h"
 
 #include <errno.h>

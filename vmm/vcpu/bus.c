@@ -41,8 +41,9 @@ static struct io_slot make_slot(const struct route_range *r, unsigned vcpu, enum
 		.op = (uint8_t)op,
 		.size = (uint8_t)size,
 		.vcpu = (uint8_t)vcpu,
-		.unit = r->unit,
+		.range = r->range,
 		.space = (uint8_t)space,
+		.offset = (uint32_t)(addr - r->base),
 		.addr = addr,
 		.data = data,
 	};

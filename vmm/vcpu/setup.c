@@ -2,6 +2,7 @@
 /* MSG_SETUP_VCPU: guest memory, rings, routes, engine. Everything that the run-time sandbox will no longer allow. */
 #include "vcpu.h"
 
+#include "devices/model.h"
 #include "proto/control_check.h"
 #include "proto/layout.h"
 #include "proto/shm.h"
@@ -80,7 +81,7 @@ static int add_channel(struct setup *s, Bulkhead__Role role, uint32_t spin_ns)
 	if (err == -EPROTO)
 		err = 0;
 	if (!err)
-		err = route_add(&b->routes, model, (uint8_t)b->channel_count);
+		err = route_add(&b->routes, model->ranges, model->range_count, (uint8_t)b->channel_count);
 	if (err)
 		return err;
 	/* The write end is ours alone, so nobody else can turn this off again (design.md, section 2). */

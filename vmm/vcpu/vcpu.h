@@ -7,6 +7,7 @@
 #define BULKHEAD_VMM_VCPU_VCPU_H
 
 #include "emu/core/engine.h"
+#include "emu/model/features.h"
 #include "proto/child.h"
 #include "proto/msi.h"
 #include "proto/ring.h"

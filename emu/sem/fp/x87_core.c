@@ -115,12 +115,3 @@ uint16_t x87_full_tags(const struct x87 *f)
 		tags |= (f->tag >> p & 1 ? full_tag(&f->r[p]) : 3) << 2 * p;
 	return (uint16_t)tags;
 }
-
-void fpu_reset(struct cpu *c)
-{
-	/* RESET, unlike FNINIT, clears the registers and leaves 0040h in CW (SDM vol. 3, table 9-1). */
-	memset(&c->fpu, 0, sizeof(c->fpu));
-	c->fpu.cw = 0x40;
-	c->fpu.tag = 0xff;
-	c->mxcsr = 0x1f80;
-}

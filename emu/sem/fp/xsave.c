@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* FXSAVE, FXRSTOR and the XSAVE family (SDM vol. 1, 10.5 and chapter 13). */
 #include "x87.h"
+#include "fp.h"
 
 #include <stddef.h>
 
@@ -219,9 +220,9 @@ static void unpack_component(struct emu *e, unsigned k, const uint8_t *in)
 
 	if (k == 5)
 		memcpy(e->cpu.k, in, sizeof(e->cpu.k));
-	if (k == 9) { /* translations depend on it: emu_mode_changed() drops those that are not valid any more */
+	if (k == 9) { /* translations depend on it: mmu_mode_changed() drops those that are not valid any more */
 		memcpy(&e->cpu.pkru, in, sizeof(e->cpu.pkru));
-		emu_mode_changed(e);
+		mmu_mode_changed(e);
 	}
 	for (unsigned n = 0; n < s.count; n++)
 		memcpy(e->cpu.vec[s.first + n].u8 + s.at, in + n * s.bytes, s.bytes);

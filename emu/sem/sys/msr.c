@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Model-specific registers (SDM vol. 4): one table; what is not in it raises #GP, which kernels expect and survive. */
-#include "sys.h"
+#include "internal.h"
+#include "emu/core/tsc.h"
+#include "emu/model/features.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -70,9 +72,20 @@ static int apic_write(struct emu *e, uint32_t msr, uint64_t value)
 	return r;
 }
 
+/* The register page may have appeared, moved or vanished. */
+static int apic_base_write(struct emu *e, uint32_t msr, uint64_t value)
+{
+	uint64_t old = e->cpu.msr.apic_base;
+	int r = apic_write(e, msr, value);
+
+	if (e->cpu.msr.apic_base != old)
+		mmu_flush_all(e);
+	return r;
+}
+
 static int tsc_read(struct emu *e, uint32_t msr, uint64_t *value)
 {
-	*value = sys_tsc(e);
+	*value = emu_tsc(e);
 	return 0;
 }
 
@@ -87,7 +100,7 @@ static int tsc_move(struct emu *e, uint64_t delta)
 
 static int tsc_write(struct emu *e, uint32_t msr, uint64_t value)
 {
-	return tsc_move(e, value - sys_tsc(e));
+	return tsc_move(e, value - emu_tsc(e));
 }
 
 static int tsc_adjust_read(struct emu *e, uint32_t msr, uint64_t *value)
@@ -112,12 +125,12 @@ static int efer_write(struct emu *e, uint32_t msr, uint64_t value)
 {
 	uint64_t old = e->cpu.msr.efer;
 
-	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | (sys_has_cpu_feature(e, CPUF_NX) ? EFER_NXE : 0)))
+	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | (emu_has_cpu_feature(e, CPUF_NX) ? EFER_NXE : 0)))
 		return -EINVAL;
 	if (((value ^ old) & EFER_LME) && (e->cpu.cr0 & CR0_PG))
 		return -EINVAL;
 	e->cpu.msr.efer = (value & ~EFER_LMA) | (old & EFER_LMA);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	if ((value ^ old) & EFER_NXE)
 		mmu_flush_all(e);
 	return 0;
@@ -214,7 +227,7 @@ static const struct msr_row rows[] = {
 	VALUE(0x49, MSR_COMMAND, 0x1),				 /* IA32_PRED_CMD: IBPB */
 	FN(0x10, 0x10, tsc_read, tsc_write),			 /* IA32_TIME_STAMP_COUNTER */
 	VALUE(0x17, MSR_CONST, 0),				 /* IA32_PLATFORM_ID */
-	FN(0x1b, 0x1b, apic_read, apic_write),			 /* IA32_APIC_BASE */
+	FN(0x1b, 0x1b, apic_read, apic_base_write),		 /* IA32_APIC_BASE */
 	VALUE(0x3a, MSR_CONST, 1),				 /* IA32_FEATURE_CONTROL: locked, no VMX */
 	FN(0x3b, 0x3b, tsc_adjust_read, tsc_adjust_write),	 /* IA32_TSC_ADJUST */
 	VALUE(0x8b, MSR_IGNORE, 1ull << 32),			 /* IA32_BIOS_SIGN_ID: microcode revision 1 */
@@ -263,7 +276,7 @@ static bool exists(const struct emu *e, uint32_t msr)
 {
 	for (unsigned n = 0; n < sizeof(gates) / sizeof(gates[0]); n++) {
 		if (msr >= gates[n].first && msr <= gates[n].last)
-			return sys_has_cpu_feature(e, gates[n].feature);
+			return emu_has_cpu_feature(e, gates[n].feature);
 	}
 	return true;
 }
