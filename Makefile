@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 LONG ?= 3
 GUEST = tests/guest/debian
 
-.PHONY: all setup build run check bench fuzz oracle isa-record soak software portable install clean help
+.PHONY: all setup build run check bench fuzz oracle isa-record soak software portable threads install clean help
 
 all: build
 
@@ -17,6 +17,7 @@ help:
 	@echo 'make soak     the whole fault matrix and thousands of deaths (KILLS=3000), for an hour or so'
 	@echo 'make software real programs in the guest, compared with the host, at length (LONG=3)'
 	@echo 'make portable all tests of the portable emulator for aarch64 under qemu-user, then a Debian kernel (minutes)'
+	@echo 'make threads  several virtual processors of the emulator under ThreadSanitizer'
 	@echo 'make build    only build, in BUILD=$(BUILD)              make install install to PREFIX (meson)'
 	@echo 'make oracle   the emulator beside this processor, new cases until Ctrl-C (SEED=... repeats a run)'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (TARGETS="boot frame" chooses; docs/fuzzing.md)'
@@ -48,6 +49,12 @@ portable: build
 	@ninja -C $(BUILD)-portable --quiet all meson-test-prereq
 	@meson test -C $(BUILD)-portable --no-rebuild --suite unit --suite oracle
 	@tests/cross/check.sh full $(CURDIR) $(CURDIR)/$(BUILD)
+
+threads: build
+	@test -f $(BUILD)-threads/build.ninja || \
+		meson setup $(BUILD)-threads $(MESON_FLAGS) -Db_sanitize=thread -Db_lundef=false >/dev/null
+	@ninja -C $(BUILD)-threads --quiet tests/unit/emu_smp_test
+	@$(BUILD)-threads/tests/unit/emu_smp_test
 
 # Rounds over all rows of the instruction table, each with another seed; what one verified goes into docs/isa.md.
 oracle: build

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Prints docs/layouts.md: offsets and sizes of everything that lies in shared memory or in a frame header. */
 #include "devices/backlog.h"
+#include "proto/code_map.h"
 #include "proto/frame.h"
 #include "proto/journal.h"
 #include "proto/line.h"
@@ -107,6 +108,14 @@ static const struct field console[] = {
 	FIELD(backlog, written, "bytes ever written; stored (release) after the data"),
 	FIELD(backlog, data, "byte n lies at n modulo the size"),
 };
+static const struct field code_map_fields[] = {
+	FIELD(code_map, magic, "50414d43h; stored (release) after the rest of the header"),
+	FIELD(code_map, version, "1"),
+	FIELD(code_map, vcpus, "words for each page"),
+	FIELD(code_map, region_count, "regions in use"),
+	FIELD(code_map, region, "of guest RAM: address, size, index of the first page"),
+	{ "granules", sizeof(struct code_map), 0, "word page * vcpus + vcpu: bit n stands for bytes 64 n to 64 n + 63 of the page" },
+};
 static const struct field frame[] = {
 	FIELD(frame_header, magic, "4842h"),
 	FIELD(frame_header, type, "MessageType of control.proto"),
@@ -128,6 +137,7 @@ static const struct layout layouts[] = {
 	LAYOUT(journal_header, "JOURNAL", "daemon", "supervisor, next incarnation", journal),
 	LAYOUT(journal_record, "record of JOURNAL", "daemon", "supervisor, next incarnation", record),
 	LAYOUT(backlog, "BACKLOG", "seriald", "seriald, supervisor", console),
+	LAYOUT(code_map, "code map", "vcpu, each word one thread of it", "who writes guest RAM", code_map_fields),
 	LAYOUT(frame_header, "header of a control frame", "sender", "receiver", frame),
 };
 

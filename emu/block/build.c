@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Making a block: decoding, handlers, and the link behind the last instruction. */
 #include "internal.h"
+#include "emu/core/ram.h"
 #include "emu/decode/decode.h"
 #include "emu/isa/isa.h"
 #include "emu/mmu/mmu.h"
@@ -8,7 +9,10 @@
 
 #include <string.h>
 
-enum { BLOCK_MAX_BYTES = sizeof(struct block) + (BLOCK_MAX_INSNS + 1) * sizeof(struct insn) };
+enum {
+	BLOCK_MAX_BYTES = sizeof(struct block) + (BLOCK_MAX_INSNS + 1) * sizeof(struct insn),
+	BLOCK_MAX_CODE = BLOCK_MAX_INSNS * INSN_MAX_BYTES,
+};
 
 static bool ends_block(const struct insn *i)
 {
@@ -29,35 +33,61 @@ static bool rebase(struct insn *i, unsigned off)
 	return true;
 }
 
+/*
+ * The bytes of a block, read once: what others store meanwhile changes all of what is made of a byte, or nothing. A
+ * window of them is enough, which moves on.
+ */
+struct source {
+	const uint8_t *host;
+	unsigned room;	     /* bytes up to the end of the page */
+	unsigned from, to;   /* what of them is in the window */
+	uint8_t window[64];
+};
+
+/* From `off` on at least what one instruction can be, if the page has that much. */
+static const uint8_t *bytes_at(struct source *s, unsigned off, unsigned *avail)
+{
+	if (s->to < s->room && off + INSN_MAX_BYTES > s->to) {
+		s->from = off;
+		s->to = s->room - off < sizeof(s->window) ? s->room : off + (unsigned)sizeof(s->window);
+		ram_read_pieces(s->window, s->host + off, s->to - off);
+	}
+	*avail = s->to - off;
+	return s->window + (off - s->from);
+}
+
 /* The first instruction reaches into the next page. */
-static enum decode_result decode_crossing(struct emu *e, struct block *b, uint64_t linear, unsigned room)
+static enum decode_result decode_crossing(struct emu *e, struct block *b, uint64_t linear, struct source *s)
 {
 	uint8_t bytes[2 * INSN_MAX_BYTES], *host2;
+	struct code_claim claim;
 	uint64_t gpa;
 
-	memcpy(bytes, b->host, room);
-	if (mmu_fetch_page(e, block_fetch_linear(e, linear - e->seg_base[SEG_CS] + room), &host2, &gpa))
+	memcpy(bytes, s->window, s->room);
+	if (mmu_fetch_page(e, block_fetch_linear(e, linear - e->seg_base[SEG_CS] + s->room), &host2, &gpa))
 		return DECODE_MORE; /* the fault is recorded */
-	if (!host2)
+	if (!host2 || !mmu_claim_code(e, host2, INSN_MAX_BYTES, &claim))
 		return DECODE_MORE;
-	memcpy(bytes + room, host2, INSN_MAX_BYTES);
+	ram_read_pieces(bytes + s->room, host2, INSN_MAX_BYTES);
 	b->host2 = host2;
-	return decode(bytes, room + INSN_MAX_BYTES, e->code_size, &b->insns[0]);
+	return decode(bytes, s->room + INSN_MAX_BYTES, e->code_size, &b->insns[0]);
 }
 
 /* Decodes instructions into b->insns. False: not even one can be had. */
-static bool fill_block(struct emu *e, struct block *b, uint64_t linear)
+static bool fill_block(struct emu *e, struct block *b, uint64_t linear, struct source *s)
 {
-	unsigned room = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1)), off = 0;
+	unsigned off = 0;
 
-	while (b->count < BLOCK_MAX_INSNS && off < room) {
+	while (b->count < BLOCK_MAX_INSNS && off < s->room) {
 		struct insn *i = &b->insns[b->count];
-		enum decode_result r = decode(b->host + off, room - off, e->code_size, i);
+		unsigned avail;
+		const uint8_t *bytes = bytes_at(s, off, &avail);
+		enum decode_result r = decode(bytes, avail, e->code_size, i);
 
 		if (r != DECODE_OK && b->count > 0)
 			break;
 		if (r == DECODE_MORE)
-			r = decode_crossing(e, b, linear, room);
+			r = decode_crossing(e, b, linear, s);
 		if (r == DECODE_UD && !b->host2)
 			*i = (struct insn){ .id = ISA_INVALID, .len = 1 };
 		else if (r != DECODE_OK)
@@ -112,20 +142,8 @@ static void pair_stack(struct block *b)
 	}
 }
 
-struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host)
+static void choose_handlers(struct emu *e, struct block *b)
 {
-	struct code_cache *c = e->code;
-	struct block *b;
-
-	if (c->used + BLOCK_MAX_BYTES > c->bytes || native_memory_room(&c->native) < BLOCK_MAX_INSNS * NATIVE_STUB_MAX)
-		code_flush(e);
-	b = (struct block *)(void *)(c->memory + c->used);
-	memset(b, 0, sizeof(*b));
-	b->host = host;
-	b->pc = e->cpu.rip;
-	b->key = e->mode_key;
-	if (!fill_block(e, b, linear))
-		return NULL;
 	for (unsigned n = 0; n < b->count; n++) {
 		struct insn *i = &b->insns[n];
 		insn_handler *fn = i->base == GPR_PC && i->scale ? NULL : fast_handler(e, i);
@@ -135,6 +153,34 @@ struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host)
 	}
 	fast_drop_dead_flags(b->insns, b->count);
 	pair_stack(b);
+}
+
+/* All that a block can be is claimed before it is decoded, and what it has not become is given back; of one that crosses pages
+ * there is nothing to give. */
+struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host)
+{
+	struct source s = { .host = host, .room = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1)) };
+	const unsigned most = s.room < BLOCK_MAX_CODE ? s.room : BLOCK_MAX_CODE;
+	struct code_cache *c = e->code;
+	struct code_claim claim;
+	struct block *b;
+	bool filled;
+
+	if (c->used + BLOCK_MAX_BYTES > c->bytes || native_memory_room(&c->native) < BLOCK_MAX_INSNS * NATIVE_STUB_MAX)
+		code_flush(e);
+	if (!mmu_claim_code(e, host, most, &claim))
+		return NULL;
+	b = (struct block *)(void *)(c->memory + c->used);
+	memset(b, 0, sizeof(*b));
+	b->host = host;
+	b->pc = e->cpu.rip;
+	b->key = e->mode_key;
+	filled = fill_block(e, b, linear, &s);
+	if (!b->host2)
+		mmu_settle_code(e, &claim, host, filled ? b->bytes : 0);
+	if (!filled)
+		return NULL;
+	choose_handlers(e, b);
 	finish_link(e, b, linear);
 	block_enter(e, b);
 	return b;

@@ -66,7 +66,7 @@ static void page_remove(struct emu *e, struct block *b, const uint8_t *host)
 
 /* ---- dropping ---- */
 
-unsigned block_bytes_in_first_page(const struct block *b)
+static unsigned bytes_in_first_page(const struct block *b)
 {
 	unsigned room = PAGE_SIZE - (unsigned)((uintptr_t)b->host & (PAGE_SIZE - 1));
 
@@ -81,7 +81,7 @@ static uint64_t granules_between(unsigned first, unsigned last)
 /* Of both parts, if the same page stands behind both linear pages. */
 static uint64_t granules_of(const struct emu *e, const struct block *b, uint64_t page)
 {
-	unsigned start = (unsigned)((uintptr_t)b->host & (PAGE_SIZE - 1)), bytes = block_bytes_in_first_page(b);
+	unsigned start = (unsigned)((uintptr_t)b->host & (PAGE_SIZE - 1)), bytes = bytes_in_first_page(b);
 	uint64_t granules = 0;
 
 	if (mmu_page_index(e, b->host) == page)
@@ -165,11 +165,8 @@ void block_enter(struct emu *e, struct block *b)
 	c->built++;
 	hash_insert(c, b);
 	page_insert(e, b, b->host, 0);
-	mmu_claim_code(e, b->host, block_bytes_in_first_page(b));
-	if (b->host2) {
+	if (b->host2)
 		page_insert(e, b, b->host2, 1);
-		mmu_claim_code(e, b->host2, b->bytes - block_bytes_in_first_page(b));
-	}
 }
 
 static bool second_page_agrees(struct emu *e, const struct block *b, uint64_t linear)

@@ -84,7 +84,6 @@ struct block *block_find(struct emu *e);
 struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host);
 /* Enters a finished block at the end of the cache's memory. */
 void block_enter(struct emu *e, struct block *b);
-unsigned block_bytes_in_first_page(const struct block *b);
 uint64_t block_fetch_linear(const struct emu *e, uint64_t pc);
 
 /* The handler of the block tier for a decoded instruction (fast.c), which it may rewrite; NULL: the generic one. */

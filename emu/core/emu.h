@@ -73,6 +73,7 @@ struct emu {
 	uint8_t x87_host;	/* exception flags that the host's x87 may have set (block/fast_x87.c) */
 	uint32_t host_mxcsr;	/* the host's own, while simd_live */
 	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
+	atomic_uint_fast64_t retired_told; /* the same for other threads: as it was at the last look at events */
 	/* Derived from the architectural state by emu_derive_mode(). */
 	uint8_t cpl;
 	uint8_t code_size;	/* 2, 4 or 8 bytes: 16-bit, 32-bit or 64-bit code */
@@ -130,7 +131,7 @@ static inline void emu_attention(struct emu *e)
 	e->budget = -1;
 }
 
-/* Guest instructions retired by this vCPU; exact at block boundaries. */
+/* Guest instructions retired by this vCPU; exact at block boundaries. Own thread only. */
 static inline uint64_t emu_retired(const struct emu *e)
 {
 	return e->retired - (uint64_t)(int64_t)e->budget;
@@ -158,7 +159,11 @@ static inline bool emu_is_canonical(const struct emu *e, uint64_t linear)
 /* ---- waking (wake.c) ----------------------------------------------------------------------------------------------- */
 
 /* Bits of e->kicked. */
-enum emu_kick { EMU_KICK_EVENT = 1, EMU_KICK_STOP = 2 };
+enum emu_kick {
+	EMU_KICK_EVENT = 1,
+	EMU_KICK_STOP = 2,
+	EMU_KICK_CODE = 4, /* mmu/: somebody has changed code, or wants to decode some */
+};
 
 /* Any thread: wakes the vCPU from HLT and makes it poll. */
 void emu_wake(struct emu *e);

@@ -3,7 +3,7 @@
  * The one interface behind which guest code runs: the emulator (emu/) and KVM (vmm/kvm_*.c) implement it, the vcpu
  * process, tests, and later snapshots and debuggers use it.
  *
- * Threads: run() of a vCPU is called by one thread at a time; kick(), signal_msi(), set_route() and extint_changed()
+ * Threads: run() of a vCPU is called by one thread at a time; kick(), signal_msi(), set_route(), ram_written() and extint_changed()
  * may be called from any thread at any time and never block.
  */
 #ifndef BULKHEAD_EMU_ENGINE_H
@@ -59,6 +59,8 @@ struct engine_config {
 	/* engine emu: memory for generated code, made before the sandbox forbids it (native/memory.h), which the caller owns;
 	 * NULL: create() makes it. Without any the emulator works, too. */
 	const struct native_memory *native;
+	void *code_map;	       /* engine emu: zeroed memory for its code map (proto/code_map.h), which others may read; NULL: its own */
+	size_t code_map_bytes;
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
@@ -95,12 +97,17 @@ struct engine_ops {
 	int (*signal_msi)(struct engine *e, uint64_t addr, uint32_t data);
 	/* IOAPIC pin -> message, so that the engine knows which vectors are level-triggered (KVM: EOI exits). */
 	int (*set_route)(struct engine *e, unsigned pin, uint64_t addr, uint32_t data, bool masked);
+	/*
+	 * Guest RAM was written by somebody else than a vCPU (DMA, a loader): code made of it is dropped before the guest can
+	 * know of the write by other means. Any thread; never blocks.
+	 */
+	void (*ram_written)(struct engine *e, uint64_t gpa, uint64_t size);
 	/* The bus's extint_pending() may have changed: re-evaluate, wake a halted vCPU 0. */
 	void (*extint_changed)(struct engine *e);
 
 	/* What the guest's CPUID shows of the table of features. */
 	void (*features)(struct engine *e, struct cpu_feature_set *out);
-	/* Guest instructions retired by this vCPU, 0 if the engine cannot tell. */
+	/* Guest instructions retired by this vCPU, 0 if the engine cannot tell. Any thread; exact while it is not inside run(). */
 	uint64_t (*instructions)(struct engine *e, unsigned vcpu);
 	const char *(*last_error)(struct engine *e);
 };

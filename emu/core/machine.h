@@ -5,6 +5,7 @@
 
 #include "emu.h"
 #include "engine.h"
+#include "proto/code_map.h"
 
 struct machine {
 	struct engine_bus bus;
@@ -16,6 +17,9 @@ struct machine {
 	struct cpu_feature_set features; /* what CPUID shows */
 	uint64_t isa_features[2];	 /* the same by enum isa_feature */
 	uint64_t xcr0_supported, cr4_supported;
+	struct code_map *code_map;	/* which pieces of RAM hold decoded code of whom; see code for access */
+	size_t code_map_bytes;
+	struct code_map_view code;
 	char error[256];
 };
 

@@ -40,13 +40,6 @@ static unsigned data_access(const struct emu *e, unsigned kind)
 	return kind | (e->cpl == 3 ? ACCESS_USER : 0);
 }
 
-static bool has_code(const struct emu *e, const uint8_t *host)
-{
-	uint64_t page = mmu_page_index(e, host);
-
-	return page != UINT64_MAX && e->mmu->code_granules[page] != 0;
-}
-
 static void fill(struct emu *e, uint64_t linear, unsigned access, const struct translation *t)
 {
 	bool user = access & ACCESS_USER;
@@ -56,7 +49,7 @@ static void fill(struct emu *e, uint64_t linear, unsigned access, const struct t
 	uint64_t page = linear & PAGE_MASK;
 	uint64_t tag = page | TAG_SLOW | (t->user && !user ? TAG_USER : 0) | (t->global ? TAG_GLOBAL : 0) |
 		       (t->large ? TAG_LARGE : 0);
-	bool write = t->writable && !has_code(e, t->host);
+	bool write = t->writable && mmu_open_page(e, t->host);
 
 	table->has_large |= t->large;
 	table->has_global |= t->global;
@@ -64,8 +57,6 @@ static void fill(struct emu *e, uint64_t linear, unsigned access, const struct t
 	s->w = write ? tag : tag | TAG_INVALID;
 	s->x = t->executable ? page : TAG_INVALID;
 	s->addend = (uint64_t)(uintptr_t)t->host - linear;
-	if (write)
-		e->mmu->maybe_writable[mmu_page_index(e, t->host)] = 1;
 }
 
 /* Translates one byte and caches the page. */
@@ -185,7 +176,7 @@ int mmu_page_ptr(struct emu *e, unsigned seg, uint64_t linear, bool write, uint8
 	if (check_canonical(e, seg, linear, 1) ||
 	    translate(e, linear, data_access(e, write ? ACCESS_WRITE : ACCESS_READ), &t))
 		return EMU_STOP;
-	if (!debug_armed(e) && t.host && !(write && has_code(e, t.host)))
+	if (!debug_armed(e) && t.host && (!write || mmu_open_page(e, t.host)))
 		*host = t.host;
 	return 0;
 }

@@ -187,25 +187,32 @@ void mmu_unreserve(void *p, size_t bytes)
 		munmap(p, bytes);
 }
 
+static size_t sets_bytes(const struct emu *e)
+{
+	const uint64_t pages = mmu_ram_pages(e);
+
+	return (3 * page_set_words(pages) + pages) * sizeof(uint64_t);
+}
+
 int mmu_create(struct emu *e)
 {
+	const uint64_t pages = mmu_ram_pages(e), words = page_set_words(pages);
 	struct mmu *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return -ENOMEM;
 	e->mmu = m;
-	for (unsigned n = 0; n < e->machine->ram_count; n++) {
-		m->first_page[n] = m->ram_pages;
-		m->ram_pages += e->machine->ram[n].size >> PAGE_SHIFT;
-	}
 	m->current[0] = m->current[1] = -1;
 	m->tlbs = mmu_reserve(TLB_TABLES * sizeof(*m->tlbs));
-	m->code_granules = mmu_reserve(m->ram_pages * sizeof(*m->code_granules) + 1);
-	m->maybe_writable = mmu_reserve(m->ram_pages + 1);
-	if (!m->tlbs || !m->code_granules || !m->maybe_writable) {
+	m->sets = mmu_reserve(sets_bytes(e));
+	if (!m->tlbs || !m->sets) {
 		mmu_destroy(e);
 		return -ENOMEM;
 	}
+	page_set_init(&m->open, pages, m->sets);
+	page_set_init(&m->to_close, pages, m->sets + words);
+	page_set_init(&m->written, pages, m->sets + 2 * words);
+	m->written_granules = m->sets + 3 * words;
 	return 0;
 }
 
@@ -216,8 +223,7 @@ void mmu_destroy(struct emu *e)
 	if (!m)
 		return;
 	mmu_unreserve(m->tlbs, TLB_TABLES * sizeof(*m->tlbs));
-	mmu_unreserve(m->code_granules, m->ram_pages * sizeof(*m->code_granules) + 1);
-	mmu_unreserve(m->maybe_writable, m->ram_pages + 1);
+	mmu_unreserve(m->sets, sets_bytes(e));
 	free(m);
 	e->mmu = NULL;
 }

@@ -5,6 +5,7 @@
 
 #include "emu/core/machine.h"
 #include "mmu.h"
+#include "page_set.h"
 
 enum access {
 	ACCESS_READ = 0,
@@ -40,13 +41,19 @@ struct mmu {
 	uint16_t pcid;
 	int8_t current[2];	   /* tables of the current PCID: supervisor, user; -1: not looked up yet */
 	uint32_t stamp;
-	uint64_t ram_pages;
-	uint64_t first_page[ENGINE_MAX_RAM]; /* index of each RAM region's first page */
-	uint64_t *code_granules;	     /* per RAM page: 64-byte pieces that hold decoded code */
-	uint8_t *maybe_writable;	     /* per RAM page: some table may hold a write entry for it */
+	struct page_set open;		    /* pages that some table may hold a write entry for; taken out by this vCPU only */
+	struct page_set to_close;	    /* which of these another vCPU wants to decode code of */
+	struct page_set written;	    /* pages whose code somebody else has changed... */
+	_Atomic uint64_t *written_granules; /* ...and where */
+	_Atomic uint64_t *sets;		    /* the memory of the sets */
 	bool key0_restricted;		     /* PKRU as it was when entries were cached */
 	uint64_t walks, flushes, smc;	     /* statistics */
 };
+
+/* ---- decoded code, from the side of those who store (code.c) ---- */
+
+/* May this vCPU store to the page without telling? Then it is open until mmu_take_post() or mmu_claim_code() closes it. */
+bool mmu_open_page(struct emu *e, const uint8_t *host);
 
 /* The table of the current PCID for that privilege. */
 struct tlb *mmu_table(struct emu *e, bool user);

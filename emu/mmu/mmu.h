@@ -101,18 +101,39 @@ int mmu_load_pdptes(struct emu *e, uint64_t cr3);
 uint64_t mmu_ram_pages(const struct emu *e);
 /* Index of the RAM page that holds this host address, or UINT64_MAX. */
 uint64_t mmu_page_index(const struct emu *e, const uint8_t *host);
-/* From now on stores to [host, host + size) are told to hooks->code_written(). One page. */
-void mmu_claim_code(struct emu *e, const uint8_t *host, unsigned size);
+/* A vCPU's pieces of a page as they were before a claim. */
+struct code_claim {
+	uint64_t page, before;
+};
+/*
+ * Before [host, host + size), in one page of RAM, is decoded: from now on stores to it are told to hooks->code_written(). False:
+ * not yet, another vCPU may still store there unseen, and has been asked to stop; what is decoded now may not be kept.
+ */
+bool mmu_claim_code(struct emu *e, const uint8_t *host, unsigned size, struct code_claim *c);
+/* What of it has become code that is kept; 0: nothing. */
+void mmu_settle_code(struct emu *e, const struct code_claim *c, const uint8_t *host, unsigned size);
 /* No decoded code of this page is left. */
 void mmu_release_code(struct emu *e, uint64_t page);
-/* A store to a page with code: drops the blocks it hits. Own thread. */
+/* A store by this vCPU has been done, to a page that holds code, perhaps: drops the blocks it hits, of all vCPUs. */
 void mmu_code_written(struct emu *e, const uint8_t *host, uint64_t size);
-/* Guest RAM was changed by somebody else (DMA, a loader): decoded code made from it is dropped. The vCPU's own thread,
- * or while it is not inside run(). */
-void emu_invalidate_phys(struct emu *e, uint64_t gpa, uint64_t size);
+/* The same for a store by somebody else (DMA, a loader). Any thread; never waits. */
+void mmu_ram_written(struct machine *m, uint64_t gpa, uint64_t size);
+
+/* What other vCPUs and devices have posted; between two instructions. */
+void mmu_take_post(struct emu *e);
+static inline void mmu_poll(struct emu *e)
+{
+	if (__builtin_expect(atomic_load_explicit(&e->kicked, memory_order_relaxed) & EMU_KICK_CODE, 0))
+		mmu_take_post(e);
+}
+/* This vCPU stops executing: nobody has to wait for it. */
+void mmu_close_all(struct emu *e);
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
+/* The machine's code map, in config.code_map or memory of its own; before mmu_create(). 0, -ENOMEM, or -EINVAL: it is too small. */
+int mmu_map_code(struct machine *m);
+void mmu_unmap_code(struct machine *m);
 /* 0 or -ENOMEM. */
 int mmu_create(struct emu *e);
 void mmu_destroy(struct emu *e);

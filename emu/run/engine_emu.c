@@ -96,6 +96,7 @@ static void emu_destroy(struct engine *e)
 {
 	for (unsigned n = 0; n < impl(e)->machine.vcpus; n++)
 		destroy_vcpu(impl(e)->machine.emu[n]);
+	mmu_unmap_code(&impl(e)->machine);
 	free(e);
 }
 
@@ -127,6 +128,8 @@ static int emu_create(const struct engine_config *config, struct engine **out)
 	p->machine.vcpus = config->vcpus;
 	memcpy(p->machine.ram, config->ram, sizeof(p->machine.ram));
 	r = machine_init(&p->machine);
+	if (r == 0)
+		r = mmu_map_code(&p->machine);
 	for (unsigned n = 0; n < config->vcpus && r == 0; n++)
 		r = create_vcpu(&p->machine, n);
 	if (r) {
@@ -194,6 +197,11 @@ static int emu_set_route(struct engine *e, unsigned pin, uint64_t addr, uint32_t
 	return 0;
 }
 
+static void emu_ram_written(struct engine *e, uint64_t gpa, uint64_t size)
+{
+	mmu_ram_written(&impl(e)->machine, gpa, size);
+}
+
 static void emu_extint_changed(struct engine *e)
 {
 	emu_wake(impl(e)->machine.emu[0]);
@@ -206,7 +214,7 @@ static void emu_features(struct engine *e, struct cpu_feature_set *out)
 
 static uint64_t emu_instructions(struct engine *e, unsigned vcpu)
 {
-	return emu_retired(impl(e)->machine.emu[vcpu]);
+	return atomic_load_explicit(&impl(e)->machine.emu[vcpu]->retired_told, memory_order_relaxed);
 }
 
 static const char *emu_last_error(struct engine *e)
@@ -224,6 +232,7 @@ const struct engine_ops engine_emu = {
 	.kick = emu_kick,
 	.signal_msi = emu_signal_msi,
 	.set_route = emu_set_route,
+	.ram_written = emu_ram_written,
 	.extint_changed = emu_extint_changed,
 	.features = emu_features,
 	.instructions = emu_instructions,

@@ -4,6 +4,7 @@
 #include "emu/apic/apic.h"
 #include "emu/block/block.h"
 #include "emu/core/machine.h"
+#include "emu/mmu/mmu.h"
 #include "emu/sem/sys/sys.h"
 #include "proto/clock.h"
 
@@ -13,12 +14,18 @@ enum { SLICE = 20000 /* instructions between looks at the clock: below 100 us */
 
 /* ---- events ---- */
 
+static void tell_retired(struct emu *e)
+{
+	atomic_store_explicit(&e->retired_told, emu_retired(e), memory_order_relaxed);
+}
+
 static void refill(struct emu *e)
 {
 	if (e->budget < 0) {
 		e->retired += (uint64_t)((int64_t)SLICE - e->budget);
 		e->budget = SLICE;
 	}
+	tell_retired(e);
 }
 
 /* What interrupts a repeated instruction between two iterations pushes RF set (SDM vol. 3, 17.3.1.1). */
@@ -82,6 +89,7 @@ static void start_up(struct emu *e)
 static void events(struct emu *e)
 {
 	atomic_fetch_and(&e->kicked, ~(unsigned)EMU_KICK_EVENT);
+	mmu_poll(e);
 	e->next_event_ns = e->lapic ? lapic_advance(e->lapic, clock_ns()) : UINT64_MAX;
 	start_up(e);
 	if (e->cpu.activity == CPU_RUNNING || e->cpu.activity == CPU_HALTED) {
@@ -104,6 +112,7 @@ void emu_advance(struct emu *e, bool step_only)
 	bool shadowed = e->cpu.shadow;
 
 	e->stop = false;
+	mmu_poll(e); /* every serialising instruction leads here before the next one runs */
 	if (!step_only && !shadowed && !sys_debug_active(e)) {
 		e->in_rep = false;
 		if (!block_advance(e))
@@ -131,7 +140,7 @@ static void run_slice(struct emu *e)
 	}
 }
 
-enum engine_stop emu_run(struct emu *e)
+static enum engine_stop run(struct emu *e)
 {
 	unsigned wakes;
 
@@ -163,4 +172,14 @@ enum engine_stop emu_run(struct emu *e)
 			emu_sleep(e, wakes, e->next_event_ns);
 		}
 	}
+}
+
+enum engine_stop emu_run(struct emu *e)
+{
+	enum engine_stop why = run(e);
+
+	tell_retired(e);
+	if (e->machine->vcpus > 1)
+		mmu_close_all(e);
+	return why;
 }

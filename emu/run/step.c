@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The single-step tier. */
 #include "run.h"
+#include "emu/core/ram.h"
 #include "emu/decode/decode.h"
 #include "emu/isa/isa.h"
 #include "emu/mmu/mmu.h"
 #include "emu/sem/sem.h"
 #include "emu/sem/sys/sys.h"
+
+#include <string.h>
 
 /* Adds what the page (or the code segment) still holds behind the `*got` bytes fetched so far. */
 static int fetch(struct emu *e, uint8_t *bytes, unsigned *got)
@@ -23,8 +26,13 @@ static int fetch(struct emu *e, uint8_t *bytes, unsigned *got)
 	room = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
 	if (limited && e->cpu.seg[SEG_CS].limit - pc < room)
 		room = e->cpu.seg[SEG_CS].limit - pc + 1;
-	for (uint64_t n = 0; n < room && *got < INSN_MAX_BYTES; n++)
-		bytes[(*got)++] = host ? host[n] : 0xff; /* what is not RAM reads as ones */
+	if (room > INSN_MAX_BYTES - *got)
+		room = INSN_MAX_BYTES - *got;
+	if (host)
+		ram_read_pieces(bytes + *got, host, (unsigned)room);
+	else
+		memset(bytes + *got, 0xff, room); /* what is not RAM reads as ones */
+	*got += (unsigned)room;
 	return 0;
 }
 

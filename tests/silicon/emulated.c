@@ -161,7 +161,7 @@ static void put_code(struct harness *h, const struct test_case *t, bool pads)
 		memset(h->ram + t->at, 0xf4, bytes);
 	else
 		memcpy(h->ram + t->at, t->code, bytes);
-	emu_invalidate_phys(h->emu, t->at, bytes);
+	mmu_ram_written(h->machine, t->at, bytes);
 }
 
 void emulated_run(unsigned tier, const struct test_case *t, struct outcome *out)

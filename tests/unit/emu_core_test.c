@@ -103,7 +103,7 @@ Test(emu_core, instruction_across_a_page_boundary)
 		/* It comes back with other bytes: another instruction. */
 		*harness_pte(&h, HARNESS_CODE + 0x1000) |= 1;
 		h.ram[HARNESS_CODE + 0x1000] = 0x99;
-		emu_invalidate_phys(h.emu, HARNESS_CODE + 0x1000, 1);
+		mmu_ram_written(h.machine, HARNESS_CODE + 0x1000, 1);
 		h.cpu->rip = at;
 		RUN_UD(&h);
 		cr_assert_eq(h.cpu->gpr[RAX], 0x8877665544339911);

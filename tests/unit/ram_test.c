@@ -283,7 +283,7 @@ Test(ram, one_access_beside_code)
 		cr_assert_eq(harness_one(&h, "\xff\xd0", 2), 0); /* call rax */
 		memcpy(h.ram + HARNESS_CODE, a->bytes, a->length);
 		h.ram[HARNESS_CODE + a->length] = 0xf4;
-		emu_invalidate_phys(h.emu, HARNESS_CODE, 16);
+		mmu_ram_written(h.machine, HARNESS_CODE, 16);
 		run(&h, a);
 		count(&h, a);
 		harness_fini(&h);

@@ -263,6 +263,11 @@ static const char *kvm_engine_last_error(struct engine *e)
 	return ((struct kvm_engine *)e)->error;
 }
 
+/* The processor sees it by itself. */
+static void kvm_ram_written(struct engine *e, uint64_t gpa, uint64_t size)
+{
+}
+
 static void kvm_engine_features(struct engine *e, struct cpu_feature_set *out)
 {
 	*out = ((struct kvm_engine *)e)->features;
@@ -279,6 +284,7 @@ const struct engine_ops engine_kvm = {
 	.signal_msi = kvm_engine_signal_msi,
 	.set_route = kvm_engine_set_route,
 	.extint_changed = kvm_engine_extint_changed,
+	.ram_written = kvm_ram_written,
 	.features = kvm_engine_features,
 	.instructions = kvm_engine_instructions,
 	.last_error = kvm_engine_last_error,

@@ -235,5 +235,5 @@ int sem_cpuid(struct emu *e, const struct insn *i)
 	e->cpu.gpr[RBX] = r.r[EBX];
 	e->cpu.gpr[RCX] = r.r[ECX];
 	e->cpu.gpr[RDX] = r.r[EDX];
-	return 0;
+	return sys_serialized(e, i);
 }

@@ -164,7 +164,7 @@ int sem_mov_to_cr(struct emu *e, const struct insn *i)
 
 	switch (i->reg) {
 	case 0: r = cr0_write(e, value); break;
-	case 2: e->cpu.cr2 = value; return 0;
+	case 2: e->cpu.cr2 = value; r = 0; break;
 	case 3: r = cr3_write(e, value); break;
 	case 4: r = cr4_write(e, value); break;
 	case 8: r = cr8_write(e, value); break;
@@ -264,12 +264,12 @@ int sem_clflush(struct emu *e, const struct insn *i)
 
 int sem_wbinvd(struct emu *e, const struct insn *i)
 {
-	return 0;
+	return sys_serialized(e, i);
 }
 
 int sem_serialize(struct emu *e, const struct insn *i)
 {
-	return emu_end_block(e, i);
+	return sys_serialized(e, i);
 }
 
 /*

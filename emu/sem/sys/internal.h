@@ -75,6 +75,13 @@ static inline uint64_t sys_virtual_flags(const struct emu *e)
 	return emu_has_cpu_feature(e, CPUF_VME) ? RFLAGS_VIF | RFLAGS_VIP : 0;
 }
 
+/* The end of a serialising instruction (SDM vol. 3, 8.3): what others have stored is what is executed next, and not what is left
+ * of the block (mmu/code.c). Instructions that end the block anyway need not say so. */
+static inline int sys_serialized(struct emu *e, const struct insn *i)
+{
+	return emu_end_block(e, i);
+}
+
 /* ---- descriptors (desc.c) ---- */
 
 struct desc {

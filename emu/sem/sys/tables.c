@@ -60,12 +60,12 @@ int sem_sidt(struct emu *e, const struct insn *i)
 
 int sem_lgdt(struct emu *e, const struct insn *i)
 {
-	return load_table(e, i, &e->cpu.gdtr);
+	return load_table(e, i, &e->cpu.gdtr) ? EMU_STOP : sys_serialized(e, i);
 }
 
 int sem_lidt(struct emu *e, const struct insn *i)
 {
-	return load_table(e, i, &e->cpu.idtr);
+	return load_table(e, i, &e->cpu.idtr) ? EMU_STOP : sys_serialized(e, i);
 }
 
 /* SLDT, STR: 16 bits to memory, zero-extended to a register of the operand size. */
@@ -118,7 +118,7 @@ int sem_lldt(struct emu *e, const struct insn *i)
 	selector = (uint16_t)value;
 	if (selector_is_null(selector)) {
 		e->cpu.ldtr = segment_null(selector, 0);
-		return 0;
+		return sys_serialized(e, i);
 	}
 	if (read_system_desc(e, selector, &d))
 		return EMU_STOP;
@@ -129,7 +129,7 @@ int sem_lldt(struct emu *e, const struct insn *i)
 	if (check_system_high(e, selector, &d))
 		return EMU_STOP;
 	e->cpu.ldtr = desc_system_segment(&d, selector);
-	return 0;
+	return sys_serialized(e, i);
 }
 
 int sem_ltr(struct emu *e, const struct insn *i)
@@ -159,5 +159,5 @@ int sem_ltr(struct emu *e, const struct insn *i)
 		return EMU_STOP;
 	d.raw |= 1ull << 41;
 	e->cpu.tr = desc_system_segment(&d, selector);
-	return 0;
+	return sys_serialized(e, i);
 }
