@@ -11,13 +11,14 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "devices/irq_model.h"
 #include "proto/clock.h"
 #include "proto/msi.h"
 #include "proto/shm.h"
 #include "daemons.h"
 #include "runtime.h"
 
-enum { FD_MSI, FD_VCPU_BELL, FD_SOURCES, SOURCES_MAX = 8, OUTBOX_MAX = 16 };
+enum { FD_MSI, FD_VCPU_BELL, FD_SOURCES, SOURCES_MAX = DEVICES_MAX, OUTBOX_MAX = 16 };
 #define ROOM_RETRY_NS CLOCK_NS_PER_MS
 
 struct source {
@@ -102,7 +103,7 @@ static void prepare(struct runtime *rt)
 	uint32_t words[MODEL_LINES] = { 0 };
 
 	for (unsigned i = 0; i < source_count; i++)
-		line_sample(sources[i].page, words, sources[i].lines);
+		line_join(sources[i].page, words, sources[i].lines);
 	if (!ring_holds(&rt->ring, IO_INTA))
 		irq_model_set_lines(rt->state, words);
 }
@@ -195,10 +196,7 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 }
 
 const struct daemon_shell irqd_shell = {
-	.program = "bulkhead-irqd",
-	.summary = "interrupt controllers of a Bulkhead VM",
-	.role = BULKHEAD__ROLE__ROLE_IRQD,
-	.sandbox = SANDBOX_IRQD,
+	.kind = KIND_IRQD,
 	.model = &irq_model,
 	.shell_state = &outbox,
 	.shell_size = sizeof(outbox),

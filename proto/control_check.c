@@ -4,13 +4,15 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "kind.h"
 #include "layout.h"
 #include "ring.h"
 
 enum { PAGE = 4096, CMDLINE_MAX = 4096, NAME_MAX_LEN = 63, PATH_MAX_LEN = 4096, CLIENTS_MAX = 64, LINES = 24 };
-enum { SPIN_MAX_NS = 1000000, LOG_LEVELS = 5, SANDBOX_MODES = 3, COMMON_DEVICE_FDS = 7, CPU_TEXT_MAX = 1024 };
+enum { SPIN_MAX_NS = 1000000, LOG_LEVELS = 5, SANDBOX_MODES = 3, COMMON_DEVICE_FDS = 6, CPU_TEXT_MAX = 1024 };
 
 #define ROLE(x) BULKHEAD__ROLE__ROLE_##x
 
@@ -24,24 +26,39 @@ static int complain(struct control_complaint *c, const char *field, const char *
 const char *control_role_name(Bulkhead__Role role)
 {
 	static const char *const names[] = {
-		[ROLE(SUPERVISOR)] = "supervisor", [ROLE(BOOT)] = "boot", [ROLE(VCPU)] = "vcpu", [ROLE(IRQD)] = "irqd",
-		[ROLE(TIMERD)] = "timerd", [ROLE(SERIALD)] = "seriald", [ROLE(PLATFORMD)] = "platformd",
+		[ROLE(SUPERVISOR)] = "supervisor", [ROLE(BOOT)] = "boot", [ROLE(VCPU)] = "vcpu",
 	};
+	const struct kind_row *kind = kind_of_role(role);
 
+	if (kind)
+		return kind->name;
 	return (unsigned)role < sizeof(names) / sizeof(names[0]) ? names[role] : NULL;
+}
+
+void control_process_name(Bulkhead__Role role, unsigned instance, char out[KIND_NAME_MAX])
+{
+	const struct kind_row *kind = kind_of_role(role);
+	const char *name = control_role_name(role);
+
+	if (kind)
+		kind_process_name(kind, instance, out);
+	else
+		snprintf(out, KIND_NAME_MAX, "%s", name ? name : "?");
 }
 
 unsigned control_device_fds(Bulkhead__Role role, unsigned sources)
 {
-	if (role == ROLE(SERIALD))
-		return COMMON_DEVICE_FDS + 5;
-	if (role == ROLE(PLATFORMD))
-		return COMMON_DEVICE_FDS + 1;
-	if (role == ROLE(TIMERD))
-		return COMMON_DEVICE_FDS;
-	if (role == ROLE(IRQD))
-		return COMMON_DEVICE_FDS - 1 + 2 + 2 * sources; /* no irqd doorbell of its own */
-	return 0;
+	const struct kind_row *kind = kind_of_role(role);
+
+	return kind ? COMMON_DEVICE_FDS + kind->fd_count + (kind->collects ? 2 * sources : 1) : 0;
+}
+
+/* How many instances there may be. */
+static unsigned most_of(uint32_t role)
+{
+	const struct kind_row *kind = kind_of_role(role);
+
+	return kind ? kind->most : 1;
 }
 
 /* Names become part of paths and of what ps shows. */
@@ -62,6 +79,8 @@ int control_check_hello(const Bulkhead__Hello *m, Bulkhead__Role expected, struc
 		return complain(c, "proto_major", "the two programs are of different releases; install one release");
 	if (!m->has_role || m->role != expected)
 		return complain(c, "role", "is not the role of this program");
+	if (m->has_instance && m->instance >= most_of(expected))
+		return complain(c, "instance", "is more than there can be");
 	if (!m->vm || !is_name(m->vm))
 		return complain(c, "vm", "must be 1 to 63 letters, digits, '.', '_' or '-'");
 	if (m->has_log_level && m->log_level >= LOG_LEVELS)
@@ -90,21 +109,17 @@ static int check_common(protobuf_c_boolean has_spin, uint32_t spin_ns, protobuf_
 	return 0;
 }
 
-/* A line has one owner: what two sources claim, neither may drive. */
-static int check_sources(const Bulkhead__SetupDevice *m, Bulkhead__Role role, struct control_complaint *c)
+static int check_sources(const Bulkhead__SetupDevice *m, const struct kind_row *kind, struct control_complaint *c)
 {
-	uint32_t taken = 0;
-
-	if (role != ROLE(IRQD))
+	if (!kind->collects)
 		return m->n_sources ? complain(c, "sources", "only irqd has line sources") : 0;
-	if (m->n_sources == 0 || m->n_sources > 8)
-		return complain(c, "sources", "must be 1 to 8");
+	if (m->n_sources == 0 || m->n_sources > DEVICES_MAX)
+		return complain(c, "sources", "too few or too many");
 	for (size_t i = 0; i < m->n_sources; i++) {
 		const Bulkhead__LineSource *s = m->sources[i];
 
-		if (!s->has_lines || s->lines >> LINES || (s->lines & taken))
-			return complain(c, "sources.lines", "must be lines 0 to 23 that no other source drives");
-		taken |= s->lines;
+		if (!s->has_lines || s->lines >> LINES)
+			return complain(c, "sources.lines", "must be lines 0 to 23");
 	}
 	return 0;
 }
@@ -112,12 +127,13 @@ static int check_sources(const Bulkhead__SetupDevice *m, Bulkhead__Role role, st
 int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role role, unsigned nfds,
 			       struct control_complaint *c)
 {
-	int err = control_check_machine(m->machine, c);
+	const struct kind_row *kind = kind_of_role(role);
+	int err = kind ? control_check_machine(m->machine, c) : complain(c, "role", "is not a device");
 
 	if (!err)
 		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
 	if (!err)
-		err = check_sources(m, role, c);
+		err = check_sources(m, kind, c);
 	if (err)
 		return err;
 	if (m->has_console_clients_max && m->console_clients_max > CLIENTS_MAX)
@@ -129,16 +145,18 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 
 static int check_channels(const Bulkhead__SetupVcpu *m, struct control_complaint *c)
 {
-	uint32_t seen = 0;
-
+	if (m->n_instances && m->n_instances != m->n_channels)
+		return complain(c, "instances", "must be as many as channels, or none");
+	if (m->n_channels > DEVICES_MAX)
+		return complain(c, "channels", "are too many");
 	for (size_t i = 0; i < m->n_channels; i++) {
-		Bulkhead__Role role = m->channels[i];
-
-		if (role != ROLE(IRQD) && role != ROLE(TIMERD) && role != ROLE(SERIALD) && role != ROLE(PLATFORMD))
+		if (!kind_of_role(m->channels[i]))
 			return complain(c, "channels", "is not a device");
-		if (seen & (1u << role))
-			return complain(c, "channels", "names a device twice");
-		seen |= 1u << role;
+		if (m->n_instances && m->instances[i] >= most_of(m->channels[i]))
+			return complain(c, "instances", "is more than there can be");
+		for (size_t j = 0; j < i; j++)
+			if (m->channels[j] == m->channels[i] && (!m->n_instances || m->instances[j] == m->instances[i]))
+				return complain(c, "channels", "names a device twice");
 	}
 	return 0;
 }
@@ -192,6 +210,17 @@ int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct
 		return complain(c, "kernel_name", "is too long");
 	if (nfds != 2u + (m->has_has_initrd && m->has_initrd))
 		return complain(c, "descriptors", "wrong number");
+	return 0;
+}
+
+int control_check_route_add(const Bulkhead__RouteAdd *m, struct control_complaint *c)
+{
+	if (!m->has_device || !kind_of_role(m->device))
+		return complain(c, "device", "is not a device");
+	if (m->has_instance && m->instance >= most_of(m->device))
+		return complain(c, "instance", "is more than there can be");
+	if (!m->has_range || !m->has_base_address)
+		return complain(c, "range", "is missing, or its base");
 	return 0;
 }
 

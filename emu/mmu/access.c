@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Accesses to linear memory: the slow paths behind the TLB, page crossings, implicit supervisor accesses. */
-#include "mmu.h"
-#include "phys.h"
+#include "internal.h"
 
 #include <string.h>
 
-static bool is_canonical(const struct emu *e, uint64_t linear)
-{
-	unsigned shift = e->cpu.cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
-
-	return (uint64_t)((int64_t)(linear << shift) >> shift) == linear;
-}
-
 static int check_canonical(struct emu *e, unsigned seg, uint64_t linear, unsigned size)
 {
-	if (!e->long_mode || (is_canonical(e, linear) && is_canonical(e, linear + size - 1)))
+	if (!e->long_mode || (emu_is_canonical(e, linear) && emu_is_canonical(e, linear + size - 1)))
 		return 0;
 	return emu_fault_code(e, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
 }
@@ -54,7 +46,6 @@ static bool has_code(const struct emu *e, const uint8_t *host)
 
 	return page != UINT64_MAX && e->mmu->code_granules[page] != 0;
 }
-
 
 static void fill(struct emu *e, uint64_t linear, unsigned access, const struct translation *t)
 {
@@ -152,7 +143,7 @@ int emu_read(struct emu *e, unsigned seg, uint64_t linear, void *data, unsigned 
 		return EMU_STOP;
 	split_read(e, &s, data);
 	if (debug_armed(e))
-		sys_debug_data(e, linear, size, false);
+		e->hooks->data_accessed(e, linear, size, false);
 	return 0;
 }
 
@@ -169,7 +160,7 @@ int emu_write(struct emu *e, unsigned seg, uint64_t linear, const void *data, un
 		return EMU_STOP;
 	split_write(e, &s, data);
 	if (debug_armed(e))
-		sys_debug_data(e, linear, size, true);
+		e->hooks->data_accessed(e, linear, size, true);
 	return 0;
 }
 

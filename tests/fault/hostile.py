@@ -2,14 +2,22 @@
 """What the tests of hostile daemons, guests and peers share: evil daemons in place of real ones, and measuring."""
 import json
 import os
+import struct
 import time
 
 from bh import BUILD, BULKHEAD, Failure, check
+from kinds import KINDS
 
-DAEMONS = ("seriald", "timerd", "irqd", "platformd")
+DAEMONS = KINDS
 PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
             **{name: f"devices/bulkhead-{name}" for name in DAEMONS}}
+MAGIC = 0x4842
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def frame(type, id=1, body=b"", nfds=0, length=None):
+    """A message of the control protocol (proto/frame.h)."""
+    return struct.pack("<HHIIHH", MAGIC, type, len(body) if length is None else length, id, 0, nfds) + body
 
 
 def find(path):
@@ -97,8 +105,19 @@ class Neighbour:
         self.console.send(word)
         self.console.expect(word.upper(), seconds=20)
 
+    def changes(self):
+        """What is not as it was, and why; "" if nothing. The loader may have been about to end when it began."""
+        now, before = ({(role, pid) for role, pid in pids.items() if role != "boot"}
+                       for pids in (self.t.processes(self.name), self.pids))
+        if now == before:
+            return ""
+        reasons = {p["role"]: (p["deaths"], p["last_reason"]) for p in status(self.t, self.name)[0]["processes"]
+                   if p.get("deaths")}
+        with open(f"{self.t.runtime}/{self.name}/log", errors="replace") as f:
+            return f"gone {before - now}, new {now - before}, deaths {reasons}, log: {f.read()[-1500:]}"
+
     def end(self):
         self.check()
-        check(self.t.processes(self.name) == self.pids, "the neighbour's processes are the same")
+        check(not self.changes(), f"the neighbour's processes are the same: {self.changes()}")
         expect_bounded(self.before, memory(self.t, self.name), "neighbour")
         self.t.bulkhead("kill", self.name).expect(0)

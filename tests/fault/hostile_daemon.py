@@ -9,8 +9,9 @@ import time
 
 from bh import BUILD, Failure, check, debian, main, test, wait_until
 from hostile import Neighbour, Watch, evil_libexec, expect_bounded, memory
+from kinds import KINDS, options
 
-MODES = ("memory", "ring", "answers", "truncate", "bells", "stderr", "events", "stats", "silent", "frames", "replies",
+MODES = ("memory", "ring", "answers", "truncate", "bells", "stderr", "events", "stats", "silent", "beats", "frames", "replies",
          "exit", "mix")
 # In `make check`, for every daemon: all of it in turn, and what harms in ways of its own. EVIL_MODES=all takes all.
 SHORT = ("mix", "memory", "events", "frames")
@@ -25,7 +26,7 @@ def machine_name(t, mode):
 def start(t, evil, mode):
     name = machine_name(t, mode)
     log = f"{t.dir}/{name}.log"
-    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, name=name)), env=evil_libexec(t, evil))
+    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, name=name), *options(evil)), env=evil_libexec(t, evil))
     return name, log, vm
 
 
@@ -106,24 +107,28 @@ def attack_all(t, evil):
     check(not failures, "\n".join(failures))
 
 
-@test(limit=170)
-def evil_seriald(t):
-    attack_all(t, "seriald")
+def evil_of(kind):
+    def evil(t):
+        attack_all(t, kind)
+    evil.__name__ = f"evil_{kind}"
+    return evil
 
 
-@test(limit=170)
-def evil_timerd(t):
-    attack_all(t, "timerd")
+for _kind in KINDS:
+    test(evil_of(_kind), limit=170)
 
 
-@test(limit=170)
-def evil_irqd(t):
-    attack_all(t, "irqd")
-
-
-@test(limit=170)
-def evil_platformd(t):
-    attack_all(t, "platformd")
+@test(limit=100)
+def forced_stop(t):
+    """A console daemon that does not answer, or lives and does not answer, does not hold up a forced stop: the command
+    itself gives up, and fails, when the machine is not gone in time."""
+    for mode in "silent", "beats":
+        for words in ("stop", "--force"), ("kill",):
+            name, log, vm = start(t, "seriald", mode)
+            wait_until(lambda: "vcpu" in t.processes(name), "the machine is there")
+            t.bulkhead(*words, name).expect(0)
+            vm.wait()
+            wait_until(lambda: t.is_clean(name), f"{mode}: nothing is left")
 
 
 @test(limit=280)

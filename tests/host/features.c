@@ -4,6 +4,7 @@
 #include "emu/isa/isa.h"
 
 #include <cpuid.h>
+#include <stddef.h>
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -51,14 +52,15 @@ bool host_has(unsigned feature)
 	return true;
 }
 
+static bool has(const void *ctx, unsigned feature)
+{
+	return host_has(feature);
+}
+
 bool host_has_row(unsigned row)
 {
-	const struct isa_row *r = &isa_rows[row];
-
-	if (r->map >= ISA_V0F && !host_has(FEAT_AVX))
+	/* Forms of all lengths are drawn. */
+	if (isa_rows[row].map >= ISA_E0F && !__builtin_cpu_supports("avx512vl"))
 		return false;
-	/* All lengths, and what the names of half of the rows' features take for granted. */
-	if (r->map >= ISA_E0F && !(host_has(FEAT_AVX512F) && __builtin_cpu_supports("avx512vl")))
-		return false;
-	return host_has(r->feature);
+	return isa_row_exists(&isa_rows[row], has, NULL);
 }

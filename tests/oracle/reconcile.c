@@ -31,7 +31,7 @@ static void leave_untold(struct state *a, struct state *b)
 
 static void leave_pointer_width(const struct test_case *t, struct state *a, struct state *b)
 {
-	isa_semantic *const sem = isa_sem(t->row);
+	isa_semantic *const sem = isa_rows[t->row].sem;
 	uint64_t fip, fdp;
 
 	if (sem != sem_fxrstor && sem != sem_xrstor)
@@ -61,7 +61,7 @@ static void leave_fop_fdp(const struct test_case *t, struct state *a, const stru
 /* The image that a save instruction has written to [RSI]; NULL if this is none, or nothing was written. */
 static uint8_t *saved_image(const struct test_case *t, struct state *a)
 {
-	isa_semantic *const sem = isa_sem(t->row);
+	isa_semantic *const sem = isa_rows[t->row].sem;
 
 	if (a->vector != NO_FAULT || (sem != sem_fxsave && sem != sem_xsave && sem != sem_xsaveopt && sem != sem_xsavec))
 		return NULL;
@@ -79,7 +79,7 @@ static bool has_rex_w(const struct test_case *t)
 /* SDM vol. 1, 10.5.1: with or without an exception, the pointers of the state before. Selectors are zero. */
 static void leave_saved_pointers(const struct test_case *t, struct state *a)
 {
-	const bool wide = has_rex_w(t), x87 = isa_sem(t->row) == sem_fxsave || (t->in.gpr[RAX] & XCR0_X87);
+	const bool wide = has_rex_w(t), x87 = isa_rows[t->row].sem == sem_fxsave || (t->in.gpr[RAX] & XCR0_X87);
 	const struct fximage *fx = &t->in.fx;
 	uint8_t *image = saved_image(t, a);
 	const uint64_t pointers[2] = { wide ? fx->fip : (uint32_t)fx->fip, wide ? fx->fdp : (uint32_t)fx->fdp };
@@ -125,7 +125,7 @@ static void leave_mxcsr_bits(const struct test_case *t, struct state *a)
 
 static void leave_reserved(const struct test_case *t, struct state *s)
 {
-	const bool environment = isa_sem(t->row) == sem_fnstenv || isa_sem(t->row) == sem_fnsave;
+	const bool environment = isa_rows[t->row].sem == sem_fnstenv || isa_rows[t->row].sem == sem_fnsave;
 	uint8_t *at = s->window + (t->in.gpr[RSI] - (uintptr_t)oracle_window);
 
 	if ((!environment && !saved_image(t, s)) || !point_doubted(PT_IMAGE_RESERVED))
@@ -138,7 +138,7 @@ static void leave_reserved(const struct test_case *t, struct state *s)
 /* A faulting XRSTOR (MXCSR with reserved bits) may have restored something; the emulator never has. */
 static void leave_partial_restore(const struct test_case *t, const struct state *a, struct state *b)
 {
-	if (a->vector == VEC_GP && b->vector == VEC_GP && isa_sem(t->row) == sem_xrstor && point_leaves(PT_PARTIAL_RESTORE))
+	if (a->vector == VEC_GP && b->vector == VEC_GP && isa_rows[t->row].sem == sem_xrstor && point_leaves(PT_PARTIAL_RESTORE))
 		b->fx = a->fx;
 }
 
@@ -157,7 +157,7 @@ static void leave_codes(const struct test_case *t, struct state *a, struct state
 
 static bool has_memory_operand(const struct test_case *t)
 {
-	unsigned modrm = t->length - (isa_sem(t->row) == sem_sse_sha1rnds4 ? 2 : 1);
+	unsigned modrm = t->length - (isa_rows[t->row].sem == sem_sse_sha1rnds4 ? 2 : 1);
 
 	return t->code[modrm] < 0xc0;
 }
@@ -171,7 +171,7 @@ static void leave_sha_alignment(const struct test_case *t, struct state *a)
 
 static void leave_vcvtps2ph_fault(const struct test_case *t, struct state *a, const struct state *b)
 {
-	isa_semantic *const sem = isa_sem(t->row);
+	isa_semantic *const sem = isa_rows[t->row].sem;
 
 	if ((sem != sem_f16c_cvtps2ph && sem != sem_evex_cvtps2ph) || a->vector != VEC_PF ||
 	    !point_leaves(PT_FAULT_ORDER))

@@ -92,7 +92,7 @@ static bool does_otherwise(const struct made_up *m, enum point p)
 
 static isa_semantic *semantic(const struct test_case *t)
 {
-	return isa_sem(t->row);
+	return isa_rows[t->row].sem;
 }
 
 static uint8_t *operand(const struct test_case *t, struct state *s)

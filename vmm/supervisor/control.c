@@ -99,7 +99,8 @@ static void add_process(Bulkhead__Status *s, struct status_parts *parts, const s
 
 	bulkhead__process_status__init(row);
 	row->has_role = row->has_pid = row->has_incarnation = true;
-	row->role = proc_role(p->id);
+	row->role = proc_role(p);
+	row->name = (char *)proc_name(p);
 	row->pid = (uint32_t)(p->host_pid ? p->host_pid : p->pid);
 	row->incarnation = p->incarnation;
 	row->state = (char *)proc_state_name(p);
@@ -132,7 +133,8 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	snprintf(parts->console, sizeof(parts->console), "%s/console.sock", vm->launch->dir);
 	s->console = parts->console;
 	for (unsigned i = 0; i < PROCS; i++)
-		if ((vm->procs[i].state != PROC_NONE && vm->procs[i].state != PROC_GONE) || i >= PROC_FIRST_DEVICE)
+		if ((vm->procs[i].state != PROC_NONE && vm->procs[i].state != PROC_GONE) ||
+		    (vm->procs[i].kind && proc_exists(&vm->procs[i])))
 			add_process(s, parts, &vm->procs[i]);
 	s->processes = parts->list;
 	for (unsigned i = 0; i < vm->missing.count; i++)
@@ -226,15 +228,19 @@ static void on_stop(struct client *c, const struct frame *f)
 {
 	const Bulkhead__Stop *m = (const Bulkhead__Stop *)f->msg;
 	uint32_t ms = m->has_timeout_ms ? m->timeout_ms : STOP_DEFAULT_MS;
+	bool force = m->has_force && m->force;
 
 	wait_for_end(c, f);
-	machine_stop(c->vm, m->has_force && m->force ? 0 : ms);
+	machine_stop(c->vm, force ? 0 : ms);
+	if (force)
+		machine_hurry(c->vm);
 }
 
 static void on_kill(struct client *c, const struct frame *f)
 {
 	wait_for_end(c, f);
 	machine_end(c->vm, 33, "killed", "killed by request");
+	machine_hurry(c->vm);
 }
 
 static void on_wait(struct client *c, const struct frame *f)
@@ -250,7 +256,7 @@ static void on_wait(struct client *c, const struct frame *f)
 static struct proc *find_device(struct vm *vm, const Bulkhead__DeviceName *m)
 {
 	for (unsigned i = PROC_FIRST_DEVICE; m->device && i < PROCS; i++)
-		if (!strcmp(proc_name(&vm->procs[i]), m->device))
+		if (proc_exists(&vm->procs[i]) && !strcmp(proc_name(&vm->procs[i]), m->device))
 			return &vm->procs[i];
 	return NULL;
 }
@@ -273,7 +279,7 @@ static void renew(struct client *c, const struct frame *f, int fd)
 		close(fd);
 	c->device = NULL;
 	refuse(c, id, -rc, p ? "the device is being restarted already, or was given up" :
-			       "no such device: irqd, timerd, seriald or platformd");
+			       "no such device in this machine; bulkhead device list NAME tells");
 }
 
 static void on_device_restart(struct client *c, const struct frame *f)
@@ -307,16 +313,18 @@ void control_device_changed(struct vm *vm, struct proc *p, const char *error)
 	}
 }
 
+/* What each request takes. Replacing a program is executing a program: that belongs to the owner. */
 static const struct {
 	uint16_t type;
+	enum client_rights least;
 	void (*handle)(struct client *c, const struct frame *f);
 } requests[] = {
-	{ BULKHEAD__MESSAGE_TYPE__MSG_STATUS, on_status },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_STOP, on_stop },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_KILL, on_kill },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, on_wait },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, on_device_restart },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, on_device_replace },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_STATUS, CLIENT_MEMBER, on_status },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_STOP, CLIENT_MEMBER, on_stop },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_KILL, CLIENT_MEMBER, on_kill },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, CLIENT_MEMBER, on_wait },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, CLIENT_MEMBER, on_device_restart },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, CLIENT_OWNER, on_device_replace },
 };
 
 static void dispatch(struct client *c, const struct frame *f)
@@ -331,7 +339,10 @@ static void dispatch(struct client *c, const struct frame *f)
 	for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (requests[i].type != f->header.type)
 			continue;
-		requests[i].handle(c, f);
+		if (c->rights >= requests[i].least)
+			requests[i].handle(c, f);
+		else
+			refuse(c, id, EPERM, "only the machine's owner and root may do that");
 		return;
 	}
 	refuse(c, id, EOPNOTSUPP, "not a request that this supervisor serves");
@@ -377,12 +388,13 @@ static struct client *find_place(struct vm *vm)
 	return idle;
 }
 
-void control_add(struct vm *vm, int fd)
+void control_add(struct vm *vm, int fd, enum client_rights rights)
 {
 	struct client *c = find_place(vm);
 
 	if (c) {
 		c->fd = fd;
+		c->rights = rights;
 		c->heard_ns = clock_ns();
 		c->on_read = event_new(vm->base, fd, EV_READ | EV_PERSIST, on_client, c);
 		if (!c->on_read || event_add(c->on_read, NULL))

@@ -25,8 +25,18 @@
 #include <event2/event.h>
 #include <sys/types.h>
 
-enum proc_id { PROC_BOOT, PROC_VCPU, PROC_IRQD, PROC_TIMERD, PROC_SERIALD, PROC_PLATFORMD };
-enum { PROCS = PROC_PLATFORMD + 1, PROC_FIRST_DEVICE = PROC_IRQD, DEVICES = PROCS - PROC_FIRST_DEVICE };
+enum proc_id {
+	PROC_BOOT,
+	PROC_VCPU,
+	PROC_FIRST_DEVICE,
+	PROC_BEFORE_DEVICES = PROC_FIRST_DEVICE - 1,
+/* Instances of a kind follow each other; those that a machine has not stay PROC_NONE. */
+#define DEVICE(NAME, name, model, role, presence, most, ...) PROC_##NAME, PROC_LAST_##NAME = PROC_##NAME + (most) - 1,
+#include "../../proto/devices.def"
+	PROCS
+};
+enum { DEVICES = PROCS - PROC_FIRST_DEVICE };
+_Static_assert((int)DEVICES == (int)DEVICES_MAX && (int)PROCS < (int)LAUNCH_UIDS, "each has a user id of its own");
 
 enum proc_state {
 	PROC_NONE,
@@ -58,6 +68,9 @@ struct vm;
 struct proc {
 	struct vm *vm;
 	enum proc_id id;
+	const struct kind_row *kind; /* NULL: loader, vcpu */
+	unsigned instance;
+	char name[KIND_NAME_MAX];
 	enum proc_state state;
 	pid_t pid;	/* in our pid namespace */
 	pid_t host_pid; /* as the keeper sees it; 0 if unknown */
@@ -91,6 +104,7 @@ enum { VM_CLIENTS = 16 };
 struct client {
 	struct vm *vm;
 	int fd; /* -1: free */
+	enum client_rights rights;
 	struct event *on_read;
 	uint32_t wait_id;	/* of a WAIT or STOP that is to be answered at the end */
 	uint16_t wait_type;	/* 0: none */
@@ -121,15 +135,14 @@ struct vm {
 
 	int ram_fd;
 	struct object msi;
-	struct pipe_ends vcpu_bell, debug;
-	int backlog_fd;
-	int stash[2]; /* seriald keeps its clients' connections in this pair's queue (devices/stash.h) */
+	struct pipe_ends vcpu_bell;
+	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
 	struct device_objects devices[DEVICES];
 
 	struct proc procs[PROCS];
 	struct frame frame; /* the message that is being handled */
 
-	struct event *on_keeper, *last_timer, *stop_timer, *end_timer, *status_timer;
+	struct event *on_keeper, *on_log_room, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer;
 	uint64_t drain_beat; /* of the console daemon, when we last looked; see machine.c */
 	unsigned drain_looks;
 	struct client clients[VM_CLIENTS];
@@ -144,7 +157,8 @@ struct vm {
 	struct sandbox_report missing;
 };
 
-/* supervisor.c; levels as in proto/log.h */
+/* supervisor.c; none of these waits for a reader (common/say.h). Levels as in proto/log.h */
+void vm_say(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_log(struct vm *vm, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void vm_trace(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text);
@@ -165,6 +179,8 @@ void machine_proc_gone(struct proc *p, int code, int status);
 void machine_maybe_run(struct vm *vm);
 /* timeout_ms 0: at once, without asking the guest. */
 void machine_stop(struct vm *vm, uint32_t timeout_ms);
+/* It was ended by force: a second from now it is gone, whoever does not answer, or answers without end. */
+void machine_hurry(struct vm *vm);
 void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
@@ -184,7 +200,9 @@ void proc_blame(struct proc *p, const char *why);
 /* May another line on its behalf be logged? A child gone mad must not use up what others may say. */
 bool proc_may_log(struct proc *p);
 const char *proc_name(const struct proc *p);
-Bulkhead__Role proc_role(enum proc_id id);
+Bulkhead__Role proc_role(const struct proc *p);
+/* Does this machine have it? The instances of a kind are those that its configuration asks for. */
+bool proc_exists(const struct proc *p);
 
 /* recovery.c; the first is for once, when the objects exist. 0 or -errno */
 int recovery_init(struct proc *p, const struct device_objects *d);
@@ -217,7 +235,7 @@ int spawn(const struct spawn_request *request, pid_t *pid, int *pidfd);
 
 /* control.c */
 void control_init(struct vm *vm);
-void control_add(struct vm *vm, int fd);
+void control_add(struct vm *vm, int fd, enum client_rights rights);
 /* Answers everyone who waits for the end. */
 void control_ended(struct vm *vm);
 /* A device has a new incarnation that serves (error NULL), or will not get one. */

@@ -7,6 +7,8 @@
 #define BULKHEAD_VMM_VCPU_VCPU_H
 
 #include "emu/core/engine.h"
+#include "emu/model/features.h"
+#include "emu/native/memory.h"
 #include "proto/child.h"
 #include "proto/msi.h"
 #include "proto/ring.h"
@@ -19,6 +21,7 @@
 /* One daemon as this process sees it. */
 struct channel {
 	Bulkhead__Role role;
+	unsigned instance;
 	struct ring_producer ring;
 	const struct shadow_page *shadow;
 	uint64_t reported_ns; /* when a failure was last told to the supervisor */
@@ -37,6 +40,10 @@ struct bus {
 
 /* The engine's view of the bus; ctx is the struct bus. */
 void bus_engine(struct bus *b, struct engine_bus *out);
+/* NULL: it is no channel of ours. */
+struct channel *bus_channel(struct bus *b, Bulkhead__Role role, unsigned instance);
+/* A further place at which a device answers, while the guest may run. 0, or -errno as route_place(). */
+int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m);
 /* All devices to power-on state, in an order in which no stale interrupt survives; for a machine that is started again. */
 void bus_reset(struct bus *b, struct msi_consumer *msi);
 
@@ -47,6 +54,7 @@ struct vcpu_process {
 	struct sandbox_report missing; /* of the sandbox, on this host */
 	struct bus bus;
 	struct engine *engine;
+	struct native_memory native; /* the emulator's generated code */
 	unsigned vcpus;
 	struct msi_consumer msi;
 	int msi_doorbell_fd;

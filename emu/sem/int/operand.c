@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Operands of integer instructions: registers, memory, immediates; read-modify-write; the stack. */
 #include "operand.h"
-#include "emu/mmu/mmu.h"
 
 #include <string.h>
 
@@ -132,7 +131,7 @@ static bool is_atomic(const struct insn *i)
 int memory_update(struct emu *e, const struct insn *i, uint64_t linear, unsigned size, alu_function *op, uint64_t b,
 		  uint64_t *old)
 {
-	uint16_t f = e->lf.image;
+	uint16_t f = e->flags_image;
 	uint64_t a = 0, r;
 	struct rmw m;
 
@@ -148,7 +147,7 @@ int memory_update(struct emu *e, const struct insn *i, uint64_t linear, unsigned
 		a = load_host(m.host, size);
 		if (is_atomic(i)) {
 			do {
-				f = e->lf.image;
+				f = e->flags_image;
 				r = op(size, a, b, &f);
 			} while (!cas_host(m.host, size, &a, r));
 		} else {
@@ -156,7 +155,7 @@ int memory_update(struct emu *e, const struct insn *i, uint64_t linear, unsigned
 			memcpy(m.host, &r, size);
 		}
 	}
-	e->lf.image = f;
+	e->flags_image = f;
 	if (old)
 		*old = a;
 	return 0;
@@ -196,7 +195,7 @@ int operand_update(struct emu *e, const struct insn *i, alu_function *op, uint64
 		return EMU_STOP;
 	if (old)
 		*old = a;
-	return operand_write(e, i, 0, op(size, a, b, &e->lf.image));
+	return operand_write(e, i, 0, op(size, a, b, &e->flags_image));
 }
 
 /* ---- near branches and the stack ---- */

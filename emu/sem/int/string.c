@@ -6,9 +6,9 @@
  * counters are brought up to date, so that a fault or an interrupt finds the state of an iteration boundary. Runs are
  * bounded, and between them the run loop may look at interrupts with RIP still at the instruction.
  */
-#include "emu/block/block.h"
 #include "operand.h"
-#include "emu/mmu/mmu.h"
+#include "emu/core/machine.h"
+#include "emu/sem/sys/sys.h"
 
 #include <string.h>
 
@@ -54,7 +54,7 @@ static int finish(struct string_op *s, bool more)
 
 	if (!more)
 		return 0;
-	e->interp->in_rep = true;
+	e->in_rep = true;
 	return emu_jump(e, emu_rip(e, s->i));
 }
 
@@ -274,7 +274,7 @@ int sem_str_lods(struct emu *e, const struct insn *i)
 /* REPE goes on while equal, REPNE while different. */
 static bool compare_ends(const struct string_op *s)
 {
-	bool equal = s->e->lf.image & IMG_ZF;
+	bool equal = s->e->flags_image & IMG_ZF;
 
 	return s->i->prefixes & PFX_REPNE ? equal : !equal;
 }
@@ -293,7 +293,7 @@ static int compare(struct emu *e, const struct insn *i, bool scan)
 			return EMU_STOP;
 		if (load_item(&s, SEG_ES, destination(&s), &b))
 			return EMU_STOP;
-		portable_sbb(s.size, a, b, 0, &e->lf.image);
+		portable_sbb(s.size, a, b, 0, &e->flags_image);
 		if (!scan)
 			advance(&s, RSI, 1);
 		advance(&s, RDI, 1);

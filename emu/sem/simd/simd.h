@@ -10,7 +10,7 @@
 #define BULKHEAD_EMU_FPU_SIMD_H
 
 #include "emu/isa/isa.h"
-#include "emu/mmu/tlb.h"
+#include "emu/mmu/mmu.h"
 
 #include <string.h>
 

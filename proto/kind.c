@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of kinds: see kind.h. */
+#include "kind.h"
+
+#include <stdio.h>
+
+#define FD(OBJECT) KIND_FD_##OBJECT,
+#define DEVICE(NAME, name, ...) static const uint8_t name##_fds[] = { NAME##_FDS(FD) };
+#include "devices.def"
+
+enum { DRIVES, COLLECTS };
+
+#define DEVICE(NAME, name_, model, role_, presence, most_, wiring, fence, memory_, summary_)                           \
+	[KIND_##NAME] = {                                                                                             \
+		.name = #name_, .program = "bulkhead-" #name_, .summary = summary_, .role = role_, .most = most_,      \
+		.lines = NAME##_LINES, .collects = (wiring) == COLLECTS, .memory = KIND_MEMORY_##memory_,              \
+		.fds = name_##_fds, .fd_count = sizeof(name_##_fds),                                                   \
+	},
+const struct kind_row kind_rows[KIND_COUNT] = {
+#include "devices.def"
+};
+
+const struct kind_row *kind_of_role(uint32_t role)
+{
+	for (unsigned i = 0; i < KIND_COUNT; i++)
+		if (kind_rows[i].role == role)
+			return &kind_rows[i];
+	return NULL;
+}
+
+void kind_process_name(const struct kind_row *kind, unsigned instance, char out[KIND_NAME_MAX])
+{
+	if (kind->most > 1)
+		snprintf(out, KIND_NAME_MAX, "%s%u", kind->name, instance);
+	else
+		snprintf(out, KIND_NAME_MAX, "%s", kind->name);
+}

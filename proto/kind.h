@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* Kinds of device daemons as a table; devices.def has their rows and says what the columns mean. */
+#ifndef BULKHEAD_PROTO_KIND_H
+#define BULKHEAD_PROTO_KIND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "layout.h"
+
+enum kind {
+#define DEVICE(NAME, ...) KIND_##NAME,
+#include "devices.def"
+	KIND_COUNT
+};
+
+/* How many a machine may have, of all kinds. */
+enum {
+	DEVICES_MAX = 0
+#define DEVICE(NAME, name, model, role, presence, most, ...) + (most)
+#include "devices.def"
+};
+
+/* Objects of the machine that some kinds are handed. */
+enum kind_fd {
+	KIND_FD_MSI,	     /* the page, read-write */
+	KIND_FD_VCPU_BELL,   /* doorbell of the vcpu process, write end */
+	KIND_FD_CONSOLE,     /* listening socket */
+	KIND_FD_DEBUG_READ,  /* pipe with text of the debug ports */
+	KIND_FD_DEBUG_WRITE,
+	KIND_FD_BACKLOG,     /* console history, read-write */
+	KIND_FD_STASH_WRITE, /* socket pair in whose queue connections wait for the next incarnation */
+	KIND_FD_STASH_READ,
+	KIND_FDS
+};
+
+enum kind_memory { KIND_MEMORY_NONE, KIND_MEMORY_READS, KIND_MEMORY_WRITES };
+
+struct kind_row {
+	const char *name;	/* "seriald" */
+	const char *program;	/* "bulkhead-seriald" */
+	const char *summary;	/* one sentence for --help */
+	uint32_t role;		/* Role in control.proto */
+	uint8_t most;		/* instances */
+	uint32_t lines;		/* bit mask */
+	bool collects;		/* gets the line pages and doorbells of all others, instead of a doorbell to irqd */
+	enum kind_memory memory; /* the guest's */
+	const uint8_t *fds;	/* enum kind_fd */
+	unsigned fd_count;
+};
+extern const struct kind_row kind_rows[KIND_COUNT];
+
+/* NULL: not a device. */
+const struct kind_row *kind_of_role(uint32_t role);
+
+/* "seriald"; of a kind that may have several instances "testd0", "testd1", ... */
+enum { KIND_NAME_MAX = 16 };
+void kind_process_name(const struct kind_row *kind, unsigned instance, char out[KIND_NAME_MAX]);
+
+#endif
