@@ -20,14 +20,14 @@
 #define MISS(e, i) TAIL(h_generic((e), (i)))
 
 /* Address forms: base and displacement; everything. */
-#define EA_0(e, i) ((e)->cpu.gpr[(i)->base] + (uint64_t)(int64_t)(i)->disp)
+#define EA_0(e, i) (emu_address_register((e), (i)->base) + (uint64_t)(int64_t)(i)->disp)
 #define EA_1(e, i)                                                                                                     \
-	((e)->cpu.gpr[(i)->base] + ((e)->cpu.gpr[(i)->index] << (i)->scale) + (uint64_t)(int64_t)(i)->disp +           \
+	(emu_address_register((e), (i)->base) + (emu_address_register((e), (i)->index) << (i)->scale) + (uint64_t)(int64_t)(i)->disp +           \
 	 (e)->seg_base[(i)->seg])
 
 static inline bool is_simple_address(const struct insn *i)
 {
-	return i->index == GPR_ZERO && i->seg != SEG_FS && i->seg != SEG_GS;
+	return i->index == ADDR_NONE && i->seg != SEG_FS && i->seg != SEG_GS;
 }
 
 #define SIZED(n, T)                                                                                                    \
@@ -90,7 +90,7 @@ insn_handler h_cross_0, h_cross_1;
 	do {                                                                                                           \
 		struct block *enter_ = (b);                                                                            \
 		(e)->block = enter_;                                                                                   \
-		(e)->cpu.gpr[GPR_PC] = enter_->pc;                                                                     \
+		(e)->pc = enter_->pc;                                                                     \
 		GO((e), enter_->insns);                                                                                \
 	} while (0)
 

@@ -13,12 +13,12 @@ static void leave_by(struct emu *e, const struct insn *j, unsigned k, uint64_t p
 
 void h_leave_0(struct emu *e, const struct insn *j)
 {
-	leave_by(e, j, 0, e->cpu.gpr[GPR_PC] + j->off + j->len);
+	leave_by(e, j, 0, e->pc + j->off + j->len);
 }
 
 void h_leave_1(struct emu *e, const struct insn *j)
 {
-	leave_by(e, j, 1, e->cpu.gpr[GPR_PC] + j->off + j->len + j->imm);
+	leave_by(e, j, 1, e->pc + j->off + j->len + j->imm);
 }
 
 #define CROSS(k)                                                                                                       \
@@ -57,7 +57,7 @@ HANDLER(call)
 
 	if (UNLIKELY(!p))
 		MISS(e, i);
-	store_8(p, e->cpu.gpr[GPR_PC] + i->off + i->len);
+	store_8(p, e->pc + i->off + i->len);
 	e->cpu.gpr[RSP] = sp;
 	FOLLOW_FAR(e, i, 1);
 }
@@ -130,7 +130,7 @@ HANDLER(call_r)
 
 	if (UNLIKELY(!b || !p))
 		JUMP_MISS(e, i, e->cpu.gpr[i->rm]);
-	store_8(p, e->cpu.gpr[GPR_PC] + i->off + i->len);
+	store_8(p, e->pc + i->off + i->len);
 	e->cpu.gpr[RSP] = sp;
 	GO_TO_BLOCK(e, i, b);
 }
@@ -147,7 +147,7 @@ HANDLER(call_m)
 	b = block_at(e, load_8(q));
 	if (UNLIKELY(!b))
 		JUMP_MISS(e, i, load_8(q));
-	store_8(p, e->cpu.gpr[GPR_PC] + i->off + i->len);
+	store_8(p, e->pc + i->off + i->len);
 	e->cpu.gpr[RSP] = sp;
 	GO_TO_BLOCK(e, i, b);
 }

@@ -121,12 +121,12 @@ HANDLER(lea_8_0)
 }
 HANDLER(lea_8_1)
 {
-	e->cpu.gpr[i->reg] = e->cpu.gpr[i->base] + (e->cpu.gpr[i->index] << i->scale) + (uint64_t)(int64_t)i->disp;
+	e->cpu.gpr[i->reg] = emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint64_t)(int64_t)i->disp;
 	NEXT(e, i);
 }
 HANDLER(lea_4)
 {
-	e->cpu.gpr[i->reg] = (uint32_t)(e->cpu.gpr[i->base] + (e->cpu.gpr[i->index] << i->scale) + (uint32_t)i->disp);
+	e->cpu.gpr[i->reg] = (uint32_t)(emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint32_t)i->disp);
 	NEXT(e, i);
 }
 
@@ -374,7 +374,7 @@ insn_handler *fast_move(const struct emu *e, struct insn *i)
 	case ISA_LEA:
 		if (i->size == 2)
 			return NULL;
-		return i->size == 4 ? lea_4 : i->index == GPR_ZERO ? lea_8_0 : lea_8_1;
+		return i->size == 4 ? lea_4 : i->index == ADDR_NONE ? lea_8_0 : lea_8_1;
 	case ISA_PUSH_Zv: case ISA_PUSH_Iz: case ISA_PUSH_Ibs: case ISA_PUSH_Ev: case ISA_POP_Zv: case ISA_LEAVE:
 		return stack_handler(e, i);
 	default:
