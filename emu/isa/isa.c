@@ -107,3 +107,9 @@ const struct isa_row isa_rows[ISA_COUNT] = {
 #include "all.def"
 #undef I
 };
+
+bool isa_row_exists(const struct isa_row *r, bool (*has)(const void *ctx, unsigned feature), const void *ctx)
+{
+	return has(ctx, r->feature) && (!(r->attr & ISA_AVXX) || has(ctx, FEAT_AVX)) &&
+	       (!(r->attr & ISA_AVX512X) || has(ctx, FEAT_AVX512F));
+}

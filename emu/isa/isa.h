@@ -203,6 +203,10 @@ struct isa_row {
 
 extern const struct isa_row isa_rows[ISA_COUNT];
 
+/* Is the row one of a processor with these features? VEX and EVEX forms of what has a feature of its own, AES or GFNI, want
+ * that of their vectors besides. Short forms of EVEX rows need AVX512VL, which is not asked here. */
+bool isa_row_exists(const struct isa_row *r, bool (*has)(const void *ctx, unsigned feature), const void *ctx);
+
 /* What an instruction leaves undefined: flags (enum isa_flag), and perhaps its destination. */
 struct isa_undefined {
 	uint8_t flags;

@@ -6,9 +6,9 @@ import struct
 import time
 
 from bh import BUILD, BULKHEAD, Failure, check
-from kinds import DEVICES
+from kinds import KINDS
 
-DAEMONS = DEVICES
+DAEMONS = KINDS
 PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
             **{name: f"devices/bulkhead-{name}" for name in DAEMONS}}
 MAGIC = 0x4842

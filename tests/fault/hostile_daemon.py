@@ -8,8 +8,8 @@ import sys
 import time
 
 from bh import BUILD, Failure, check, debian, main, test, wait_until
-from kinds import DEVICES
 from hostile import Neighbour, Watch, evil_libexec, expect_bounded, memory
+from kinds import KINDS, options
 
 MODES = ("memory", "ring", "answers", "truncate", "bells", "stderr", "events", "stats", "silent", "frames", "replies",
          "exit", "mix")
@@ -26,7 +26,7 @@ def machine_name(t, mode):
 def start(t, evil, mode):
     name = machine_name(t, mode)
     log = f"{t.dir}/{name}.log"
-    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, name=name)), env=evil_libexec(t, evil))
+    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, name=name), *options(evil)), env=evil_libexec(t, evil))
     return name, log, vm
 
 
@@ -114,7 +114,7 @@ def evil_of(kind):
     return evil
 
 
-for _kind in DEVICES:
+for _kind in KINDS:
     test(evil_of(_kind), limit=170)
 
 

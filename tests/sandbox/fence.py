@@ -4,10 +4,12 @@ The fence around each process, from inside (programs with probe.c linked in) and
 PROBES is the directory of the probing programs; the rest as in tests/e2e/bh.py.
 """
 import ctypes
+import errno
 import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 
@@ -30,7 +32,8 @@ def libexec(t, prefix, names):
     """A directory with our programs, those in `names` replaced by the ones of that prefix."""
     directory = t.dir + "/libexec"
     os.mkdir(directory)
-    os.symlink(BUILD + "/vmm/bulkhead-supervisor", directory + "/bulkhead-supervisor")
+    supervisor = f"{PROBES}/{prefix}-bulkhead-supervisor" if "supervisor" in names else BUILD + "/vmm/bulkhead-supervisor"
+    os.symlink(supervisor, directory + "/bulkhead-supervisor")
     for name in PROGRAMS:
         place = {"boot": "boot", "vcpu": "vmm/vcpu"}.get(name, "devices")
         ours = name if name not in DEVICES else "device"  # one program under four names
@@ -177,6 +180,16 @@ def expect_own_namespaces(role, pid):
     check(len(mounts) == 1 and " ro," in mounts[0], f"{role}: mounts: {mounts}")
 
 
+def expect_keeper_outside(t, pid):
+    """It holds what it waits for and what it has to remove, and of the host's files it sees its own directory."""
+    kinds = re.compile(r"/dev/null$|pipe:|socket:|anon_inode:\[pidfd\]$")
+    named = [fd for fd in descriptors(pid) if not kinds.match(fd)]
+    own = {t.runtime, f"{t.runtime}/{t.name}", f"{t.runtime}/{t.name}/lock", f"{t.runtime}/{t.name}/log", "/", "/" + t.name}
+    check(set(named) <= own and len(named) <= 5, f"the keeper holds {named}")
+    check(set(os.listdir(f"/proc/{pid}/root/")) <= {"lock", "log", "control.sock", "console.sock"},
+          f"the keeper's root holds {os.listdir(f'/proc/{pid}/root/')}")
+
+
 @test
 def outside(t):
     """Each process of a running machine, seen by root."""
@@ -186,6 +199,7 @@ def outside(t):
     for role, pid in processes.items():
         expect_locked(role, pid)
         if role == "keeper":
+            expect_keeper_outside(t, pid)
             continue
         expect_own_namespaces(role, pid)
         s = status(pid)
@@ -252,6 +266,125 @@ def machines_apart(t):
     check(not first & second, f"shared: {first & second}")
     for name in seen:
         t.bulkhead("kill", name)
+
+
+# ---- the keeper, which stays outside
+
+
+def without_landlock():
+    """Called in a child: landlock_create_ruleset() fails as on a kernel that does not have it."""
+    code = struct.pack("HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 444, 0x06, 0, 0, 0x50000 | errno.ENOSYS, 0x06, 0, 0, 0x7fff0000)
+    buffer = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.create_string_buffer(program), 0, 0):
+        os._exit(99)
+
+
+def probe_keeper(t, *options, uid=0, prepare=None):
+    """{probe: result}, and stderr, of a keeper that tries to do harm to files of its user's, beside another machine."""
+    need_root()
+    reachable_by(uid)
+    os.chmod(t.dir, 0o755)
+    victim, empty, other = t.dir + "/victim", t.dir + "/empty", t.name + "x"
+    for path in t.runtime, empty:
+        os.mkdir(path, 0o700)
+    open(victim, "w").close()
+    for path in t.dir, t.runtime, victim, empty:
+        os.chown(path, uid, uid)
+
+    def become():
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        if prepare:
+            prepare()
+
+    def run(env, *args):
+        p = subprocess.run(t.command(*args), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, timeout=40, preexec_fn=become)
+        check(p.returncode == 0, f"{p.returncode}: {p.stdout} {p.stderr}")
+        return p
+
+    run(t.env, *t.guest("echo", "--detach", name=other))
+    env = libexec(t, "probe", ["supervisor"])
+    p = run(dict(env, PROBE_FILE=victim, PROBE_DIR=empty, PROBE_OTHER=other), *t.guest("hello64", *options))
+    check("hello from 64 bits" in p.stdout, p.stdout)
+    found = dict(pair.split("=") for rest in re.findall(r"probe keeper (.*)", p.stderr) for pair in rest.split())
+    check(len(found) == 19, f"{found}: {p.stderr}")
+    check(os.path.exists(victim) and os.path.isdir(empty), f"files of the host are gone: {found}")
+    run(t.env, "status", other)
+    check(not os.path.exists(f"{t.runtime}/{t.name}"), "its own directory is removed in the end")
+    run(t.env, "kill", other)
+    return found, p.stderr
+
+
+KEEPER_REMOVES = ("file", "file-up", "dir", "dir-up", "other-up", "other-root", "other-dir")
+KEEPER_OTHERS = ("other-socket", "unlink", "rmdir", "rename", "read", "proc", "create", "own-read", "exec", "chroot", "setuid")
+NOWHERE = {"ENOENT", "EACCES", "EXDEV"}  # it is not there, or may not be touched
+
+
+def expect_keeper(found, filtered, elsewhere):
+    for what in KEEPER_REMOVES:
+        allowed = elsewhere | ({"ENOTEMPTY"} if what == "other-dir" else set())
+        check(found[what] in allowed, f"{what} gave {found[what]}")
+    check(found["own"] == "ENOENT", f"own: there is no log to remove, and that is all: {found['own']}")
+    for what in KEEPER_OTHERS:
+        check(not filtered or found[what] == "stopped", f"{what} gave {found[what]}")
+
+
+@test
+def keeper(t):
+    """root's keeper: neither an absolute path nor ".." leads out of its directory, and nothing else is tried twice."""
+    found, err = probe_keeper(t)
+    expect_keeper(found, True, NOWHERE)
+    check("missing" not in err, err)
+
+
+@test
+def keeper_without_filter(t):
+    """With --sandbox=log the second wall stands alone."""
+    found, _ = probe_keeper(t, "--sandbox", "log")
+    expect_keeper(found, False, NOWHERE)
+    for what in set(KEEPER_OTHERS):
+        check(found[what] in NOWHERE | {"EPERM"}, f"{what} gave {found[what]}")
+
+
+@test
+def keeper_of_ordinary_user(t):
+    """Landlock alone; a user's keeper cannot have a root of its own."""
+    found, err = probe_keeper(t, uid=65534)
+    expect_keeper(found, True, NOWHERE)
+    check("missing" not in err, err)
+
+
+@test
+def keeper_without_landlock(t):
+    """A root of its own alone: there is nothing of the host below it."""
+    found, err = probe_keeper(t, prepare=without_landlock)
+    expect_keeper(found, True, NOWHERE | {"EBUSY"})
+    check("missing" not in err, err)
+
+
+@test
+def keeper_without_any(t):
+    """An ordinary user on a kernel without Landlock: that something is missing is said."""
+    need_root()
+    reachable_by(65534)
+    os.chmod(t.dir, 0o755)
+    os.mkdir(t.runtime, 0o700)
+    os.chown(t.runtime, 65534, 65534)
+
+    def become():
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+        without_landlock()
+
+    p = subprocess.run(t.command(*t.guest("hello64")), env=t.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=True, timeout=40, preexec_fn=become)
+    check(p.returncode == 0 and "hello from 64 bits" in p.stdout, f"{p.returncode}: {p.stdout} {p.stderr}")
+    check("missing: the keeper's fence around its directory" in p.stderr, p.stderr)
 
 
 # ---- a call that is not on the list

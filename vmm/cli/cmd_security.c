@@ -46,8 +46,10 @@ static const struct {
 
 static bool role_of(const struct proc_facts *f, enum sandbox_role *role)
 {
+	size_t len = strcspn(f->comm, "0123456789"); /* of several instances each has its number */
+
 	for (unsigned i = 0; i < sizeof(comms) / sizeof(comms[0]); i++) {
-		if (strcmp(comms[i].comm, f->comm))
+		if (strlen(comms[i].comm) != len || strncmp(comms[i].comm, f->comm, len))
 			continue;
 		*role = comms[i].role;
 		if (*role == SANDBOX_VCPU_EMU && f->fds[FACT_FD_KVM])
@@ -265,6 +267,8 @@ static void gather(struct machine *m, pid_t keeper)
 
 static const char *name_of(const struct subject *s)
 {
+	if (s->has_role && s->role >= SANDBOX_DEVICE)
+		return s->facts.comm + strlen("bh-");
 	return s->has_role ? sandbox_role_name(s->role) : s->facts.comm;
 }
 

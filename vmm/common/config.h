@@ -7,6 +7,7 @@
 #define BULKHEAD_VMM_CONFIG_H
 
 #include "../../emu/model/features.h"
+#include "../../proto/kind.h"
 #include "../../proto/sandbox.h"
 
 #include <stdbool.h>
@@ -38,6 +39,7 @@ struct vm_config {
 	enum on_halt on_halt;
 	enum on_device_failure on_device_failure;
 	uint32_t device_failure_limit; /* deaths of one device within 60 s that are answered with a restart; 0: all */
+	uint8_t devices[KIND_COUNT]; /* how many of each kind (proto/devices.def) */
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */
 	int escape; /* control character of the console client */

@@ -26,6 +26,9 @@ static int open_programs(struct keeper *k)
 	for (unsigned i = 0; i < PROGRAMS; i++) {
 		const char *name = i < PROGRAM_DEVICE ? names[i] : kind_rows[i - PROGRAM_DEVICE].program;
 
+		k->launch.program_fd[i] = -1;
+		if (i >= PROGRAM_DEVICE && !k->config.devices[i - PROGRAM_DEVICE])
+			continue;
 		k->launch.program_fd[i] = program_open(name, path, sizeof(path));
 		if (k->launch.program_fd[i] < 0)
 			return keeper_fail(k, EXIT_USAGE, "program %.150s: %s; reinstall bulkhead, or set BULKHEAD_LIBEXEC", path,

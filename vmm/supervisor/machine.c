@@ -177,6 +177,8 @@ int machine_start(struct vm *vm)
 	if (!rc)
 		rc = start_guest(vm);
 	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++) {
+		if (!proc_exists(&vm->procs[i]))
+			continue;
 		rc = recovery_init(&vm->procs[i], &vm->devices[i - PROC_FIRST_DEVICE]);
 		if (!rc)
 			rc = proc_spawn(&vm->procs[i]);
@@ -192,7 +194,8 @@ void machine_maybe_run(struct vm *vm)
 	if (vm->run_sent || vm->state == VM_ENDED || vm->rebooting || vm->paused)
 		return;
 	for (unsigned i = PROC_VCPU; i < PROCS; i++)
-		if (vm->procs[i].state != PROC_READY && vm->procs[i].recovery.health != DEVICE_GIVEN_UP)
+		if (proc_exists(&vm->procs[i]) && vm->procs[i].state != PROC_READY &&
+		    vm->procs[i].recovery.health != DEVICE_GIVEN_UP)
 			return;
 	vm->run_sent = true;
 	recovery_tell_vcpu(vm);
@@ -272,7 +275,7 @@ static void greeted(struct proc *p, const Bulkhead__Ok *ok)
 {
 	const Bulkhead__Hello *h = ok->hello;
 
-	if (h && h->has_proto_major && h->proto_major == CONTROL_MAJOR && h->has_role && h->role == proc_role(p->id))
+	if (h && h->has_proto_major && h->proto_major == CONTROL_MAJOR && h->has_role && h->role == proc_role(p))
 		return;
 	if (is_device(p) && p->recovery.on_trial) {
 		proc_blame(p, "it speaks another protocol");
@@ -431,11 +434,12 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 
 static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 {
-	const char *device = e->has_device ? control_role_name(e->device) : NULL;
+	char device[KIND_NAME_MAX];
 
 	if (!proc_may_log(p))
 		return;
-	vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device ? device : "a device",
+	control_process_name(e->has_device ? e->device : BULKHEAD__ROLE__ROLE_UNKNOWN, e->instance, device);
+	vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device,
 	       e->type == BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT ? "does not answer" : "broke the ring protocol",
 	       e->text ? ": " : "", e->text ? e->text : "");
 }

@@ -113,6 +113,10 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 		machine_stop(vm, vm->config->stop_timeout_ms);
 	else if (note.kind == NOTE_KILL)
 		machine_end(vm, EXIT_VMM, "killed", "killed by signal");
+	else if (note.kind == NOTE_MISSING) {
+		vm_note_missing(vm, note.text);
+		vm_log(vm, 1, "the sandbox is incomplete on this host, missing: %s", note.text);
+	}
 }
 
 /* ---- the fence ------------------------------------------------------------------------------------------------- */

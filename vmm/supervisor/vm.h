@@ -30,11 +30,13 @@ enum proc_id {
 	PROC_VCPU,
 	PROC_FIRST_DEVICE,
 	PROC_BEFORE_DEVICES = PROC_FIRST_DEVICE - 1,
-#define DEVICE(NAME, ...) PROC_##NAME,
+/* Instances of a kind follow each other; those that a machine has not stay PROC_NONE. */
+#define DEVICE(NAME, name, model, role, presence, most, ...) PROC_##NAME, PROC_LAST_##NAME = PROC_##NAME + (most) - 1,
 #include "../../proto/devices.def"
 	PROCS
 };
 enum { DEVICES = PROCS - PROC_FIRST_DEVICE };
+_Static_assert((int)DEVICES == (int)DEVICES_MAX && (int)PROCS < (int)LAUNCH_UIDS, "each has a user id of its own");
 
 enum proc_state {
 	PROC_NONE,
@@ -66,6 +68,9 @@ struct vm;
 struct proc {
 	struct vm *vm;
 	enum proc_id id;
+	const struct kind_row *kind; /* NULL: loader, vcpu */
+	unsigned instance;
+	char name[KIND_NAME_MAX];
 	enum proc_state state;
 	pid_t pid;	/* in our pid namespace */
 	pid_t host_pid; /* as the keeper sees it; 0 if unknown */
@@ -192,9 +197,9 @@ void proc_blame(struct proc *p, const char *why);
 /* May another line on its behalf be logged? A child gone mad must not use up what others may say. */
 bool proc_may_log(struct proc *p);
 const char *proc_name(const struct proc *p);
-Bulkhead__Role proc_role(enum proc_id id);
-/* Of a device's process. */
-const struct kind_row *proc_kind(const struct proc *p);
+Bulkhead__Role proc_role(const struct proc *p);
+/* Does this machine have it? The instances of a kind are those that its configuration asks for. */
+bool proc_exists(const struct proc *p);
 
 /* recovery.c; the first is for once, when the objects exist. 0 or -errno */
 int recovery_init(struct proc *p, const struct device_objects *d);

@@ -166,11 +166,26 @@ static void on_stats(struct vcpu_process *p, struct frame *f)
 static void on_device_state(struct vcpu_process *p, struct frame *f)
 {
 	const Bulkhead__DeviceState *m = (const Bulkhead__DeviceState *)f->msg;
+	struct channel *c = m->has_device ? bus_channel(&p->bus, m->device, m->instance) : NULL;
 
-	for (unsigned i = 0; i < p->bus.channel_count; i++)
-		if (m->has_device && p->bus.channels[i].role == m->device)
-			ring_give_up(&p->bus.channels[i].ring, m->given_up);
+	if (c)
+		ring_give_up(&c->ring, m->given_up);
 	frame_reply_ok(p->child.control_fd, f->header.id);
+}
+
+static void on_route_add(struct vcpu_process *p, struct frame *f)
+{
+	const Bulkhead__RouteAdd *m = (const Bulkhead__RouteAdd *)f->msg;
+	struct control_complaint c = { .field = "base_address" };
+	int err = control_check_route_add(m, &c);
+
+	if (!err)
+		err = bus_add_route(&p->bus, m);
+	if (err)
+		frame_reply_error(p->child.control_fd, f->header.id, -err, c.field, "ROUTE_ADD: %s",
+				  c.why ? c.why : strerror(-err));
+	else
+		frame_reply_ok(p->child.control_fd, f->header.id);
 }
 
 /* Returns false when the supervisor is gone: everything ends with it. */
@@ -186,6 +201,7 @@ static bool serve_control(struct vcpu_process *p)
 		{BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, true, on_pause},
 		{BULKHEAD__MESSAGE_TYPE__MSG_STATS, true, on_stats},
 		{BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, true, on_device_state},
+		{BULKHEAD__MESSAGE_TYPE__MSG_ROUTE_ADD, true, on_route_add},
 	};
 	struct frame *f = &p->child.frame;
 	int err = frame_recv(p->child.control_fd, f);

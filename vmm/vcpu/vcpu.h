@@ -20,6 +20,7 @@
 /* One daemon as this process sees it. */
 struct channel {
 	Bulkhead__Role role;
+	unsigned instance;
 	struct ring_producer ring;
 	const struct shadow_page *shadow;
 	uint64_t reported_ns; /* when a failure was last told to the supervisor */
@@ -38,6 +39,10 @@ struct bus {
 
 /* The engine's view of the bus; ctx is the struct bus. */
 void bus_engine(struct bus *b, struct engine_bus *out);
+/* NULL: it is no channel of ours. */
+struct channel *bus_channel(struct bus *b, Bulkhead__Role role, unsigned instance);
+/* A further place at which a device answers, while the guest may run. 0, or -errno as route_place(). */
+int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m);
 /* All devices to power-on state, in an order in which no stale interrupt survives; for a machine that is started again. */
 void bus_reset(struct bus *b, struct msi_consumer *msi);
 
