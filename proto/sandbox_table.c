@@ -75,6 +75,9 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "poll",	    VCPU | DEVICES | BOOT, SUPER, { { 0 } }, 0, "bounded waits" },
 
 	{ "mmap",	    CHILDREN, HEAP_GROWS, { { 2, PROT_EXEC, 0 } }, 0, "heap and shared objects, never executable" },
+	/* The vcpu process maps generated code before it has a filter of its own, under the one that it inherits. The supervisor
+	 * may run programs anyway; nobody else has this row, and nowhere is a page writable and executable. */
+	{ "mmap",	    0, SUPER, { { 2, WHOLE(PROT_READ | PROT_EXEC) }, { 3, WHOLE(MAP_SHARED) } }, 0, "the emulator's generated code" },
 	{ "munmap",	    CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "brk",	    CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "mprotect",	    CHILDREN, SUPER, { { 2, PROT_EXEC, 0 } }, 0, "read-only relocations after exec, thread stacks" },

@@ -4,6 +4,7 @@
 #include "emu/decode/decode.h"
 #include "emu/isa/isa.h"
 #include "emu/mmu/mmu.h"
+#include "emu/native/stub.h"
 
 #include <string.h>
 
@@ -116,7 +117,7 @@ struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host)
 	struct code_cache *c = e->code;
 	struct block *b;
 
-	if (c->used + BLOCK_MAX_BYTES > c->bytes)
+	if (c->used + BLOCK_MAX_BYTES > c->bytes || native_memory_room(&c->native) < BLOCK_MAX_INSNS * NATIVE_STUB_MAX)
 		code_flush(e);
 	b = (struct block *)(void *)(c->memory + c->used);
 	memset(b, 0, sizeof(*b));

@@ -6,6 +6,7 @@
 #include "block.h"
 #include "emu/core/emu.h"
 #include "emu/core/tlb.h"
+#include "emu/native/memory.h"
 #include "emu/sem/sem.h"
 
 /*
@@ -50,6 +51,7 @@ struct jump_entry {
 struct code_cache {
 	uint8_t *memory;
 	size_t bytes, used;
+	struct native_memory native; /* the host's forms of instructions in blocks; forgotten with them */
 	struct block **page_blocks; /* per RAM page */
 	uint64_t generation;	    /* counts flushes: pointers to blocks do not outlive one */
 	uint64_t built, dropped, flushes;
@@ -141,7 +143,7 @@ insn_handler h_generic, h_end, h_dead;
 
 /* ---- vector units: see fast_simd.h ---- */
 
-enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4 };
+enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4, SIMD_AVX512 = 8 };
 
 /* Which units guest code may use, by the control registers: what changes them leaves the block. */
 uint8_t simd_usable(const struct emu *e);

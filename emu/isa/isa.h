@@ -62,6 +62,9 @@
  *            SSEX (SSE: CR0.EM, CR4.OSFXSR, CR0.TS checks), MMXX (CR0.EM, TS, pending x87 fault), EXC(n) legacy SSE
  *            exception class (2, 3, 4, 5: SDM vol. 2, 2.4... decides alignment #GP and #XM), NOALIGN (memory operand of
  *            16 bytes may be unaligned: MOVUPS..)
+ *            COPY: the row does what its operands and flags say and nothing else (no implicit register, no memory but the
+ *            operand, MXCSR only for the exceptions of its class), so that an x86-64 host may run it itself on the guest's
+ *            values (native/stub.h). Never a default: who writes the word has looked.
  *            Shifts and rotates, where the masked count decides what else is undefined than FLAGS says (nothing is, and
  *            no flag changes, if it is zero): COUNT1 OF, unless the count is 1; COUNTW CF, for a count of the
  *            operand's width or more; COUNT16 flags and result, for a count above 16 of 16-bit operands
@@ -160,6 +163,7 @@ enum isa_attr {
 	ISA_EXC_SHIFT = 12, /* four bits: exception class, of legacy SSE or AVX */
 	ISA_AVXX = 1 << 16,
 	ISA_AVX512X = 1 << 17,
+	ISA_COPY = 1 << 18,
 	ISA_COUNT1 = 1 << 20,
 	ISA_COUNTW = 1 << 21,
 	ISA_COUNT16 = 1 << 22,

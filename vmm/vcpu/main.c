@@ -315,6 +315,9 @@ static int serve(struct vcpu_process *p)
 	}
 }
 
+/* The vector instructions of a guest's working set, in the host's form. */
+enum { NATIVE_MEMORY_BYTES = 1 << 20 };
+
 int main(int argc, char **argv)
 {
 	struct vcpu_process *p = &process;
@@ -325,6 +328,8 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	/* Memory that will be executable can only be had before the fence; pages are taken when they are used. */
+	native_memory_create(&p->native, NATIVE_MEMORY_BYTES);
 	/* No capabilities, no files, no network from here on. Which engine it will be is not known yet, so the setup
 	 * filter is the wider one. */
 	if (sandbox_enter_setup(SANDBOX_VCPU_KVM, p->child.sandbox, &p->missing) < 0)

@@ -138,6 +138,7 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 	s->config.cpu_error = cpu_error;
 	bus_engine(&p->bus, &s->bus);
 	s->config.bus = &s->bus;
+	s->config.native = &p->native;
 	s->config.vcpus = p->vcpus = m->machine->vcpus;
 	s->config.kvm_fd = ops == &engine_kvm ? take_fd(s) : -1;
 	ret = ops->create(&s->config, &p->engine);

@@ -8,6 +8,7 @@
 
 #include "emu/core/engine.h"
 #include "emu/model/features.h"
+#include "emu/native/memory.h"
 #include "proto/child.h"
 #include "proto/msi.h"
 #include "proto/ring.h"
@@ -53,6 +54,7 @@ struct vcpu_process {
 	struct sandbox_report missing; /* of the sandbox, on this host */
 	struct bus bus;
 	struct engine *engine;
+	struct native_memory native; /* the emulator's generated code */
 	unsigned vcpus;
 	struct msi_consumer msi;
 	int msi_doorbell_fd;
