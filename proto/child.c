@@ -254,8 +254,7 @@ static void adopt_hello(struct child *c, const Bulkhead__Hello *hello)
 		c->frame.fds[0] = -1;
 	}
 	frame_close_fds(&c->frame);
-	if (c->event_fd >= 0)
-		log_set_sink(send_log, c);
+	log_set_sink(send_log, c); /* without an event channel they go nowhere: whoever reads stderr may have stopped */
 	child_set_title(c);
 }
 

@@ -285,7 +285,7 @@ static int fence(enum sandbox_role role, struct sandbox_report *report)
 	if (!rc && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		rc = -errno;
 	/* A second lock on the same door, where the kernel has it. */
-	if (!rc && is_child(role))
+	if (!rc && (is_child(role) || role == SANDBOX_LOGGER))
 		sandbox_landlock(NULL, 0, false);
 	set_limits(role);
 	return rc;

@@ -32,6 +32,7 @@ enum sandbox_mode {
 
 enum sandbox_role {
 	SANDBOX_KEEPER,
+	SANDBOX_LOGGER,
 	SANDBOX_SUPERVISOR,
 	SANDBOX_BOOT,
 	SANDBOX_VCPU_EMU,

@@ -10,9 +10,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define ROLE(x) (1u << SANDBOX_##x)
 #define KEEPER ROLE(KEEPER)
+#define LOGGER ROLE(LOGGER)
 #define SUPER ROLE(SUPERVISOR)
 #define BOOT ROLE(BOOT)
 #define KVM ROLE(VCPU_KVM)
@@ -51,17 +53,20 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* call		    setup	 run		     conditions, errno, why */
 	{ "read",	    0, ALL, { { 0 } }, 0, "doorbells, console bytes" },
 	{ "write",	    0, ALL, { { 0 } }, 0, "doorbells, console bytes, log lines" },
+	{ "read",	    0, LOGGER, { FD(STDIN_FILENO) }, 0, "messages of keeper and supervisor" },
+	{ "write",	    0, LOGGER, { FD(STDERR_FILENO) }, 0, "to where the user wants them" },
 	{ "recvmsg",	    0, ALL & ~(KEEPER | LISTENERS), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
 	{ "recvmsg",	    0, LISTENERS, { ONLY(2, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK) }, 0, "control messages, descriptors, console bytes" },
 	{ "recvmsg",	    0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), RECV_FLAGS(2) }, 0, "notes of the supervisor" },
 	/* sendmsg() can pass descriptors, and no filter sees whether it does; sendto() cannot. */
 	{ "sendto",	    0, ALL & ~KEEPER, { { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "control messages, events, console bytes" },
+	{ "sendto",	    0, KEEPER, { FD(STDERR_FILENO), { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "messages to the logger" },
 	{ "sendmsg",	    0, SUPER, { SEND_FLAGS(2) }, 0, "set-up messages, with descriptors" },
 	{ "sendmsg",	    0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	    0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
 	{ "close",	    0, ALL, { { 0 } }, 0, "surplus descriptors, console clients that left" },
-	{ "exit_group",	    0, ALL, { { 0 } }, 0, "the end" },
-	{ "rt_sigreturn",   0, ALL, { { 0 } }, 0, "return from a signal handler" },
+	{ "exit_group",	    0, ALL | LOGGER, { { 0 } }, 0, "the end" },
+	{ "rt_sigreturn",   0, ALL | LOGGER, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", DEVICES, SUPER | BOOT | VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
 	{ "clock_gettime",  0, ALL & ~KEEPER, { { 0 } }, 0, "where the vDSO cannot tell the time" },
 	FUTEX(VCPU | DEVICES, FUTEX_WAKE, "the other side of a ring"),
@@ -71,7 +76,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	FUTEX(VCPU, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, "threads of the process: condition variables"),
 	{ "epoll_wait",	    0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
 	{ "epoll_ctl",	    0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
-	{ "ppoll",	    VCPU | DEVICES | BOOT, KEEPER | SUPER | VCPU, { { 0 } }, 0, "bounded waits" },
+	{ "ppoll",	    VCPU | DEVICES | BOOT, KEEPER | LOGGER | SUPER | VCPU, { { 0 } }, 0, "bounded waits; the logger's for a reader has no bound" },
 	{ "poll",	    VCPU | DEVICES | BOOT, SUPER, { { 0 } }, 0, "bounded waits" },
 
 	{ "mmap",	    CHILDREN, HEAP_GROWS, { { 2, PROT_EXEC, 0 } }, 0, "heap and shared objects, never executable" },

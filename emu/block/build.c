@@ -96,7 +96,7 @@ static void finish_link(struct emu *e, struct block *b, uint64_t linear)
 			return;
 		last->fn = fn;
 		if (b->count > 1 && last[-1].fn != h_generic) {
-			fn = fast_fused(last - 1, last);
+			fn = fast_fused(e, last - 1, last);
 			last[-1].fn = fn ? fn : last[-1].fn;
 		}
 	}

@@ -94,7 +94,7 @@ static uint64_t granules_of(const struct emu *e, const struct block *b, uint64_t
 /* Links of other blocks may still lead here: the first handler sends them on to what replaces this block. */
 static void kill_block(struct emu *e, struct block *b)
 {
-	struct jump_entry *j = jump_slot(e->code, b->pc);
+	struct jump_entry *j = jump_slot(e->code, b->key & MODE_KEY_CODE_MASK, b->pc);
 
 	if (j->block == b)
 		*j = (struct jump_entry){ 0 };

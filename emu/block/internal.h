@@ -58,7 +58,7 @@ struct code_cache {
 	struct block **patch;	    /* the link that led to the address in RIP and may be set to the block found there */
 	const struct insn *next;    /* builds without tail calls: what to run next */
 	struct block *bucket[BLOCK_BUCKETS];
-	struct jump_entry jump[JUMP_ENTRIES];
+	struct jump_entry jump[2][JUMP_ENTRIES]; /* of 64-bit code, and of 32-bit code with MODE_KEY_DATA32 */
 };
 
 /* ---- code cache ---- */
@@ -70,9 +70,9 @@ static inline unsigned block_hash(const uint8_t *host)
 	return (unsigned)(h ^ h >> 11) & (BLOCK_BUCKETS - 1);
 }
 
-static inline struct jump_entry *jump_slot(struct code_cache *c, uint64_t pc)
+static inline struct jump_entry *jump_slot(struct code_cache *c, unsigned word, uint64_t pc)
 {
-	return &c->jump[(pc ^ pc >> 10) & (JUMP_ENTRIES - 1)];
+	return &c->jump[word != 8][(pc ^ pc >> 10) & (JUMP_ENTRIES - 1)];
 }
 
 /*
@@ -97,7 +97,7 @@ insn_handler *fast_stack_pair(const struct insn *i);
 /* Gives instructions whose flags nobody can see handlers that do not compute them. */
 void fast_drop_dead_flags(struct insn *insns, unsigned count);
 /* For a compare or test that has a fast handler, together with the conditional branch behind it that has one, too. */
-insn_handler *fast_fused(const struct insn *i, const struct insn *branch);
+insn_handler *fast_fused(const struct emu *e, const struct insn *i, const struct insn *branch);
 
 /* ---- handlers ---- */
 

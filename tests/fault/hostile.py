@@ -105,8 +105,19 @@ class Neighbour:
         self.console.send(word)
         self.console.expect(word.upper(), seconds=20)
 
+    def changes(self):
+        """What is not as it was, and why; "" if nothing. The loader may have been about to end when it began."""
+        now, before = ({(role, pid) for role, pid in pids.items() if role != "boot"}
+                       for pids in (self.t.processes(self.name), self.pids))
+        if now == before:
+            return ""
+        reasons = {p["role"]: (p["deaths"], p["last_reason"]) for p in status(self.t, self.name)[0]["processes"]
+                   if p.get("deaths")}
+        with open(f"{self.t.runtime}/{self.name}/log", errors="replace") as f:
+            return f"gone {before - now}, new {now - before}, deaths {reasons}, log: {f.read()[-1500:]}"
+
     def end(self):
         self.check()
-        check(self.t.processes(self.name) == self.pids, "the neighbour's processes are the same")
+        check(not self.changes(), f"the neighbour's processes are the same: {self.changes()}")
         expect_bounded(self.before, memory(self.t, self.name), "neighbour")
         self.t.bulkhead("kill", self.name).expect(0)

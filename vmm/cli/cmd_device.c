@@ -115,7 +115,7 @@ static int replace(const struct machine_ref *ref, const struct kind_row *kind, c
 	int fd, rc;
 
 	snprintf(path, sizeof(path), "%s", binary ? binary : "");
-	fd = binary ? open(binary, O_RDONLY | O_CLOEXEC) : program_open(kind->program, path, sizeof(path));
+	fd = binary ? open(binary, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : program_open(kind->program, path, sizeof(path));
 	if (binary && fd < 0)
 		fd = -errno;
 	if (fd < 0) {

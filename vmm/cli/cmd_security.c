@@ -38,6 +38,8 @@ static const struct {
 	const char *comm;
 	enum sandbox_role role;
 } comms[] = {
+	{ "bh-logger", SANDBOX_LOGGER },
+	{ "bh-supervisor", SANDBOX_SUPERVISOR },
 	{ "bh-boot", SANDBOX_BOOT },
 	{ "bh-vcpu", SANDBOX_VCPU_EMU },
 #define DEVICE(NAME, name, ...) { "bh-" #name, SANDBOX_##NAME },
@@ -247,22 +249,17 @@ static void add(struct machine *m, pid_t pid, bool has_role, enum sandbox_role r
 	m->count++;
 }
 
-static void add_child(void *ctx, pid_t pid)
+/* The keeper's children are logger and supervisor; the supervisor's are everything else. */
+static void add_family(void *ctx, pid_t pid)
 {
 	add(ctx, pid, false, SANDBOX_SUPERVISOR);
+	proc_facts_children(pid, add_family, ctx);
 }
 
-static void add_supervisor(void *ctx, pid_t pid)
-{
-	add(ctx, pid, true, SANDBOX_SUPERVISOR);
-	proc_facts_children(pid, add_child, ctx);
-}
-
-/* The keeper's only child is the supervisor; that one's children are everything else. */
 static void gather(struct machine *m, pid_t keeper)
 {
 	add(m, keeper, true, SANDBOX_KEEPER);
-	proc_facts_children(keeper, add_supervisor, m);
+	proc_facts_children(keeper, add_family, m);
 }
 
 static const char *name_of(const struct subject *s)

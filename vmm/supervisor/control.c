@@ -228,15 +228,19 @@ static void on_stop(struct client *c, const struct frame *f)
 {
 	const Bulkhead__Stop *m = (const Bulkhead__Stop *)f->msg;
 	uint32_t ms = m->has_timeout_ms ? m->timeout_ms : STOP_DEFAULT_MS;
+	bool force = m->has_force && m->force;
 
 	wait_for_end(c, f);
-	machine_stop(c->vm, m->has_force && m->force ? 0 : ms);
+	machine_stop(c->vm, force ? 0 : ms);
+	if (force)
+		machine_hurry(c->vm);
 }
 
 static void on_kill(struct client *c, const struct frame *f)
 {
 	wait_for_end(c, f);
 	machine_end(c->vm, 33, "killed", "killed by request");
+	machine_hurry(c->vm);
 }
 
 static void on_wait(struct client *c, const struct frame *f)

@@ -27,6 +27,9 @@
  */
 enum { DRAIN_LOOK_MS = 3000, DRAIN_LOOKS = 4 };
 
+/* Whoever does not want to wait for that gets what can be delivered in this time. */
+enum { HURRY_MS = 1000 };
+
 static bool is_alive(const struct proc *p)
 {
 	return p->state != PROC_NONE && p->state != PROC_GONE;
@@ -129,6 +132,17 @@ void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *f
 	vm->drain_beat = console_heartbeat(vm);
 	set_timer(vm, &vm->end_timer, DRAIN_LOOK_MS, on_drain_look);
 	drain(vm);
+}
+
+static void on_hurry(evutil_socket_t fd, short what, void *ctx)
+{
+	finish(ctx);
+}
+
+void machine_hurry(struct vm *vm)
+{
+	if (!vm->finished && !vm->hurry_timer)
+		set_timer(vm, &vm->hurry_timer, HURRY_MS, on_hurry);
 }
 
 static void on_stop_timeout(evutil_socket_t fd, short what, void *ctx)
@@ -389,8 +403,7 @@ static void on_last_timer(evutil_socket_t fd, short what, void *ctx)
 	if (vm->rebooting || vm->state == VM_ENDED)
 		return;
 	if (vm->last_code == EXIT_TRIPLE_FAULT)
-		fprintf(stderr, "bulkhead: %s: triple fault: the guest's processor shut down\n%s\n", vm->config->name,
-			vm->last_text);
+		vm_say(vm, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name, vm->last_text);
 	machine_end(vm, vm->last_code, vm->last_reason, "%s", vm->last_text);
 }
 

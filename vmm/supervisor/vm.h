@@ -142,7 +142,7 @@ struct vm {
 	struct proc procs[PROCS];
 	struct frame frame; /* the message that is being handled */
 
-	struct event *on_keeper, *last_timer, *stop_timer, *end_timer, *status_timer;
+	struct event *on_keeper, *on_log_room, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer;
 	uint64_t drain_beat; /* of the console daemon, when we last looked; see machine.c */
 	unsigned drain_looks;
 	struct client clients[VM_CLIENTS];
@@ -157,7 +157,8 @@ struct vm {
 	struct sandbox_report missing;
 };
 
-/* supervisor.c; levels as in proto/log.h */
+/* supervisor.c; none of these waits for a reader (common/say.h). Levels as in proto/log.h */
+void vm_say(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_log(struct vm *vm, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void vm_trace(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text);
@@ -178,6 +179,8 @@ void machine_proc_gone(struct proc *p, int code, int status);
 void machine_maybe_run(struct vm *vm);
 /* timeout_ms 0: at once, without asking the guest. */
 void machine_stop(struct vm *vm, uint32_t timeout_ms);
+/* It was ended by force: a second from now it is gone, whoever does not answer, or answers without end. */
+void machine_hurry(struct vm *vm);
 void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
