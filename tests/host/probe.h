@@ -49,12 +49,14 @@ void probe_x87(struct processor *p);
 void probe_simd(struct processor *p);
 void probe_system(struct processor *p);
 
+/* Of several probes for one point, one that says otherwise decides. */
 static inline void probe_note(struct processor *p, enum point at, enum answer a)
 {
 	if (a == DOES_ALIKE)
 		p->alike |= 1ull << at;
 	if (a == DOES_OTHERWISE)
 		p->otherwise |= 1ull << at;
+	p->alike &= ~p->otherwise;
 }
 
 /* By the vector alone. */

@@ -21,7 +21,9 @@ static const struct plain plain[] = {
 	{ PT_NOP_0F0D, "\x0f\x0d\xc0", 3, PROBE_RAN, UD, 0 },
 	{ PT_NEAR_66, "\x66\xeb\x00", 3, PROBE_RAN, PF, 0 },   /* JMP to the RET behind it */
 	{ PT_LOCK_CR0, "\xf0\x0f\x20\xc0", 4, UD, GP, 0 },
-	{ PT_SYSEXIT, "\x0f\x35", 2, GP, UD, 0 },
+	{ PT_RING0_ONLY, "\x0f\x35", 2, GP, UD, 0 },	   /* SYSEXIT */
+	{ PT_RING0_ONLY, "\x0f\x07", 2, GP, UD, 0 },	   /* SYSRET */
+	{ PT_RING0_ONLY, "\x0f\x01\xf8", 3, GP, UD, 0 }, /* SWAPGS */
 	{ PT_WIDE_LINEAR, "\x48\x8b\x06", 3, GP, PF, 1ull << 48 }, /* MOV RAX, [RSI] */
 	{ PT_KERNEL_HALF, "\x48\x8b\x06", 3, PF, GP, 0xffff900000000000 },
 };

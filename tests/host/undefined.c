@@ -65,6 +65,20 @@ struct isa_undefined undefined_after(const struct insn *i, uint64_t rcx)
 	return isa_undefined(r, bytes, (unsigned)count & (bytes == 8 ? 63 : 31));
 }
 
+enum point open_result(unsigned row, unsigned size)
+{
+	const struct isa_row *r = &isa_rows[row];
+
+	if (row == ISA_FPREM || row == ISA_FPREM1)
+		return PT_PARTIAL_REMAINDER;
+	if (row == ISA_FBLD)
+		return PT_FBLD_DIGITS;
+	if (row == ISA_BSWAP && size == 2)
+		return PT_BSWAP_16;
+	/* Not its scalar stores. */
+	return r->feature == FEAT_SSE4A && r->op[0].kind != OPK_M ? PT_SSE4A_FIELDS : POINT_COUNT;
+}
+
 bool is_undocumented(unsigned row)
 {
 	return (row >= ISA_FENI && row <= ISA_FSTP9) || row == ISA_SALC;

@@ -135,6 +135,16 @@ static void leave_reserved(const struct test_case *t, struct state *s)
 			at[n] = 0;
 }
 
+/* Where FXRSTOR has not loaded them, FNSTENV and FNSAVE store older ones. */
+static void leave_environment(const struct test_case *t, struct state *a, const struct state *b)
+{
+	const bool narrow = t->code[0] == 0x66, environment = isa_rows[t->row].sem == sem_fnstenv || isa_rows[t->row].sem == sem_fnsave;
+	const size_t at = t->in.gpr[RSI] - (uintptr_t)oracle_window + (narrow ? 6 : 12);
+
+	if (environment && a->vector == NO_FAULT && !(t->in.fx.sw & SW_ES) && point_leaves(PT_RESTORED_POINTERS))
+		memcpy(a->window + at, b->window + at, narrow ? 8 : 16);
+}
+
 /* A faulting XRSTOR (MXCSR with reserved bits) may have restored something; the emulator never has. */
 static void leave_partial_restore(const struct test_case *t, const struct state *a, struct state *b)
 {
@@ -151,6 +161,32 @@ static void leave_codes(const struct test_case *t, struct state *a, struct state
 		return;
 	a->fx.sw &= (uint16_t)~codes;
 	b->fx.sw &= (uint16_t)~codes;
+}
+
+static bool is_fault_of_execution(unsigned vector)
+{
+	return vector == VEC_GP || vector == VEC_SS || vector == VEC_PF || vector == VEC_AC || vector == VEC_XM;
+}
+
+static void leave_fault_order(struct state *a, const struct state *b)
+{
+	if (a->vector == b->vector || !is_fault_of_execution(a->vector) || !is_fault_of_execution(b->vector) ||
+	    !point_doubted(PT_FAULT_ORDER))
+		return;
+	a->vector = b->vector;
+	a->fx.mxcsr = b->fx.mxcsr;
+}
+
+static void leave_open_result(const struct test_case *t, struct state *a, const struct state *b)
+{
+	const enum point p = open_result(t->row, 0);
+
+	if (p == POINT_COUNT || !point_doubted(p))
+		return;
+	a->fx.sw = b->fx.sw;
+	memcpy(a->fx.st, b->fx.st, sizeof(a->fx.st));
+	if (p == PT_SSE4A_FIELDS)
+		memcpy(a->fx.xmm, b->fx.xmm, sizeof(a->fx.xmm));
 }
 
 /* ---- SSE, AVX --------------------------------------------------------------------------------------------- */
@@ -251,7 +287,10 @@ void reconcile(const struct test_case *t, struct state *a, struct state *b)
 	leave_saved_pointers(t, a);
 	leave_reserved(t, a);
 	leave_reserved(t, b);
+	leave_environment(t, a, b);
 	leave_codes(t, a, b);
+	leave_open_result(t, a, b);
+	leave_fault_order(a, b);
 	leave_gather_fault(t, a, b);
 	leave_vcvtps2ph_fault(t, a, b);
 	leave_vreduce(t, a, b);

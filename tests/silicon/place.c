@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptors: those of Linux's GDT that a program can name, and an LDT of awkward ones, the same on both sides. */
 #include "silicon.h"
+#include "emu/core/insn.h"
 
 #include <string.h>
 

@@ -282,6 +282,8 @@ static uint64_t reconcile(const struct isa_row *r, const struct insn *i, const s
 	}
 	if ((i->id == ISA_BSF || i->id == ISA_BSR) && (b->flags & RFLAGS_ZF) && point_doubted(PT_BIT_SCAN_ZERO))
 		b->gpr[i->reg] = a->gpr[i->reg];
+	if (open_result(i->id, i->size) == PT_BSWAP_16 && point_doubted(PT_BSWAP_16))
+		b->gpr[i->reg] = a->gpr[i->reg];
 	if ((r->attr & ISA_COUNTW) && (flags & ISA_FL_C) && !point_doubted(PT_SHIFT_CARRY))
 		flags &= ~(unsigned)ISA_FL_C;
 	return rflags_of(flags);

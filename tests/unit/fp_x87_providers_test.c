@@ -203,7 +203,8 @@ Test(fp_x87_providers, exact)
 		if (is_transcendental(functions[n].name))
 			continue;
 		d = differences(&functions[n], n + 1);
-		cr_expect_eq(d, 0, "%s: %u", functions[n].name, d);
+		cr_expect(d == 0 || (is_one_of(functions[n].name, "fprem fprem1") && point_excuses(PT_PARTIAL_REMAINDER)),
+			  "%s: %u", functions[n].name, d);
 		compared++;
 	}
 	printf("%u x87 functions, %u operands each\n", compared, ROUNDS);
