@@ -113,6 +113,8 @@ static int build(struct kvm_engine *k, const struct engine_config *config)
 		return kvm_fail(k, "KVM_GET_VCPU_MMAP_SIZE");
 	k->run_size = (size_t)size;
 	err = create_machine(k, config);
+	if (!err)
+		kvm_xstate_init(k);
 	for (unsigned i = 0; !err && i < k->vcpus; i++)
 		err = create_vcpu(k, i);
 	return err;

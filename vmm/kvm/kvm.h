@@ -29,6 +29,8 @@ struct kvm_engine {
 	unsigned vcpus;
 	size_t run_size;
 	uint64_t tsc_khz;
+	size_t xsave_bytes; /* of the area that holds a vCPU's extended state; 0: this KVM has no XSAVE */
+	bool has_xcrs;
 	struct cpu_model cpu;
 	struct cpu_feature_set features; /* what the guest's CPUID shows */
 	struct kvm_vcpu vcpu[ENGINE_MAX_VCPUS];
@@ -51,7 +53,8 @@ int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in);
 int kvm_msr_set(int fd, uint32_t number, uint64_t value);
 int kvm_msr_get(int fd, uint32_t number, uint64_t *value);
 
-/* xstate.c: x87 to PKRU, between struct cpu and a vCPU. */
+/* xstate.c: x87 to PKRU, between struct cpu and a vCPU. init() asks what this KVM has; the others: -ENOTSUP without XSAVE. */
+void kvm_xstate_init(struct kvm_engine *k);
 int kvm_xstate_set(struct kvm_engine *k, int fd, const struct cpu *in);
 int kvm_xstate_get(struct kvm_engine *k, int fd, struct cpu *out);
 /* The same with an XSAVE area of `bytes` in the standard form. */

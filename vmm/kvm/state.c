@@ -162,7 +162,7 @@ static int set_xcr0(struct kvm_engine *k, int fd, const struct cpu *in)
 {
 	struct kvm_xcrs x = {.nr_xcrs = 1, .xcrs[0] = {.xcr = 0, .value = in->xcr0}};
 
-	if (ioctl(k->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XCRS) <= 0 || in->xcr0 <= 1)
+	if (!k->has_xcrs || in->xcr0 <= 1)
 		return 0;
 	return ioctl(fd, KVM_SET_XCRS, &x) < 0 ? kvm_fail(k, "KVM_SET_XCRS") : 0;
 }
@@ -172,7 +172,7 @@ static void get_xcr0(struct kvm_engine *k, int fd, struct cpu *out)
 	struct kvm_xcrs x = {0};
 
 	out->xcr0 = 1;
-	if (ioctl(k->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XCRS) > 0 && ioctl(fd, KVM_GET_XCRS, &x) == 0 && x.nr_xcrs > 0)
+	if (k->has_xcrs && ioctl(fd, KVM_GET_XCRS, &x) == 0 && x.nr_xcrs > 0)
 		out->xcr0 = x.xcrs[0].value;
 }
 

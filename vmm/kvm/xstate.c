@@ -121,12 +121,16 @@ void kvm_xstate_in(struct cpu *out, uint8_t *area, size_t bytes)
 		memcpy(&out->pkru, p, sizeof(out->pkru));
 }
 
-/* KVM_CHECK_EXTENSION(KVM_CAP_XSAVE2) is the size of the area where it may be more than 4096 bytes. */
-static size_t area_bytes(const struct kvm_engine *k)
+void kvm_xstate_init(struct kvm_engine *k)
 {
+	/* The size of the area, where it may be more than 4096 bytes. */
 	const int bytes = ioctl(k->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
 
-	return bytes > (int)sizeof(struct kvm_xsave) ? (size_t)bytes : sizeof(struct kvm_xsave);
+	if (bytes > (int)sizeof(struct kvm_xsave))
+		k->xsave_bytes = (size_t)bytes;
+	else if (ioctl(k->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE) > 0)
+		k->xsave_bytes = sizeof(struct kvm_xsave);
+	k->has_xcrs = ioctl(k->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_XCRS) > 0;
 }
 
 static unsigned long get_request(size_t bytes)
@@ -136,12 +140,12 @@ static unsigned long get_request(size_t bytes)
 
 int kvm_xstate_set(struct kvm_engine *k, int fd, const struct cpu *in)
 {
-	const size_t bytes = area_bytes(k);
-	uint8_t *area = calloc(1, bytes);
+	const size_t bytes = k->xsave_bytes;
+	uint8_t *area = bytes ? calloc(1, bytes) : NULL;
 	int err = 0;
 
 	if (!area)
-		return -ENOMEM;
+		return bytes ? -ENOMEM : -ENOTSUP;
 	/* What we do not know of it (tiles) stays as it is. */
 	if (ioctl(fd, get_request(bytes), area) < 0) {
 		err = -errno;
@@ -155,12 +159,12 @@ int kvm_xstate_set(struct kvm_engine *k, int fd, const struct cpu *in)
 
 int kvm_xstate_get(struct kvm_engine *k, int fd, struct cpu *out)
 {
-	const size_t bytes = area_bytes(k);
-	uint8_t *area = calloc(1, bytes);
+	const size_t bytes = k->xsave_bytes;
+	uint8_t *area = bytes ? calloc(1, bytes) : NULL;
 	int err;
 
 	if (!area)
-		return -ENOMEM;
+		return bytes ? -ENOMEM : -ENOTSUP;
 	err = ioctl(fd, get_request(bytes), area) < 0 ? -errno : 0;
 	if (!err)
 		kvm_xstate_in(out, area, bytes);
