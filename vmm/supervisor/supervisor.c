@@ -32,9 +32,12 @@ static struct vm the_vm;
 enum { LOG_LINES = 200 };
 #define LOG_WINDOW 10000000000ull
 
+static void promise_to_catch_up(struct vm *vm);
+
 static void on_log_room(evutil_socket_t fd, short what, void *ctx)
 {
 	say_catch_up();
+	promise_to_catch_up(ctx);
 }
 
 /* Whether there is room for what could not be said is asked until there is. */
