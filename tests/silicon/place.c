@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptors: those of Linux's GDT that a program can name, and an LDT of awkward ones, the same on both sides. */
 #include "silicon.h"
-#include "emu/core/insn.h"
 
 #include <string.h>
 
@@ -94,11 +93,11 @@ uint64_t operand_linear(const struct test_case *t)
 	const struct insn *i = &t->i;
 	uint64_t offset = displacement(t);
 
-	if (i->base == GPR_PC)
+	if (i->base == ADDR_PC)
 		offset += t->in.rip + t->length;
-	else if (i->base != GPR_ZERO)
+	else if (i->base != ADDR_NONE)
 		offset += t->in.gpr[i->base];
-	if (i->index != GPR_ZERO)
+	if (i->index != ADDR_NONE)
 		offset += t->in.gpr[i->index] << i->scale;
 	if (i->asize != 8)
 		offset &= i->asize == 2 ? 0xffff : UINT32_MAX;
