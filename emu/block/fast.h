@@ -11,6 +11,7 @@
 #ifndef BULKHEAD_EMU_FAST_H
 #define BULKHEAD_EMU_FAST_H
 
+#include "emu/core/ram.h"
 #include "emu/sem/int/alu.h"
 #include "internal.h"
 
@@ -51,13 +52,11 @@ static inline unsigned fast_word(const struct emu *e)
 #define SIZED(n, T)                                                                                                    \
 	static inline T load_##n(const uint8_t *p)                                                                     \
 	{                                                                                                              \
-		T v;                                                                                                   \
-		memcpy(&v, p, n);                                                                                      \
-		return v;                                                                                              \
+		return ram_load_##n(p);                                                                                \
 	}                                                                                                              \
 	static inline void store_##n(uint8_t *p, T v)                                                                  \
 	{                                                                                                              \
-		memcpy(p, &v, n);                                                                                      \
+		ram_store_##n(p, v);                                                                                   \
 	}                                                                                                              \
 	static inline T get_##n(const struct emu *e, unsigned r)                                                       \
 	{                                                                                                              \

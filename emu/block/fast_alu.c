@@ -117,20 +117,17 @@ static insn_handler *const handlers[9][4][FORMS] = {
 	SIZES_OF(add), SIZES_OF(or), SIZES_OF(adc), SIZES_OF(sbb), SIZES_OF(and), SIZES_OF(sub), SIZES_OF(xor),
 	SIZES_OF(cmp), SIZES_OF(test),
 };
-enum { OP_CMP = 7, OP_TEST = 8 };
 
-/* Which of the nine operations, or -1; the eight of opcodes 00..3f stand in rows of ten. */
-static int operation(unsigned id)
+/* Which of the operations the row is, or -1. */
+static int operation(const struct isa_row *r)
 {
-	if (id >= ISA_ADD_Eb_Gb && id <= ISA_CMP_Ev_Ibs)
-		return (int)(id - ISA_ADD_Eb_Gb) / (ISA_OR_Eb_Gb - ISA_ADD_Eb_Gb);
-	switch (id) {
-	case ISA_TEST_Eb_Gb: case ISA_TEST_Ev_Gv: case ISA_TEST_AL_Ib: case ISA_TEST_rAX_Iz: case ISA_TEST_Eb_Ib:
-	case ISA_TEST_Ev_Iz: case ISA_TEST_Eb_Ib_1: case ISA_TEST_Ev_Iz_1:
-		return OP_TEST;
-	default:
-		return -1;
-	}
+	static isa_semantic *const sems[] = { sem_int_add, sem_int_or, sem_int_adc, sem_int_sbb, sem_int_and, sem_int_sub,
+					      sem_int_xor, sem_int_cmp, sem_int_test };
+
+	for (unsigned n = 0; n < sizeof(sems) / sizeof(sems[0]); n++)
+		if (sems[n] == r->sem)
+			return (int)n;
+	return -1;
 }
 
 static bool high_byte(unsigned r)
@@ -171,7 +168,7 @@ static int form_of(const struct emu *e, struct insn *i)
 
 insn_handler *fast_alu(const struct emu *e, struct insn *i)
 {
-	int op = operation(i->id), form;
+	int op = operation(&isa_rows[i->id]), form;
 
 	if (op < 0)
 		return NULL;

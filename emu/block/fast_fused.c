@@ -140,8 +140,7 @@ insn_handler *fast_fused(const struct emu *e, const struct insn *i, const struct
 {
 	int form = form_of(e, i);
 
-	if (form < 0 || !((branch->id >= ISA_JO_Jb && branch->id <= ISA_JNLE_Jb) ||
-			  (branch->id >= ISA_JO_Jz && branch->id <= ISA_JNLE_Jz)))
+	if (form < 0 || isa_rows[branch->id].sem != sem_int_jcc)
 		return NULL;
 	return handlers[isa_rows[branch->id].opcode & 15][size_index(i->size)][form];
 }

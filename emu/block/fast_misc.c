@@ -391,7 +391,7 @@ static insn_handler *wide_product_from_memory(const struct emu *e, const struct 
 
 insn_handler *fast_misc(const struct emu *e, struct insn *i)
 {
-	if (i->id >= ISA_ROL_Eb_Ib && i->id <= ISA_SAR_Ev_CL)
+	if ((isa_rows[i->id].attr & (ISA_COUNT1 | ISA_COUNT16)) == ISA_COUNT1)
 		return shift_handler(i);
 	switch (i->id) {
 	case ISA_INC_Zv: case ISA_DEC_Zv:

@@ -255,7 +255,7 @@ insn_handler *fast_stack_pair(const struct insn *i)
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		*p = flags_condition(e->flags_image, cc);                                                                 \
+		store_1(p, flags_condition(e->flags_image, cc));                                                                \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(cmov_m_4_##cc##_##A)                                                                                   \

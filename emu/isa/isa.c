@@ -55,6 +55,13 @@ struct isa_undefined isa_undefined(const struct isa_row *row, unsigned bytes, un
 	return u;
 }
 
+uint8_t isa_flags_replaced(const struct isa_row *row)
+{
+	if ((row->attr & ISA_COUNT1) && (row->op[1].kind == OPK_CL || row->op[2].kind == OPK_CL))
+		return 0;
+	return (row->flags_written | row->flags_undefined) & ISA_FL_ARITH;
+}
+
 /* The vocabulary of the rows (isa.h explains each word). */
 enum {
 	M0 = ISA_M0, M0F = ISA_M0F, M0F38 = ISA_M0F38, M0F3A = ISA_M0F3A,

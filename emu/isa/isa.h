@@ -220,6 +220,9 @@ struct isa_undefined {
 /* For an operand of `bytes`; `count` is the masked count of shifts and rotates, of no meaning elsewhere. */
 struct isa_undefined isa_undefined(const struct isa_row *row, unsigned bytes, unsigned count);
 
+/* The arithmetic flags (enum isa_flag) that the instruction replaces whatever its operands are, undefined ones included. */
+uint8_t isa_flags_replaced(const struct isa_row *row);
+
 /* Bytes of the memory operand of an EVEX row, and so N of disp8*N (SDM vol. 2, tables 2-34, 2-35): `vl` 0, 1, 2. Gathers,
  * scatters, VCOMPRESS and VEXPAND access several of these. */
 unsigned isa_evex_bytes(const struct isa_row *r, unsigned vl, bool broadcast, bool w);

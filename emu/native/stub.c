@@ -325,7 +325,7 @@ static enum native_unit unit_of(const struct isa_row *r)
 
 static bool host_can(const struct isa_row *r, enum native_unit unit)
 {
-	if (!(r->attr & ISA_COPY) || !native_has(r->feature) || !native_has(FEAT_SSE2))
+	if (!(r->attr & ISA_COPY) || !(r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X)) || !native_has(r->feature) || !native_has(FEAT_SSE2))
 		return false;
 	/* KMOVQ is AVX512BW's; shorter vectors are a feature of their own. */
 	if (unit == NATIVE_AVX512)

@@ -49,6 +49,7 @@ static const struct option_row rows[] = {
 	{ "cpu", OPT_CPU, AT(cpu), "MODEL[,+FEATURE|,-FEATURE...]",
 	  "the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); "
 	  "--cpu help lists models and features" },
+	{ "vga", OPT_CHOICE, AT(vga), "none|stub", "display: stub has its cursor registers, and no picture (default); none: all-ones" },
 	{ "json", OPT_FLAG, AT(json), NULL, "with --cpu help: as JSON" },
 	{ "name", OPT_NAME, AT(name), "NAME", "name of the machine (default: the first free of vm1, vm2, ...)" },
 	{ "detach", OPT_FLAG, AT(detach), NULL, "leave it running in the background, print where it is" },
@@ -79,7 +80,7 @@ enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 void config_init(struct vm_config *config)
 {
 	*config = (struct vm_config){
-		.format = "auto", .engine = "auto", .cmdline = "", .ram_bytes = 512ull << 20,
+		.format = "auto", .engine = "auto", .vga = "stub", .cmdline = "", .ram_bytes = 512ull << 20,
 		.stop_timeout_ms = 30000, .device_failure_limit = 8, .escape = 0x1d, .group = -1, .ready_fd = -1,
 		 .sandbox = SANDBOX_DEFAULT,
 #define ALWAYS 1

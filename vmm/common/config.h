@@ -30,7 +30,7 @@ enum on_device_failure {
 
 struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
-	const char *kernel, *initrd, *cmdline, *format, *engine;
+	const char *kernel, *initrd, *cmdline, *format, *engine, *vga;
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *log_file;
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */

@@ -445,6 +445,11 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	}
 }
 
+static void on_progress(struct proc *p, const Bulkhead__Event *e)
+{
+	/* The watchdog counts what it hears from a loader (struct proc, heard). */
+}
+
 static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 {
 	char device[KIND_NAME_MAX];
@@ -479,6 +484,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_HALTED, FROM(VCPU), on_halted },
 	{ BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR, FROM(VCPU), on_engine_error },
 	{ BULKHEAD__EVENT_TYPE__EVENT_RUNNING, FROM(VCPU), on_running },
+	{ BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, FROM(BOOT), on_progress },
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, FROM(VCPU), on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_LOG, ~0u, on_log_line },

@@ -180,6 +180,7 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
 			distrust(p, "control", rc);
 		return;
 	}
+	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
 	type = take_pending(p, f->header.id);
@@ -214,6 +215,7 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 			distrust(p, "event", rc);
 		return;
 	}
+	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
 	machine_event(p, (const Bulkhead__Event *)f->msg);
@@ -433,8 +435,8 @@ int proc_spawn(struct proc *p)
 	close_fd(log[1]);
 	if (!rc) {
 		p->state = PROC_STARTING;
-		if (p->recovery.rsp)
-			watchdog_born(p);
+		p->killed_ns = 0;
+		watchdog_born(p);
 		p->host_pid = read_host_pid(p->vm, p->pidfd);
 		rc = listen_all(p);
 	}

@@ -35,6 +35,7 @@ static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = true;
 	m->ram_bytes = vm->config->ram_bytes;
 	m->vcpus = 1;
+	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->realtime_ns = realtime_minus_monotonic();
 }
 

@@ -6,7 +6,8 @@
  *   machine.c     the life of the machine: start, reboot, stop, end
  *   proc.c        one child process: spawn, requests and replies, events, log lines, death
  *   trust.c       how much a child may say, and what of it reaches a terminal
- *   recovery.c    death of a device and its next incarnation; watchdog.c finds those that hang
+ *   recovery.c    death of a device and its next incarnation
+ *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
  *   objects.c     memory objects and pipes
  *   control.c     clients of the control socket
  *
@@ -19,8 +20,10 @@
 #include "../common/launch.h"
 #include "recovery.h"
 #include "trust.h"
+#include "watch.h"
 
 #include "../../proto/frame.h"
+#include "../../proto/watch_time.h"
 
 #include <event2/event.h>
 #include <sys/types.h>
@@ -87,6 +90,9 @@ struct proc {
 	Bulkhead__Stats stats;
 	bool stats_wanted; /* asked for, not answered */
 	bool stats_late;   /* it did not answer in time: nobody waits for it again until it does */
+	uint64_t heard; /* counts messages of any kind */
+	struct watch watch;
+	uint64_t killed_ns; /* watch time at which it was first seen to have been killed and not to have ended; 0: not */
 	bool hung_up_seen;
 	bool hung_up; /* its end of the control channel is closed: it is dying, or useless */
 	char line[PROC_LINE]; /* of its stderr, not yet complete */
@@ -126,7 +132,7 @@ struct vm {
 	bool finished; /* nothing is left to do but exit */
 	bool engine_kvm;
 	bool paused; /* a device was given up, and that is the policy */
-	uint64_t watched_ns, looked_ns; /* when the watchdog last looked: in its own time, by the clock */
+	struct watch_time watch_time;
 	struct event *watchdog;
 	uint32_t reboots;
 	struct cpu_feature_set cpu_features; /* as the vcpu process says */
@@ -221,6 +227,8 @@ int recovery_replace(struct proc *p, int program_fd);
 /* watchdog.c: 0 or -1 */
 int watchdog_start(struct vm *vm);
 void watchdog_born(struct proc *p);
+/* Processor time of a live process, in ns. */
+uint64_t watchdog_cpu_ns(const struct proc *p);
 /* Watch time in ns: stands still while the supervisor does not run; never 0. */
 uint64_t watchdog_now(const struct vm *vm);
 
