@@ -38,6 +38,7 @@ static const struct {
 	const char *comm;
 	enum sandbox_role role;
 } comms[] = {
+	{ "bh-spawner", SANDBOX_SPAWNER },
 	{ "bh-boot", SANDBOX_BOOT },
 	{ "bh-vcpu", SANDBOX_VCPU_EMU },
 #define DEVICE(NAME, name, ...) { "bh-" #name, SANDBOX_##NAME },

@@ -47,7 +47,7 @@ static uint64_t cpu_time(pid_t pid)
 	clockid_t clock = (clockid_t)((~(unsigned)pid << 3) | 2u);
 	struct timespec ts;
 
-	if (clock_gettime(clock, &ts) < 0)
+	if (!pid || clock_gettime(clock, &ts) < 0) /* 0 would be ourselves */
 		return 0;
 	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
