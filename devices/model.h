@@ -25,6 +25,7 @@ struct model_config {
 	int64_t rtc_offset_s;	/* CMOS time = host UTC + offset */
 	int64_t realtime_ns;	/* host CLOCK_REALTIME - CLOCK_MONOTONIC, in ns, at start */
 	uint8_t vcpus;
+	bool no_vga;		/* nobody answers at the display's ports */
 };
 
 struct device_model {

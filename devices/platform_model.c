@@ -116,6 +116,8 @@ static uint8_t read_byte(struct platform_state *s, enum platform_range range, ui
 	case RANGE_DEBUG:
 	case RANGE_DEBUG_ALT:
 		return DEBUGCON_PRESENT;
+	case RANGE_CRTC:
+		return crtc_read(&s->crtc, offset);
 	case RANGE_PCI_DATA:
 	case RANGE_DEBUG_TINY:
 	case RANGE_EXIT:
@@ -153,6 +155,9 @@ static void write_byte(struct platform_state *s, enum platform_range range, uint
 	case RANGE_DEBUG_ALT:
 	case RANGE_DEBUG_TINY:
 		debugcon_write(&s->debug, value);
+		break;
+	case RANGE_CRTC:
+		crtc_write(&s->crtc, offset, value);
 		break;
 	case RANGE_EXIT:
 	case RANGE_EXIT_ALT:
@@ -211,7 +216,6 @@ static void platform_reset(void *state, const struct model_config *config, uint6
 {
 	struct platform_state *s = state;
 
-	(void)config;
 	(void)now_ns;
 	memset(s, 0, sizeof(*s));
 	acpi_pm1_reset(&s->pm1);
@@ -219,6 +223,7 @@ static void platform_reset(void *state, const struct model_config *config, uint6
 	i8042_reset(&s->kbc);
 	port92_reset(&s->port92);
 	debugcon_reset(&s->debug);
+	crtc_reset(&s->crtc, config->no_vga);
 }
 
 static uint64_t platform_advance(void *state, uint64_t now_ns)
@@ -309,6 +314,8 @@ static int platform_validate(const void *state, const char **field)
 	if (!bad)
 		bad = debugcon_check(&s->debug);
 	if (!bad)
+		bad = crtc_check(&s->crtc);
+	if (!bad)
 		bad = check_events(s);
 	if (!bad)
 		bad = check_lines(s);
@@ -347,7 +354,7 @@ void platform_model_power_button(void *state)
 
 const struct device_model platform_model = {
 	.name = "platform",
-	.version = 1,
+	.version = 2,
 	.state_size = sizeof(struct platform_state),
 	.ranges = ranges,
 	.range_count = RANGES,

@@ -4,6 +4,7 @@
 #define BULKHEAD_DEVICES_PLATFORM_MODEL_H
 
 #include "devices/chips/acpi_pm1.h"
+#include "devices/chips/crtc.h"
 #include "devices/chips/debugcon.h"
 #include "devices/chips/i8042.h"
 #include "devices/chips/pci_stub.h"
@@ -37,6 +38,7 @@ struct platform_state {
 	} events[PLATFORM_EVENTS];
 	uint32_t kbd_line, sci_line, aux_line; /* line words */
 	struct debugcon debug;
+	struct crtc crtc;
 };
 
 /* The shell polls these after each access or advance. */

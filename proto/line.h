@@ -41,4 +41,11 @@ bool line_publish(struct line_page *page, uint32_t last[MODEL_LINES], const uint
 /* Loads the words of the lines in `owned`, the others of `out` are left alone: a device cannot speak for another's. */
 void line_sample(const struct line_page *page, uint32_t out[MODEL_LINES], uint32_t owned);
 
+/*
+ * The same for lines that several devices may drive: joins them with what `out` holds. The line is high while one of them
+ * holds it high. Rises of one count also while another holds it high; a wire would not show those, and who listens for
+ * edges on a shared line has to look at all its devices anyway.
+ */
+void line_join(const struct line_page *page, uint32_t out[MODEL_LINES], uint32_t owned);
+
 #endif

@@ -14,11 +14,13 @@ struct model_range {
 	uint32_t len;
 	const struct reg_desc *regs; /* NULL: every access is synchronous */
 	unsigned reg_count;
+	uint32_t step; /* the next instance's base is so much higher */
 };
 
 /* For the NAME_RANGES lists of devices.def: an enumerator and an element of each. */
 #define RANGE_ID(NAME, ...) RANGE_##NAME,
-#define RANGE_ROW(NAME, space_, base_, len_, regs_, reg_count_) \
-	{ .name = #NAME, .space = MODEL_##space_, .base = base_, .len = len_, .regs = regs_, .reg_count = reg_count_ },
+#define RANGE_ROW(NAME, space_, base_, len_, regs_, reg_count_, ...) \
+	{ .name = #NAME, .space = MODEL_##space_, .base = base_, .len = len_, .regs = regs_, .reg_count = reg_count_, \
+	  .step = 0 __VA_OPT__(+) __VA_ARGS__ },
 
 #endif

@@ -33,6 +33,7 @@ enum sandbox_mode {
 
 enum sandbox_role {
 	SANDBOX_KEEPER,
+	SANDBOX_LOGGER,
 	SANDBOX_SUPERVISOR,
 	SANDBOX_SPAWNER,
 	SANDBOX_BOOT,

@@ -10,9 +10,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define ROLE(x) (1u << SANDBOX_##x)
 #define KEEPER ROLE(KEEPER)
+#define LOGGER ROLE(LOGGER)
 #define SUPER ROLE(SUPERVISOR)
 #define SPAWNER ROLE(SPAWNER)
 #define BOOT ROLE(BOOT)
@@ -22,7 +24,7 @@
 enum { QUIET, LISTENS }; /* column "fence" of devices.def */
 enum {
 	LISTENERS = 0
-#define DEVICE(NAME, name, model, role, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
+#define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
 #include "devices.def"
 };
 #define CHILDREN (BOOT | VCPU | DEVICES)
@@ -54,18 +56,21 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* call		  exec, setup, run    conditions, errno, why */
 	{ "read",	  0, 0, ALL & ~BOOT, { { 0 } }, 0, "doorbells, timers, log lines of children" },
 	{ "write",	  0, 0, ALL, { { 0 } }, 0, "doorbells, log lines; keeper: command line and systemd" },
+	{ "read",	  0, 0, LOGGER, { FD(STDIN_FILENO) }, 0, "messages of keeper and supervisor" },
+	{ "write",	  0, 0, LOGGER, { FD(STDERR_FILENO) }, 0, "to where the user wants them" },
 	{ "recvmsg",	  0, BOOT, SUPER | SPAWNER | VCPU | (DEVICES & ~LISTENERS), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
 	{ "recvmsg",	  0, 0, LISTENERS, { ONLY(2, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK) }, 0, "control messages, descriptors, console bytes" },
 	{ "recvmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), RECV_FLAGS(2) }, 0, "notes of the supervisor" },
 	/* sendmsg() can pass descriptors, and no filter sees whether it does; sendto() cannot. */
 	{ "sendto",	  0, 0, SUPER | CHILDREN, { { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "control messages, events, console bytes" },
+	{ "sendto",	  0, 0, KEEPER, { FD(STDERR_FILENO), { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "messages to the logger" },
 	{ "sendmsg",	  0, 0, SUPER, { SEND_FLAGS(2) }, 0, "messages with descriptors" },
 	{ "sendmsg",	  0, 0, SPAWNER, { FD(SANDBOX_SPAWNER_SOCK), SEND_FLAGS(2) }, 0, "answers, with a child's pidfd" },
 	{ "sendmsg",	  0, 0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
 	{ "close",	  0, CHILDREN, KEEPER | SUPER | SPAWNER | LISTENERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
-	{ "exit_group",	  0, 0, ALL, { { 0 } }, 0, "the end" },
-	{ "rt_sigreturn", 0, 0, ALL, { { 0 } }, 0, "return from a signal handler" },
+	{ "exit_group",	  0, 0, ALL | LOGGER, { { 0 } }, 0, "the end" },
+	{ "rt_sigreturn", 0, 0, ALL | LOGGER, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", 0, 0, VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
 	{ "clock_gettime", 0, 0, ALL & ~(KEEPER | SPAWNER), { { 0 } }, 0, "where the vDSO cannot tell the time; processor time of a child" },
 	FUTEX(VCPU | DEVICES, FUTEX_WAKE, "the other side of a ring"),
@@ -75,9 +80,10 @@ const struct sandbox_rule sandbox_rules[] = {
 	FUTEX(VCPU, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, "threads of the process: condition variables"),
 	{ "epoll_wait",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
 	{ "epoll_ctl",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
-	{ "ppoll",	  0, 0, KEEPER | VCPU, { { 0 } }, 0, "bounded waits" },
+	{ "ppoll",	  0, 0, KEEPER | LOGGER | VCPU, { { 0 } }, 0, "bounded waits; the logger's for a reader has no bound" },
 
 	{ "mmap",	  0, CHILDREN, HEAP_GROWS, { { 2, PROT_EXEC, 0 } }, 0, "heap and shared objects, never executable" },
+	{ "mmap",	  VCPU, 0, 0, { { 2, WHOLE(PROT_READ | PROT_EXEC) }, { 3, WHOLE(MAP_SHARED) } }, 0, "the emulator's generated code: nowhere is a page writable and executable" },
 	{ "munmap",	  0, CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "brk",	  0, CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "madvise",	  0, 0, BOOT, { { 0 } }, 0, "huge pages for what is unpacked" },
@@ -167,8 +173,8 @@ const struct sandbox_rule sandbox_rules[] = {
 #endif
 
 	/* supervisor: makes objects and channels, watches and ends processes */
-	{ "memfd_create", 0, 0, SUPER, { { 0 } }, 0, "memory objects" },
-	{ "ftruncate",	  0, 0, SUPER, { { 0 } }, 0, "size of memory objects" },
+	{ "memfd_create", VCPU, 0, SUPER, { { 0 } }, 0, "memory objects; the emulator's generated code" },
+	{ "ftruncate",	  VCPU, 0, SUPER, { { 0 } }, 0, "size of memory objects" },
 	FCNTL(0, 0, SUPER, F_ADD_SEALS, "seals on memory objects"),
 	{ "openat",	  0, SUPER, 0, { { 2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, 0 } }, 0, "read-only re-open through its own fd directory" },
 	{ "socketpair",	  0, 0, SUPER, { { 0, WHOLE(AF_UNIX) } }, 0, "control channels" },

@@ -10,7 +10,7 @@ import sys
 # A file's room is the deepest of these folders above it.
 ROOMS = [
     "boot",
-    "emu/apic", "emu/block", "emu/core", "emu/decode", "emu/isa", "emu/mmu", "emu/model", "emu/run",
+    "emu/apic", "emu/block", "emu/core", "emu/decode", "emu/isa", "emu/mmu", "emu/model", "emu/native", "emu/run",
     "emu/sem", "emu/sem/fp", "emu/sem/int", "emu/sem/simd", "emu/sem/sys",
     "vmm/cli", "vmm/common", "vmm/keeper", "vmm/kvm", "vmm/supervisor", "vmm/vcpu",
 ]
@@ -22,6 +22,7 @@ DOORS = {
     "emu/isa": ["isa.h", "coverage.h"],
     "emu/mmu": ["mmu.h"],
     "emu/model": ["features.h"],
+    "emu/native": ["host.h", "memory.h", "stub.h"],
     "emu/run": ["run.h", "engine_emu.h"],
     "emu/sem": ["sem.h"],
     "emu/sem/fp": ["fp.h", "provider.h"],

@@ -10,8 +10,11 @@
 
 #include <stddef.h>
 
-/* The code cache of a processor, of `bytes` (0: default). 0 or -ENOMEM; after mmu_create(). */
-int block_create(struct emu *e, size_t bytes);
+struct native_memory;
+
+/* The code cache of a processor, of `bytes` (0: default), with memory for generated code, which becomes its own; NULL: it makes
+ * some. 0 or -ENOMEM; after mmu_create(). */
+int block_create(struct emu *e, size_t bytes, const struct native_memory *native);
 void block_destroy(struct emu *e);
 
 /*

@@ -4,6 +4,7 @@
 #include "emu/decode/decode.h"
 #include "emu/isa/isa.h"
 #include "emu/mmu/mmu.h"
+#include "emu/native/stub.h"
 
 #include <string.h>
 
@@ -95,7 +96,7 @@ static void finish_link(struct emu *e, struct block *b, uint64_t linear)
 			return;
 		last->fn = fn;
 		if (b->count > 1 && last[-1].fn != h_generic) {
-			fn = fast_fused(last - 1, last);
+			fn = fast_fused(e, last - 1, last);
 			last[-1].fn = fn ? fn : last[-1].fn;
 		}
 	}
@@ -116,7 +117,7 @@ struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host)
 	struct code_cache *c = e->code;
 	struct block *b;
 
-	if (c->used + BLOCK_MAX_BYTES > c->bytes)
+	if (c->used + BLOCK_MAX_BYTES > c->bytes || native_memory_room(&c->native) < BLOCK_MAX_INSNS * NATIVE_STUB_MAX)
 		code_flush(e);
 	b = (struct block *)(void *)(c->memory + c->used);
 	memset(b, 0, sizeof(*b));

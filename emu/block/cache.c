@@ -7,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_CODE_CACHE = 11 << 19 /* 5.5 MiB: most of what a vcpu process holds */ };
+enum {
+	DEFAULT_CODE_CACHE = 11 << 19, /* 5.5 MiB: most of what a vcpu process holds */
+	NATIVE_BYTES = 1 << 20,	       /* for some ten thousand vector instructions */
+};
 
 uint64_t block_fetch_linear(const struct emu *e, uint64_t pc)
 {
@@ -91,7 +94,7 @@ static uint64_t granules_of(const struct emu *e, const struct block *b, uint64_t
 /* Links of other blocks may still lead here: the first handler sends them on to what replaces this block. */
 static void kill_block(struct emu *e, struct block *b)
 {
-	struct jump_entry *j = jump_slot(e->code, b->pc);
+	struct jump_entry *j = jump_slot(e->code, b->key & MODE_KEY_CODE_MASK, b->pc);
 
 	if (j->block == b)
 		*j = (struct jump_entry){ 0 };
@@ -143,6 +146,7 @@ void code_flush(struct emu *e)
 	}
 	memset(c->bucket, 0, sizeof(c->bucket));
 	memset(c->jump, 0, sizeof(c->jump));
+	native_memory_reset(&c->native);
 	c->used = 0;
 	c->generation++;
 	c->flushes++;
@@ -260,7 +264,16 @@ void block_forget_way(struct emu *e)
 
 /* ---- life ---- */
 
-int block_create(struct emu *e, size_t bytes)
+/* Without it vector instructions have no fast form, and all is well otherwise. */
+static void take_native_memory(struct code_cache *c, const struct native_memory *native)
+{
+	if (native)
+		c->native = *native;
+	else
+		native_memory_create(&c->native, NATIVE_BYTES);
+}
+
+int block_create(struct emu *e, size_t bytes, const struct native_memory *native)
 {
 	struct code_cache *c = calloc(1, sizeof(*c));
 
@@ -270,6 +283,7 @@ int block_create(struct emu *e, size_t bytes)
 	c->bytes = bytes ? bytes : DEFAULT_CODE_CACHE;
 	c->memory = mmu_reserve(c->bytes);
 	c->page_blocks = mmu_reserve((mmu_ram_pages(e) + 1) * sizeof(*c->page_blocks));
+	take_native_memory(c, native);
 	return c->memory && c->page_blocks ? 0 : -ENOMEM;
 }
 
@@ -277,6 +291,7 @@ void block_destroy(struct emu *e)
 {
 	if (!e->code)
 		return;
+	native_memory_destroy(&e->code->native);
 	mmu_unreserve(e->code->memory, e->code->bytes);
 	mmu_unreserve(e->code->page_blocks, (mmu_ram_pages(e) + 1) * sizeof(*e->code->page_blocks));
 	free(e->code);

@@ -6,6 +6,7 @@
 #include "block.h"
 #include "emu/core/emu.h"
 #include "emu/core/tlb.h"
+#include "emu/native/memory.h"
 #include "emu/sem/sem.h"
 
 /*
@@ -50,13 +51,14 @@ struct jump_entry {
 struct code_cache {
 	uint8_t *memory;
 	size_t bytes, used;
+	struct native_memory native; /* the host's forms of instructions in blocks; forgotten with them */
 	struct block **page_blocks; /* per RAM page */
 	uint64_t generation;	    /* counts flushes: pointers to blocks do not outlive one */
 	uint64_t built, dropped, flushes;
 	struct block **patch;	    /* the link that led to the address in RIP and may be set to the block found there */
 	const struct insn *next;    /* builds without tail calls: what to run next */
 	struct block *bucket[BLOCK_BUCKETS];
-	struct jump_entry jump[JUMP_ENTRIES];
+	struct jump_entry jump[2][JUMP_ENTRIES]; /* of 64-bit code, and of 32-bit code with MODE_KEY_DATA32 */
 };
 
 /* ---- code cache ---- */
@@ -68,9 +70,9 @@ static inline unsigned block_hash(const uint8_t *host)
 	return (unsigned)(h ^ h >> 11) & (BLOCK_BUCKETS - 1);
 }
 
-static inline struct jump_entry *jump_slot(struct code_cache *c, uint64_t pc)
+static inline struct jump_entry *jump_slot(struct code_cache *c, unsigned word, uint64_t pc)
 {
-	return &c->jump[(pc ^ pc >> 10) & (JUMP_ENTRIES - 1)];
+	return &c->jump[word != 8][(pc ^ pc >> 10) & (JUMP_ENTRIES - 1)];
 }
 
 /*
@@ -95,7 +97,7 @@ insn_handler *fast_stack_pair(const struct insn *i);
 /* Gives instructions whose flags nobody can see handlers that do not compute them. */
 void fast_drop_dead_flags(struct insn *insns, unsigned count);
 /* For a compare or test that has a fast handler, together with the conditional branch behind it that has one, too. */
-insn_handler *fast_fused(const struct insn *i, const struct insn *branch);
+insn_handler *fast_fused(const struct emu *e, const struct insn *i, const struct insn *branch);
 
 /* ---- handlers ---- */
 
@@ -141,7 +143,7 @@ insn_handler h_generic, h_end, h_dead;
 
 /* ---- vector units: see fast_simd.h ---- */
 
-enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4 };
+enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4, SIMD_AVX512 = 8 };
 
 /* Which units guest code may use, by the control registers: what changes them leaves the block. */
 uint8_t simd_usable(const struct emu *e);

@@ -57,8 +57,8 @@ void cpu_reset(struct cpu *c)
 	c->xcr0 = 1;
 	c->msr.pat = 0x0007040600070406ull;
 	c->msr.apic_base = APIC_BASE_DEFAULT | APIC_BASE_ENABLED | (vcpu == 0 ? APIC_BASE_BSP : 0);
-	/* Fast strings on; branch trace store and PEBS unavailable. */
-	c->msr.misc_enable = 1ull << 0 | 1ull << 11 | 1ull << 12;
+	/* Fast strings on; branch trace store and PEBS unavailable; MONITOR, where there is one, on. */
+	c->msr.misc_enable = 1ull << 0 | 1ull << 11 | 1ull << 12 | MISC_ENABLE_MONITOR;
 }
 
 void cpu_init(struct cpu *c)

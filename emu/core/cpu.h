@@ -99,6 +99,11 @@ enum {
 #define EFER_LMA (1ull << 10)
 #define EFER_NXE (1ull << 11)
 
+/* IA32_MISC_ENABLE (SDM vol. 4, table 2-2). */
+#define MISC_ENABLE_MONITOR (1ull << 18)     /* clear: MONITOR and MWAIT are #UD, and CPUID does not show them */
+#define MISC_ENABLE_LIMIT_CPUID (1ull << 22) /* CPUID 0 says that leaf 2 is the last one */
+#define MISC_ENABLE_XD_DISABLE (1ull << 34)  /* CPUID does not show NX, EFER.NXE cannot be set */
+
 /* One vector register, wide enough for AVX-512. The interpreter of today uses the low 128 bits. */
 union vec {
 	uint8_t u8[64];

@@ -90,8 +90,11 @@ struct emu {
 
 /* ---- mode (mode.c) --------------------------------------------------------------------------------------------- */
 
-/* e->mode_key: code size, stack size, and whether CS is flat (no base, no limit below 4 GiB, or 64-bit code). */
-enum { MODE_KEY_CODE_MASK = 15, MODE_KEY_STACK_SHIFT = 4, MODE_KEY_FLAT = 1 << 8 };
+/*
+ * e->mode_key: code size, stack size, whether CS is flat (no base, no limit below 4 GiB, or 64-bit code), and for 32-bit
+ * code with a 32-bit stack whether DS, ES and SS are flat and writable, too: then no access to them needs a check.
+ */
+enum { MODE_KEY_CODE_MASK = 15, MODE_KEY_STACK_SHIFT = 4, MODE_KEY_FLAT = 1 << 8, MODE_KEY_DATA32 = 1 << 9 };
 
 /* Recomputes what is derived from CS, SS, CPL, CR0, CR4, EFER, RFLAGS.VM. Whoever changes these calls
  * mmu_mode_changed(), which does this, too. */

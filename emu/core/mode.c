@@ -20,6 +20,26 @@ void emu_derive_tlb_mask(struct emu *e)
 		e->tlb_mask |= TAG_SLOW;
 }
 
+static bool segment_flat_writable(const struct segment *s)
+{
+	const uint16_t kind = SEG_ATTR_S | SEG_ATTR_CODE | SEG_ATTR_DC | SEG_ATTR_RW;
+
+	return segment_flat(s) && (s->attr & kind) == (SEG_ATTR_S | SEG_ATTR_RW);
+}
+
+static uint32_t mode_key(const struct emu *e, bool protected)
+{
+	const struct segment *s = e->cpu.seg;
+	uint32_t key = (uint32_t)(e->code_size | e->stack_size << MODE_KEY_STACK_SHIFT);
+
+	if (e->code_size == 8 || (protected && segment_flat(&s[SEG_CS])))
+		key |= MODE_KEY_FLAT;
+	if ((key & MODE_KEY_FLAT) && e->code_size == 4 && e->stack_size == 4 && segment_flat_writable(&s[SEG_SS]) &&
+	    segment_flat_writable(&s[SEG_DS]) && segment_flat_writable(&s[SEG_ES]))
+		key |= MODE_KEY_DATA32;
+	return key;
+}
+
 void emu_derive_mode(struct emu *e)
 {
 	struct cpu *c = &e->cpu;
@@ -33,8 +53,6 @@ void emu_derive_mode(struct emu *e)
 	e->stack_size = code64 ? 8 : c->seg[SEG_SS].attr & SEG_ATTR_DB ? 4 : 2;
 	for (unsigned n = 0; n < SEG_COUNT; n++)
 		e->seg_base[n] = code64 && n != SEG_FS && n != SEG_GS ? 0 : c->seg[n].base;
-	e->mode_key = (uint32_t)(e->code_size | e->stack_size << MODE_KEY_STACK_SHIFT);
-	if (code64 || (protected && segment_flat(&c->seg[SEG_CS])))
-		e->mode_key |= MODE_KEY_FLAT;
+	e->mode_key = mode_key(e, protected);
 	emu_derive_tlb_mask(e);
 }

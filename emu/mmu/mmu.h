@@ -61,14 +61,23 @@ int mmu_fetch_page(struct emu *e, uint64_t linear, uint8_t **host, uint64_t *gpa
  * RAM (or holds code, for writes). 0 or EMU_STOP. String instructions use it. */
 int mmu_page_ptr(struct emu *e, unsigned seg, uint64_t linear, bool write, uint8_t **host);
 
-/* A read-modify-write operand: see mmu_rmw_open(). */
+/*
+ * A read-modify-write operand. mmu_rmw_open() reports #PF as for a write and changes nothing; the caller changes what `host`
+ * points to, with one atomic operation if the instruction wants that, and calls mmu_rmw_close().
+ */
 struct rmw {
 	uint64_t linear;
-	uint8_t *host; /* NULL: not plain RAM in one page; `old` was read with a bus or split access */
-	unsigned seg, size;
+	uint8_t *host; /* NULL: not RAM in one page; the caller does emu_read() and emu_write(), which do not fault any more */
+	unsigned size;
+	bool is_told;  /* somebody wants to know of the store: decoded code lies in the page, or a breakpoint is armed */
 };
-/* Opens the operand for reading and writing: #PF is reported as for a write, nothing is changed. */
 int mmu_rmw_open(struct emu *e, unsigned seg, uint64_t linear, unsigned size, struct rmw *m);
+void mmu_rmw_tell(struct emu *e, const struct rmw *m);
+static inline void mmu_rmw_close(struct emu *e, const struct rmw *m)
+{
+	if (__builtin_expect(m->is_told, 0))
+		mmu_rmw_tell(e, m);
+}
 
 /* ---- translations (flush.c, walk.c) ------------------------------------------------------------------------------ */
 

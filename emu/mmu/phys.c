@@ -2,6 +2,7 @@
 /* Guest-physical memory: RAM regions, the local APIC's page, and everything else on the bus. */
 #include "internal.h"
 #include "emu/apic/apic.h"
+#include "emu/core/ram.h"
 
 #include <string.h>
 
@@ -73,7 +74,7 @@ void phys_read(struct emu *e, uint64_t gpa, void *data, unsigned size)
 	uint8_t *host = phys_host(e, gpa, size), *out = data;
 
 	if (host) {
-		memcpy(data, host, size);
+		ram_read(data, host, size);
 		return;
 	}
 	while (size > 0) {
@@ -93,7 +94,7 @@ void phys_write(struct emu *e, uint64_t gpa, const void *data, unsigned size)
 	const uint8_t *in = data;
 
 	if (host) {
-		memcpy(host, data, size);
+		ram_write(host, data, size);
 		mmu_code_written(e, host, size);
 		return;
 	}

@@ -8,6 +8,7 @@
 #include "emu/core/machine.h"
 #include "emu/decode/decode.h"
 #include "emu/mmu/mmu.h"
+#include "emu/native/memory.h"
 #include "emu/sem/sys/sys.h"
 
 #include <errno.h>
@@ -50,6 +51,17 @@ static void destroy_vcpu(struct emu *e)
 
 static const struct emu_hooks hooks = { .code_written = code_drop, .data_accessed = sys_debug_data };
 
+/* The processor's part of what the machine was lent, else memory of its own. */
+static int create_blocks(struct machine *m, struct emu *e, unsigned n)
+{
+	struct native_memory part;
+
+	if (!m->config.native)
+		return block_create(e, m->config.code_cache_bytes, NULL);
+	part = native_memory_part(m->config.native, n, m->vcpus);
+	return block_create(e, m->config.code_cache_bytes, &part);
+}
+
 static int create_vcpu(struct machine *m, unsigned n)
 {
 	struct emu *e = aligned_alloc(64, (sizeof(*e) + 63) & ~(size_t)63);
@@ -66,7 +78,7 @@ static int create_vcpu(struct machine *m, unsigned n)
 	m->emu[n] = e;
 	r = mmu_create(e);
 	if (r == 0)
-		r = block_create(e, m->config.code_cache_bytes);
+		r = create_blocks(m, e, n);
 	if (r)
 		return r;
 	cpu_reset(&e->cpu);

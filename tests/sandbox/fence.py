@@ -19,6 +19,8 @@ from kinds import DEVICES  # noqa: E402
 
 PROBES = os.environ.get("PROBES", BUILD + "/tests/sandbox")
 PROGRAMS = ("boot", "vcpu") + DEVICES
+# In the host's namespaces: the one removes what a machine leaves there, the other writes to where the user said.
+OUTSIDE = ("keeper", "logger")
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 CLONE_NEWUSER = 0x10000000
 
@@ -206,7 +208,7 @@ def expect_locked(role, pid):
     check(s["NoNewPrivs"] == "1", f"{role}: no_new_privs is {s['NoNewPrivs']}")
     check(s["Seccomp"] == "2", f"{role}: seccomp mode {s['Seccomp']}")
     # Of a child: the spawner's filter, and its own for the start of its program, for its set-up, for its work.
-    least = {"keeper": 1, "spawner": 1, "supervisor": 2}.get(role, 4)
+    least = {"keeper": 1, "logger": 1, "spawner": 1, "supervisor": 2}.get(role, 4)
     check(int(s.get("Seccomp_filters", least)) >= least, f"{role}: {s.get('Seccomp_filters')} filters")
     for caps in "CapInh", "CapPrm", "CapEff", "CapAmb":
         own = CAPS.get(role, 0) if caps in ("CapPrm", "CapEff") else 0
@@ -229,6 +231,12 @@ def expect_own_namespaces(role, pid):
     check(len(mounts) == 1 and " ro," in mounts[0], f"{role}: mounts: {mounts}")
 
 
+def expect_logger_outside(pid):
+    """A socket to read from, and the log: nothing else."""
+    fds = {fd: os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    check(set(fds) == {"0", "1", "2"} and fds["0"].startswith("socket:") and fds["1"] == "/dev/null", f"logger: {fds}")
+
+
 def expect_keeper_outside(t, pid):
     """It holds what it waits for and what it has to remove, and of the host's files it sees its own directory."""
     kinds = re.compile(r"/dev/null$|pipe:|socket:|anon_inode:\[pidfd\]$")
@@ -249,6 +257,9 @@ def outside(t):
         expect_locked(role, pid)
         if role == "keeper":
             expect_keeper_outside(t, pid)
+        if role == "logger":
+            expect_logger_outside(pid)
+        if role in OUTSIDE:
             continue
         expect_own_namespaces(role, pid)
         s = status(pid)
@@ -278,10 +289,12 @@ def one_writer(t):
             check(not [m for m in mapped if m[0] == "ram"], f"{role} maps guest memory")
             check(("req", "r--s") in mapped and ("req", "rw-s") not in mapped, f"{role}: {mapped}")
             expect_fds(role, pid)
-    check(len(writers) == 4 * 5 + 3, f"objects with a writer: {writers}")
+        generated = [perms for name, _, perms in objects(pid) if name == "code"]
+        check(sorted(generated) == (["r-xs", "rw-s"] if role == "vcpu" else []), f"{role}: generated code is mapped {generated}")
+    check(len(writers) == 4 * 5 + 4, f"objects with a writer: {writers}")
     for (inode, name), roles in writers.items():
         check(len(roles) == 1, f"{name} ({inode}) has the writers {roles}")
-        owner = {"req": {"vcpu"}, "ram": {"vcpu"}, "msi": {"irqd"}, "backlog": {"seriald"}}.get(name, set(DEVICES))
+        owner = {"req": {"vcpu"}, "ram": {"vcpu"}, "code": {"vcpu"}, "msi": {"irqd"}, "backlog": {"seriald"}}.get(name, set(DEVICES))
         check(roles <= owner, f"{name} is written by {roles}")
     check(not {"journal", "line"} & {name for name, _, _ in objects(processes["vcpu"])}, "the vcpu maps a journal or lines")
     t.bulkhead("kill", t.name)
@@ -302,9 +315,9 @@ def machines_apart(t):
     seen = {}
     for name in t.name + "a", t.name + "b":
         processes = start(t, name)
-        things = {status(pid)["Uid"].split()[0] for role, pid in processes.items() if role != "keeper"}
+        things = {status(pid)["Uid"].split()[0] for role, pid in processes.items() if role not in OUTSIDE}
         for role, pid in processes.items():
-            if role == "keeper":
+            if role in OUTSIDE:
                 continue
             things |= {inode for _, inode, _ in objects(pid)}
             things |= {fd for fd in descriptors(pid) if fd.startswith("socket:")}
@@ -664,7 +677,7 @@ def ordinary_user_from_outside(t):
         if role == "boot":
             continue
         expect_locked(role, pid)
-        if role != "keeper":
+        if role not in OUTSIDE:
             expect_own_namespaces(role, pid)
         check(status(pid)["Uid"].split()[0] == "65534", f"{role}: {status(pid)['Uid']}")
         check(os.stat(f"/proc/{pid}/maps").st_uid == 0, f"{role} is dumpable")

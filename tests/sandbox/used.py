@@ -29,6 +29,7 @@ EXCUSED = {
     "epoll_ctl": "a doorbell whose other end is gone",
     "getrandom": "seeds of Linux images; the guest here is another (debian_* boot those)",
     "exit_group": "a child that is not killed in the end",
+    "keeper: sendto": "messages about something that goes wrong",
 }
 ENGINES = {"vcpu (kvm)", "vcpu (emu)"}
 
@@ -113,7 +114,7 @@ def used(t):
         allowed["spawner"] -= allowed.pop(other) - allowed[f"vcpu ({t.engine})"]
     for role, calls in allowed.items():
         check(seen.get(role), f"nothing was seen of {role}: {sorted(seen)}")
-        unused += [f"{role}: {call}" for call in sorted(calls - seen[role] - set(EXCUSED))]
+        unused += [f"{role}: {call}" for call in sorted(calls - seen[role] - set(EXCUSED)) if f"{role}: {call}" not in EXCUSED]
     check(not unused, f"allowed, and never called: {unused}")
 
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Local APIC: priorities, end of interrupt, timer, messages, modes. Sections are those of the SDM, volume 3. */
 #include "emu/apic/lapic.h"
+#include "emu/model/features.h"
 #include "emu/core/tsc.h"
 
 #include <criterion/criterion.h>
@@ -39,6 +40,7 @@ static void record_eoi(void *ctx, unsigned vcpu, uint8_t vector)
 static void set_up(void)
 {
 	machine.vcpus = CPUS;
+	cpu_add(&machine.features, CPUF_TSC_DEADLINE);
 	machine.bus.eoi = record_eoi;
 	for (unsigned n = 0; n < CPUS; n++) {
 		cpus[n].cpu.vcpu = (uint8_t)n;

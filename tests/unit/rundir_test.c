@@ -137,7 +137,9 @@ static pid_t start_helper(unsigned number)
 	char name[16], path[RUNDIR_PATH_MAX];
 	pid_t pid = fork();
 
-	for (unsigned n = 0; pid == 0; n++) {
+	if (pid)
+		return pid;
+	for (unsigned n = 0;; n++) {
 		name_of(name, n);
 		rundir_path(base, name, path);
 		if (number % 2)
@@ -145,7 +147,6 @@ static pid_t start_helper(unsigned number)
 		else
 			rundir_is_alive(path);
 	}
-	return pid;
 }
 
 /* NULL, or what went wrong with a machine that was alone in using its name. */

@@ -30,6 +30,8 @@ struct guest {
 };
 
 static struct guest g;
+/* Which processor g_create() makes; NULL: all that is offered. */
+static const struct cpu_model *g_model;
 
 static uint64_t g_bus_read(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
 {
@@ -104,6 +106,7 @@ static void g_create(void)
 	memset(g.ram, 0, G_RAM);
 	g.bus = (struct engine_bus){ .read = g_bus_read, .write = g_bus_write };
 	config.bus = &g.bus;
+	config.cpu = g_model;
 	config.ram[0] = (struct engine_ram){ .gpa = 0, .size = G_RAM, .host = g.ram };
 	cr_assert_eq(engine_emu.create(&config, &g.engine), 0);
 	g.e = engine_emu_vcpu(g.engine, 0);
@@ -199,14 +202,14 @@ static void g_try(void)
 }
 
 /* One instruction, and the delivery of its fault. */
-static void g_step(void)
+static inline void g_step(void)
 {
 	g_try();
 	if (g.e->fault.pending)
 		exc_deliver_fault(g.e);
 }
 
-static bool g_at_handler(unsigned vector)
+static inline bool g_at_handler(unsigned vector)
 {
 	return g.e->cpu.rip == G_HANDLERS + vector * 16u;
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -21,6 +22,8 @@ struct console {
 	bool stdin_ended; /* its end does not end the machine */
 	char out[4096];	  /* towards the machine */
 	size_t out_len;
+	char in[16384]; /* towards the user: what lies from in_at to in_len */
+	size_t in_at, in_len;
 	bool left, stop;
 	bool hinted; /* the escape key has been named */
 };
@@ -82,10 +85,9 @@ static void put(struct console *c, char byte)
 
 static void help(const struct console *c)
 {
-	fprintf(stderr, "\nafter %s:  .  %s   ?  this text   %s  send it to the guest%s\n",
-		console_escape_name(c->escape),
-		c->stoppable ? "leave; the machine goes on in the background" : "leave the console",
-		console_escape_name(c->escape), c->stoppable ? "   q  stop the machine" : "");
+	terminal_say("\nafter %s:  .  %s   ?  this text   %s  send it to the guest%s\n", console_escape_name(c->escape),
+		     c->stoppable ? "leave; the machine goes on in the background" : "leave the console",
+		     console_escape_name(c->escape), c->stoppable ? "   q  stop the machine" : "");
 }
 
 /* The byte after the escape key. */
@@ -100,7 +102,7 @@ static void command(struct console *c, char byte)
 	else if (byte == (char)c->escape)
 		put(c, byte);
 	else
-		fprintf(stderr, "\nunknown; %s ? for help\n", console_escape_name(c->escape));
+		terminal_say("\nunknown; %s ? for help\n", console_escape_name(c->escape));
 }
 
 static void take_input(struct console *c)
@@ -129,59 +131,51 @@ static void flush_to_machine(struct console *c)
 {
 	ssize_t n = send(c->sock, c->out, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	if (n <= 0)
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	n = n < 0 ? (ssize_t)c->out_len : n; /* nobody reads it any more */
 	memmove(c->out, c->out + n, c->out_len - (size_t)n);
 	c->out_len -= (size_t)n;
 }
 
-static int write_all(const char *buf, size_t len)
-{
-	while (len) {
-		ssize_t n = write(STDOUT_FILENO, buf, len);
-
-		if (n < 0 && errno == EAGAIN) {
-			struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
-
-			poll(&p, 1, 1000);
-		} else if (n < 0 && errno != EINTR) {
-			return -errno;
-		}
-		if (caught)
-			return 0;
-		buf += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-/* 1: more may come; 0: the machine closed it; -errno: standard output is gone. */
+/* 1: more may come; 0: the machine closed it. */
 static int take_output(struct console *c)
 {
-	char buf[16384];
-	ssize_t n = recv(c->sock, buf, sizeof(buf), MSG_DONTWAIT);
-	int rc;
+	ssize_t n = recv(c->sock, c->in, sizeof(c->in), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 1;
-	if (n <= 0)
-		return 0;
-	rc = write_all(buf, (size_t)n);
-	return rc ? rc : 1;
+	c->in_at = 0;
+	c->in_len = n > 0 ? (size_t)n : 0;
+	return n > 0;
 }
 
+/* No more at once than a pipe takes without waiting when it can be written to. */
+static int flush_to_user(struct console *c)
+{
+	size_t left = c->in_len - c->in_at;
+	ssize_t n = write(STDOUT_FILENO, c->in + c->in_at, left < PIPE_BUF ? left : PIPE_BUF);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	c->in_at += (size_t)n;
+	return 0;
+}
+
+/* What was read from the machine goes out before more is read; meanwhile keys and signals are still heard. */
 static enum console_end move_bytes(struct console *c)
 {
 	for (;;) {
-		bool read_more = !c->stdin_ended && c->out_len < sizeof(c->out);
+		bool behind = c->in_at < c->in_len, read_more = !c->stdin_ended && c->out_len < sizeof(c->out);
 		struct pollfd fds[] = {
-			{ .fd = c->sock, .events = (short)(POLLIN | (c->out_len ? POLLOUT : 0)) },
+			{ .fd = behind && !c->out_len ? -1 : c->sock,
+			  .events = (short)((behind ? 0 : POLLIN) | (c->out_len ? POLLOUT : 0)) },
 			{ .fd = read_more ? STDIN_FILENO : -1, .events = POLLIN },
 			{ .fd = wake[0], .events = POLLIN },
+			{ .fd = behind ? STDOUT_FILENO : -1, .events = POLLOUT },
 		};
-		int rc;
 
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		if (poll(fds, 4, -1) < 0 && errno != EINTR)
 			return CONSOLE_CLOSED;
 		if (caught)
 			return CONSOLE_SIGNAL;
@@ -193,9 +187,10 @@ static enum console_end move_bytes(struct console *c)
 			return CONSOLE_DETACHED;
 		if (c->stop)
 			return CONSOLE_STOP;
-		rc = fds[0].revents & (POLLIN | POLLHUP | POLLERR) ? take_output(c) : 1;
-		if (rc <= 0)
-			return rc ? CONSOLE_OUTPUT : CONSOLE_CLOSED;
+		if (fds[3].revents && flush_to_user(c))
+			return CONSOLE_OUTPUT;
+		if (!behind && (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && !take_output(c))
+			return CONSOLE_CLOSED;
 	}
 }
 
@@ -212,8 +207,7 @@ enum console_end console_run(int sock, int escape, int stoppable)
 	c.stoppable = stoppable;
 	c.left = c.stop = false;
 	if (tty && terminal_raw() == 0 && escape >= 0 && !c.hinted)
-		fprintf(stderr, "Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape),
-			console_escape_name(escape));
+		terminal_say("Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape), console_escape_name(escape));
 	c.hinted = true;
 	end = move_bytes(&c);
 	terminal_restore();

@@ -9,6 +9,7 @@
 
 #include "../common/exit_codes.h"
 #include "notify.h"
+#include "../common/say.h"
 #include "../common/title.h"
 
 #include "../../proto/clock.h"
@@ -53,7 +54,7 @@ int keeper_fail(struct keeper *k, int code, const char *fmt, ...)
 	if (k->ready_fd >= 0)
 		keeper_tell(k, 'E', code, text);
 	else
-		fprintf(stderr, "bulkhead: %s\n", text);
+		say("bulkhead: %s", text);
 	return code;
 }
 
@@ -205,7 +206,7 @@ static int exit_code_of(struct keeper *k, const siginfo_t *info)
 {
 	if (info->si_code == CLD_EXITED)
 		return info->si_status;
-	fprintf(stderr, "bulkhead: %s: the supervisor was killed by signal %d\n", k->config.name, info->si_status);
+	say("bulkhead: %s: the supervisor was killed by signal %d", k->config.name, info->si_status);
 	return info->si_status == SIGSYS ? EXIT_SANDBOX : EXIT_VMM;
 }
 
@@ -214,12 +215,13 @@ static int keep(struct keeper *k)
 	struct pollfd fds[] = {
 		{ .fd = k->pidfd, .events = POLLIN },	  { .fd = k->note_fd, .events = POLLIN },
 		{ .fd = k->control_fd, .events = POLLIN }, { .fd = k->signal_fd, .events = POLLIN },
-		{ .fd = k->ready_fd, .events = POLLIN },
+		{ .fd = k->ready_fd, .events = POLLIN },   { .events = POLLOUT },
 	};
 	siginfo_t info = { 0 };
 
 	for (;;) {
-		if (ppoll(fds, 5, NULL, NULL) < 0 && errno != EINTR)
+		fds[5].fd = say_is_behind() ? STDERR_FILENO : -1;
+		if (ppoll(fds, 6, NULL, NULL) < 0 && errno != EINTR)
 			return EXIT_INTERNAL;
 		if (fds[1].revents)
 			take_note(k, &fds[1]);
@@ -229,6 +231,8 @@ static int keep(struct keeper *k)
 			take_signal(k);
 		if (fds[4].revents)
 			take_ready(k, &fds[4]);
+		if (fds[5].revents)
+			say_catch_up();
 		if (!fds[1].revents && fds[0].revents && waitid(P_PIDFD, (id_t)k->pidfd, &info, WEXITED | WNOHANG) == 0 &&
 		    info.si_pid)
 			return exit_code_of(k, &info);
@@ -255,7 +259,7 @@ static int keep_fenced(struct keeper *k)
 	if (!rc)
 		rc = keeper_fence(k);
 	if (rc) {
-		fprintf(stderr, "bulkhead: %s: the keeper's sandbox: %s\n", k->config.name, strerror(-rc));
+		say("bulkhead: %s: the keeper's sandbox: %s", k->config.name, strerror(-rc));
 		end_machine(k, NOTE_KILL);
 	}
 	rc = keep(k);
@@ -278,12 +282,15 @@ static int run(struct keeper *k)
 	if (!rc) {
 		leave_terminal(k);
 		title_set(k->config.name, "keeper");
-		rc = keeper_clone(k);
+		rc = logger_start(k);
 	}
+	if (!rc)
+		rc = keeper_clone(k);
 	if (!rc)
 		rc = keep_fenced(k);
 	notify_send(k->notify_fd, "STOPPING=1");
 	rundir_remove(&k->rundir);
+	logger_finish(k);
 	return rc;
 }
 
@@ -322,7 +329,7 @@ int main(int argc, char **argv)
 	k.launch = (struct launch){ .config = &k.config, .kernel_fd = -1, .initrd_fd = -1, .kvm_fd = -1, .null_fd = -1,
 				    .console_fd = -1, .keeper_fd = -1, .go_fd = -1 };
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
-	k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.go_wr = -1;
+	k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd = k.go_wr = -1;
 	argv = title_init(argc, argv);
 	if (!argv)
 		return EXIT_INTERNAL;

@@ -6,6 +6,7 @@
  *   open.c    opens everything that has a name on this host
  *   clone.c   clones the supervisor into namespaces where nothing has one
  *   fence.c   what is left to the keeper after that
+ *   logger.c  a process that writes what keeper and supervisor have to say
  */
 #ifndef BULKHEAD_VMM_KEEPER_H
 #define BULKHEAD_VMM_KEEPER_H
@@ -27,6 +28,7 @@ struct keeper {
 	int ready_fd;
 	int notify_fd; /* systemd; -1: none */
 	int pidfd;
+	int logger_fd; /* pidfd */
 	int go_wr;
 	uid_t owner;
 	unsigned stops;
@@ -44,6 +46,13 @@ int keeper_open(struct keeper *k);
 
 /* Starts the supervisor; 0, or an exit code. */
 int keeper_clone(struct keeper *k);
+
+/*
+ * From here on standard error, ours and the supervisor's, leads to the logger (say.h): 0, or an exit code. Finishing waits
+ * until all is written, but not for ever; the supervisor must be gone.
+ */
+int logger_start(struct keeper *k);
+void logger_finish(struct keeper *k);
 
 /*
  * Moves the descriptors that are still needed to where the filter expects them, and closes all others. Signal handlers

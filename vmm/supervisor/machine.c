@@ -27,6 +27,9 @@
  */
 enum { DRAIN_LOOK_MS = 3000, DRAIN_LOOKS = 4 };
 
+/* Whoever does not want to wait for that gets what can be delivered in this time. */
+enum { HURRY_MS = 1000 };
+
 static bool is_alive(const struct proc *p)
 {
 	return p->state != PROC_NONE && p->state != PROC_GONE;
@@ -131,6 +134,17 @@ void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *f
 	drain(vm);
 }
 
+static void on_hurry(evutil_socket_t fd, short what, void *ctx)
+{
+	finish(ctx);
+}
+
+void machine_hurry(struct vm *vm)
+{
+	if (!vm->finished && !vm->hurry_timer)
+		set_timer(vm, &vm->hurry_timer, HURRY_MS, on_hurry);
+}
+
 static void on_stop_timeout(evutil_socket_t fd, short what, void *ctx)
 {
 	machine_end(ctx, EXIT_OK, "stopped", "the guest did not power off in time and was ended");
@@ -177,6 +191,8 @@ int machine_start(struct vm *vm)
 	if (!rc)
 		rc = start_guest(vm);
 	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++) {
+		if (!proc_exists(&vm->procs[i]))
+			continue;
 		rc = recovery_init(&vm->procs[i], &vm->devices[i - PROC_FIRST_DEVICE]);
 		if (!rc)
 			rc = proc_spawn(&vm->procs[i]);
@@ -192,7 +208,8 @@ void machine_maybe_run(struct vm *vm)
 	if (vm->run_sent || vm->state == VM_ENDED || vm->rebooting || vm->paused)
 		return;
 	for (unsigned i = PROC_VCPU; i < PROCS; i++)
-		if (vm->procs[i].state != PROC_READY && vm->procs[i].recovery.health != DEVICE_GIVEN_UP)
+		if (proc_exists(&vm->procs[i]) && vm->procs[i].state != PROC_READY &&
+		    vm->procs[i].recovery.health != DEVICE_GIVEN_UP)
 			return;
 	vm->run_sent = true;
 	recovery_tell_vcpu(vm);
@@ -272,7 +289,7 @@ static void greeted(struct proc *p, const Bulkhead__Ok *ok)
 {
 	const Bulkhead__Hello *h = ok->hello;
 
-	if (h && h->has_proto_major && h->proto_major == CONTROL_MAJOR && h->has_role && h->role == proc_role(p->id))
+	if (h && h->has_proto_major && h->proto_major == CONTROL_MAJOR && h->has_role && h->role == proc_role(p))
 		return;
 	if (is_device(p) && p->recovery.on_trial) {
 		proc_blame(p, "it speaks another protocol");
@@ -386,8 +403,7 @@ static void on_last_timer(evutil_socket_t fd, short what, void *ctx)
 	if (vm->rebooting || vm->state == VM_ENDED)
 		return;
 	if (vm->last_code == EXIT_TRIPLE_FAULT)
-		fprintf(stderr, "bulkhead: %s: triple fault: the guest's processor shut down\n%s\n", vm->config->name,
-			vm->last_text);
+		vm_say(vm, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name, vm->last_text);
 	machine_end(vm, vm->last_code, vm->last_reason, "%s", vm->last_text);
 }
 
@@ -429,13 +445,19 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	}
 }
 
+static void on_progress(struct proc *p, const Bulkhead__Event *e)
+{
+	/* The watchdog counts what it hears from a loader (struct proc, heard). */
+}
+
 static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 {
-	const char *device = e->has_device ? control_role_name(e->device) : NULL;
+	char device[KIND_NAME_MAX];
 
 	if (!proc_may_log(p))
 		return;
-	vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device ? device : "a device",
+	control_process_name(e->has_device ? e->device : BULKHEAD__ROLE__ROLE_UNKNOWN, e->instance, device);
+	vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device,
 	       e->type == BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT ? "does not answer" : "broke the ring protocol",
 	       e->text ? ": " : "", e->text ? e->text : "");
 }
@@ -462,6 +484,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_HALTED, FROM(VCPU), on_halted },
 	{ BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR, FROM(VCPU), on_engine_error },
 	{ BULKHEAD__EVENT_TYPE__EVENT_RUNNING, FROM(VCPU), on_running },
+	{ BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, FROM(BOOT), on_progress },
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, FROM(VCPU), on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_LOG, ~0u, on_log_line },

@@ -15,28 +15,40 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-const struct kind_row *proc_kind(const struct proc *p)
-{
-	return &kind_rows[p->id - PROC_FIRST_DEVICE];
-}
-
 const char *proc_name(const struct proc *p)
 {
-	return control_role_name(proc_role(p->id));
+	return p->name;
 }
 
-Bulkhead__Role proc_role(enum proc_id id)
+Bulkhead__Role proc_role(const struct proc *p)
 {
-	if (id >= PROC_FIRST_DEVICE)
-		return (Bulkhead__Role)kind_rows[id - PROC_FIRST_DEVICE].role;
-	return id == PROC_BOOT ? BULKHEAD__ROLE__ROLE_BOOT : BULKHEAD__ROLE__ROLE_VCPU;
+	if (p->kind)
+		return (Bulkhead__Role)p->kind->role;
+	return p->id == PROC_BOOT ? BULKHEAD__ROLE__ROLE_BOOT : BULKHEAD__ROLE__ROLE_VCPU;
 }
 
-static enum program program_of(enum proc_id id)
+bool proc_exists(const struct proc *p)
 {
-	if (id >= PROC_FIRST_DEVICE)
-		return PROGRAM_DEVICE + (id - PROC_FIRST_DEVICE);
-	return id == PROC_BOOT ? PROGRAM_BOOT : PROGRAM_VCPU;
+	return !p->kind || p->instance < p->vm->config->devices[p->kind - kind_rows];
+}
+
+static enum program program_of(const struct proc *p)
+{
+	if (p->kind)
+		return PROGRAM_DEVICE + (enum program)(p->kind - kind_rows);
+	return p->id == PROC_BOOT ? PROGRAM_BOOT : PROGRAM_VCPU;
+}
+
+/* Which kind's which instance a process id stands for. */
+static void find_kind(struct proc *p)
+{
+	unsigned n = p->id - PROC_FIRST_DEVICE;
+
+	if (p->id < PROC_FIRST_DEVICE)
+		return;
+	for (p->kind = kind_rows; n >= p->kind->most; p->kind++)
+		n -= p->kind->most;
+	p->instance = n;
 }
 
 void proc_init(struct vm *vm)
@@ -46,6 +58,8 @@ void proc_init(struct vm *vm)
 
 		p->vm = vm;
 		p->id = (enum proc_id)i;
+		find_kind(p);
+		control_process_name(proc_role(p), p->instance, p->name);
 		bulkhead__stats__init(&p->stats);
 		p->recovery.program_fd = p->recovery.fallback_fd = -1;
 		p->pidfd = p->control_fd = p->event_fd = p->log_fd = -1;
@@ -166,6 +180,7 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
 			distrust(p, "control", rc);
 		return;
 	}
+	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
 	type = take_pending(p, f->header.id);
@@ -200,6 +215,7 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 			distrust(p, "event", rc);
 		return;
 	}
+	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
 	machine_event(p, (const Bulkhead__Event *)f->msg);
@@ -328,7 +344,9 @@ static int say_hello(struct proc *p)
 	m.has_proto_major = m.has_proto_minor = m.has_role = m.has_incarnation = m.has_log_level = true;
 	m.proto_major = CONTROL_MAJOR;
 	m.proto_minor = CONTROL_MINOR;
-	m.role = proc_role(p->id);
+	m.role = proc_role(p);
+	m.has_instance = p->instance != 0;
+	m.instance = p->instance;
 	m.vm = (char *)p->vm->config->name;
 	m.incarnation = p->incarnation;
 	m.log_level = p->vm->config->verbose ? 3 : 1;
@@ -364,8 +382,8 @@ enum sandbox_mode proc_sandbox(const struct proc *p)
 
 static enum sandbox_role sandbox_role_of(const struct proc *p)
 {
-	if (p->id >= PROC_FIRST_DEVICE)
-		return sandbox_of_kind((enum kind)(p->id - PROC_FIRST_DEVICE));
+	if (p->kind)
+		return sandbox_of_kind((enum kind)(p->kind - kind_rows));
 	if (p->id == PROC_BOOT)
 		return SANDBOX_BOOT;
 	return p->vm->engine_kvm ? SANDBOX_VCPU_KVM : SANDBOX_VCPU_EMU;
@@ -375,13 +393,14 @@ static int run_program(struct proc *p, int control, int event, int log)
 {
 	int replaced = p->recovery.program_fd;
 	const int fds[SPAWN_FDS] = {
-		[SPAWN_PROGRAM] = replaced >= 0 ? replaced : p->vm->launch->program_fd[program_of(p->id)],
+		[SPAWN_PROGRAM] = replaced >= 0 ? replaced : p->vm->launch->program_fd[program_of(p)],
 		[SPAWN_CONTROL] = control, [SPAWN_EVENT] = event, [SPAWN_LOG] = log,
 	};
 	struct spawn_packet r = { .role = sandbox_role_of(p), .mode = proc_sandbox(p), .uid = 1 + (uint32_t)p->id };
 	int rc;
 
-	snprintf(r.name, sizeof(r.name), "bulkhead-%s", proc_name(p));
+	snprintf(r.name, sizeof(r.name), "%s",
+		 p->kind ? p->kind->program : p->id == PROC_BOOT ? "bulkhead-boot" : "bulkhead-vcpu");
 	rc = spawn(p->vm, &r, fds);
 	p->spawning = rc ? 0 : r.sequence;
 	return rc;
@@ -452,8 +471,8 @@ int proc_spawn(struct proc *p)
 	close_fd(log[1]);
 	if (!rc) {
 		p->state = PROC_STARTING;
-		if (p->recovery.rsp)
-			watchdog_born(p);
+		p->killed_ns = 0;
+		watchdog_born(p);
 		rc = listen_all(p);
 	}
 	if (!rc)

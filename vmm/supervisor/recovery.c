@@ -162,7 +162,9 @@ static void tell_vcpu(struct proc *p, bool given_up)
 	struct proc *vcpu = &p->vm->procs[PROC_VCPU];
 
 	m.has_device = m.has_given_up = true;
-	m.device = proc_role(p->id);
+	m.device = proc_role(p);
+	m.has_instance = p->instance != 0;
+	m.instance = p->instance;
 	m.given_up = given_up;
 	if (vcpu->state == PROC_READY)
 		proc_request(vcpu, BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, &m.base, NULL, 0);

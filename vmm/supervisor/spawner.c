@@ -3,6 +3,7 @@
 #include "spawner.h"
 
 #include "../common/packet.h"
+#include "../common/say.h"
 #include "../common/title.h"
 
 #include <errno.h>
@@ -242,7 +243,7 @@ _Noreturn void spawner_main(struct spawner *s)
 	if (!rc)
 		rc = enter_fence(s);
 	if (rc && rc != -ECONNRESET)
-		fprintf(stderr, "bulkhead: %s: the spawner's sandbox: %s\n", s->vm, strerror(-rc));
+		say("bulkhead: %s: the spawner's sandbox: %s", s->vm, strerror(-rc));
 	while (!rc) {
 		struct spawn_packet request;
 		struct spawn_answer answer = { 0 };

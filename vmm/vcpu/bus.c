@@ -5,6 +5,7 @@
  */
 #include "vcpu.h"
 
+#include "devices/model.h"
 #include "proto/clock.h"
 #include "proto/layout.h"
 #include "proto/log.h"
@@ -29,9 +30,9 @@ static void report(struct bus *b, struct channel *c, int err)
 	if (c->reported_ns && now - c->reported_ns < REPORT_EVERY_NS)
 		return;
 	c->reported_ns = now;
-	child_event(b->child, err == -EPROTO ? BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL
+	child_device_event(b->child, err == -EPROTO ? BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL
 					     : BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT,
-		    (uint32_t)-err, c->role, err == -EPROTO ? "broke the ring protocol" : "does not answer");
+		    (uint32_t)-err, c->role, c->instance, err == -EPROTO ? "broke the ring protocol" : "does not answer");
 }
 
 static struct io_slot make_slot(const struct route_range *r, unsigned vcpu, enum io_op op, uint64_t addr,
@@ -257,6 +258,25 @@ void bus_engine(struct bus *b, struct engine_bus *out)
 		.eoi = bus_eoi,
 		.log = bus_log,
 	};
+}
+
+struct channel *bus_channel(struct bus *b, Bulkhead__Role role, unsigned instance)
+{
+	for (unsigned i = 0; i < b->channel_count; i++)
+		if (b->channels[i].role == role && b->channels[i].instance == instance)
+			return &b->channels[i];
+	return NULL;
+}
+
+int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m)
+{
+	const struct kind_row *kind = kind_of_role(m->device);
+	const struct device_model *model = kind ? device_models[kind - kind_rows] : NULL;
+	struct channel *c = bus_channel(b, m->device, m->instance);
+
+	if (!c || !model || m->range >= model->range_count)
+		return -ENODEV;
+	return route_place(&b->routes, model->ranges, m->range, m->base_address, (uint8_t)(c - b->channels));
 }
 
 /* Sources before irqd: their lines are low when irqd forgets what was pending. */

@@ -250,6 +250,7 @@ static int cmpxchg16b(struct emu *e, const struct insn *i)
 		return EMU_STOP;
 	if (m.host) {
 		old = host_cmpxchg16((void *)m.host, expected, desired);
+		mmu_rmw_close(e, &m);
 		equal = old == expected;
 	} else {
 		if (emu_read(e, i->seg, linear, &old, 16))

@@ -15,12 +15,23 @@
 #include <string.h>
 
 enum { EAX, EBX, ECX, EDX };
-enum { LEAF_MAX = 0x1f, LEAF_EXT_MAX = 0x80000008, LEAF_HYPERVISOR = 0x40000000 };
+enum { LEAF_EXTENDED = 0x80000000, LEAF_EXT_MAX = 0x80000008, LEAF_HYPERVISOR = 0x40000000 };
 
 /* ECX matters only where the SDM says so (vol. 2, CPUID); elsewhere callers leave anything in it. */
 static bool has_subleaves(uint32_t leaf)
 {
 	return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x1f;
+}
+
+/* What IA32_MISC_ENABLE has switched off is not shown. */
+static bool is_shown(const struct emu *e, enum cpu_feature feature)
+{
+	const uint64_t misc = e->cpu.msr.misc_enable;
+
+	if ((feature == CPUF_NX && (misc & MISC_ENABLE_XD_DISABLE)) ||
+	    (feature == CPUF_MONITOR && !(misc & MISC_ENABLE_MONITOR)))
+		return false;
+	return emu_has_cpu_feature(e, feature);
 }
 
 static void add_features(const struct emu *e, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
@@ -30,7 +41,7 @@ static void add_features(const struct emu *e, uint32_t leaf, uint32_t subleaf, s
 	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++) {
 		const struct cpu_feature_row *row = &cpu_features[f];
 
-		if (row->leaf == leaf && row->subleaf == subleaf && emu_has_cpu_feature(e, (enum cpu_feature)f))
+		if (row->leaf == leaf && row->subleaf == subleaf && is_shown(e, (enum cpu_feature)f))
 			out->r[row->reg] |= 1u << row->bit;
 	}
 }
@@ -114,13 +125,11 @@ static void leaf_topology(const struct emu *e, uint32_t subleaf, struct cpuid_re
 	}
 }
 
-/* Without XSAVE the leaf is empty; add_features() puts the instructions' bits into subleaf 1. */
+/* add_features() puts the instructions' bits into subleaf 1. */
 static void leaf_xsave(const struct emu *e, uint32_t subleaf, struct cpuid_regs *out)
 {
 	const uint64_t supported = sys_xcr0_supported(e);
 
-	if (!supported)
-		return;
 	if (subleaf == 0) {
 		out->r[EAX] = (uint32_t)supported;
 		out->r[EBX] = xsave_size(e->cpu.xcr0, false);
@@ -158,21 +167,40 @@ static void leaf_brand(uint32_t leaf, struct cpuid_regs *out)
 	put_text(out->r, brand + (leaf - 0x80000002) * 16, 4);
 }
 
+/* The last basic leaf: topology, which came with the x2APIC, or the frequencies. */
+static uint32_t last_leaf(const struct emu *e)
+{
+	if (e->cpu.msr.misc_enable & MISC_ENABLE_LIMIT_CPUID)
+		return 2;
+	return cpu_leaf_exists(&e->machine->features, 0x1f) ? 0x1f : 0x16;
+}
+
+/* Beyond the last leaf Intel processors answer with the last basic one. */
+static uint32_t existing_leaf(const struct emu *e, uint32_t leaf)
+{
+	uint32_t last = last_leaf(e);
+
+	if (leaf >= LEAF_EXTENDED)
+		return leaf > LEAF_EXT_MAX ? last : leaf;
+	if (leaf >= LEAF_HYPERVISOR && cpu_leaf_exists(&e->machine->features, leaf))
+		return leaf;
+	return leaf > last ? last : leaf;
+}
+
 struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t subleaf)
 {
 	struct cpuid_regs out = { { 0 } };
 
-	/* Beyond the last leaf Intel processors answer with the last basic one. */
-	if ((leaf > LEAF_MAX && leaf < LEAF_HYPERVISOR) || leaf > LEAF_EXT_MAX)
-		leaf = LEAF_MAX;
+	leaf = existing_leaf(e, leaf);
+	if (!cpu_leaf_exists(&e->machine->features, leaf))
+		return out;
 	switch (leaf) {
-	case 0: leaf_vendor(&out, LEAF_MAX, "GenuineIntel"); break;
+	case 0: leaf_vendor(&out, last_leaf(e), "GenuineIntel"); break;
 	case 1: leaf_version(e, &out); break;
 	case 2: out.r[EAX] = 0x00ff0001; break; /* "see leaf 4" */
 	case 4: leaf_cache(e, subleaf, &out); break;
 	case 5: /* MONITOR watches lines of 64 bytes; MWAIT ends with masked interrupts, too */
-		if (emu_has_feature(e, FEAT_MONITOR))
-			out = (struct cpuid_regs){ { 64, 64, 3, 0 } };
+		out = (struct cpuid_regs){ { 64, 64, 3, 0 } };
 		break;
 	case 0xb: leaf_topology(e, subleaf, &out); break;
 	case 0xd: leaf_xsave(e, subleaf, &out); break;
@@ -184,7 +212,7 @@ struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t sublea
 		/* EBX, ECX, EDX in this order, unlike leaf 0. */
 		out = (struct cpuid_regs){ { out.r[EAX], out.r[EBX], out.r[EDX], out.r[ECX] } };
 		break;
-	case 0x80000000: out.r[EAX] = LEAF_EXT_MAX; break;
+	case LEAF_EXTENDED: out.r[EAX] = LEAF_EXT_MAX; break;
 	case 0x80000002:
 	case 0x80000003:
 	case 0x80000004: leaf_brand(leaf, &out); break;

@@ -281,7 +281,7 @@ int sem_monitor(struct emu *e, const struct insn *i)
 	uint64_t linear;
 	uint8_t byte;
 
-	if (e->cpl > 0)
+	if (e->cpl > 0 || !(e->cpu.msr.misc_enable & MISC_ENABLE_MONITOR))
 		return emu_ud(e);
 	if ((uint32_t)e->cpu.gpr[RCX] != 0)
 		return emu_gp0(e);
@@ -293,7 +293,7 @@ int sem_monitor(struct emu *e, const struct insn *i)
 /* Bit 0 of ECX, enumerated by CPUID 5: interrupts end it even if masked, as everything does. */
 int sem_mwait(struct emu *e, const struct insn *i)
 {
-	if (e->cpl > 0)
+	if (e->cpl > 0 || !(e->cpu.msr.misc_enable & MISC_ENABLE_MONITOR))
 		return emu_ud(e);
 	if ((uint32_t)e->cpu.gpr[RCX] > 1)
 		return emu_gp0(e);

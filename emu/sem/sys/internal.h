@@ -10,6 +10,7 @@
 #include "emu/core/machine.h"
 #include "emu/isa/isa.h"
 #include "emu/mmu/mmu.h"
+#include "emu/model/features.h"
 #include "rng.h"
 #include "sys.h"
 
@@ -66,6 +67,12 @@ static inline bool sys_real_or_v86(const struct emu *e)
 static inline unsigned sys_iopl(const struct emu *e)
 {
 	return (unsigned)(e->cpu.rflags & RFLAGS_IOPL) >> 12;
+}
+
+/* VIF and VIP exist with VME (SDM vol. 1, 3.4.3.3). */
+static inline uint64_t sys_virtual_flags(const struct emu *e)
+{
+	return emu_has_cpu_feature(e, CPUF_VME) ? RFLAGS_VIF | RFLAGS_VIP : 0;
 }
 
 /* ---- descriptors (desc.c) ---- */

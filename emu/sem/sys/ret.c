@@ -157,7 +157,7 @@ static uint64_t iret_flags_mask(const struct emu *e, unsigned size)
 	if (e->cpl <= sys_iopl(e))
 		mask |= RFLAGS_IF;
 	if (e->cpl == 0)
-		mask |= RFLAGS_IOPL | RFLAGS_VIF | RFLAGS_VIP;
+		mask |= RFLAGS_IOPL | sys_virtual_flags(e);
 	return size == 2 ? mask & 0xffff : mask;
 }
 

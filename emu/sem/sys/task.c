@@ -118,7 +118,7 @@ static int write_links(struct emu *e, const struct desc *tss, uint64_t new_base,
 static void load_registers(struct emu *e, const struct tss32 *t, bool set_nt)
 {
 	uint64_t known = RFLAGS_ARITH | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF |
-			 RFLAGS_VM | RFLAGS_AC | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_ID;
+			 RFLAGS_VM | RFLAGS_AC | sys_virtual_flags(e) | RFLAGS_ID;
 
 	for (unsigned n = 0; n < GPR_IN_TSS; n++)
 		e->cpu.gpr[n] = t->gpr[n];
