@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/futex.h>
 #include <linux/kvm.h>
 #include <linux/sched.h>
@@ -173,9 +174,10 @@ const struct sandbox_rule sandbox_rules[] = {
 #endif
 
 	/* supervisor: makes objects and channels, watches and ends processes */
-	{ "memfd_create", VCPU, 0, SUPER, { { 0 } }, 0, "memory objects; the emulator's generated code" },
-	{ "ftruncate",	  VCPU, 0, SUPER, { { 0 } }, 0, "size of memory objects" },
-	FCNTL(0, 0, SUPER, F_ADD_SEALS, "seals on memory objects"),
+	{ "memfd_create", VCPU, SUPER, 0, { { 0 } }, 0, "memory objects; the emulator's generated code" },
+	{ "ftruncate",	  VCPU, SUPER, 0, { { 0 } }, 0, "size of memory objects" },
+	{ "fallocate",	  0, 0, SUPER, { { 1, WHOLE(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) } }, 0, "a reboot empties guest memory" },
+	FCNTL(0, SUPER, 0, F_ADD_SEALS, "seals on memory objects"),
 	{ "openat",	  0, SUPER, 0, { { 2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, 0 } }, 0, "read-only re-open through its own fd directory" },
 	{ "socketpair",	  0, 0, SUPER, { { 0, WHOLE(AF_UNIX) } }, 0, "control channels" },
 	{ "pipe2",	  DEVICES, 0, SUPER, { { 0 } }, 0, "log lines of a child; event loop" },

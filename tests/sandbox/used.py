@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ["SOURCE"], "tests/e2e"))
 from bh import BUILD, Skip, check, main, test, wait_until  # noqa: E402
-from kinds import DEVICES  # noqa: E402
+from kinds import KINDS, options, process  # noqa: E402
 
 # What takes an accident to be called.
 EXCUSED = {
@@ -55,7 +55,7 @@ def read_trace(path):
             call = re.match(r"(\w+)\(", line)
             if not call:
                 continue
-            title = re.search(r'PR_SET_NAME, "bh-(\w+)', line)
+            title = re.search(r'PR_SET_NAME, "bh-([a-z]+)', line)
             name = title.group(1) if title else name
             calls.add(call.group(1))
             since.add(call.group(1))
@@ -86,8 +86,8 @@ def ask_everything(t):
     talk.send("r")
     talk.expect("board ready", seconds=40)
     t.bulkhead("status", t.name).expect(0)
-    for device in DEVICES:
-        t.bulkhead("device", "restart", t.name, device).expect(0)
+    for kind in KINDS:
+        t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
     talk.socket.close()
     vcpu = t.processes()["vcpu"]
     os.kill(vcpu, signal.SIGSTOP)
@@ -103,8 +103,9 @@ def used(t):
         raise Skip("needs root and strace(1)")
     directory = t.dir + "/traces"
     os.mkdir(directory)
-    # Who waits for a processor is not to be taken for one that hangs: nothing is killed here.
-    words = ["strace", "-ff", "-qq", "-s", "32", "-o", directory + "/trace", *t.command(*t.guest("board", "--detach"))]
+    everything = [option for kind in KINDS for option in options(kind)]
+    words = ["strace", "-ff", "-qq", "-s", "32", "-o", directory + "/trace",
+             *t.command(*t.guest("board", "--detach", *everything))]
     watched = t.start(*words)
     wait_until(lambda: os.path.exists(f"{t.runtime}/{t.name}/console.sock"), "a machine", 40)
     ask_everything(t)

@@ -151,7 +151,7 @@ struct vm {
 	int self_fd; /* our own /proc/self/fd, as a detached mount: nothing else is reachable there; -1 when all is set up */
 	struct spawn_link spawner;
 
-	int ram_fd;
+	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object msi;
 	struct pipe_ends vcpu_bell;
 	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
@@ -160,7 +160,7 @@ struct vm {
 	struct proc procs[PROCS];
 	struct frame frame; /* the message that is being handled */
 
-	struct event *on_keeper, *on_log_room, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer;
+	struct event *on_keeper, *on_log_room, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer, *quiet_timer;
 	uint64_t drain_beat; /* of the console daemon, when we last looked; see machine.c */
 	unsigned drain_looks;
 	struct client clients[VM_CLIENTS];
