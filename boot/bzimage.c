@@ -231,7 +231,7 @@ static bool memory_is_restricted(const char *cmdline)
 static int choose_place(struct loader *l, const struct setup *s, const struct relocs *r, struct place *p)
 {
 	const char *cmdline = l->rq->cmdline;
-	uint64_t top = l->initrd_gpa != 0 ? l->initrd_gpa : l->rq->ram.low_size;
+	uint64_t top = l->initrds != 0 ? boot_initrd_start(l) : l->rq->ram.low_size;
 	uint64_t virt;
 
 	*p = (struct place){.phys = s->pref};
