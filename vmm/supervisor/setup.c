@@ -97,6 +97,8 @@ int setup_device(struct proc *p, bool recover)
 		add(&l, vm->shared_fd[kind->fds[i]]);
 	if (kind->collects)
 		add_line_sources(vm, &l, rows, list, &m);
+	if (kind->memory != KIND_MEMORY_NONE)
+		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
 }
 
@@ -124,7 +126,7 @@ int setup_boot(struct proc *p)
 	m.kernel_name = config->demo ? "demo" : file_name(config->kernel);
 	m.has_sandbox = true;
 	m.sandbox = config->sandbox;
-	add(&l, vm->ram_fd);
+	add(&l, vm->ram.rw);
 	add(&l, vm->launch->kernel_fd);
 	for (unsigned n = 0; n < config->initrds.count; n++) {
 		names[n] = file_name(config->initrds.of[n].file);
@@ -153,7 +155,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.entry = (Bulkhead__EntryState *)entry;
 	m.has_sandbox = true;
 	m.sandbox = vm->config->sandbox;
-	add(&l, vm->ram_fd);
+	add(&l, vm->ram.rw);
 	add(&l, vm->msi.ro);
 	add(&l, vm->vcpu_bell.rd);
 	for (unsigned i = 0; i < DEVICES; i++) {
