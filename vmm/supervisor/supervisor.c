@@ -278,7 +278,8 @@ static void init(struct vm *vm, struct launch *launch)
 	vm->missing = launch->missing;
 	vm->engine_kvm = launch->kvm_fd >= 0;
 	vm->realtime_started_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
-	vm->ram_fd = vm->self_fd = vm->fdinfo_fd = -1;
+	vm->ram = (struct object){ -1, -1 };
+	vm->self_fd = vm->fdinfo_fd = -1;
 }
 
 static void warn_missing(struct vm *vm)
