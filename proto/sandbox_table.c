@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/futex.h>
 #include <linux/kvm.h>
 #include <linux/sched.h>
@@ -179,8 +180,17 @@ const struct sandbox_rule sandbox_rules[] = {
 	KVM_CALL(KVM_SET_REGS, 0, KVM, "resume"),
 	KVM_CALL(KVM_GET_SREGS, 0, KVM, "register dump, pause"),
 	KVM_CALL(KVM_SET_SREGS, 0, KVM, "resume"),
-	KVM_CALL(KVM_GET_FPU, 0, KVM, "pause"),
-	KVM_CALL(KVM_SET_FPU, 0, KVM, "resume"),
+	KVM_CALL(KVM_GET_XSAVE, 0, KVM, "pause"),
+	KVM_CALL(KVM_GET_XSAVE2, 0, KVM, "pause, where the state is larger than a page"),
+	KVM_CALL(KVM_SET_XSAVE, 0, KVM, "resume"),
+	KVM_CALL(KVM_GET_XCRS, 0, KVM, "pause"),
+	KVM_CALL(KVM_SET_XCRS, 0, KVM, "resume"),
+	KVM_CALL(KVM_GET_DEBUGREGS, 0, KVM, "pause"),
+	KVM_CALL(KVM_SET_DEBUGREGS, 0, KVM, "resume"),
+	KVM_CALL(KVM_GET_VCPU_EVENTS, 0, KVM, "pause"),
+	KVM_CALL(KVM_SET_VCPU_EVENTS, 0, KVM, "resume"),
+	KVM_CALL(KVM_GET_LAPIC, 0, KVM, "pause"),
+	KVM_CALL(KVM_SET_LAPIC, 0, KVM, "resume"),
 	KVM_CALL(KVM_GET_MSRS, 0, KVM, "pause"),
 	KVM_CALL(KVM_SET_MSRS, 0, KVM, "resume"),
 	KVM_CALL(KVM_GET_MP_STATE, 0, KVM, "is the vCPU halted"),
@@ -190,6 +200,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* supervisor: makes objects and children */
 	{ "memfd_create",   0, SUPER, { { 0 } }, 0, "memory objects" },
 	{ "ftruncate",	    0, SUPER, { { 0 } }, 0, "size of memory objects" },
+	{ "fallocate",	    0, SUPER, { { 1, WHOLE(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) } }, 0, "a reboot empties guest memory" },
 	{ "fcntl",	    0, SUPER, { { 1, WHOLE(F_ADD_SEALS) } }, 0, "seals on memory objects" },
 	{ "openat",	    0, SUPER, { { 2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, 0 } }, 0, "read-only re-open through its own fd directory" },
 	{ "socketpair",	    0, SUPER, { { 0, WHOLE(AF_UNIX) } }, 0, "control channels" },

@@ -139,7 +139,7 @@ struct vm {
 	uint64_t realtime_started_ns;
 	int self_fd, fdinfo_fd; /* our own /proc/self/fd and fdinfo, as detached mounts: nothing else is reachable there */
 
-	int ram_fd;
+	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object msi;
 	struct pipe_ends vcpu_bell;
 	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
@@ -148,7 +148,7 @@ struct vm {
 	struct proc procs[PROCS];
 	struct frame frame; /* the message that is being handled */
 
-	struct event *on_keeper, *on_log_room, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer;
+	struct event *on_keeper, *on_log_room, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer, *quiet_timer;
 	uint64_t drain_beat; /* of the console daemon, when we last looked; see machine.c */
 	unsigned drain_looks;
 	struct client clients[VM_CLIENTS];
