@@ -14,8 +14,8 @@
 
 enum boot_format {
 	BOOT_AUTO,
-	BOOT_BZIMAGE,	/* Linux, 64-bit entry, protocol 2.12 or newer */
-	BOOT_ELF_LINUX, /* vmlinux: ELF64 entered with the Linux 64-bit protocol */
+	BOOT_BZIMAGE,	/* Linux, protocol 2.02 or newer, 64-bit or 32-bit entry */
+	BOOT_ELF_LINUX, /* vmlinux: ELF entered with the Linux 64-bit or 32-bit protocol */
 	BOOT_ELF_PVH,	/* ELF with a XEN_ELFNOTE_PHYS32_ENTRY note, 32-bit entry */
 	BOOT_MULTIBOOT, /* Multiboot 1, 32-bit entry */
 	BOOT_FLAT16,	/* raw image at 0, entered at 0000:0000 in real mode */
@@ -42,12 +42,16 @@ struct boot_image {
 	 */
 	int (*fetch)(const struct boot_image *image, uint8_t *to);
 	int fd; /* for fetch */
+	const char *text; /* Multiboot: the module's own command line, behind its name; NULL: none */
 };
+
+enum { BOOT_INITRDS = 16 };
 
 struct boot_request {
 	struct boot_ram ram;
 	struct boot_image kernel;
-	struct boot_image initrd; /* size 0: none; Multiboot gets it as its module */
+	/* Up to the first of size 0. Linux sees one initrd, the archives behind each other; Multiboot and PVH get modules. */
+	struct boot_image initrd[BOOT_INITRDS];
 	const char *cmdline;
 	enum boot_format format;
 	unsigned vcpus;

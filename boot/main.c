@@ -7,6 +7,7 @@
 #include "boot.h"
 
 #include "proto/child.h"
+#include "proto/clock.h"
 #include "proto/control_check.h"
 #include "proto/layout.h"
 #include "proto/shm.h"
@@ -19,6 +20,9 @@
 
 enum { FD_RAM, FD_KERNEL, FD_INITRD };
 enum { SEGMENTS = SEG_COUNT + 2 };
+
+enum { PIECE = 1 << 20 };
+#define TELL_NS (CLOCK_NS_PER_S / 4)
 
 static struct child child;
 static struct boot_result result;
@@ -48,9 +52,11 @@ static int map_ram(const struct frame *f, uint64_t bytes, struct boot_ram *ram, 
 	return 0;
 }
 
-/* Only regular files and memory objects have a size to rely on. Nothing is larger than the memory it goes to.
- */
-static int image_size(int fd, uint64_t ram_bytes, const char *field, size_t *size, struct trouble *t)
+/* A vmlinux with its debug information; of that, nothing goes to guest memory. */
+enum { KERNEL_FILE_MAX = 1 << 30 };
+
+/* Only regular files and memory objects have a size to rely on. An initrd is not larger than the memory it goes to. */
+static int image_size(int fd, uint64_t max, const char *field, size_t *size, struct trouble *t)
 {
 	struct stat st;
 
@@ -58,10 +64,22 @@ static int image_size(int fd, uint64_t ram_bytes, const char *field, size_t *siz
 		return trouble(t, -errno, field, "the file cannot be examined");
 	if (!S_ISREG(st.st_mode))
 		return trouble(t, -EINVAL, field, "not a regular file");
-	if ((uint64_t)st.st_size > ram_bytes)
+	if ((uint64_t)st.st_size > max)
 		return trouble(t, -ENOMEM, field, "the file is larger than the guest's memory: give it more");
 	*size = (size_t)st.st_size;
 	return 0;
+}
+
+/* A slow disk is not a loader that hangs: the supervisor hears of every piece. */
+static void tell_progress(void)
+{
+	static uint64_t told_ns;
+	uint64_t now = clock_ns();
+
+	if (now - told_ns < TELL_NS)
+		return;
+	told_ns = now;
+	child_event(&child, BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, 0, BULKHEAD__ROLE__ROLE_BOOT, NULL);
 }
 
 /*
@@ -71,8 +89,10 @@ static int image_size(int fd, uint64_t ram_bytes, const char *field, size_t *siz
 static int read_all(int fd, uint8_t *to, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t n = pread(fd, to + done, size - done, (off_t)done);
+		size_t piece = size - done < PIECE ? size - done : PIECE;
+		ssize_t n = pread(fd, to + done, piece, (off_t)done);
 
+		tell_progress();
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -107,31 +127,45 @@ static int read_kernel(int fd, struct boot_image *kernel, struct trouble *t)
 	return 0;
 }
 
+static int prepare_initrd(const Bulkhead__SetupBoot *m, const struct frame *f, unsigned n, uint64_t bytes,
+			  struct boot_image *rd, struct trouble *t)
+{
+	int err = image_size(f->fds[FD_INITRD + n], bytes, "initrd", &rd->size, t);
+
+	if (err != 0)
+		return err;
+	rd->name = m->n_initrd_names ? m->initrd_names[n] : m->initrd_name;
+	rd->text = m->n_initrd_texts ? m->initrd_texts[n] : NULL;
+	rd->fetch = fetch;
+	rd->fd = f->fds[FD_INITRD + n];
+	return 0;
+}
+
 static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct boot_request *rq,
 		   struct trouble *t)
 {
-	bool has_initrd = m->has_has_initrd && m->has_initrd;
 	uint64_t bytes = m->machine->ram_bytes;
 	int err;
 
 	rq->cmdline = m->cmdline;
 	rq->vcpus = m->machine->vcpus;
 	rq->kernel.name = m->kernel_name;
-	rq->initrd.name = m->initrd_name;
 	if (m->format != NULL && boot_format_parse(m->format, &rq->format) != 0)
 		return trouble(t, -EINVAL, "format",
 			       "must be auto, bzimage, elf, pvh, multiboot, flat16 or flat64");
-	err = image_size(f->fds[FD_KERNEL], bytes, "kernel", &rq->kernel.size, t);
-	if (err == 0 && has_initrd)
-		err = image_size(f->fds[FD_INITRD], bytes, "initrd", &rq->initrd.size, t);
-	if (err == 0 && has_initrd) {
-		rq->initrd.fetch = fetch;
-		rq->initrd.fd = f->fds[FD_INITRD];
+	err = image_size(f->fds[FD_KERNEL], bytes < KERNEL_FILE_MAX ? KERNEL_FILE_MAX : bytes, "kernel",
+			 &rq->kernel.size, t);
+	/* An empty file is no initrd, and would end the list. */
+	for (unsigned n = 0, to = 0; err == 0 && n < control_initrds(m); n++) {
+		err = prepare_initrd(m, f, n, bytes, &rq->initrd[to], t);
+		to += rq->initrd[to].size != 0;
 	}
 	if (err == 0)
 		err = map_ram(f, bytes, &rq->ram, t);
 	return err;
 }
+
+_Static_assert((int)CONTROL_INITRDS_MAX == (int)BOOT_INITRDS, "what a message may bring has a place");
 
 static void fill_segment(Bulkhead__Segment *to, const struct segment *from)
 {

@@ -48,6 +48,7 @@ static const struct field req[] = {
 	FIELD(ring_req, space_waiting, "a producer sleeps because the ring is full"),
 	FIELD(ring_req, msi_head, "irqd's channel: messages taken from the MSI ring"),
 	FIELD(ring_req, msi_sleeping, "irqd's channel: ring the doorbell for messages"),
+	FIELD(ring_req, heartbeat_ns, "irqd's channel: the vcpu process's, renewed every second"),
 	FIELD(ring_req, waiting, "vCPU i sleeps, or is about to, on its cell's seq"),
 	FIELD(ring_req, slots, "the ring"),
 };

@@ -68,12 +68,15 @@ struct ring_req {
 	_Atomic uint32_t space_waiting; /* a producer sleeps on RSP.room because the ring is full */
 	_Atomic uint32_t msi_head;	/* irqd's channel only: messages of the MSI ring that were taken */
 	_Atomic uint32_t msi_sleeping;	/* irqd's channel only: ring the vcpu doorbell for messages */
-	uint32_t pad1[13];
+	uint32_t pad1;
+	_Atomic uint64_t heartbeat_ns; /* irqd's channel only: CLOCK_MONOTONIC, renewed every second by the vcpu process */
+	uint32_t pad2[10];
 	_Atomic uint32_t waiting[RING_VCPUS]; /* vCPU i sleeps (or is about to) on its reply cell's seq */
 	struct io_slot slots[RING_SLOTS];
 };
 _Static_assert(offsetof(struct ring_req, space_waiting) == 64 && offsetof(struct ring_req, msi_head) == 68, "REQ");
-_Static_assert(offsetof(struct ring_req, msi_sleeping) == 72 && offsetof(struct ring_req, waiting) == 128, "REQ");
+_Static_assert(offsetof(struct ring_req, msi_sleeping) == 72 && offsetof(struct ring_req, heartbeat_ns) == 80, "REQ");
+_Static_assert(offsetof(struct ring_req, waiting) == 128, "REQ");
 _Static_assert(offsetof(struct ring_req, slots) == 256 && sizeof(struct ring_req) == 4352, "REQ");
 
 /* Writer: daemon. Reader: the vCPU that waits. Two cache lines. */

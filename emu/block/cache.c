@@ -217,8 +217,7 @@ struct block *block_find(struct emu *e)
 static void run(struct emu *e, struct block *b)
 {
 	e->block = b;
-	e->cpu.gpr[GPR_PC] = b->pc;
-	e->simd = simd_usable(e);
+	e->pc = b->pc;
 	e->x87_host = 0xff;
 #ifdef EMU_NO_TAILCALL
 	e->code->next = b->insns;
@@ -231,8 +230,8 @@ static void run(struct emu *e, struct block *b)
 #else
 	b->insns->fn(e, b->insns);
 #endif
-	if (e->simd_live)
-		simd_sync(e);
+	if (e->mxcsr_live)
+		mxcsr_sync(e);
 }
 
 bool block_advance(struct emu *e)

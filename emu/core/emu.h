@@ -11,9 +11,11 @@
 #define BULKHEAD_EMU_EMU_H
 
 #include "cpu.h"
+#include "host.h"
 #include "insn.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 enum { EMU_STOP = 1 };
 
@@ -53,34 +55,47 @@ struct emu_hooks {
 	void (*data_accessed)(struct emu *e, uint64_t linear, unsigned size, bool write);
 };
 
+/*
+ * Handlers look at the first cache line for each instruction, and at the general registers behind it: one register file
+ * `slot`, in which ADDR_NONE and ADDR_PC stand before register 0. The architectural state is `cpu` alone.
+ */
+enum { SLOT_GPR = 8, SLOTS = SLOT_GPR + GPR_COUNT };
+
 struct emu {
-	struct cpu cpu; /* first: handlers address registers with small displacements */
-	uint16_t flags_image; /* the arithmetic flags while guest code runs, apart from cpu.rflags: see flags.h */
+	union {
+		uint64_t slot[SLOTS];
+		struct {
+			struct tlb *tlb;     /* of the current address space and privilege (mmu/) */
+			uint64_t tlb_mask;   /* tag bits that must agree for a hit (tlb.h) */
+			struct block *block; /* running block, for exact retirement counts and self-modifying code */
+			struct code_cache *code;
+			int32_t budget;	    /* instructions until the run loop looks at events; it does when this is < 0 */
+			uint16_t flags_image; /* the arithmetic flags while guest code runs, apart from cpu.rflags: flags.h */
+			bool stop;	    /* leave the block loop at this instruction boundary (its block was dropped) */
+			uint8_t mxcsr_live; /* units whose flags are collected in the host's MXCSR just now (block/fast_simd.h) */
+			uint8_t x87_host;   /* exception flags that the host's x87 may have set (block/fast_x87.c) */
+			/* Derived from the architectural state by emu_derive_mode(). */
+			uint8_t cpl;
+			uint8_t code_size;  /* 2, 4 or 8 bytes: 16-bit, 32-bit or 64-bit code */
+			uint8_t stack_size; /* 2, 4 or 8 */
+			uint8_t units;	    /* enum emu_unit: what instructions may use without #UD and #NM */
+			bool long_mode;	    /* EFER.LMA */
+			bool paging;
+			bool in_rep;	    /* a repeated instruction was left between two iterations */
+			uint64_t none;	    /* slot of ADDR_NONE: always zero */
+			uint64_t pc;	    /* slot of ADDR_PC: RIP of the first byte of the running block */
+			struct cpu cpu;
+		};
+	};
 	uint64_t seg_base[SEG_COUNT + 1]; /* base that address arithmetic really adds: in 64-bit mode zero but for FS, GS */
-	int32_t budget;		/* instructions until the run loop looks at events; it does when this is < 0 */
-	atomic_uint kicked;	/* enum emu_kick, written by any thread: something wants this vCPU's attention */
 	struct fault fault;
-	bool stop;		/* leave the block loop at this instruction boundary (mode change, HLT, kick...) */
-	struct tlb *tlb;	/* of the current address space and privilege (mmu/) */
-	uint64_t tlb_mask;	/* tag bits that must agree for a hit (tlb.h) */
-	struct block *block;	/* running block, for exact retirement counts and self-modifying code */
 	uint32_t mode_key;	/* what a decoded block depends on besides its bytes and address */
-	struct code_cache *code;
+	uint32_t host_mxcsr;	/* the host's own, while mxcsr_live */
+	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
 	struct lapic *lapic;
 	struct machine *machine;
-	uint8_t simd;		/* vector units that guest code may use in this block (block/fast_simd.h) */
-	uint8_t simd_live;	/* those of them whose flags are collected in the host's MXCSR just now */
-	uint8_t x87_host;	/* exception flags that the host's x87 may have set (block/fast_x87.c) */
-	uint32_t host_mxcsr;	/* the host's own, while simd_live */
-	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
-	atomic_uint_fast64_t retired_told; /* the same for other threads: as it was at the last look at events */
-	/* Derived from the architectural state by emu_derive_mode(). */
-	uint8_t cpl;
-	uint8_t code_size;	/* 2, 4 or 8 bytes: 16-bit, 32-bit or 64-bit code */
-	uint8_t stack_size;	/* 2, 4 or 8 */
-	bool long_mode;		/* EFER.LMA */
-	bool paging;
-	bool in_rep;		/* a repeated instruction was left between two iterations */
+	atomic_uint kicked;	/* enum emu_kick, written by any thread: something wants this vCPU's attention */
+	atomic_uint_fast64_t retired_told; /* emu_retired() for other threads: as it was at the last look at events */
 	atomic_uint wakes;	/* counts wake-ups: HLT sleeps while it stays the same */
 	uint64_t next_event_ns;	/* when lapic_advance() wants to be called (run/) */
 	const struct emu_hooks *hooks;
@@ -88,6 +103,18 @@ struct emu {
 	struct mmu *mmu;
 	struct sys *sys;
 };
+
+_Static_assert(offsetof(struct emu, cpu.gpr) == SLOT_GPR * sizeof(uint64_t), "the register file is one array");
+_Static_assert(offsetof(struct emu, none) == (SLOT_GPR + ADDR_NONE) * sizeof(uint64_t), "the register file is one array");
+_Static_assert(offsetof(struct emu, pc) == (SLOT_GPR + ADDR_PC) * sizeof(uint64_t), "the register file is one array");
+
+/* The part of an address that `base` or `index` of an instruction names. */
+static inline __attribute__((always_inline)) uint64_t emu_address_register(const struct emu *e, ptrdiff_t r)
+{
+	return e->slot[SLOT_GPR + r];
+}
+
+enum emu_unit { UNIT_SSE = 1, UNIT_AVX = 2, UNIT_X87 = 4, UNIT_AVX512 = 8 };
 
 /* ---- mode (mode.c) --------------------------------------------------------------------------------------------- */
 
@@ -97,7 +124,7 @@ struct emu {
  */
 enum { MODE_KEY_CODE_MASK = 15, MODE_KEY_STACK_SHIFT = 4, MODE_KEY_FLAT = 1 << 8, MODE_KEY_DATA32 = 1 << 9 };
 
-/* Recomputes what is derived from CS, SS, CPL, CR0, CR4, EFER, RFLAGS.VM. Whoever changes these calls
+/* Recomputes what is derived from CS, SS, CPL, CR0, CR4, XCR0, EFER, RFLAGS.VM. Whoever changes these calls
  * mmu_mode_changed(), which does this, too. */
 void emu_derive_mode(struct emu *e);
 /* Recomputes e->tlb_mask from CPL, AC, CR0, CR4, DR7. */

@@ -29,13 +29,13 @@ def find(path):
     raise Failure(f"{name} is not in {BUILD}")
 
 
-def evil_libexec(t, evil):
-    """A directory of programs in which the daemon `evil` is the hostile one."""
-    d = f"{t.dir}/libexec-{evil}"
+def evil_libexec(t, evil, program="bulkhead-evild"):
+    """A directory of programs in which that of the process `evil` is another one, of this folder."""
+    d = f"{t.dir}/libexec-{evil}-{program}"
     if not os.path.isdir(d):
         os.mkdir(d)
         for name, path in PROGRAMS.items():
-            os.symlink(f"{BUILD}/tests/fault/bulkhead-evild" if name == evil else find(path), f"{d}/bulkhead-{name}")
+            os.symlink(f"{BUILD}/tests/fault/{program}" if name == evil else find(path), f"{d}/bulkhead-{name}")
     return {**t.env, "BULKHEAD_LIBEXEC": d}
 
 

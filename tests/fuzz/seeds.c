@@ -54,7 +54,9 @@ static void put_linux(void)
 	}
 	put_image("bzimage-nokaslr", BOOT_BZIMAGE, 1, make_bzimage(pack(make_vmlinux(1, 0), PACK_GZIP)));
 	put_image("bzimage-plain", BOOT_BZIMAGE, 2, make_bzimage(pack(make_vmlinux(0, 0), PACK_ZSTD)));
+	put_image("bzimage-32-bits", BOOT_AUTO, 0, make_bzimage(pack(make_vmlinux32(1), PACK_XZ)));
 	put_image("vmlinux", BOOT_AUTO, 0, make_vmlinux(1, 0));
+	put_image("vmlinux-32-bits", BOOT_ELF_LINUX, 0, make_vmlinux32(0));
 }
 
 /* Multiboot Specification 0.6.96, 3.1.2: with ELF, and with the addresses in the header. */
@@ -285,6 +287,20 @@ static void put_interrupts(void)
 	finish(&p, "both");
 }
 
+static void put_testdev(void)
+{
+	struct program p = program(&testdev_model);
+
+	add_write(&p, 0xe0, 2, 0x12345678);
+	add_write(&p, 0x510, 1, 3);
+	add_write(&p, 0x200e, 0, 1);
+	add_write(&p, 0xff010000, 3, 0x1000);
+	add(&p, 6, 1);
+	add(&p, 0x55, 8);
+	add_write(&p, 0xff000000, 3, UINT64_MAX);
+	finish(&p, "all");
+}
+
 static void put_uart(void)
 {
 	struct program p = program(&serial_model);
@@ -339,6 +355,7 @@ int main(int argc, char **argv)
 	put_timers();
 	put_interrupts();
 	put_uart();
+	put_testdev();
 	put_races();
 	put_messages();
 	return 0;

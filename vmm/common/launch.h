@@ -33,7 +33,8 @@ struct launch {
 	enum isolation isolation;
 	struct sandbox_report missing;
 	int program_fd[PROGRAMS];
-	int kernel_fd, initrd_fd, kvm_fd;
+	int kernel_fd, kvm_fd;
+	int initrd_fd[CONFIG_INITRDS]; /* as many as the configuration names */
 	int null_fd;
 	int console_fd; /* listening */
 	int keeper_fd;	/* our end of the pair */
@@ -51,7 +52,8 @@ enum note_kind {
 	NOTE_CLIENT,  /* to the supervisor: a control client, as descriptor; code: enum client_rights */
 	NOTE_STOP,    /* to the supervisor: power button, then after the time-out the end */
 	NOTE_KILL,    /* to the supervisor: end now */
-	NOTE_MISSING, /* to the supervisor: what of the keeper's own fence this host refuses */
+	NOTE_MISSING, /* to the supervisor: what of the keeper's own fence this host refuses; to the keeper: what a user should
+		       * know of the machine's */
 };
 
 /* Who asks? Only the keeper can tell: in the supervisor's user namespace nobody has their own id. */

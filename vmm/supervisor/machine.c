@@ -169,6 +169,8 @@ void machine_stop(struct vm *vm, uint32_t timeout_ms)
 	set_timer(vm, &vm->stop_timer, timeout_ms, on_stop_timeout);
 }
 
+enum { QUIET_LOOK_MS = 5 };
+
 /* ---- start and reboot ------------------------------------------------------------------------------------------ */
 
 /* Fresh memory, a loader for it, and a vcpu process that will run what the loader put there. */
@@ -234,15 +236,39 @@ static void reboot(struct vm *vm)
 	proc_kill(&vm->procs[PROC_VCPU]);
 }
 
+/* What the old guest has asked of devices that write its memory is done before the new one's is put there. */
+static bool is_memory_quiet(const struct vm *vm)
+{
+	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++) {
+		const struct proc *p = &vm->procs[i];
+
+		if (proc_exists(p) && p->kind->memory == KIND_MEMORY_WRITES && p->recovery.health != DEVICE_GIVEN_UP &&
+		    ring_backlog(p->recovery.req, p->recovery.rsp) > 0)
+			return false;
+	}
+	return true;
+}
+
+static void on_quiet_look(evutil_socket_t fd, short what, void *ctx);
+
 static void continue_reboot(struct vm *vm)
 {
 	int rc;
 
-	if (is_alive(&vm->procs[PROC_VCPU]) || is_alive(&vm->procs[PROC_BOOT]))
+	if (!vm->rebooting || vm->state == VM_ENDED || is_alive(&vm->procs[PROC_VCPU]) || is_alive(&vm->procs[PROC_BOOT]))
 		return;
+	if (!is_memory_quiet(vm)) {
+		set_timer(vm, &vm->quiet_timer, QUIET_LOOK_MS, on_quiet_look);
+		return;
+	}
 	rc = start_guest(vm);
 	if (rc)
 		machine_end(vm, EXIT_VMM, "failure", "could not start again after a reset: %s", strerror(-rc));
+}
+
+static void on_quiet_look(evutil_socket_t fd, short what, void *ctx)
+{
+	continue_reboot(ctx);
 }
 
 /* ---- replies --------------------------------------------------------------------------------------------------- */
@@ -445,6 +471,11 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	}
 }
 
+static void on_progress(struct proc *p, const Bulkhead__Event *e)
+{
+	/* The watchdog counts what it hears from a loader (struct proc, heard). */
+}
+
 static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 {
 	char device[KIND_NAME_MAX];
@@ -479,6 +510,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_HALTED, FROM(VCPU), on_halted },
 	{ BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR, FROM(VCPU), on_engine_error },
 	{ BULKHEAD__EVENT_TYPE__EVENT_RUNNING, FROM(VCPU), on_running },
+	{ BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, FROM(BOOT), on_progress },
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, FROM(VCPU), on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_LOG, ~0u, on_log_line },

@@ -4,7 +4,7 @@
  * to be done about it.
  *
  *   recovery.c  death, back-off, poisonous requests, giving up, restart and replacement on request
- *   watchdog.c  finds processes that live but do not work
+ *   watchdog.c  finds processes that live and do not work
  *
  * The rules: a device that served for a second before it died is restarted at once; one that died sooner waits 100 ms,
  * and twice as long each time, up to 10 s. One that died more than `device_failure_limit` times within 60 s is given up,
@@ -49,13 +49,6 @@ struct recovery {
 	uint32_t skip_seq; /* the next incarnation skips it */
 	unsigned poison_count;
 	char poison[RECOVERY_POISON][RECOVERY_WORDS];
-
-	/* watchdog, in watch time */
-	uint64_t spawned_ns, head_ns, beat_ns, stopped_ns;
-	uint64_t beat, cpu_ns, poked_cpu_ns;
-	uint32_t head;
-	bool poked;	/* it is late, and was woken at the last look */
-	unsigned awake; /* how many times in a row it ran after that */
 
 	/* replacement on request */
 	uint64_t leaving_ns; /* watch time at which QUIESCE was sent: its end is not a death; 0: it was not */

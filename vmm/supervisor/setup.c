@@ -84,7 +84,7 @@ int setup_device(struct proc *p, bool recover)
 	m.has_strict = m.strict = recover && p->recovery.strict;
 	m.has_skip_seq = p->recovery.skips;
 	m.skip_seq = p->recovery.skip_seq;
-	m.sandbox = vm->config->sandbox;
+	m.sandbox = proc_sandbox(p);
 	add(&l, d->req.ro);
 	add(&l, d->rsp.rw);
 	add(&l, d->shadow.rw);
@@ -97,6 +97,8 @@ int setup_device(struct proc *p, bool recover)
 		add(&l, vm->shared_fd[kind->fds[i]]);
 	if (kind->collects)
 		add_line_sources(vm, &l, rows, list, &m);
+	if (kind->memory != KIND_MEMORY_NONE)
+		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
 }
 
@@ -114,6 +116,7 @@ int setup_boot(struct proc *p)
 	const struct vm_config *config = vm->config;
 	Bulkhead__MachineConfig machine;
 	Bulkhead__SetupBoot m = BULKHEAD__SETUP_BOOT__INIT;
+	char *names[CONFIG_INITRDS], *texts[CONFIG_INITRDS];
 	struct fd_list l = { .count = 0 };
 
 	fill_machine(vm, &machine);
@@ -121,14 +124,18 @@ int setup_boot(struct proc *p)
 	m.cmdline = (char *)config->cmdline;
 	m.format = (char *)config->format;
 	m.kernel_name = config->demo ? "demo" : file_name(config->kernel);
-	m.initrd_name = file_name(config->initrd);
-	m.has_has_initrd = m.has_sandbox = true;
-	m.has_initrd = vm->launch->initrd_fd >= 0;
+	m.has_sandbox = true;
 	m.sandbox = config->sandbox;
-	add(&l, vm->ram_fd);
+	add(&l, vm->ram.rw);
 	add(&l, vm->launch->kernel_fd);
-	if (m.has_initrd)
-		add(&l, vm->launch->initrd_fd);
+	for (unsigned n = 0; n < config->initrds.count; n++) {
+		names[n] = file_name(config->initrds.of[n].file);
+		texts[n] = (char *)(config->initrds.of[n].text ? config->initrds.of[n].text : "");
+		add(&l, vm->launch->initrd_fd[n]);
+	}
+	m.n_initrd_names = m.n_initrd_texts = config->initrds.count;
+	m.initrd_names = names;
+	m.initrd_texts = texts;
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT, &m.base, l.fds, l.count);
 }
 
@@ -148,7 +155,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.entry = (Bulkhead__EntryState *)entry;
 	m.has_sandbox = true;
 	m.sandbox = vm->config->sandbox;
-	add(&l, vm->ram_fd);
+	add(&l, vm->ram.rw);
 	add(&l, vm->msi.ro);
 	add(&l, vm->vcpu_bell.rd);
 	for (unsigned i = 0; i < DEVICES; i++) {

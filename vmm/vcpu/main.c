@@ -268,22 +268,23 @@ enum helper_wait { WAIT_NOT, WAIT_WORK, WAIT_PENANCE };
 
 /*
  * Even with interrupts to serve, the supervisor's messages are looked at: an irqd gone mad must not shut it out. After
- * irqd broke its ring, it gets a millisecond of silence. Under KVM a vCPU that halts with interrupts off sleeps in the
- * kernel: look once a second (result 0).
+ * irqd broke its ring, it gets a millisecond of silence. Signs of life are due every second.
  */
-static int wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[2])
+static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[2])
 {
 	static const struct timespec nothing, second = {.tv_sec = 1}, penance = {.tv_nsec = 1000000};
 
 	switch (wait) {
 	case WAIT_NOT:
-		return ppoll(fds, 2, &nothing, NULL);
+		ppoll(fds, 2, &nothing, NULL);
+		break;
 	case WAIT_PENANCE:
-		return ppoll(fds, 1, &penance, NULL);
+		ppoll(fds, 1, &penance, NULL);
+		break;
 	case WAIT_WORK:
+		ppoll(fds, 2, p->engine ? &second : NULL, NULL);
 		break;
 	}
-	return ppoll(fds, 2, p->engine && is_kvm(p) ? &second : NULL, NULL);
 }
 
 static int serve(struct vcpu_process *p)
@@ -301,10 +302,9 @@ static int serve(struct vcpu_process *p)
 			if (!msi_sleep(&p->msi, seen))
 				wait = WAIT_NOT;
 		}
-		if (wait_for_work(p, sane ? wait : WAIT_PENANCE, fds) == 0 && wait == WAIT_WORK && sane)
-			for (unsigned i = 0; i < p->vcpus; i++)
-				p->engine->ops->kick(p->engine, i);
+		wait_for_work(p, sane ? wait : WAIT_PENANCE, fds);
 		if (p->engine) {
+			life_signs(p);
 			msi_awake(&p->msi);
 			if (fds[1].revents)
 				drain_pipe(p->msi_doorbell_fd);

@@ -15,6 +15,8 @@
 #include "proto/route.h"
 #include "proto/sandbox.h"
 #include "proto/shadow.h"
+#include "proto/watch_time.h"
+#include "pulse.h"
 
 #include <pthread.h>
 
@@ -65,7 +67,14 @@ struct vcpu_process {
 	bool want_run;
 	unsigned started; /* threads that have begun: what the C library does at a thread's start is behind them */
 	pthread_t thread[ENGINE_MAX_VCPUS];
+	_Atomic uint32_t rounds[ENGINE_MAX_VCPUS]; /* how often each came back from the engine */
+	struct pulse pulse[ENGINE_MAX_VCPUS];
+	struct watch_time watch_time;
+	uint64_t life_ns; /* when signs of life were last given and looked for */
 };
+
+/* For the helper thread, at least once a second when there is an engine. */
+void life_signs(struct vcpu_process *p);
 
 /* MSG_SETUP_VCPU: maps everything, creates the engine. 0, or -errno with a reason in err and the field in *field. */
 int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct frame *frame, char *err, size_t err_len,
