@@ -438,7 +438,9 @@ static void end_soon(struct vm *vm, uint32_t code, const char *reason, const cha
 	vm->last_code = code;
 	snprintf(vm->last_reason, sizeof(vm->last_reason), "%s", reason);
 	snprintf(vm->last_text, sizeof(vm->last_text), "%s", text);
-	set_timer(vm, &vm->last_timer, LAST_EVENT_MS, on_last_timer);
+	/* Who says it again does not put it off. */
+	if (!vm->last_timer || !evtimer_pending(vm->last_timer, NULL))
+		set_timer(vm, &vm->last_timer, LAST_EVENT_MS, on_last_timer);
 }
 
 static void on_triple_fault(struct proc *p, const Bulkhead__Event *e)
@@ -449,7 +451,8 @@ static void on_triple_fault(struct proc *p, const Bulkhead__Event *e)
 static void on_halted(struct proc *p, const Bulkhead__Event *e)
 {
 	if (p->vm->config->on_halt == ON_HALT_WAIT) {
-		vm_log(p->vm, 1, "the guest halted with interrupts off; it waits (--on-halt wait)");
+		if (proc_may_log(p))
+			vm_log(p->vm, 1, "the guest halted with interrupts off; it waits (--on-halt wait)");
 		return;
 	}
 	end_soon(p->vm, EXIT_OK, "halted", "the guest halted with interrupts off");
