@@ -84,7 +84,7 @@ int setup_device(struct proc *p, bool recover)
 	m.has_strict = m.strict = recover && p->recovery.strict;
 	m.has_skip_seq = p->recovery.skips;
 	m.skip_seq = p->recovery.skip_seq;
-	m.sandbox = vm->config->sandbox;
+	m.sandbox = proc_sandbox(p);
 	add(&l, d->req.ro);
 	add(&l, d->rsp.rw);
 	add(&l, d->shadow.rw);
