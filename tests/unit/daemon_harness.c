@@ -51,8 +51,6 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	cr_assert_eq(pipe2(d->vcpu_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	make_listener(d);
 	cr_assert_eq(ring_attach(&d->producer, d->req.rw, d->rsp.ro, d->doorbell[1], 0), 0);
-	/* A busy host may keep the daemon from its processor for longer than a guest would wait. */
-	d->producer.limit_ns = 15 * RING_LIMIT_NS;
 }
 
 void daemon_free(struct daemon *d)
