@@ -5,6 +5,7 @@
 
 #include "devices/runtime.h"
 
-extern const struct daemon_shell irqd_shell, platformd_shell, seriald_shell, timerd_shell;
+#define DEVICE(NAME, name, ...) extern const struct daemon_shell name##_shell;
+#include "proto/devices.def"
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "devices/irq_model.h"
+#include "proto/kind.h"
 #include "proto/layout.h"
 
 enum { EXTINT_PIN = 0 }; /* the 8259's INTR (MP specification, 3.6.2.2, virtual wire through the IOAPIC) */
@@ -314,7 +315,7 @@ const struct device_model irq_model = {
 	.state_size = sizeof(struct irq_state),
 	.ranges = ranges,
 	.range_count = RANGES,
-	.lines = 0,
+	.lines = IRQD_LINES,
 	.reset = irq_reset,
 	.read = irq_read,
 	.write = irq_write,

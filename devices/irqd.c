@@ -17,7 +17,7 @@
 #include "daemons.h"
 #include "runtime.h"
 
-enum { FD_MSI, FD_VCPU_BELL, FD_SOURCES, SOURCES_MAX = 8, OUTBOX_MAX = 16 };
+enum { FD_MSI, FD_VCPU_BELL, FD_SOURCES, SOURCES_MAX = DEVICES_MAX, OUTBOX_MAX = 16 };
 #define ROOM_RETRY_NS CLOCK_NS_PER_MS
 
 struct source {
@@ -195,10 +195,7 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 }
 
 const struct daemon_shell irqd_shell = {
-	.program = "bulkhead-irqd",
-	.summary = "interrupt controllers of a Bulkhead VM",
-	.role = BULKHEAD__ROLE__ROLE_IRQD,
-	.sandbox = SANDBOX_IRQD,
+	.kind = KIND_IRQD,
 	.model = &irq_model,
 	.shell_state = &outbox,
 	.shell_size = sizeof(outbox),

@@ -12,6 +12,7 @@
 #ifndef BULKHEAD_DEVICES_MODEL_H
 #define BULKHEAD_DEVICES_MODEL_H
 
+#include "proto/kind.h"
 #include "reg.h"
 
 enum model_space { MODEL_PORT, MODEL_MMIO };
@@ -92,10 +93,11 @@ struct device_model {
 
 #define MODEL_MIN_STEP_NS 1000ull
 
-extern const struct device_model serial_model;	 /* devices/serial_model.c: COM1..COM4 */
-extern const struct device_model timer_model;	 /* devices/timer_model.c: PIT, RTC, PM timer, HPET */
-extern const struct device_model irq_model;	 /* devices/irq_model.c: 8259 pair, IOAPIC */
-extern const struct device_model platform_model; /* devices/platform_model.c: ACPI, i8042, debug and exit ports, PCI stub */
+/* irq_model: 8259 pair, IOAPIC. timer_model: PIT, RTC, PM timer, HPET. serial_model: COM1..COM4. platform_model: ACPI,
+ * i8042, debug and exit ports, PCI stub. Each in devices/NAME.c. */
+#define DEVICE(NAME, name, model, ...) extern const struct device_model model##_model;
+#include "proto/devices.def"
+extern const struct device_model *const device_models[KIND_COUNT];
 
 /*
  * What a model wants from the world outside, beside lines. The shell polls these after each access or advance.

@@ -8,6 +8,7 @@
 
 #include "devices/chips/exitport.h"
 #include "devices/platform_model.h"
+#include "proto/kind.h"
 #include "proto/layout.h"
 
 enum { POST_CODE_PORT = 0x80 };
@@ -386,7 +387,7 @@ const struct device_model platform_model = {
 	.state_size = sizeof(struct platform_state),
 	.ranges = ranges,
 	.range_count = RANGES,
-	.lines = 1u << LAYOUT_KBD_IRQ | 1u << LAYOUT_SCI_IRQ | 1u << LAYOUT_AUX_IRQ,
+	.lines = PLATFORMD_LINES,
 	.reset = platform_reset,
 	.read = platform_read,
 	.write = platform_write,

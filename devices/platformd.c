@@ -142,10 +142,7 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 }
 
 const struct daemon_shell platformd_shell = {
-	.program = "bulkhead-platformd",
-	.summary = "power, reset, keyboard controller and debug ports of a Bulkhead VM",
-	.role = BULKHEAD__ROLE__ROLE_PLATFORMD,
-	.sandbox = SANDBOX_PLATFORMD,
+	.kind = KIND_PLATFORMD,
 	.model = &platform_model,
 	.shell_state = &pending,
 	.shell_size = sizeof(pending),

@@ -432,7 +432,7 @@ static int enter_run(struct runtime *rt, struct sandbox_report *report)
 {
 	const struct frame *f = &rt->child.frame;
 	enum sandbox_mode mode = run_mode(rt, (const Bulkhead__SetupDevice *)f->msg);
-	int err = sandbox_enter_run(rt->shell->sandbox, mode);
+	int err = sandbox_enter_run(sandbox_of_kind(rt->shell->kind), mode);
 
 	if (!err)
 		return report_ready(rt, f->header.id, report);
@@ -446,7 +446,7 @@ static int start(struct runtime *rt, struct sandbox_report *report)
 	int err = create_loop(rt);
 
 	if (!err)
-		err = sandbox_enter_setup(rt->shell->sandbox, rt->child.sandbox, report);
+		err = sandbox_enter_setup(sandbox_of_kind(rt->shell->kind), rt->child.sandbox, report);
 	if (!err)
 		err = child_hello(&rt->child);
 	if (!err)
@@ -462,7 +462,8 @@ int runtime_main(const struct daemon_shell *shell, int argc, char **argv)
 {
 	static struct runtime rt;
 	static struct sandbox_report report;
-	int code = child_start(&rt.child, shell->role, shell->program, shell->summary, argc, argv);
+	const struct kind_row *kind = &kind_rows[shell->kind];
+	int code = child_start(&rt.child, (Bulkhead__Role)kind->role, kind->program, kind->summary, argc, argv);
 	int err;
 
 	if (code >= 0)
@@ -472,7 +473,7 @@ int runtime_main(const struct daemon_shell *shell, int argc, char **argv)
 	rt.model_ns = rt.shell_ns = UINT64_MAX;
 	err = start(&rt, &report);
 	if (err) {
-		log_error("%s: cannot start: %s", shell->program, strerror(-err));
+		log_error("%s: cannot start: %s", kind->program, strerror(-err));
 		return EXIT_FAILED;
 	}
 	serve(&rt);

@@ -12,6 +12,7 @@
 #include "devices/model.h"
 #include "proto/child.h"
 #include "proto/journal.h"
+#include "proto/kind.h"
 #include "proto/line.h"
 #include "proto/ring.h"
 #include "proto/sandbox.h"
@@ -20,10 +21,7 @@
 struct runtime;
 
 struct daemon_shell {
-	const char *program; /* "bulkhead-seriald" */
-	const char *summary; /* one sentence for --help */
-	Bulkhead__Role role;
-	enum sandbox_role sandbox;
+	enum kind kind;
 	const struct device_model *model;
 	void *shell_state;  /* the shell's own, journalled beside the model's; may be NULL */
 	size_t shell_size;

@@ -155,7 +155,7 @@ static int start_device(struct runtime *rt, const Bulkhead__SetupDevice *setup, 
 {
 	const struct daemon_shell *shell = rt->shell;
 	const struct journal_id id = {
-		.role = (uint32_t)shell->role, .version = shell->model->version, .part_version = shell->shell_version,
+		.role = kind_rows[shell->kind].role, .version = shell->model->version, .part_version = shell->shell_version,
 		.part_size = { (uint32_t)shell->model->state_size, (uint32_t)shell->shell_size },
 	};
 	uint32_t head = ring_position(o->req, o->rsp);
@@ -190,11 +190,11 @@ int runtime_setup(struct runtime *rt)
 {
 	struct frame *f = &rt->child.frame;
 	const Bulkhead__SetupDevice *setup = (const Bulkhead__SetupDevice *)f->msg;
-	unsigned own = rt->shell->role == BULKHEAD__ROLE__ROLE_IRQD ? SETUP_FD_OWN : SETUP_FD_OWN + 1;
+	unsigned own = kind_rows[rt->shell->kind].collects ? SETUP_FD_OWN : SETUP_FD_OWN + 1;
 	struct control_complaint c;
 	struct objects o = { 0 };
 	const char *why = NULL;
-	int err = control_check_setup_device(setup, rt->shell->role, f->fd_count, &c);
+	int err = control_check_setup_device(setup, rt->child.role, f->fd_count, &c);
 
 	if (err)
 		return complain(rt, err, c.field, c.why);

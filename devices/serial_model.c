@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "devices/chips/ticks.h"
+#include "proto/kind.h"
 #include "proto/layout.h"
 
 /* COM1 and COM3, COM2 and COM4 share a line: wired-OR, so a unit's wire is its number modulo two. */
@@ -199,7 +200,7 @@ const struct device_model serial_model = {
 	.state_size = sizeof(struct serial_state),
 	.ranges = ranges,
 	.range_count = SERIAL_UNITS,
-	.lines = 1u << LAYOUT_COM1_IRQ | 1u << LAYOUT_COM2_IRQ,
+	.lines = SERIALD_LINES,
 	.reset = serial_reset,
 	.read = serial_read,
 	.write = serial_write,

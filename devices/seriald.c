@@ -181,10 +181,7 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 }
 
 const struct daemon_shell seriald_shell = {
-	.program = "bulkhead-seriald",
-	.summary = "serial ports and console of a Bulkhead VM",
-	.role = BULKHEAD__ROLE__ROLE_SERIALD,
-	.sandbox = SANDBOX_SERIALD,
+	.kind = KIND_SERIALD,
 	.model = &serial_model,
 	.shell_state = &saved,
 	.shell_size = sizeof(saved),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "devices/chips/ticks.h"
+#include "proto/kind.h"
 #include "proto/layout.h"
 
 enum { PIT_BASE = 0x40, PORT61_BASE = 0x61, RTC_BASE = 0x70 };
@@ -13,7 +14,7 @@ enum unit { UNIT_PIT, UNIT_PORT61, UNIT_RTC, UNIT_PMTIMER, UNIT_HPET, UNIT_COUNT
 
 #define PIT_LINE_BIT (1u << LAYOUT_PIT_IRQ)
 #define RTC_LINE_BIT (1u << LAYOUT_RTC_IRQ)
-#define LINES (PIT_LINE_BIT | RTC_LINE_BIT | HPET_ROUTES)
+#define LINES TIMERD_LINES
 
 static const struct model_range ranges[UNIT_COUNT] = {
 	{ MODEL_PORT, PIT_BASE, 4, pit_regs, PIT_REG_COUNT, UNIT_PIT },

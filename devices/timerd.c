@@ -3,9 +3,6 @@
 #include "daemons.h"
 
 const struct daemon_shell timerd_shell = {
-	.program = "bulkhead-timerd",
-	.summary = "timers and clock of a Bulkhead VM",
-	.role = BULKHEAD__ROLE__ROLE_TIMERD,
-	.sandbox = SANDBOX_TIMERD,
+	.kind = KIND_TIMERD,
 	.model = &timer_model,
 };

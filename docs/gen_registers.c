@@ -5,17 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const struct {
-	const struct device_model *model;
-	const char *daemon;
-} models[] = {
-	{ &serial_model, "bulkhead-seriald" },
-	{ &timer_model, "bulkhead-timerd" },
-	{ &irq_model, "bulkhead-irqd" },
-	{ &platform_model, "bulkhead-platformd" },
-};
-enum { MODELS = sizeof(models) / sizeof(models[0]) };
-
 static void print_access(const struct reg_desc *r)
 {
 	printf("%s%s", r->readable ? "r" : "", r->writable ? "w" : "");
@@ -155,12 +144,13 @@ int main(void)
 	       "answered from the SHADOW page, and which classes of posted writes must have been applied before. A row holds for\n"
 	       "an access of exactly its address and size; every other access to the range is synchronous.\n"
 	       "[protocol.md](protocol.md) explains both.\n");
-	for (unsigned m = 0; m < MODELS; m++) {
-		printf("\n## %s\n\nModel `%s`, state version %u. ", models[m].daemon, models[m].model->name,
-		       models[m].model->version);
-		print_lines(models[m].model->lines);
-		for (unsigned i = 0; i < models[m].model->range_count; i++)
-			print_range(models[m].model, &models[m].model->ranges[i]);
+	for (unsigned k = 0; k < KIND_COUNT; k++) {
+		const struct device_model *m = device_models[k];
+
+		printf("\n## %s\n\nModel `%s`, state version %u. ", kind_rows[k].program, m->name, m->version);
+		print_lines(m->lines);
+		for (unsigned i = 0; i < m->range_count; i++)
+			print_range(m, &m->ranges[i]);
 	}
 	return 0;
 }

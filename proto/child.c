@@ -63,11 +63,16 @@ static int parse_fd(const char *text)
 	return (int)n;
 }
 
-/* A socket file that nobody listens on any more is what a killed predecessor has left. */
+/* A socket of ours that nobody listens on any more is what a killed predecessor has left. Other files refuse connections,
+ * too. */
 static void remove_stale(const struct sockaddr_un *addr)
 {
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	struct stat st;
+	int fd;
 
+	if (lstat(addr->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
+		return;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED)

@@ -6,11 +6,12 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "kind.h"
 #include "layout.h"
 #include "ring.h"
 
 enum { PAGE = 4096, CMDLINE_MAX = 4096, NAME_MAX_LEN = 63, PATH_MAX_LEN = 4096, CLIENTS_MAX = 64, LINES = 24 };
-enum { SPIN_MAX_NS = 1000000, LOG_LEVELS = 5, SANDBOX_MODES = 3, COMMON_DEVICE_FDS = 7, CPU_TEXT_MAX = 1024 };
+enum { SPIN_MAX_NS = 1000000, LOG_LEVELS = 5, SANDBOX_MODES = 3, COMMON_DEVICE_FDS = 6, CPU_TEXT_MAX = 1024 };
 
 #define ROLE(x) BULKHEAD__ROLE__ROLE_##x
 
@@ -24,24 +25,20 @@ static int complain(struct control_complaint *c, const char *field, const char *
 const char *control_role_name(Bulkhead__Role role)
 {
 	static const char *const names[] = {
-		[ROLE(SUPERVISOR)] = "supervisor", [ROLE(BOOT)] = "boot", [ROLE(VCPU)] = "vcpu", [ROLE(IRQD)] = "irqd",
-		[ROLE(TIMERD)] = "timerd", [ROLE(SERIALD)] = "seriald", [ROLE(PLATFORMD)] = "platformd",
+		[ROLE(SUPERVISOR)] = "supervisor", [ROLE(BOOT)] = "boot", [ROLE(VCPU)] = "vcpu",
 	};
+	const struct kind_row *kind = kind_of_role(role);
 
+	if (kind)
+		return kind->name;
 	return (unsigned)role < sizeof(names) / sizeof(names[0]) ? names[role] : NULL;
 }
 
 unsigned control_device_fds(Bulkhead__Role role, unsigned sources)
 {
-	if (role == ROLE(SERIALD))
-		return COMMON_DEVICE_FDS + 5;
-	if (role == ROLE(PLATFORMD))
-		return COMMON_DEVICE_FDS + 1;
-	if (role == ROLE(TIMERD))
-		return COMMON_DEVICE_FDS;
-	if (role == ROLE(IRQD))
-		return COMMON_DEVICE_FDS - 1 + 2 + 2 * sources; /* no irqd doorbell of its own */
-	return 0;
+	const struct kind_row *kind = kind_of_role(role);
+
+	return kind ? COMMON_DEVICE_FDS + kind->fd_count + (kind->collects ? 2 * sources : 1) : 0;
 }
 
 /* Names become part of paths and of what ps shows. */
@@ -91,14 +88,14 @@ static int check_common(protobuf_c_boolean has_spin, uint32_t spin_ns, protobuf_
 }
 
 /* A line has one owner: what two sources claim, neither may drive. */
-static int check_sources(const Bulkhead__SetupDevice *m, Bulkhead__Role role, struct control_complaint *c)
+static int check_sources(const Bulkhead__SetupDevice *m, const struct kind_row *kind, struct control_complaint *c)
 {
 	uint32_t taken = 0;
 
-	if (role != ROLE(IRQD))
+	if (!kind->collects)
 		return m->n_sources ? complain(c, "sources", "only irqd has line sources") : 0;
-	if (m->n_sources == 0 || m->n_sources > 8)
-		return complain(c, "sources", "must be 1 to 8");
+	if (m->n_sources == 0 || m->n_sources > DEVICES_MAX)
+		return complain(c, "sources", "too few or too many");
 	for (size_t i = 0; i < m->n_sources; i++) {
 		const Bulkhead__LineSource *s = m->sources[i];
 
@@ -112,12 +109,13 @@ static int check_sources(const Bulkhead__SetupDevice *m, Bulkhead__Role role, st
 int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role role, unsigned nfds,
 			       struct control_complaint *c)
 {
-	int err = control_check_machine(m->machine, c);
+	const struct kind_row *kind = kind_of_role(role);
+	int err = kind ? control_check_machine(m->machine, c) : complain(c, "role", "is not a device");
 
 	if (!err)
 		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
 	if (!err)
-		err = check_sources(m, role, c);
+		err = check_sources(m, kind, c);
 	if (err)
 		return err;
 	if (m->has_console_clients_max && m->console_clients_max > CLIENTS_MAX)
@@ -132,13 +130,14 @@ static int check_channels(const Bulkhead__SetupVcpu *m, struct control_complaint
 	uint32_t seen = 0;
 
 	for (size_t i = 0; i < m->n_channels; i++) {
-		Bulkhead__Role role = m->channels[i];
+		const struct kind_row *kind = kind_of_role(m->channels[i]);
+		uint32_t bit = kind ? 1u << (kind - kind_rows) : 0;
 
-		if (role != ROLE(IRQD) && role != ROLE(TIMERD) && role != ROLE(SERIALD) && role != ROLE(PLATFORMD))
+		if (!kind)
 			return complain(c, "channels", "is not a device");
-		if (seen & (1u << role))
+		if (seen & bit)
 			return complain(c, "channels", "names a device twice");
-		seen |= 1u << role;
+		seen |= bit;
 	}
 	return 0;
 }

@@ -14,6 +14,7 @@
 #define LAYOUT_IOAPIC_SIZE 0x1000u
 #define LAYOUT_HPET_BASE 0xfed00000ull
 #define LAYOUT_HPET_SIZE 0x400u
+#define LAYOUT_HPET_LINES 0x00f00000u /* pins 20 to 23, as on Intel's south bridges; 16 to 19 stay free for PCI */
 #define LAYOUT_LAPIC_BASE 0xfee00000ull
 #define LAYOUT_IOAPIC_ID 0 /* APIC ids of processors and IOAPIC are separate spaces on anything newer than a P6 */
 #define LAYOUT_IOAPIC_PINS 24

@@ -233,7 +233,7 @@ static void landlock_nothing(void)
 
 static bool is_device(enum sandbox_role role)
 {
-	return role >= SANDBOX_IRQD;
+	return role >= SANDBOX_DEVICE;
 }
 
 static bool is_child(enum sandbox_role role)

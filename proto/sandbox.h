@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kind.h"
+
 /* Values travel in SetupDevice.sandbox and so on: an absent field means SANDBOX_ON. */
 enum sandbox_mode {
 	SANDBOX_ON,
@@ -34,12 +36,17 @@ enum sandbox_role {
 	SANDBOX_BOOT,
 	SANDBOX_VCPU_EMU,
 	SANDBOX_VCPU_KVM,
-	SANDBOX_IRQD,
-	SANDBOX_TIMERD,
-	SANDBOX_SERIALD,
-	SANDBOX_PLATFORMD,
+	SANDBOX_DEVICE, /* the first of those below */
+	SANDBOX_BEFORE_DEVICES = SANDBOX_DEVICE - 1,
+#define DEVICE(NAME, ...) SANDBOX_##NAME,
+#include "devices.def"
+	SANDBOX_ROLES
 };
-enum { SANDBOX_ROLES = SANDBOX_PLATFORMD + 1 };
+
+static inline enum sandbox_role sandbox_of_kind(enum kind kind)
+{
+	return (enum sandbox_role)(SANDBOX_DEVICE + kind);
+}
 
 enum { SANDBOX_MISSING_MAX = 8, SANDBOX_MISSING_LEN = 96 };
 

@@ -6,7 +6,9 @@
 #include <string.h>
 
 static const char *const role_names[SANDBOX_ROLES] = {
-	"keeper", "supervisor", "boot", "vcpu (emu)", "vcpu (kvm)", "irqd", "timerd", "seriald", "platformd",
+	"keeper", "supervisor", "boot", "vcpu (emu)", "vcpu (kvm)",
+#define DEVICE(NAME, name, ...) #name,
+#include "devices.def"
 };
 
 const char *sandbox_role_name(enum sandbox_role role)

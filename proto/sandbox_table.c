@@ -17,8 +17,13 @@
 #define BOOT ROLE(BOOT)
 #define KVM ROLE(VCPU_KVM)
 #define VCPU (ROLE(VCPU_EMU) | KVM)
-#define SERIAL ROLE(SERIALD)
-#define DEVICES (ROLE(IRQD) | ROLE(TIMERD) | SERIAL | ROLE(PLATFORMD))
+#define DEVICES ((1u << SANDBOX_ROLES) - (1u << SANDBOX_DEVICE))
+enum { QUIET, LISTENS }; /* column "fence" of devices.def */
+enum {
+	LISTENERS = 0
+#define DEVICE(NAME, name, model, role, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
+#include "devices.def"
+};
 #define CHILDREN (BOOT | VCPU | DEVICES)
 #define ALL (KEEPER | SUPER | CHILDREN)
 
@@ -102,8 +107,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "timerfd_settime", 0, SUPER | DEVICES, { { 0 } }, 0, "deadlines" },
 	{ "eventfd2",	    CHILDREN, SUPER, { { 0 } }, 0, "wake-ups inside one process" },
 	{ "pipe2",	    CHILDREN, SUPER, { { 0 } }, 0, "wake-ups inside one process" },
-	{ "accept4",	    0, KEEPER | SERIAL, { { 0 } }, 0, "console clients; keeper: control clients" },
-	{ "getsockopt",	    SERIAL, SUPER | KEEPER, { { 1, WHOLE(SOL_SOCKET) } }, 0, "who is the peer" },
+	{ "accept4",	    0, KEEPER | LISTENERS, { { 0 } }, 0, "console clients; keeper: control clients" },
+	{ "getsockopt",	    LISTENERS, SUPER | KEEPER, { { 1, WHOLE(SOL_SOCKET) } }, 0, "who is the peer" },
 
 	/* threads: of the vCPU process only, before its run phase */
 	{ "clone3",	    VCPU, SUPER, { { 0 } }, ENOSYS, "its flags are out of a filter's sight; glibc falls back to clone" },
@@ -121,7 +126,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* what has to fail without ending a program: libraries ask, and live with a no */
 	{ "openat",	    BOOT | VCPU | DEVICES, 0, { { 0 } }, ENOENT, "libraries look for files" },
 	{ "open",	    BOOT | VCPU | DEVICES, 0, { { 0 } }, ENOENT, "libraries look for files" },
-	{ "ioctl",	    SERIAL | DEVICES, SUPER, { { 1, WHOLE(0x5401) } }, ENOTTY, "stdio asks whether it writes to a terminal" },
+	{ "ioctl",	    DEVICES, SUPER, { { 1, WHOLE(0x5401) } }, ENOTTY, "stdio asks whether it writes to a terminal" },
 	{ "set_mempolicy",  VCPU, 0, { { 0 } }, ENOSYS, "not offered" },
 
 #if defined(__x86_64__) /* elsewhere KVM is another thing, and not for these guests */
@@ -206,19 +211,7 @@ bool sandbox_rule_applies(const struct sandbox_rule *rule, enum sandbox_role rol
 
 unsigned sandbox_run_limit(enum sandbox_role role)
 {
-	switch (role) {
-	case SANDBOX_KEEPER:
-	case SANDBOX_SUPERVISOR:
-	case SANDBOX_BOOT:
-		return 0;
-	case SANDBOX_VCPU_KVM:
+	if (role == SANDBOX_VCPU_KVM)
 		return 20;
-	case SANDBOX_VCPU_EMU:
-	case SANDBOX_IRQD:
-	case SANDBOX_TIMERD:
-	case SANDBOX_SERIALD:
-	case SANDBOX_PLATFORMD:
-		return 16;
-	}
-	return 0;
+	return role == SANDBOX_VCPU_EMU || role >= SANDBOX_DEVICE ? 16 : 0;
 }

@@ -13,6 +13,7 @@
 #define BULKHEAD_DEVICES_CHIPS_HPET_H
 
 #include "devices/reg.h"
+#include "proto/layout.h"
 
 enum { HPET_TIMERS = 3, HPET_TICK_NS = 100, HPET_HZ = 10000000 };
 
@@ -32,8 +33,8 @@ enum { /* offsets */
  * block id" of the ACPI HPET table. */
 #define HPET_BLOCK_ID 0x8086a201u
 #define HPET_PERIOD_FS 100000000u
-/* Pins that timers can be routed to: 20..23, as on Intel's south bridges; 16..19 stay free for PCI. */
-#define HPET_ROUTES 0x00f00000u
+/* Pins that timers can be routed to. */
+#define HPET_ROUTES LAYOUT_HPET_LINES
 
 enum {
 	HPET_ENABLE = 0x1, HPET_LEGACY = 0x2,

@@ -217,6 +217,8 @@ int sys_debug_before(struct emu *e, bool resumed);
 int sys_debug_after(struct emu *e, bool tf_was_set, bool branched);
 /* The instruction faulted: breakpoints that it met before are not reported (SDM vol. 3, 17.2.4). */
 void sys_debug_fault(struct emu *e);
+/* A trap that MOV SS held back is due before the next instruction, and before any interrupt. */
+bool sys_debug_trap_due(const struct emu *e);
 /* The running instruction has met a breakpoint: repeated ones stop after this iteration. */
 bool sys_debug_trap_pending(const struct emu *e);
 /* Data breakpoint check, called for each access of the single-step tier while DR7 arms one. */

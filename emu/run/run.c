@@ -253,7 +253,7 @@ static void events(struct emu *e)
 	e->interp->next_event_ns = e->lapic ? lapic_advance(e->lapic, emu_now_ns()) : UINT64_MAX;
 	start_up(e);
 	if (e->cpu.activity == CPU_RUNNING || e->cpu.activity == CPU_HALTED) {
-		if (!deliver_nmi(e))
+		if (!sys_debug_trap_due(e) && !deliver_nmi(e))
 			deliver_interrupt(e);
 	}
 	refill(e);

@@ -7,6 +7,7 @@ import struct
 import time
 
 from bh import BUILD, check, main, test, wait_until
+from kinds import DEVICES
 
 USAGE = 2
 
@@ -159,8 +160,7 @@ def missing_program(t):
     programs = t.dir + "/programs"
     os.mkdir(programs)
     names = {"bulkhead-supervisor": "vmm", "bulkhead-vcpu": "vmm/vcpu", "bulkhead-boot": "boot",
-             "bulkhead-irqd": "devices", "bulkhead-timerd": "devices", "bulkhead-seriald": "devices",
-             "bulkhead-platformd": "devices"}
+             **{f"bulkhead-{name}": "devices" for name in DEVICES}}
     for name, place in names.items():
         os.symlink(f"{BUILD}/{place}/{name}", f"{programs}/{name}")
     env = dict(t.env, BULKHEAD_LIBEXEC=programs)
@@ -176,8 +176,8 @@ def program_that_fails(t):
     """A daemon that is not what it should be: it ends at once, and so does the machine."""
     programs = t.dir + "/programs"
     os.mkdir(programs)
-    for name, place in (("supervisor", "vmm"), ("vcpu", "vmm/vcpu"), ("boot", "boot"), ("irqd", "devices"),
-                        ("timerd", "devices"), ("platformd", "devices")):
+    for name, place in (("supervisor", "vmm"), ("vcpu", "vmm/vcpu"), ("boot", "boot"),
+                        *((name, "devices") for name in DEVICES if name != "seriald")):
         os.symlink(f"{BUILD}/{place}/bulkhead-{name}", f"{programs}/bulkhead-{name}")
     shutil.copy("/bin/true", programs + "/bulkhead-seriald")
     env = dict(t.env, BULKHEAD_LIBEXEC=programs)

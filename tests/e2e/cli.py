@@ -7,8 +7,9 @@ import socket
 import time
 
 from bh import BULKHEAD, SOURCE, check, main, test, wait_until
+from kinds import DEVICES
 
-ROLES = {"supervisor", "vcpu", "irqd", "timerd", "seriald", "platformd"}
+ROLES = {"supervisor", "vcpu", *DEVICES}
 
 
 @test
@@ -112,7 +113,7 @@ def status(t):
     """For people and for programs, and the processes by name."""
     t.bulkhead(*t.guest("echo", "--detach")).expect(0)
     t.console().expect("ready")
-    t.bulkhead("status", t.name).expect(0, out=r"(?s)running.*vcpu.*irqd.*timerd.*seriald.*platformd")
+    t.bulkhead("status", t.name).expect(0, out="(?s)running.*vcpu.*" + ".*".join(DEVICES))
     s = json.loads(t.bulkhead("status", "--json", t.name).expect(0).out)
     check(s["name"] == t.name and s["state"] == "running" and s["engine"] == t.engine, s)
     check(s["ram_bytes"] == 16 << 20 and os.path.dirname(s["console"]) == f"{t.runtime}/{t.name}", s)

@@ -3,6 +3,7 @@
 import json
 
 from bh import check, debian, main, test
+from kinds import DEVICES
 
 LIMIT = 280  # a boot takes seconds; this is for slow and busy machines
 BOOT = 240
@@ -55,7 +56,7 @@ def reboot(t):
     s = json.loads(t.bulkhead("status", "--json", t.name).expect(0).out)
     check(s["reboots"] == 1, s)
     after = t.processes()
-    for role in ("supervisor", "seriald", "timerd", "irqd", "platformd"):
+    for role in ("supervisor", *DEVICES):
         check(before[role] == after[role], f"{role} lives through a reboot: {before} {after}")
     check(before["vcpu"] != after["vcpu"], "the vcpu process is a new one")
     shell(vm, "guest-exit 3", "")

@@ -4,6 +4,7 @@ import os
 import signal
 
 from bh import check, main, test, wait_until
+from kinds import DEVICES
 
 
 def running(t, *options):
@@ -39,7 +40,7 @@ def vcpu_killed(t):
 def devices_killed(t):
     """A device comes back and the machine goes on (tests/fault/ looks closer); nothing is left of either in the end."""
     vm = running(t)
-    for role in ("irqd", "timerd", "platformd", "seriald"):
+    for role in DEVICES:
         before = t.processes()[role]
         os.kill(before, signal.SIGKILL)
         wait_until(lambda: t.processes().get(role, before) != before, f"a new {role}")

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 
-from bh import Result, Skip, check, main, need_sandbox, test, wait_until
+from bh import BUILD, Result, Skip, check, main, need_sandbox, test, wait_until
 
 UID = 65534
 
@@ -75,23 +75,70 @@ def another_users_machine(t):
     t.bulkhead("kill", t.name, env=env).expect(0)
 
 
-@test
-def group_members(t):
-    """--group: a member may use console and control, nobody else."""
+def shared_machine(t, *options):
+    """A machine of root's that group 4321 may use, and what its members and strangers call it by."""
     if os.geteuid() != 0:
         raise Skip("needs root, to become members of groups")
     os.chmod(t.dir, 0o711)
     env = dict(t.env, BULKHEAD_RUNTIME_DIR=t.dir + "/run")
-    t.bulkhead(*t.guest("echo", "--detach", "--group", "4321", "--runtime-dir", t.dir + "/run")).expect(0)
+    t.bulkhead(*t.guest("echo", "--detach", "--group", "4321", "--runtime-dir", t.dir + "/run", *options)).expect(0)
 
-    def as_group(gid, *command):
-        return t.call(["setpriv", "--reuid=65534", f"--regid={gid}", "--clear-groups", *command], env=env)
+    def as_group(groups, *command):
+        return t.call(["setpriv", "--reuid=65534", f"--regid={groups[0]}", *groups[1:], *command], env=env)
 
+    return as_group, env
+
+
+MEMBER = ("4321", "--clear-groups")
+MEMBER_BESIDES = ("777", "--groups=4321")  # the group is one of several
+STRANGER = ("777", "--clear-groups")
+
+
+@test
+def group_members(t):
+    """--group: a member may use console and control, nobody else."""
+    as_group, env = shared_machine(t)
     socat = ["socat", "-u", f"UNIX-CONNECT:{t.dir}/run/{t.name}/console.sock,readbytes=5", "-"]
-    check(as_group(777, *socat).code != 0, "a stranger reads the console")
-    check(as_group(777, *t.command("kill", t.name)).code != 0, "a stranger ends the machine")
-    as_group(4321, *socat).expect(0, out="ready")
-    as_group(4321, *t.command("stop", "--force", t.name)).expect(0)
+    commands = ("status",), ("status", "--json"), ("device", "list"), ("device", "restart"), ("stop", "--force"), ("kill",), ("wait",)
+    check(as_group(STRANGER, *socat).code != 0, "a stranger reads the console")
+    for words in commands:
+        device = ["serial"] if "restart" in words else []
+        r = as_group(STRANGER, *t.command(*words, t.name, *device))
+        check(r.code != 0 and t.name + ":" not in r.out, f"a stranger is served: {r}")
+    for member in MEMBER, MEMBER_BESIDES:
+        as_group(member, *socat).expect(0, out="ready")
+        as_group(member, *t.command("status", t.name)).expect(0, out="running")
+        as_group(member, *t.command("device", "restart", t.name, "timer")).expect(0)
+    as_group(MEMBER, *t.command("stop", "--force", t.name)).expect(0)
+
+
+@test
+def members_do_not_replace(t):
+    """Replacing a program is executing one: a member may do neither with a file nor with what is installed."""
+    as_group, env = shared_machine(t)
+    before = t.processes()
+    program = f"{BUILD}/devices/bulkhead-timerd"
+    for member in MEMBER, MEMBER_BESIDES:
+        for words in ("--binary", program), ("--binary", "/bin/true"), ():
+            r = as_group(member, *t.command("device", "replace", t.name, "timer", *words))
+            r.expect(1, err="only the machine's owner and root may do that")
+    check(t.processes() == before, "a process was replaced")
+    t.bulkhead("device", "replace", t.name, "timer", "--binary", program, env=env).expect(0)
+    check(t.processes()["timerd"] != before["timerd"], "root replaces it")
+    t.bulkhead("kill", t.name, env=env).expect(0)
+
+
+@test
+def owner_replaces(t):
+    """The owner, who is not root, replaces a program; root does it on the owner's machine."""
+    user = become(t)
+    program = f"{BUILD}/devices/bulkhead-timerd"
+    t.call(user + t.command(*t.guest("echo", "--detach"))).expect(0)
+    t.call(user + t.command("device", "replace", t.name, "timer", "--binary", program)).expect(0)
+    env = dict(t.env, BULKHEAD_RUNTIME_DIR=t.runtime)
+    t.bulkhead("device", "replace", t.name, "timer", "--binary", program, env=env).expect(0)
+    t.call(user + t.command("kill", t.name)).expect(0)
+    t.expect_clean()
 
 
 @test

@@ -22,9 +22,9 @@ enum { EVENT_BURST = 64, GARBAGE_WORDS = 512 };
 
 Bulkhead__Role evil_role(const char *argv0)
 {
-	for (unsigned role = BULKHEAD__ROLE__ROLE_IRQD; role <= BULKHEAD__ROLE__ROLE_PLATFORMD; role++)
-		if (strstr(argv0, control_role_name(role)))
-			return role;
+	for (unsigned i = 0; i < KIND_COUNT; i++)
+		if (strstr(argv0, kind_rows[i].name))
+			return (Bulkhead__Role)kind_rows[i].role;
 	return BULKHEAD__ROLE__ROLE_SERIALD;
 }
 

@@ -2,14 +2,22 @@
 """What the tests of hostile daemons, guests and peers share: evil daemons in place of real ones, and measuring."""
 import json
 import os
+import struct
 import time
 
 from bh import BUILD, BULKHEAD, Failure, check
+from kinds import DEVICES
 
-DAEMONS = ("seriald", "timerd", "irqd", "platformd")
+DAEMONS = DEVICES
 PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
             **{name: f"devices/bulkhead-{name}" for name in DAEMONS}}
+MAGIC = 0x4842
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def frame(type, id=1, body=b"", nfds=0, length=None):
+    """A message of the control protocol (proto/frame.h)."""
+    return struct.pack("<HHIIHH", MAGIC, type, len(body) if length is None else length, id, 0, nfds) + body
 
 
 def find(path):

@@ -8,6 +8,7 @@ import sys
 import time
 
 from bh import BUILD, Failure, check, debian, main, test, wait_until
+from kinds import DEVICES
 from hostile import Neighbour, Watch, evil_libexec, expect_bounded, memory
 
 MODES = ("memory", "ring", "answers", "truncate", "bells", "stderr", "events", "stats", "silent", "frames", "replies",
@@ -106,24 +107,15 @@ def attack_all(t, evil):
     check(not failures, "\n".join(failures))
 
 
-@test(limit=170)
-def evil_seriald(t):
-    attack_all(t, "seriald")
+def evil_of(kind):
+    def evil(t):
+        attack_all(t, kind)
+    evil.__name__ = f"evil_{kind}"
+    return evil
 
 
-@test(limit=170)
-def evil_timerd(t):
-    attack_all(t, "timerd")
-
-
-@test(limit=170)
-def evil_irqd(t):
-    attack_all(t, "irqd")
-
-
-@test(limit=170)
-def evil_platformd(t):
-    attack_all(t, "platformd")
+for _kind in DEVICES:
+    test(evil_of(_kind), limit=170)
 
 
 @test(limit=280)

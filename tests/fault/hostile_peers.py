@@ -7,13 +7,9 @@ import struct
 import time
 
 from bh import Failure, Skip, check, main, test, wait_until
-from hostile import Watch, expect_bounded, memory
+from hostile import Watch, expect_bounded, frame, memory
 
-MAGIC, STATUS, WAIT = 0x4842, 20, 23
-
-
-def frame(type, id=1, body=b"", nfds=0, length=None):
-    return struct.pack("<HHIIHH", MAGIC, type, len(body) if length is None else length, id, 0, nfds) + body
+STATUS, WAIT = 20, 23
 
 
 def control(t, name=None):

@@ -14,8 +14,8 @@ import signal
 import time
 
 from bh import BUILD, Failure, Skip, check, debian, main, test, wait_until
+from kinds import DEVICES
 
-DEVICES = ("seriald", "timerd", "irqd", "platformd")
 MARK = b"BULKHEAD-FAULT-PLAN:"
 # Ticks from the 8259, which wants every interrupt acknowledged, and time from the PM timer, so that all four devices have work to do.
 CMDLINE = "console=ttyS0 quiet nolapic_timer noapic clocksource=acpi_pm"

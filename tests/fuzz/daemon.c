@@ -32,24 +32,24 @@ void runtime_ring_bell(int fd)
 
 static uint64_t operate(struct runtime *rt, const struct io_slot *slot, uint64_t now_ns)
 {
+	if (rt->shell->kind != KIND_IRQD)
+		return UINT64_MAX;
 	if (slot->op == IO_INTA)
 		return irq_model_intack(rt->state, (uint32_t)slot->data);
 	irq_model_eoi(rt->state, (uint8_t)slot->data);
 	return 0;
 }
 
-static const struct daemon_shell shells[] = {
-	{ .role = BULKHEAD__ROLE__ROLE_SERIALD, .model = &serial_model },
-	{ .role = BULKHEAD__ROLE__ROLE_TIMERD, .model = &timer_model },
-	{ .role = BULKHEAD__ROLE__ROLE_IRQD, .model = &irq_model, .operate = operate },
-	{ .role = BULKHEAD__ROLE__ROLE_PLATFORMD, .model = &platform_model },
+static const struct daemon_shell shells[KIND_COUNT] = {
+#define DEVICE(NAME, name, model_, ...) { .kind = KIND_##NAME, .model = &model_##_model, .operate = operate },
+#include "proto/devices.def"
 };
 
 static void start(struct world *w)
 {
 	const struct device_model *m;
 
-	w->rt.shell = &shells[take_below(&w->in, 4)];
+	w->rt.shell = &shells[take_below(&w->in, KIND_COUNT)];
 	m = w->rt.shell->model;
 	w->rt.state = fuzz_alloc(m->state_size);
 	w->rt.line = fuzz_alloc(sizeof(*w->rt.line));
@@ -60,7 +60,7 @@ static void start(struct world *w)
 	w->shadow = fuzz_alloc(sizeof(*w->shadow));
 	w->journal = fuzz_alloc(sizeof(*w->journal));
 	w->loaded = fuzz_alloc(m->state_size);
-	w->id = (struct journal_id){ w->rt.shell->role, m->version, 0, { (uint32_t)m->state_size, 0 } };
+	w->id = (struct journal_id){ w->rt.shell->kind, m->version, 0, { (uint32_t)m->state_size, 0 } };
 	CHECK(journal_open(&w->rt.journal, w->journal, &w->id) == 0);
 	journal_format(&w->rt.journal, &w->id);
 	shadow_writer_init(&w->rt.shadow, w->shadow);

@@ -8,6 +8,7 @@
  */
 #include "fuzz.h"
 #include "proto/control_check.h"
+#include "proto/kind.h"
 #include "proto/frame.h"
 
 #include <errno.h>
@@ -72,8 +73,8 @@ static void check_message(const struct frame *f)
 		err = control_check_hello(m, BULKHEAD__ROLE__ROLE_SERIALD, &c);
 		break;
 	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE:
-		for (int role = 0; role <= BULKHEAD__ROLE__ROLE_PLATFORMD && err == 0; role++)
-			err = control_check_setup_device(m, (Bulkhead__Role)role, f->fd_count, &c);
+		for (unsigned kind = 0; kind < KIND_COUNT && err == 0; kind++)
+			err = control_check_setup_device(m, (Bulkhead__Role)kind_rows[kind].role, f->fd_count, &c);
 		break;
 	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU:
 		err = control_check_setup_vcpu(m, f->fd_count, &c);

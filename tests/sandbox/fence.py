@@ -13,9 +13,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["SOURCE"], "tests/e2e"))
 from bh import BUILD, Skip, check, main, test, wait_until  # noqa: E402
+from kinds import DEVICES  # noqa: E402
 
 PROBES = os.environ.get("PROBES", BUILD + "/tests/sandbox")
-DEVICES = ("irqd", "timerd", "seriald", "platformd")
 PROGRAMS = ("boot", "vcpu") + DEVICES
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 CLONE_NEWUSER = 0x10000000

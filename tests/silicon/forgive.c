@@ -221,16 +221,6 @@ static void forgive_piece(const struct test_case *t, struct outcome *a, struct o
 		make_same_fault(b, a);
 }
 
-/* An unmasked overflow or underflow: the processor reports PE for the result rounded without limits of the exponent,
- * the emulator for the masked response. */
-static void forgive_precision(const struct outcome *a, struct outcome *b)
-{
-	const uint32_t unmasked = ~(a->s.fx.mxcsr >> 7) & a->s.fx.mxcsr & 0x18;
-
-	if (a->vector == VEC_XM && unmasked)
-		b->s.fx.mxcsr = (b->s.fx.mxcsr & ~0x20u) | (a->s.fx.mxcsr & 0x20);
-}
-
 /* Misaligned and out of its segment: either may be found first. */
 static void forgive_alignment_order(const struct test_case *t, struct outcome *a, struct outcome *b)
 {
@@ -281,7 +271,6 @@ bool forgive(const struct test_case *t, struct outcome *native, struct outcome *
 	}
 	forgive_piece(t, native, emulated);
 	forgive_wrap(t, native, emulated);
-	forgive_precision(native, emulated);
 	forgive_alignment_order(t, native, emulated);
 	return true;
 }

@@ -23,7 +23,9 @@
 enum { CALLS = 335, RETURNED = 77, ARGS = 6 };
 
 static const enum sandbox_role roles[] = {
-	SANDBOX_BOOT, SANDBOX_VCPU_EMU, SANDBOX_VCPU_KVM, SANDBOX_IRQD, SANDBOX_TIMERD, SANDBOX_SERIALD, SANDBOX_PLATFORMD,
+	SANDBOX_BOOT, SANDBOX_VCPU_EMU, SANDBOX_VCPU_KVM,
+#define DEVICE(NAME, ...) SANDBOX_##NAME,
+#include "proto/devices.def"
 };
 enum { ROLES = sizeof(roles) / sizeof(roles[0]) };
 

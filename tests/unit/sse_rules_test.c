@@ -3,6 +3,7 @@
 #include "tests/oracle/flat.h"
 
 #include "emu/decode/decode.h"
+#include "emu/sem/fp/provider.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -104,6 +105,56 @@ Test(sse_rules, daz_and_ftz)
 	STEP(0xf3, 0x0f, 0x58, 0xc1);
 	cr_assert_eq(c->vec[0].u32[0], 0);
 	cr_assert_eq(c->mxcsr & 0x3f, 0, "no DE with DAZ");
+}
+
+/*
+ * SDM vol. 1, 4.9.1.6: with an unmasked overflow or underflow PE is set if the result is inexact. There is no masked
+ * response then that could make it so: the exponent does not count. 4.9.1.5: unmasked, tiny suffices for UE, and FTZ is
+ * for masked underflow (10.2.3.3).
+ */
+Test(sse_rules, precision_of_unmasked)
+{
+	enum { OE = 0x08, UE = 0x10, PE = 0x20, OM = 0x400, UM = 0x800, FTZ = 0x8000 };
+	static const struct {
+		uint32_t a, b, open, flags;
+	} cases[] = {
+		{ 0x7f000000, 0x40000000, OM, OE },	     /* 2^127 * 2 */
+		{ 0x7f7fffff, 0x7f7fffff, OM, OE | PE },     /* the largest number's square */
+		{ 0x00800001, 0x3f000000, UM, UE },	     /* (2^-126 + 2^-149) / 2 fits no denormal */
+		{ 0x00800001, 0x3f000000, UM | FTZ, UE },
+		{ 0x00800000, 0x3f000000, UM, UE },	     /* 2^-127 does */
+		{ 0x00800001, 0x3f000001, UM, UE | PE },
+	};
+
+	for (unsigned n = 0; n < 2 * sizeof(cases) / sizeof(cases[0]); n++) {
+		const uint32_t a = cases[n / 2].a, b = cases[n / 2].b;
+		struct cpu *c = setup();
+
+		fp_select(n & 1 ? FP_PORTABLE : FP_AUTOMATIC);
+		c->mxcsr = 0x1f80 ^ cases[n / 2].open;
+		c->vec[0].u32[0] = a;
+		c->vec[1].u32[0] = b;
+		ASSERT_FAULT(STEP(0xf3, 0x0f, 0x59, 0xc1), VEC_XM); /* MULSS */
+		cr_assert_eq(c->mxcsr & 0x3f, cases[n / 2].flags, "case %u: flags %x", n, c->mxcsr & 0x3f);
+		cr_assert_eq(c->vec[0].u32[0], a);
+	}
+}
+
+/* The same for what is computed element by element: VSCALEFSS XMM0, XMM1, XMM2 is XMM1 * 2^floor(XMM2). */
+Test(sse_rules, precision_of_unmasked_elements)
+{
+	struct cpu *c = setup();
+
+	c->mxcsr = 0x1f80 & ~0xc00u;
+	c->vec[1].u32[0] = 0x7f000001;
+	c->vec[2].u32[0] = 0x3f800000;
+	ASSERT_FAULT(STEP(0x62, 0xf2, 0x75, 0x08, 0x2d, 0xc2), VEC_XM);
+	cr_assert_eq(c->mxcsr & 0x3f, 0x08, "OE");
+	c->mxcsr = 0x1f80 & ~0xc00u;
+	c->vec[1].u32[0] = 0x00800001;
+	c->vec[2].u32[0] = 0xbf800000;
+	ASSERT_FAULT(STEP(0x62, 0xf2, 0x75, 0x08, 0x2d, 0xc2), VEC_XM);
+	cr_assert_eq(c->mxcsr & 0x3f, 0x10, "UE");
 }
 
 /* Legacy SSE keeps what is above 128 bits. */

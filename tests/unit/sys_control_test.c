@@ -335,6 +335,84 @@ Test(sys_control, mov_ss_holds_traps)
 	cr_expect_eq(g.e->cpu.dr[6] & 0xf, 1);
 }
 
+/* 17.2.3: "certain debug exceptions may clear bits 0-3. The remaining contents of the DR6 register are never cleared by the
+ * processor." */
+Test(sys_control, dr6_tells_about_the_last_exception)
+{
+	g_long_mode(0);
+	g.e->cpu.dr[6] = 0xffff4ff0 | 0xe; /* BS, B1..B3 are stale */
+	g.e->cpu.dr[0] = G_CODE;
+	g.e->cpu.dr[7] = 0x402;
+	emu_mode_changed(g.e);
+	CODE(0x90, 0x90);
+	g_step();
+	cr_expect(g_at_handler(VEC_DB));
+	cr_expect_eq(g.e->cpu.dr[6], 0xffff4ff1, "%#lx", g.e->cpu.dr[6]);
+	g.e->cpu.dr[7] = 0x400;
+	emu_flags_set(g.e, RFLAGS_TF, RFLAGS_TF);
+	CODE(0x90);
+	g_step();
+	cr_expect(g_at_handler(VEC_DB));
+	cr_expect_eq(g.e->cpu.dr[6], 0xffff4ff0, "%#lx", g.e->cpu.dr[6]);
+}
+
+/* MOV SS from a watched word, and what follows it. */
+static void mov_ss_watched(const uint8_t *next, size_t size)
+{
+	static const uint8_t mov_ss[] = { 0x8e, 0x13 }; /* mov ss, [rbx] */
+
+	g_long_mode(0);
+	g.e->cpu.dr[0] = G_DATA;
+	g.e->cpu.dr[6] = 0xffff0ff0;
+	g.e->cpu.dr[7] = 0x402 | 3u << 16 | 1u << 18; /* L0, accesses, two bytes */
+	g.e->cpu.gpr[RBX] = G_DATA;
+	g_poke(G_DATA, DATA0, 2);
+	emu_mode_changed(g.e);
+	memcpy(g.ram + G_CODE + 2, next, size);
+	g_code(mov_ss, sizeof(mov_ss));
+	memset(g.ram + G_HANDLERS, 0x90, 0x1000);
+	g_step();
+	cr_expect_eq(g.e->cpu.rip, G_CODE + 2);
+}
+
+/* INT1 is a debug exception itself: the breakpoint that MOV SS held back (6.8.3) is reported with it, not after it. */
+Test(sys_control, mov_ss_then_int1_is_one_exception)
+{
+	mov_ss_watched((const uint8_t[]){ 0xf1 }, 1);
+	g_step();
+	cr_expect(g_at_handler(VEC_DB));
+	cr_expect_eq(g_peek(g.e->cpu.gpr[RSP], 8), G_CODE + 3);
+	cr_expect_eq(g.e->cpu.dr[6], 0xffff0ff1, "%#lx", g.e->cpu.dr[6]);
+	g_step();
+	cr_expect_eq(g.e->cpu.rip, G_HANDLERS + VEC_DB * 16 + 1, "a second #DB");
+}
+
+/* The same with general detect, which is a fault and so pushes RF set (17.3.1.1). */
+Test(sys_control, mov_ss_then_general_detect_is_one_exception)
+{
+	mov_ss_watched((const uint8_t[]){ 0x0f, 0x21, 0xc0 }, 3); /* mov rax, dr0 */
+	g.e->cpu.dr[7] |= 1u << 13;
+	g_step();
+	cr_expect(g_at_handler(VEC_DB));
+	cr_expect_eq(g_peek(g.e->cpu.gpr[RSP], 8), G_CODE + 2);
+	cr_expect(g_peek(g.e->cpu.gpr[RSP] + 16, 8) & RFLAGS_RF);
+	cr_expect_eq(g.e->cpu.dr[6], 0xffff2ff1, "%#lx", g.e->cpu.dr[6]);
+	g_step();
+	cr_expect_eq(g.e->cpu.rip, G_HANDLERS + VEC_DB * 16 + 1, "a second #DB");
+}
+
+/* Vol. 2, MOV: "the inhibition ends after delivery of an exception": the trap comes before the handler's first instruction. */
+Test(sys_control, mov_ss_then_fault)
+{
+	mov_ss_watched((const uint8_t[]){ 0x0f, 0x0b }, 2); /* ud2 */
+	g_step();
+	cr_expect(g_at_handler(VEC_UD));
+	g_step();
+	cr_expect(g_at_handler(VEC_DB));
+	cr_expect_eq(g_peek(g.e->cpu.gpr[RSP], 8), G_HANDLERS + VEC_UD * 16);
+	cr_expect_eq(g.e->cpu.dr[6], 0xffff0ff1, "%#lx", g.e->cpu.dr[6]);
+}
+
 /* 17.2.2, 17.2.4, 17.2.3: DR4 and DR5 alias; GD faults before the access and is cleared; fixed bits. */
 Test(sys_control, debug_registers)
 {

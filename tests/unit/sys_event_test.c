@@ -176,20 +176,133 @@ Test(sys_event, iretq_nested_task)
 	EXPECT_FAULT(VEC_GP, 0);
 }
 
-/* Segments that CPL 3 may not keep are nulled; FS with a null selector keeps its base. */
+/* ---- segments that an outer level may not keep: "SegmentSelector := 0" of vol. 2, IRET and RET ---- */
+
+/* All of a kernel's: DS, ES privileged, FS privileged with a base of its own, GS null but for RPL, with a base. */
+static void kernel_segments(void)
+{
+	g.e->cpu.seg[SEG_DS] = g_segment(DATA0);
+	g.e->cpu.seg[SEG_ES] = g_segment(USER_DATA | 3);
+	g.e->cpu.seg[SEG_FS] = g_segment(DATA0);
+	g.e->cpu.seg[SEG_FS].base = 0x123456789;
+	g.e->cpu.seg[SEG_GS] = segment_null(2, 0);
+	g.e->cpu.seg[SEG_GS].base = 0x987654321;
+	emu_mode_changed(g.e);
+}
+
+/* The selector, and what an access by way of it says, 64-bit code aside. */
+static void expect_revoked(unsigned seg)
+{
+	cr_expect_eq(g.e->cpu.seg[seg].selector, 0, "segment %u: %#x", seg, g.e->cpu.seg[seg].selector);
+	cr_expect(g.e->cpu.seg[seg].attr & SEG_ATTR_UNUSABLE, "segment %u", seg);
+}
+
+static void expect_segments_revoked(void)
+{
+	EXPECT_NO_FAULT();
+	expect_revoked(SEG_DS);
+	expect_revoked(SEG_FS);
+	expect_revoked(SEG_GS); /* "IF (SegmentSelector == NULL) OR ..." */
+	cr_expect_eq(g.e->cpu.seg[SEG_ES].selector, USER_DATA | 3);
+	cr_expect_not(g.e->cpu.seg[SEG_ES].attr & SEG_ATTR_UNUSABLE);
+}
+
+/* In 64-bit mode the hidden bases of FS and GS are all that counts (vol. 3, 3.4.4), and they stay. */
+static void expect_bases(void)
+{
+	cr_expect_eq(g.e->cpu.seg[SEG_FS].base, 0x123456789);
+	cr_expect_eq(g.e->seg_base[SEG_FS], 0x123456789);
+	cr_expect_eq(g.e->cpu.seg[SEG_GS].base, 0x987654321);
+	cr_expect_eq(g.e->seg_base[SEG_GS], 0x987654321);
+}
+
 Test(sys_event, iretq_revokes_segments)
 {
 	g_long_mode(0);
-	g.e->cpu.seg[SEG_FS] = segment_null(0, 0);
-	g.e->cpu.seg[SEG_FS].base = 0x123456789;
-	g.e->cpu.seg[SEG_ES] = g_segment(USER_DATA | 3);
+	kernel_segments();
+	iretq_frame(USER_DATA | 3, G_STACK3, 0x2, USER_CODE64 | 3, G_DATA);
+	g_step();
+	expect_segments_revoked();
+	expect_bases();
+	CODE(0xf3, 0x48, 0x0f, 0xae, 0xc0); /* rdfsbase rax */
+	g_step();
+	EXPECT_NO_FAULT();
+	cr_expect_eq(g.e->cpu.gpr[RAX], 0x123456789);
+}
+
+Test(sys_event, retfq_revokes_segments)
+{
+	g_long_mode(0);
+	kernel_segments();
+	push64(USER_DATA | 3);
+	push64(G_STACK3);
+	push64(USER_CODE64 | 3);
+	push64(G_DATA);
+	CODE(0x48, 0xcb);
+	g_step();
+	expect_segments_revoked();
+	expect_bases();
+}
+
+/* A level that is not left keeps all. */
+Test(sys_event, iretq_to_the_same_level_revokes_nothing)
+{
+	g_long_mode(0);
+	kernel_segments();
+	iretq_frame(DATA0, G_STACK0, 0x2, CODE64, G_DATA);
+	g_step();
+	EXPECT_NO_FAULT();
+	cr_expect_eq(g.e->cpu.seg[SEG_DS].selector, DATA0);
+	cr_expect_eq(g.e->cpu.seg[SEG_GS].selector, 2);
+	expect_bases();
+}
+
+static void push32(uint32_t v)
+{
+	g.e->cpu.gpr[RSP] -= 4;
+	g_poke(g.e->cpu.gpr[RSP], v, 4);
+}
+
+/* 32-bit forms: an access by way of what was revoked is #GP(0), as with any null selector (vol. 3, 5.4.1). */
+static void revoked_in_32bit(unsigned opcode)
+{
+	g_protected_mode(0);
+	kernel_segments();
+	push32(USER_DATA | 3);
+	push32(G_STACK3);
+	if (opcode == 0xcf)
+		push32(2);
+	push32(USER_CODE32 | 3);
+	push32(G_DATA);
+	g_poke(G_CODE, opcode, 1);
+	g_step();
+	expect_segments_revoked();
+	g_poke(G_DATA, 0x00a064, 3); /* mov al, fs:[0] */
+	g_try();
+	EXPECT_FAULT(VEC_GP, 0);
+}
+
+Test(sys_event, iretd_revokes_segments)
+{
+	revoked_in_32bit(0xcf);
+}
+
+Test(sys_event, retfd_revokes_segments)
+{
+	revoked_in_32bit(0xcb);
+}
+
+/* Conforming code has no privilege to lose; other code has (vol. 2, IRET). */
+Test(sys_event, iretq_revokes_code_segments)
+{
+	g_long_mode(0);
+	g.e->cpu.seg[SEG_ES] = g_segment(CONFORMING);
+	g.e->cpu.seg[SEG_DS] = g_segment(CODE32);
 	iretq_frame(USER_DATA | 3, G_STACK3, 0x2, USER_CODE64 | 3, G_DATA);
 	g_step();
 	EXPECT_NO_FAULT();
-	cr_expect_eq(g.e->cpu.seg[SEG_DS].selector, 0);
-	cr_expect(g.e->cpu.seg[SEG_DS].attr & SEG_ATTR_UNUSABLE);
-	cr_expect_eq(g.e->cpu.seg[SEG_ES].selector, USER_DATA | 3);
-	cr_expect_eq(g.e->cpu.seg[SEG_FS].base, 0x123456789);
+	cr_expect_eq(g.e->cpu.seg[SEG_ES].selector, CONFORMING);
+	expect_revoked(SEG_DS);
 }
 
 /* To a 16-bit stack segment only SP is loaded: bits 31..16 of ESP keep the kernel's value ("espfix"). */

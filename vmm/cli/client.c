@@ -4,16 +4,19 @@
 
 #include "../common/config.h"
 #include "../common/exit_codes.h"
+#include "peer.h"
+
+#include "../../proto/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
+
+#define CONTROL "control.sock"
+#define CONSOLE "console.sock"
 
 int client_find(const char *name, struct machine_ref *ref)
 {
@@ -29,52 +32,62 @@ int client_find(const char *name, struct machine_ref *ref)
 	return 0;
 }
 
-static int dial(const char *dir)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	/* A keeper that is stopped accepts nobody; connect() waits for room in its queue under the send time-out. */
-	const struct timeval limit = { .tv_sec = 2 };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), rc;
-
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s/control.sock", dir);
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
-		return fd;
-	rc = -errno;
-	close(fd);
-	return rc;
-}
-
 int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int fd, int timeout_ms, struct frame *frame)
 {
 	static const Bulkhead__Empty empty = BULKHEAD__EMPTY__INIT;
-	int sock = dial(dir), rc;
+	struct peer peer;
+	int rc = peer_connect(dir, CONTROL, SOCK_SEQPACKET, &peer);
 
-	if (sock < 0)
-		return sock;
-	rc = frame_call(sock, frame, type, 1, msg ? msg : &empty.base, &fd, fd >= 0, timeout_ms);
-	if (!rc && frame->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR)
-		rc = -EREMOTEIO;
-	close(sock);
+	if (rc)
+		return rc;
+	rc = frame_call(peer.sock, frame, type, 1, msg ? msg : &empty.base, &fd, fd >= 0, timeout_ms);
+	close(peer.sock);
+	if (rc)
+		return rc;
+	/* The machine may be another user's, and its words go to our terminal. */
+	text_clean_message(frame->msg, type == BULKHEAD__MESSAGE_TYPE__MSG_WAIT);
+	return frame->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR ? -EREMOTEIO : 0;
+}
+
+/* A keeper that does not run may have its queue full of others; the console has a queue of its own. */
+static int find_keeper(const char *dir, struct peer *peer)
+{
+	int rc = peer_connect(dir, CONTROL, SOCK_SEQPACKET, peer);
+
+	return rc && rc != -EPERM ? peer_connect(dir, CONSOLE, SOCK_STREAM, peer) : rc;
+}
+
+pid_t client_keeper_pid(const char *dir)
+{
+	struct peer peer;
+
+	if (find_keeper(dir, &peer))
+		return 0;
+	close(peer.sock);
+	return peer.pid;
+}
+
+int client_kill_keeper(const char *dir)
+{
+	struct peer peer;
+	int rc = find_keeper(dir, &peer);
+
+	if (rc)
+		return rc;
+	rc = peer_kill(&peer);
+	close(peer.sock);
 	return rc;
 }
 
-int client_keeper_pid(const char *dir)
+int client_console(const char *dir)
 {
-	char path[RUNDIR_PATH_MAX + 8], text[24];
-	ssize_t n;
-	int fd;
+	struct peer peer;
+	int rc = peer_connect(dir, CONSOLE, SOCK_STREAM, &peer);
 
-	snprintf(path, sizeof(path), "%s/lock", dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = 0;
-	return atoi(text);
+	if (rc)
+		return rc;
+	fcntl(peer.sock, F_SETFL, O_NONBLOCK);
+	return peer.sock;
 }
 
 int client_complain(const char *name, const struct frame *frame, int rc)
@@ -83,6 +96,12 @@ int client_complain(const char *name, const struct frame *frame, int rc)
 		fprintf(stderr, "bulkhead: %s: %s\n", name, ((const Bulkhead__Error *)frame->msg)->text);
 	else if (rc == -EACCES)
 		fprintf(stderr, "bulkhead: %s belongs to another user\n", name);
+	else if (rc == -EPERM)
+		fprintf(stderr, "bulkhead: %s: its directory belongs to one user, and the process that answers there to "
+				"another: not believed\n", name);
+	else if (rc == -ESRCH)
+		fprintf(stderr, "bulkhead: %s: the process that listened in its directory is gone; what is there now is not "
+				"its own\n", name);
 	else if (rc == -ENOENT)
 		fprintf(stderr, "bulkhead: %s has just ended\n", name);
 	else

@@ -7,6 +7,8 @@
 
 #include "../../proto/frame.h"
 
+#include <sys/types.h>
+
 struct machine_ref {
 	const char *name;
 	char path[RUNDIR_PATH_MAX];
@@ -17,15 +19,20 @@ int client_find(const char *name, struct machine_ref *ref);
 
 /*
  * One request, with `fd` unless that is -1, and one reply. 0: `frame` holds MSG_OK. Else -errno: -ECONNREFUSED,
- * -ETIMEDOUT, -ECONNRESET (the machine ended before it answered), or -EREMOTEIO: it refused, and `frame` holds its
- * MSG_ERROR.
+ * -ETIMEDOUT, -ECONNRESET (the machine ended before it answered), -EPERM (peer.h), or -EREMOTEIO: it refused, and `frame`
+ * holds its MSG_ERROR. Strings in `frame` hold no control characters, but for line feeds in what WAIT brings.
  */
 int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int fd, int timeout_ms, struct frame *frame);
 
 /* Prints what such an error means for the machine and what to do; returns the exit code. `frame`: as client_call left it. */
 int client_complain(const char *name, const struct frame *frame, int rc);
 
-/* The pid of a machine's keeper from its lock file, 0 if unknown. */
-int client_keeper_pid(const char *dir);
+/* The keeper is who listens at the machine's sockets, whatever is written in its directory (peer.h). Its pid, 0 if unknown. */
+pid_t client_keeper_pid(const char *dir);
+/* Ends it, and the machine with it. 0 or -errno, as peer_connect() and peer_kill(). */
+int client_kill_keeper(const char *dir);
+
+/* The machine's console, non-blocking; or -errno as peer_connect(). */
+int client_console(const char *dir);
 
 #endif

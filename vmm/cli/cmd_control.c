@@ -92,7 +92,7 @@ int cmd_console(int argc, char **argv)
 		rc = client_find(args.name, &ref);
 	if (rc)
 		return rc;
-	sock = console_connect(ref.path);
+	sock = client_console(ref.path);
 	if (sock < 0)
 		return client_complain(ref.name, &frame, sock);
 	console_catch_signals();
@@ -137,24 +137,28 @@ int cmd_stop(int argc, char **argv)
 	return EXIT_OK;
 }
 
-/* Asks first, so that waiting clients hear of it; a supervisor that does not listen is ended with its keeper. */
+/* Asks first, so that waiting clients hear of it; a supervisor that does not listen is ended with its keeper, which is
+ * whoever listens at the socket that did not answer: a pid that is written down somewhere could be anybody's. */
 int cmd_kill(int argc, char **argv)
 {
 	struct machine_ref ref;
 	struct cli_args args;
-	int rc = cli_parse(&args, 0, "kill NAME", argc, argv), pid;
+	int rc = cli_parse(&args, 0, "kill NAME", argc, argv);
 
 	if (!rc)
 		rc = client_find(args.name, &ref);
 	if (rc)
 		return rc;
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_KILL, NULL, -1, 2000, &frame);
-	pid = client_keeper_pid(ref.path);
-	if (rc && rc != -ECONNRESET && pid > 1 && rundir_is_alive(ref.path) && kill(pid, SIGKILL) < 0)
-		return client_complain(ref.name, &frame, -errno);
+	if (rc && rc != -ECONNRESET && rundir_is_alive(ref.path)) {
+		rc = client_kill_keeper(ref.path);
+		if (rc && rc != -ESRCH)
+			return client_complain(ref.name, &frame, rc);
+	}
 	wait_until_gone(&ref);
 	rundir_each(NULL, NULL, NULL);
-	return EXIT_OK;
+	/* A directory can be made to look alive by anybody who can write there. */
+	return rc == -ESRCH && rundir_is_alive(ref.path) ? client_complain(ref.name, &frame, rc) : EXIT_OK;
 }
 
 int cmd_wait(int argc, char **argv)

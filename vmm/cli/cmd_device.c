@@ -7,6 +7,7 @@
 #include "../common/programs.h"
 
 #include "../../proto/control_check.h"
+#include "../../proto/kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,7 @@ enum { ANSWER_MS = 15000 };
 static const char usage[] = "Usage: bulkhead device list NAME\n"
 			    "       bulkhead device restart NAME DEVICE                  a fresh process; also for one that was given up\n"
 			    "       bulkhead device replace NAME DEVICE [--binary FILE]  another program, while the guest runs\n"
-			    "DEVICE is serial, timer, irq or platform.\n";
+			    "DEVICE is one of those that the list shows, with or without its d.\n";
 
 static struct frame frame;
 
@@ -57,13 +58,11 @@ static bool parse(struct device_args *a, int argc, char **argv)
 /* "serial" and "seriald" are the same. */
 static const char *daemon_name(const char *name)
 {
-	static const char *const names[] = { "irqd", "timerd", "seriald", "platformd" };
+	for (unsigned i = 0; i < KIND_COUNT; i++) {
+		size_t len = strlen(kind_rows[i].name) - 1;
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		size_t len = strlen(names[i]) - 1;
-
-		if (!strncmp(name, names[i], len) && (!name[len] || !strcmp(name + len, "d")))
-			return names[i];
+		if (!strncmp(name, kind_rows[i].name, len) && (!name[len] || !strcmp(name + len, "d")))
+			return kind_rows[i].name;
 	}
 	return NULL;
 }

@@ -2,6 +2,7 @@
 /* bulkhead run, demo: starts a keeper and, in the foreground, is its machine's console. */
 #include "cli.h"
 
+#include "client.h"
 #include "../common/config.h"
 #include "console.h"
 #include "../common/exit_codes.h"
@@ -223,7 +224,7 @@ static int foreground(struct run *r)
 {
 	if (next_packet(r) != 'D')
 		return finish(r);
-	r->console_fd = console_connect(r->dir);
+	r->console_fd = client_console(r->dir);
 	if (r->console_fd < 0)
 		return finish(r);
 	return attached(r);

@@ -38,8 +38,10 @@ static const struct {
 	const char *comm;
 	enum sandbox_role role;
 } comms[] = {
-	{ "bh-boot", SANDBOX_BOOT },	 { "bh-vcpu", SANDBOX_VCPU_EMU },   { "bh-irqd", SANDBOX_IRQD },
-	{ "bh-timerd", SANDBOX_TIMERD }, { "bh-seriald", SANDBOX_SERIALD }, { "bh-platformd", SANDBOX_PLATFORMD },
+	{ "bh-boot", SANDBOX_BOOT },
+	{ "bh-vcpu", SANDBOX_VCPU_EMU },
+#define DEVICE(NAME, name, ...) { "bh-" #name, SANDBOX_##NAME },
+#include "../../proto/devices.def"
 };
 
 static bool role_of(const struct proc_facts *f, enum sandbox_role *role)

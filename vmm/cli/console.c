@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 struct console {
@@ -65,26 +64,6 @@ int console_signal(void)
 int console_signal_fd(void)
 {
 	return wake[0];
-}
-
-int console_connect(const char *dir)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (snprintf(a.sun_path, sizeof(a.sun_path), "%s/console.sock", dir) >= (int)sizeof(a.sun_path))
-		return -ENAMETOOLONG;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-		int rc = -errno;
-
-		close(fd);
-		return rc;
-	}
-	fcntl(fd, F_SETFL, O_NONBLOCK);
-	return fd;
 }
 
 const char *console_escape_name(int escape)

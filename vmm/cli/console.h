@@ -11,9 +11,6 @@ enum console_end {
 	CONSOLE_OUTPUT,	  /* standard output is gone */
 };
 
-/* 0 or more: the connected socket; -errno. */
-int console_connect(const char *dir);
-
 /*
  * Moves bytes until something ends it. `escape`: control character, or -1. `stoppable`: the console belongs to a
  * foreground run, where the escape key also offers to stop the machine. Can be called again for the same socket.

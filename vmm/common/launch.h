@@ -9,10 +9,13 @@
 
 #include "config.h"
 
+#include "../../proto/kind.h"
+
 #include <stdint.h>
 
-enum program { PROGRAM_BOOT, PROGRAM_VCPU, PROGRAM_IRQD, PROGRAM_TIMERD, PROGRAM_SERIALD, PROGRAM_PLATFORMD };
-enum { PROGRAMS = PROGRAM_PLATFORMD + 1 };
+/* The programs of devices follow, one for each kind. */
+enum program { PROGRAM_BOOT, PROGRAM_VCPU, PROGRAM_DEVICE };
+enum { PROGRAMS = PROGRAM_DEVICE + KIND_COUNT };
 
 /* User ids of a machine that root started: this base, plus 16 for each process id, plus the process's number. */
 #define LAUNCH_UID_BASE 0x62680000u
@@ -45,9 +48,16 @@ enum note_kind {
 	NOTE_RUNNING, /* to the keeper: the first guest instruction is about to run */
 	NOTE_STATUS,  /* to the keeper: text for STATUS= */
 	NOTE_ENDED,   /* to the keeper: code and text; the exit follows */
-	NOTE_CLIENT,  /* to the supervisor: a control client, as descriptor */
+	NOTE_CLIENT,  /* to the supervisor: a control client, as descriptor; code: enum client_rights */
 	NOTE_STOP,    /* to the supervisor: power button, then after the time-out the end */
 	NOTE_KILL,    /* to the supervisor: end now */
+};
+
+/* Who asks? Only the keeper can tell: in the supervisor's user namespace nobody has their own id. */
+enum client_rights {
+	CLIENT_STRANGER, /* turned away */
+	CLIENT_MEMBER,	 /* of --group: may use the machine, as it is */
+	CLIENT_OWNER,	 /* or root: may put another program in a device's place, too */
 };
 
 struct keeper_note {

@@ -61,9 +61,9 @@ int rundir_path(const char *override, const char *name, char path[RUNDIR_PATH_MA
 }
 
 /* /tmp is everybody's: a directory of that name must be ours, a directory, and closed to others. */
-static int open_owned(const char *path)
+static int open_owned_at(int at, const char *path)
 {
-	int fd = open(path, O_DIRECTORY | O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(at, path, O_DIRECTORY | O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0)
@@ -74,11 +74,16 @@ static int open_owned(const char *path)
 	return -EPERM;
 }
 
-static int make_dir(const char *path, mode_t mode)
+static int open_owned(const char *path)
 {
-	if (mkdir(path, mode) < 0 && errno != EEXIST)
+	return open_owned_at(AT_FDCWD, path);
+}
+
+static int make_dir(int at, const char *path, mode_t mode)
+{
+	if (mkdirat(at, path, mode) < 0 && errno != EEXIST)
 		return -errno;
-	return open_owned(path);
+	return open_owned_at(at, path);
 }
 
 /* Whoever holds the lock of a file that is still the one in the directory owns the name. */
@@ -140,7 +145,7 @@ static int create_once(struct rundir *r)
 {
 	int rc;
 
-	r->dir_fd = make_dir(r->path, 0700);
+	r->dir_fd = make_dir(r->base_fd, r->name, 0700);
 	if (r->dir_fd < 0)
 		return r->dir_fd;
 	r->lock_fd = take_lock(r->dir_fd);
@@ -162,7 +167,7 @@ int rundir_create(struct rundir *r, const char *override, const char *name)
 		rc = split_base(r->path, base);
 	if (rc)
 		return rc;
-	r->base_fd = make_dir(base, 0700);
+	r->base_fd = make_dir(AT_FDCWD, base, 0700);
 	if (r->base_fd < 0)
 		return r->base_fd;
 	for (unsigned tries = 0; tries < 8; tries++) {
@@ -228,6 +233,27 @@ bool rundir_is_alive(const char *path)
 	return alive;
 }
 
+/* What holds anything but our files is no machine's directory, whoever called it one: /var/lib has directories with
+ * files named lock, too. */
+static bool is_machine(int dir_fd)
+{
+	struct dirent **list = NULL;
+	bool ours = true;
+	int n = scandirat(dir_fd, ".", &list, NULL, NULL);
+
+	for (int i = 0; i < n; i++) {
+		bool known = !strcmp(list[i]->d_name, ".") || !strcmp(list[i]->d_name, "..");
+
+		for (unsigned j = 0; !known && j < FILES; j++)
+			known = !strcmp(list[i]->d_name, files[j]);
+		ours = ours && known;
+		free(list[i]);
+	}
+	free(list);
+	return n >= 0 && ours;
+}
+
+/* By handles from here on: the way to the base may lead through directories in which others can put links. */
 static void look_at(int base_fd, const char *base, const char *name,
 		    void (*visit)(void *ctx, const char *name, const char *path), void *ctx)
 {
@@ -236,13 +262,13 @@ static void look_at(int base_fd, const char *base, const char *name,
 
 	if (!config_is_name(name) || put(path, "%s/%s", base, name))
 		return;
-	dir_fd = open_owned(path);
+	dir_fd = open_owned_at(base_fd, name);
 	if (dir_fd < 0)
 		return;
 	if (is_dir_alive(dir_fd, &lock_fd)) {
 		if (visit)
 			visit(ctx, name, path);
-	} else if (lock_fd >= 0) {
+	} else if (lock_fd >= 0 && is_machine(dir_fd)) {
 		remove_files(base_fd, dir_fd, name);
 	} else {
 		unlinkat(base_fd, name, AT_REMOVEDIR); /* never got as far as a lock; works only if it is empty */
@@ -263,7 +289,7 @@ void rundir_each(const char *override, void (*visit)(void *ctx, const char *name
 	base_fd = open_owned(base);
 	if (base_fd < 0)
 		return;
-	n = scandir(base, &list, NULL, versionsort);
+	n = scandirat(base_fd, ".", &list, NULL, versionsort);
 	for (int i = 0; i < n; i++) {
 		look_at(base_fd, base, list[i]->d_name, visit, ctx);
 		free(list[i]);

@@ -115,15 +115,16 @@ static bool is_member(int fd, const struct ucred *peer, gid_t group)
 	return false;
 }
 
-static bool may_control(const struct keeper *k, int fd)
+static enum client_rights rights_of(const struct keeper *k, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return false;
-	return peer.uid == k->owner || peer.uid == 0 ||
-	       (k->config.group >= 0 && is_member(fd, &peer, (gid_t)k->config.group));
+		return CLIENT_STRANGER;
+	if (peer.uid == k->owner || peer.uid == 0)
+		return CLIENT_OWNER;
+	return k->config.group >= 0 && is_member(fd, &peer, (gid_t)k->config.group) ? CLIENT_MEMBER : CLIENT_STRANGER;
 }
 
 /* Only here have user ids their host meaning; the supervisor's user namespace does not know its owner's root. */
@@ -134,7 +135,8 @@ static void take_client(struct keeper *k)
 
 	if (fd < 0)
 		return;
-	if (may_control(k, fd))
+	note.code = (uint8_t)rights_of(k, fd);
+	if (note.code != CLIENT_STRANGER)
 		note_send(k->note_fd, &note, fd);
 	close(fd);
 }

@@ -18,15 +18,15 @@
 
 static int open_programs(struct keeper *k)
 {
-	static const char *const names[PROGRAMS] = {
-		[PROGRAM_BOOT] = "bulkhead-boot",	[PROGRAM_VCPU] = "bulkhead-vcpu",
-		[PROGRAM_IRQD] = "bulkhead-irqd",	[PROGRAM_TIMERD] = "bulkhead-timerd",
-		[PROGRAM_SERIALD] = "bulkhead-seriald", [PROGRAM_PLATFORMD] = "bulkhead-platformd",
+	static const char *const names[PROGRAM_DEVICE] = {
+		[PROGRAM_BOOT] = "bulkhead-boot", [PROGRAM_VCPU] = "bulkhead-vcpu",
 	};
 	char path[4200];
 
 	for (unsigned i = 0; i < PROGRAMS; i++) {
-		k->launch.program_fd[i] = program_open(names[i], path, sizeof(path));
+		const char *name = i < PROGRAM_DEVICE ? names[i] : kind_rows[i - PROGRAM_DEVICE].program;
+
+		k->launch.program_fd[i] = program_open(name, path, sizeof(path));
 		if (k->launch.program_fd[i] < 0)
 			return keeper_fail(k, EXIT_USAGE, "program %.150s: %s; reinstall bulkhead, or set BULKHEAD_LIBEXEC", path,
 				    strerror(-k->launch.program_fd[i]));
@@ -72,21 +72,32 @@ static int open_engine(struct keeper *k)
 		    errno == EACCES ? "join the group that owns it, or use --engine emu" : "use --engine emu");
 }
 
+static bool is_socket_at(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* bind() takes a path, which others may have changed on the way: then the socket is not in our directory. */
 static int listen_at(struct keeper *k, const char *name, int type)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
 
 	if (fd < 0)
 		return -errno;
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", k->rundir.path, name);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 16) < 0) {
-		int rc = -errno;
-
-		close(fd);
-		return rc;
-	}
-	return fd;
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		rc = -errno;
+	else if (!is_socket_at(k->rundir.dir_fd, name))
+		rc = -ENOTDIR;
+	else if (listen(fd, 16) < 0)
+		rc = -errno;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
 }
 
 static int claim_name(struct keeper *k)
@@ -142,16 +153,15 @@ static int open_sockets(struct keeper *k)
 
 static int open_log(struct keeper *k)
 {
-	char path[RUNDIR_PATH_MAX + 8];
+	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
 	const char *file = k->config.log_file;
 	int fd;
 
 	if (!file && !k->config.detach)
 		return 0;
-	snprintf(path, sizeof(path), "%s/log", k->rundir.path);
-	fd = open(file ? file : path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | (file ? 0 : O_NOFOLLOW), 0600);
+	fd = file ? open(file, flags, 0600) : openat(k->rundir.dir_fd, "log", flags | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		return keeper_fail(k, EXIT_USAGE, "--log %.150s: %s", file ? file : path, strerror(errno));
+		return keeper_fail(k, EXIT_USAGE, "--log %.150s: %s", file ? file : "in the machine's directory", strerror(errno));
 	dup2(fd, STDERR_FILENO);
 	close(fd);
 	return 0;

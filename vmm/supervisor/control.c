@@ -273,7 +273,7 @@ static void renew(struct client *c, const struct frame *f, int fd)
 		close(fd);
 	c->device = NULL;
 	refuse(c, id, -rc, p ? "the device is being restarted already, or was given up" :
-			       "no such device: irqd, timerd, seriald or platformd");
+			       "no such device in this machine; bulkhead device list NAME tells");
 }
 
 static void on_device_restart(struct client *c, const struct frame *f)
@@ -307,16 +307,18 @@ void control_device_changed(struct vm *vm, struct proc *p, const char *error)
 	}
 }
 
+/* What each request takes. Replacing a program is executing a program: that belongs to the owner. */
 static const struct {
 	uint16_t type;
+	enum client_rights least;
 	void (*handle)(struct client *c, const struct frame *f);
 } requests[] = {
-	{ BULKHEAD__MESSAGE_TYPE__MSG_STATUS, on_status },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_STOP, on_stop },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_KILL, on_kill },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, on_wait },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, on_device_restart },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, on_device_replace },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_STATUS, CLIENT_MEMBER, on_status },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_STOP, CLIENT_MEMBER, on_stop },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_KILL, CLIENT_MEMBER, on_kill },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, CLIENT_MEMBER, on_wait },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, CLIENT_MEMBER, on_device_restart },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, CLIENT_OWNER, on_device_replace },
 };
 
 static void dispatch(struct client *c, const struct frame *f)
@@ -331,7 +333,10 @@ static void dispatch(struct client *c, const struct frame *f)
 	for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		if (requests[i].type != f->header.type)
 			continue;
-		requests[i].handle(c, f);
+		if (c->rights >= requests[i].least)
+			requests[i].handle(c, f);
+		else
+			refuse(c, id, EPERM, "only the machine's owner and root may do that");
 		return;
 	}
 	refuse(c, id, EOPNOTSUPP, "not a request that this supervisor serves");
@@ -377,12 +382,13 @@ static struct client *find_place(struct vm *vm)
 	return idle;
 }
 
-void control_add(struct vm *vm, int fd)
+void control_add(struct vm *vm, int fd, enum client_rights rights)
 {
 	struct client *c = find_place(vm);
 
 	if (c) {
 		c->fd = fd;
+		c->rights = rights;
 		c->heard_ns = clock_ns();
 		c->on_read = event_new(vm->base, fd, EV_READ | EV_PERSIST, on_client, c);
 		if (!c->on_read || event_add(c->on_read, NULL))

@@ -68,6 +68,37 @@ static int make_device(struct vm *vm, struct device_objects *d)
 	return rc ? rc : make_pipe(&d->irq_bell);
 }
 
+/* seriald keeps its clients' connections in this pair's queue (devices/stash.h). */
+static int make_stash(int *fds)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	fds[KIND_FD_STASH_WRITE] = pair[0];
+	fds[KIND_FD_STASH_READ] = pair[1];
+	return 0;
+}
+
+static int make_shared(struct vm *vm)
+{
+	struct pipe_ends debug = { -1, -1 };
+	int *fds = vm->shared_fd, rc = make_pipe(&debug);
+
+	if (!rc)
+		rc = make_stash(fds);
+	if (!rc)
+		rc = shm_create("bulkhead-backlog", sizeof(struct backlog), &fds[KIND_FD_BACKLOG]);
+	if (rc)
+		return rc;
+	fds[KIND_FD_MSI] = vm->msi.rw;
+	fds[KIND_FD_VCPU_BELL] = vm->vcpu_bell.wr;
+	fds[KIND_FD_CONSOLE] = vm->launch->console_fd;
+	fds[KIND_FD_DEBUG_READ] = debug.rd;
+	fds[KIND_FD_DEBUG_WRITE] = debug.wr;
+	return 0;
+}
+
 int objects_create(struct vm *vm)
 {
 	int rc = make_object(vm, "bulkhead-msi", sizeof(struct msi_page), &vm->msi);
@@ -76,11 +107,7 @@ int objects_create(struct vm *vm)
 		rc = make_device(vm, &vm->devices[i]);
 	if (!rc)
 		rc = make_pipe(&vm->vcpu_bell);
-	if (!rc)
-		rc = make_pipe(&vm->debug);
-	if (!rc && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, vm->stash) < 0)
-		rc = -errno;
-	return rc ? rc : shm_create("bulkhead-backlog", sizeof(struct backlog), &vm->backlog_fd);
+	return rc ? rc : make_shared(vm);
 }
 
 int objects_fresh_ram(struct vm *vm)

@@ -15,27 +15,28 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct {
-	const char *name;
-	Bulkhead__Role role;
-	enum program program;
-} kinds[PROCS] = {
-	[PROC_BOOT] = { "boot", BULKHEAD__ROLE__ROLE_BOOT, PROGRAM_BOOT },
-	[PROC_VCPU] = { "vcpu", BULKHEAD__ROLE__ROLE_VCPU, PROGRAM_VCPU },
-	[PROC_IRQD] = { "irqd", BULKHEAD__ROLE__ROLE_IRQD, PROGRAM_IRQD },
-	[PROC_TIMERD] = { "timerd", BULKHEAD__ROLE__ROLE_TIMERD, PROGRAM_TIMERD },
-	[PROC_SERIALD] = { "seriald", BULKHEAD__ROLE__ROLE_SERIALD, PROGRAM_SERIALD },
-	[PROC_PLATFORMD] = { "platformd", BULKHEAD__ROLE__ROLE_PLATFORMD, PROGRAM_PLATFORMD },
-};
+const struct kind_row *proc_kind(const struct proc *p)
+{
+	return &kind_rows[p->id - PROC_FIRST_DEVICE];
+}
 
 const char *proc_name(const struct proc *p)
 {
-	return kinds[p->id].name;
+	return control_role_name(proc_role(p->id));
 }
 
 Bulkhead__Role proc_role(enum proc_id id)
 {
-	return kinds[id].role;
+	if (id >= PROC_FIRST_DEVICE)
+		return (Bulkhead__Role)kind_rows[id - PROC_FIRST_DEVICE].role;
+	return id == PROC_BOOT ? BULKHEAD__ROLE__ROLE_BOOT : BULKHEAD__ROLE__ROLE_VCPU;
+}
+
+static enum program program_of(enum proc_id id)
+{
+	if (id >= PROC_FIRST_DEVICE)
+		return PROGRAM_DEVICE + (id - PROC_FIRST_DEVICE);
+	return id == PROC_BOOT ? PROGRAM_BOOT : PROGRAM_VCPU;
 }
 
 void proc_init(struct vm *vm)
@@ -342,7 +343,7 @@ static int say_hello(struct proc *p)
 	m.has_proto_major = m.has_proto_minor = m.has_role = m.has_incarnation = m.has_log_level = true;
 	m.proto_major = CONTROL_MAJOR;
 	m.proto_minor = CONTROL_MINOR;
-	m.role = kinds[p->id].role;
+	m.role = proc_role(p->id);
 	m.vm = (char *)p->vm->config->name;
 	m.incarnation = p->incarnation;
 	m.log_level = p->vm->config->verbose ? 3 : 1;
@@ -379,7 +380,7 @@ static int run_program(struct proc *p, int control, int event, int log)
 			 "--sandbox", (char *)sandbox_mode_name(vm->config->sandbox), NULL };
 	struct spawn_request r = {
 		.program_fd = p->recovery.program_fd >= 0 ? p->recovery.program_fd :
-							    vm->launch->program_fd[kinds[p->id].program],
+							    vm->launch->program_fd[program_of(p->id)],
 		.null_fd = vm->launch->null_fd,
 		.control_fd = control,
 		.event_fd = event,

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SETUP_FDS = 40, CONSOLE_CLIENTS_MAX = 8 };
+enum { SETUP_FDS = 40, CONSOLE_CLIENTS_MAX = 8 }; /* the latter for who has a console */
 
 struct fd_list {
 	int fds[SETUP_FDS];
@@ -38,38 +38,31 @@ static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->realtime_ns = realtime_minus_monotonic();
 }
 
-/* Which interrupt lines each device may drive (layout.h); irqd ignores the others on its page. */
-static const struct {
-	enum proc_id id;
-	uint32_t lines;
-} line_owners[] = {
-	{ PROC_TIMERD, 1u << LAYOUT_PIT_IRQ | 1u << LAYOUT_RTC_IRQ },
-	{ PROC_SERIALD, 1u << LAYOUT_COM1_IRQ | 1u << LAYOUT_COM2_IRQ },
-	{ PROC_PLATFORMD, 1u << LAYOUT_SCI_IRQ | 1u << LAYOUT_KBD_IRQ | 1u << LAYOUT_AUX_IRQ },
-};
-enum { OWNERS = sizeof(line_owners) / sizeof(line_owners[0]) };
-
 static struct device_objects *objects_of(struct vm *vm, enum proc_id id)
 {
 	return &vm->devices[id - PROC_FIRST_DEVICE];
 }
 
-static void add_irqd_sources(struct vm *vm, struct fd_list *l, Bulkhead__LineSource *rows,
+/* Every device that drives lines, and which ones it may drive. */
+static void add_line_sources(struct vm *vm, struct fd_list *l, Bulkhead__LineSource *rows,
 			     Bulkhead__LineSource **list, Bulkhead__SetupDevice *m)
 {
-	for (unsigned i = 0; i < OWNERS; i++) {
-		struct device_objects *d = objects_of(vm, line_owners[i].id);
+	m->sources = list;
+	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++) {
+		const struct proc *p = &vm->procs[i];
+		struct device_objects *d = objects_of(vm, p->id);
+		Bulkhead__LineSource *row = &rows[m->n_sources];
 
-		bulkhead__line_source__init(&rows[i]);
-		rows[i].device = (char *)proc_name(&vm->procs[line_owners[i].id]);
-		rows[i].has_lines = true;
-		rows[i].lines = line_owners[i].lines;
-		list[i] = &rows[i];
+		if (!proc_kind(p)->lines)
+			continue;
+		bulkhead__line_source__init(row);
+		row->device = (char *)proc_name(p);
+		row->has_lines = true;
+		row->lines = proc_kind(p)->lines;
+		list[m->n_sources++] = row;
 		add(l, d->line.ro);
 		add(l, d->irq_bell.rd);
 	}
-	m->n_sources = OWNERS;
-	m->sources = list;
 }
 
 int setup_device(struct proc *p, bool recover)
@@ -77,13 +70,15 @@ int setup_device(struct proc *p, bool recover)
 	struct vm *vm = p->vm;
 	struct device_objects *d = objects_of(vm, p->id);
 	Bulkhead__MachineConfig machine;
-	Bulkhead__LineSource rows[OWNERS], *list[OWNERS];
+	Bulkhead__LineSource rows[DEVICES], *list[DEVICES];
+	const struct kind_row *kind = proc_kind(p);
 	Bulkhead__SetupDevice m = BULKHEAD__SETUP_DEVICE__INIT;
 	struct fd_list l = { .count = 0 };
 
 	fill_machine(vm, &machine);
 	m.machine = &machine;
-	m.has_recover = m.has_sandbox = true;
+	m.has_recover = m.has_sandbox = m.has_console_clients_max = true;
+	m.console_clients_max = CONSOLE_CLIENTS_MAX;
 	m.recover = recover;
 	m.has_strict = m.strict = recover && p->recovery.strict;
 	m.has_skip_seq = p->recovery.skips;
@@ -95,24 +90,12 @@ int setup_device(struct proc *p, bool recover)
 	add(&l, d->line.rw);
 	add(&l, d->journal.rw);
 	add(&l, d->doorbell.rd);
-	if (p->id == PROC_IRQD) {
-		add(&l, vm->msi.rw);
-		add(&l, vm->vcpu_bell.wr);
-		add_irqd_sources(vm, &l, rows, list, &m);
-	} else {
+	if (!kind->collects)
 		add(&l, d->irq_bell.wr);
-	}
-	if (p->id == PROC_SERIALD) {
-		add(&l, vm->launch->console_fd);
-		add(&l, vm->debug.rd);
-		add(&l, vm->backlog_fd);
-		add(&l, vm->stash[0]);
-		add(&l, vm->stash[1]);
-		m.has_console_clients_max = true;
-		m.console_clients_max = CONSOLE_CLIENTS_MAX;
-	}
-	if (p->id == PROC_PLATFORMD)
-		add(&l, vm->debug.wr);
+	for (unsigned i = 0; i < kind->fd_count; i++)
+		add(&l, vm->shared_fd[kind->fds[i]]);
+	if (kind->collects)
+		add_line_sources(vm, &l, rows, list, &m);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
 }
 

@@ -104,7 +104,7 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 	if (rc)
 		_exit(EXIT_VMM); /* the keeper is dead; nobody is left to tidy up for */
 	if (note.kind == NOTE_CLIENT && client >= 0) {
-		control_add(vm, client);
+		control_add(vm, client, (enum client_rights)note.code);
 		return;
 	}
 	if (client >= 0)
@@ -243,7 +243,7 @@ static void init(struct vm *vm, struct launch *launch)
 	vm->missing = launch->missing;
 	vm->engine_kvm = launch->kvm_fd >= 0;
 	vm->realtime_started_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
-	vm->ram_fd = vm->self_fd = vm->fdinfo_fd = vm->backlog_fd = -1;
+	vm->ram_fd = vm->self_fd = vm->fdinfo_fd = -1;
 }
 
 static void warn_missing(struct vm *vm)

@@ -6,8 +6,7 @@
 #include "trust.h"
 
 #include "../../proto/clock.h"
-
-#include <string.h>
+#include "../../proto/text.h"
 
 #define TYPE(x) BULKHEAD__MESSAGE_TYPE__MSG_##x
 
@@ -37,27 +36,6 @@ unsigned budget_take_refused(struct budget *b)
 	return n;
 }
 
-/* Printable ASCII, and of UTF-8 whatever cannot be a C1 control character, which some terminals obey as ESC. */
-static bool is_harmless(uint8_t c, uint8_t before)
-{
-	if (c < 0x20 || c == 0x7f)
-		return false;
-	return c < 0x80 || c >= 0xa0 || (before >= 0x80 && before != 0xc2);
-}
-
-void trust_text(char *text, bool lines)
-{
-	uint8_t before = 0;
-
-	for (; text && *text; text++) {
-		uint8_t c = (uint8_t)*text;
-
-		if (!is_harmless(c, before) && !(lines && c == '\n'))
-			*text = '?';
-		before = c;
-	}
-}
-
 /* Fields that we do not know are kept by the decoder as pointers into the frame: whoever keeps the message, keeps those. */
 static void forget_unknown(ProtobufCMessage *m)
 {
@@ -67,16 +45,7 @@ static void forget_unknown(ProtobufCMessage *m)
 
 static void trust_ok(Bulkhead__Ok *ok)
 {
-	if (ok->hello)
-		trust_text(ok->hello->version, false);
-	if (ok->entry) {
-		trust_text(ok->entry->format, false);
-		trust_text(ok->entry->note, false);
-	}
-	for (size_t i = 0; i < ok->n_sandbox_missing; i++)
-		trust_text(ok->sandbox_missing[i], false);
-	for (size_t i = 0; i < ok->n_cpu_features; i++)
-		trust_text(ok->cpu_features[i], false);
+	text_clean_message(&ok->base, false);
 	if (ok->stats)
 		forget_unknown(&ok->stats->base);
 }
@@ -94,11 +63,10 @@ void trust_message(struct frame *f)
 		trust_ok((Bulkhead__Ok *)f->msg);
 		break;
 	case TYPE(ERROR):
-		trust_text(((Bulkhead__Error *)f->msg)->text, false);
-		trust_text(((Bulkhead__Error *)f->msg)->field, false);
+		text_clean_message(f->msg, false);
 		break;
 	case TYPE(EVENT):
-		trust_text(((Bulkhead__Event *)f->msg)->text, has_lines((Bulkhead__Event *)f->msg));
+		text_clean_message(f->msg, has_lines((Bulkhead__Event *)f->msg));
 		break;
 	default:
 		break;

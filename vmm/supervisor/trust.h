@@ -19,9 +19,6 @@ bool budget_allows(struct budget *b, unsigned limit, uint64_t window_ns);
 /* How often the last window said no; once. */
 unsigned budget_take_refused(struct budget *b);
 
-/* Control characters become question marks, in place; NULL is fine. `lines`: line feeds may stay. */
-void trust_text(char *text, bool lines);
-
 /* A message of a child: its texts are made harmless, and what it carries for nobody is forgotten. */
 void trust_message(struct frame *f);
 

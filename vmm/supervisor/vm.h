@@ -25,8 +25,16 @@
 #include <event2/event.h>
 #include <sys/types.h>
 
-enum proc_id { PROC_BOOT, PROC_VCPU, PROC_IRQD, PROC_TIMERD, PROC_SERIALD, PROC_PLATFORMD };
-enum { PROCS = PROC_PLATFORMD + 1, PROC_FIRST_DEVICE = PROC_IRQD, DEVICES = PROCS - PROC_FIRST_DEVICE };
+enum proc_id {
+	PROC_BOOT,
+	PROC_VCPU,
+	PROC_FIRST_DEVICE,
+	PROC_BEFORE_DEVICES = PROC_FIRST_DEVICE - 1,
+#define DEVICE(NAME, ...) PROC_##NAME,
+#include "../../proto/devices.def"
+	PROCS
+};
+enum { DEVICES = PROCS - PROC_FIRST_DEVICE };
 
 enum proc_state {
 	PROC_NONE,
@@ -91,6 +99,7 @@ enum { VM_CLIENTS = 16 };
 struct client {
 	struct vm *vm;
 	int fd; /* -1: free */
+	enum client_rights rights;
 	struct event *on_read;
 	uint32_t wait_id;	/* of a WAIT or STOP that is to be answered at the end */
 	uint16_t wait_type;	/* 0: none */
@@ -121,9 +130,8 @@ struct vm {
 
 	int ram_fd;
 	struct object msi;
-	struct pipe_ends vcpu_bell, debug;
-	int backlog_fd;
-	int stash[2]; /* seriald keeps its clients' connections in this pair's queue (devices/stash.h) */
+	struct pipe_ends vcpu_bell;
+	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
 	struct device_objects devices[DEVICES];
 
 	struct proc procs[PROCS];
@@ -185,6 +193,8 @@ void proc_blame(struct proc *p, const char *why);
 bool proc_may_log(struct proc *p);
 const char *proc_name(const struct proc *p);
 Bulkhead__Role proc_role(enum proc_id id);
+/* Of a device's process. */
+const struct kind_row *proc_kind(const struct proc *p);
 
 /* recovery.c; the first is for once, when the objects exist. 0 or -errno */
 int recovery_init(struct proc *p, const struct device_objects *d);
@@ -217,7 +227,7 @@ int spawn(const struct spawn_request *request, pid_t *pid, int *pidfd);
 
 /* control.c */
 void control_init(struct vm *vm);
-void control_add(struct vm *vm, int fd);
+void control_add(struct vm *vm, int fd, enum client_rights rights);
 /* Answers everyone who waits for the end. */
 void control_ended(struct vm *vm);
 /* A device has a new incarnation that serves (error NULL), or will not get one. */

@@ -11,23 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Which daemon runs which model. */
-static const struct {
-	Bulkhead__Role role;
-	const struct device_model *model;
-} daemons[] = {
-	{BULKHEAD__ROLE__ROLE_IRQD, &irq_model},
-	{BULKHEAD__ROLE__ROLE_TIMERD, &timer_model},
-	{BULKHEAD__ROLE__ROLE_SERIALD, &serial_model},
-	{BULKHEAD__ROLE__ROLE_PLATFORMD, &platform_model},
-};
-
 static const struct device_model *model_of(Bulkhead__Role role)
 {
-	for (size_t i = 0; i < sizeof(daemons) / sizeof(daemons[0]); i++)
-		if (daemons[i].role == role)
-			return daemons[i].model;
-	return NULL;
+	const struct kind_row *kind = kind_of_role(role);
+
+	return kind ? device_models[kind - kind_rows] : NULL;
 }
 
 struct setup {

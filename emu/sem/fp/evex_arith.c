@@ -118,7 +118,7 @@ SEM(evex_cvtps2ph)
 		mxcsr = (mxcsr & ~(uint32_t)MXCSR_RC) | (imm & 3) << MXCSR_RC_SHIFT;
 	benign(&v, 4, evex_mask(e, i) & low_bits(n / 4));
 	split(s, &v, 32);
-	if (fp_run_with(e, fp_cvtps2ph_tiny, d, s, n > 32 ? 2 : 1, mxcsr, evex_ignored(i)))
+	if (fp_run_with(e, fp_cvtps2ph, d, s, n > 32 ? 2 : 1, mxcsr, evex_ignored(i)))
 		return EMU_STOP;
 	join(&v, d, 16);
 	return evex_store(e, i, &v);

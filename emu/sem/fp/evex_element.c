@@ -53,20 +53,25 @@ uint64_t fp_shift_round(uint64_t v, unsigned shift, bool negative, enum fp_round
 	return whole;
 }
 
-static uint64_t overflow(struct fp_context *c, const struct fp_format *f, bool negative)
+/*
+ * What an unmasked overflow or underflow tells by PE is whether anything was lost with an exponent without limits (SDM vol.
+ * 1, 4.9.1.4 to 4.9.1.6): `unlimited` says that nothing was.
+ */
+static uint64_t overflow(struct fp_context *c, const struct fp_format *f, bool negative, bool unlimited)
 {
 	const enum fp_rounding r = fp_rounding_of(c->mxcsr);
 	const bool to_infinity = r == FP_NEAREST || r == (negative ? FP_DOWN : FP_UP);
 
-	c->flags |= MXCSR_OE | MXCSR_PE;
+	c->flags |= MXCSR_OE | (unlimited && !(c->mxcsr & MXCSR_OM) ? 0 : MXCSR_PE);
 	return fp_infinity(f, negative) - (to_infinity ? 0 : 1); /* one less is the largest finite number */
 }
 
 /* Tiny results: unmasked, every one is reported; masked, only inexact ones, and with FTZ they become zero. */
-static uint64_t underflow(struct fp_context *c, const struct fp_format *f, bool negative, uint64_t image, bool exact)
+static uint64_t underflow(struct fp_context *c, const struct fp_format *f, bool negative, uint64_t image, bool exact,
+			  bool unlimited)
 {
 	if (!(c->mxcsr & MXCSR_UM)) {
-		c->flags |= MXCSR_UE | (exact ? 0 : MXCSR_PE);
+		c->flags |= MXCSR_UE | (unlimited ? 0 : MXCSR_PE);
 		return image;
 	}
 	if (c->mxcsr & MXCSR_FTZ) {
@@ -77,6 +82,13 @@ static uint64_t underflow(struct fp_context *c, const struct fp_format *f, bool 
 	return image;
 }
 
+/* v without its lowest `lost` bits, rounded; fewer than none are zeroes to be appended. */
+static uint64_t drop_bits(uint64_t v, int lost, bool negative, enum fp_rounding rounding, bool *exact)
+{
+	*exact = true;
+	return lost <= 0 ? v << -lost : fp_shift_round(v, (unsigned)lost, negative, rounding, exact);
+}
+
 /* Tininess is detected after rounding (SDM vol. 1, 4.9.1.5). Rounding carries from the fraction into the exponent field
  * by itself. */
 uint64_t fp_pack(struct fp_context *c, const struct fp_format *f, bool negative, uint64_t significand, int exponent)
@@ -85,26 +97,18 @@ uint64_t fp_pack(struct fp_context *c, const struct fp_format *f, bool negative,
 	const int top = 63 - __builtin_clzll(significand), least = 1 - fp_bias(f);
 	const int high = exponent + top, lost = top - (int)f->fraction, deeper = high < least ? least - high : 0;
 	const uint64_t sign = negative ? fp_sign_bit(f) : 0;
-	bool exact = true, ignored;
-	uint64_t r;
+	bool exact, unlimited;
+	const uint64_t normal = drop_bits(significand, lost, negative, rounding, &unlimited);
+	uint64_t r = drop_bits(significand, lost + deeper, negative, rounding, &exact);
 
 	if (high > fp_bias(f) + 1)
-		return overflow(c, f, negative);
-	if (lost + deeper <= 0)
-		r = significand << -(lost + deeper);
-	else
-		r = fp_shift_round(significand, (unsigned)(lost + deeper), negative, rounding, &exact);
-	if (deeper) {
-		const uint64_t unbounded = lost <= 0 ? significand << -lost :
-						       fp_shift_round(significand, (unsigned)lost, negative, rounding, &ignored);
-
-		if (deeper > 1 || unbounded >> (f->fraction + 1) == 0)
-			return underflow(c, f, negative, sign | r, exact);
-	} else {
+		return overflow(c, f, negative, unlimited);
+	if (deeper > 1 || (deeper && normal >> (f->fraction + 1) == 0))
+		return underflow(c, f, negative, sign | r, exact, unlimited);
+	if (!deeper)
 		r += (uint64_t)(high + fp_bias(f) - 1) << f->fraction;
-	}
 	if (r >= fp_infinity(f, false))
-		return overflow(c, f, negative);
+		return overflow(c, f, negative, unlimited);
 	c->flags |= exact ? 0 : MXCSR_PE;
 	return sign | r;
 }

@@ -9,7 +9,7 @@
 #include "emu/sem/simd/evex.h"
 #include "sse_fp.h"
 
-enum { MXCSR_IE = 0x01, MXCSR_DE = 0x02, MXCSR_ZE = 0x04, MXCSR_OE = 0x08, MXCSR_DAZ = 0x40 };
+enum { MXCSR_IE = 0x01, MXCSR_DE = 0x02, MXCSR_ZE = 0x04, MXCSR_DAZ = 0x40 };
 enum fp_rounding { FP_NEAREST, FP_DOWN, FP_UP, FP_TRUNCATE };
 
 /* MXCSR for this instruction: embedded rounding replaces RC, suppression of exceptions masks them all. */

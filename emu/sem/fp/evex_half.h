@@ -9,7 +9,8 @@
 /* Half precision takes denormals as they are; the other formats follow MXCSR, as sources only. */
 FPU_INLINE struct sf_env half_env(const struct fp_context *c)
 {
-	return (struct sf_env){ .rc = (uint8_t)fp_rounding_of(c->mxcsr), .daz = c->mxcsr & MXCSR_DAZ };
+	return (struct sf_env){ .rc = (uint8_t)fp_rounding_of(c->mxcsr), .daz = c->mxcsr & MXCSR_DAZ,
+				.unmasked = ~c->mxcsr >> MXCSR_MASK_SHIFT & (MXCSR_OE | MXCSR_UE) };
 }
 
 FPU_INLINE struct sf half(uint64_t bits)
@@ -19,12 +20,12 @@ FPU_INLINE struct sf half(uint64_t bits)
 	return sf_unpack(&as_it_is, &sf_f16, bits & 0xffff);
 }
 
-/* Rounds into format f. An unmasked underflow is reported for every tiny result (SDM vol. 1, 4.9.1.5). */
+/* Rounds into format f. */
 FPU_INLINE uint64_t half_finish(struct fp_context *c, struct sf_env *env, const struct sf_format *f, struct sf r)
 {
 	const uint64_t bits = sf_finish(env, f, r);
 
-	c->flags |= env->flags | (env->tiny && !(c->mxcsr & MXCSR_UM) ? MXCSR_UE : 0u);
+	c->flags |= env->flags;
 	return bits;
 }
 

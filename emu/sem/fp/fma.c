@@ -60,22 +60,7 @@ SEM(f16c_cvtph2ps)
 	return 0;
 }
 
-/* The instruction ignores FTZ, so exact tiny results have to be looked for where underflow is not masked. */
-static bool has_tiny(const union vec *d, unsigned count)
-{
-	for (unsigned k = 0; k < count; k++)
-		if ((d->u16[k] & 0x7c00) == 0 && (d->u16[k] & 0x3ff) != 0)
-			return true;
-	return false;
-}
-
-uint32_t fp_cvtps2ph_tiny(union vec *d, const union vec *s, uint32_t mxcsr)
-{
-	const uint32_t flags = fp_cvtps2ph(d, s, mxcsr);
-
-	return mxcsr & MXCSR_FTZ && has_tiny(d, 8) ? flags | MXCSR_UE : flags;
-}
-
+/* The instruction ignores FTZ (SDM vol. 2, VCVTPS2PH). */
 SEM(f16c_cvtps2ph)
 {
 	const unsigned n = vex_bytes(i), imm = (uint8_t)i->imm;
@@ -85,8 +70,7 @@ SEM(f16c_cvtps2ph)
 	if (!(imm & 4))
 		mxcsr = (mxcsr & ~(uint32_t)MXCSR_RC) | (imm & 3) << MXCSR_RC_SHIFT;
 	memcpy(&s[0], sse_reg(e, i), n);
-	/* The run of fp_run_with() that finds exact tiny results sets FTZ: see fp_cvtps2ph_tiny(). */
-	if (fp_run_with(e, fp_cvtps2ph_tiny, &d, s, 1, mxcsr, 0))
+	if (fp_run_with(e, fp_cvtps2ph, &d, s, 1, mxcsr, 0))
 		return EMU_STOP;
 	/* Processors keep the flags of MXCSR even if the store faults. */
 	if (i->is_mem)

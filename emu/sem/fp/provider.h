@@ -20,6 +20,10 @@
  * caller. d is the first operand and the result, of 16 bytes; returns the MXCSR flags (bits 0..5) raised,
  * exact but for those of no interest. Instructions with an integer result put it into d->u64[0];
  * comparisons into RFLAGS put SF ZF AF PF CF there as LAHF gives them.
+ *
+ * A caller who only wants flags may leave overflow or underflow unmasked, and P computes, whoever was chosen: UE is raised
+ * for every tiny result, exact or not, PE if the result, rounded without limits of the exponent, is inexact (SDM vol. 1,
+ * 4.9.1.4 to 4.9.1.6). d has no meaning then.
  */
 typedef uint32_t fp_sse_fn(union vec *d, const union vec *s, uint32_t mxcsr);
 

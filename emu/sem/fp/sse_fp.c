@@ -13,16 +13,21 @@ static uint32_t fault_flags(uint32_t flags, uint32_t unmasked)
 }
 
 /*
- * An unmasked underflow is a tiny result, exact or not; a masked one is tiny and inexact, which is what the
- * flags say. Flushing to zero raises UE for every tiny result: a second run with FTZ on a copy finds the
- * exact ones.
+ * Flags with overflow or underflow (`open`) unmasked, of a run on copies: the result of such an exception is never seen,
+ * and what there is to say about it differs from the masked response (provider.h).
  */
-static uint32_t tiny_flag(fp_sse_fn *fn, const union vec *d, const union vec *s, uint32_t mxcsr)
+static uint32_t unmasked_flags(fp_sse_fn *fn, const union vec *d, const union vec *s, unsigned count, uint32_t mxcsr,
+			       uint32_t open)
 {
-	union vec scratch;
+	uint32_t flags = 0;
 
-	memcpy(&scratch, d, sizeof(scratch));
-	return fn(&scratch, s, mxcsr | MXCSR_FTZ) & MXCSR_UE;
+	for (unsigned k = 0; k < count; k++) {
+		union vec scratch;
+
+		memcpy(&scratch, &d[k], sizeof(scratch));
+		flags |= fn(&scratch, &s[k], mxcsr & ~(open << MXCSR_MASK_SHIFT));
+	}
+	return flags;
 }
 
 int fp_collect(struct emu *e, uint32_t flags, uint32_t ignore)
@@ -42,18 +47,20 @@ int fp_run_with(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *s, 
 		uint32_t ignore)
 {
 	const uint32_t unmasked = ~(e->cpu.mxcsr >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS & ~ignore;
+	const uint32_t open = unmasked & (MXCSR_OE | MXCSR_UE);
 	uint32_t flags = 0;
 
 	/* With an exception unmasked it matters what this instruction raises; else what is set already does not. */
 	mxcsr |= MXCSR_MASKS;
 	if (unmasked)
 		mxcsr &= ~(uint32_t)MXCSR_FLAGS;
-	if (unmasked & MXCSR_UE) {
-		/* FTZ acts only on masked underflow. */
+	/* FTZ acts only on masked underflow. */
+	if (unmasked & MXCSR_UE)
 		mxcsr &= ~(uint32_t)MXCSR_FTZ;
-		for (unsigned k = 0; k < count; k++)
-			flags |= tiny_flag(fn, &d[k], &s[k], mxcsr);
-	}
+	if (open)
+		flags = unmasked_flags(fn, d, s, count, mxcsr, open);
+	if (flags & open)
+		return fp_collect(e, flags, ignore);
 	for (unsigned k = 0; k < count; k++)
 		flags |= fn(&d[k], &s[k], mxcsr);
 	return fp_collect(e, flags, ignore);

@@ -8,11 +8,13 @@
 
 enum {
 	MXCSR_PRE = 0x07,	/* IE, DE, ZE: found before anything is computed */
+	MXCSR_OE = 0x08,
 	MXCSR_UE = 0x10,
 	MXCSR_PE = 0x20,
 	MXCSR_FLAGS = 0x3f,
 	MXCSR_MASKS = 0x1f80,
 	MXCSR_MASK_SHIFT = 7,
+	MXCSR_OM = 1 << 10,
 	MXCSR_UM = 1 << 11,
 	MXCSR_RC_SHIFT = 13,
 	MXCSR_RC = 3 << MXCSR_RC_SHIFT,
@@ -35,9 +37,6 @@ int fp_collect(struct emu *e, uint32_t flags, uint32_t ignore);
 enum { FP_LESS = 1, FP_EQUAL = 2, FP_GREATER = 4, FP_UNORDERED = 8 };
 unsigned fp_predicate_holds(unsigned p);
 bool fp_predicate_signals(unsigned p);
-
-/* VCVTPS2PH that reports exact tiny results if `mxcsr` has FTZ, which the instruction itself ignores. */
-uint32_t fp_cvtps2ph_tiny(union vec *d, const union vec *s, uint32_t mxcsr);
 
 /* DPPS and DPPD of `count` pairs; s[] is changed. */
 int fp_dot_ps(struct emu *e, union vec *d, union vec *s, unsigned count, unsigned imm);

@@ -4,6 +4,7 @@
 
 #define DR6_FIXED 0xffff0ff0ull
 #define DR6_BITS 0xe00full /* B0..B3, BD, BS, BT */
+#define DR6_B 0xfull
 #define DR6_BD (1ull << 13)
 #define DR6_BS (1ull << 14)
 #define DR6_BT (1ull << 15)
@@ -62,8 +63,10 @@ int sys_debug_before(struct emu *e, bool resumed)
 
 	if (e->sys->task_trap) {
 		e->sys->task_trap = false;
-		return raise_db(e, DR6_BT);
+		return raise_db(e, DR6_BT | debug_take_pending(e));
 	}
+	if (sys_debug_trap_due(e))
+		return raise_db(e, debug_take_pending(e));
 	/* Gone before the instruction runs: INT n pushes it clear, faults push it set whatever it was, and IRET and task
 	 * switches load it for the next instruction (SDM vol. 3, 17.3.1.1). */
 	e->cpu.rflags &= ~(uint64_t)RFLAGS_RF;
@@ -94,13 +97,29 @@ int sys_debug_after(struct emu *e, bool tf_was_set, bool branched)
 		return 0;
 	if (tf_was_set)
 		dr6 |= DR6_BS;
-	e->sys->pending_dr6 = 0;
-	return dr6 ? raise_db(e, dr6) : 0;
+	/* A new task's T bit traps before its first instruction: all of it is one exception. */
+	e->sys->pending_dr6 = e->sys->task_trap ? dr6 : 0;
+	return dr6 && !e->sys->task_trap ? raise_db(e, dr6) : 0;
 }
 
 void sys_debug_fault(struct emu *e)
 {
 	e->sys->pending_dr6 = e->sys->held_dr6;
+}
+
+/* MOV SS holds traps back until an exception is delivered or the next instruction is done (SDM vol. 2, MOV): after a fault
+ * of that instruction they are due before the first instruction of its handler. */
+bool sys_debug_trap_due(const struct emu *e)
+{
+	return e->sys->pending_dr6 && !(e->cpu.shadow & SHADOW_MOV_SS);
+}
+
+uint64_t debug_take_pending(struct emu *e)
+{
+	uint64_t dr6 = e->sys->pending_dr6;
+
+	e->sys->pending_dr6 = e->sys->held_dr6 = 0;
+	return dr6;
 }
 
 bool sys_debug_trap_pending(const struct emu *e)
@@ -128,13 +147,21 @@ void debug_io(struct emu *e, uint16_t port, unsigned size)
 	}
 }
 
-/* Delivery makes DR6 visible and lifts general detect, so that the handler can use the registers. The B bits are
- * sticky: the processor never clears them. */
+/*
+ * Delivery makes DR6 visible and lifts general detect, so that the handler can use the registers. B0..B3 tell about this
+ * exception only, as on all processors that were asked: "certain debug exceptions may clear bits 0-3. The remaining
+ * contents of the DR6 register are never cleared by the processor" (SDM vol. 3, 17.2.3).
+ */
 void debug_on_delivery(struct emu *e, uint64_t dr6)
 {
-	e->cpu.dr[6] |= dr6;
+	e->cpu.dr[6] = (e->cpu.dr[6] & ~DR6_B) | dr6;
 	e->cpu.dr[7] &= ~DR7_GD;
 	e->cpu.msr.debugctl &= ~(DEBUGCTL_LBR | DEBUGCTL_BTF);
+}
+
+bool debug_is_general_detect(uint64_t dr6)
+{
+	return dr6 & DR6_BD;
 }
 
 /* DR4 and DR5 are the old names of DR6 and DR7 until CR4.DE is set. */
@@ -150,7 +177,7 @@ static int debug_register(struct emu *e, const struct insn *i, unsigned *n)
 	}
 	if (e->cpl > 0)
 		return emu_gp0(e);
-	return (e->cpu.dr[7] & DR7_GD) ? raise_db(e, DR6_BD) : 0;
+	return (e->cpu.dr[7] & DR7_GD) ? raise_db(e, DR6_BD | debug_take_pending(e)) : 0;
 }
 
 int sem_mov_from_dr(struct emu *e, const struct insn *i)

@@ -326,10 +326,13 @@ bool exc_makes_double_fault(uint8_t first, uint8_t second)
 	return is_contributory(first) && is_contributory(second);
 }
 
-/* Faults push RF set, so that the restarted instruction passes its breakpoint (SDM vol. 3, 17.3.1.1). */
-static bool is_fault_class(uint8_t vector)
+/* Faults push RF set, so that the restarted instruction passes its breakpoint; of the debug exceptions general detect
+ * is one, and instruction breakpoints are excepted (SDM vol. 3, 17.3.1.1). */
+static bool pushes_resume(const struct fault *f)
 {
-	return vector != VEC_DB && vector != VEC_BP && vector != VEC_OF && vector != VEC_DF && vector != VEC_MC;
+	if (f->vector == VEC_DB)
+		return debug_is_general_detect(f->dr6);
+	return f->vector != VEC_BP && f->vector != VEC_OF && f->vector != VEC_DF && f->vector != VEC_MC;
 }
 
 static struct event fault_event(struct emu *e, const struct fault *f)
@@ -339,7 +342,7 @@ static struct event fault_event(struct emu *e, const struct fault *f)
 		.vector = f->vector,
 		.has_error = f->has_error,
 		.error = f->error,
-		.flags = emu_flags_get(e) | (is_fault_class(f->vector) ? RFLAGS_RF : 0),
+		.flags = emu_flags_get(e) | (pushes_resume(f) ? RFLAGS_RF : 0),
 		.return_rip = e->cpu.rip,
 	};
 }
@@ -430,10 +433,15 @@ int sem_into(struct emu *e, const struct insn *i)
 	return software_event(e, i, EVENT_SOFTWARE, VEC_OF);
 }
 
-/* INT1 is a hardware exception to privilege checks, and leaves DR6 alone (SDM vol. 2, INT n). */
+/* INT1 is a hardware exception to privilege checks, and leaves DR6 alone (SDM vol. 2, INT n) unless a MOV SS before it
+ * held back a breakpoint: both are the one #DB then. */
 int sem_int1(struct emu *e, const struct insn *i)
 {
-	return software_event(e, i, EVENT_EXCEPTION, VEC_DB);
+	int r = software_event(e, i, EVENT_EXCEPTION, VEC_DB);
+
+	if (!e->fault.pending && e->sys->pending_dr6)
+		debug_on_delivery(e, debug_take_pending(e));
+	return r;
 }
 
 /* In virtual-8086 mode INT n depends on IOPL and, with VME, on the TSS's redirection bit map; INT3, INTO and INT1

@@ -83,18 +83,27 @@ int sys_load_segment(struct emu *e, unsigned seg, uint16_t selector)
 	return r;
 }
 
+static bool is_inherited(const struct segment *s, unsigned cpl)
+{
+	bool conforming = (s->attr & (SEG_ATTR_CODE | SEG_ATTR_DC)) == (SEG_ATTR_CODE | SEG_ATTR_DC);
+
+	return !selector_is_null(s->selector) && (conforming || ((s->attr >> SEG_ATTR_DPL_SHIFT) & 3) >= cpl);
+}
+
+/* The selector becomes 0, also that of a null selector with RPL 1 to 3, and the descriptor unusable. Its base stays: in
+ * 64-bit mode FS and GS go on adding theirs, whatever the selector (SDM vol. 2, IRET and RET, "Operation"). */
 void seg_revoke_data(struct emu *e, unsigned cpl)
 {
 	static const uint8_t data_segments[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
 
 	for (unsigned n = 0; n < sizeof(data_segments); n++) {
 		struct segment *s = &e->cpu.seg[data_segments[n]];
-		bool conforming = (s->attr & (SEG_ATTR_CODE | SEG_ATTR_DC)) == (SEG_ATTR_CODE | SEG_ATTR_DC);
-		bool null = selector_is_null(s->selector);
+		uint64_t base = s->base;
 
-		/* A null selector with a base (FS, GS set by MSR) keeps it: it has no DPL to compare (SDM vol. 2, IRET). */
-		if (!null && !conforming && ((s->attr >> SEG_ATTR_DPL_SHIFT) & 3) < cpl)
-			*s = segment_null(0, 0);
+		if (is_inherited(s, cpl))
+			continue;
+		*s = segment_null(0, 0);
+		s->base = base;
 	}
 }
 

@@ -162,7 +162,8 @@ void stack_commit_sp(struct emu *e, const struct stack *s);
 
 /* SS for a privilege level that is not the current one. `vector` is #TS for inner stacks, #GP for returns. */
 int seg_check_ss(struct emu *e, uint16_t selector, unsigned cpl, enum vector vector, struct desc *d);
-/* Makes data segment registers unusable that a lower privilege must not inherit (IRET, RET far to outer levels). */
+/* Makes data segment registers unusable that a lower privilege must not inherit (IRET, RET far to outer levels); their
+ * bases stay. */
 void seg_revoke_data(struct emu *e, unsigned cpl);
 /* After a segment register was written: keeps what is derived in step. */
 void seg_loaded(struct emu *e, unsigned seg);
@@ -222,6 +223,9 @@ void sys_interrupts_enabled(struct emu *e);
 /* ---- debug (debug.c) ---- */
 
 void debug_on_delivery(struct emu *e, uint64_t dr6);
+bool debug_is_general_detect(uint64_t dr6);
+/* DR6 bits that were earned and not yet reported; they are gone afterwards. */
+uint64_t debug_take_pending(struct emu *e);
 void debug_io(struct emu *e, uint16_t port, unsigned size);
 
 /* ---- control registers, MSRs, CPUID ---- */

@@ -50,11 +50,10 @@ extern const struct sf_format sf_f16, sf_bf16, sf_f32, sf_f64, sf_f80;
 /* How to compute, and what happened. */
 struct sf_env {
 	uint32_t flags;	   /* SF_*, only ever added to */
-	uint32_t unmasked; /* SF_OE and SF_UE there give biased results (x87); zero for SSE */
+	uint32_t unmasked; /* SF_OE and SF_UE there give biased results (x87), or only flags (SSE) */
 	uint8_t rc;	   /* SF_NEAREST... */
 	bool daz, ftz;
 	bool x87; /* the x87's choice between two NaNs */
-	bool tiny; /* some sf_round() was below the normal numbers, exact or not */
 	bool up;  /* the last sf_round() made the magnitude larger: C1 */
 };
 

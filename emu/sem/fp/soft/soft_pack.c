@@ -117,7 +117,6 @@ static struct sf underflow(struct sf_env *env, const struct sf_format *f, unsign
 {
 	const int32_t emin = 1 - f->bias;
 
-	env->tiny = true;
 	if (env->ftz) {
 		env->flags |= SF_UE | SF_PE;
 		return sf_zero(a.sign);
@@ -136,11 +135,14 @@ static bool is_in_range(const struct sf_format *f, const struct sf *a)
 	return a->exp >= 1 - f->bias && a->exp <= f->bias;
 }
 
-/* The result of an unmasked overflow or underflow: `a`, rounded already, scaled into the range if it can be. */
+/* The result of an unmasked overflow or underflow: `a`, rounded already, scaled into the range if it can be. SSE has no
+ * result then, and any that raises nothing more will do. */
 static struct sf wrapped(struct sf_env *env, const struct sf_format *f, struct sf a, bool inexact, bool is_large)
 {
 	a.exp += is_large ? -X87_EXPONENT_WRAP : X87_EXPONENT_WRAP;
 	env->flags |= (is_large ? SF_OE : SF_UE) | (inexact ? SF_PE : 0u);
+	if (!env->x87)
+		return is_large ? sf_inf(a.sign) : sf_zero(a.sign);
 	if (is_in_range(f, &a))
 		return a;
 	/* FSCALE can do that: infinity or zero, in whatever direction is rounded. */

@@ -6,12 +6,13 @@
 #include "emu/sem/fp/provider_table.h"
 #include "soft.h"
 
-enum { SOFT_MXCSR_DAZ = 1 << 6, SOFT_MXCSR_RC_SHIFT = 13, SOFT_MXCSR_FTZ = 1 << 15 };
+enum { SOFT_MXCSR_DAZ = 1 << 6, SOFT_MXCSR_MASK_SHIFT = 7, SOFT_MXCSR_RC_SHIFT = 13, SOFT_MXCSR_FTZ = 1 << 15 };
 
 static inline struct sf_env soft_env(uint32_t mxcsr)
 {
 	return (struct sf_env){ .rc = mxcsr >> SOFT_MXCSR_RC_SHIFT & 3, .daz = mxcsr & SOFT_MXCSR_DAZ,
-				.ftz = mxcsr & SOFT_MXCSR_FTZ };
+				.ftz = mxcsr & SOFT_MXCSR_FTZ,
+				.unmasked = ~mxcsr >> SOFT_MXCSR_MASK_SHIFT & (SF_OE | SF_UE) };
 }
 
 /* Element k of a vector of numbers in format f. */

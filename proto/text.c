@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* Words that are not trusted: text.h. */
+#include "text.h"
+
+#include <stdint.h>
+
+/* Bytes of the UTF-8 sequence at `s` (RFC 3629, section 4); 0: it is none. It ends at the terminating 0 at the latest. */
+static unsigned sequence_at(const uint8_t *s)
+{
+	unsigned n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
+	uint8_t low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+	uint8_t high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+
+	if (n > 1 && (s[1] < low || s[1] > high))
+		return 0;
+	for (unsigned i = 2; i < n; i++)
+		if (s[i] < 0x80 || s[i] > 0xbf)
+			return 0;
+	return n;
+}
+
+/* C0, DEL, and C1, which some terminals obey as ESC and a letter. */
+static bool is_control(const uint8_t *s)
+{
+	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
+}
+
+void text_clean(char *text, bool lines)
+{
+	uint8_t *s = (uint8_t *)text;
+
+	while (s && *s) {
+		unsigned n = sequence_at(s);
+
+		if (!n || (is_control(s) && !(lines && *s == '\n'))) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+	}
+}
+
+static void clean_value(const ProtobufCFieldDescriptor *field, void *value, bool lines)
+{
+	if (field->type == PROTOBUF_C_TYPE_STRING)
+		text_clean(value, lines);
+	else if (value)
+		text_clean_message(value, lines);
+}
+
+static void clean_field(const ProtobufCFieldDescriptor *field, char *message, bool lines)
+{
+	void *member = message + field->offset;
+	size_t n = 1;
+
+	if (field->type != PROTOBUF_C_TYPE_STRING && field->type != PROTOBUF_C_TYPE_MESSAGE)
+		return;
+	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+		n = *(const size_t *)(message + field->quantifier_offset);
+		member = *(void **)member;
+	}
+	for (size_t i = 0; i < n; i++)
+		clean_value(field, ((void **)member)[i], lines);
+}
+
+void text_clean_message(ProtobufCMessage *message, bool lines)
+{
+	for (unsigned i = 0; i < message->descriptor->n_fields; i++)
+		clean_field(&message->descriptor->fields[i], (char *)message, lines);
+}

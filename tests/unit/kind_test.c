@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of kinds (proto/devices.def): what its rows promise each other. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "devices/model.h"
+#include "proto/control_check.h"
+#include "proto/kind.h"
+
+Test(kind, roles_are_the_protocol_s)
+{
+	cr_assert_eq(kind_rows[KIND_IRQD].role, BULKHEAD__ROLE__ROLE_IRQD);
+	cr_assert_eq(kind_rows[KIND_TIMERD].role, BULKHEAD__ROLE__ROLE_TIMERD);
+	cr_assert_eq(kind_rows[KIND_SERIALD].role, BULKHEAD__ROLE__ROLE_SERIALD);
+	cr_assert_eq(kind_rows[KIND_PLATFORMD].role, BULKHEAD__ROLE__ROLE_PLATFORMD);
+	cr_assert_null(kind_of_role(BULKHEAD__ROLE__ROLE_VCPU));
+	cr_assert_null(kind_of_role(UINT32_MAX));
+	for (unsigned k = 0; k < KIND_COUNT; k++) {
+		cr_assert_eq(kind_of_role(kind_rows[k].role), &kind_rows[k], "%s has a role of its own", kind_rows[k].name);
+		cr_assert_str_eq(control_role_name((Bulkhead__Role)kind_rows[k].role), kind_rows[k].name);
+	}
+}
+
+/* A line has one owner, and irqd believes a device only its own: what a model drives must be in its row. */
+Test(kind, lines)
+{
+	uint32_t taken = 0;
+	unsigned collectors = 0;
+
+	for (unsigned k = 0; k < KIND_COUNT; k++) {
+		cr_assert_eq(kind_rows[k].lines & taken, 0, "%s", kind_rows[k].name);
+		cr_assert_eq(kind_rows[k].lines >> MODEL_LINES, 0);
+		cr_assert_eq(device_models[k]->lines, kind_rows[k].lines, "%s", kind_rows[k].name);
+		taken |= kind_rows[k].lines;
+		collectors += kind_rows[k].collects;
+	}
+	cr_assert_eq(collectors, 1, "irqd");
+	/* IA-PC HPET 1.0a, 2.3.8: Tn_INT_ROUTE_CAP; here pins 20 to 23. */
+	cr_assert_eq(kind_rows[KIND_TIMERD].lines & 0xf00000, 0xf00000);
+}
+
+/* comm has 15 characters (proc(5)), "bh-" among them. */
+Test(kind, names)
+{
+	for (unsigned k = 0; k < KIND_COUNT; k++) {
+		const struct kind_row *r = &kind_rows[k];
+
+		cr_assert_leq(strlen(r->name), 12);
+		cr_assert_eq(r->name[strlen(r->name) - 1], 'd', "%s", r->name);
+		cr_assert_eq(strncmp(r->program, "bulkhead-", 9), 0);
+		cr_assert_str_eq(r->program + 9, r->name);
+	}
+}
