@@ -196,7 +196,7 @@ int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct
 
 int control_check_event(const Bulkhead__Event *m, struct control_complaint *c)
 {
-	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_RUNNING)
+	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED)
 		return complain(c, "type", "is not a known event");
 	return 0;
 }

@@ -101,7 +101,8 @@ struct ring_rsp {
 	_Atomic uint32_t protocol_errors; /* the daemon found this ring broken and has stopped reading it */
 	_Atomic uint32_t room; /* moves when a full ring has become half empty; futex word of producers that wait for that */
 	_Atomic uint64_t first_ns; /* CLOCK_MONOTONIC of this incarnation's first answer; 0: none yet */
-	uint32_t pad1[8];
+	_Atomic uint32_t holding;  /* it leaves its requests alone until there is room for what follows from them */
+	uint32_t pad1[7];
 	struct ring_cell cells[RING_VCPUS];
 };
 _Static_assert(offsetof(struct ring_rsp, sleeping) == 64 && offsetof(struct ring_rsp, heartbeat_ns) == 72, "RSP");
@@ -202,7 +203,7 @@ struct ring_consumer {
 	struct ring_rsp *rsp;
 	uint32_t head; /* private truth */
 	unsigned vcpus;
-	bool broken;
+	bool broken, holding;
 };
 
 /* Starts at `head` (0 for new objects; a restarted daemon knows it from its journal) and publishes it. */
@@ -221,11 +222,16 @@ int ring_peek(struct ring_consumer *r, struct io_slot *slot);
 /* Is such a request on the ring, the one that ring_peek() gave included? A hint, for nothing is checked. */
 bool ring_holds(const struct ring_consumer *r, enum io_op op);
 
+/* Does nothing lie behind the request that ring_peek() gave? */
+bool ring_is_last(const struct ring_consumer *r, const struct io_slot *slot);
+
 /* Publishes the answer (`reply` may be NULL if IO_SYNC is not set), then wakes whoever sleeps. Order: see above. */
 void ring_complete(struct ring_consumer *r, const struct io_slot *slot, const struct ring_reply *reply);
 
 /* Before sleeping: announces it and looks once more. False: there is work, do not sleep. */
 bool ring_sleep(struct ring_consumer *r, enum ring_sleep how);
+/* Requests wait for something else than this daemon: for the supervisor, who would take it for one that hangs. */
+void ring_hold(struct ring_consumer *r, bool hold);
 void ring_awake(struct ring_consumer *r);
 
 /* Stops reading for good; the producer waits until this device is replaced or given up. */

@@ -46,7 +46,7 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	test_object_make(&d->msi, "msi", sizeof(struct msi_page));
 	cr_assert_eq(pipe2(d->doorbell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(pipe2(d->irqd_bell, O_CLOEXEC | O_NONBLOCK), 0);
-	cr_assert_eq(pipe2(d->debug, O_CLOEXEC | O_NONBLOCK), 0);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, d->debug), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, d->stash), 0);
 	cr_assert_eq(pipe2(d->vcpu_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	make_listener(d);

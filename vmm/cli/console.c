@@ -21,10 +21,14 @@ struct console {
 	bool stdin_ended; /* its end does not end the machine */
 	char out[4096];	  /* towards the machine */
 	size_t out_len;
+	char shown[16384]; /* towards standard output; a signal may interrupt that */
+	size_t shown_at, shown_len;
+	int output_error;
 	bool left, stop;
 	bool hinted; /* the escape key has been named */
 };
 
+static struct console the_console;
 static volatile sig_atomic_t caught;
 static int wake[2] = { -1, -1 };
 
@@ -64,6 +68,11 @@ int console_signal(void)
 int console_signal_fd(void)
 {
 	return wake[0];
+}
+
+int console_output_error(void)
+{
+	return the_console.output_error;
 }
 
 const char *console_escape_name(int escape)
@@ -135,22 +144,21 @@ static void flush_to_machine(struct console *c)
 	c->out_len -= (size_t)n;
 }
 
-static int write_all(const char *buf, size_t len)
+/* Until it is all written, or a signal came. 0 or -errno: standard output is gone. */
+static int show(struct console *c)
 {
-	while (len) {
-		ssize_t n = write(STDOUT_FILENO, buf, len);
+	while (c->shown_at < c->shown_len && !caught) {
+		ssize_t n = write(STDOUT_FILENO, c->shown + c->shown_at, c->shown_len - c->shown_at);
 
 		if (n < 0 && errno == EAGAIN) {
 			struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
 
 			poll(&p, 1, 1000);
 		} else if (n < 0 && errno != EINTR) {
+			c->output_error = errno;
 			return -errno;
 		}
-		if (caught)
-			return 0;
-		buf += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
+		c->shown_at += n > 0 ? (size_t)n : 0;
 	}
 	return 0;
 }
@@ -158,15 +166,19 @@ static int write_all(const char *buf, size_t len)
 /* 1: more may come; 0: the machine closed it; -errno: standard output is gone. */
 static int take_output(struct console *c)
 {
-	char buf[16384];
-	ssize_t n = recv(c->sock, buf, sizeof(buf), MSG_DONTWAIT);
+	ssize_t n;
 	int rc;
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 1;
-	if (n <= 0)
-		return 0;
-	rc = write_all(buf, (size_t)n);
+	if (c->shown_at == c->shown_len) {
+		n = recv(c->sock, c->shown, sizeof(c->shown), MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return 1;
+		if (n <= 0)
+			return 0;
+		c->shown_at = 0;
+		c->shown_len = (size_t)n;
+	}
+	rc = show(c);
 	return rc ? rc : 1;
 }
 
@@ -179,9 +191,10 @@ static enum console_end move_bytes(struct console *c)
 			{ .fd = read_more ? STDIN_FILENO : -1, .events = POLLIN },
 			{ .fd = wake[0], .events = POLLIN },
 		};
+		bool unshown = c->shown_at < c->shown_len;
 		int rc;
 
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, unshown ? 0 : -1) < 0 && errno != EINTR)
 			return CONSOLE_CLOSED;
 		if (caught)
 			return CONSOLE_SIGNAL;
@@ -193,7 +206,7 @@ static enum console_end move_bytes(struct console *c)
 			return CONSOLE_DETACHED;
 		if (c->stop)
 			return CONSOLE_STOP;
-		rc = fds[0].revents & (POLLIN | POLLHUP | POLLERR) ? take_output(c) : 1;
+		rc = unshown || fds[0].revents & (POLLIN | POLLHUP | POLLERR) ? take_output(c) : 1;
 		if (rc <= 0)
 			return rc ? CONSOLE_OUTPUT : CONSOLE_CLOSED;
 	}
@@ -201,21 +214,21 @@ static enum console_end move_bytes(struct console *c)
 
 enum console_end console_run(int sock, int escape, int stoppable)
 {
-	static struct console c;
+	struct console *c = &the_console;
 	enum console_end end;
 	bool tty = terminal_is_ours();
 
-	if (c.sock != sock)
-		c = (struct console){ .sock = sock };
+	if (c->sock != sock)
+		*c = (struct console){ .sock = sock };
 	/* Without a terminal the bytes are the guest's, whatever they are. */
-	c.escape = tty ? escape : -1;
-	c.stoppable = stoppable;
-	c.left = c.stop = false;
-	if (tty && terminal_raw() == 0 && escape >= 0 && !c.hinted)
+	c->escape = tty ? escape : -1;
+	c->stoppable = stoppable;
+	c->left = c->stop = false;
+	if (tty && terminal_raw() == 0 && escape >= 0 && !c->hinted)
 		fprintf(stderr, "Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape),
 			console_escape_name(escape));
-	c.hinted = true;
-	end = move_bytes(&c);
+	c->hinted = true;
+	end = move_bytes(c);
 	terminal_restore();
 	return end;
 }

@@ -111,8 +111,10 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 		close(client);
 	if (note.kind == NOTE_STOP)
 		machine_stop(vm, vm->config->stop_timeout_ms);
-	else if (note.kind == NOTE_KILL)
+	if (note.kind == NOTE_KILL) {
 		machine_end(vm, EXIT_VMM, "killed", "killed by signal");
+		machine_hurry(vm);
+	}
 }
 
 /* ---- the fence ------------------------------------------------------------------------------------------------- */

@@ -52,6 +52,11 @@ static uint64_t cpu_time(pid_t pid)
 	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t watchdog_cpu_ns(const struct proc *p)
+{
+	return cpu_time(p->pid);
+}
+
 static bool is_stopped(const struct proc *p)
 {
 	siginfo_t info = { 0 };
@@ -108,7 +113,9 @@ static void observe(struct proc *p, uint64_t now)
 	uint32_t tail = atomic_load_explicit(&r->req->tail, memory_order_relaxed);
 	uint64_t beat = atomic_load_explicit(&r->rsp->heartbeat_ns, memory_order_relaxed);
 
-	if (head != r->head || tail == head) {
+	bool holds = atomic_load_explicit(&r->rsp->holding, memory_order_relaxed);
+
+	if (head != r->head || tail == head || holds) {
 		r->head = head;
 		r->head_ns = now;
 		r->cpu_ns = cpu_time(p->pid);
