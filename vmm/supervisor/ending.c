@@ -25,7 +25,7 @@ enum {
 	QUESTION_MS = 1000,  /* so long a user who stops a machine waits for what its guest may have asked for */
 	DRAIN_LOOK_MS = 3000, /* a daemon's heart beats every second */
 	DRAIN_LOOKS = 4,     /* of one incarnation: it delivers for at most ten seconds (devices/runtime.c) */
-	DRAIN_LOOKS_ALL = 20,
+	DRAIN_LOOKS_ALL = 6,
 };
 
 /* In this order: debug text goes from platformd to seriald. The others have nothing to deliver. */

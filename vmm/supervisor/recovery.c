@@ -101,6 +101,8 @@ static void blame_request(struct proc *p, bool foreign)
 	bool known = r->suspected;
 	uint32_t before = r->suspect_seq, seq;
 
+	/* Told to skip one, but died before that? */
+	r->skips = r->skips && r->skip_seq == atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
 	if (foreign)
 		return;
 	r->suspected = journal_attempted(r->journal, &seq);
@@ -147,6 +149,7 @@ static int start_again(struct proc *p)
 	r->health = DEVICE_SERVING;
 	r->broken = false;
 	r->served_ns = 0;
+	r->start_events = journal_events(r->journal);
 	r->start_head = atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
 	if (!rc)
 		rc = setup_device(p, true);
@@ -209,6 +212,29 @@ static void log_loss(struct proc *p)
 	       on_failure_name(p->vm->config->on_device_failure), left > 0 ? (unsigned)left : 0, p->vm->config->name, proc_name(p));
 }
 
+static void on_unread_text(evutil_socket_t fd, short what, void *ctx)
+{
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	(void)n;
+}
+
+/* Text of the debug ports goes to the console's daemon. Without a reader platformd would keep its guest waiting. */
+static void read_in_its_place(struct proc *p, bool read)
+{
+	struct vm *vm = p->vm;
+
+	for (unsigned i = 0; i < proc_kind(p)->fd_count; i++) {
+		if (proc_kind(p)->fds[i] != KIND_FD_DEBUG_READ)
+			continue;
+		if (!vm->unread_text)
+			vm->unread_text = event_new(vm->base, vm->shared_fd[KIND_FD_DEBUG_READ], EV_READ | EV_PERSIST, on_unread_text, vm);
+		if (vm->unread_text)
+			read ? event_add(vm->unread_text, NULL) : event_del(vm->unread_text);
+	}
+}
+
 static void give_up(struct proc *p)
 {
 	enum on_device_failure policy = p->vm->config->on_device_failure;
@@ -217,6 +243,7 @@ static void give_up(struct proc *p)
 	p->recovery.health = DEVICE_GIVEN_UP;
 	p->recovery.gave_up = true;
 	log_loss(p);
+	read_in_its_place(p, true);
 	control_device_changed(vm, p, "the device was given up");
 	if (policy == ON_DEVICE_FAILURE_STOP) {
 		machine_end(vm, EXIT_QUARANTINE, "device", "%s was given up: %s", proc_name(p), p->last_reason);
@@ -253,9 +280,10 @@ static bool made_progress(const struct proc *p, uint64_t now)
 
 	if (r->broken || left < 0)
 		return false;
+	/* Skipping a request is not applying it. */
 	if (head != r->start_head)
-		return true;
-	return !left && r->served_ns && now - r->served_ns >= IDLE_SERVICE_NS;
+		return head != r->start_head + r->skips;
+	return !left && journal_events(r->journal) != r->start_events && r->served_ns && now - r->served_ns >= IDLE_SERVICE_NS;
 }
 
 /* A program that cannot take over leaves the field to the one before it. */
@@ -273,10 +301,9 @@ static void end_trial(struct proc *p)
 	respawn(p);
 }
 
-static void answer_death(struct proc *p, uint64_t now)
+static void answer_death(struct proc *p, bool progress, uint64_t now)
 {
-	struct recovery *r = &p->recovery;
-	uint64_t wait = restart_after(&r->restart, made_progress(p, now), p->vm->config->device_failure_limit, now);
+	uint64_t wait = restart_after(&p->recovery.restart, progress, p->vm->config->device_failure_limit, now);
 
 	if (p->vm->config->on_device_failure == ON_DEVICE_FAILURE_DEGRADE || wait == RESTART_NEVER)
 		give_up(p);
@@ -290,6 +317,7 @@ void recovery_gone(struct proc *p, bool foreign)
 {
 	struct recovery *r = &p->recovery;
 	uint64_t now = clock_ns();
+	bool progress = made_progress(p, now);
 
 	if (r->leaving_ns) {
 		r->leaving_ns = 0;
@@ -307,7 +335,7 @@ void recovery_gone(struct proc *p, bool foreign)
 	if (r->births_failed >= BIRTHS_MAX)
 		machine_end(p->vm, EXIT_VMM, "failure", "%s", p->last_reason);
 	else
-		answer_death(p, now);
+		answer_death(p, progress, now);
 }
 
 void recovery_ready(struct proc *p)
@@ -321,7 +349,7 @@ void recovery_ready(struct proc *p)
 		r->cost_ns += watchdog_cpu_ns(p);
 	}
 	r->left_ns = 0;
-	r->skips = r->strict = false;
+	r->strict = false;
 	if (r->on_trial) {
 		r->on_trial = false;
 		if (r->fallback_fd >= 0)
@@ -379,6 +407,7 @@ static void rearm(struct proc *p)
 		evtimer_del(r->retry);
 	restart_forgive(&r->restart);
 	if (r->health == DEVICE_GIVEN_UP) {
+		read_in_its_place(p, false);
 		r->drops = true;
 		r->drop_to = atomic_load_explicit(&r->req->tail, memory_order_relaxed);
 	}

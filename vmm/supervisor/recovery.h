@@ -44,6 +44,7 @@ struct recovery {
 	uint64_t left_ns;    /* since when it is away: the first death that no service has answered; 0: it is not */
 	struct restart restart;
 	uint32_t start_head; /* of its ring, when it was started */
+	uint64_t start_events; /* of its journal */
 	uint64_t served_ns;  /* since when it serves; 0: not yet */
 	bool broken;	     /* it is killed for breaking its ring: that is no progress */
 	struct event *retry; /* end of a wait */

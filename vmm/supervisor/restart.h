@@ -3,7 +3,7 @@
  * When a device that died is started again. No clock, no process: recovery.c acts upon it.
  *
  *   - One that made progress is started again at once: it has applied a request since it was started, or had nothing to
- *     apply and was there for a while. A guest that crashes its devices at will thereby slows itself, and loses nothing.
+ *     apply and did what else it has to do for a while. A guest that crashes its devices at will thereby slows itself, and loses nothing.
  *   - One that did not is started at once the first time; then it waits 10 ms, and twice as long each time, up to 1 s.
  *   - After `limit` deaths in a row without progress it is given up. With the default the waits until then add up to less
  *     than ten seconds: Linux calls a processor that has been standing for twenty a soft lockup.

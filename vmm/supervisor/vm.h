@@ -155,6 +155,7 @@ struct vm {
 	struct proc procs[PROCS];
 	struct frame frame; /* the message that is being handled */
 
+	struct event *unread_text; /* debug text while its reader is given up */
 	struct event *on_keeper, *stop_timer, *question_timer, *hurry_timer, *end_timer, *status_timer;
 	struct client clients[VM_CLIENTS];
 

@@ -14,8 +14,9 @@
 #include <string.h>
 
 #define LATE_NS CLOCK_NS_PER_S
-#define UNANSWERED_NS (3 * CLOCK_NS_PER_S) /* longer than any restart takes to repeat an answer */
-#define REPORT_EVERY_NS (10 * CLOCK_NS_PER_S)
+#define UNANSWERED_NS (500 * CLOCK_NS_PER_MS) /* a new incarnation repeats the answer before it serves */
+#define REPORT_LATE_EVERY_NS (10 * CLOCK_NS_PER_S)
+#define REPORT_BROKEN_EVERY_NS (100 * CLOCK_NS_PER_MS) /* each costs it its life, until it is given up */
 
 static uint64_t all_ones(unsigned size)
 {
@@ -26,7 +27,7 @@ static void report(struct channel *c, bool broken)
 {
 	uint64_t now = clock_ns();
 
-	if (c->reported_ns && now - c->reported_ns < REPORT_EVERY_NS)
+	if (c->reported_ns && now - c->reported_ns < (broken ? REPORT_BROKEN_EVERY_NS : REPORT_LATE_EVERY_NS))
 		return;
 	c->reported_ns = now;
 	if (broken)
