@@ -7,6 +7,7 @@
 #include "boot.h"
 
 #include "proto/child.h"
+#include "proto/clock.h"
 #include "proto/control_check.h"
 #include "proto/layout.h"
 #include "proto/shm.h"
@@ -19,6 +20,9 @@
 
 enum { FD_RAM, FD_KERNEL, FD_INITRD };
 enum { SEGMENTS = SEG_COUNT + 2 };
+
+enum { PIECE = 1 << 20 };
+#define TELL_NS (CLOCK_NS_PER_S / 4)
 
 static struct child child;
 static struct boot_result result;
@@ -64,6 +68,18 @@ static int image_size(int fd, uint64_t ram_bytes, const char *field, size_t *siz
 	return 0;
 }
 
+/* A slow disk is not a loader that hangs: the supervisor hears of every piece. */
+static void tell_progress(void)
+{
+	static uint64_t told_ns;
+	uint64_t now = clock_ns();
+
+	if (now - told_ns < TELL_NS)
+		return;
+	told_ns = now;
+	child_event(&child, BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, 0, BULKHEAD__ROLE__ROLE_BOOT, NULL);
+}
+
 /*
  * Images are copied, never mapped: someone who can write to the file could otherwise change it between a
  * check and its use, or cut it off and raise SIGBUS here.
@@ -71,8 +87,10 @@ static int image_size(int fd, uint64_t ram_bytes, const char *field, size_t *siz
 static int read_all(int fd, uint8_t *to, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t n = pread(fd, to + done, size - done, (off_t)done);
+		size_t piece = size - done < PIECE ? size - done : PIECE;
+		ssize_t n = pread(fd, to + done, piece, (off_t)done);
 
+		tell_progress();
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)

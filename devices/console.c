@@ -44,13 +44,10 @@ static void drop(struct console_client *client)
 	runtime_touch(client->console->rt);
 }
 
-/* 0 all sent or -EAGAIN (rest kept), else the client is gone. sendmsg() because a vanished peer must not raise SIGPIPE,
- * and because it is on the list of calls anyway. */
+/* 0 all sent or -EAGAIN (rest kept), else the client is gone. */
 static ssize_t send_some(int fd, const void *buf, size_t len)
 {
-	struct iovec iov = { (void *)(uintptr_t)buf, len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n < 0)
 		return errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : -errno;

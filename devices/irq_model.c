@@ -10,15 +10,8 @@
 
 enum { EXTINT_PIN = 0 }; /* the 8259's INTR (MP specification, 3.6.2.2, virtual wire through the IOAPIC) */
 
-enum irq_range { RANGE_MASTER, RANGE_SLAVE, RANGE_ELCR, RANGE_IOAPIC, RANGES };
-
-static const struct model_range ranges[RANGES] = {
-	[RANGE_MASTER] = {MODEL_PORT, PIC_MASTER_BASE, 2, pic_regs, PIC_REG_COUNT, 0},
-	[RANGE_SLAVE] = {MODEL_PORT, PIC_SLAVE_BASE, 2, pic_regs, PIC_REG_COUNT, 1},
-	[RANGE_ELCR] = {MODEL_PORT, PIC_ELCR_BASE, 2, pic_elcr_regs, PIC_ELCR_REG_COUNT, 0},
-	[RANGE_IOAPIC] = {MODEL_MMIO, LAYOUT_IOAPIC_BASE, LAYOUT_IOAPIC_SIZE, ioapic_regs, IOAPIC_REG_COUNT,
-			  0},
-};
+enum irq_range { IRQD_RANGES(RANGE_ID) RANGES };
+static const struct model_range ranges[RANGES] = { IRQD_RANGES(RANGE_ROW) };
 
 /*
  * Publishes the 8259's output. A new seq whenever INTR or the vector changes, and after every acknowledge
@@ -60,29 +53,14 @@ static void irq_reset(void *state, const struct model_config *config, uint64_t n
 	publish(s, true);
 }
 
-/* Ports of one byte each; false if the model does not own the port. */
-static bool find_port(uint64_t port, enum irq_range *range, unsigned *offset)
+/* Ports of one byte each. */
+static uint8_t read_port(struct irq_state *s, enum irq_range range, uint32_t offset)
 {
-	for (unsigned r = 0; r < RANGE_IOAPIC; r++) {
-		if (port < ranges[r].base || port - ranges[r].base >= ranges[r].len)
-			continue;
-		*range = (enum irq_range)r;
-		*offset = (unsigned)(port - ranges[r].base);
-		return true;
-	}
-	return false;
-}
-
-static uint8_t read_port(struct irq_state *s, uint64_t port)
-{
-	enum irq_range range;
-	unsigned offset;
-
-	if (!find_port(port, &range, &offset))
+	if (offset >= ranges[range].len)
 		return 0xff;
 	if (range == RANGE_ELCR)
 		return pic_elcr_read(&s->pic, offset);
-	return pic_read(&s->pic, ranges[range].unit, offset);
+	return pic_read(&s->pic, range - RANGE_MASTER, offset);
 }
 
 /* ICW1 forgets requests that had been offered: an acknowledge of one of them is spurious from here on. */
@@ -92,27 +70,23 @@ static void forget_offers(struct irq_state *s)
 		s->offers[i].open = 0;
 }
 
-static void write_port(struct irq_state *s, uint64_t port, uint8_t value)
+static void write_port(struct irq_state *s, enum irq_range range, uint32_t offset, uint8_t value)
 {
-	enum irq_range range;
-	unsigned offset;
-
-	if (!find_port(port, &range, &offset))
+	if (offset >= ranges[range].len)
 		return;
 	if (range == RANGE_ELCR) {
 		pic_elcr_write(&s->pic, offset, value);
 		return;
 	}
-	pic_write(&s->pic, ranges[range].unit, offset, value);
+	pic_write(&s->pic, range - RANGE_MASTER, offset, value);
 	if (offset == 0 && (value & 0x10))
 		forget_offers(s);
 }
 
 /* The IOAPIC has 32-bit registers at 16-byte distance; a narrower read gets the low bytes, what is wider or
  * between is not decoded. */
-static uint64_t read_mmio(const struct irq_state *s, uint64_t addr, unsigned size)
+static uint64_t read_ioapic(const struct irq_state *s, uint32_t offset, unsigned size)
 {
-	const uint32_t offset = (uint32_t)(addr - LAYOUT_IOAPIC_BASE);
 	const uint32_t value = ioapic_read(&s->ioapic, offset);
 
 	if (size >= 8)
@@ -120,34 +94,35 @@ static uint64_t read_mmio(const struct irq_state *s, uint64_t addr, unsigned siz
 	return size >= 4 ? value : value & ((1u << 8 * size) - 1);
 }
 
-static uint64_t irq_read(void *state, enum model_space space, uint64_t addr, unsigned size, uint64_t now_ns)
+static uint64_t irq_read(void *state, unsigned range, uint32_t offset, unsigned size, uint64_t now_ns)
 {
 	struct irq_state *s = state;
 	uint64_t value = 0;
 
 	(void)now_ns;
-	if (space == MODEL_MMIO)
-		return read_mmio(s, addr, size);
+	if (range >= RANGES)
+		return UINT64_MAX;
+	if (range == RANGE_IOAPIC)
+		return read_ioapic(s, offset, size);
 	for (unsigned i = 0; i < size && i < 8; i++)
-		value |= (uint64_t)read_port(s, addr + i) << 8 * i;
+		value |= (uint64_t)read_port(s, range, offset + i) << 8 * i;
 	publish(s, false); /* a poll read acknowledges */
 	return value;
 }
 
-static void irq_write(void *state, enum model_space space, uint64_t addr, uint64_t data, unsigned size,
-		      uint64_t now_ns)
+static void irq_write(void *state, unsigned range, uint32_t offset, uint64_t data, unsigned size, uint64_t now_ns)
 {
 	struct irq_state *s = state;
 
 	(void)now_ns;
-	if (space == MODEL_MMIO) {
-		const uint32_t value = size >= 4 ? (uint32_t)data : (uint32_t)data & ((1u << 8 * size) - 1);
-
-		ioapic_write(&s->ioapic, (uint32_t)(addr - LAYOUT_IOAPIC_BASE), value);
+	if (range >= RANGES)
+		return;
+	if (range == RANGE_IOAPIC) {
+		ioapic_write(&s->ioapic, offset, size >= 4 ? (uint32_t)data : (uint32_t)data & ((1u << 8 * size) - 1));
 		return;
 	}
 	for (unsigned i = 0; i < size && i < 8; i++)
-		write_port(s, addr + i, (uint8_t)(data >> 8 * i));
+		write_port(s, range, offset + i, (uint8_t)(data >> 8 * i));
 	publish(s, false);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* State of the irq model; the functions are in model.h. */
+/* State of the irq model, and what its shell asks of it; the rest is in model.h. */
 #ifndef BULKHEAD_DEVICES_IRQ_MODEL_H
 #define BULKHEAD_DEVICES_IRQ_MODEL_H
 
@@ -26,5 +26,18 @@ struct irq_state {
 	uint8_t intr;			      /* 0 or 1 */
 	struct irq_offer offers[IRQ_HISTORY]; /* by seq modulo IRQ_HISTORY */
 };
+
+/* Wires in, messages out. */
+/* New words for all lines (as the devices' LINE pages show them, already filtered by owner). */
+void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES]);
+/* Takes the oldest message to the vcpu process; false when there is none. Bounded queue: level state is never lost,
+ * because a pin that could not send stays pending. */
+bool irq_model_take_message(void *state, struct irq_message *out);
+struct pic_output irq_model_pic_output(const void *state);
+/* Interrupt acknowledge cycle of the output with that seq; a stale seq is the hardware's spurious case. Returns the
+ * vector that the CPU gets (always one: IR7 of the master if spurious). */
+uint8_t irq_model_intack(void *state, uint32_t seq);
+/* EOI broadcast from a local APIC. */
+void irq_model_eoi(void *state, uint8_t vector);
 
 #endif

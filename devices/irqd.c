@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "devices/irq_model.h"
 #include "proto/clock.h"
 #include "proto/msi.h"
 #include "proto/shm.h"
@@ -102,7 +103,7 @@ static void prepare(struct runtime *rt)
 	uint32_t words[MODEL_LINES] = { 0 };
 
 	for (unsigned i = 0; i < source_count; i++)
-		line_sample(sources[i].page, words, sources[i].lines);
+		line_join(sources[i].page, words, sources[i].lines);
 	if (!ring_holds(&rt->ring, IO_INTA))
 		irq_model_set_lines(rt->state, words);
 }

@@ -44,38 +44,9 @@ static const struct reg_desc post_code_reg = {
 	.post = REG_DROPPED,
 };
 
-enum platform_range {
-	RANGE_PM1,
-	RANGE_CONFIG,
-	RANGE_PCI_DATA,
-	RANGE_KBC_DATA,
-	RANGE_KBC_STATUS,
-	RANGE_PORT92,
-	RANGE_DEBUG,
-	RANGE_DEBUG_ALT,
-	RANGE_DEBUG_TINY,
-	RANGE_EXIT,
-	RANGE_EXIT_ALT,
-	RANGE_EXIT_PLAIN,
-	RANGE_POST_CODE,
-	RANGES,
-};
-
-static const struct model_range ranges[RANGES] = {
-	[RANGE_PM1] = {MODEL_PORT, LAYOUT_PM1_EVT, ACPI_PM1_LEN, acpi_pm1_regs, ACPI_PM1_REG_COUNT, 0},
-	[RANGE_CONFIG] = {MODEL_PORT, PCI_STUB_ADDRESS, 4, config_regs, 2, 0},
-	[RANGE_PCI_DATA] = {MODEL_PORT, PCI_STUB_DATA, 4, pci_stub_data_regs, PCI_STUB_DATA_REGS, 0},
-	[RANGE_KBC_DATA] = {MODEL_PORT, I8042_DATA, 1, &i8042_data_reg, 1, 0},
-	[RANGE_KBC_STATUS] = {MODEL_PORT, I8042_STATUS, 1, &i8042_status_reg, 1, 0},
-	[RANGE_PORT92] = {MODEL_PORT, PORT92, 1, &port92_reg, 1, 0},
-	[RANGE_DEBUG] = {MODEL_PORT, LAYOUT_DEBUG_PORT, 1, &debugcon_reg, 1, 0},
-	[RANGE_DEBUG_ALT] = {MODEL_PORT, LAYOUT_DEBUG_PORT_ALT, 1, &debugcon_reg, 1, 1},
-	[RANGE_DEBUG_TINY] = {MODEL_PORT, LAYOUT_DEBUG_PORT_TINY, 1, &debugcon_tiny_reg, 1, 2},
-	[RANGE_EXIT] = {MODEL_PORT, LAYOUT_EXIT_PORT, EXITPORT_LEN, exitport_regs, 3, 0},
-	[RANGE_EXIT_ALT] = {MODEL_PORT, LAYOUT_EXIT_PORT_ALT, EXITPORT_LEN, exitport_regs, 3, 1},
-	[RANGE_EXIT_PLAIN] = {MODEL_PORT, LAYOUT_EXIT_PLAIN_PORT, 1, &exitport_plain_reg, 1, 2},
-	[RANGE_POST_CODE] = {MODEL_PORT, POST_CODE_PORT, 1, &post_code_reg, 1, 0},
-};
+enum platform_range { PLATFORMD_RANGES(RANGE_ID) RANGES };
+static const struct model_range ranges[RANGES] = { PLATFORMD_RANGES(RANGE_ROW) };
+enum { RESET_OFFSET = ACPI_RESET_PORT - PCI_STUB_ADDRESS }; /* in CONFIG */
 
 /* A request that nobody took yet is not repeated: the first one decides what happens to the machine. */
 static void post_event(struct platform_state *s, enum platform_event_type type, uint8_t code)
@@ -127,24 +98,15 @@ static uint8_t read_kbc(struct platform_state *s)
 	return i8042_read_data(&s->kbc);
 }
 
-static enum platform_range find_range(uint64_t port)
+static uint8_t read_byte(struct platform_state *s, enum platform_range range, uint32_t offset)
 {
-	unsigned r = 0;
-
-	while (r < RANGES && (port < ranges[r].base || port - ranges[r].base >= ranges[r].len))
-		r++;
-	return (enum platform_range)r;
-}
-
-static uint8_t read_byte(struct platform_state *s, uint64_t port)
-{
-	const enum platform_range range = find_range(port);
-
+	if (offset >= ranges[range].len)
+		return 0xff;
 	switch (range) {
 	case RANGE_PM1:
-		return acpi_pm1_read(&s->pm1, (unsigned)(port - LAYOUT_PM1_EVT));
+		return acpi_pm1_read(&s->pm1, offset);
 	case RANGE_CONFIG:
-		return port == ACPI_RESET_PORT ? s->pm1.reset : 0xff;
+		return offset == RESET_OFFSET ? s->pm1.reset : 0xff;
 	case RANGE_KBC_DATA:
 		return read_kbc(s);
 	case RANGE_KBC_STATUS:
@@ -154,6 +116,8 @@ static uint8_t read_byte(struct platform_state *s, uint64_t port)
 	case RANGE_DEBUG:
 	case RANGE_DEBUG_ALT:
 		return DEBUGCON_PRESENT;
+	case RANGE_CRTC:
+		return crtc_read(&s->crtc, offset);
 	case RANGE_PCI_DATA:
 	case RANGE_DEBUG_TINY:
 	case RANGE_EXIT:
@@ -166,16 +130,16 @@ static uint8_t read_byte(struct platform_state *s, uint64_t port)
 	return 0xff;
 }
 
-static void write_byte(struct platform_state *s, uint64_t port, uint8_t value)
+static void write_byte(struct platform_state *s, enum platform_range range, uint32_t offset, uint8_t value)
 {
-	const enum platform_range range = find_range(port);
-
+	if (offset >= ranges[range].len)
+		return;
 	switch (range) {
 	case RANGE_PM1:
-		write_pm1(s, (unsigned)(port - LAYOUT_PM1_EVT), value);
+		write_pm1(s, offset, value);
 		break;
 	case RANGE_CONFIG:
-		if (port == ACPI_RESET_PORT)
+		if (offset == RESET_OFFSET)
 			reset_if(s, acpi_reset_write(&s->pm1, value));
 		break;
 	case RANGE_KBC_DATA:
@@ -192,11 +156,12 @@ static void write_byte(struct platform_state *s, uint64_t port, uint8_t value)
 	case RANGE_DEBUG_TINY:
 		debugcon_write(&s->debug, value);
 		break;
+	case RANGE_CRTC:
+		crtc_write(&s->crtc, offset, value);
+		break;
 	case RANGE_EXIT:
 	case RANGE_EXIT_ALT:
-		if (port ==
-		    ranges[range]
-			    .base) /* the code needs the low byte only; the rest of the value is no exit */
+		if (offset == 0) /* the code needs the low byte only; the rest of the value is no exit */
 			post_event(s, PLATFORM_EXIT, exitport_code(value));
 		break;
 	case RANGE_EXIT_PLAIN:
@@ -209,37 +174,41 @@ static void write_byte(struct platform_state *s, uint64_t port, uint8_t value)
 	}
 }
 
-static uint64_t platform_read(void *state, enum model_space space, uint64_t addr, unsigned size,
-			      uint64_t now_ns)
+/* Only doublewords reach CONFIG_ADDRESS (PCI 3.0, 3.2.2.3.2). */
+static bool is_config_address(unsigned range, uint32_t offset, unsigned size)
+{
+	return range == RANGE_CONFIG && offset == 0 && size == 4;
+}
+
+static uint64_t platform_read(void *state, unsigned range, uint32_t offset, unsigned size, uint64_t now_ns)
 {
 	struct platform_state *s = state;
 	uint64_t value = 0;
 
 	(void)now_ns;
-	if (space != MODEL_PORT)
+	if (range >= RANGES)
 		return UINT64_MAX;
-	if (addr == PCI_STUB_ADDRESS && size == 4)
+	if (is_config_address(range, offset, size))
 		return pci_stub_read_address(&s->pci);
 	for (unsigned i = 0; i < size && i < 8; i++)
-		value |= (uint64_t)read_byte(s, addr + i) << 8 * i;
+		value |= (uint64_t)read_byte(s, range, offset + i) << 8 * i;
 	update_lines(s);
 	return value;
 }
 
-static void platform_write(void *state, enum model_space space, uint64_t addr, uint64_t data, unsigned size,
-			   uint64_t now_ns)
+static void platform_write(void *state, unsigned range, uint32_t offset, uint64_t data, unsigned size, uint64_t now_ns)
 {
 	struct platform_state *s = state;
 
 	(void)now_ns;
-	if (space != MODEL_PORT)
+	if (range >= RANGES)
 		return;
-	if (addr == PCI_STUB_ADDRESS && size == 4) {
+	if (is_config_address(range, offset, size)) {
 		pci_stub_write_address(&s->pci, (uint32_t)data);
 		return;
 	}
 	for (unsigned i = 0; i < size && i < 8; i++)
-		write_byte(s, addr + i, (uint8_t)(data >> 8 * i));
+		write_byte(s, range, offset + i, (uint8_t)(data >> 8 * i));
 	update_lines(s);
 }
 
@@ -247,7 +216,6 @@ static void platform_reset(void *state, const struct model_config *config, uint6
 {
 	struct platform_state *s = state;
 
-	(void)config;
 	(void)now_ns;
 	memset(s, 0, sizeof(*s));
 	acpi_pm1_reset(&s->pm1);
@@ -255,6 +223,7 @@ static void platform_reset(void *state, const struct model_config *config, uint6
 	i8042_reset(&s->kbc);
 	port92_reset(&s->port92);
 	debugcon_reset(&s->debug);
+	crtc_reset(&s->crtc, config->no_vga);
 }
 
 static uint64_t platform_advance(void *state, uint64_t now_ns)
@@ -345,6 +314,8 @@ static int platform_validate(const void *state, const char **field)
 	if (!bad)
 		bad = debugcon_check(&s->debug);
 	if (!bad)
+		bad = crtc_check(&s->crtc);
+	if (!bad)
 		bad = check_events(s);
 	if (!bad)
 		bad = check_lines(s);
@@ -390,7 +361,7 @@ void platform_model_power_button(void *state)
 
 const struct device_model platform_model = {
 	.name = "platform",
-	.version = 1,
+	.version = 2,
 	.state_size = sizeof(struct platform_state),
 	.ranges = ranges,
 	.range_count = RANGES,

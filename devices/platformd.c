@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/platform_model.h"
 #include "proto/clock.h"
 #include "proto/log.h"
 #include "daemons.h"

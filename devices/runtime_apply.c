@@ -41,13 +41,9 @@ static uint64_t slot_time(struct runtime *rt, const struct io_slot *slot)
 
 static bool is_ours(const struct device_model *model, const struct io_slot *s)
 {
-	for (unsigned i = 0; i < model->range_count; i++) {
-		const struct model_range *r = &model->ranges[i];
+	uint32_t len = s->range < model->range_count ? model->ranges[s->range].len : 0;
 
-		if ((uint8_t)r->space == s->space && s->addr - r->base < r->len)
-			return s->size <= r->len - (s->addr - r->base);
-	}
-	return false;
+	return s->offset < len && s->size <= len - s->offset;
 }
 
 static void read_items(struct runtime *rt, const struct io_slot *s, uint64_t now, struct ring_reply *reply)
@@ -55,7 +51,7 @@ static void read_items(struct runtime *rt, const struct io_slot *s, uint64_t now
 	const struct device_model *m = rt->shell->model;
 
 	for (uint32_t i = 0; i < s->count; i++) {
-		uint64_t v = m->read(rt->state, s->space, s->addr, s->size, now);
+		uint64_t v = m->read(rt->state, s->range, s->offset, s->size, now);
 
 		memcpy(reply->bytes + (size_t)i * s->size, &v, s->size);
 	}
@@ -70,7 +66,7 @@ static void apply_read(struct runtime *rt, const struct io_slot *s, uint64_t now
 	} else if (s->count) {
 		read_items(rt, s, now, reply);
 	} else {
-		reply->data = rt->shell->model->read(rt->state, s->space, s->addr, s->size, now) & all_ones(s->size);
+		reply->data = rt->shell->model->read(rt->state, s->range, s->offset, s->size, now) & all_ones(s->size);
 	}
 }
 
@@ -84,12 +80,12 @@ static void apply_write(struct runtime *rt, const struct io_slot *s, uint64_t no
 		return;
 	}
 	if (s->count == 0)
-		m->write(rt->state, s->space, s->addr, s->data & all_ones(s->size), s->size, now);
+		m->write(rt->state, s->range, s->offset, s->data & all_ones(s->size), s->size, now);
 	for (uint32_t i = 0; i < s->count; i++) {
 		uint64_t v = 0;
 
 		memcpy(&v, (const uint8_t *)s->payload + (size_t)i * s->size, s->size);
-		m->write(rt->state, s->space, s->addr, v, s->size, now);
+		m->write(rt->state, s->range, s->offset, v, s->size, now);
 		rt->model_ns = m->advance(rt->state, now);
 	}
 }

@@ -12,12 +12,10 @@
 /* COM1 and COM3, COM2 and COM4 share a line: wired-OR, so a unit's wire is its number modulo two. */
 static const uint8_t wire_line[SERIAL_WIRES] = { LAYOUT_COM1_IRQ, LAYOUT_COM2_IRQ };
 
-static const struct model_range ranges[SERIAL_UNITS] = {
-	{ MODEL_PORT, LAYOUT_COM1, UART_PORTS, uart_regs, UART_REG_COUNT, 0 },
-	{ MODEL_PORT, LAYOUT_COM2, UART_PORTS, uart_regs, UART_REG_COUNT, 1 },
-	{ MODEL_PORT, LAYOUT_COM3, UART_PORTS, uart_regs, UART_REG_COUNT, 2 },
-	{ MODEL_PORT, LAYOUT_COM4, UART_PORTS, uart_regs, UART_REG_COUNT, 3 },
-};
+/* A range for each unit, in their order. */
+enum { SERIALD_RANGES(RANGE_ID) RANGES };
+_Static_assert((int)RANGES == (int)SERIAL_UNITS, "a unit's number is its range");
+static const struct model_range ranges[RANGES] = { SERIALD_RANGES(RANGE_ROW) };
 
 static void pass_time(struct serial_state *s, uint64_t now_ns)
 {
@@ -58,30 +56,20 @@ static void serial_reset(void *state, const struct model_config *config, uint64_
 		uart_reset(&s->uart[i]);
 }
 
-/* The unit that answers a port, or NULL; wide accesses are split into bytes, as on the ISA bus. */
-static struct uart *uart_at(struct serial_state *s, uint64_t port, unsigned *offset)
-{
-	for (unsigned i = 0; i < SERIAL_UNITS; i++) {
-		if (port - ranges[i].base < ranges[i].len) {
-			*offset = (unsigned)(port - ranges[i].base);
-			return &s->uart[ranges[i].unit];
-		}
-	}
-	return NULL;
-}
-
-static uint64_t serial_read(void *state, enum model_space space, uint64_t addr, unsigned size, uint64_t now_ns)
+/* Wide accesses are split into bytes, as on the ISA bus. */
+static uint64_t serial_read(void *state, unsigned range, uint32_t offset, unsigned size, uint64_t now_ns)
 {
 	struct serial_state *s = state;
 	uint64_t value = 0;
-	unsigned offset = 0;
 
+	if (range >= SERIAL_UNITS)
+		return UINT64_MAX;
 	pass_time(s, now_ns);
 	settle(s);
 	for (unsigned i = 0; i < size && i < 8; i++) {
-		struct uart *u = space == MODEL_PORT ? uart_at(s, addr + i, &offset) : NULL;
+		uint8_t byte = offset + i < UART_PORTS ? uart_read(&s->uart[range], offset + i, s->now_ns) : 0xff;
 
-		value |= (u ? (uint64_t)uart_read(u, offset, s->now_ns) : 0xff) << 8 * i;
+		value |= (uint64_t)byte << 8 * i;
 		settle(s);
 	}
 	return value;
@@ -91,20 +79,16 @@ static uint64_t serial_read(void *state, enum model_space space, uint64_t addr, 
  * The lines are set twice: writing THR lowers the THRE interrupt, and the byte going out raises it again. A driver that
  * answers each interrupt with one byte and never reads IIR needs that edge (the 8259 is edge-triggered).
  */
-static void serial_write(void *state, enum model_space space, uint64_t addr, uint64_t data, unsigned size,
-			 uint64_t now_ns)
+static void serial_write(void *state, unsigned range, uint32_t offset, uint64_t data, unsigned size, uint64_t now_ns)
 {
 	struct serial_state *s = state;
-	unsigned offset = 0;
 
+	if (range >= SERIAL_UNITS)
+		return;
 	pass_time(s, now_ns);
 	settle(s);
-	for (unsigned i = 0; i < size && i < 8; i++) {
-		struct uart *u = space == MODEL_PORT ? uart_at(s, addr + i, &offset) : NULL;
-
-		if (!u)
-			continue;
-		uart_write(u, offset, (uint8_t)(data >> 8 * i), s->now_ns);
+	for (unsigned i = 0; i < size && i < 8 && offset + i < UART_PORTS; i++) {
+		uart_write(&s->uart[range], offset + i, (uint8_t)(data >> 8 * i), s->now_ns);
 		set_wires(s);
 		settle(s);
 	}
@@ -199,7 +183,7 @@ const struct device_model serial_model = {
 	.version = 1,
 	.state_size = sizeof(struct serial_state),
 	.ranges = ranges,
-	.range_count = SERIAL_UNITS,
+	.range_count = RANGES,
 	.lines = SERIALD_LINES,
 	.reset = serial_reset,
 	.read = serial_read,

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "console.h"
 #include "devices/chips/uart.h"
@@ -85,8 +86,10 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 	if (err)
 		return err;
 	backlog_open(backlog);
-	stash = (struct stash){ .wr = fds[FD_STASH], .rd = fds[FD_STASH + 1] };
-	fds[FD_STASH] = fds[FD_STASH + 1] = -1;
+	stash = (struct stash){ .wr = dup3(fds[FD_STASH], SANDBOX_STASH, O_CLOEXEC), .rd = fds[FD_STASH + 1] };
+	if (stash.wr < 0)
+		return -errno;
+	fds[FD_STASH + 1] = -1;
 	err = console_open(&console, rt, backlog, &saved.console, fds[FD_LISTEN], stash,
 			   setup->has_console_clients_max ? setup->console_clients_max : 0);
 	if (err)

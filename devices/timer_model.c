@@ -10,19 +10,12 @@
 #include "proto/layout.h"
 
 enum { PIT_BASE = 0x40, PORT61_BASE = 0x61, RTC_BASE = 0x70 };
-enum unit { UNIT_PIT, UNIT_PORT61, UNIT_RTC, UNIT_PMTIMER, UNIT_HPET, UNIT_COUNT };
-
 #define PIT_LINE_BIT (1u << LAYOUT_PIT_IRQ)
 #define RTC_LINE_BIT (1u << LAYOUT_RTC_IRQ)
 #define LINES TIMERD_LINES
 
-static const struct model_range ranges[UNIT_COUNT] = {
-	{ MODEL_PORT, PIT_BASE, 4, pit_regs, PIT_REG_COUNT, UNIT_PIT },
-	{ MODEL_PORT, PORT61_BASE, 1, port61_regs, PORT61_REG_COUNT, UNIT_PORT61 },
-	{ MODEL_PORT, RTC_BASE, 2, rtc_port_regs, RTC_PORT_REG_COUNT, UNIT_RTC },
-	{ MODEL_PORT, LAYOUT_PM_TIMER, 4, pmtimer_regs, PMTIMER_REG_COUNT, UNIT_PMTIMER },
-	{ MODEL_MMIO, LAYOUT_HPET_BASE, LAYOUT_HPET_SIZE, hpet_regs, HPET_REG_COUNT, UNIT_HPET },
-};
+enum timer_range { TIMERD_RANGES(RANGE_ID) RANGES };
+static const struct model_range ranges[RANGES] = { TIMERD_RANGES(RANGE_ROW) };
 
 static void pass_time(struct timer_state *s, uint64_t now_ns)
 {
@@ -124,92 +117,83 @@ static void timer_reset(void *state, const struct model_config *config, uint64_t
 	s->pit_rises = s->pit.out0_rises;
 }
 
-static const struct model_range *range_at(enum model_space space, uint64_t addr)
+static uint8_t read_byte(struct timer_state *s, enum timer_range range, uint32_t offset)
 {
-	for (unsigned i = 0; i < UNIT_COUNT; i++)
-		if (ranges[i].space == space && addr - ranges[i].base < ranges[i].len)
-			return &ranges[i];
-	return NULL;
-}
-
-static uint8_t read_byte(struct timer_state *s, const struct model_range *r, unsigned offset)
-{
-	switch ((enum unit)r->unit) {
-	case UNIT_PIT:
+	if (offset >= ranges[range].len)
+		return 0xff;
+	switch (range) {
+	case RANGE_PIT:
 		return pit_read(&s->pit, offset);
-	case UNIT_PORT61:
+	case RANGE_PORT61:
 		return port61_read(&s->pit);
-	case UNIT_RTC:
+	case RANGE_RTC:
 		return rtc_read(&s->rtc, offset);
-	case UNIT_PMTIMER:
+	case RANGE_PMTIMER:
 		return (uint8_t)(pmtimer_read(&s->pmtimer, s->now_ns) >> 8 * offset);
-	case UNIT_HPET: /* byte lanes of the register: nothing there has a side effect */
+	case RANGE_HPET: /* byte lanes of the register: nothing there has a side effect */
 		return (uint8_t)(hpet_read(&s->hpet, offset & ~7u) >> 8 * (offset & 7));
-	case UNIT_COUNT:
+	case RANGES:
 		break;
 	}
 	return 0xff;
 }
 
-static uint64_t timer_read(void *state, enum model_space space, uint64_t addr, unsigned size, uint64_t now_ns)
+static uint64_t timer_read(void *state, unsigned range, uint32_t offset, unsigned size, uint64_t now_ns)
 {
 	struct timer_state *s = state;
 	uint64_t value = 0;
 
+	if (range >= RANGES)
+		return UINT64_MAX;
 	advance_chips(s, now_ns);
-	for (unsigned i = 0; i < size && i < 8; i++) {
-		const struct model_range *r = range_at(space, addr + i);
-
-		value |= (r ? (uint64_t)read_byte(s, r, (unsigned)(addr + i - r->base)) : 0xff) << 8 * i;
-	}
+	for (unsigned i = 0; i < size && i < 8; i++)
+		value |= (uint64_t)read_byte(s, range, offset + i) << 8 * i;
 	set_lines(s);
 	return value;
 }
 
-static void write_port(struct timer_state *s, uint64_t port, uint8_t value)
+static void write_port(struct timer_state *s, enum timer_range range, uint32_t offset, uint8_t value)
 {
-	const struct model_range *r = range_at(MODEL_PORT, port);
-
-	if (!r)
+	if (offset >= ranges[range].len)
 		return;
-	switch ((enum unit)r->unit) {
-	case UNIT_PIT:
-		pit_write(&s->pit, (unsigned)(port - r->base), value);
+	switch (range) {
+	case RANGE_PIT:
+		pit_write(&s->pit, offset, value);
 		break;
-	case UNIT_PORT61:
+	case RANGE_PORT61:
 		port61_write(&s->pit, value);
 		break;
-	case UNIT_RTC:
-		rtc_write(&s->rtc, (unsigned)(port - r->base), value);
+	case RANGE_RTC:
+		rtc_write(&s->rtc, offset, value);
 		break;
-	case UNIT_PMTIMER: /* read-only */
-	case UNIT_HPET:
-	case UNIT_COUNT:
+	case RANGE_PMTIMER: /* read-only */
+	case RANGE_HPET:
+	case RANGES:
 		break;
 	}
 }
 
 /* The HPET wants aligned 32 or 64-bit accesses (1.0a, 2.3); others touch the byte lanes that they cover. */
-static void write_hpet(struct timer_state *s, uint64_t addr, uint64_t data, unsigned size)
+static void write_hpet(struct timer_state *s, uint32_t offset, uint64_t data, unsigned size)
 {
 	uint64_t lanes = size >= 8 ? UINT64_MAX : (1ull << 8 * size) - 1;
-	unsigned shift = 8 * (unsigned)(addr & 7), offset = (unsigned)(addr - LAYOUT_HPET_BASE) & ~7u;
+	unsigned shift = 8 * (offset & 7);
 
+	offset &= ~7u;
 	hpet_write(&s->hpet, offset, data << shift, lanes << shift);
-	if (shift && lanes >> (64 - shift) && range_at(MODEL_MMIO, LAYOUT_HPET_BASE + offset + 8))
+	if (shift && lanes >> (64 - shift) && offset + 8 < LAYOUT_HPET_SIZE)
 		hpet_write(&s->hpet, offset + 8, data >> (64 - shift), lanes >> (64 - shift));
 }
 
-static void timer_write(void *state, enum model_space space, uint64_t addr, uint64_t data, unsigned size,
-			uint64_t now_ns)
+static void timer_write(void *state, unsigned range, uint32_t offset, uint64_t data, unsigned size, uint64_t now_ns)
 {
 	struct timer_state *s = state;
 
 	advance_chips(s, now_ns);
-	if (space == MODEL_MMIO && range_at(space, addr))
-		write_hpet(s, addr, data, size);
-	for (unsigned i = 0; space == MODEL_PORT && i < size && i < 8; i++) {
-		write_port(s, addr + i, (uint8_t)(data >> 8 * i));
+	if (range == RANGE_HPET && offset < LAYOUT_HPET_SIZE)
+		write_hpet(s, offset, data, size);
+	for (unsigned i = 0; range < RANGE_HPET && i < size && i < 8; i++) {
+		write_port(s, range, offset + i, (uint8_t)(data >> 8 * i));
 		set_lines(s);
 	}
 	set_lines(s);
@@ -318,7 +302,7 @@ const struct device_model timer_model = {
 	.version = 1,
 	.state_size = sizeof(struct timer_state),
 	.ranges = ranges,
-	.range_count = UNIT_COUNT,
+	.range_count = RANGES,
 	.lines = LINES,
 	.reset = timer_reset,
 	.read = timer_read,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* State of the timer model; the functions are in model.h. */
+/* State of the timer model; its functions are those of model.h. */
 #ifndef BULKHEAD_DEVICES_TIMER_MODEL_H
 #define BULKHEAD_DEVICES_TIMER_MODEL_H
 

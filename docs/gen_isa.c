@@ -7,12 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Not called: the table's own semantics refer to it. */
-int emu_fault(struct emu *e, enum vector vector)
-{
-	return 0;
-}
-
 /* What `make isa-record` wrote: lines "TOOL FEATURE encodings states", and comments about when and where. */
 #ifndef VERIFIED
 #error "VERIFIED is the path of docs/isa-verified.txt"

@@ -56,10 +56,10 @@ static void print_conditions(const struct sandbox_rule *rule)
 	}
 }
 
-/* What holds at run time; the supervisor and the keeper have one filter, their children two. */
+/* What holds at run time; supervisor, keeper and logger have one filter, the supervisor's children two. */
 static void print_role(enum sandbox_role role)
 {
-	bool one = role == SANDBOX_KEEPER || role == SANDBOX_SUPERVISOR;
+	bool one = role == SANDBOX_KEEPER || role == SANDBOX_LOGGER || role == SANDBOX_SUPERVISOR;
 
 	printf("\n## %s\n\n", sandbox_role_name(role));
 	printf("| call | why |\n|---|---|\n");

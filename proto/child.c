@@ -180,19 +180,25 @@ int child_start(struct child *c, Bulkhead__Role role, const char *program, const
 
 void child_set_title(struct child *c)
 {
-	const char *role = control_role_name(c->role);
-	char name[16], title[CHILD_VM_MAX + 32];
+	char name[16], title[CHILD_VM_MAX + 32], role[KIND_NAME_MAX];
 
-	snprintf(name, sizeof(name), "bh-%s", role ? role : "child");
+	control_process_name(c->role, c->instance, role);
+	snprintf(name, sizeof(name), "bh-%.12s", role);
 	prctl(PR_SET_NAME, name);
 	if (!c->title)
 		return;
-	snprintf(title, sizeof(title), "bulkhead: %s/%s", c->vm, role ? role : "child");
+	snprintf(title, sizeof(title), "bulkhead: %s/%s", c->vm, role);
 	memset(c->title, 0, c->title_len);
 	snprintf(c->title, c->title_len, "%s", title);
 }
 
 int child_event(struct child *c, Bulkhead__EventType type, uint32_t code, Bulkhead__Role device, const char *text)
+{
+	return child_device_event(c, type, code, device, 0, text);
+}
+
+int child_device_event(struct child *c, Bulkhead__EventType type, uint32_t code, Bulkhead__Role device, unsigned instance,
+		       const char *text)
 {
 	Bulkhead__Event event = BULKHEAD__EVENT__INIT;
 	int err;
@@ -205,6 +211,8 @@ int child_event(struct child *c, Bulkhead__EventType type, uint32_t code, Bulkhe
 	event.text = (char *)(uintptr_t)text;
 	event.has_device = device != BULKHEAD__ROLE__ROLE_UNKNOWN;
 	event.device = (uint32_t)device;
+	event.has_instance = instance != 0;
+	event.instance = instance;
 	err = frame_send_dontwait(c->event_fd, BULKHEAD__MESSAGE_TYPE__MSG_EVENT, 0, &event.base);
 	if (err)
 		atomic_fetch_add_explicit(&c->events_lost, 1, memory_order_relaxed);
@@ -238,6 +246,7 @@ static void adopt_hello(struct child *c, const Bulkhead__Hello *hello)
 {
 	snprintf(c->vm, sizeof(c->vm), "%s", hello->vm);
 	c->incarnation = hello->has_incarnation ? hello->incarnation : 1;
+	c->instance = hello->has_instance ? hello->instance : 0;
 	if (hello->has_log_level)
 		log_set_level((enum log_level)hello->log_level);
 	if (c->frame.fd_count && c->event_fd < 0) {
@@ -245,8 +254,7 @@ static void adopt_hello(struct child *c, const Bulkhead__Hello *hello)
 		c->frame.fds[0] = -1;
 	}
 	frame_close_fds(&c->frame);
-	if (c->event_fd >= 0)
-		log_set_sink(send_log, c);
+	log_set_sink(send_log, c); /* without an event channel they go nowhere: whoever reads stderr may have stopped */
 	child_set_title(c);
 }
 

@@ -28,6 +28,7 @@ struct child {
 	int listen_fd;	/* --socket PATH */
 	char vm[CHILD_VM_MAX];
 	uint32_t incarnation;
+	uint32_t instance; /* of a kind that may have several */
 	enum sandbox_mode sandbox; /* --sandbox on|log|off, for sandbox_enter_setup(); SETUP_* may narrow it for run */
 	char *title;	  /* the memory behind argv that ps shows */
 	size_t title_len;
@@ -50,5 +51,8 @@ void child_set_title(struct child *c);
 
 /* Sends an event without ever blocking. 0; -EAGAIN: the supervisor's buffer is full, try again; -ENOTCONN. Any thread. */
 int child_event(struct child *c, Bulkhead__EventType type, uint32_t code, Bulkhead__Role device, const char *text);
+/* The same of a device of which there may be several. */
+int child_device_event(struct child *c, Bulkhead__EventType type, uint32_t code, Bulkhead__Role device, unsigned instance,
+		       const char *text);
 
 #endif

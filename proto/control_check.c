@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kind.h"
@@ -34,11 +35,30 @@ const char *control_role_name(Bulkhead__Role role)
 	return (unsigned)role < sizeof(names) / sizeof(names[0]) ? names[role] : NULL;
 }
 
+void control_process_name(Bulkhead__Role role, unsigned instance, char out[KIND_NAME_MAX])
+{
+	const struct kind_row *kind = kind_of_role(role);
+	const char *name = control_role_name(role);
+
+	if (kind)
+		kind_process_name(kind, instance, out);
+	else
+		snprintf(out, KIND_NAME_MAX, "%s", name ? name : "?");
+}
+
 unsigned control_device_fds(Bulkhead__Role role, unsigned sources)
 {
 	const struct kind_row *kind = kind_of_role(role);
 
 	return kind ? COMMON_DEVICE_FDS + kind->fd_count + (kind->collects ? 2 * sources : 1) : 0;
+}
+
+/* How many instances there may be. */
+static unsigned most_of(uint32_t role)
+{
+	const struct kind_row *kind = kind_of_role(role);
+
+	return kind ? kind->most : 1;
 }
 
 /* Names become part of paths and of what ps shows. */
@@ -59,6 +79,8 @@ int control_check_hello(const Bulkhead__Hello *m, Bulkhead__Role expected, struc
 		return complain(c, "proto_major", "the two programs are of different releases; install one release");
 	if (!m->has_role || m->role != expected)
 		return complain(c, "role", "is not the role of this program");
+	if (m->has_instance && m->instance >= most_of(expected))
+		return complain(c, "instance", "is more than there can be");
 	if (!m->vm || !is_name(m->vm))
 		return complain(c, "vm", "must be 1 to 63 letters, digits, '.', '_' or '-'");
 	if (m->has_log_level && m->log_level >= LOG_LEVELS)
@@ -87,11 +109,8 @@ static int check_common(protobuf_c_boolean has_spin, uint32_t spin_ns, protobuf_
 	return 0;
 }
 
-/* A line has one owner: what two sources claim, neither may drive. */
 static int check_sources(const Bulkhead__SetupDevice *m, const struct kind_row *kind, struct control_complaint *c)
 {
-	uint32_t taken = 0;
-
 	if (!kind->collects)
 		return m->n_sources ? complain(c, "sources", "only irqd has line sources") : 0;
 	if (m->n_sources == 0 || m->n_sources > DEVICES_MAX)
@@ -99,9 +118,8 @@ static int check_sources(const Bulkhead__SetupDevice *m, const struct kind_row *
 	for (size_t i = 0; i < m->n_sources; i++) {
 		const Bulkhead__LineSource *s = m->sources[i];
 
-		if (!s->has_lines || s->lines >> LINES || (s->lines & taken))
-			return complain(c, "sources.lines", "must be lines 0 to 23 that no other source drives");
-		taken |= s->lines;
+		if (!s->has_lines || s->lines >> LINES)
+			return complain(c, "sources.lines", "must be lines 0 to 23");
 	}
 	return 0;
 }
@@ -127,17 +145,18 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 
 static int check_channels(const Bulkhead__SetupVcpu *m, struct control_complaint *c)
 {
-	uint32_t seen = 0;
-
+	if (m->n_instances && m->n_instances != m->n_channels)
+		return complain(c, "instances", "must be as many as channels, or none");
+	if (m->n_channels > DEVICES_MAX)
+		return complain(c, "channels", "are too many");
 	for (size_t i = 0; i < m->n_channels; i++) {
-		const struct kind_row *kind = kind_of_role(m->channels[i]);
-		uint32_t bit = kind ? 1u << (kind - kind_rows) : 0;
-
-		if (!kind)
+		if (!kind_of_role(m->channels[i]))
 			return complain(c, "channels", "is not a device");
-		if (seen & bit)
-			return complain(c, "channels", "names a device twice");
-		seen |= bit;
+		if (m->n_instances && m->instances[i] >= most_of(m->channels[i]))
+			return complain(c, "instances", "is more than there can be");
+		for (size_t j = 0; j < i; j++)
+			if (m->channels[j] == m->channels[i] && (!m->n_instances || m->instances[j] == m->instances[i]))
+				return complain(c, "channels", "names a device twice");
 	}
 	return 0;
 }
@@ -194,9 +213,20 @@ int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct
 	return 0;
 }
 
+int control_check_route_add(const Bulkhead__RouteAdd *m, struct control_complaint *c)
+{
+	if (!m->has_device || !kind_of_role(m->device))
+		return complain(c, "device", "is not a device");
+	if (m->has_instance && m->instance >= most_of(m->device))
+		return complain(c, "instance", "is more than there can be");
+	if (!m->has_range || !m->has_base_address)
+		return complain(c, "range", "is missing, or its base");
+	return 0;
+}
+
 int control_check_event(const Bulkhead__Event *m, struct control_complaint *c)
 {
-	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED)
+	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_PROGRESS)
 		return complain(c, "type", "is not a known event");
 	return 0;
 }

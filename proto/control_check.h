@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "control.pb-c.h"
+#include "kind.h"
 
 enum { CONTROL_MAJOR = 1, CONTROL_MINOR = 0 };
 
@@ -31,7 +32,11 @@ int control_check_set_log(const Bulkhead__SetLog *m, struct control_complaint *c
 /* How many descriptors SETUP_DEVICE carries for this role: see control.proto. 0: not a device. */
 unsigned control_device_fds(Bulkhead__Role role, unsigned sources);
 
+int control_check_route_add(const Bulkhead__RouteAdd *m, struct control_complaint *c);
+
 /* "seriald", "vcpu", ...; NULL if unknown. */
 const char *control_role_name(Bulkhead__Role role);
+/* The same, with a number if there may be several; "?" if unknown. */
+void control_process_name(Bulkhead__Role role, unsigned instance, char out[KIND_NAME_MAX]);
 
 #endif

@@ -3,6 +3,7 @@
 #include "frame.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ static const struct frame_type types[] = {
 	TYPE(DEVICE_REPLACE, "DEVICE_REPLACE", device_name, 1, 1),
 	TYPE(DEVICE_STATE, "DEVICE_STATE", device_state, 0, 0),
 	TYPE(FENCE, "FENCE", empty, 0, 0),
+	TYPE(ROUTE_ADD, "ROUTE_ADD", route_add, 0, 0),
 };
 #undef TYPE
 
@@ -187,25 +189,29 @@ int frame_recv(int sock, struct frame *f)
 	return err;
 }
 
-static int send_packet(int sock, void *packet, size_t len, const int *fds, unsigned nfds, int flags)
+static ssize_t send_with_fds(int sock, void *packet, size_t len, const int *fds, unsigned nfds, int flags)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * FRAME_FDS_MAX)] = { 0 };
 	struct iovec iov = { packet, len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+			      .msg_controllen = CMSG_SPACE(sizeof(int) * nfds) };
+	struct cmsghdr *c = (struct cmsghdr *)control;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+	memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
+	return sendmsg(sock, &msg, flags);
+}
+
+/* Most processes have send() on their list of calls, and no call that could pass a descriptor on. */
+static int send_packet(int sock, void *packet, size_t len, const int *fds, unsigned nfds, int flags)
+{
 	ssize_t n;
 
-	if (nfds) {
-		struct cmsghdr *c = (struct cmsghdr *)control;
-
-		msg.msg_control = control;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(c), fds, sizeof(int) * nfds);
-	}
 	do
-		n = sendmsg(sock, &msg, MSG_NOSIGNAL | flags);
+		n = nfds ? send_with_fds(sock, packet, len, fds, nfds, MSG_NOSIGNAL | flags) :
+			   send(sock, packet, len, MSG_NOSIGNAL | flags);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
@@ -276,6 +282,12 @@ int frame_reply_error(int sock, uint32_t id, int code, const char *field, const 
 	return frame_send(sock, BULKHEAD__MESSAGE_TYPE__MSG_ERROR, id, &error.base, NULL, 0);
 }
 
+/* For poll(): not less than `ns`, and not the -1 that would mean for ever. */
+static int poll_ms(uint64_t ns)
+{
+	return ns / CLOCK_NS_PER_MS < INT_MAX ? (int)(ns / CLOCK_NS_PER_MS) + 1 : INT_MAX;
+}
+
 /* 0: something can be read; -ETIMEDOUT. */
 static int wait_readable(int sock, uint64_t end_ns)
 {
@@ -286,7 +298,7 @@ static int wait_readable(int sock, uint64_t end_ns)
 
 		if (now >= end_ns)
 			return -ETIMEDOUT;
-		n = poll(&p, 1, (int)((end_ns - now) / CLOCK_NS_PER_MS) + 1);
+		n = poll(&p, 1, poll_ms(end_ns - now));
 		if (n > 0)
 			return 0;
 		if (n < 0 && errno != EINTR)

@@ -2,7 +2,7 @@
 /* The table of kinds: see kind.h. */
 #include "kind.h"
 
-#include <stddef.h>
+#include <stdio.h>
 
 #define FD(OBJECT) KIND_FD_##OBJECT,
 #define DEVICE(NAME, name, ...) static const uint8_t name##_fds[] = { NAME##_FDS(FD) };
@@ -10,12 +10,13 @@
 
 enum { DRIVES, COLLECTS };
 
-const struct kind_row kind_rows[KIND_COUNT] = {
-#define DEVICE(NAME, name_, model, role_, wiring, fence, summary_)                                                    \
+#define DEVICE(NAME, name_, model, role_, presence, most_, wiring, fence, memory_, summary_)                           \
 	[KIND_##NAME] = {                                                                                             \
-		.name = #name_, .program = "bulkhead-" #name_, .summary = summary_, .role = role_,                    \
-		.lines = NAME##_LINES, .collects = (wiring) == COLLECTS, .fds = name_##_fds, .fd_count = sizeof(name_##_fds), \
+		.name = #name_, .program = "bulkhead-" #name_, .summary = summary_, .role = role_, .most = most_,      \
+		.lines = NAME##_LINES, .collects = (wiring) == COLLECTS, .memory = KIND_MEMORY_##memory_,              \
+		.fds = name_##_fds, .fd_count = sizeof(name_##_fds),                                                   \
 	},
+const struct kind_row kind_rows[KIND_COUNT] = {
 #include "devices.def"
 };
 
@@ -25,4 +26,12 @@ const struct kind_row *kind_of_role(uint32_t role)
 		if (kind_rows[i].role == role)
 			return &kind_rows[i];
 	return NULL;
+}
+
+void kind_process_name(const struct kind_row *kind, unsigned instance, char out[KIND_NAME_MAX])
+{
+	if (kind->most > 1)
+		snprintf(out, KIND_NAME_MAX, "%s%u", kind->name, instance);
+	else
+		snprintf(out, KIND_NAME_MAX, "%s", kind->name);
 }

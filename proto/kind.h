@@ -13,7 +13,13 @@ enum kind {
 #include "devices.def"
 	KIND_COUNT
 };
-enum { DEVICES_MAX = KIND_COUNT }; /* of one machine */
+
+/* How many a machine may have, of all kinds. */
+enum {
+	DEVICES_MAX = 0
+#define DEVICE(NAME, name, model, role, presence, most, ...) + (most)
+#include "devices.def"
+};
 
 /* Objects of the machine that some kinds are handed. */
 enum kind_fd {
@@ -28,13 +34,17 @@ enum kind_fd {
 	KIND_FDS
 };
 
+enum kind_memory { KIND_MEMORY_NONE, KIND_MEMORY_READS, KIND_MEMORY_WRITES };
+
 struct kind_row {
 	const char *name;	/* "seriald" */
 	const char *program;	/* "bulkhead-seriald" */
 	const char *summary;	/* one sentence for --help */
 	uint32_t role;		/* Role in control.proto */
+	uint8_t most;		/* instances */
 	uint32_t lines;		/* bit mask */
 	bool collects;		/* gets the line pages and doorbells of all others, instead of a doorbell to irqd */
+	enum kind_memory memory; /* the guest's */
 	const uint8_t *fds;	/* enum kind_fd */
 	unsigned fd_count;
 };
@@ -42,5 +52,9 @@ extern const struct kind_row kind_rows[KIND_COUNT];
 
 /* NULL: not a device. */
 const struct kind_row *kind_of_role(uint32_t role);
+
+/* "seriald"; of a kind that may have several instances "testd0", "testd1", ... */
+enum { KIND_NAME_MAX = 16 };
+void kind_process_name(const struct kind_row *kind, unsigned instance, char out[KIND_NAME_MAX]);
 
 #endif

@@ -23,3 +23,15 @@ void line_sample(const struct line_page *page, uint32_t out[MODEL_LINES], uint32
 			out[i] = atomic_load_explicit(&page->words[i], memory_order_acquire);
 	}
 }
+
+void line_join(const struct line_page *page, uint32_t out[MODEL_LINES], uint32_t owned)
+{
+	for (unsigned i = 0; i < MODEL_LINES; i++) {
+		uint32_t word;
+
+		if (!(owned & (1u << i)))
+			continue;
+		word = atomic_load_explicit(&page->words[i], memory_order_acquire);
+		out[i] = ((out[i] & ~LINE_LEVEL) + (word & ~LINE_LEVEL)) | ((out[i] | word) & LINE_LEVEL);
+	}
+}

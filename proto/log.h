@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Log lines of a child process: sent to the supervisor as EVENT_LOG (stderr until there is one), limited per call site
- * to 10 in 5 seconds, so that no guest can flood the host's log. Safe from any thread; never blocks.
+ * Log lines of a child process: sent to the supervisor as EVENT_LOG (to stderr until it has said HELLO), limited per call
+ * site to 10 in 5 seconds, so that no guest can flood the host's log. Safe from any thread; never blocks: stderr of a
+ * supervisor's child does not, and before HELLO nobody depends on us.
  */
 #ifndef BULKHEAD_PROTO_LOG_H
 #define BULKHEAD_PROTO_LOG_H

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "line.h"
+
 #define MSI_ADDR_MASK 0xfff00000ull
 #define MSI_ADDR_BASE 0xfee00000ull
 enum { DELIVERY_FIXED, DELIVERY_LOWEST, DELIVERY_NMI = 4, VECTOR_MIN = 16 };

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "devices/model.h"
+#include "irq.h"
 #include "ring.h"
 
 enum { MSI_SLOTS = 64 };

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { SPIN_CHECK = 16 };
 #define SLICE_MIN_NS CLOCK_NS_PER_MS
@@ -328,7 +328,7 @@ int ring_read_string(struct ring_producer *p, const struct io_slot *request, voi
 		uint32_t n = RING_REPLY_DATA / size;
 
 		n = items < n ? items : n;
-		slot.count = n;
+		slot.count = (uint16_t)n;
 		slot.when = 0;
 		if (!err)
 			err = ring_call(p, &slot, &reply);
@@ -355,7 +355,7 @@ int ring_write_string(struct ring_producer *p, const struct io_slot *request, co
 		uint32_t n = RING_PAYLOAD / size;
 
 		n = items < n ? items : n;
-		slot.count = n;
+		slot.count = (uint16_t)n;
 		slot.when = 0;
 		memcpy(slot.payload, in, (size_t)n * size);
 		in += (size_t)n * size;

@@ -43,10 +43,10 @@ struct io_slot {
 	uint8_t size;	  /* 1, 2, 4, 8 for reads and writes; else 0 */
 	uint8_t flags;	  /* IO_SYNC */
 	uint8_t vcpu;	  /* whose reply cell */
-	uint16_t unit;	  /* chip instance within the daemon: a hint for traces, not trusted */
-	uint8_t space;	  /* enum model_space */
-	uint8_t reserved; /* 0 */
-	uint32_t count;	  /* items of REP INS/OUTS in this slot, packed in payload or the reply; 0: plain access */
+	uint8_t range;	  /* index of the range in the device's row; the daemon checks it, and offset and size with it */
+	uint8_t space;	  /* enum model_space, for reports, as addr is */
+	uint16_t count;	  /* items of REP INS/OUTS in this slot, packed in payload or the reply; 0: plain access */
+	uint32_t offset;  /* from the beginning of the range */
 	uint64_t addr;	  /* guest-physical address or port */
 	uint64_t data;
 	uint64_t when; /* CLOCK_MONOTONIC of the access in ns; a late application of a posted write is exact by it */
@@ -55,8 +55,9 @@ struct io_slot {
 _Static_assert(sizeof(struct io_slot) == 64, "a slot is one cache line");
 _Static_assert(offsetof(struct io_slot, op) == 4 && offsetof(struct io_slot, size) == 5, "slot layout");
 _Static_assert(offsetof(struct io_slot, flags) == 6 && offsetof(struct io_slot, vcpu) == 7, "slot layout");
-_Static_assert(offsetof(struct io_slot, unit) == 8 && offsetof(struct io_slot, space) == 10, "slot layout");
-_Static_assert(offsetof(struct io_slot, count) == 12 && offsetof(struct io_slot, addr) == 16, "slot layout");
+_Static_assert(offsetof(struct io_slot, range) == 8 && offsetof(struct io_slot, space) == 9, "slot layout");
+_Static_assert(offsetof(struct io_slot, count) == 10 && offsetof(struct io_slot, offset) == 12, "slot layout");
+_Static_assert(offsetof(struct io_slot, addr) == 16, "slot layout");
 _Static_assert(offsetof(struct io_slot, data) == 24 && offsetof(struct io_slot, when) == 32, "slot layout");
 _Static_assert(offsetof(struct io_slot, payload) == 40, "slot layout");
 
@@ -67,12 +68,15 @@ struct ring_req {
 	_Atomic uint32_t space_waiting; /* a producer sleeps on RSP.room because the ring is full */
 	_Atomic uint32_t msi_head;	/* irqd's channel only: messages of the MSI ring that were taken */
 	_Atomic uint32_t msi_sleeping;	/* irqd's channel only: ring the vcpu doorbell for messages */
-	uint32_t pad1[13];
+	uint32_t pad1;
+	_Atomic uint64_t heartbeat_ns; /* irqd's channel only: CLOCK_MONOTONIC, renewed every second by the vcpu process */
+	uint32_t pad2[10];
 	_Atomic uint32_t waiting[RING_VCPUS]; /* vCPU i sleeps (or is about to) on its reply cell's seq */
 	struct io_slot slots[RING_SLOTS];
 };
 _Static_assert(offsetof(struct ring_req, space_waiting) == 64 && offsetof(struct ring_req, msi_head) == 68, "REQ");
-_Static_assert(offsetof(struct ring_req, msi_sleeping) == 72 && offsetof(struct ring_req, waiting) == 128, "REQ");
+_Static_assert(offsetof(struct ring_req, msi_sleeping) == 72 && offsetof(struct ring_req, heartbeat_ns) == 80, "REQ");
+_Static_assert(offsetof(struct ring_req, waiting) == 128, "REQ");
 _Static_assert(offsetof(struct ring_req, slots) == 256 && sizeof(struct ring_req) == 4352, "REQ");
 
 /* Writer: daemon. Reader: the vCPU that waits. Two cache lines. */

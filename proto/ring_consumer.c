@@ -42,7 +42,7 @@ static bool is_access_valid(const struct io_slot *s)
 
 static bool is_valid(const struct ring_consumer *r, const struct io_slot *s)
 {
-	if (s->seq != r->head || s->vcpu >= r->vcpus || (s->flags & ~IO_FLAGS) || s->reserved != 0)
+	if (s->seq != r->head || s->vcpu >= r->vcpus || (s->flags & ~IO_FLAGS))
 		return false;
 	switch (s->op) {
 	case IO_READ:

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shadow.h"
+
 enum { PORTS = 65536 };
 
 void route_init(struct route_table *t)
@@ -12,79 +14,87 @@ void route_init(struct route_table *t)
 	memset(t, 0, sizeof(*t));
 }
 
-static unsigned count_shadow(const struct model_range *r)
+/* Shadow entries of a device are numbered through all its ranges. */
+static unsigned first_shadow(const struct model_range *ranges, unsigned index)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < r->reg_count; i++)
-		n += r->regs[i].shadow != REG_ROUND_TRIP;
+	for (unsigned r = 0; r < index; r++)
+		for (unsigned i = 0; i < ranges[r].reg_count; i++)
+			n += ranges[r].regs[i].shadow != REG_ROUND_TRIP;
 	return n;
 }
 
-static struct route_range make_range(const struct model_range *r, uint8_t channel, unsigned first_shadow)
+static bool is_port_taken(const struct route_table *t, const struct route_range *r)
 {
-	return (struct route_range){
-		.base = r->base, .len = r->len, .channel = channel, .unit = r->unit,
-		.regs = r->regs, .reg_count = r->reg_count, .first_shadow = first_shadow,
-	};
+	for (uint64_t p = r->base; p < r->base + r->len; p++)
+		if (t->port[p])
+			return true;
+	return false;
 }
 
 static int add_ports(struct route_table *t, const struct route_range *r)
 {
-	if (t->port_count == sizeof(t->ports) / sizeof(t->ports[0]))
+	if (t->port_count == ROUTE_PORTS)
 		return -ENOSPC;
 	if (r->base >= PORTS || r->len > PORTS - r->base)
 		return -EINVAL;
-	for (uint64_t p = r->base; p < r->base + r->len; p++) {
-		if (t->port[p])
-			return -EEXIST;
-		t->port[p] = (uint8_t)(t->port_count + 1);
-	}
+	if (is_port_taken(t, r))
+		return -EEXIST;
 	t->ports[t->port_count++] = *r;
+	for (uint64_t p = r->base; p < r->base + r->len; p++)
+		atomic_store_explicit(&t->port[p], (uint8_t)t->port_count, memory_order_release);
 	return 0;
 }
 
 static int add_mmio(struct route_table *t, const struct route_range *r)
 {
-	if (t->mmio_count == ROUTE_MMIO)
+	unsigned n = t->mmio_count;
+
+	if (n == ROUTE_MMIO)
 		return -ENOSPC;
-	for (unsigned i = 0; i < t->mmio_count; i++) {
+	if (r->base > UINT64_MAX - r->len)
+		return -EINVAL;
+	for (unsigned i = 0; i < n; i++) {
 		if (r->base < t->mmio[i].base + t->mmio[i].len && t->mmio[i].base < r->base + r->len)
 			return -EEXIST;
 	}
-	t->mmio[t->mmio_count++] = *r;
+	t->mmio[n] = *r;
+	atomic_store_explicit(&t->mmio_count, n + 1, memory_order_release);
 	return 0;
 }
 
-int route_add(struct route_table *t, const struct device_model *model, uint8_t channel)
+int route_place(struct route_table *t, const struct model_range *ranges, unsigned index, uint64_t base, uint8_t channel)
 {
-	unsigned shadow = 0;
+	const struct model_range *m = &ranges[index];
+	const struct route_range r = {
+		.base = base, .len = m->len, .channel = channel, .range = (uint8_t)index,
+		.regs = m->regs, .reg_count = m->reg_count, .first_shadow = first_shadow(ranges, index),
+	};
+
+	return m->space == MODEL_PORT ? add_ports(t, &r) : add_mmio(t, &r);
+}
+
+int route_add(struct route_table *t, const struct model_range *ranges, unsigned count, unsigned instance, uint8_t channel)
+{
 	int err = 0;
 
-	for (unsigned i = 0; i < model->range_count && !err; i++) {
-		struct route_range r = make_range(&model->ranges[i], channel, shadow);
-
-		shadow += count_shadow(&model->ranges[i]);
-		switch (model->ranges[i].space) {
-		case MODEL_PORT:
-			err = add_ports(t, &r);
-			break;
-		case MODEL_MMIO:
-			err = add_mmio(t, &r);
-			break;
-		}
-	}
+	for (unsigned i = 0; i < count && !err; i++)
+		err = route_place(t, ranges, i, ranges[i].base + (uint64_t)instance * ranges[i].step, channel);
 	return err;
 }
 
 const struct route_range *route_find(const struct route_table *t, enum model_space space, uint64_t addr)
 {
+	unsigned count;
+
 	if (space == MODEL_PORT) {
-		uint8_t index = addr < PORTS ? t->port[addr] : 0;
+		uint8_t index = addr < PORTS ? atomic_load_explicit(&t->port[addr], memory_order_acquire) : 0;
 
 		return index ? &t->ports[index - 1] : NULL;
 	}
-	for (unsigned i = 0; i < t->mmio_count; i++) {
+	count = atomic_load_explicit(&t->mmio_count, memory_order_acquire);
+	for (unsigned i = 0; i < count; i++) {
 		if (addr - t->mmio[i].base < t->mmio[i].len)
 			return &t->mmio[i];
 	}

@@ -1,41 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which daemon answers an address, and how: derived from the models' own tables of ranges and registers, so that the
- * vCPU process holds no knowledge of chips.
+ * Which daemon answers an address, and how: derived from the devices' tables of ranges and registers, so that the vCPU
+ * process holds no knowledge of chips.
  */
 #ifndef BULKHEAD_PROTO_ROUTE_H
 #define BULKHEAD_PROTO_ROUTE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "devices/model.h"
+#include "kind.h"
+#include "range.h"
 
-enum { ROUTE_NONE = 0xff, ROUTE_CHANNELS = 8, ROUTE_MMIO = 8 };
+enum { ROUTE_CHANNELS = DEVICES_MAX, ROUTE_PORTS = 128, ROUTE_MMIO = 32 };
 
 /* What one range of addresses does; `channel` is the index that route_add() was called with. */
 struct route_range {
 	uint64_t base;
 	uint32_t len;
 	uint8_t channel;
-	uint8_t unit;
+	uint8_t range; /* its index in the device's row */
 	const struct reg_desc *regs;
 	unsigned reg_count;
 	unsigned first_shadow; /* shadow index of the first REG_SHADOW_* row of this range */
 };
 
+/* One thread adds; others may look up meanwhile: a range is complete before it can be found, and stays. */
 struct route_table {
-	uint8_t port[65536]; /* index + 1 into ports; 0: nobody */
-	struct route_range ports[64];
+	_Atomic uint8_t port[65536]; /* index + 1 into ports; 0: nobody */
+	struct route_range ports[ROUTE_PORTS];
 	unsigned port_count;
 	struct route_range mmio[ROUTE_MMIO];
-	unsigned mmio_count;
+	_Atomic unsigned mmio_count;
 };
 
 void route_init(struct route_table *t);
-/* Adds all ranges of a model. 0; -EEXIST: two models claim one port or address; -ENOSPC: raise the tables' sizes. */
-int route_add(struct route_table *t, const struct device_model *model, uint8_t channel);
+/*
+ * Adds all ranges of a device, the `instance`th of its kind. 0; -EEXIST: two devices claim one port or address; -EINVAL:
+ * beyond the last port or address; -ENOSPC: raise the tables' sizes.
+ */
+int route_add(struct route_table *t, const struct model_range *ranges, unsigned count, unsigned instance, uint8_t channel);
+/* Adds one range, ranges[index], with a base of its own. Errors as above; on an error nothing has changed. */
+int route_place(struct route_table *t, const struct model_range *ranges, unsigned index, uint64_t base, uint8_t channel);
 
 /* NULL: nobody answers (reads are all-ones). The access may reach beyond the range: see route_fits(). */
 const struct route_range *route_find(const struct route_table *t, enum model_space space, uint64_t addr);

@@ -207,28 +207,6 @@ static int isolate(struct sandbox_report *report)
 	return 0;
 }
 
-/* ---- Landlock: a second lock on the same door, where the kernel has it ----------------------------------------- */
-
-static void landlock_nothing(void)
-{
-	struct {
-		uint64_t fs, net, scoped;
-	} attr = { 0 };
-	static const uint64_t fs_by_abi[] = { 0, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff, 0xffff };
-	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, 1 /* VERSION */), fd;
-
-	if (abi < 1)
-		return;
-	attr.fs = fs_by_abi[abi < 6 ? abi : 6];
-	attr.net = abi >= 4 ? 3 : 0;
-	attr.scoped = abi >= 6 ? 3 : 0;
-	fd = syscall(SYS_landlock_create_ruleset, &attr, abi >= 6 ? 24 : abi >= 4 ? 16 : 8, 0);
-	if (fd < 0)
-		return;
-	syscall(SYS_landlock_restrict_self, fd, 0);
-	close((int)fd);
-}
-
 /* ---- limits ---------------------------------------------------------------------------------------------------- */
 
 static bool is_device(enum sandbox_role role)
@@ -306,8 +284,9 @@ static int fence(enum sandbox_role role, struct sandbox_report *report)
 		rc = -errno;
 	if (!rc && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		rc = -errno;
-	if (!rc && is_child(role))
-		landlock_nothing();
+	/* A second lock on the same door, where the kernel has it. */
+	if (!rc && (is_child(role) || role == SANDBOX_LOGGER))
+		sandbox_landlock(NULL, 0, false);
 	set_limits(role);
 	return rc;
 }

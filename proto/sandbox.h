@@ -32,6 +32,7 @@ enum sandbox_mode {
 
 enum sandbox_role {
 	SANDBOX_KEEPER,
+	SANDBOX_LOGGER,
 	SANDBOX_SUPERVISOR,
 	SANDBOX_BOOT,
 	SANDBOX_VCPU_EMU,
@@ -66,6 +67,21 @@ enum { SANDBOX_EXIT_CODE = 38 };
  */
 int sandbox_enter_setup(enum sandbox_role role, enum sandbox_mode mode, struct sandbox_report *report);
 
+/*
+ * Descriptors that filters know by number: whoever enters the role has put them there.
+ *
+ * The keeper may remove files through one, directories through the other, pass descriptors on through a third.
+ */
+enum sandbox_keeper_fd {
+	SANDBOX_KEEPER_NOTE = 3, /* to the supervisor */
+	SANDBOX_KEEPER_CONTROL,	 /* listening */
+	SANDBOX_KEEPER_DIR,	 /* of this machine */
+	SANDBOX_KEEPER_BASE,	 /* of all machines */
+	SANDBOX_KEEPER_OTHERS,	 /* from here on: those that are only read, written or held */
+};
+/* Console connections pass into this socket, and from a daemon that listens to nowhere else (devices/stash.h). */
+enum { SANDBOX_STASH = 150 };
+
 /* All threads of the process are put behind the filter. 0 or -errno: then the caller must exit. */
 int sandbox_enter_run(enum sandbox_role role, enum sandbox_mode mode);
 
@@ -84,6 +100,18 @@ const char *sandbox_call_name(long number);
 
 /* Replaces the root of the calling process's own mount namespace by an empty, read-only tmpfs. */
 int sandbox_empty_root(void);
+
+/*
+ * Landlock: from here on nothing in any file system can be touched, but what lies below one of these places, in the ways
+ * of `rights` (LANDLOCK_ACCESS_FS_*). `has_children`: they die with the caller. Needs no_new_privs or CAP_SYS_ADMIN.
+ * 0, or -errno: -ENOSYS or -EOPNOTSUPP if this kernel has no Landlock.
+ */
+struct sandbox_place {
+	int fd;
+	uint64_t rights;
+};
+int sandbox_landlock(const struct sandbox_place *places, unsigned n, bool has_children);
+
 /* Drops the capability bounding, ambient and inheritable sets, and all capabilities that are not in `keep` (bit mask). */
 int sandbox_drop_caps(uint64_t keep);
 

@@ -10,9 +10,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define ROLE(x) (1u << SANDBOX_##x)
 #define KEEPER ROLE(KEEPER)
+#define LOGGER ROLE(LOGGER)
 #define SUPER ROLE(SUPERVISOR)
 #define BOOT ROLE(BOOT)
 #define KVM ROLE(VCPU_KVM)
@@ -21,21 +23,28 @@
 enum { QUIET, LISTENS }; /* column "fence" of devices.def */
 enum {
 	LISTENERS = 0
-#define DEVICE(NAME, name, model, role, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
+#define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
 #include "devices.def"
 };
 #define CHILDREN (BOOT | VCPU | DEVICES)
 #define ALL (KEEPER | SUPER | CHILDREN)
 
-/* A daemon lives on the heap that it has when it enters its run phase (sandbox.c, settle_heap). AddressSanitizer asks
- * for memory whenever it likes. */
+/* A daemon lives on the heap that it has when it enters its run phase (sandbox.c, settle_heap), and the keeper needs none.
+ * AddressSanitizer asks for memory whenever it likes. */
 #if defined(__SANITIZE_ADDRESS__)
 #define HEAP_GROWS ALL
 #else
-#define HEAP_GROWS (ALL & ~DEVICES)
+#define HEAP_GROWS (ALL & ~(DEVICES | KEEPER))
 #endif
 
 #define WHOLE(v) 0xffffffffull, (v)
+#define FD(fd) { 0, WHOLE(fd) }
+/* No flag but these: MSG_OOB, MSG_ERRQUEUE and what is to come are code paths of the kernel that nobody here needs. */
+#define ONLY(arg, flags) { arg, 0xffffffffull & ~(unsigned)(flags), 0 }
+#define SEND_FLAGS(arg) ONLY(arg, MSG_NOSIGNAL | MSG_DONTWAIT)
+#define RECV_FLAGS(arg) ONLY(arg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)
+/* Waiting and waking by plain words only: locks with owners (FUTEX_LOCK_PI and its kin) are another thousand lines. */
+#define FUTEX(roles, op, why_) { "futex", 0, roles, { { 1, WHOLE(op) } }, 0, why_ }
 #define NEW_NAMESPACES                                                                                              \
 	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 #define KVM_CALL(request, s, r, why_) { "ioctl", s, r, { { 1, WHOLE(request) } }, 0, why_ }
@@ -44,20 +53,36 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* call		    setup	 run		     conditions, errno, why */
 	{ "read",	    0, ALL, { { 0 } }, 0, "doorbells, console bytes" },
 	{ "write",	    0, ALL, { { 0 } }, 0, "doorbells, console bytes, log lines" },
-	{ "recvmsg",	    0, ALL, { { 0 } }, 0, "control messages, descriptors" },
-	{ "sendmsg",	    0, ALL, { { 0 } }, 0, "control messages, events; keeper: sd_notify" },
+	{ "read",	    0, LOGGER, { FD(STDIN_FILENO) }, 0, "messages of keeper and supervisor" },
+	{ "write",	    0, LOGGER, { FD(STDERR_FILENO) }, 0, "to where the user wants them" },
+	{ "recvmsg",	    0, ALL & ~(KEEPER | LISTENERS), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
+	{ "recvmsg",	    0, LISTENERS, { ONLY(2, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK) }, 0, "control messages, descriptors, console bytes" },
+	{ "recvmsg",	    0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), RECV_FLAGS(2) }, 0, "notes of the supervisor" },
+	/* sendmsg() can pass descriptors, and no filter sees whether it does; sendto() cannot. */
+	{ "sendto",	    0, ALL & ~KEEPER, { { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "control messages, events, console bytes" },
+	{ "sendto",	    0, KEEPER, { FD(STDERR_FILENO), { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "messages to the logger" },
+	{ "sendmsg",	    0, SUPER, { SEND_FLAGS(2) }, 0, "set-up messages, with descriptors" },
+	{ "sendmsg",	    0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
+	{ "sendmsg",	    0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
 	{ "close",	    0, ALL, { { 0 } }, 0, "surplus descriptors, console clients that left" },
-	{ "exit_group",	    0, ALL, { { 0 } }, 0, "the end" },
-	{ "rt_sigreturn",   0, ALL, { { 0 } }, 0, "return from a signal handler" },
-	{ "restart_syscall", DEVICES, KEEPER | SUPER | BOOT | VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
-	{ "clock_gettime",  0, ALL, { { 0 } }, 0, "where the vDSO cannot tell the time" },
-	{ "futex",	    0, SUPER | VCPU | DEVICES | BOOT, { { 0 } }, 0, "ring waits, locks" },
+	{ "exit_group",	    0, ALL | LOGGER, { { 0 } }, 0, "the end" },
+	{ "rt_sigreturn",   0, ALL | LOGGER, { { 0 } }, 0, "return from a signal handler" },
+	{ "restart_syscall", DEVICES, SUPER | BOOT | VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
+	{ "clock_gettime",  0, ALL & ~KEEPER, { { 0 } }, 0, "where the vDSO cannot tell the time" },
+	FUTEX(VCPU | DEVICES, FUTEX_WAKE, "the other side of a ring"),
+	FUTEX(VCPU, FUTEX_WAIT, "the other side of a ring"),
+	FUTEX(VCPU, FUTEX_WAKE_PRIVATE, "threads of the process"),
+	FUTEX(VCPU, FUTEX_WAIT_PRIVATE, "threads of the process"),
+	FUTEX(VCPU, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, "threads of the process: condition variables"),
 	{ "epoll_wait",	    0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
 	{ "epoll_ctl",	    0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
-	{ "ppoll",	    VCPU | DEVICES | BOOT, KEEPER | SUPER | VCPU, { { 0 } }, 0, "bounded waits" },
-	{ "poll",	    VCPU | DEVICES | BOOT, KEEPER | SUPER, { { 0 } }, 0, "bounded waits" },
+	{ "ppoll",	    VCPU | DEVICES | BOOT, KEEPER | LOGGER | SUPER | VCPU, { { 0 } }, 0, "bounded waits; the logger's for a reader has no bound" },
+	{ "poll",	    VCPU | DEVICES | BOOT, SUPER, { { 0 } }, 0, "bounded waits" },
 
 	{ "mmap",	    CHILDREN, HEAP_GROWS, { { 2, PROT_EXEC, 0 } }, 0, "heap and shared objects, never executable" },
+	/* The vcpu process maps generated code before it has a filter of its own, under the one that it inherits. The supervisor
+	 * may run programs anyway; nobody else has this row, and nowhere is a page writable and executable. */
+	{ "mmap",	    0, SUPER, { { 2, WHOLE(PROT_READ | PROT_EXEC) }, { 3, WHOLE(MAP_SHARED) } }, 0, "the emulator's generated code" },
 	{ "munmap",	    CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "brk",	    CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "mprotect",	    CHILDREN, SUPER, { { 2, PROT_EXEC, 0 } }, 0, "read-only relocations after exec, thread stacks" },
@@ -107,8 +132,10 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "timerfd_settime", 0, SUPER | DEVICES, { { 0 } }, 0, "deadlines" },
 	{ "eventfd2",	    CHILDREN, SUPER, { { 0 } }, 0, "wake-ups inside one process" },
 	{ "pipe2",	    CHILDREN, SUPER, { { 0 } }, 0, "wake-ups inside one process" },
-	{ "accept4",	    0, KEEPER | LISTENERS, { { 0 } }, 0, "console clients; keeper: control clients" },
-	{ "getsockopt",	    LISTENERS, SUPER | KEEPER, { { 1, WHOLE(SOL_SOCKET) } }, 0, "who is the peer" },
+	{ "accept4",	    0, LISTENERS, { { 0 } }, 0, "console clients" },
+	{ "accept4",	    0, KEEPER, { FD(SANDBOX_KEEPER_CONTROL) }, 0, "control clients" },
+	{ "getsockopt",	    0, KEEPER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERCRED) } }, 0, "who is the peer" },
+	{ "getsockopt",	    0, KEEPER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERGROUPS) } }, 0, "in which groups" },
 
 	/* threads: of the vCPU process only, before its run phase */
 	{ "clone3",	    VCPU, SUPER, { { 0 } }, ENOSYS, "its flags are out of a filter's sight; glibc falls back to clone" },
@@ -178,21 +205,17 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "close_range",    0, SUPER, { { 0 } }, 0, "a child inherits only what it was given" },
 	{ "execveat",	    0, SUPER, { { 4, WHOLE(AT_EMPTY_PATH) } }, 0, "children, by descriptor" },
 	{ "waitid",	    0, SUPER | KEEPER, { { 0 } }, 0, "how a child ended" },
-	{ "pidfd_send_signal", 0, SUPER | KEEPER, { { 0 } }, 0, "ends a child" },
+	{ "pidfd_send_signal", 0, SUPER, { { 0 } }, 0, "ends a child" },
 	{ "kill",	    0, SUPER, { { 1, WHOLE(0) } }, EPERM, "is it alive: pidfds are used instead" },
 	{ "getppid",	    0, SUPER, { { 0 } }, 0, "did the keeper die before we asked to be told" },
-	{ "setsockopt",	    0, SUPER, { { 1, WHOLE(SOL_SOCKET) } }, 0, "buffer sizes" },
 	{ "landlock_create_ruleset", CHILDREN, SUPER, { { 0 } }, 0, "entering the fence" },
 	{ "landlock_restrict_self", CHILDREN, SUPER, { { 0 } }, 0, "entering the fence" },
 	{ "setrlimit",	    CHILDREN, SUPER, { { 0 } }, 0, "entering the fence" },
 	{ "statfs",	    CHILDREN, SUPER, { { 0 } }, 0, "is the root empty" },
 
 	/* keeper: tidies up after everything else is dead */
-	{ "unlink",	    0, KEEPER, { { 0 } }, 0, "sockets and lock of the VM" },
-	{ "unlinkat",	    0, KEEPER, { { 0 } }, 0, "sockets and lock of the VM" },
-	{ "rmdir",	    0, KEEPER, { { 0 } }, 0, "directory of the VM" },
-	{ "recvfrom",	    0, KEEPER, { { 0 } }, 0, "what the console client says" },
-	{ "sendto",	    0, KEEPER, { { 0 } }, 0, "sd_notify" },
+	{ "unlinkat",	    0, KEEPER, { FD(SANDBOX_KEEPER_DIR), { 2, WHOLE(0) } }, 0, "sockets, log and lock of the machine" },
+	{ "unlinkat",	    0, KEEPER, { FD(SANDBOX_KEEPER_BASE), { 2, WHOLE(AT_REMOVEDIR) } }, 0, "directory of the machine, when it is empty" },
 };
 const unsigned sandbox_rule_count = sizeof(sandbox_rules) / sizeof(sandbox_rules[0]);
 

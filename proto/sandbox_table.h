@@ -6,7 +6,7 @@
 #include "sandbox.h"
 
 enum { SANDBOX_PHASE_SETUP = 1, SANDBOX_PHASE_RUN = 2 };
-enum { SANDBOX_MAX_CONDS = 2 };
+enum { SANDBOX_MAX_CONDS = 3 };
 
 /* Argument `arg`, masked, must equal `value`. Mask 0: no condition. */
 struct sandbox_cond {

@@ -12,7 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "devices/model.h"
+enum { MODEL_MAX_SHADOW = 16 };
+
+/* A read that can be answered from shared memory. `index` is a row of the model's shadow table. */
+struct shadow_value {
+	bool valid;
+	uint64_t value;	  /* REG_SHADOW_VALUE; REG_SHADOW_TIME: see `hz` */
+	uint64_t base_ns; /* REG_SHADOW_TIME: value + (now - base_ns) * hz / 1e9, masked by `mask` */
+	uint64_t hz;
+	uint64_t mask;
+};
 
 /* Writer: daemon. Reader: vcpu. */
 struct shadow_entry {

@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_ACPI_PM1_H
 #define BULKHEAD_DEVICES_CHIPS_ACPI_PM1_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { ACPI_PM1_REG_COUNT = 3, ACPI_PM1_LEN = 6, ACPI_RESET_PORT = 0xcf9, ACPI_RESET_MASK = 0x0e };
 

@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_DEBUGCON_H
 #define BULKHEAD_DEVICES_CHIPS_DEBUGCON_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { DEBUGCON_SIZE = 256, DEBUGCON_PRESENT = 0xe9 };
 

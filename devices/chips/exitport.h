@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_EXITPORT_H
 #define BULKHEAD_DEVICES_CHIPS_EXITPORT_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { EXITPORT_LEN = 4 }; /* the two that take a value of up to four bytes */
 

@@ -12,7 +12,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_HPET_H
 #define BULKHEAD_DEVICES_CHIPS_HPET_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 #include "proto/layout.h"
 
 enum { HPET_TIMERS = 3, HPET_TICK_NS = 100, HPET_HZ = 10000000 };

@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_I8042_H
 #define BULKHEAD_DEVICES_CHIPS_I8042_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { I8042_DATA = 0x60, I8042_STATUS = 0x64, I8042_QUEUE = 8, I8042_RAM = 32 };
 

@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_IOAPIC_H
 #define BULKHEAD_DEVICES_CHIPS_IOAPIC_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum {
 	IOAPIC_PINS = 24,

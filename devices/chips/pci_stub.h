@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_PCI_STUB_H
 #define BULKHEAD_DEVICES_CHIPS_PCI_STUB_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { PCI_STUB_ADDRESS = 0xcf8, PCI_STUB_DATA = 0xcfc, PCI_STUB_DATA_REGS = 7 };
 

@@ -4,7 +4,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_PIC_H
 #define BULKHEAD_DEVICES_CHIPS_PIC_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum {
 	PIC_MASTER_BASE = 0x20,

@@ -13,7 +13,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_PIT_H
 #define BULKHEAD_DEVICES_CHIPS_PIT_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { PIT_HZ = 1193182, PIT_CHANNELS = 3 };
 enum { PIT_PORT_CONTROL = 3 }; /* offsets 0..2: the counters */

@@ -7,7 +7,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_PMTIMER_H
 #define BULKHEAD_DEVICES_CHIPS_PMTIMER_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { PMTIMER_MASK = 0xffffff };
 

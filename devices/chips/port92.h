@@ -3,7 +3,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_PORT92_H
 #define BULKHEAD_DEVICES_CHIPS_PORT92_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { PORT92 = 0x92 };
 

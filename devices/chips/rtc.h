@@ -10,7 +10,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_RTC_H
 #define BULKHEAD_DEVICES_CHIPS_RTC_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum { RTC_PORT_INDEX = 0, RTC_PORT_DATA = 1 };
 enum { RTC_RAM_SIZE = 128 };

@@ -125,7 +125,7 @@ uint64_t uart_timeout_ns(const struct uart *u)
 
 	if (divisor == 0)
 		divisor = 1; /* undefined in the data sheet; must not be a time of zero */
-	return 4ull * bits * divisor * (uint64_t)NS_PER_S / CLOCK_BAUD;
+	return (4ull * bits * divisor * (uint64_t)NS_PER_S + CLOCK_BAUD - 1) / CLOCK_BAUD; /* never early */
 }
 
 /* "FIFO Interrupt Mode Operation": the timer restarts with each character received or read, if any is left. */

@@ -11,7 +11,7 @@
 #ifndef BULKHEAD_DEVICES_CHIPS_UART_H
 #define BULKHEAD_DEVICES_CHIPS_UART_H
 
-#include "devices/reg.h"
+#include "proto/reg.h"
 
 enum {
 	UART_FIFO_SIZE = 16,

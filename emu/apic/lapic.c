@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Local APIC: life, priorities, acknowledgement, end of interrupt (SDM vol. 3, 10.8). */
 #include "lapic.h"
+#include "emu/core/tsc.h"
+#include "proto/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
 
 static uint32_t x2apic_ldr(uint32_t id)
 {
@@ -46,8 +39,8 @@ struct lapic *lapic_create(struct machine *m, struct emu *e, unsigned id)
 	a->machine = m;
 	a->emu = e;
 	a->initial_id = id;
-	a->now_ns = monotonic_ns;
-	a->tsc = sys_tsc;
+	a->now_ns = clock_ns;
+	a->tsc = emu_tsc;
 	lapic_reset_registers(a);
 	return a;
 }

@@ -9,7 +9,8 @@
 #ifndef BULKHEAD_EMU_LAPIC_H
 #define BULKHEAD_EMU_LAPIC_H
 
-#include "emu/core/emu.h"
+#include "apic.h"
+#include "emu/core/machine.h"
 
 #include <stdatomic.h>
 
@@ -28,7 +29,6 @@ enum {
 	LVT_TIMER_PERIODIC = 1 << 17,
 	LVT_TIMER_DEADLINE = 2 << 17,
 	SVR_ENABLED = 1 << 8,
-	APIC_BASE_BSP = 1 << 8, APIC_BASE_X2 = 1 << 10, APIC_BASE_ENABLED = 1 << 11,
 	ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_ILLEGAL_REGISTER = 1 << 7,
 };
 

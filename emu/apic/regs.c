@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The registers of the local APIC, memory-mapped and as x2APIC MSRs (SDM vol. 3, tables 10-1 and 10-6). */
 #include "lapic.h"
+#include "emu/model/features.h"
 
 #include <errno.h>
 
@@ -55,6 +56,14 @@ static unsigned find(uint32_t offset)
 			return n;
 	}
 	return REG_NONE;
+}
+
+/* Bits of register `n` that software can write: TSC-deadline mode of the timer only where there is one. */
+static uint32_t writable(const struct lapic *a, unsigned n)
+{
+	if (regs[n].first == APIC_LVT_TIMER && !cpu_has(&a->machine->features, CPUF_TSC_DEADLINE))
+		return regs[n].mask & ~(uint32_t)LVT_TIMER_DEADLINE;
+	return regs[n].mask;
 }
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
@@ -169,7 +178,7 @@ void lapic_mmio_write(struct lapic *a, uint32_t offset, uint32_t value)
 		lapic_error(a, ESR_ILLEGAL_REGISTER);
 		return;
 	}
-	write_register(a, offset, value & regs[n].mask);
+	write_register(a, offset, value & writable(a, n));
 }
 
 /* ---- MSRs -------------------------------------------------------------------------------------------------------- */
@@ -194,7 +203,7 @@ static int x2_write(struct lapic *a, uint32_t offset, uint64_t value)
 
 	if (!lapic_is_x2(a) || n == REG_NONE || !(regs[n].access & REG_W) || (regs[n].access & REG_NO_X2))
 		return -EINVAL;
-	mask = regs[n].mask | (offset == APIC_ICR ? 0xffffffff00000000ull : 0);
+	mask = writable(a, n) | (offset == APIC_ICR ? 0xffffffff00000000ull : 0);
 	if (value & ~mask)
 		return -EINVAL;
 	lapic_drain(a);
@@ -241,8 +250,6 @@ static int base_write(struct lapic *a, uint64_t value)
 		atomic_store(&a->ldr, (a->initial_id >> 4) << 16 | 1u << (a->initial_id & 15));
 		a->icr &= UINT32_MAX;
 	}
-	if (old != value)
-		mmu_flush_all(a->emu); /* the register page appeared, moved, or vanished */
 	return 0;
 }
 

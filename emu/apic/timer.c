@@ -11,6 +11,12 @@
 /* A period of a few nanoseconds would leave no time for the guest between two expirations. */
 #define MIN_PERIOD_NS 20000ull
 
+/* Nobody waits for what is 584 years away. */
+static uint64_t after(uint64_t now_ns, uint64_t ns)
+{
+	return ns < STOPPED - now_ns ? now_ns + ns : STOPPED;
+}
+
 static bool is_deadline_mode(const struct lapic *a)
 {
 	return (a->lvt[LVT_TIMER] & (3u << 17)) == LVT_TIMER_DEADLINE;
@@ -42,7 +48,7 @@ void timer_set_initial(struct lapic *a, uint32_t count)
 	if (is_deadline_mode(a))
 		return; /* SDM vol. 3, 10.5.4.1: writes are ignored */
 	a->timer.initial = count;
-	a->timer.deadline_ns = count ? a->now_ns() + period_ns(a) : STOPPED;
+	a->timer.deadline_ns = count ? after(a->now_ns(), period_ns(a)) : STOPPED;
 	emu_attention(a->emu);
 }
 
@@ -58,6 +64,8 @@ uint32_t timer_current(const struct lapic *a)
 		left = period_ns(a) - (now - a->timer.deadline_ns) % period_ns(a);
 	else
 		return 0;
+	if (is_periodic(a)) /* the deadline may be several short periods ahead: MIN_PERIOD_NS */
+		left = (left - 1) % period_ns(a) + 1;
 	return (uint32_t)(left >> divide_shift(a->timer.divide));
 }
 
@@ -68,15 +76,19 @@ void timer_set_divide(struct lapic *a, uint32_t value)
 
 	a->timer.divide = value & 0xb;
 	if (count)
-		a->timer.deadline_ns = a->now_ns() + ((uint64_t)count << divide_shift(a->timer.divide));
+		a->timer.deadline_ns = after(a->now_ns(), (uint64_t)count << divide_shift(a->timer.divide));
 	emu_attention(a->emu);
 }
 
-/* Entering or leaving TSC-deadline mode disarms; between one-shot and periodic the count runs on. */
+/*
+ * Entering or leaving TSC-deadline mode disarms; between one-shot and periodic the count runs on. What expired until now
+ * did so under the old entry: nobody has looked since, if that was masked.
+ */
 void timer_set_lvt(struct lapic *a, uint32_t value)
 {
 	bool was_deadline = is_deadline_mode(a);
 
+	lapic_advance(a, a->now_ns());
 	a->lvt[LVT_TIMER] = value;
 	if (was_deadline != is_deadline_mode(a)) {
 		a->timer.deadline_ns = STOPPED;
@@ -101,32 +113,36 @@ static uint64_t advance_deadline(struct lapic *a, uint64_t now_ns)
 	if (a->timer.tsc_deadline == 0)
 		return STOPPED;
 	if (tsc < a->timer.tsc_deadline)
-		return now_ns + (a->timer.tsc_deadline - tsc);
+		return after(now_ns, a->timer.tsc_deadline - tsc);
 	a->timer.tsc_deadline = 0;
 	lapic_raise_lvt(a, LVT_TIMER);
 	return STOPPED;
 }
 
+/* Of a periodic timer, whose deadline has passed: the first one on its grid that is not too soon. */
+static uint64_t next_period(const struct lapic *a, uint64_t now_ns)
+{
+	uint64_t period = period_ns(a), soonest = after(now_ns, period < MIN_PERIOD_NS ? MIN_PERIOD_NS : 1);
+	uint64_t periods = (soonest - a->timer.deadline_ns + period - 1) / period;
+
+	return after(a->timer.deadline_ns, periods * period);
+}
+
 static uint64_t advance_count(struct lapic *a, uint64_t now_ns)
 {
 	struct lapic_timer *t = &a->timer;
-	uint64_t late;
 
-	if (t->deadline_ns > now_ns)
+	if (t->deadline_ns > now_ns || t->deadline_ns == STOPPED)
 		return t->deadline_ns;
 	lapic_raise_lvt(a, LVT_TIMER);
-	if (!is_periodic(a) || period_ns(a) == 0) {
-		t->deadline_ns = STOPPED;
-		return STOPPED;
-	}
-	late = now_ns - t->deadline_ns;
-	t->deadline_ns += (late / period_ns(a) + 1) * period_ns(a);
-	if (t->deadline_ns < now_ns + MIN_PERIOD_NS && period_ns(a) < MIN_PERIOD_NS)
-		t->deadline_ns = now_ns + MIN_PERIOD_NS;
+	t->deadline_ns = is_periodic(a) ? next_period(a, now_ns) : STOPPED;
 	return t->deadline_ns;
 }
 
+/* A masked timer counts, but nobody has to wake up for it. */
 uint64_t lapic_advance(struct lapic *a, uint64_t now_ns)
 {
-	return is_deadline_mode(a) ? advance_deadline(a, now_ns) : advance_count(a, now_ns);
+	uint64_t next = is_deadline_mode(a) ? advance_deadline(a, now_ns) : advance_count(a, now_ns);
+
+	return a->lvt[LVT_TIMER] & LVT_MASKED ? STOPPED : next;
 }

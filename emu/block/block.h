@@ -1,195 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of the interpreter: blocks of decoded instructions, the code cache, how handlers go from one to the next. */
-#ifndef BULKHEAD_EMU_INTERP_H
-#define BULKHEAD_EMU_INTERP_H
+/*
+ * The block tier: runs of decoded instructions, cached by the physical address of their bytes, with fast handlers for
+ * the hot forms.
+ */
+#ifndef BULKHEAD_EMU_BLOCK_H
+#define BULKHEAD_EMU_BLOCK_H
 
 #include "emu/core/emu.h"
-#include "emu/mmu/tlb.h"
+
+#include <stddef.h>
+
+struct native_memory;
+
+/* The code cache of a processor, of `bytes` (0: default), with memory for generated code, which becomes its own; NULL: it makes
+ * some. 0 or -ENOMEM; after mmu_create(). */
+int block_create(struct emu *e, size_t bytes, const struct native_memory *native);
+void block_destroy(struct emu *e);
 
 /*
- * A run of instructions that starts at one address and is executed from the top. After the last instruction
- * stands a struct link where a further instruction would be.
- *
- * A block lies in one page; only if its single instruction crosses a page boundary it has a second one (host2), and
- * then it is only ever entered by way of block_find(), which compares both translations.
+ * Runs the block at RIP and what is linked behind it until the budget is spent, something wants attention, or a fault
+ * is recorded. False: there is none, because the first instruction faults or lies outside RAM: the single-step tier has
+ * to run it.
  */
-struct block {
-	const uint8_t *host;  /* first byte: stands for the physical address */
-	const uint8_t *host2; /* start of the second page, or NULL */
-	uint64_t pc;	      /* RIP of the first byte */
-	uint32_t key;	      /* e->mode_key that it was made for */
-	uint16_t bytes;	      /* of guest code */
-	uint8_t count;	      /* instructions */
-	bool dead;	      /* the code changed; entering it looks for its successor */
-	uint32_t size;	      /* of this structure, to walk the cache */
-	struct block *hash_next, *page_next[2];
-	struct insn insns[];
-};
+bool block_advance(struct emu *e);
+/* RIP was changed by something else than the block that ran last. */
+void block_forget_way(struct emu *e);
 
-struct link {
-	insn_handler *fn;    /* for blocks that do not end in a branch */
-	struct block *to[2]; /* where a direct branch goes: not taken, taken; NULL: not linked yet */
-	int32_t count;	     /* instructions of the block */
-	uint32_t end;	     /* bytes of the block: offset of the next instruction */
-	bool cross[2];	     /* the target is in another page: its translation is checked on each entry */
-};
-
-_Static_assert(sizeof(struct link) <= sizeof(struct insn), "a link takes the place of an instruction");
-
-enum { BLOCK_MAX_INSNS = 48, BLOCK_BUCKETS = 8192, JUMP_ENTRIES = 1024 };
-
-/* Where computed jumps and returns of 64-bit code went: the block for a RIP, while its page still leads to `host`. */
-struct jump_entry {
-	uint64_t pc;
-	const uint8_t *host;
-	struct block *block; /* NULL: none */
-};
-
-struct code_cache {
-	uint8_t *memory;
-	size_t bytes, used;
-	struct block **page_blocks; /* per RAM page */
-	uint64_t generation;	    /* counts flushes: pointers to blocks do not outlive one */
-	uint64_t built, dropped, flushes;
-	struct block *bucket[BLOCK_BUCKETS];
-	struct jump_entry jump[JUMP_ENTRIES];
-};
-
-struct interp {
-	struct block **patch; /* the link that led to the address in RIP and may be set to the block found there */
-	const struct insn *next; /* builds without tail calls: what to run next */
-	bool in_rep;		 /* a repeated instruction was left between two iterations */
-	atomic_uint generation;	 /* counts wake-ups: HLT sleeps while it stays the same */
-	uint64_t next_event_ns;	 /* when lapic_advance() wants to be called */
-};
-
-/* e->mode_key: code size, stack size, and whether CS is flat (no base, no limit below 4 GiB, or 64-bit code). */
-enum { MODE_KEY_CODE_MASK = 15, MODE_KEY_STACK_SHIFT = 4, MODE_KEY_FLAT = 1 << 8 };
-
-/* Bits of e->kicked. */
-enum { EMU_KICK_EVENT = 1, EMU_KICK_STOP = 2 };
-
-/* 0 or -ENOMEM; after mmu_create(). */
-int interp_create(struct emu *e);
-void interp_destroy(struct emu *e);
-
-/* ---- code cache ---- */
-
-static inline unsigned block_hash(const uint8_t *host)
-{
-	uintptr_t h = (uintptr_t)host;
-
-	return (unsigned)(h ^ h >> 11) & (BLOCK_BUCKETS - 1);
-}
-
-static inline struct jump_entry *jump_slot(struct code_cache *c, uint64_t pc)
-{
-	return &c->jump[(pc ^ pc >> 10) & (JUMP_ENTRIES - 1)];
-}
-
-/*
- * The block at RIP, from the cache or newly decoded. NULL: none can be had, because the first instruction faults or
- * lies outside RAM: the single-step tier has to run it.
- */
-struct block *block_find(struct emu *e);
 /* Drops the blocks of a RAM page that hold bytes in the 64-byte pieces `granules`; returns the pieces still in use. */
 uint64_t code_drop(struct emu *e, uint64_t page, uint64_t granules);
 void code_flush(struct emu *e);
-
-/* The handler of the block tier for a decoded instruction (fast.c), which it may rewrite; NULL: the generic one. */
-insn_handler *fast_handler(const struct emu *e, struct insn *i);
-/* For the last instruction of a block. */
-insn_handler *fast_branch_handler(const struct emu *e, const struct insn *i, const struct link *l);
-
-/* For two instructions that push or pop; NULL: no. */
-insn_handler *fast_stack_pair(const struct insn *i);
-/* Gives instructions whose flags nobody can see handlers that do not compute them. */
-void fast_drop_dead_flags(struct insn *insns, unsigned count);
-/* For a compare or test that has a fast handler, together with the conditional branch behind it that has one, too. */
-insn_handler *fast_fused(const struct insn *i, const struct insn *branch);
-
-/* ---- handlers ---- */
-
-insn_handler h_generic, h_end, h_dead;
-
-/* Checks that stand in the row (privilege, mode, FPU availability), then the semantic function. */
-int insn_execute(struct emu *e, const struct insn *i);
-/* The single-step tier: fetches, decodes and runs exactly one instruction. e->cpu.rip is right afterwards. */
-void step_one(struct emu *e);
-
-#if defined(__has_attribute)
-#if __has_attribute(musttail)
-#define EMU_MUSTTAIL __attribute__((musttail))
-#endif
-#endif
-#ifndef EMU_MUSTTAIL
-#define EMU_MUSTTAIL
-#endif
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define EMU_NO_TAILCALL 1
-#endif
-#endif
-#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define EMU_NO_TAILCALL 1
-#endif
-
-/* Goes on with instruction `n`: the last thing a handler does. Without sibling calls it returns to a loop instead. */
-#ifdef EMU_NO_TAILCALL
-#define GO(e, n)                                                                                                       \
-	do {                                                                                                           \
-		(e)->interp->next = (n);                                                                               \
-		return;                                                                                                \
-	} while (0)
-#define TAIL(call) return (call)
-#else
-/* The empty asm keeps the compiler from loading the handler relative to the old instruction: two moves less each time. */
-#define GO(e, n)                                                                                                       \
-	do {                                                                                                           \
-		const struct insn *go_ = (n);                                                                          \
-		__asm__("" : "+r"(go_));                                                                               \
-		EMU_MUSTTAIL return go_->fn((e), go_);                                                                 \
-	} while (0)
-#define TAIL(call) EMU_MUSTTAIL return (call)
-#endif
-#define NEXT(e, i) GO(e, (i) + 1)
-
-/* ---- vector units: see fast_simd.h ---- */
-
-enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4 };
-
-/* Which units guest code may use, by the control registers: what changes them leaves the block. */
-uint8_t simd_usable(const struct emu *e);
-/* Puts the guest's flags from the host's MXCSR where they belong, and the host's own MXCSR back. */
-void simd_sync(struct emu *e);
-insn_handler h_simd_enter;
-
-static inline void block_run(struct emu *e, struct block *b)
-{
-	e->block = b;
-	e->cpu.gpr[GPR_PC] = b->pc;
-	e->simd = simd_usable(e);
-	e->x87_host = 0xff;
-#ifdef EMU_NO_TAILCALL
-	e->interp->next = b->insns;
-	while (e->interp->next) {
-		const struct insn *i = e->interp->next;
-
-		e->interp->next = NULL;
-		i->fn(e, i);
-	}
-#else
-	b->insns->fn(e, b->insns);
-#endif
-	if (e->simd_live)
-		simd_sync(e);
-}
-
-/* A block and what is linked behind it, or one instruction; a fault is recorded, not delivered. */
-void emu_advance(struct emu *e, bool step_only);
-
-/* The run loop of one vCPU; see engine_emu.c. */
-enum engine_stop emu_run(struct emu *e);
 
 #endif

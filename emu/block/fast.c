@@ -11,9 +11,7 @@ insn_handler *fast_handler(const struct emu *e, struct insn *i)
 	if (!fn)
 		fn = fast_misc(e, i);
 	if (!fn)
-		fn = fast_sse(e, i);
-	if (!fn)
-		fn = fast_avx(e, i);
+		fn = fast_native(e, i);
 	if (!fn)
 		fn = fast_x87(e, i);
 	return fn;

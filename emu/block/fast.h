@@ -5,13 +5,15 @@
  * A fast handler is a leaf: registers, one TLB probe, the operation, and a jump to the next handler. Whatever is out of
  * the ordinary (TLB miss, device, code page, page crossing, fault) makes it run the whole instruction through
  * h_generic() instead, before it has changed anything. No address of a local may escape, or the compiler would keep
- * a stack frame and no tail call. Handlers with memory operands are for 64-bit code and 64-bit addresses only.
+ * a stack frame and no tail call. Handlers with memory operands are for 64-bit code and for 32-bit code in flat segments
+ * (MODE_KEY_DATA32).
  */
 #ifndef BULKHEAD_EMU_FAST_H
 #define BULKHEAD_EMU_FAST_H
 
+#include "emu/core/ram.h"
 #include "emu/sem/int/alu.h"
-#include "block.h"
+#include "internal.h"
 
 #include <string.h>
 
@@ -19,27 +21,42 @@
 #define HANDLER(name) static void name(struct emu *e, const struct insn *i)
 #define MISS(e, i) TAIL(h_generic((e), (i)))
 
-/* Address forms: base and displacement; everything. */
+/* Address forms: base and displacement; everything; 32-bit addresses in segments that add nothing. */
 #define EA_0(e, i) ((e)->cpu.gpr[(i)->base] + (uint64_t)(int64_t)(i)->disp)
 #define EA_1(e, i)                                                                                                     \
 	((e)->cpu.gpr[(i)->base] + ((e)->cpu.gpr[(i)->index] << (i)->scale) + (uint64_t)(int64_t)(i)->disp +           \
 	 (e)->seg_base[(i)->seg])
+#define EA_2(e, i)                                                                                                     \
+	((uint32_t)((e)->cpu.gpr[(i)->base] + ((e)->cpu.gpr[(i)->index] << (i)->scale) + (uint32_t)(i)->disp))
 
-static inline bool is_simple_address(const struct insn *i)
+enum address_form { ADDRESS_SIMPLE, ADDRESS_FULL, ADDRESS_32, ADDRESS_FORMS, ADDRESS_NONE = -1 };
+
+static inline enum address_form address_form(const struct emu *e, const struct insn *i)
 {
-	return i->index == GPR_ZERO && i->seg != SEG_FS && i->seg != SEG_GS;
+	const bool plain = i->seg != SEG_FS && i->seg != SEG_GS;
+
+	if (e->code_size == 8 && i->asize == 8)
+		return plain && i->index == GPR_ZERO ? ADDRESS_SIMPLE : ADDRESS_FULL;
+	if (!plain || i->asize != 4)
+		return ADDRESS_NONE;
+	/* CS of 32-bit code is not writable. */
+	return e->code_size == 8 || ((e->mode_key & MODE_KEY_DATA32) && i->seg != SEG_CS) ? ADDRESS_32 : ADDRESS_NONE;
+}
+
+/* Where stack, branch and pointer operands of the mode's own size have fast handlers: 8, 4, or 0 for nowhere. */
+static inline unsigned fast_word(const struct emu *e)
+{
+	return e->code_size == 8 ? 8 : e->mode_key & MODE_KEY_DATA32 ? 4 : 0;
 }
 
 #define SIZED(n, T)                                                                                                    \
 	static inline T load_##n(const uint8_t *p)                                                                     \
 	{                                                                                                              \
-		T v;                                                                                                   \
-		memcpy(&v, p, n);                                                                                      \
-		return v;                                                                                              \
+		return ram_load_##n(p);                                                                                \
 	}                                                                                                              \
 	static inline void store_##n(uint8_t *p, T v)                                                                  \
 	{                                                                                                              \
-		memcpy(p, &v, n);                                                                                      \
+		ram_store_##n(p, v);                                                                                   \
 	}                                                                                                              \
 	static inline T get_##n(const struct emu *e, unsigned r)                                                       \
 	{                                                                                                              \
@@ -115,12 +132,12 @@ insn_handler h_cross_0, h_cross_1;
 #define FOLLOW_FAR(e, j, k) FOLLOW_(e, j, k, 0)
 
 /*
- * The block for `pc` if it is at hand, for 64-bit code. All of that has one mode key, so the entry needs no check of it;
- * note_jump() fills it.
+ * The block for `pc` if it is at hand, for code whose word has that many bytes. All of that has one mode key, so the entry
+ * needs no check of it; note_jump() fills it.
  */
-static inline __attribute__((always_inline)) struct block *block_at(const struct emu *e, uint64_t pc)
+static inline __attribute__((always_inline)) struct block *block_at(const struct emu *e, unsigned word, uint64_t pc)
 {
-	const struct jump_entry *j = jump_slot(e->code, pc);
+	const struct jump_entry *j = jump_slot(e->code, word, pc);
 
 	if (UNLIKELY(j->pc != pc || j->host != tlb_fetch_ptr(e, pc)))
 		return NULL;
@@ -139,8 +156,7 @@ void note_jump(struct emu *e, uint64_t pc);
 insn_handler *fast_move(const struct emu *e, struct insn *i);
 insn_handler *fast_alu(const struct emu *e, struct insn *i);
 insn_handler *fast_misc(const struct emu *e, struct insn *i);
-insn_handler *fast_sse(const struct emu *e, struct insn *i);
-insn_handler *fast_avx(const struct emu *e, struct insn *i);
+insn_handler *fast_native(const struct emu *e, struct insn *i);
 insn_handler *fast_x87(const struct emu *e, struct insn *i);
 
 #endif

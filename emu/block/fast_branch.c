@@ -8,7 +8,7 @@ static void leave_by(struct emu *e, const struct insn *j, unsigned k, uint64_t p
 	struct link *l = (struct link *)(uintptr_t)(j + 1);
 
 	e->cpu.rip = e->code_size == 8 ? pc : (uint32_t)pc;
-	e->interp->patch = &l->to[k];
+	e->code->patch = &l->to[k];
 }
 
 void h_leave_0(struct emu *e, const struct insn *j)
@@ -41,7 +41,7 @@ HANDLER(jmp)
 #define JCC(cc)                                                                                                        \
 	HANDLER(jcc_##cc)                                                                                              \
 	{                                                                                                              \
-		if (flags_condition(e->lf.image, cc))                                                                  \
+		if (flags_condition(e->flags_image, cc))                                                                  \
 			FOLLOW(e, i, 1);                                                                               \
 		FOLLOW(e, i, 0);                                                                                       \
 	}
@@ -50,18 +50,6 @@ ALL_CC(JCC)
 #define JCC_ENTRY(cc) jcc_##cc,
 static insn_handler *const conditional[16] = { ALL_CC(JCC_ENTRY) };
 
-HANDLER(call)
-{
-	uint64_t sp = e->cpu.gpr[RSP] - 8;
-	uint8_t *p = tlb_write_ptr(e, sp, 8);
-
-	if (UNLIKELY(!p))
-		MISS(e, i);
-	store_8(p, e->cpu.gpr[GPR_PC] + i->off + i->len);
-	e->cpu.gpr[RSP] = sp;
-	FOLLOW_FAR(e, i, 1);
-}
-
 /* To a computed address: the budget is charged, and the block entered if it is at hand. Otherwise the generic handler
  * runs the whole instruction, with all its checks, and the run loop finds the block. */
 #define GO_TO_BLOCK(e, i, b)                                                                                           \
@@ -69,7 +57,7 @@ HANDLER(call)
 		(e)->budget -= ((const struct link *)((i) + 1))->count;                                                \
 		if (UNLIKELY((e)->budget < 0)) {                                                                       \
 			(e)->cpu.rip = (b)->pc;                                                                        \
-			(e)->interp->patch = NULL;                                                                     \
+			(e)->code->patch = NULL;                                                                     \
 			return;                                                                                        \
 		}                                                                                                      \
 		ENTER((e), (b));                                                                                       \
@@ -82,78 +70,96 @@ void note_jump(struct emu *e, uint64_t pc)
 	struct block *b = host ? e->code->bucket[block_hash(host)] : NULL;
 
 	if (b && b->host == host && b->pc == pc && b->key == e->mode_key && !b->host2)
-		*jump_slot(e->code, pc) = (struct jump_entry){ .pc = pc, .host = host, .block = b };
+		*jump_slot(e->code, e->code_size, pc) = (struct jump_entry){ .pc = pc, .host = host, .block = b };
 }
 
-HANDLER(ret)
+/* Words of the mode's own size: return addresses, pointers. */
+#define CALLS(n, T, A)                                                                                                 \
+	HANDLER(call_##n)                                                                                              \
+	{                                                                                                              \
+		T sp = (T)(e->cpu.gpr[RSP] - n);                                                                       \
+		uint8_t *p = tlb_write_ptr(e, sp, n);                                                                  \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		store_##n(p, (T)(e->cpu.gpr[GPR_PC] + i->off + i->len));                                               \
+		e->cpu.gpr[RSP] = sp;                                                                                  \
+		FOLLOW_FAR(e, i, 1);                                                                                   \
+	}                                                                                                              \
+	HANDLER(ret_##n)                                                                                               \
+	{                                                                                                              \
+		T sp = get_##n(e, RSP);                                                                                \
+		const uint8_t *p = tlb_read_ptr(e, sp, n);                                                             \
+		struct block *b;                                                                                       \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		b = block_at(e, n, load_##n(p));                                                                       \
+		if (UNLIKELY(!b))                                                                                      \
+			JUMP_MISS(e, i, load_##n(p));                                                                  \
+		e->cpu.gpr[RSP] = (T)(sp + n + i->imm);                                                                \
+		GO_TO_BLOCK(e, i, b);                                                                                  \
+	}                                                                                                              \
+	HANDLER(jmp_r_##n)                                                                                             \
+	{                                                                                                              \
+		struct block *b = block_at(e, n, get_##n(e, i->rm));                                                   \
+                                                                                                                       \
+		if (UNLIKELY(!b))                                                                                      \
+			JUMP_MISS(e, i, get_##n(e, i->rm));                                                            \
+		GO_TO_BLOCK(e, i, b);                                                                                  \
+	}                                                                                                              \
+	HANDLER(jmp_m_##n)                                                                                             \
+	{                                                                                                              \
+		const uint8_t *p = tlb_read_ptr(e, EA_##A(e, i), n);                                                   \
+		struct block *b;                                                                                       \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		b = block_at(e, n, load_##n(p));                                                                       \
+		if (UNLIKELY(!b))                                                                                      \
+			JUMP_MISS(e, i, load_##n(p));                                                                  \
+		GO_TO_BLOCK(e, i, b);                                                                                  \
+	}                                                                                                              \
+	HANDLER(call_r_##n)                                                                                            \
+	{                                                                                                              \
+		struct block *b = block_at(e, n, get_##n(e, i->rm));                                                   \
+		T sp = (T)(e->cpu.gpr[RSP] - n);                                                                       \
+		uint8_t *p = tlb_write_ptr(e, sp, n);                                                                  \
+                                                                                                                       \
+		if (UNLIKELY(!b || !p))                                                                                \
+			JUMP_MISS(e, i, get_##n(e, i->rm));                                                            \
+		store_##n(p, (T)(e->cpu.gpr[GPR_PC] + i->off + i->len));                                               \
+		e->cpu.gpr[RSP] = sp;                                                                                  \
+		GO_TO_BLOCK(e, i, b);                                                                                  \
+	}                                                                                                              \
+	HANDLER(call_m_##n)                                                                                            \
+	{                                                                                                              \
+		const uint8_t *q = tlb_read_ptr(e, EA_##A(e, i), n);                                                   \
+		T sp = (T)(e->cpu.gpr[RSP] - n);                                                                       \
+		uint8_t *p = tlb_write_ptr(e, sp, n);                                                                  \
+		struct block *b;                                                                                       \
+                                                                                                                       \
+		if (UNLIKELY(!q || !p))                                                                                \
+			MISS(e, i);                                                                                    \
+		b = block_at(e, n, load_##n(q));                                                                       \
+		if (UNLIKELY(!b))                                                                                      \
+			JUMP_MISS(e, i, load_##n(q));                                                                  \
+		store_##n(p, (T)(e->cpu.gpr[GPR_PC] + i->off + i->len));                                               \
+		e->cpu.gpr[RSP] = sp;                                                                                  \
+		GO_TO_BLOCK(e, i, b);                                                                                  \
+	}
+CALLS(8, uint64_t, 1)
+CALLS(4, uint32_t, 2)
+
+static insn_handler *by_word(unsigned word, insn_handler *four, insn_handler *eight)
 {
-	uint64_t sp = e->cpu.gpr[RSP];
-	const uint8_t *p = tlb_read_ptr(e, sp, 8);
-	struct block *b;
-
-	if (UNLIKELY(!p))
-		MISS(e, i);
-	b = block_at(e, load_8(p));
-	if (UNLIKELY(!b))
-		JUMP_MISS(e, i, load_8(p));
-	e->cpu.gpr[RSP] = sp + 8 + i->imm;
-	GO_TO_BLOCK(e, i, b);
-}
-
-HANDLER(jmp_r)
-{
-	struct block *b = block_at(e, e->cpu.gpr[i->rm]);
-
-	if (UNLIKELY(!b))
-		JUMP_MISS(e, i, e->cpu.gpr[i->rm]);
-	GO_TO_BLOCK(e, i, b);
-}
-
-HANDLER(jmp_m)
-{
-	const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), 8);
-	struct block *b;
-
-	if (UNLIKELY(!p))
-		MISS(e, i);
-	b = block_at(e, load_8(p));
-	if (UNLIKELY(!b))
-		JUMP_MISS(e, i, load_8(p));
-	GO_TO_BLOCK(e, i, b);
-}
-
-HANDLER(call_r)
-{
-	struct block *b = block_at(e, e->cpu.gpr[i->rm]);
-	uint64_t sp = e->cpu.gpr[RSP] - 8;
-	uint8_t *p = tlb_write_ptr(e, sp, 8);
-
-	if (UNLIKELY(!b || !p))
-		JUMP_MISS(e, i, e->cpu.gpr[i->rm]);
-	store_8(p, e->cpu.gpr[GPR_PC] + i->off + i->len);
-	e->cpu.gpr[RSP] = sp;
-	GO_TO_BLOCK(e, i, b);
-}
-
-HANDLER(call_m)
-{
-	const uint8_t *q = tlb_read_ptr(e, EA_1(e, i), 8);
-	uint64_t sp = e->cpu.gpr[RSP] - 8;
-	uint8_t *p = tlb_write_ptr(e, sp, 8);
-	struct block *b;
-
-	if (UNLIKELY(!q || !p))
-		MISS(e, i);
-	b = block_at(e, load_8(q));
-	if (UNLIKELY(!b))
-		JUMP_MISS(e, i, load_8(q));
-	store_8(p, e->cpu.gpr[GPR_PC] + i->off + i->len);
-	e->cpu.gpr[RSP] = sp;
-	GO_TO_BLOCK(e, i, b);
+	return word == 8 ? eight : four;
 }
 
 insn_handler *fast_branch_handler(const struct emu *e, const struct insn *i, const struct link *l)
 {
+	const unsigned word = fast_word(e);
+
 	if (!(e->mode_key & MODE_KEY_FLAT))
 		return NULL;
 	if (e->code_size == 8 || (e->code_size == 4 && i->size == 4)) {
@@ -164,17 +170,17 @@ insn_handler *fast_branch_handler(const struct emu *e, const struct insn *i, con
 		if (i->id == ISA_JMP_Jb || i->id == ISA_JMP_Jz)
 			return jmp;
 	}
-	if (e->code_size != 8 || i->asize != 8)
+	if (word == 0 || i->asize != word || i->size != word || (i->is_mem && address_form(e, i) == ADDRESS_NONE))
 		return NULL;
 	switch (i->id) {
 	case ISA_CALL_Jz:
-		return call;
+		return by_word(word, call_4, call_8);
 	case ISA_RET: case ISA_RET_Iw:
-		return ret;
+		return by_word(word, ret_4, ret_8);
 	case ISA_JMP_Ev:
-		return i->is_mem ? jmp_m : jmp_r;
+		return i->is_mem ? by_word(word, jmp_m_4, jmp_m_8) : by_word(word, jmp_r_4, jmp_r_8);
 	case ISA_CALL_Ev:
-		return i->is_mem ? call_m : call_r;
+		return i->is_mem ? by_word(word, call_m_4, call_m_8) : by_word(word, call_r_4, call_r_8);
 	default:
 		return NULL;
 	}

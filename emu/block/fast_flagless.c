@@ -61,18 +61,34 @@
 SIZE(4, uint32_t, int32_t, 32u)
 SIZE(8, uint64_t, int64_t, 64u)
 
-/* By opcode bits 3..5 (SDM vol. 2, table A-2): ADD OR ADC SBB AND SUB XOR CMP. */
+/* By the row's semantic function: register forms with a register, and with an immediate, of 4 and of 8 bytes. */
 #define BOTH(name) { name##_4_quiet, name##_8_quiet }
-static insn_handler *const binary[8][2][2] = {
-	[0] = { BOTH(add_rr), BOTH(add_ri) }, [1] = { BOTH(or_rr), BOTH(or_ri) }, [4] = { BOTH(and_rr), BOTH(and_ri) },
-	[5] = { BOTH(sub_rr), BOTH(sub_ri) }, [6] = { BOTH(xor_rr), BOTH(xor_ri) },
+static const struct quiet {
+	isa_semantic *sem;
+	insn_handler *of[2][2];
+} quiets[] = {
+	{ sem_int_add, { BOTH(add_rr), BOTH(add_ri) } }, { sem_int_or, { BOTH(or_rr), BOTH(or_ri) } },
+	{ sem_int_and, { BOTH(and_rr), BOTH(and_ri) } }, { sem_int_sub, { BOTH(sub_rr), BOTH(sub_ri) } },
+	{ sem_int_xor, { BOTH(xor_rr), BOTH(xor_ri) } }, { sem_int_inc, { BOTH(inc) } },
+	{ sem_int_dec, { BOTH(dec) } },			 { sem_int_neg, { BOTH(neg) } },
+	{ sem_int_imul2, { BOTH(imul_rr) } },		 { sem_int_imul3, { BOTH(imul_ri), BOTH(imul_ri) } },
+	{ sem_int_rol, { BOTH(rol), BOTH(rol) } },	 { sem_int_ror, { BOTH(ror), BOTH(ror) } },
+	{ sem_int_shl, { BOTH(shl), BOTH(shl) } },	 { sem_int_shr, { BOTH(shr), BOTH(shr) } },
+	{ sem_int_sar, { BOTH(sar), BOTH(sar) } },
 };
-/* By ModRM.reg of opcodes c0, c1, d0..d3. */
-static insn_handler *const shifts[8][2] = {
-	[0] = BOTH(rol), [1] = BOTH(ror), [4] = BOTH(shl), [5] = BOTH(shr), [6] = BOTH(shl), [7] = BOTH(sar),
-};
-static insn_handler *const steps[2][2] = { BOTH(inc), BOTH(dec) }, *const negations[2] = BOTH(neg);
-static insn_handler *const products[2][2] = { BOTH(imul_rr), BOTH(imul_ri) };
+
+static bool has_immediate(const struct isa_row *r)
+{
+	return r->op[1].kind == OPK_I || r->op[2].kind == OPK_I;
+}
+
+static insn_handler *quiet_handler(const struct insn *i, const struct isa_row *r)
+{
+	for (unsigned n = 0; n < sizeof(quiets) / sizeof(quiets[0]) && i->size >= 4; n++)
+		if (quiets[n].sem == r->sem)
+			return quiets[n].of[has_immediate(r)][i->size == 8];
+	return NULL;
+}
 
 enum effect {
 	NEUTRAL, /* registers only, no flags */
@@ -81,69 +97,26 @@ enum effect {
 	LOOKS,	 /* reads flags, or may leave the block */
 };
 
-static bool is_immediate(const struct insn *i)
+/* COPY rows of general registers cannot fault without memory; LEA and the hints for a cache line only name some. */
+static bool is_registers_only(const struct insn *i, const struct isa_row *r)
 {
-	return isa_rows[i->id].op[1].kind == OPK_I;
+	const bool names = r->op[0].access == OPA_N || r->op[1].access == OPA_N;
+
+	return i->fn != h_generic && (r->attr & ISA_COPY) && !(r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X)) &&
+	       (!i->is_mem || names);
 }
 
-/* What stands in the rows of opcodes 00..3f and 80..83. `quiet` is filled if there is a handler without flags. */
-static enum effect arithmetic(const struct insn *i, insn_handler **quiet)
+static enum effect effect_of(const struct insn *i)
 {
-	unsigned op = (i->id - ISA_ADD_Eb_Gb) / (ISA_OR_Eb_Gb - ISA_ADD_Eb_Gb);
+	const struct isa_row *r = &isa_rows[i->id];
+	const unsigned replaced = isa_flags_replaced(r);
 
-	if (op == 2 || op == 3)
+	if (!is_registers_only(i, r) || (r->flags_read & ISA_FL_ARITH))
 		return LOOKS;
-	if (i->size >= 4)
-		*quiet = binary[op][is_immediate(i)][i->size == 8];
-	return SETS;
-}
-
-static enum effect shift(const struct insn *i, insn_handler **quiet)
-{
-	const struct isa_row *row = &isa_rows[i->id];
-
-	if (row->op[1].kind == OPK_CL)
-		return LOOKS;
-	*quiet = shifts[row->ext][i->size == 8];
-	return row->ext < 4 ? KEEPS : SETS;
-}
-
-static enum effect other(const struct insn *i, insn_handler **quiet)
-{
-	const bool wide = i->size == 8, big = i->size >= 4;
-
-	switch (i->id) {
-	case ISA_MOV_Eb_Gb: case ISA_MOV_Ev_Gv: case ISA_MOV_Gb_Eb: case ISA_MOV_Gv_Ev: case ISA_MOV_Zb_Ib:
-	case ISA_MOV_Zv_Iv: case ISA_MOV_Eb_Ib: case ISA_MOV_Ev_Iz: case ISA_MOVZX_Gv_Eb: case ISA_MOVZX_Gv_Ew:
-	case ISA_MOVSX_Gv_Eb: case ISA_MOVSX_Gv_Ew: case ISA_MOVSXD_Gv_Ed: case ISA_LEA: case ISA_NOT_Ev:
-	case ISA_BSWAP: case ISA_CBW: case ISA_CWD: case ISA_NOP_0F1F: case ISA_NOP:
-		return NEUTRAL;
-	case ISA_TEST_Eb_Gb: case ISA_TEST_Ev_Gv: case ISA_TEST_AL_Ib: case ISA_TEST_rAX_Iz: case ISA_TEST_Eb_Ib:
-	case ISA_TEST_Ev_Iz:
-		return SETS;
-	case ISA_INC_Ev: case ISA_DEC_Ev:
-		*quiet = big ? steps[i->id == ISA_DEC_Ev][wide] : NULL;
-		return KEEPS;
-	case ISA_NEG_Ev:
-		*quiet = big ? negations[wide] : NULL;
-		return SETS;
-	case ISA_IMUL_Gv_Ev: case ISA_IMUL_Gv_Ev_Ibs: case ISA_IMUL_Gv_Ev_Iz:
-		*quiet = products[i->id != ISA_IMUL_Gv_Ev][wide];
-		return SETS;
-	default:
-		return LOOKS;
-	}
-}
-
-static enum effect effect_of(const struct insn *i, insn_handler **quiet)
-{
-	if (i->fn == h_generic || (i->is_mem && i->id != ISA_LEA && i->id != ISA_NOP_0F1F))
-		return LOOKS;
-	if (i->id >= ISA_ADD_Eb_Gb && i->id <= ISA_CMP_Ev_Ibs)
-		return arithmetic(i, quiet);
-	if (i->id >= ISA_ROL_Eb_Ib && i->id <= ISA_SAR_Ev_CL)
-		return shift(i, quiet);
-	return other(i, quiet);
+	/* A count in CL may be zero, and all flags stay. */
+	if (replaced == 0)
+		return r->flags_written & ISA_FL_ARITH ? LOOKS : NEUTRAL;
+	return replaced == ISA_FL_ARITH ? SETS : KEEPS;
 }
 
 void fast_drop_dead_flags(struct insn *insns, unsigned count)
@@ -151,11 +124,12 @@ void fast_drop_dead_flags(struct insn *insns, unsigned count)
 	bool dead = false;
 
 	while (count-- > 0) {
-		insn_handler *quiet = NULL;
-		enum effect effect = effect_of(&insns[count], &quiet);
+		struct insn *i = &insns[count];
+		enum effect effect = effect_of(i);
+		insn_handler *quiet = dead && (effect == SETS || effect == KEEPS) ? quiet_handler(i, &isa_rows[i->id]) : NULL;
 
-		if (dead && quiet)
-			insns[count].fn = quiet; /* and now it leaves the flags alone: they are still dead before it */
+		if (quiet)
+			i->fn = quiet; /* and now it leaves the flags alone: they are still dead before it */
 		else if (effect != NEUTRAL)
 			dead = effect == SETS;
 	}

@@ -7,11 +7,11 @@
 #define UNARY(op, n, T)                                                                                                \
 	HANDLER(op##_r_##n)                                                                                            \
 	{                                                                                                              \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = alu_##op##_##n(get_##n(e, to), &f);                                                              \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
@@ -19,27 +19,25 @@
 	HANDLER(op##_m_##n##_##A)                                                                                      \
 	{                                                                                                              \
 		uint8_t *p = tlb_write_ptr(e, EA_##A(e, i), n);                                                        \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
 		store_##n(p, alu_##op##_##n(load_##n(p), &f));                                                         \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		NEXT(e, i);                                                                                            \
 	}
+#define UNARY_ADDRESS(op, A) UNARY_MEM(op, 1, A) UNARY_MEM(op, 2, A) UNARY_MEM(op, 4, A) UNARY_MEM(op, 8, A)
 #define UNARY_OP(op)                                                                                                   \
 	UNARY(op, 1, uint8_t) UNARY(op, 2, uint16_t) UNARY(op, 4, uint32_t) UNARY(op, 8, uint64_t)                     \
-	UNARY_MEM(op, 1, 0) UNARY_MEM(op, 2, 0) UNARY_MEM(op, 4, 0) UNARY_MEM(op, 8, 0)                                \
-	UNARY_MEM(op, 1, 1) UNARY_MEM(op, 2, 1) UNARY_MEM(op, 4, 1) UNARY_MEM(op, 8, 1)
+	UNARY_ADDRESS(op, 0) UNARY_ADDRESS(op, 1) UNARY_ADDRESS(op, 2)
 UNARY_OP(inc)
 UNARY_OP(dec)
 UNARY_OP(neg)
-#define UNARY_TABLE(op)                                                                                                \
-	{                                                                                                              \
-		{ op##_r_1, op##_m_1_0, op##_m_1_1 }, { op##_r_2, op##_m_2_0, op##_m_2_1 },                            \
-		{ op##_r_4, op##_m_4_0, op##_m_4_1 }, { op##_r_8, op##_m_8_0, op##_m_8_1 },                            \
-	}
-static insn_handler *const unary[3][4][3] = { UNARY_TABLE(inc), UNARY_TABLE(dec), UNARY_TABLE(neg) };
+/* By address form; registers come last. */
+#define UNARY_ROW(op, n) { op##_m_##n##_0, op##_m_##n##_1, op##_m_##n##_2, op##_r_##n }
+#define UNARY_TABLE(op) { UNARY_ROW(op, 1), UNARY_ROW(op, 2), UNARY_ROW(op, 4), UNARY_ROW(op, 8) }
+static insn_handler *const unary[3][4][ADDRESS_FORMS + 1] = { UNARY_TABLE(inc), UNARY_TABLE(dec), UNARY_TABLE(neg) };
 
 HANDLER(not_4)
 {
@@ -56,24 +54,24 @@ HANDLER(not_8)
 #define SHIFT(op, n, T, mask)                                                                                          \
 	HANDLER(op##_i_##n)                                                                                            \
 	{                                                                                                              \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = alu_##op##_##n(get_##n(e, to), (uint8_t)i->imm, &f);                                             \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
 	HANDLER(op##_c_##n)                                                                                            \
 	{                                                                                                              \
 		uint8_t count = (uint8_t)(e->cpu.gpr[RCX] & mask);                                                     \
-		uint16_t f = e->lf.image;                                                                              \
+		uint16_t f = e->flags_image;                                                                              \
 		const unsigned to = i->rm;                                                                             \
 		T r = get_##n(e, to);                                                                                  \
                                                                                                                        \
 		if (count) {                                                                                           \
 			r = alu_##op##_##n(r, count, &f);                                                              \
-			e->lf.image = f;                                                                               \
+			e->flags_image = f;                                                                               \
 		}                                                                                                      \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
@@ -92,7 +90,7 @@ static insn_handler *const shifts[8][2][2] = {
 
 static inline void carry_from_bit(struct emu *e, uint64_t v, uint64_t bit)
 {
-	e->lf.image = (uint16_t)((e->lf.image & ~IMG_CF) | (v >> bit & 1) << 8);
+	e->flags_image = (uint16_t)((e->flags_image & ~IMG_CF) | (v >> bit & 1) << 8);
 }
 
 #define BIT_TEST(n, mask)                                                                                              \
@@ -135,8 +133,17 @@ HANDLER(bt_mi_8)
 	carry_from_bit(e, load_8(p), i->imm & 63);
 	NEXT(e, i);
 }
+HANDLER(bt_mi_4)
+{
+	const uint8_t *p = tlb_read_ptr(e, EA_2(e, i), 4);
 
-/* BT with memory and a 64-bit register: the bit string around the address. */
+	if (UNLIKELY(!p))
+		MISS(e, i);
+	carry_from_bit(e, load_4(p), i->imm & 31);
+	NEXT(e, i);
+}
+
+/* BT with memory and a register: the bit string around the address. */
 HANDLER(bt_mr_8)
 {
 	uint64_t bit = e->cpu.gpr[i->reg];
@@ -147,6 +154,16 @@ HANDLER(bt_mr_8)
 	carry_from_bit(e, load_8(p), bit & 63);
 	NEXT(e, i);
 }
+HANDLER(bt_mr_4)
+{
+	uint32_t bit = get_4(e, i->reg);
+	const uint8_t *p = tlb_read_ptr(e, EA_2(e, i) + (uint32_t)((int32_t)bit >> 5) * 4, 4);
+
+	if (UNLIKELY(!p))
+		MISS(e, i);
+	carry_from_bit(e, load_4(p), bit & 31);
+	NEXT(e, i);
+}
 
 #define MULTIPLY(n, T)                                                                                                 \
 	HANDLER(imul_rr_##n)                                                                                           \
@@ -155,7 +172,7 @@ HANDLER(bt_mr_8)
 		const unsigned to = i->reg;                                                                            \
 		T r = alu_imul_##n(get_##n(e, to), get_##n(e, i->rm), &f);                                             \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}                                                                                                              \
@@ -165,13 +182,14 @@ HANDLER(bt_mr_8)
 		const unsigned to = i->reg;                                                                            \
 		T r = alu_imul_##n(get_##n(e, i->rm), (T)i->imm, &f);                                                  \
                                                                                                                        \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
-	}                                                                                                              \
-	HANDLER(imul_rm_##n)                                                                                           \
+	}
+#define MULTIPLY_MEMORY(n, T, A)                                                                                       \
+	HANDLER(imul_rm_##n##_##A)                                                                                     \
 	{                                                                                                              \
-		const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), n);                                                     \
+		const uint8_t *p = tlb_read_ptr(e, EA_##A(e, i), n);                                                   \
 		const unsigned to = i->reg;                                                                            \
 		uint16_t f;                                                                                            \
 		T r;                                                                                                   \
@@ -179,36 +197,43 @@ HANDLER(bt_mr_8)
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
 		r = alu_imul_##n(get_##n(e, to), load_##n(p), &f);                                                     \
-		e->lf.image = f;                                                                                       \
+		e->flags_image = f;                                                                                       \
 		set_##n(e, to, r);                                                                                     \
 		NEXT(e, i);                                                                                            \
 	}
 MULTIPLY(4, uint32_t)
 MULTIPLY(8, uint64_t)
+MULTIPLY_MEMORY(4, uint32_t, 1) MULTIPLY_MEMORY(4, uint32_t, 2)
+MULTIPLY_MEMORY(8, uint64_t, 1) MULTIPLY_MEMORY(8, uint64_t, 2)
 
-static inline void multiply_rax(struct emu *e, uint64_t b)
-{
-	unsigned __int128 p = (unsigned __int128)e->cpu.gpr[RAX] * b;
-
-	e->cpu.gpr[RAX] = (uint64_t)p;
-	e->cpu.gpr[RDX] = (uint64_t)(p >> 64);
-	e->lf.image = img_product(8, (uint64_t)p, (p >> 64) != 0);
-}
-
-HANDLER(mul_r_8)
-{
-	multiply_rax(e, e->cpu.gpr[i->rm]);
-	NEXT(e, i);
-}
-HANDLER(mul_m_8)
-{
-	const uint8_t *p = tlb_read_ptr(e, EA_1(e, i), 8);
-
-	if (UNLIKELY(!p))
-		MISS(e, i);
-	multiply_rax(e, load_8(p));
-	NEXT(e, i);
-}
+/* MUL of the accumulator. */
+#define MULTIPLY_WIDE(n, T, D)                                                                                         \
+	static inline void multiply_rax_##n(struct emu *e, T b)                                                        \
+	{                                                                                                              \
+		D p = (D)get_##n(e, RAX) * b;                                                                          \
+                                                                                                                       \
+		set_##n(e, RAX, (T)p);                                                                                 \
+		set_##n(e, RDX, (T)(p >> 8 * n));                                                                      \
+		e->flags_image = img_product(n, (T)p, (p >> 8 * n) != 0);                                                 \
+	}                                                                                                              \
+	HANDLER(mul_r_##n)                                                                                             \
+	{                                                                                                              \
+		multiply_rax_##n(e, get_##n(e, i->rm));                                                                \
+		NEXT(e, i);                                                                                            \
+	}
+#define MULTIPLY_WIDE_MEMORY(n, A)                                                                                     \
+	HANDLER(mul_m_##n##_##A)                                                                                       \
+	{                                                                                                              \
+		const uint8_t *p = tlb_read_ptr(e, EA_##A(e, i), n);                                                   \
+                                                                                                                       \
+		if (UNLIKELY(!p))                                                                                      \
+			MISS(e, i);                                                                                    \
+		multiply_rax_##n(e, load_##n(p));                                                                      \
+		NEXT(e, i);                                                                                            \
+	}
+MULTIPLY_WIDE(4, uint32_t, uint64_t)
+MULTIPLY_WIDE(8, uint64_t, unsigned __int128)
+MULTIPLY_WIDE_MEMORY(4, 1) MULTIPLY_WIDE_MEMORY(4, 2) MULTIPLY_WIDE_MEMORY(8, 1) MULTIPLY_WIDE_MEMORY(8, 2)
 
 HANDLER(cwde)
 {
@@ -267,7 +292,7 @@ HANDLER(stac)
 	if (UNLIKELY(e->cpl != 0))
 		MISS(e, i);
 	e->cpu.rflags |= RFLAGS_AC;
-	mmu_mask_changed(e);
+	emu_derive_tlb_mask(e);
 	NEXT(e, i);
 }
 HANDLER(clac)
@@ -275,7 +300,7 @@ HANDLER(clac)
 	if (UNLIKELY(e->cpl != 0))
 		MISS(e, i);
 	e->cpu.rflags &= ~(uint64_t)RFLAGS_AC;
-	mmu_mask_changed(e);
+	emu_derive_tlb_mask(e);
 	NEXT(e, i);
 }
 
@@ -283,11 +308,11 @@ HANDLER(clac)
 
 static insn_handler *unary_handler(const struct emu *e, struct insn *i, unsigned op)
 {
-	if ((i->prefixes & PFX_LOCK) || (i->is_mem && (e->code_size != 8 || i->asize != 8)))
+	int form = i->is_mem ? (int)address_form(e, i) : ADDRESS_FORMS;
+
+	if ((i->prefixes & PFX_LOCK) || form == ADDRESS_NONE || (!i->is_mem && i->size == 1 && i->rm >= REG8_AH))
 		return NULL;
-	if (i->is_mem)
-		return unary[op][size_index(i->size)][1 + !is_simple_address(i)];
-	return i->size == 1 && i->rm >= REG8_AH ? NULL : unary[op][size_index(i->size)][0];
+	return unary[op][size_index(i->size)][form];
 }
 
 static insn_handler *shift_handler(struct insn *i)
@@ -305,6 +330,19 @@ static insn_handler *shift_handler(struct insn *i)
 	return i->imm == 0 ? NULL : shifts[row->ext][0][i->size == 8];
 }
 
+static insn_handler *by_address(const struct emu *e, const struct insn *i, insn_handler *full, insn_handler *narrow)
+{
+	switch (address_form(e, i)) {
+	case ADDRESS_SIMPLE: case ADDRESS_FULL:
+		return full;
+	case ADDRESS_32:
+		return narrow;
+	case ADDRESS_FORMS: case ADDRESS_NONE:
+		break;
+	}
+	return NULL;
+}
+
 static insn_handler *bit_handler(const struct emu *e, struct insn *i)
 {
 	bool wide = i->size == 8;
@@ -312,9 +350,11 @@ static insn_handler *bit_handler(const struct emu *e, struct insn *i)
 	if (i->size == 2)
 		return NULL;
 	if (i->is_mem) {
-		if (!wide || e->code_size != 8 || i->asize != 8)
-			return NULL;
-		return i->id == ISA_BT_Ev_Ib ? bt_mi_8 : i->id == ISA_BT_Ev_Gv ? bt_mr_8 : NULL;
+		if (i->id == ISA_BT_Ev_Ib)
+			return wide ? by_address(e, i, bt_mi_8, NULL) : by_address(e, i, NULL, bt_mi_4);
+		if (i->id == ISA_BT_Ev_Gv)
+			return wide ? by_address(e, i, bt_mr_8, NULL) : by_address(e, i, NULL, bt_mr_4);
+		return NULL;
 	}
 	switch (i->id) {
 	case ISA_BT_Ev_Ib:
@@ -335,9 +375,23 @@ static insn_handler *by_size(const struct insn *i, insn_handler *four, insn_hand
 	return i->is_mem || i->size < 4 ? NULL : i->size == 8 ? eight : four;
 }
 
+static insn_handler *product_from_memory(const struct emu *e, const struct insn *i)
+{
+	if (i->size == 2)
+		return NULL;
+	return i->size == 8 ? by_address(e, i, imul_rm_8_1, imul_rm_8_2) : by_address(e, i, imul_rm_4_1, imul_rm_4_2);
+}
+
+static insn_handler *wide_product_from_memory(const struct emu *e, const struct insn *i)
+{
+	if (i->size == 2)
+		return NULL;
+	return i->size == 8 ? by_address(e, i, mul_m_8_1, mul_m_8_2) : by_address(e, i, mul_m_4_1, mul_m_4_2);
+}
+
 insn_handler *fast_misc(const struct emu *e, struct insn *i)
 {
-	if (i->id >= ISA_ROL_Eb_Ib && i->id <= ISA_SAR_Ev_CL)
+	if ((isa_rows[i->id].attr & (ISA_COUNT1 | ISA_COUNT16)) == ISA_COUNT1)
 		return shift_handler(i);
 	switch (i->id) {
 	case ISA_INC_Zv: case ISA_DEC_Zv:
@@ -354,16 +408,11 @@ insn_handler *fast_misc(const struct emu *e, struct insn *i)
 	case ISA_BT_Ev_Ib: case ISA_BT_Ev_Gv: case ISA_BTS_Ev_Ib: case ISA_BTR_Ev_Ib:
 		return i->prefixes & PFX_LOCK ? NULL : bit_handler(e, i);
 	case ISA_IMUL_Gv_Ev:
-		if (i->is_mem)
-			return e->code_size != 8 || i->asize != 8 || i->size < 4 ? NULL :
-			       i->size == 8				   ? imul_rm_8 : imul_rm_4;
-		return by_size(i, imul_rr_4, imul_rr_8);
+		return i->is_mem ? product_from_memory(e, i) : by_size(i, imul_rr_4, imul_rr_8);
 	case ISA_IMUL_Gv_Ev_Ibs: case ISA_IMUL_Gv_Ev_Iz:
 		return by_size(i, imul_ri_4, imul_ri_8);
 	case ISA_MUL_Ev:
-		if (i->is_mem)
-			return e->code_size == 8 && i->asize == 8 && i->size == 8 ? mul_m_8 : NULL;
-		return by_size(i, NULL, mul_r_8);
+		return i->is_mem ? wide_product_from_memory(e, i) : by_size(i, mul_r_4, mul_r_8);
 	case ISA_CBW:
 		return by_size(i, cwde, cdqe);
 	case ISA_CWD:

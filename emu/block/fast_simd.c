@@ -11,6 +11,8 @@ uint8_t simd_usable(const struct emu *e)
 		units |= SIMD_SSE;
 	if (!(c->cr0 & CR0_TS) && (c->cr4 & CR4_OSXSAVE) && (c->xcr0 & 6) == 6)
 		units |= SIMD_AVX;
+	if ((units & SIMD_AVX) && (c->xcr0 & 0xe6) == 0xe6)
+		units |= SIMD_AVX512;
 	if (!(c->cr0 & (CR0_EM | CR0_TS)))
 		units |= SIMD_X87;
 	return units;
@@ -45,7 +47,7 @@ static void load_mxcsr(struct emu *e)
 /* Loads the guest's MXCSR and runs the instruction again, if its unit is usable and nothing it raises can fault. */
 void h_simd_enter(struct emu *e, const struct insn *i)
 {
-	if (e->simd_live || !(e->simd & (SIMD_SSE | SIMD_AVX)) || (e->cpu.mxcsr & MXCSR_MASKS) != MXCSR_MASKS)
+	if (e->simd_live || !(e->simd & (SIMD_SSE | SIMD_AVX | SIMD_AVX512)) || (e->cpu.mxcsr & MXCSR_MASKS) != MXCSR_MASKS)
 		TAIL(h_generic(e, i));
 	load_mxcsr(e);
 	e->simd_live = e->simd;

@@ -10,7 +10,9 @@
  * superset of what the host has set; the provider behind the generic handlers leaves none.
  */
 #include "fast_simd.h"
+#include "emu/core/machine.h"
 #include "emu/isa/isa.h"
+#include "emu/model/features.h"
 
 #ifdef SIMD_NATIVE
 
@@ -313,7 +315,7 @@ CONSTANT(FLDZ, 0, 0)
 				 : "=&a"(host), [image] "=&r"(image)                                                   \
 				 : [a] "r"(&f->r[p]), [b] "r"(&f->r[q])                                                \
 				 : "cc", "memory", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)"); \
-		e->lf.image = image & (IMG_ZF | IMG_PF | IMG_CF);                                                      \
+		e->flags_image = image & (IMG_ZF | IMG_PF | IMG_CF);                                                      \
 		e->x87_host = host & SW_FLAGS;                                                                         \
 		f->sw |= host & SW_FLAGS;                                                                              \
 		f->fip = e->cpu.gpr[GPR_PC] + i->off;                                                                  \
@@ -326,9 +328,15 @@ COMPARE(FUCOMI, "fucomip", 0)
 COMPARE(FCOMIP, "fcomip", 1)
 COMPARE(FUCOMIP, "fucomip", 1)
 
+/* FIP is all that these handlers note (sem/fp/x87_core.c). */
+static bool has_simple_pointers(const struct emu *e)
+{
+	return emu_has_cpu_feature(e, CPUF_ZERO_FCS_FDS) && emu_has_cpu_feature(e, CPUF_FDP_EXCPTN);
+}
+
 insn_handler *fast_x87(const struct emu *e, struct insn *i)
 {
-	if (e->code_size != 8 || i->asize != 8)
+	if (e->code_size != 8 || i->asize != 8 || !has_simple_pointers(e))
 		return NULL;
 	switch (i->id) {
 #define M(ID) case ISA_##ID: return ID##_m;

@@ -3,7 +3,7 @@
  * struct cpu: the architectural state of one processor, and nothing else.
  *
  * Every engine (interpreter, KVM, later translators), the loader, snapshots and debuggers exchange exactly this
- * structure. Caches, lazy flags, decoded code and the local APIC live elsewhere (emu.h, apic/).
+ * structure. Caches, the image of the arithmetic flags, decoded code and the local APIC live elsewhere (emu.h, apic/).
  */
 #ifndef BULKHEAD_EMU_CPU_H
 #define BULKHEAD_EMU_CPU_H
@@ -99,6 +99,11 @@ enum {
 #define EFER_LMA (1ull << 10)
 #define EFER_NXE (1ull << 11)
 
+/* IA32_MISC_ENABLE (SDM vol. 4, table 2-2). */
+#define MISC_ENABLE_MONITOR (1ull << 18)     /* clear: MONITOR and MWAIT are #UD, and CPUID does not show them */
+#define MISC_ENABLE_LIMIT_CPUID (1ull << 22) /* CPUID 0 says that leaf 2 is the last one */
+#define MISC_ENABLE_XD_DISABLE (1ull << 34)  /* CPUID does not show NX, EFER.NXE cannot be set */
+
 /* One vector register, wide enough for AVX-512. The interpreter of today uses the low 128 bits. */
 union vec {
 	uint8_t u8[64];
@@ -137,6 +142,16 @@ struct msrs {
 	uint64_t tsc_offset; /* guest TSC = host-derived TSC + tsc_offset */
 };
 
+/* Which features a processor has: bits by enum cpu_feature (model/features.h). */
+struct cpu_feature_set {
+	uint64_t bits[3];
+};
+
+static inline bool cpu_has(const struct cpu_feature_set *s, unsigned feature)
+{
+	return s->bits[feature / 64] >> (feature % 64) & 1;
+}
+
 enum cpu_activity {
 	CPU_RUNNING,
 	CPU_HALTED,	  /* HLT: woken by an unmasked interrupt, NMI, INIT */
@@ -168,8 +183,27 @@ struct cpu {
 	uint8_t vcpu;	     /* index of this processor, equals its initial APIC id */
 };
 
+/* CPUID 1 EAX, and DX after RESET and INIT: family 6, model 8fh, stepping 8. */
+#define CPU_SIGNATURE 0x000806f8u
+
+/* IA32_APIC_BASE (SDM vol. 3, 10.4.4, 10.12.1). */
+#define APIC_BASE_BSP (1ull << 8)
+#define APIC_BASE_X2 (1ull << 10)
+#define APIC_BASE_ENABLED (1ull << 11)
+#define APIC_BASE_DEFAULT 0xfee00000ull
+
 /* The state after RESET (SDM vol. 3, table 9-1): real mode, CS:IP f000:fff0. `vcpu` is kept; vcpu 0 is the BSP. */
 void cpu_reset(struct cpu *c);
+/* The part of it for x87 and MXCSR: unlike FNINIT it clears the registers and leaves 0040h in CW. */
+void cpu_reset_fpu(struct cpu *c);
+/* INIT keeps the floating-point state, the MSRs, and the cache bits of CR0 (table 9-1). A processor other than 0 waits for SIPI. */
+void cpu_init(struct cpu *c);
+
+/* An address register of `bits` (48, 57) is canonical: the bits above repeat the highest one (SDM vol. 1, 3.3.7.1). */
+static inline bool cpu_is_canonical(uint64_t address, unsigned bits)
+{
+	return (uint64_t)((int64_t)(address << (64 - bits)) >> (64 - bits)) == address;
+}
 
 /* Current privilege level: SS.DPL by architecture (SDM vol. 3, 5.5); 0 in real mode, 3 in virtual-8086 mode. */
 static inline unsigned cpu_cpl(const struct cpu *c)

@@ -10,9 +10,10 @@
 #define BULKHEAD_EMU_ENGINE_H
 
 #include "cpu.h"
-#include "emu/model/features.h"
 
 #include <stddef.h>
+
+struct cpu_model; /* model/features.h */
 
 enum io_space { IO_PORT, IO_MMIO };
 
@@ -46,6 +47,8 @@ struct engine_ram {
 
 enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32 };
 
+struct native_memory;
+
 struct engine_config {
 	const struct engine_bus *bus;
 	struct engine_ram ram[ENGINE_MAX_RAM];
@@ -53,10 +56,13 @@ struct engine_config {
 	unsigned vcpus;
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
 	size_t code_cache_bytes; /* engine emu: bound of the decoded code cache per vCPU; 0 = default */
+	/* engine emu: memory for generated code, made before the sandbox forbids it (native/memory.h), which the caller owns;
+	 * NULL: create() makes it. Without any the emulator works, too. */
+	const struct native_memory *native;
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
-	char *cpu_error; /* CPU_MODEL_ERROR_MAX bytes, or NULL: what create() did not like about it, with -ENOTSUP */
+	char *cpu_error; /* CPU_MODEL_ERROR_MAX (model/features.h) bytes, or NULL: what create() did not like about it, with -ENOTSUP */
 };
 
 /* Why run() came back. */

@@ -57,6 +57,8 @@ struct insn {
 	uint8_t mask : 3;   /* EVEX.aaa */
 	uint8_t zero : 1;   /* EVEX.z */
 	uint8_t imm2;	    /* second immediate (ENTER), or the is4 register */
+	uint32_t native : 31; /* set by the block builder: where the host's form is (block/fast_native.c) */
+	uint32_t followed : 1; /* set by the block builder: the next instruction stands behind it in its block */
 };
 
 _Static_assert(sizeof(struct insn) == 40, "decoded code is the largest memory user of the emulator");

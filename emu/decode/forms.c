@@ -184,7 +184,7 @@ void decode_init(bool (*has)(const void *ctx, unsigned feature), const void *ctx
 	for (unsigned id = 1; id < ISA_COUNT; id++) {
 		const struct isa_row *r = &isa_rows[id];
 
-		if (has && (!has(ctx, r->feature) || (r->map >= ISA_E0F && !has(ctx, FEAT_AVX512F))))
+		if (has && !isa_row_exists(r, has, ctx))
 			continue;
 		for (unsigned k = 0; k < (r->plus_r ? 8 : 1); k++)
 			add_row(r->map, r->opcode + k, id);

@@ -38,11 +38,6 @@ unsigned isa_evex_bytes(const struct isa_row *r, unsigned vl, bool broadcast, bo
 	return esize;
 }
 
-int sem_invalid(struct emu *e, const struct insn *i)
-{
-	return emu_ud(e);
-}
-
 struct isa_undefined isa_undefined(const struct isa_row *row, unsigned bytes, unsigned count)
 {
 	struct isa_undefined u = { .flags = row->flags_undefined };
@@ -58,6 +53,13 @@ struct isa_undefined isa_undefined(const struct isa_row *row, unsigned bytes, un
 	if ((row->attr & ISA_COUNT16) && bytes == 2 && count > 16)
 		u = (struct isa_undefined){ .flags = ISA_FL_ARITH, .result = true };
 	return u;
+}
+
+uint8_t isa_flags_replaced(const struct isa_row *row)
+{
+	if ((row->attr & ISA_COUNT1) && (row->op[1].kind == OPK_CL || row->op[2].kind == OPK_CL))
+		return 0;
+	return (row->flags_written | row->flags_undefined) & ISA_FL_ARITH;
 }
 
 /* The vocabulary of the rows (isa.h explains each word). */
@@ -78,7 +80,7 @@ enum {
 	PLUS_R = 0x100,
 	LOCKABLE = ISA_LOCKABLE, PRIV = ISA_PRIV, END = ISA_END, BRANCH = ISA_BRANCH, STRING = ISA_STRING, FP = ISA_FP,
 	SSEX = ISA_SSEX, MMXX = ISA_MMXX, NOALIGN = ISA_NOALIGN,
-	FPNW = ISA_FPNW, AVXX = ISA_AVXX, AVX512X = ISA_AVX512X,
+	FPNW = ISA_FPNW, AVXX = ISA_AVXX, AVX512X = ISA_AVX512X, COPY = ISA_COPY,
 	COUNT1 = ISA_COUNT1, COUNTW = ISA_COUNTW, COUNT16 = ISA_COUNT16,
 	FL_C = ISA_FL_C, FL_P = ISA_FL_P, FL_A = ISA_FL_A, FL_Z = ISA_FL_Z, FL_S = ISA_FL_S, FL_O = ISA_FL_O,
 	FL_D = ISA_FL_D, FL_I = ISA_FL_I,
@@ -105,10 +107,16 @@ enum {
 #define FLAGS(r, w, u) .flags_read = (r), .flags_written = (w), .flags_undefined = (u)
 
 const struct isa_row isa_rows[ISA_COUNT] = {
-	[ISA_INVALID] = { .mnemonic = "(bad)", .sem = sem_invalid, .map = 0xff },
+	[ISA_INVALID] = { .mnemonic = "(bad)", .map = 0xff },
 #define I(id, mn, enc, ops, flags, feat, attributes, semantic)                                                         \
 	[ISA_##id] = { .mnemonic = mn, .sem = sem_##semantic, enc, ops, flags, .feature = FEAT_##feat,                 \
 		       .attr = (attributes) },
 #include "all.def"
 #undef I
 };
+
+bool isa_row_exists(const struct isa_row *r, bool (*has)(const void *ctx, unsigned feature), const void *ctx)
+{
+	return has(ctx, r->feature) && (!(r->attr & ISA_AVXX) || has(ctx, FEAT_AVX)) &&
+	       (!(r->attr & ISA_AVX512X) || has(ctx, FEAT_AVX512F));
+}

@@ -62,6 +62,9 @@
  *            SSEX (SSE: CR0.EM, CR4.OSFXSR, CR0.TS checks), MMXX (CR0.EM, TS, pending x87 fault), EXC(n) legacy SSE
  *            exception class (2, 3, 4, 5: SDM vol. 2, 2.4... decides alignment #GP and #XM), NOALIGN (memory operand of
  *            16 bytes may be unaligned: MOVUPS..)
+ *            COPY: the row does what its operands and flags say and nothing else (no implicit register, no memory but the
+ *            operand, MXCSR only for the exceptions of its class), so that an x86-64 host may run it itself on the guest's
+ *            values (native/stub.h). Never a default: who writes the word has looked.
  *            Shifts and rotates, where the masked count decides what else is undefined than FLAGS says (nothing is, and
  *            no flag changes, if it is zero): COUNT1 OF, unless the count is 1; COUNTW CF, for a count of the
  *            operand's width or more; COUNT16 flags and result, for a count above 16 of 16-bit operands
@@ -86,7 +89,7 @@
 #ifndef BULKHEAD_EMU_ISA_H
 #define BULKHEAD_EMU_ISA_H
 
-#include "emu/core/emu.h"
+#include "emu/core/insn.h"
 
 enum isa_feature {
 	FEAT_BASE, FEAT_FPU, FEAT_TSC, FEAT_MSR, FEAT_CX8, FEAT_SEP, FEAT_CMOV, FEAT_CLFLUSH, FEAT_MMX, FEAT_FXSR,
@@ -160,6 +163,7 @@ enum isa_attr {
 	ISA_EXC_SHIFT = 12, /* four bits: exception class, of legacy SSE or AVX */
 	ISA_AVXX = 1 << 16,
 	ISA_AVX512X = 1 << 17,
+	ISA_COPY = 1 << 18,
 	ISA_COUNT1 = 1 << 20,
 	ISA_COUNTW = 1 << 21,
 	ISA_COUNT16 = 1 << 22,
@@ -191,7 +195,7 @@ struct isa_operand {
 
 struct isa_row {
 	const char *mnemonic;
-	isa_semantic *sem; /* NULL until somebody writes it: use isa_sem() */
+	isa_semantic *sem; /* NULL until somebody writes it */
 	uint32_t attr;
 	uint8_t map, opcode, pp, ext, mod, modes, w, l;
 	uint8_t tuple, esize, elem, evex; /* EVEX rows */
@@ -203,6 +207,10 @@ struct isa_row {
 
 extern const struct isa_row isa_rows[ISA_COUNT];
 
+/* Is the row one of a processor with these features? VEX and EVEX forms of what has a feature of its own, AES or GFNI, want
+ * that of their vectors besides. Short forms of EVEX rows need AVX512VL, which is not asked here. */
+bool isa_row_exists(const struct isa_row *r, bool (*has)(const void *ctx, unsigned feature), const void *ctx);
+
 /* What an instruction leaves undefined: flags (enum isa_flag), and perhaps its destination. */
 struct isa_undefined {
 	uint8_t flags;
@@ -212,13 +220,8 @@ struct isa_undefined {
 /* For an operand of `bytes`; `count` is the masked count of shifts and rotates, of no meaning elsewhere. */
 struct isa_undefined isa_undefined(const struct isa_row *row, unsigned bytes, unsigned count);
 
-isa_semantic sem_invalid;
-
-/* The semantic function of a row; one that is not written yet raises #UD. */
-static inline isa_semantic *isa_sem(unsigned id)
-{
-	return isa_rows[id].sem ? isa_rows[id].sem : sem_invalid;
-}
+/* The arithmetic flags (enum isa_flag) that the instruction replaces whatever its operands are, undefined ones included. */
+uint8_t isa_flags_replaced(const struct isa_row *row);
 
 /* Bytes of the memory operand of an EVEX row, and so N of disp8*N (SDM vol. 2, tables 2-34, 2-35): `vl` 0, 1, 2. Gathers,
  * scatters, VCOMPRESS and VEXPAND access several of these. */

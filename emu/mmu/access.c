@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Accesses to linear memory: the slow paths behind the TLB, page crossings, implicit supervisor accesses. */
-#include "mmu.h"
-#include "phys.h"
+#include "internal.h"
+#include "emu/core/ram.h"
 
-#include <string.h>
-
-static bool is_canonical(const struct emu *e, uint64_t linear)
-{
-	unsigned shift = e->cpu.cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
-
-	return (uint64_t)((int64_t)(linear << shift) >> shift) == linear;
-}
 
 static int check_canonical(struct emu *e, unsigned seg, uint64_t linear, unsigned size)
 {
-	if (!e->long_mode || (is_canonical(e, linear) && is_canonical(e, linear + size - 1)))
+	if (!e->long_mode || (emu_is_canonical(e, linear) && emu_is_canonical(e, linear + size - 1)))
 		return 0;
 	return emu_fault_code(e, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
 }
@@ -54,7 +46,6 @@ static bool has_code(const struct emu *e, const uint8_t *host)
 
 	return page != UINT64_MAX && e->mmu->code_granules[page] != 0;
 }
-
 
 static void fill(struct emu *e, uint64_t linear, unsigned access, const struct translation *t)
 {
@@ -145,14 +136,14 @@ int emu_read(struct emu *e, unsigned seg, uint64_t linear, void *data, unsigned 
 	struct split s;
 
 	if (p) {
-		memcpy(data, p, size);
+		ram_read(data, p, size);
 		return 0;
 	}
 	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_READ), &s))
 		return EMU_STOP;
 	split_read(e, &s, data);
 	if (debug_armed(e))
-		sys_debug_data(e, linear, size, false);
+		e->hooks->data_accessed(e, linear, size, false);
 	return 0;
 }
 
@@ -162,14 +153,14 @@ int emu_write(struct emu *e, unsigned seg, uint64_t linear, const void *data, un
 	struct split s;
 
 	if (p) {
-		memcpy(p, data, size);
+		ram_write(p, data, size);
 		return 0;
 	}
 	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_WRITE), &s))
 		return EMU_STOP;
 	split_write(e, &s, data);
 	if (debug_armed(e))
-		sys_debug_data(e, linear, size, true);
+		e->hooks->data_accessed(e, linear, size, true);
 	return 0;
 }
 
@@ -215,16 +206,23 @@ int mmu_fetch_page(struct emu *e, uint64_t linear, uint8_t **host, uint64_t *gpa
 
 int mmu_rmw_open(struct emu *e, unsigned seg, uint64_t linear, unsigned size, struct rmw *m)
 {
-	m->linear = linear;
-	m->seg = seg;
-	m->size = size;
-	m->host = tlb_write_ptr(e, linear, size);
+	struct split s;
+
+	*m = (struct rmw){ .linear = linear, .size = size, .host = tlb_write_ptr(e, linear, size) };
 	if (m->host)
 		return 0;
-	if (emu_probe_write(e, seg, linear, size))
+	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_WRITE), &s))
 		return EMU_STOP;
-	m->host = tlb_write_ptr(e, linear, size); /* filled by the probe, unless code, I/O or a page crossing */
+	m->host = s.first == size ? phys_host(e, s.t[0].gpa, size) : NULL;
+	m->is_told = m->host != NULL;
 	return 0;
+}
+
+void mmu_rmw_tell(struct emu *e, const struct rmw *m)
+{
+	mmu_code_written(e, m->host, m->size);
+	if (debug_armed(e))
+		e->hooks->data_accessed(e, m->linear, m->size, true);
 }
 
 /* ---- implicit supervisor accesses ---- */
@@ -251,7 +249,7 @@ int emu_sys_read(struct emu *e, uint64_t linear, void *data, unsigned size)
 	struct split s;
 
 	if (!(((linear & PAGE_MASK) ^ t->r) & implicit_mask(e))) {
-		memcpy(data, (const void *)(uintptr_t)(linear + t->addend), size);
+		ram_read(data, (const uint8_t *)(uintptr_t)(linear + t->addend), size);
 		return 0;
 	}
 	if (check_implicit(e, linear, size) || split_translate(e, linear, size, implicit(ACCESS_READ), &s))
@@ -267,7 +265,7 @@ int emu_sys_write(struct emu *e, uint64_t linear, const void *data, unsigned siz
 	struct split s;
 
 	if (!(((linear & PAGE_MASK) ^ t->w) & implicit_mask(e))) {
-		memcpy((void *)(uintptr_t)(linear + t->addend), data, size);
+		ram_write((uint8_t *)(uintptr_t)(linear + t->addend), data, size);
 		return 0;
 	}
 	if (check_implicit(e, linear, size) || split_translate(e, linear, size, implicit(ACCESS_WRITE), &s))

@@ -5,8 +5,12 @@
  * A page with code has no write entry in any TLB table, so each store to it comes by mmu_code_written(), which drops
  * the blocks whose pieces it touches. When the last block of a page is gone it may be mapped writable again.
  */
-#include "mmu.h"
-#include "emu/block/block.h"
+#include "internal.h"
+
+uint64_t mmu_ram_pages(const struct emu *e)
+{
+	return e->mmu->ram_pages;
+}
 
 uint64_t mmu_page_index(const struct emu *e, const uint8_t *host)
 {
@@ -59,6 +63,11 @@ void mmu_claim_code(struct emu *e, const uint8_t *host, unsigned size)
 	}
 }
 
+void mmu_release_code(struct emu *e, uint64_t page)
+{
+	e->mmu->code_granules[page] = 0;
+}
+
 static void page_written(struct emu *e, const uint8_t *host, uint64_t size)
 {
 	uint64_t page = mmu_page_index(e, host), hit;
@@ -69,7 +78,7 @@ static void page_written(struct emu *e, const uint8_t *host, uint64_t size)
 	if (!hit)
 		return;
 	e->mmu->smc++;
-	e->mmu->code_granules[page] = code_drop(e, page, hit);
+	e->mmu->code_granules[page] = e->hooks->code_written(e, page, hit);
 }
 
 void mmu_code_written(struct emu *e, const uint8_t *host, uint64_t size)

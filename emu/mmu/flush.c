@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of the TLB: which one is in use, and every way to drop translations. */
-#include "mmu.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -57,18 +57,6 @@ struct tlb *mmu_table(struct emu *e, bool user)
 	return &e->mmu->tlbs[n >= 0 ? (unsigned)n : find_table(e, user)];
 }
 
-void mmu_mask_changed(struct emu *e)
-{
-	const struct cpu *c = &e->cpu;
-	bool ac = c->rflags & RFLAGS_AC;
-
-	e->tlb_mask = PAGE_MASK | TAG_INVALID;
-	if (e->cpl != 3 && !ac && (c->cr4 & CR4_SMAP))
-		e->tlb_mask |= TAG_USER;
-	if ((e->cpl == 3 && ac && (c->cr0 & CR0_AM)) || (c->dr[7] & 0xff))
-		e->tlb_mask |= TAG_SLOW;
-}
-
 /* Brings e->tlb in line with CR3's PCID and the privilege level. */
 static void reselect(struct emu *e)
 {
@@ -80,13 +68,13 @@ static void reselect(struct emu *e)
 		m->current[0] = m->current[1] = -1;
 	}
 	e->tlb = mmu_table(e, e->cpl == 3);
-	mmu_mask_changed(e);
 }
 
 void mmu_mode_changed(struct emu *e)
 {
 	bool restricted = (e->cpu.cr4 & CR4_PKE) && (e->cpu.pkru & 3);
 
+	emu_derive_mode(e);
 	if (restricted != e->mmu->key0_restricted) {
 		e->mmu->key0_restricted = restricted;
 		mmu_flush_all(e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Effective and linear addresses, with the segment checks of the modes that have them (SDM vol. 3, 5.3 to 5.5). */
-#include "mmu.h"
+#include "internal.h"
 
 static uint64_t truncate(uint64_t v, unsigned bytes)
 {

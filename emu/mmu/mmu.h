@@ -1,97 +1,123 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of the MMU room: page walks, physical memory, tables per address space, code tracking. */
+/*
+ * The MMU: from a segment and an offset to a linear address, from there to guest-physical memory or the bus; the
+ * translation caches; and which pieces of RAM hold decoded code.
+ *
+ * emu_...() is what semantic functions call, mmu_...() what changes or looks into translations.
+ */
 #ifndef BULKHEAD_EMU_MMU_H
 #define BULKHEAD_EMU_MMU_H
 
-#include "tlb.h"
+#include "emu/core/emu.h"
+#include "emu/core/tlb.h"
 
-enum access {
-	ACCESS_READ = 0,
-	ACCESS_WRITE = 1,
-	ACCESS_FETCH = 2,
-	ACCESS_KIND = 3,
-	ACCESS_USER = 4,     /* at CPL 3 and not implicit */
-	ACCESS_IMPLICIT = 8, /* supervisor whatever the CPL: EFLAGS.AC does not lift SMAP (SDM vol. 3, 4.6.1) */
-};
+#include <stddef.h>
 
-/* Where a linear page leads. */
-struct translation {
-	uint64_t gpa;	 /* of the byte that was asked for */
-	uint8_t *host;	 /* the same byte, NULL if not RAM */
-	bool user;	 /* U/S at all levels */
-	bool writable;	 /* a store at this privilege is permitted and the dirty bit is set */
-	bool executable; /* a fetch at this privilege is permitted */
-	bool readable;	 /* a load is (protection keys can forbid it while a fetch is permitted) */
-	bool global, large;
-	bool cacheable; /* protection keys make some translations unfit for the TLB */
-};
+/* ---- addresses (linear.c) ---------------------------------------------------------------------------------------- */
 
-struct tlb_table {
-	bool used, user;
-	bool has_large, has_global;
-	uint16_t pcid;
-	uint32_t stamp; /* of the last switch to it */
-};
+/* Linear address of the memory operand, with segment checks for an access of `size` bytes.
+ * 0 or EMU_STOP (#GP, #SS). In 64-bit mode canonicality is checked by the access itself. */
+int emu_linear(struct emu *e, const struct insn *i, unsigned size, bool write, uint64_t *linear);
+/* The same for an explicit segment and offset (string instructions, stacks). */
+int emu_seg_linear(struct emu *e, unsigned seg, uint64_t offset, unsigned size, bool write, uint64_t *linear);
+/* Effective address without segment base, truncated to the address size (LEA). */
+uint64_t emu_ea(const struct emu *e, const struct insn *i);
 
-struct mmu {
-	struct tlb_table table[TLB_TABLES];
-	struct tlb *tlbs; /* TLB_TABLES of them */
-	uint16_t pcid;
-	int8_t current[2];	   /* tables of the current PCID: supervisor, user; -1: not looked up yet */
-	uint32_t stamp;
-	uint64_t ram_pages;
-	uint64_t first_page[ENGINE_MAX_RAM]; /* index of each RAM region's first page */
-	uint64_t *code_granules;	     /* per RAM page: 64-byte pieces that hold decoded code */
-	uint8_t *maybe_writable;	     /* per RAM page: some table may hold a write entry for it */
-	bool key0_restricted;		     /* PKRU as it was when entries were cached */
-	uint64_t walks, flushes, smc;	     /* statistics */
-};
+/* ---- accesses (access.c) ------------------------------------------------------------------------------------------ */
 
-/* 0 or -ENOMEM. */
-int mmu_create(struct emu *e);
-/* Address space that costs memory only where it is touched; NULL if there is none. */
-void *mmu_reserve(size_t bytes);
-void mmu_unreserve(void *p, size_t bytes);
-void mmu_destroy(struct emu *e);
-/* Recomputes e->tlb and e->tlb_mask from CPL, AC, CR0, CR4, DR7. */
-void mmu_mode_changed(struct emu *e);
-/* The part of it that STAC and CLAC need. */
-void mmu_mask_changed(struct emu *e);
+/* Accesses to linear addresses at the current privilege. A store that faults has written nothing, also across
+ * pages. MMIO is forwarded to the bus with the access's own width. `seg` says #SS or #GP for non-canonical ones. */
+int emu_read(struct emu *e, unsigned seg, uint64_t linear, void *data, unsigned size);
+int emu_write(struct emu *e, unsigned seg, uint64_t linear, const void *data, unsigned size);
+/* Checks that a write of [linear, linear+size) would succeed (sets A and D as that write would). */
+int emu_probe_write(struct emu *e, unsigned seg, uint64_t linear, unsigned size);
 
-/* The table of the current PCID for that privilege. */
-struct tlb *mmu_table(struct emu *e, bool user);
+/* #AC happens at CPL 3 with CR0.AM and EFLAGS.AC (SDM vol. 3, 6.15 "Alignment Check Exception"). The accesses above check
+ * operands of 2, 4, 8 bytes and those of the x87 for it; whoever reads several at once asks for each one's alignment. */
+static inline bool emu_checks_alignment(const struct emu *e)
+{
+	return e->cpl == 3 && (e->cpu.cr0 & CR0_AM) && (e->cpu.rflags & RFLAGS_AC);
+}
+int emu_check_alignment(struct emu *e, uint64_t linear, unsigned alignment);
 
-/* Walks the page tables for one byte. 0, or EMU_STOP with #PF recorded. Sets A and D as the access would. */
-int mmu_walk(struct emu *e, uint64_t linear, unsigned access, struct translation *t);
+/* Convenience for handlers: the memory operand of `i`. */
+int emu_load(struct emu *e, const struct insn *i, void *data, unsigned size);
+int emu_store(struct emu *e, const struct insn *i, const void *data, unsigned size);
 
-/* Host address of guest-physical [gpa, gpa + size) if all of it is in one RAM region, else NULL. */
-uint8_t *mmu_phys_host(const struct machine *m, uint64_t gpa, uint64_t size);
+/* Implicit supervisor accesses (descriptor tables, TSS, IDT, inner stacks): CPL 0 whatever the current one, SMAP's
+ * AC override does not apply (SDM vol. 3, 4.6). */
+int emu_sys_read(struct emu *e, uint64_t linear, void *data, unsigned size);
+int emu_sys_write(struct emu *e, uint64_t linear, const void *data, unsigned size);
+/* Atomic compare-and-swap of an 8-byte aligned or unaligned dword in a descriptor (accessed and busy bits). */
+int emu_sys_set_bits32(struct emu *e, uint64_t linear, uint32_t bits, uint32_t clear);
 
-/* Translates the page of `linear` for a fetch and caches it. *host is NULL if code is not in RAM (*gpa says where). */
+/*
+ * Translates the page of `linear` for a fetch and caches it. *host is NULL if code is not in RAM (*gpa says where).
+ * 0 or EMU_STOP.
+ */
 int mmu_fetch_page(struct emu *e, uint64_t linear, uint8_t **host, uint64_t *gpa);
 
 /* Like emu_read()/emu_write() for a chunk that stays inside one page: a host pointer, or NULL in *host if it is not
  * RAM (or holds code, for writes). 0 or EMU_STOP. String instructions use it. */
 int mmu_page_ptr(struct emu *e, unsigned seg, uint64_t linear, bool write, uint8_t **host);
 
-/* A read-modify-write operand: see mmu_rmw_open(). */
+/*
+ * A read-modify-write operand. mmu_rmw_open() reports #PF as for a write and changes nothing; the caller changes what `host`
+ * points to, with one atomic operation if the instruction wants that, and calls mmu_rmw_close().
+ */
 struct rmw {
 	uint64_t linear;
-	uint8_t *host; /* NULL: not plain RAM in one page; `old` was read with a bus or split access */
-	unsigned seg, size;
+	uint8_t *host; /* NULL: not RAM in one page; the caller does emu_read() and emu_write(), which do not fault any more */
+	unsigned size;
+	bool is_told;  /* somebody wants to know of the store: decoded code lies in the page, or a breakpoint is armed */
 };
-/* Opens the operand for reading and writing: #PF is reported as for a write, nothing is changed. */
 int mmu_rmw_open(struct emu *e, unsigned seg, uint64_t linear, unsigned size, struct rmw *m);
+void mmu_rmw_tell(struct emu *e, const struct rmw *m);
+static inline void mmu_rmw_close(struct emu *e, const struct rmw *m)
+{
+	if (__builtin_expect(m->is_told, 0))
+		mmu_rmw_tell(e, m);
+}
 
-/* ---- decoded code in RAM ---- */
+/* ---- translations (flush.c, walk.c) ------------------------------------------------------------------------------ */
 
+/* After a change of CS, SS, CPL, CR0, CR4, EFER, RFLAGS.VM, DR7, PKRU: derives the mode (emu_derive_mode()) and chooses the
+ * tables that belong to it. */
+void mmu_mode_changed(struct emu *e);
+
+/* The only ways to change translations. */
+void mmu_flush_all(struct emu *e);			  /* CR0, CR4, EFER, INVPCID all */
+void mmu_flush_nonglobal(struct emu *e);		  /* MOV CR3 without PCID */
+void mmu_flush_pcid(struct emu *e, unsigned pcid);	  /* INVPCID single context, MOV CR3 */
+void mmu_switch_pcid(struct emu *e);			  /* MOV CR3 with bit 63 */
+void mmu_flush_page(struct emu *e, uint64_t linear);	  /* INVLPG */
+void mmu_flush_page_pcid(struct emu *e, uint64_t linear, unsigned pcid);
+/* PAE: loads cpu.pdpte from CR3, checking reserved bits. 0 or EMU_STOP (#GP). */
+int mmu_load_pdptes(struct emu *e, uint64_t cr3);
+
+/* ---- decoded code in RAM (code.c) -------------------------------------------------------------------------------- */
+
+/* Number of RAM pages, which have the indices from 0 on. */
+uint64_t mmu_ram_pages(const struct emu *e);
 /* Index of the RAM page that holds this host address, or UINT64_MAX. */
 uint64_t mmu_page_index(const struct emu *e, const uint8_t *host);
-/* From now on stores to [host, host + size) are seen by mmu_code_written(). One page. */
+/* From now on stores to [host, host + size) are told to hooks->code_written(). One page. */
 void mmu_claim_code(struct emu *e, const uint8_t *host, unsigned size);
-/* All decoded code has been dropped. */
-void mmu_forget_code(struct emu *e);
+/* No decoded code of this page is left. */
+void mmu_release_code(struct emu *e, uint64_t page);
 /* A store to a page with code: drops the blocks it hits. Own thread. */
 void mmu_code_written(struct emu *e, const uint8_t *host, uint64_t size);
+/* Guest RAM was changed by somebody else (DMA, a loader): decoded code made from it is dropped. The vCPU's own thread,
+ * or while it is not inside run(). */
+void emu_invalidate_phys(struct emu *e, uint64_t gpa, uint64_t size);
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+/* 0 or -ENOMEM. */
+int mmu_create(struct emu *e);
+void mmu_destroy(struct emu *e);
+/* Address space that costs memory only where it is touched; NULL if there is none. */
+void *mmu_reserve(size_t bytes);
+void mmu_unreserve(void *p, size_t bytes);
 
 #endif

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Guest-physical memory: RAM regions, the local APIC's page, and everything else on the bus. */
-#include "mmu.h"
-#include "phys.h"
+#include "internal.h"
+#include "emu/apic/apic.h"
+#include "emu/core/ram.h"
 
 #include <string.h>
-
-#define APIC_BASE_X2 (1ull << 10)
-#define APIC_BASE_ENABLE (1ull << 11)
 
 uint8_t *mmu_phys_host(const struct machine *m, uint64_t gpa, uint64_t size)
 {
@@ -23,8 +21,13 @@ static bool is_lapic(const struct emu *e, uint64_t gpa)
 {
 	uint64_t base = e->cpu.msr.apic_base;
 
-	return (base & (APIC_BASE_ENABLE | APIC_BASE_X2)) == APIC_BASE_ENABLE && e->lapic &&
+	return (base & (APIC_BASE_ENABLED | APIC_BASE_X2)) == APIC_BASE_ENABLED && e->lapic &&
 	       (gpa & PAGE_MASK) == (base & PAGE_MASK & ((1ull << 52) - 1));
+}
+
+uint8_t *phys_host(const struct emu *e, uint64_t gpa, uint64_t size)
+{
+	return is_lapic(e, gpa) ? NULL : mmu_phys_host(e->machine, gpa, size);
 }
 
 /* APIC registers are 32 bits wide at 16-byte strides; other widths are undefined (SDM vol. 3, 10.4.1). Narrow reads
@@ -36,7 +39,8 @@ static uint64_t lapic_read(struct emu *e, uint64_t gpa, unsigned size)
 	return size >= 4 ? v : (v >> (8 * (gpa & 3))) & ((1u << (8 * size)) - 1);
 }
 
-uint64_t phys_io_read(struct emu *e, uint64_t gpa, unsigned size)
+/* Known not to be RAM: the local APIC or the bus. size 1, 2, 4, 8. */
+static uint64_t io_read(struct emu *e, uint64_t gpa, unsigned size)
 {
 	struct machine *m = e->machine;
 
@@ -45,7 +49,7 @@ uint64_t phys_io_read(struct emu *e, uint64_t gpa, unsigned size)
 	return m->bus.read ? m->bus.read(m->bus.ctx, e->cpu.vcpu, IO_MMIO, gpa, size) : UINT64_MAX;
 }
 
-void phys_io_write(struct emu *e, uint64_t gpa, uint64_t data, unsigned size)
+static void io_write(struct emu *e, uint64_t gpa, uint64_t data, unsigned size)
 {
 	struct machine *m = e->machine;
 
@@ -67,15 +71,15 @@ static unsigned piece(unsigned size)
 
 void phys_read(struct emu *e, uint64_t gpa, void *data, unsigned size)
 {
-	uint8_t *host = mmu_phys_host(e->machine, gpa, size), *out = data;
+	uint8_t *host = phys_host(e, gpa, size), *out = data;
 
 	if (host) {
-		memcpy(data, host, size);
+		ram_read(data, host, size);
 		return;
 	}
 	while (size > 0) {
 		unsigned n = piece(size);
-		uint64_t v = phys_io_read(e, gpa, n);
+		uint64_t v = io_read(e, gpa, n);
 
 		memcpy(out, &v, n);
 		out += n;
@@ -86,11 +90,11 @@ void phys_read(struct emu *e, uint64_t gpa, void *data, unsigned size)
 
 void phys_write(struct emu *e, uint64_t gpa, const void *data, unsigned size)
 {
-	uint8_t *host = mmu_phys_host(e->machine, gpa, size);
+	uint8_t *host = phys_host(e, gpa, size);
 	const uint8_t *in = data;
 
 	if (host) {
-		memcpy(host, data, size);
+		ram_write(host, data, size);
 		mmu_code_written(e, host, size);
 		return;
 	}
@@ -99,7 +103,7 @@ void phys_write(struct emu *e, uint64_t gpa, const void *data, unsigned size)
 		uint64_t v = 0;
 
 		memcpy(&v, in, n);
-		phys_io_write(e, gpa, v, n);
+		io_write(e, gpa, v, n);
 		in += n;
 		gpa += n;
 		size -= n;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Page walks: 32-bit, PAE, 4-level and 5-level paging (SDM vol. 3, chapter 4). */
-#include "mmu.h"
+#include "internal.h"
+#include "emu/model/features.h"
 
 enum {
 	PTE_P = 1 << 0, PTE_W = 1 << 1, PTE_U = 1 << 2, PTE_A = 1 << 5, PTE_D = 1 << 6, PTE_PS = 1 << 7, PTE_G = 1 << 8,
+	PTE_PAT = 1 << 7, PTE_PAT_LARGE = 1 << 12, /* of a page, of a large page */
 };
 #define PTE_NX (1ull << 63)
 #define PTE_ADDRESS 0x000ffffffffff000ull
@@ -47,20 +49,44 @@ static uint64_t load_entry(const struct walk *w, const uint8_t *p)
 	return __atomic_load_n((const uint32_t *)(const void *)p, __ATOMIC_ACQUIRE);
 }
 
+/* Bits of a page directory entry for 4 MiB: 13 to 20 are address bits 32 to 39 with PSE-36, as far as there are any; bit 21
+ * never is one (SDM vol. 3, table 4-4). */
+static uint32_t reserved_4m(const struct emu *e)
+{
+	const uint32_t address = EMU_MAXPHYADDR < 40 ? 0xffu << (EMU_MAXPHYADDR - 32 + 13) & 0x1fe000 : 0;
+
+	return 1u << 21 | (emu_has_cpu_feature(e, CPUF_PSE36) ? address : 0x1fe000);
+}
+
+/* Without PAT its bit is reserved, in 4- and 5-level paging excepted: "supported on all processors that support 4-level
+ * paging" (SDM vol. 3, 4.3, 4.4.2, 4.9.2). */
+static uint64_t reserved_pat(const struct emu *e, unsigned level, uint64_t entry)
+{
+	if (e->long_mode || emu_has_cpu_feature(e, CPUF_PAT))
+		return 0;
+	return level == 1 ? PTE_PAT : entry & PTE_PS ? PTE_PAT_LARGE : 0;
+}
+
+static bool has_reserved_32(const struct emu *e, unsigned level, uint64_t entry)
+{
+	if (level == 1)
+		return entry & reserved_pat(e, level, entry);
+	return (entry & PTE_PS) && (e->cpu.cr4 & CR4_PSE) && (entry & (reserved_4m(e) | reserved_pat(e, level, entry)));
+}
+
 /* Reserved bits of an entry at `level` (SDM vol. 3, 4.3 to 4.5, and table 4-9 on). */
 static bool has_reserved(const struct emu *e, const struct walk *w, unsigned level, uint64_t entry)
 {
 	uint64_t reserved;
 
-	if (w->entry_bytes == 4) /* PSE-36: bits 13..20 are address bits 32..39 */
-		return level == 2 && (entry & PTE_PS) && (e->cpu.cr4 & CR4_PSE) &&
-		       (entry & (1u << 21 | (EMU_MAXPHYADDR < 40 ? 0xffu << (EMU_MAXPHYADDR - 32 + 13) & 0x1fe000 : 0)));
-	reserved = PHYS_RESERVED;
+	if (w->entry_bytes == 4)
+		return has_reserved_32(e, level, entry);
+	reserved = PHYS_RESERVED | reserved_pat(e, level, entry);
 	if (!e->long_mode)
 		reserved |= 0x7ff0000000000000ull;
 	if (!(e->cpu.msr.efer & EFER_NXE))
 		reserved |= PTE_NX;
-	if (level >= 4 || (level == 3 && !sys_has_cpu_feature(e, CPUF_PDPE1GB)))
+	if (level >= 4 || (level == 3 && !emu_has_cpu_feature(e, CPUF_PDPE1GB)))
 		reserved |= PTE_PS;
 	if (level == 3 && (entry & PTE_PS))
 		reserved |= 0x3fffe000;
@@ -221,7 +247,7 @@ static void describe(const struct emu *e, const struct walk *w, unsigned access,
 	bool dirty = (w->leaf & PTE_D) || (access & ACCESS_KIND) == ACCESS_WRITE;
 
 	t->gpa = leaf_address(w, linear);
-	t->host = mmu_phys_host(e->machine, t->gpa, 1);
+	t->host = phys_host(e, t->gpa, 1);
 	t->user = w->rights & PTE_U;
 	t->readable = r->read && !r->key_denied_read;
 	t->writable = r->write && !r->key_denied_write && dirty;
@@ -229,7 +255,7 @@ static void describe(const struct emu *e, const struct walk *w, unsigned access,
 	t->global = (w->leaf & PTE_G) && (e->cpu.cr4 & CR4_PGE);
 	t->large = w->shift > PAGE_SHIFT;
 	/* WRPKRU does not flush: what depends on PKRU is not cached. Key 0, which everything has by default, is while
-	 * it denies nothing; emu_mode_changed() flushes when that changes. */
+	 * it denies nothing; mmu_mode_changed() flushes when that changes. */
 	t->cacheable = !(e->cpu.cr4 & CR4_PKE) || !e->long_mode || !(w->rights & PTE_U) ||
 		       (((w->leaf >> 59) & 15) == 0 && (e->cpu.pkru & 3) == 0);
 }
@@ -238,7 +264,7 @@ static void identity(const struct emu *e, uint64_t linear, struct translation *t
 {
 	*t = (struct translation){ .gpa = linear & UINT32_MAX, .user = true, .readable = true, .writable = true,
 				   .executable = true, .cacheable = true };
-	t->host = mmu_phys_host(e->machine, t->gpa, 1);
+	t->host = phys_host(e, t->gpa, 1);
 }
 
 int mmu_walk(struct emu *e, uint64_t linear, unsigned access, struct translation *t)

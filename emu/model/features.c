@@ -20,6 +20,26 @@ const struct cpu_feature_row cpu_features[CPUF_COUNT] = {
 #undef F
 };
 
+#define ALL UINT64_MAX
+#define REFUSED true
+#define IGNORED false
+
+const struct cpu_msr_row cpu_msrs[CPU_MSR_ROWS] = {
+#define M(feature_, first_, last_, bits_, what)                                                                    \
+	{ .first = first_, .last = last_, .bits = bits_, .feature = CPUF_##feature_, .refused = what },
+#include "msrs.def"
+#undef M
+};
+
+/* Leaves of CPUID that came with a feature (SDM vol. 2, CPUID; vol. 3, 10.12.8 for 0Bh). */
+static const struct {
+	uint32_t first, last;
+	enum cpu_feature feature;
+} leaves[] = {
+	{ 0x5, 0x5, CPUF_MONITOR }, { 0xb, 0xb, CPUF_X2APIC }, { 0xd, 0xd, CPUF_XSAVE }, { 0x1f, 0x1f, CPUF_X2APIC },
+	{ 0x40000000, 0x4fffffff, CPUF_HYPERVISOR },
+};
+
 /* Names that manuals and compilers use, where Linux has another one. */
 static const struct {
 	const char *name;
@@ -98,6 +118,14 @@ void cpu_drop_unmet(struct cpu_feature_set *s)
 			if (!is_met(s, &cpu_features[f]))
 				cpu_remove(s, f);
 	} while (!same(&before, s));
+}
+
+bool cpu_leaf_exists(const struct cpu_feature_set *s, uint32_t leaf)
+{
+	for (size_t n = 0; n < sizeof(leaves) / sizeof(leaves[0]); n++)
+		if (leaf >= leaves[n].first && leaf <= leaves[n].last)
+			return cpu_has(s, leaves[n].feature);
+	return true;
 }
 
 struct cpu_feature_set cpu_emulated(void)

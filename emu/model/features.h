@@ -7,6 +7,8 @@
 #ifndef BULKHEAD_EMU_FEATURES_H
 #define BULKHEAD_EMU_FEATURES_H
 
+#include "emu/core/cpu.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,15 +38,24 @@ struct cpu_feature_row {
 /* By enum cpu_feature; the row of CPUF_NONE is empty. */
 extern const struct cpu_feature_row cpu_features[CPUF_COUNT];
 
-struct cpu_feature_set {
-	uint64_t bits[3];
+/* Registers, or bits of them, that exist only with a feature (msrs.def). */
+struct cpu_msr_row {
+	uint32_t first, last;
+	uint64_t bits;
+	uint8_t feature;
+	bool refused; /* setting the bits without it raises #GP; else they stay 0 */
 };
+
+enum {
+#define M(feature, first, last, bits, what) CPU_MSR_AT_##feature##_##first##_##last##_##what,
+#include "msrs.def"
+#undef M
+	CPU_MSR_ROWS,
+};
+extern const struct cpu_msr_row cpu_msrs[CPU_MSR_ROWS];
+
 _Static_assert(CPUF_COUNT <= 192, "a set has a bit for each feature");
 
-static inline bool cpu_has(const struct cpu_feature_set *s, unsigned feature)
-{
-	return s->bits[feature / 64] >> (feature % 64) & 1;
-}
 static inline void cpu_add(struct cpu_feature_set *s, unsigned feature)
 {
 	s->bits[feature / 64] |= 1ull << (feature % 64);
@@ -60,6 +71,8 @@ enum cpu_feature cpu_feature_find(const char *name, size_t len);
 void cpu_close_over_needs(struct cpu_feature_set *s);
 /* Removes members that lack what they need. */
 void cpu_drop_unmet(struct cpu_feature_set *s);
+/* Does this leaf of CPUID exist? Some came with a feature: without it they read as zero, or are beyond the last one. */
+bool cpu_leaf_exists(const struct cpu_feature_set *s, uint32_t leaf);
 /* What the emulator has, offered unasked or not. */
 struct cpu_feature_set cpu_emulated(void);
 uint64_t cpu_cr4_bits(const struct cpu_feature_set *s);

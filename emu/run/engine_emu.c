@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The emulator behind engine.h: one struct emu per vCPU, the run loop in run.c. */
-#include "emu/decode/decode.h"
-#include "emu/core/flags.h"
-#include "emu/block/block.h"
-#include "emu/isa/isa.h"
-#include "emu/mmu/mmu.h"
 #include "engine_emu.h"
+#include "run.h"
+#include "emu/apic/apic.h"
+#include "emu/block/block.h"
+#include "emu/core/flags.h"
+#include "emu/core/machine.h"
+#include "emu/decode/decode.h"
+#include "emu/mmu/mmu.h"
+#include "emu/native/memory.h"
+#include "emu/sem/sys/sys.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +33,7 @@ struct emu *engine_emu_vcpu(struct engine *e, unsigned vcpu)
 
 static bool has_feature(const void *ctx, unsigned feature)
 {
-	return sys_has_feature(ctx, feature);
+	return emu_has_feature(ctx, feature);
 }
 
 static void destroy_vcpu(struct emu *e)
@@ -40,10 +44,22 @@ static void destroy_vcpu(struct emu *e)
 		lapic_destroy(e->lapic);
 	if (e->sys)
 		sys_fini(e);
-	if (e->mmu)
-		interp_destroy(e);
+	block_destroy(e);
 	mmu_destroy(e);
 	free(e);
+}
+
+static const struct emu_hooks hooks = { .code_written = code_drop, .data_accessed = sys_debug_data };
+
+/* The processor's part of what the machine was lent, else memory of its own. */
+static int create_blocks(struct machine *m, struct emu *e, unsigned n)
+{
+	struct native_memory part;
+
+	if (!m->config.native)
+		return block_create(e, m->config.code_cache_bytes, NULL);
+	part = native_memory_part(m->config.native, n, m->vcpus);
+	return block_create(e, m->config.code_cache_bytes, &part);
 }
 
 static int create_vcpu(struct machine *m, unsigned n)
@@ -55,21 +71,24 @@ static int create_vcpu(struct machine *m, unsigned n)
 		return -ENOMEM;
 	memset(e, 0, sizeof(*e));
 	e->machine = m;
+	e->hooks = &hooks;
+	e->budget = -1;
+	e->retired = (uint64_t)-1;
 	e->cpu.vcpu = (uint8_t)n;
 	m->emu[n] = e;
 	r = mmu_create(e);
 	if (r == 0)
-		r = interp_create(e);
+		r = create_blocks(m, e, n);
 	if (r)
 		return r;
 	cpu_reset(&e->cpu);
-	e->lf.image = flags_from_arith(e->cpu.rflags);
+	e->flags_image = flags_from_arith(e->cpu.rflags);
 	if (sys_init(e))
 		return -ENOMEM;
 	e->lapic = lapic_create(m, e, n);
 	if (!e->lapic)
 		return -ENOMEM;
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return 0;
 }
 
@@ -107,7 +126,7 @@ static int emu_create(const struct engine_config *config, struct engine **out)
 	p->machine.ram_count = config->ram_count;
 	p->machine.vcpus = config->vcpus;
 	memcpy(p->machine.ram, config->ram, sizeof(p->machine.ram));
-	r = sys_model_init(&p->machine);
+	r = machine_init(&p->machine);
 	for (unsigned n = 0; n < config->vcpus && r == 0; n++)
 		r = create_vcpu(&p->machine, n);
 	if (r) {
@@ -142,11 +161,11 @@ static int emu_set_state(struct engine *e, unsigned vcpu, const struct cpu *in)
 	c->cpu = *in;
 	c->cpu.vcpu = (uint8_t)vcpu;
 	c->cpu.gpr[GPR_ZERO] = 0;
-	c->lf.image = flags_from_arith(in->rflags);
+	c->flags_image = flags_from_arith(in->rflags);
 	c->cpu.rflags |= RFLAGS_FIXED;
 	c->fault.pending = false;
 	code_flush(c); /* whoever sets the state has probably filled memory too */
-	emu_mode_changed(c);
+	mmu_mode_changed(c);
 	mmu_flush_all(c);
 	return 0;
 }

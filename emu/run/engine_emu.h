@@ -4,6 +4,7 @@
 #define BULKHEAD_EMU_ENGINE_EMU_H
 
 #include "emu/core/emu.h"
+#include "emu/core/engine.h"
 
 struct emu *engine_emu_vcpu(struct engine *e, unsigned vcpu);
 

@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "devices/backlog.h"
-#include "devices/model.h"
-#include "devices/reg.h"
+#include "devices/serial_model.h"
+#include "proto/reg.h"
 #include "proto/clock.h"
 #include "proto/control_check.h"
 #include "proto/frame.h"
@@ -165,7 +165,7 @@ static void print(const char *what, uint64_t *samples, double per)
 static void round_trip(const char *program, const char *what, uint32_t spin_ns, int daemon_cpu, unsigned pause_us)
 {
 	static uint64_t samples[SAMPLES];
-	struct io_slot s = { .op = IO_READ, .size = 1, .addr = LAYOUT_COM1 + 7 };
+	struct io_slot s = { .op = IO_READ, .size = 1, .offset = 7, .addr = LAYOUT_COM1 + 7 };
 	struct bench b = { 0 };
 
 	start(&b, program, spin_ns);
@@ -190,7 +190,7 @@ static void console_bytes(const char *program, const char *what, uint32_t spin_n
 {
 	enum { BYTES = 200000 };
 	struct io_slot thr = { .op = IO_WRITE, .size = 1, .addr = LAYOUT_COM1, .data = 'x' };
-	struct io_slot lsr = { .op = IO_READ, .size = 1, .addr = LAYOUT_COM1 + 5 };
+	struct io_slot lsr = { .op = IO_READ, .size = 1, .offset = 5, .addr = LAYOUT_COM1 + 5 };
 	struct bench b = { 0 };
 	uint64_t t, shadowed = 0, value;
 
@@ -268,8 +268,8 @@ static void same_process(void)
 		uint64_t t = clock_ns();
 
 		for (int k = 0; k < 100; k++) {
-			m->read(state, MODEL_PORT, LAYOUT_COM1 + 5, 1, t);
-			m->write(state, MODEL_PORT, LAYOUT_COM1, 'x', 1, t);
+			m->read(state, 0, 5, 1, t);
+			m->write(state, 0, 0, 'x', 1, t);
 			m->advance(state, t);
 		}
 		serial_model_take(state, 0, out, sizeof(out));

@@ -6,7 +6,7 @@
 set -u
 mode=$1 source=$2 build=$3
 cross=$build/aarch64
-quick='emu_core emu_integer emu_paging emu_decode sys_control sys_event sys_model sys_segment apic x87_state fpu_xsave
+quick='ram emu_core emu_integer emu_paging emu_decode sys_control sys_event sys_model sys_segment apic x87_state fpu_xsave
 	simd_sha sse_rules fpu_dispatch fp_digest avx512fp16 avx512fp16_convert'
 
 skip() {

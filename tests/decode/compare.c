@@ -21,12 +21,6 @@ static unsigned group_count, *uses;
 static ZydisDecoder decoders[3];
 static uint64_t asked, valid, invalid, unexplained;
 
-/* The row may do without a semantic function here: nothing is run. */
-int emu_fault(struct emu *e, enum vector vector)
-{
-	return 0;
-}
-
 static ZydisDecoder *decoder_of(unsigned code_size)
 {
 	return &decoders[code_size == 8 ? 2 : code_size == 4 ? 1 : 0];

@@ -256,6 +256,13 @@ static void act_silent(struct evil *e)
 	pause_ns(50000000);
 }
 
+/* Alive by its heart, and with every request, the supervisor's too, taken and never answered. */
+static void act_beats(struct evil *e)
+{
+	atomic_store(&e->rsp->head, atomic_load(&e->req->tail));
+	atomic_store(&e->rsp->heartbeat_ns, clock_ns());
+}
+
 static void act_exit(struct evil *e)
 {
 	pause_ns((long)(evil_random(e) % 300000000));
@@ -276,8 +283,9 @@ static const struct {
 	{ "answers", act_answers, true, false }, { "truncate", act_truncate, true, false },
 	{ "bells", act_bells, true, false },	 { "stderr", act_stderr, true, false },
 	{ "events", act_events, true, false },	 { "stats", act_stats, false, false },
-	{ "silent", act_silent, false, false },	 { "frames", act_frames, true, true },
-	{ "replies", act_replies, false, true }, { "exit", act_exit, true, true },
+	{ "silent", act_silent, false, false },	 { "beats", act_beats, false, false },
+	{ "frames", act_frames, true, true },	 { "replies", act_replies, false, true },
+	{ "exit", act_exit, true, true },
 };
 enum { MODES = sizeof(modes) / sizeof(modes[0]) };
 

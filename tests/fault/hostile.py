@@ -6,9 +6,9 @@ import struct
 import time
 
 from bh import BUILD, BULKHEAD, Failure, check
-from kinds import DEVICES
+from kinds import KINDS
 
-DAEMONS = DEVICES
+DAEMONS = KINDS
 PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
             **{name: f"devices/bulkhead-{name}" for name in DAEMONS}}
 MAGIC = 0x4842
@@ -29,13 +29,13 @@ def find(path):
     raise Failure(f"{name} is not in {BUILD}")
 
 
-def evil_libexec(t, evil):
-    """A directory of programs in which the daemon `evil` is the hostile one."""
-    d = f"{t.dir}/libexec-{evil}"
+def evil_libexec(t, evil, program="bulkhead-evild"):
+    """A directory of programs in which that of the process `evil` is another one, of this folder."""
+    d = f"{t.dir}/libexec-{evil}-{program}"
     if not os.path.isdir(d):
         os.mkdir(d)
         for name, path in PROGRAMS.items():
-            os.symlink(f"{BUILD}/tests/fault/bulkhead-evild" if name == evil else find(path), f"{d}/bulkhead-{name}")
+            os.symlink(f"{BUILD}/tests/fault/{program}" if name == evil else find(path), f"{d}/bulkhead-{name}")
     return {**t.env, "BULKHEAD_LIBEXEC": d}
 
 
@@ -105,8 +105,19 @@ class Neighbour:
         self.console.send(word)
         self.console.expect(word.upper(), seconds=20)
 
+    def changes(self):
+        """What is not as it was, and why; "" if nothing. The loader may have been about to end when it began."""
+        now, before = ({(role, pid) for role, pid in pids.items() if role != "boot"}
+                       for pids in (self.t.processes(self.name), self.pids))
+        if now == before:
+            return ""
+        reasons = {p["role"]: (p["deaths"], p["last_reason"]) for p in status(self.t, self.name)[0]["processes"]
+                   if p.get("deaths")}
+        with open(f"{self.t.runtime}/{self.name}/log", errors="replace") as f:
+            return f"gone {before - now}, new {now - before}, deaths {reasons}, log: {f.read()[-1500:]}"
+
     def end(self):
         self.check()
-        check(self.t.processes(self.name) == self.pids, "the neighbour's processes are the same")
+        check(not self.changes(), f"the neighbour's processes are the same: {self.changes()}")
         expect_bounded(self.before, memory(self.t, self.name), "neighbour")
         self.t.bulkhead("kill", self.name).expect(0)

@@ -8,10 +8,10 @@ import sys
 import time
 
 from bh import BUILD, Failure, check, debian, main, test, wait_until
-from kinds import DEVICES
 from hostile import Neighbour, Watch, evil_libexec, expect_bounded, memory
+from kinds import KINDS, options
 
-MODES = ("memory", "ring", "answers", "truncate", "bells", "stderr", "events", "stats", "silent", "frames", "replies",
+MODES = ("memory", "ring", "answers", "truncate", "bells", "stderr", "events", "stats", "silent", "beats", "frames", "replies",
          "exit", "mix")
 # In `make check`, for every daemon: all of it in turn, and what harms in ways of its own. EVIL_MODES=all takes all.
 SHORT = ("mix", "memory", "events", "frames")
@@ -27,7 +27,7 @@ def start(t, evil, mode):
     name = machine_name(t, mode)
     log = f"{t.dir}/{name}.log"
     # The guest waits for a device until that is given up; with the default limit for ten seconds.
-    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, "--device-failure-limit", "4", name=name)),
+    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, "--device-failure-limit", "4", name=name), *options(evil)),
                  env=evil_libexec(t, evil))
     return name, log, vm
 
@@ -116,8 +116,21 @@ def evil_of(kind):
     return evil
 
 
-for _kind in DEVICES:
+for _kind in KINDS:
     test(evil_of(_kind), limit=170)
+
+
+@test(limit=100)
+def forced_stop(t):
+    """A console daemon that does not answer, or lives and does not answer, does not hold up a forced stop: the command
+    itself gives up, and fails, when the machine is not gone in time."""
+    for mode in "silent", "beats":
+        for words in ("stop", "--force"), ("kill",):
+            name, log, vm = start(t, "seriald", mode)
+            wait_until(lambda: "vcpu" in t.processes(name), "the machine is there")
+            t.bulkhead(*words, name).expect(0)
+            vm.wait()
+            wait_until(lambda: t.is_clean(name), f"{mode}: nothing is left")
 
 
 @test(limit=280)

@@ -140,16 +140,17 @@ static void publish(struct world *w)
 	uint32_t tail = atomic_load(&w->req->tail);
 	unsigned how = (unsigned)take(&w->in, 1);
 	struct io_slot *s = &w->req->slots[tail % RING_SLOTS];
-	const struct model_range *r = &m->ranges[take_below(&w->in, m->range_count)];
+	unsigned range = take_below(&w->in, m->range_count);
+	const struct model_range *r = &m->ranges[range];
 	bool is_access;
 
-	*s = (struct io_slot){ .seq = tail, .op = ops[how & 7], .vcpu = how >> 6 & 3, .space = (uint8_t)r->space };
+	*s = (struct io_slot){ .seq = tail, .op = ops[how & 7], .vcpu = how >> 6 & 3, .range = (uint8_t)range };
 	is_access = s->op == IO_READ || s->op == IO_WRITE;
 	s->size = is_access ? (uint8_t)(1 << (how >> 3 & 3)) : 0;
 	s->flags = s->op != IO_WRITE || how & 0x20 ? IO_SYNC : 0;
-	s->addr = r->base + take(&w->in, r->len > 256 ? 2 : 1) % r->len;
+	s->offset = (uint32_t)(take(&w->in, r->len > 256 ? 2 : 1) % r->len);
 	s->data = take(&w->in, 2);
-	s->count = is_access && how & 0x20 ? take_below(&w->in, 29) : 0;
+	s->count = is_access && how & 0x20 ? (uint16_t)take_below(&w->in, 29) : 0;
 	s->when = w->rt.now_ns + (take(&w->in, 1) << 12);
 	if (s->count)
 		for (unsigned i = 0; i < RING_PAYLOAD / 8; i++)

@@ -9,12 +9,6 @@
 #include "emu/isa/isa.h"
 #include "fuzz.h"
 
-/* The instruction table's own semantics refer to it; nothing is run here. */
-int emu_fault(struct emu *e, enum vector vector)
-{
-	return 0;
-}
-
 #ifdef HAVE_ZYDIS
 #include <Zydis/Zydis.h>
 

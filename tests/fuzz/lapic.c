@@ -4,6 +4,8 @@
  * is above the priority of the processor; deadlines lie ahead; a mode that the SDM forbids is never entered.
  */
 #include "emu/apic/lapic.h"
+#include "emu/model/features.h"
+#include "emu/core/tsc.h"
 #include "fuzz.h"
 
 enum { CPUS = 3, OPS_MAX = 200 };
@@ -16,11 +18,7 @@ void emu_wake(struct emu *e)
 {
 }
 
-void mmu_flush_all(struct emu *e)
-{
-}
-
-uint64_t sys_tsc(const struct emu *e)
+uint64_t emu_tsc(const struct emu *e)
 {
 	return now_ns * 2;
 }
@@ -35,6 +33,7 @@ static void set_up(void)
 	memset(&machine, 0, sizeof(machine));
 	memset(cpus, 0, sizeof(cpus));
 	machine.vcpus = CPUS;
+	cpu_add(&machine.features, CPUF_TSC_DEADLINE);
 	now_ns = 1000000;
 	for (unsigned n = 0; n < CPUS; n++) {
 		cpus[n].cpu.vcpu = (uint8_t)n;

@@ -39,18 +39,19 @@ enum { MODEL_OPS_MAX = 200 };
 static inline void model_access(struct model_run *r, bool write)
 {
 	const struct device_model *m = r->t->model;
-	const struct model_range *range = &m->ranges[take_below(&r->in, m->range_count)];
+	unsigned index = take_below(&r->in, m->range_count);
+	const struct model_range *range = &m->ranges[index];
 	unsigned how = (unsigned)take(&r->in, 1), size = 1u << (how & 3);
-	uint64_t addr = range->base;
+	uint32_t offset;
 
 	if (how & 0x80 && range->reg_count)
-		addr += range->regs[(how >> 2 & 0x1f) % range->reg_count].offset;
+		offset = range->regs[(how >> 2 & 0x1f) % range->reg_count].offset;
 	else
-		addr += take(&r->in, range->len > 256 ? 2 : 1) % range->len;
+		offset = (uint32_t)(take(&r->in, range->len > 256 ? 2 : 1) % range->len);
 	if (write)
-		m->write(r->state, range->space, addr, take(&r->in, size), size, r->now);
+		m->write(r->state, index, offset, take(&r->in, size), size, r->now);
 	else
-		m->read(r->state, range->space, addr, size, r->now);
+		m->read(r->state, index, offset, size, r->now);
 }
 
 /* A byte of the state is whatever; if validate() finds it, nothing has happened. */

@@ -82,7 +82,7 @@ static void call(struct world *w)
 
 	if (take(&w->in, 1) & 1)
 		answer(w, s.vcpu);
-	s.count = (uint32_t)take(&w->in, 1);
+	s.count = (uint16_t)take(&w->in, 1);
 	check_error(ring_call(&w->ring, &s, reply));
 	CHECK(atomic_load(&w->req->tail) - tail <= 1);
 	free(reply);

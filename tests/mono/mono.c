@@ -5,7 +5,9 @@
  * benchmarks. The console is stdin and stdout.
  */
 #include "boot/boot.h"
-#include "devices/model.h"
+#include "devices/irq_model.h"
+#include "devices/platform_model.h"
+#include "devices/serial_model.h"
 #include "emu/core/engine.h"
 #include "proto/layout.h"
 
@@ -124,31 +126,38 @@ static void settle(struct mono *m, uint64_t now)
 	m->deadline_ns = next;
 }
 
-static int find_model(enum model_space space, uint64_t addr)
+struct place {
+	int model; /* -1: nobody answers */
+	unsigned range;
+	uint32_t offset;
+};
+
+static struct place find(enum io_space io_space, uint64_t addr)
 {
+	enum model_space space = io_space == IO_PORT ? MODEL_PORT : MODEL_MMIO;
+
 	for (unsigned d = 0; d < MODELS; d++)
 		for (unsigned r = 0; r < models[d]->range_count; r++) {
 			const struct model_range *range = &models[d]->ranges[r];
 
-			if (range->space == space && addr >= range->base && addr - range->base < range->len)
-				return (int)d;
+			if (range->space == space && addr - range->base < range->len)
+				return (struct place){(int)d, r, (uint32_t)(addr - range->base)};
 		}
-	return -1;
+	return (struct place){.model = -1};
 }
 
 static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
 {
 	struct mono *m = ctx;
-	enum model_space ms = space == IO_PORT ? MODEL_PORT : MODEL_MMIO;
-	int d = find_model(ms, addr);
+	struct place p = find(space, addr);
 	uint64_t now, v;
 
-	if (d < 0)
+	if (p.model < 0)
 		return ~0ull >> (64 - 8 * size);
 	pthread_mutex_lock(&m->lock);
 	now = now_ns();
 	m->accesses++;
-	v = models[d]->read(m->state[d], ms, addr, size, now);
+	v = models[p.model]->read(m->state[p.model], p.range, p.offset, size, now);
 	settle(m, now);
 	pthread_mutex_unlock(&m->lock);
 	return v;
@@ -157,16 +166,15 @@ static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space space, uint64_t
 static void bus_write(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, uint64_t data, unsigned size)
 {
 	struct mono *m = ctx;
-	enum model_space ms = space == IO_PORT ? MODEL_PORT : MODEL_MMIO;
-	int d = find_model(ms, addr);
+	struct place p = find(space, addr);
 	uint64_t now;
 
-	if (d < 0)
+	if (p.model < 0)
 		return;
 	pthread_mutex_lock(&m->lock);
 	now = now_ns();
 	m->accesses++;
-	models[d]->write(m->state[d], ms, addr, data, size, now);
+	models[p.model]->write(m->state[p.model], p.range, p.offset, data, size, now);
 	settle(m, now);
 	pthread_mutex_unlock(&m->lock);
 }

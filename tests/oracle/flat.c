@@ -6,9 +6,10 @@
  */
 #include "flat.h"
 
+#include "emu/core/machine.h"
 #include "emu/decode/decode.h"
 #include "emu/isa/coverage.h"
-#include "emu/mmu/tlb.h"
+#include "emu/mmu/mmu.h"
 
 #include <string.h>
 
@@ -33,7 +34,7 @@ uint64_t emu_rip(const struct emu *e, const struct insn *i)
 }
 
 /* There are no modes and no translations. */
-void emu_mode_changed(struct emu *e)
+void mmu_mode_changed(struct emu *e)
 {
 }
 
@@ -110,6 +111,16 @@ static int check_attributes(struct emu *e, const struct isa_row *r)
 	return 0;
 }
 
+/* A machine that has everything. */
+static struct machine *everything(void)
+{
+	static struct machine m;
+
+	memset(&m.features, 0xff, sizeof(m.features));
+	memset(m.isa_features, 0xff, sizeof(m.isa_features));
+	return &m;
+}
+
 int flat_step(struct emu *e, const uint8_t *code, unsigned length)
 {
 	struct insn i;
@@ -118,6 +129,8 @@ int flat_step(struct emu *e, const uint8_t *code, unsigned length)
 	if (decode(code, length, e->code_size, &i) != DECODE_OK || i.len != length)
 		return emu_ud(e);
 	e->cpu.rip = (uintptr_t)oracle_code;
+	if (!e->machine)
+		e->machine = everything();
 	e->tlb = &empty_tlb;
 	e->tlb_mask = UINT64_MAX;
 	for (unsigned n = 0; n < TLB_ENTRIES && empty_tlb.e[n].r == 0; n++)
@@ -125,5 +138,5 @@ int flat_step(struct emu *e, const uint8_t *code, unsigned length)
 	if (check_attributes(e, &isa_rows[i.id]))
 		return EMU_STOP;
 	isa_cover(i.id);
-	return isa_sem(i.id)(e, &i);
+	return isa_rows[i.id].sem ? isa_rows[i.id].sem(e, &i) : emu_ud(e);
 }

@@ -3,6 +3,7 @@
 #ifndef BULKHEAD_TESTS_FLAT_H
 #define BULKHEAD_TESTS_FLAT_H
 
+#include "emu/core/emu.h"
 #include "emu/isa/isa.h"
 
 enum { WINDOW_BYTES = 1024, CODE_BYTES = 64 };

@@ -4,6 +4,7 @@
 #include "emu/isa/isa.h"
 
 #include <cpuid.h>
+#include <stddef.h>
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -49,6 +50,16 @@ bool host_has(unsigned feature)
 		return r[bits[n].reg] >> bits[n].bit & 1;
 	}
 	return true;
+}
+
+static bool has(const void *ctx, unsigned feature)
+{
+	return host_has(feature);
+}
+
+bool host_has_row(unsigned row)
+{
+	return isa_row_exists(&isa_rows[row], has, NULL);
 }
 
 bool host_is_intel(void)

@@ -218,7 +218,7 @@ static int check_all(unsigned cases, uint64_t seed, const char *only)
 
 		if (only && strcmp(only, isa_rows[row].mnemonic) != 0)
 			continue;
-		if (!host_has(isa_rows[row].feature) || ((isa_rows[row].attr & ISA_AVX512X) && !native_has_avx512())) {
+		if (!host_has_row(row) || ((isa_rows[row].attr & ISA_AVX512X) && !native_has_avx512())) {
 			printf("SKIP %s: not in this processor\n", isa_rows[row].mnemonic);
 			skipped++;
 			continue;

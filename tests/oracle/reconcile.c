@@ -38,7 +38,7 @@ static void leave_untold(struct state *a, struct state *b)
 
 static void leave_pointer_width(const struct test_case *t, struct state *a, struct state *b)
 {
-	isa_semantic *const sem = isa_sem(t->row);
+	isa_semantic *const sem = isa_rows[t->row].sem;
 	const uint64_t fip = (1ull << 48) - 1, fdp = (1ull << 57) - 1;
 
 	if ((sem != sem_fxrstor && sem != sem_xrstor) || a->told != UINT64_MAX || !vendor_leaves(VD_POINTER_WIDTH))
@@ -62,7 +62,7 @@ static void leave_fop_fdp(const struct test_case *t, struct state *a, const stru
 /* The image that a save instruction has written to [RSI]; NULL if this is none, or nothing was written. */
 static uint8_t *saved_image(const struct test_case *t, struct state *a)
 {
-	isa_semantic *const sem = isa_sem(t->row);
+	isa_semantic *const sem = isa_rows[t->row].sem;
 
 	if (a->vector != NO_FAULT || (sem != sem_fxsave && sem != sem_xsave && sem != sem_xsaveopt && sem != sem_xsavec))
 		return NULL;
@@ -80,7 +80,7 @@ static bool has_rex_w(const struct test_case *t)
 /* SDM vol. 1, 10.5.1: with or without an exception, the pointers of the state before. Selectors are zero. */
 static void leave_saved_pointers(const struct test_case *t, struct state *a)
 {
-	const bool wide = has_rex_w(t), x87 = isa_sem(t->row) == sem_fxsave || (t->in.gpr[RAX] & XCR0_X87);
+	const bool wide = has_rex_w(t), x87 = isa_rows[t->row].sem == sem_fxsave || (t->in.gpr[RAX] & XCR0_X87);
 	const struct fximage *fx = &t->in.fx;
 	uint8_t *image = saved_image(t, a);
 	const uint64_t pointers[2] = { wide ? fx->fip : (uint32_t)fx->fip, wide ? fx->fdp : (uint32_t)fx->fdp };
@@ -117,7 +117,7 @@ static void leave_misaligned_mask(const struct test_case *t, struct state *a)
 
 static bool has_memory_operand(const struct test_case *t)
 {
-	unsigned modrm = t->length - (isa_sem(t->row) == sem_sse_sha1rnds4 ? 2 : 1);
+	unsigned modrm = t->length - (isa_rows[t->row].sem == sem_sse_sha1rnds4 ? 2 : 1);
 
 	return t->code[modrm] < 0xc0;
 }
@@ -131,7 +131,7 @@ static void leave_sha_alignment(const struct test_case *t, struct state *a)
 
 static void leave_vcvtps2ph_fault(const struct test_case *t, struct state *a, const struct state *b)
 {
-	isa_semantic *const sem = isa_sem(t->row);
+	isa_semantic *const sem = isa_rows[t->row].sem;
 
 	if ((sem != sem_f16c_cvtps2ph && sem != sem_evex_cvtps2ph) || a->vector != VEC_PF ||
 	    !vendor_leaves(VD_VCVTPS2PH_FAULT))

@@ -4,10 +4,12 @@ The fence around each process, from inside (programs with probe.c linked in) and
 PROBES is the directory of the probing programs; the rest as in tests/e2e/bh.py.
 """
 import ctypes
+import errno
 import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
 
@@ -17,6 +19,8 @@ from kinds import DEVICES  # noqa: E402
 
 PROBES = os.environ.get("PROBES", BUILD + "/tests/sandbox")
 PROGRAMS = ("boot", "vcpu") + DEVICES
+# In the host's namespaces: the one removes what a machine leaves there, the other writes to where the user said.
+OUTSIDE = ("keeper", "logger")
 NAMESPACES = ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup")
 CLONE_NEWUSER = 0x10000000
 
@@ -30,7 +34,8 @@ def libexec(t, prefix, names):
     """A directory with our programs, those in `names` replaced by the ones of that prefix."""
     directory = t.dir + "/libexec"
     os.mkdir(directory)
-    os.symlink(BUILD + "/vmm/bulkhead-supervisor", directory + "/bulkhead-supervisor")
+    supervisor = f"{PROBES}/{prefix}-bulkhead-supervisor" if "supervisor" in names else BUILD + "/vmm/bulkhead-supervisor"
+    os.symlink(supervisor, directory + "/bulkhead-supervisor")
     for name in PROGRAMS:
         place = {"boot": "boot", "vcpu": "vmm/vcpu"}.get(name, "devices")
         ours = name if name not in DEVICES else "device"  # one program under four names
@@ -154,7 +159,7 @@ def expect_locked(role, pid):
     check(s["NoNewPrivs"] == "1", f"{role}: no_new_privs is {s['NoNewPrivs']}")
     check(s["Seccomp"] == "2", f"{role}: seccomp mode {s['Seccomp']}")
     # The supervisor's filter, the setup filter, the run filter.
-    least = 1 if role in ("keeper", "supervisor") else 3
+    least = 1 if role in (*OUTSIDE, "supervisor") else 3
     check(int(s.get("Seccomp_filters", least)) >= least, f"{role}: {s.get('Seccomp_filters')} filters")
     if role != "supervisor":
         for caps in "CapInh", "CapPrm", "CapEff", "CapAmb":
@@ -177,6 +182,22 @@ def expect_own_namespaces(role, pid):
     check(len(mounts) == 1 and " ro," in mounts[0], f"{role}: mounts: {mounts}")
 
 
+def expect_logger_outside(pid):
+    """A socket to read from, and the log: nothing else."""
+    fds = {fd: os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    check(set(fds) == {"0", "1", "2"} and fds["0"].startswith("socket:") and fds["1"] == "/dev/null", f"logger: {fds}")
+
+
+def expect_keeper_outside(t, pid):
+    """It holds what it waits for and what it has to remove, and of the host's files it sees its own directory."""
+    kinds = re.compile(r"/dev/null$|pipe:|socket:|anon_inode:\[pidfd\]$")
+    named = [fd for fd in descriptors(pid) if not kinds.match(fd)]
+    own = {t.runtime, f"{t.runtime}/{t.name}", f"{t.runtime}/{t.name}/lock", f"{t.runtime}/{t.name}/log", "/", "/" + t.name}
+    check(set(named) <= own and len(named) <= 5, f"the keeper holds {named}")
+    check(set(os.listdir(f"/proc/{pid}/root/")) <= {"lock", "log", "control.sock", "console.sock"},
+          f"the keeper's root holds {os.listdir(f'/proc/{pid}/root/')}")
+
+
 @test
 def outside(t):
     """Each process of a running machine, seen by root."""
@@ -186,6 +207,10 @@ def outside(t):
     for role, pid in processes.items():
         expect_locked(role, pid)
         if role == "keeper":
+            expect_keeper_outside(t, pid)
+        if role == "logger":
+            expect_logger_outside(pid)
+        if role in OUTSIDE:
             continue
         expect_own_namespaces(role, pid)
         s = status(pid)
@@ -215,10 +240,12 @@ def one_writer(t):
             check(not [m for m in mapped if m[0] == "ram"], f"{role} maps guest memory")
             check(("req", "r--s") in mapped and ("req", "rw-s") not in mapped, f"{role}: {mapped}")
             expect_fds(role, pid)
-    check(len(writers) == 4 * 5 + 3, f"objects with a writer: {writers}")
+        generated = [perms for name, _, perms in objects(pid) if name == "code"]
+        check(sorted(generated) == (["r-xs", "rw-s"] if role == "vcpu" else []), f"{role}: generated code is mapped {generated}")
+    check(len(writers) == 4 * 5 + 4, f"objects with a writer: {writers}")
     for (inode, name), roles in writers.items():
         check(len(roles) == 1, f"{name} ({inode}) has the writers {roles}")
-        owner = {"req": {"vcpu"}, "ram": {"vcpu"}, "msi": {"irqd"}, "backlog": {"seriald"}}.get(name, set(DEVICES))
+        owner = {"req": {"vcpu"}, "ram": {"vcpu"}, "code": {"vcpu"}, "msi": {"irqd"}, "backlog": {"seriald"}}.get(name, set(DEVICES))
         check(roles <= owner, f"{name} is written by {roles}")
     check(not {"journal", "line"} & {name for name, _, _ in objects(processes["vcpu"])}, "the vcpu maps a journal or lines")
     t.bulkhead("kill", t.name)
@@ -239,9 +266,9 @@ def machines_apart(t):
     seen = {}
     for name in t.name + "a", t.name + "b":
         processes = start(t, name)
-        things = {status(pid)["Uid"].split()[0] for role, pid in processes.items() if role != "keeper"}
+        things = {status(pid)["Uid"].split()[0] for role, pid in processes.items() if role not in OUTSIDE}
         for role, pid in processes.items():
-            if role == "keeper":
+            if role in OUTSIDE:
                 continue
             things |= {inode for _, inode, _ in objects(pid)}
             things |= {fd for fd in descriptors(pid) if fd.startswith("socket:")}
@@ -252,6 +279,125 @@ def machines_apart(t):
     check(not first & second, f"shared: {first & second}")
     for name in seen:
         t.bulkhead("kill", name)
+
+
+# ---- the keeper, which stays outside
+
+
+def without_landlock():
+    """Called in a child: landlock_create_ruleset() fails as on a kernel that does not have it."""
+    code = struct.pack("HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 444, 0x06, 0, 0, 0x50000 | errno.ENOSYS, 0x06, 0, 0, 0x7fff0000)
+    buffer = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.create_string_buffer(program), 0, 0):
+        os._exit(99)
+
+
+def probe_keeper(t, *options, uid=0, prepare=None):
+    """{probe: result}, and stderr, of a keeper that tries to do harm to files of its user's, beside another machine."""
+    need_root()
+    reachable_by(uid)
+    os.chmod(t.dir, 0o755)
+    victim, empty, other = t.dir + "/victim", t.dir + "/empty", t.name + "x"
+    for path in t.runtime, empty:
+        os.mkdir(path, 0o700)
+    open(victim, "w").close()
+    for path in t.dir, t.runtime, victim, empty:
+        os.chown(path, uid, uid)
+
+    def become():
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+        if prepare:
+            prepare()
+
+    def run(env, *args):
+        p = subprocess.run(t.command(*args), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, timeout=40, preexec_fn=become)
+        check(p.returncode == 0, f"{p.returncode}: {p.stdout} {p.stderr}")
+        return p
+
+    run(t.env, *t.guest("echo", "--detach", name=other))
+    env = libexec(t, "probe", ["supervisor"])
+    p = run(dict(env, PROBE_FILE=victim, PROBE_DIR=empty, PROBE_OTHER=other), *t.guest("hello64", *options))
+    check("hello from 64 bits" in p.stdout, p.stdout)
+    found = dict(pair.split("=") for rest in re.findall(r"probe keeper (.*)", p.stderr) for pair in rest.split())
+    check(len(found) == 19, f"{found}: {p.stderr}")
+    check(os.path.exists(victim) and os.path.isdir(empty), f"files of the host are gone: {found}")
+    run(t.env, "status", other)
+    check(not os.path.exists(f"{t.runtime}/{t.name}"), "its own directory is removed in the end")
+    run(t.env, "kill", other)
+    return found, p.stderr
+
+
+KEEPER_REMOVES = ("file", "file-up", "dir", "dir-up", "other-up", "other-root", "other-dir")
+KEEPER_OTHERS = ("other-socket", "unlink", "rmdir", "rename", "read", "proc", "create", "own-read", "exec", "chroot", "setuid")
+NOWHERE = {"ENOENT", "EACCES", "EXDEV"}  # it is not there, or may not be touched
+
+
+def expect_keeper(found, filtered, elsewhere):
+    for what in KEEPER_REMOVES:
+        allowed = elsewhere | ({"ENOTEMPTY"} if what == "other-dir" else set())
+        check(found[what] in allowed, f"{what} gave {found[what]}")
+    check(found["own"] == "ENOENT", f"own: there is no log to remove, and that is all: {found['own']}")
+    for what in KEEPER_OTHERS:
+        check(not filtered or found[what] == "stopped", f"{what} gave {found[what]}")
+
+
+@test
+def keeper(t):
+    """root's keeper: neither an absolute path nor ".." leads out of its directory, and nothing else is tried twice."""
+    found, err = probe_keeper(t)
+    expect_keeper(found, True, NOWHERE)
+    check("missing" not in err, err)
+
+
+@test
+def keeper_without_filter(t):
+    """With --sandbox=log the second wall stands alone."""
+    found, _ = probe_keeper(t, "--sandbox", "log")
+    expect_keeper(found, False, NOWHERE)
+    for what in set(KEEPER_OTHERS):
+        check(found[what] in NOWHERE | {"EPERM"}, f"{what} gave {found[what]}")
+
+
+@test
+def keeper_of_ordinary_user(t):
+    """Landlock alone; a user's keeper cannot have a root of its own."""
+    found, err = probe_keeper(t, uid=65534)
+    expect_keeper(found, True, NOWHERE)
+    check("missing" not in err, err)
+
+
+@test
+def keeper_without_landlock(t):
+    """A root of its own alone: there is nothing of the host below it."""
+    found, err = probe_keeper(t, prepare=without_landlock)
+    expect_keeper(found, True, NOWHERE | {"EBUSY"})
+    check("missing" not in err, err)
+
+
+@test
+def keeper_without_any(t):
+    """An ordinary user on a kernel without Landlock: that something is missing is said."""
+    need_root()
+    reachable_by(65534)
+    os.chmod(t.dir, 0o755)
+    os.mkdir(t.runtime, 0o700)
+    os.chown(t.runtime, 65534, 65534)
+
+    def become():
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+        without_landlock()
+
+    p = subprocess.run(t.command(*t.guest("hello64")), env=t.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=True, timeout=40, preexec_fn=become)
+    check(p.returncode == 0 and "hello from 64 bits" in p.stdout, f"{p.returncode}: {p.stdout} {p.stderr}")
+    check("missing: the keeper's fence around its directory" in p.stderr, p.stderr)
 
 
 # ---- a call that is not on the list
@@ -423,7 +569,7 @@ def ordinary_user_from_outside(t):
         if role == "boot":
             continue
         expect_locked(role, pid)
-        if role != "keeper":
+        if role not in OUTSIDE:
             expect_own_namespaces(role, pid)
         check(status(pid)["Uid"].split()[0] == "65534", f"{role}: {status(pid)['Uid']}")
         check(os.stat(f"/proc/{pid}/maps").st_uid == 0, f"{role} is dumpable")

@@ -4,6 +4,8 @@
 
 #include "emu/isa/isa.h"
 
+#include <stddef.h>
+
 static const struct {
 	uint16_t row;
 	const char *why;

@@ -16,7 +16,7 @@ uint8_t *emulated_memory(unsigned tier, uint64_t linear)
 
 bool emulated_has(unsigned feature)
 {
-	return sys_has_feature(machines[0].emu, feature);
+	return emu_has_feature(machines[0].emu, feature);
 }
 
 static void set_pages(struct harness *h, uint64_t linear, unsigned pages, uint64_t clear, uint64_t set)

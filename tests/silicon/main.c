@@ -54,7 +54,7 @@ static double now(void)
 
 static const char *skip_reason(unsigned row)
 {
-	if (!host_has(isa_rows[row].feature))
+	if (!host_has_row(row))
 		return "not in this processor";
 	return not_run(row);
 }
@@ -197,8 +197,8 @@ static int summary(double seconds, bool quiet)
 	for (unsigned row = 1; row < ISA_COUNT; row++) {
 		const struct tally *c = &shared->rows[row];
 
-		lacking += !host_has(isa_rows[row].feature);
-		elsewhere += host_has(isa_rows[row].feature) && not_run(row);
+		lacking += !host_has_row(row);
+		elsewhere += host_has_row(row) && not_run(row);
 		rows += c->states != 0;
 		encodings += c->encodings;
 		states += c->states;

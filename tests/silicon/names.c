@@ -3,6 +3,8 @@
 #include "elsewhere.h"
 #include "emu/isa/isa.h"
 
+#include <stddef.h>
+
 #define NAMED(f) [FEAT_##f] = #f
 static const char *const names[FEAT_COUNT] = {
 	NAMED(BASE), NAMED(FPU), NAMED(TSC), NAMED(MSR), NAMED(CX8), NAMED(SEP), NAMED(CMOV), NAMED(CLFLUSH), NAMED(MMX),

@@ -16,6 +16,7 @@
 #ifndef BULKHEAD_TESTS_SILICON_H
 #define BULKHEAD_TESTS_SILICON_H
 
+#include "emu/core/emu.h"
 #include "emu/isa/isa.h"
 #include "tests/oracle/values.h"
 

@@ -11,7 +11,9 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "model_at.h"
 #include "proto/control_check.h"
+#include "proto/kind.h"
 
 #define TYPE(x) BULKHEAD__MESSAGE_TYPE__MSG_##x
 #define ROLE(x) BULKHEAD__ROLE__ROLE_##x
@@ -203,9 +205,15 @@ void daemon_kill(struct daemon *d)
 	daemon_wait(d);
 }
 
+struct io_slot daemon_slot(const struct daemon *d, enum io_op op, enum model_space space, uint64_t addr, unsigned size,
+			   uint64_t data)
+{
+	return model_slot_at(device_models[kind_of_role(d->role) - kind_rows], op, space, addr, size, data);
+}
+
 uint64_t port_in(struct daemon *d, uint16_t port, unsigned size)
 {
-	struct io_slot s = { .op = IO_READ, .size = (uint8_t)size, .addr = port };
+	struct io_slot s = daemon_slot(d, IO_READ, MODEL_PORT, port, size, 0);
 	struct ring_reply r;
 
 	cr_assert_eq(ring_call(&d->producer, &s, &r), 0, "port %x", port);
@@ -214,14 +222,14 @@ uint64_t port_in(struct daemon *d, uint16_t port, unsigned size)
 
 void port_out(struct daemon *d, uint16_t port, unsigned size, uint64_t data)
 {
-	struct io_slot s = { .op = IO_WRITE, .size = (uint8_t)size, .addr = port, .data = data };
+	struct io_slot s = daemon_slot(d, IO_WRITE, MODEL_PORT, port, size, data);
 
 	cr_assert_eq(ring_call(&d->producer, &s, NULL), 0, "port %x", port);
 }
 
 void port_post(struct daemon *d, uint16_t port, unsigned size, uint64_t data, uint8_t classes)
 {
-	struct io_slot s = { .op = IO_WRITE, .size = (uint8_t)size, .addr = port, .data = data };
+	struct io_slot s = daemon_slot(d, IO_WRITE, MODEL_PORT, port, size, data);
 
 	cr_assert_eq(ring_post(&d->producer, &s, classes), 0, "port %x", port);
 }

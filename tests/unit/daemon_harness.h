@@ -43,6 +43,9 @@ int daemon_request(struct daemon *d, uint16_t type);
 int daemon_wait(struct daemon *d);
 void daemon_kill(struct daemon *d);
 
+/* A request for the daemon's device. */
+struct io_slot daemon_slot(const struct daemon *d, enum io_op op, enum model_space space, uint64_t addr, unsigned size,
+			   uint64_t data);
 uint64_t port_in(struct daemon *d, uint16_t port, unsigned size);
 void port_out(struct daemon *d, uint16_t port, unsigned size, uint64_t data);
 void port_post(struct daemon *d, uint16_t port, unsigned size, uint64_t data, uint8_t classes);

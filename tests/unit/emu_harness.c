@@ -4,6 +4,8 @@
 #include "emu/run/engine_emu.h"
 #include "emu/core/flags.h"
 #include "emu/block/block.h"
+#include "emu/run/run.h"
+#include "emu/sem/sys/sys.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -192,7 +194,7 @@ void harness_fini(struct harness *h)
 void harness_sync(struct harness *h)
 {
 	code_flush(h->emu);
-	emu_mode_changed(h->emu);
+	mmu_mode_changed(h->emu);
 	mmu_flush_all(h->emu);
 }
 
@@ -211,7 +213,7 @@ uint64_t harness_flags(struct harness *h)
 void harness_set_flags(struct harness *h, uint64_t rflags)
 {
 	emu_flags_set(h->emu, ~0ull, rflags);
-	emu_mode_changed(h->emu);
+	mmu_mode_changed(h->emu);
 }
 
 void harness_deliver(struct harness *h, bool on)
@@ -225,7 +227,7 @@ int harness_run(struct harness *h, unsigned count)
 	uint64_t end = emu_retired(e) + count;
 
 	h->fault.pending = false;
-	e->interp->patch = NULL; /* the test may have moved RIP */
+	block_forget_way(e); /* the test may have moved RIP */
 	while (emu_retired(e) < end) {
 		/* The slice ends with the count, so that linked blocks come back. */
 		uint64_t left = end - emu_retired(e);
@@ -241,7 +243,7 @@ int harness_run(struct harness *h, unsigned count)
 				return 0x100 | h->fault.vector;
 			}
 			exc_deliver_fault(e);
-			e->interp->patch = NULL;
+			block_forget_way(e);
 			end--; /* a delivered exception counts as progress: no endless loop of faults */
 		}
 		if (e->cpu.activity == CPU_HALTED)

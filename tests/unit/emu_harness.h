@@ -16,7 +16,8 @@
 #ifndef BULKHEAD_TESTS_EMU_HARNESS_H
 #define BULKHEAD_TESTS_EMU_HARNESS_H
 
-#include "emu/core/emu.h"
+#include "emu/core/machine.h"
+#include "emu/mmu/mmu.h"
 
 enum harness_mode {
 	HARNESS_REAL,	/* 16-bit real mode, all segment bases 0 */

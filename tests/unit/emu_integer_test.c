@@ -372,7 +372,7 @@ Test(emu_integer, rows_against_the_host, .timeout = 300)
 	for (unsigned id = 1; id < ISA_COUNT; id++) {
 		unsigned wrong = 0;
 
-		if (!is_tested(id) || !sys_has_feature(h[0].emu, isa_rows[id].feature))
+		if (!is_tested(id) || !emu_has_feature(h[0].emu, isa_rows[id].feature))
 			continue;
 		rows++;
 		for (unsigned n = 0; n < ROUNDS && wrong < 3; n++) {

@@ -4,7 +4,10 @@
 #include "emu/decode/decode.h"
 #include "emu/run/engine_emu.h"
 #include "emu/isa/isa.h"
-#include "emu/sem/sys/sys.h"
+#include "emu/core/machine.h"
+#include "emu/model/features.h"
+#include "emu/sem/fp/fp.h"
+#include "emu/sem/sys/internal.h"
 #include "vmm/kvm/kvm.h"
 
 #include <criterion/criterion.h>
@@ -248,7 +251,7 @@ Test(features, cpuid_shows_exactly_the_model)
 			cr_expect_eq(reg >> row->bit & 1, cpu_has(&told, f), "without %s: %s", cpu_features[off].name, row->name);
 			cr_expect(cpu_has(&s, f) || !cpu_has(&told, f));
 			if (row->isa != FEAT_BASE)
-				cr_expect_eq(sys_has_feature(e, row->isa), cpu_has(&told, f), "%s", row->name);
+				cr_expect_eq(emu_has_feature(e, row->isa), cpu_has(&told, f), "%s", row->name);
 		}
 		cr_expect_eq(cr4_supported(e), cpu_cr4_bits(&told) | CR4_PCE);
 		cr_expect_eq(cpuid_read(e, 0xd, 0).r[0], cpu_xcr0_bits(&told) & EMU_XCR0_SUPPORTED);
@@ -257,39 +260,6 @@ Test(features, cpuid_shows_exactly_the_model)
 		cr_expect_eq(cpuid_read(e, 0xd, 6).r[0], cpu_has(&told, CPUF_AVX512F) ? 512 : 0);
 		engine_emu.destroy(engine);
 	}
-}
-
-Test(features, msrs_come_and_go)
-{
-	static const struct {
-		uint32_t msr;
-		enum cpu_feature feature;
-	} gated[] = {
-		{ 0x10a, CPUF_ARCH_CAPABILITIES }, { 0xda0, CPUF_XSAVES }, { 0x48, CPUF_SPEC_CTRL }, { 0x3b, CPUF_TSC_ADJUST },
-		{ 0x6e0, CPUF_TSC_DEADLINE },	   { 0x277, CPUF_PAT },	   { 0xfe, CPUF_MTRR },	     { 0xc0000103, CPUF_RDTSCP },
-	};
-
-	for (unsigned n = 0; n < sizeof(gated) / sizeof(gated[0]); n++) {
-		const struct cpu_feature_set with = cpu_emulated(), without = all_but(gated[n].feature);
-		struct engine *a = machine(&with), *b = machine(&without);
-		uint64_t v;
-
-		cr_expect_eq(msr_read(engine_emu_vcpu(a, 0), gated[n].msr, &v), 0, "MSR %#x", gated[n].msr);
-		cr_expect_eq(msr_read(engine_emu_vcpu(b, 0), gated[n].msr, &v), -EINVAL, "MSR %#x", gated[n].msr);
-		engine_emu.destroy(a);
-		engine_emu.destroy(b);
-	}
-}
-
-/* EFER.NXE is reserved without NX (SDM vol. 3, 2.2.1). */
-Test(features, nxe_is_reserved_without_nx)
-{
-	const struct cpu_feature_set without = all_but(CPUF_NX);
-	struct engine *e = machine(&without);
-
-	cr_expect_eq(msr_write(engine_emu_vcpu(e, 0), 0xc0000080, EFER_NXE), -EINVAL);
-	cr_expect_eq(msr_write(engine_emu_vcpu(e, 0), 0xc0000080, EFER_SCE), 0);
-	engine_emu.destroy(e);
 }
 
 /* A page of 1 GiB where CPUID has none: PS is reserved in that entry (SDM vol. 3, table 4-16). */
@@ -325,138 +295,6 @@ Test(features, huge_pages_come_and_go)
 
 /* ---- the decoder's gates ------------------------------------------------------------------------------------------ */
 
-/* Some encoding of a row with zero operands, up to ModRM; the number of bytes before that. */
-static unsigned encode(const struct isa_row *r, unsigned w, unsigned l, bool mask, uint8_t out[INSN_MAX_BYTES])
-{
-	static const uint8_t pp[] = { [ISA_PP_NP] = 0, [ISA_PP_66] = 1, [ISA_PP_F3] = 2, [ISA_PP_F2] = 3 };
-	static const uint8_t prefix[] = { [ISA_PP_66] = 0x66, [ISA_PP_F3] = 0xf3, [ISA_PP_F2] = 0xf2 };
-	unsigned n = 0;
-	uint8_t modrm = r->mod == ISA_MOD_REG || (r->ext & ISA_EXT_RM && r->ext < ISA_EXT_NO_MODRM) ? 0xc0 : 0x00;
-
-	memset(out, 0, INSN_MAX_BYTES);
-	if (r->map >= ISA_V0F && r->map <= ISA_V0F3A) {
-		out[n++] = 0xc4;
-		out[n++] = (uint8_t)(0xe0 | (r->map - ISA_V0F + 1));
-		out[n++] = (uint8_t)(w << 7 | 0x78 | (l & 1) << 2 | pp[r->pp]);
-	} else if (r->map >= ISA_E0F) {
-		out[n++] = 0x62;
-		out[n++] = (uint8_t)(0xf0 | (r->map - ISA_E0F + 1));
-		out[n++] = (uint8_t)(w << 7 | 0x7c | pp[r->pp]);
-		out[n++] = (uint8_t)(l << 5 | 0x08 | mask);
-	} else if (r->map <= ISA_M0F3A) {
-		if (r->pp >= ISA_PP_66)
-			out[n++] = prefix[r->pp];
-		if (w)
-			out[n++] = 0x48;
-		if (r->map != ISA_M0)
-			out[n++] = 0x0f;
-		if (r->map == ISA_M0F38 || r->map == ISA_M0F3A)
-			out[n++] = r->map == ISA_M0F38 ? 0x38 : 0x3a;
-	}
-	out[n++] = r->opcode;
-	if (r->evex & ISA_DIST)
-		modrm |= 0x08; /* a destination that is no source */
-	if (r->ext < 8)
-		modrm |= (uint8_t)(r->ext << 3);
-	else if (r->ext != ISA_EXT_ANY && r->ext != ISA_EXT_NO_MODRM)
-		modrm |= r->ext & 0x3f;
-	if (r->ext != ISA_EXT_NO_MODRM)
-		out[n] = modrm;
-	return n;
-}
-
-/* A register or a vector index instead of plain memory. `at`: of ModRM. */
-static void vary_operand(uint8_t *bytes, unsigned at, unsigned how, bool is_vex)
-{
-	if (how == 1)
-		bytes[at] |= 0xc0;
-	if (how != 2)
-		return;
-	bytes[at] |= 0x04; /* SIB: base rax, index rcx; destination 0, and VEX's mask is register 2 */
-	bytes[at + 1] = 0x08;
-	if (is_vex)
-		bytes[at - 2] ^= 0x10;
-}
-
-/* Tries the variants of a row until the decoder, with everything on, finds it. */
-static bool find_encoding(unsigned id, unsigned code_size, uint8_t out[INSN_MAX_BYTES])
-{
-	const struct isa_row *r = &isa_rows[id];
-	struct insn i;
-
-	for (unsigned variant = 0; variant < 2 * 3 * 2 * 3; variant++) {
-		unsigned n = encode(r, variant & 1, variant / 2 % 3, variant / 6 % 2, out);
-
-		vary_operand(out, n, variant / 12, r->map >= ISA_V0F && r->map <= ISA_V0F3A);
-		if (decode(out, INSN_MAX_BYTES, code_size, &i) == DECODE_OK && i.id == id)
-			return true;
-	}
-	return false;
-}
-
-/* What the bytes mean to a processor without the feature, where that is not #UD (SDM vol. 2, each instruction). */
-static bool is_older_meaning(unsigned feature, const char *mnemonic)
-{
-	static const struct {
-		uint8_t feature;
-		const char *mnemonic;
-	} older[] = {
-		{ FEAT_BMI1, "bsf" }, { FEAT_LZCNT, "bsr" }, { FEAT_PREFETCHW, "nop" }, { FEAT_CLDEMOTE, "nop" },
-		{ FEAT_WBNOINVD, "wbinvd" }, { FEAT_CLWB, "xsaveopt" }, { FEAT_CLFLUSHOPT, "clflush" },
-	};
-
-	for (unsigned n = 0; n < sizeof(older) / sizeof(older[0]); n++)
-		if (older[n].feature == feature && !strcmp(older[n].mnemonic, mnemonic))
-			return true;
-	return false;
-}
-
-static uint8_t bytes[ISA_COUNT][INSN_MAX_BYTES];
-static uint8_t mode_of[ISA_COUNT];
-
-/* For each feature turned off, each of its rows raises #UD or means what it meant before the feature existed. */
-Test(features, hidden_instructions_are_undefined)
-{
-	const struct cpu_feature_set everything = cpu_emulated();
-	struct engine *engine = machine(&everything);
-	unsigned reached = 0, gated = 0;
-
-	for (unsigned id = 1; id < ISA_COUNT; id++) {
-		bool here = cpu_features[CPUF_NONE].isa != isa_rows[id].feature &&
-			    sys_has_feature(engine_emu_vcpu(engine, 0), isa_rows[id].feature);
-
-		for (unsigned size = 8; here && size >= 4 && !mode_of[id]; size /= 2)
-			if (find_encoding(id, size, bytes[id]))
-				mode_of[id] = (uint8_t)size;
-		gated += here;
-		reached += mode_of[id] != 0;
-		if (here && !mode_of[id])
-			cr_log_warn("no encoding found for %u %s", id, isa_rows[id].mnemonic);
-	}
-	engine_emu.destroy(engine);
-	cr_expect(reached > gated * 95 / 100, "%u of %u rows have an encoding here", reached, gated);
-	for EACH_FEATURE (off) {
-		const struct cpu_feature_set s = all_but(off);
-
-		if (cpu_features[off].isa == FEAT_BASE)
-			continue;
-		engine = machine(&s);
-		for (unsigned id = 1; id < ISA_COUNT; id++) {
-			unsigned feature = isa_rows[id].feature;
-			struct insn i;
-			enum decode_result r;
-
-			if (!mode_of[id] || sys_has_feature(engine_emu_vcpu(engine, 0), feature))
-				continue;
-			r = decode(bytes[id], INSN_MAX_BYTES, mode_of[id], &i);
-			cr_expect(r == DECODE_UD || (r == DECODE_OK && i.id != id && is_older_meaning(feature, isa_rows[i.id].mnemonic)),
-				  "without %s: %s decodes as %s", cpu_features[off].name, isa_rows[id].mnemonic,
-				  r == DECODE_OK ? isa_rows[i.id].mnemonic : "something else");
-		}
-		engine_emu.destroy(engine);
-	}
-}
-
 /* Vectors of 128 and 256 bits in the EVEX maps are a feature of their own. */
 Test(features, short_evex_forms_need_avx512vl)
 {
@@ -487,7 +325,7 @@ static void all_ones(struct answer *a)
 {
 	static const uint32_t leaves[][2] = {
 		{ 0, 0 }, { 1, 0 }, { 6, 0 }, { 7, 0 }, { 7, 1 }, { 7, 2 }, { 0xd, 0 }, { 0xd, 1 }, { 0xd, 2 }, { 0xd, 5 }, { 0xd, 9 },
-		{ 0x80000001, 0 }, { 0x80000007, 0 }, { 0x80000008, 0 },
+		{ 0x80000001, 0 }, { 0x80000007, 0 }, { 0x80000008, 0 }, { 0xb, 0 }, { 0x40000000, 0 },
 	};
 
 	memset(a, 0, sizeof(*a));
@@ -545,6 +383,21 @@ Test(features, kvm_less_something)
 	cr_expect_eq(leaf(&a, 0xd, 0)->ecx, 832);
 	cr_expect_eq(leaf(&a, 0xd, 5)->eax, 0);
 	cr_expect_eq(leaf(&a, 0xd, 9)->eax, 0);
+}
+
+/* Whole leaves go with what brought them. */
+Test(features, kvm_leaves)
+{
+	struct answer a;
+
+	apply(&a, "host,-avx512f");
+	cr_expect_eq(leaf(&a, 0xb, 0)->ebx, ~0u);
+	cr_expect_eq(leaf(&a, 0x40000000, 0)->ebx, ~0u);
+	apply(&a, "host,-x2apic,-hypervisor,-xsave");
+	cr_expect_eq(leaf(&a, 0xb, 0)->ebx, 0);
+	cr_expect_eq(leaf(&a, 0x40000000, 0)->ebx, 0);
+	cr_expect_eq(leaf(&a, 0xd, 0)->ebx, 0);
+	cr_expect_eq(leaf(&a, 0xd, 1)->eax, 0);
 }
 
 Test(features, kvm_level)

@@ -3,6 +3,7 @@
 #include "tests/oracle/flat.h"
 
 #include "emu/decode/decode.h"
+#include "emu/sem/fp/fp.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static struct cpu *setup(void)
 	machine.cpu.xcr0 = 7;
 	machine.cpu.gpr[RSI] = (uintptr_t)window;
 	machine.cpu.gpr[RAX] = machine.cpu.gpr[RDX] = UINT64_MAX;
-	fpu_reset(&machine.cpu);
+	cpu_reset_fpu(&machine.cpu);
 	STEP(0xdb, 0xe3);
 	return &machine.cpu;
 }

@@ -33,7 +33,7 @@ static inline struct cpu *setup(void)
 	machine.cpu.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
 	machine.cpu.xcr0 = 0xe7;
 	machine.cpu.gpr[RSI] = (uintptr_t)window;
-	fpu_reset(&machine.cpu);
+	cpu_reset_fpu(&machine.cpu);
 	return &machine.cpu;
 }
 

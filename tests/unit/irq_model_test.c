@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "devices/irq_model.h"
+#include "model_at.h"
 #include "proto/layout.h"
 
 static struct irq_state s;
@@ -13,18 +14,18 @@ static const struct model_config config = {.vcpus = 1};
 
 static void out(uint64_t port, uint64_t value)
 {
-	irq_model.write(&s, MODEL_PORT, port, value, 1, 0);
+	model_write_at(&irq_model, &s, MODEL_PORT, port, value, 1, 0);
 }
 
 static uint64_t in(uint64_t port, unsigned size)
 {
-	return irq_model.read(&s, MODEL_PORT, port, size, 0);
+	return model_read_at(&irq_model, &s, MODEL_PORT, port, size, 0);
 }
 
 static void rte(unsigned pin, uint32_t low)
 {
-	irq_model.write(&s, MODEL_MMIO, LAYOUT_IOAPIC_BASE, 0x10 + 2 * pin, 4, 0);
-	irq_model.write(&s, MODEL_MMIO, LAYOUT_IOAPIC_BASE + 0x10, low, 4, 0);
+	model_write_at(&irq_model, &s, MODEL_MMIO, LAYOUT_IOAPIC_BASE, 0x10 + 2 * pin, 4, 0);
+	model_write_at(&irq_model, &s, MODEL_MMIO, LAYOUT_IOAPIC_BASE + 0x10, low, 4, 0);
 }
 
 static void line(unsigned n, bool level)
@@ -77,15 +78,15 @@ Test(irq_model, read_back)
 
 			if (!reg->readable)
 				continue;
-			cr_assert_eq(irq_model.read(&s, range->space, addr, reg->size, 0), reg->reset, "%s",
+			cr_assert_eq(model_read_at(&irq_model, &s, range->space, addr, reg->size, 0), reg->reset, "%s",
 				     reg->name);
 			if (!reg->writable || !reg->write_mask)
 				continue;
-			irq_model.write(&s, range->space, addr, UINT64_MAX, reg->size, 0);
-			cr_assert_eq(irq_model.read(&s, range->space, addr, reg->size, 0),
+			model_write_at(&irq_model, &s, range->space, addr, UINT64_MAX, reg->size, 0);
+			cr_assert_eq(model_read_at(&irq_model, &s, range->space, addr, reg->size, 0),
 				     reg->write_mask | (reg->reset & ~reg->write_mask), "%s", reg->name);
-			irq_model.write(&s, range->space, addr, 0, reg->size, 0);
-			cr_assert_eq(irq_model.read(&s, range->space, addr, reg->size, 0),
+			model_write_at(&irq_model, &s, range->space, addr, 0, reg->size, 0);
+			cr_assert_eq(model_read_at(&irq_model, &s, range->space, addr, reg->size, 0),
 				     reg->reset & ~reg->write_mask, "%s", reg->name);
 			irq_model.reset(&s, &config, 0);
 		}
@@ -107,11 +108,11 @@ Test(irq_model, posting)
 /* A word access to port 20h is two byte cycles; an unclaimed byte floats. */
 Test(irq_model, wide_access)
 {
-	irq_model.write(&s, MODEL_PORT, 0x20, 0x5a0b, 2, 0);
+	model_write_at(&irq_model, &s, MODEL_PORT, 0x20, 0x5a0b, 2, 0);
 	cr_assert_eq(in(0x20, 4), 0xffff5a00);
-	cr_assert_eq(irq_model.read(&s, MODEL_MMIO, LAYOUT_IOAPIC_BASE, 8, 0) >> 32, 0xffffffff);
-	irq_model.write(&s, MODEL_MMIO, LAYOUT_IOAPIC_BASE, 1, 1, 0);
-	cr_assert_eq(irq_model.read(&s, MODEL_MMIO, LAYOUT_IOAPIC_BASE + 0x10, 1, 0), 0x20);
+	cr_assert_eq(model_read_at(&irq_model, &s, MODEL_MMIO, LAYOUT_IOAPIC_BASE, 8, 0) >> 32, 0xffffffff);
+	model_write_at(&irq_model, &s, MODEL_MMIO, LAYOUT_IOAPIC_BASE, 1, 1, 0);
+	cr_assert_eq(model_read_at(&irq_model, &s, MODEL_MMIO, LAYOUT_IOAPIC_BASE + 0x10, 1, 0), 0x20);
 }
 
 Test(irq_model, wiring)
@@ -293,10 +294,10 @@ static void random_operation(uint32_t r)
 
 	switch (r >> 28) {
 	case 0 ... 2:
-		irq_model.write(&s, MODEL_PORT, ports[(r >> 24) % 6], r >> 4, 1u << (r >> 20 & 3), 0);
+		model_write_at(&irq_model, &s, MODEL_PORT, ports[(r >> 24) % 6], r >> 4, 1u << (r >> 20 & 3), 0);
 		break;
 	case 3:
-		irq_model.read(&s, MODEL_PORT, ports[(r >> 24) % 6], 1u << (r >> 20 & 3), 0);
+		model_read_at(&irq_model, &s, MODEL_PORT, ports[(r >> 24) % 6], 1u << (r >> 20 & 3), 0);
 		break;
 	case 4:
 		out(r & 0x100 ? 0x20 : 0xa0, 0x20);

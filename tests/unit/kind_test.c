@@ -5,6 +5,7 @@
 
 #include "devices/model.h"
 #include "proto/control_check.h"
+#include "proto/frame.h"
 #include "proto/kind.h"
 
 Test(kind, roles_are_the_protocol_s)
@@ -37,6 +38,13 @@ Test(kind, lines)
 	cr_assert_eq(collectors, 1, "irqd");
 	/* IA-PC HPET 1.0a, 2.3.8: Tn_INT_ROUTE_CAP; here pins 20 to 23. */
 	cr_assert_eq(kind_rows[KIND_TIMERD].lines & 0xf00000, 0xf00000);
+}
+
+/* Two messages carry descriptors of all devices at once. */
+Test(kind, messages_have_room)
+{
+	cr_assert_leq(3 + 4 * DEVICES_MAX + 1, FRAME_FDS_MAX, "SETUP_VCPU");
+	cr_assert_leq(control_device_fds((Bulkhead__Role)kind_rows[KIND_IRQD].role, DEVICES_MAX - 1), FRAME_FDS_MAX);
 }
 
 /* comm has 15 characters (proc(5)), "bh-" among them. */

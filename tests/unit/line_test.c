@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* design.md, section 3: a line is one word, level and count of rising edges, absolute and so idempotent. */
+#include <string.h>
+
 #include "proto/line.h"
 #include "proto_harness.h"
 
@@ -37,4 +39,29 @@ Test(line, owner_filter_and_idempotence)
 	cr_assert_eq(out[5], 77);
 	cr_assert_eq(out[6], 0);
 	test_object_free(&o);
+}
+
+/* Two devices on one line: wired-OR, and no edge of either is lost. */
+Test(line, joined)
+{
+	struct line_page a = { 0 }, b = { 0 };
+	uint32_t out[MODEL_LINES] = { 0 };
+
+	a.words[14] = 3 * LINE_EDGE | LINE_LEVEL;
+	b.words[14] = 5 * LINE_EDGE;
+	b.words[3] = LINE_LEVEL;
+	line_join(&a, out, 1u << 14);
+	line_join(&b, out, 1u << 14);
+	cr_assert_eq(out[14], 8 * LINE_EDGE | LINE_LEVEL);
+	cr_assert_eq(out[3], 0, "not its own");
+	memset(out, 0, sizeof(out));
+	a.words[14] = 3 * LINE_EDGE;
+	line_join(&a, out, 1u << 14);
+	line_join(&b, out, 1u << 14);
+	cr_assert_eq(out[14], 8 * LINE_EDGE, "low when both are");
+	memset(out, 0, sizeof(out));
+	a.words[14] = UINT32_MAX;
+	line_join(&a, out, 1u << 14);
+	line_join(&b, out, 1u << 14);
+	cr_assert_eq(out[14], 4 * LINE_EDGE | LINE_LEVEL, "counts wrap");
 }

@@ -42,20 +42,22 @@ static inline uint64_t fuzz_time(void)
 
 static inline void fuzz_access(const struct device_model *m, void *state, uint64_t now)
 {
-	const struct model_range *r = &m->ranges[fuzz_below(m->range_count)];
+	unsigned range = fuzz_below(m->range_count);
+	const struct model_range *r = &m->ranges[range];
 	unsigned size = 1u << (r->space == MODEL_PORT && fuzz_below(8) ? 0 : fuzz_below(4));
-	uint64_t addr = r->base + fuzz_below(r->len), data = fuzz_random() >> fuzz_below(64);
+	uint32_t offset = fuzz_below(r->len);
+	uint64_t data = fuzz_random() >> fuzz_below(64);
 
 	if (r->space == MODEL_MMIO && fuzz_below(8)) {
 		const struct reg_desc *reg = &r->regs[fuzz_below(r->reg_count)];
 
-		addr = r->base + reg->offset;
+		offset = reg->offset;
 		size = fuzz_below(2) ? 8 : 4;
 	}
 	if (fuzz_below(3))
-		m->write(state, r->space, addr, data, size, now);
+		m->write(state, range, offset, data, size, now);
 	else
-		m->read(state, r->space, addr, size, now);
+		m->read(state, range, offset, size, now);
 }
 
 static inline uint64_t fuzz_shadow_at(const struct shadow_value *v, uint64_t now)
@@ -83,7 +85,7 @@ static inline void fuzz_check_shadow(const struct device_model *m, const void *s
 			memcpy(copy, state, m->state_size);
 			if (values[n].valid)
 				cr_assert_eq(fuzz_shadow_at(&values[n], now),
-					     m->read(copy, r->space, r->base + reg->offset, reg->size, now), "%s",
+					     m->read(copy, i, reg->offset, reg->size, now), "%s",
 					     reg->name);
 			n++;
 		}

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "devices/platform_model.h"
+#include "model_at.h"
 #include "proto/layout.h"
 
 static struct platform_state s;
@@ -17,12 +18,12 @@ static void init(void)
 
 static void out(uint64_t port, uint64_t value, unsigned size)
 {
-	platform_model.write(&s, MODEL_PORT, port, value, size, 0);
+	model_write_at(&platform_model, &s, MODEL_PORT, port, value, size, 0);
 }
 
 static uint64_t in(uint64_t port, unsigned size)
 {
-	return platform_model.read(&s, MODEL_PORT, port, size, 0);
+	return model_read_at(&platform_model, &s, MODEL_PORT, port, size, 0);
 }
 
 static void expect(enum platform_event_type type, unsigned code)

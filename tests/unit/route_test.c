@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 
+#include "devices/model.h"
 #include "proto/layout.h"
 #include "proto/route.h"
 
@@ -11,13 +12,18 @@ static struct route_table t;
 
 enum { SERIAL, TIMER, IRQ, PLATFORM };
 
+static int add(const struct device_model *m, uint8_t channel)
+{
+	return route_add(&t, m->ranges, m->range_count, 0, channel);
+}
+
 static void setup(void)
 {
 	route_init(&t);
-	cr_assert_eq(route_add(&t, &serial_model, SERIAL), 0);
-	cr_assert_eq(route_add(&t, &timer_model, TIMER), 0);
-	cr_assert_eq(route_add(&t, &irq_model, IRQ), 0);
-	cr_assert_eq(route_add(&t, &platform_model, PLATFORM), 0);
+	cr_assert_eq(add(&serial_model, SERIAL), 0);
+	cr_assert_eq(add(&timer_model, TIMER), 0);
+	cr_assert_eq(add(&irq_model, IRQ), 0);
+	cr_assert_eq(add(&platform_model, PLATFORM), 0);
 }
 
 TestSuite(route, .init = setup);
@@ -47,7 +53,7 @@ Test(route, who_answers)
 	cr_assert_eq(route_find(&t, MODEL_MMIO, LAYOUT_HPET_BASE)->channel, TIMER);
 	cr_assert_null(route_find(&t, MODEL_MMIO, LAYOUT_LAPIC_BASE), "part of the CPU");
 	cr_assert_null(route_find(&t, MODEL_MMIO, 0));
-	cr_assert_eq(route_add(&t, &serial_model, 5), -EEXIST);
+	cr_assert_eq(add(&serial_model, 5), -EEXIST);
 }
 
 /* A console byte: one posted store and no round trip. */
@@ -114,8 +120,60 @@ Test(route, all_ranges)
 			cr_assert_not_null(r);
 			cr_assert_eq(r->channel, m);
 			cr_assert_eq(r->base, want->base);
+			cr_assert_eq(r->range, i, "the model is called with it");
 			for (unsigned k = 0; k < r->reg_count; k++)
 				cr_assert_lt(r->first_shadow + (r->regs[k].shadow != REG_ROUND_TRIP), MODEL_MAX_SHADOW + 1);
 		}
 	}
+}
+
+/* Two of a kind: the second one's ranges lie a step higher, and are the same ranges to its model. */
+Test(route, instances)
+{
+	static const struct model_range disk[] = {
+		{ .name = "PORTS", .space = MODEL_PORT, .base = 0x5000, .len = 16, .step = 0x100 },
+		{ .name = "WINDOW", .space = MODEL_MMIO, .base = 0xe0000000, .len = 0x1000, .step = 0x1000 },
+	};
+
+	for (uint8_t n = 0; n < 2; n++)
+		cr_assert_eq(route_add(&t, disk, 2, n, (uint8_t)(4 + n)), 0);
+	cr_assert_eq(port(0x500f)->channel, 4);
+	cr_assert_eq(port(0x5100)->channel, 5);
+	cr_assert_eq(port(0x5100)->range, 0);
+	cr_assert_null(port(0x5010));
+	cr_assert_eq(route_find(&t, MODEL_MMIO, 0xe0001fff)->channel, 5);
+	cr_assert_eq(route_find(&t, MODEL_MMIO, 0xe0001fff)->range, 1);
+	cr_assert_null(route_find(&t, MODEL_MMIO, 0xe0002000));
+}
+
+/* A further place of a range, as for a device that is plugged in. Its registers are posted and shadowed as at the first. */
+Test(route, placed_later)
+{
+	const struct model_range *ranges = serial_model.ranges;
+
+	cr_assert_eq(route_place(&t, ranges, 1, 0x5ff8, SERIAL), 0);
+	cr_assert_eq(port(0x5ff8)->channel, SERIAL);
+	cr_assert_eq(port(0x5fff)->range, 1);
+	cr_assert_eq(route_write(port(0x5ff8), 0x5ff8, 1, 'x').way, ROUTE_POST);
+	cr_assert_eq(route_read(port(0x5ffd), 0x5ffd, 1).shadow, route_read(port(0x2fd), 0x2fd, 1).shadow);
+	cr_assert_eq(port(0x2f8)->range, 1, "where it was before, it stays");
+}
+
+Test(route, places_that_cannot_be)
+{
+	static const struct model_range window = { .space = MODEL_MMIO, .len = 0x1000 };
+	const struct model_range *ranges = serial_model.ranges;
+	unsigned n = 0;
+	int err;
+
+	cr_assert_eq(route_place(&t, ranges, 1, 0x3f1, SERIAL), -EEXIST, "its last port is COM1's");
+	cr_assert_null(port(0x3f1), "nothing has changed");
+	cr_assert_eq(route_place(&t, ranges, 1, 0xfff9, SERIAL), -EINVAL);
+	cr_assert_eq(route_place(&t, ranges, 1, UINT64_MAX, SERIAL), -EINVAL);
+	cr_assert_eq(route_place(&t, &window, 0, LAYOUT_HPET_BASE - 1, SERIAL), -EEXIST);
+	cr_assert_eq(route_place(&t, &window, 0, UINT64_MAX - 1, SERIAL), -EINVAL);
+	while (!(err = route_place(&t, &window, 0, 0xd0000000 + 0x1000ull * n, SERIAL)))
+		n++;
+	cr_assert_eq(err, -ENOSPC);
+	cr_assert_eq(t.mmio_count, ROUTE_MMIO);
 }

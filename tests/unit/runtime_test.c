@@ -11,7 +11,7 @@
 
 #include "daemon_harness.h"
 #include "devices/chips/hpet.h"
-#include "devices/reg.h"
+#include "proto/reg.h"
 #include "proto/clock.h"
 #include "proto/layout.h"
 #include "proto/route.h"
@@ -206,10 +206,11 @@ static bool impatient(void *ctx, uint64_t waited_ns, int odd)
 /* A guest that never stops asking cannot keep a daemon from leaving. */
 Test(runtime, quiesce_under_a_flood)
 {
-	struct io_slot s = { .op = IO_WRITE, .size = 1, .addr = LAYOUT_COM1 + 7 };
+	struct io_slot s;
 	int status;
 
 	daemon_start(&d, ROLE(SERIALD));
+	s = daemon_slot(&d, IO_WRITE, MODEL_PORT, LAYOUT_COM1 + 7, 1, 0);
 	cr_assert_eq(daemon_request(&d, TYPE(QUIESCE)), TYPE(OK));
 	d.producer.patience = impatient;
 	while (waitpid(d.pid, &status, WNOHANG) == 0)
@@ -349,8 +350,7 @@ Test(runtime, pit_through_pic)
 /* 82093AA: an edge on pin 2 with vector 41h, delivered as a message. */
 Test(runtime, pit_through_ioapic)
 {
-	struct io_slot select = { .op = IO_WRITE, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_IOAPIC_BASE };
-	struct io_slot window = { .op = IO_WRITE, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_IOAPIC_BASE + 0x10 };
+	struct io_slot select, window;
 	struct msi_consumer c;
 	struct irq_message m = { 0 };
 	int got = 0;
@@ -362,8 +362,8 @@ Test(runtime, pit_through_ioapic)
 	daemon_spawn(&irq);
 	cr_assert_eq(daemon_setup(&irq, false), TYPE(OK));
 	msi_consumer_init(&c, irq.msi.ro, irq.req.rw);
-	select.data = 0x10 + 2 * LAYOUT_PIT_PIN;
-	window.data = 0x41;
+	select = daemon_slot(&irq, IO_WRITE, MODEL_MMIO, LAYOUT_IOAPIC_BASE, 4, 0x10 + 2 * LAYOUT_PIT_PIN);
+	window = daemon_slot(&irq, IO_WRITE, MODEL_MMIO, LAYOUT_IOAPIC_BASE + 0x10, 4, 0x41);
 	cr_assert_eq(ring_call(&irq.producer, &select, NULL), 0);
 	cr_assert_eq(ring_call(&irq.producer, &window, NULL), 0);
 	port_out(&d, 0x43, 1, 0x34);
@@ -440,12 +440,10 @@ Test(runtime, irqd_never_waits)
 	daemon_spawn(&irq);
 	cr_assert_eq(daemon_setup(&irq, false), TYPE(OK));
 	for (uint32_t i = 0; i < 500; i++) {
-		struct io_slot select = { .op = IO_WRITE, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_IOAPIC_BASE };
-		struct io_slot window = select;
+		struct io_slot select = daemon_slot(&irq, IO_WRITE, MODEL_MMIO, LAYOUT_IOAPIC_BASE, 4, 0x10 + 2 * (i % 24));
+		struct io_slot window = daemon_slot(&irq, IO_WRITE, MODEL_MMIO, LAYOUT_IOAPIC_BASE + 0x10, 4,
+						    0x10000 | (0x40 + i % 100));
 
-		select.data = 0x10 + 2 * (i % 24);
-		window.addr += 0x10;
-		window.data = 0x10000 | (0x40 + i % 100);
 		cr_assert_eq(ring_call(&irq.producer, &select, NULL), 0);
 		cr_assert_eq(ring_call(&irq.producer, &window, NULL), 0);
 	}
@@ -522,7 +520,7 @@ Test(runtime, quiesce_and_go_on_in_a_new_incarnation)
 
 static void post_hpet(unsigned offset, uint64_t value)
 {
-	struct io_slot s = { .op = IO_WRITE, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_HPET_BASE + offset, .data = value };
+	struct io_slot s = daemon_slot(&d, IO_WRITE, MODEL_MMIO, LAYOUT_HPET_BASE + offset, 4, value);
 
 	cr_assert_eq(ring_post(&d.producer, &s, CLASS_CONFIG), 0);
 }
@@ -533,12 +531,13 @@ static void post_hpet(unsigned offset, uint64_t value)
  */
 Test(runtime, comparator_set_while_nobody_serves)
 {
-	struct io_slot counter = { .op = IO_READ, .size = 4, .space = MODEL_MMIO, .addr = LAYOUT_HPET_BASE + HPET_COUNTER };
+	struct io_slot counter;
 	const struct line_page *line;
 	struct ring_reply now;
 	uint32_t before;
 
 	daemon_start(&d, ROLE(TIMERD));
+	counter = daemon_slot(&d, IO_READ, MODEL_MMIO, LAYOUT_HPET_BASE + HPET_COUNTER, 4, 0);
 	line = d.line.ro;
 	post_hpet(HPET_CONFIG, HPET_ENABLE | HPET_LEGACY);
 	post_hpet(HPET_TIMER + HPET_TIMER_CONFIG, HPET_T_INT_ENABLE | HPET_T_32BIT);
@@ -666,23 +665,22 @@ Test(runtime, control_garbage_ends_it_in_order)
 /* A storm of every request: nobody dies, answers keep coming. */
 Test(runtime, storm)
 {
-	static const Bulkhead__Role roles[] = { ROLE(SERIALD), ROLE(TIMERD), ROLE(PLATFORMD), ROLE(IRQD) };
 	unsigned seed = 11;
 
-	for (int r = 0; r < 4; r++) {
-		daemon_make(&d, roles[r]);
+	for (unsigned k = 0; k < KIND_COUNT; k++) {
+		const struct device_model *m = device_models[k];
+
+		daemon_make(&d, (Bulkhead__Role)kind_rows[k].role);
 		d.source_lines = 1;
 		daemon_spawn(&d);
 		cr_assert_eq(daemon_setup(&d, false), TYPE(OK));
 		for (int i = 0; i < 20000; i++) {
 			struct io_slot s = { .op = i % 3 ? IO_WRITE : IO_READ, .size = (uint8_t)(1u << rand_r(&seed) % 4) };
 
-			s.addr = (uint64_t)rand_r(&seed) % 0x1000;
+			/* Some of them in no range, or beyond its end. */
+			s.range = (uint8_t)((unsigned)rand_r(&seed) % (m->range_count + 1));
+			s.offset = (uint32_t)rand_r(&seed) % (s.range < m->range_count ? m->ranges[s.range].len + 1 : 0x1000);
 			s.data = (uint64_t)rand_r(&seed) << 32 | (uint64_t)rand_r(&seed);
-			if (i % 50 == 0) {
-				s.space = MODEL_MMIO;
-				s.addr = (rand_r(&seed) % 2 ? LAYOUT_IOAPIC_BASE : LAYOUT_HPET_BASE) + (uint64_t)rand_r(&seed) % 0x400;
-			}
 			cr_assert_eq(s.op == IO_READ ? ring_call(&d.producer, &s, NULL) : ring_post(&d.producer, &s, 1), 0);
 		}
 		cr_assert_eq(daemon_request(&d, TYPE(STATS)), TYPE(OK));

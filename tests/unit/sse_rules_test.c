@@ -30,7 +30,7 @@ static struct cpu *setup(void)
 	machine.cpu.cr0 = CR0_PE | CR0_NE;
 	machine.cpu.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
 	machine.cpu.gpr[RSI] = machine.cpu.gpr[RDI] = (uintptr_t)window;
-	fpu_reset(&machine.cpu);
+	cpu_reset_fpu(&machine.cpu);
 	return &machine.cpu;
 }
 

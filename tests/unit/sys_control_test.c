@@ -164,7 +164,7 @@ Test(sys_control, invpcid)
 	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
 		g_long_mode(0);
 		g.e->cpu.cr4 |= cases[n].pcide ? CR4_PCIDE : 0;
-		emu_mode_changed(g.e);
+		mmu_mode_changed(g.e);
 		g_poke(G_DATA, cases[n].pcid, 8);
 		g_poke(G_DATA + 8, cases[n].address, 8);
 		g.e->cpu.gpr[RAX] = cases[n].type;
@@ -280,7 +280,7 @@ Test(sys_control, instruction_breakpoint)
 	g_long_mode(0);
 	g.e->cpu.dr[0] = G_CODE;
 	g.e->cpu.dr[7] = 0x402;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	CODE(0x90, 0x90);
 	g_step();
 	cr_expect(g_at_handler(VEC_DB));
@@ -305,7 +305,7 @@ Test(sys_control, data_breakpoint)
 	g.e->cpu.dr[1] = G_DATA + 4;
 	g.e->cpu.dr[7] = 0x400 | 1u << 3 | 0xdu << 20; /* G1, writes, 4 bytes */
 	g.e->cpu.gpr[RBX] = G_DATA;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	CODE(0x8b, 0x43, 0x04, 0x88, 0x43, 0x03, 0x88, 0x43, 0x07); /* mov eax,[rbx+4]; mov [rbx+3],al; mov [rbx+7],al */
 	g_step();
 	cr_expect_eq(g.e->cpu.rip, G_CODE + 3);
@@ -325,7 +325,7 @@ Test(sys_control, mov_ss_holds_traps)
 	g.e->cpu.dr[7] = 0x400 | 2 | 0x3u << 16;
 	g.e->cpu.gpr[RBX] = G_DATA;
 	g_poke(G_DATA, DATA0, 2);
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	CODE(0x8e, 0x13, 0x90); /* mov ss,[rbx]; nop */
 	g_step();
 	cr_expect_eq(g.e->cpu.rip, G_CODE + 2);
@@ -343,7 +343,7 @@ Test(sys_control, dr6_tells_about_the_last_exception)
 	g.e->cpu.dr[6] = 0xffff4ff0 | 0xe; /* BS, B1..B3 are stale */
 	g.e->cpu.dr[0] = G_CODE;
 	g.e->cpu.dr[7] = 0x402;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	CODE(0x90, 0x90);
 	g_step();
 	cr_expect(g_at_handler(VEC_DB));
@@ -367,7 +367,7 @@ static void mov_ss_watched(const uint8_t *next, size_t size)
 	g.e->cpu.dr[7] = 0x402 | 3u << 16 | 1u << 18; /* L0, accesses, two bytes */
 	g.e->cpu.gpr[RBX] = G_DATA;
 	g_poke(G_DATA, DATA0, 2);
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	memcpy(g.ram + G_CODE + 2, next, size);
 	g_code(mov_ss, sizeof(mov_ss));
 	memset(g.ram + G_HANDLERS, 0x90, 0x1000);
@@ -437,4 +437,22 @@ Test(sys_control, debug_registers)
 	g.e->cpu.rip = G_CODE;
 	g_try();
 	EXPECT_FAULT(VEC_GP, 0);
+}
+
+/* SDM vol. 3, 10.4.5: the register page lies where IA32_APIC_BASE says; what was cached of the RAM there is not used. */
+Test(sys_control, apic_page_moves_over_cached_ram)
+{
+	g_long_mode(0);
+	g_poke(G_DATA + 0x30, 0x5a, 1);
+	g.e->cpu.gpr[RBX] = G_DATA + 0x30; /* the version register, if the page is the APIC's */
+	g.e->cpu.gpr[RCX] = 0x1b;
+	g.e->cpu.gpr[RDX] = 0;
+	g.e->cpu.gpr[RAX] = G_DATA | APIC_BASE_ENABLED | APIC_BASE_BSP;
+	CODE(0x8b, 0x3b, 0x0f, 0x30, 0x8b, 0x33); /* mov edi, [rbx]; wrmsr; mov esi, [rbx] */
+	g_step();
+	g_step();
+	g_step();
+	cr_expect_eq(g.e->cpu.gpr[RDI], 0x5a);
+	cr_expect_eq(g.e->cpu.gpr[RSI], lapic_mmio_read(g.e->lapic, 0x30), "%#lx", g.e->cpu.gpr[RSI]);
+	cr_expect_neq(g.e->cpu.gpr[RSI], 0x5a);
 }

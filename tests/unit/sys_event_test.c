@@ -187,7 +187,7 @@ static void kernel_segments(void)
 	g.e->cpu.seg[SEG_FS].base = 0x123456789;
 	g.e->cpu.seg[SEG_GS] = segment_null(2, 0);
 	g.e->cpu.seg[SEG_GS].base = 0x987654321;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 }
 
 /* The selector, and what an access by way of it says, 64-bit code aside. */
@@ -346,7 +346,7 @@ static void enter_v86(uint64_t extra_flags)
 	for (unsigned n = 0; n < SEG_COUNT; n++)
 		g.e->cpu.seg[n] = segment_real(g.e, &g.e->cpu.seg[n], selectors[n]);
 	g.e->cpu.gpr[RSP] = 0x800;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	g.e->cpu.rip = 0;
 }
 
@@ -467,7 +467,7 @@ Test(sys_event, real_mode_interrupt)
 	c->gpr[RSP] = 0x8000;
 	c->idtr = (struct dtable){ .limit = 0x3ff };
 	emu_flags_set(g.e, RFLAGS_IF, RFLAGS_IF);
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	g_poke(0x21 * 4, 0x20000034, 4);
 	g_poke(0x10000, 0x21cd, 2);
 	g_poke(0x20034, 0xcf, 1);

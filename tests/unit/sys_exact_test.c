@@ -41,7 +41,7 @@ Test(sys_exact, iret_loads_rf)
 	CODE(0x48, 0xcf, 0x90, 0xeb, 0xfd); /* iretq; nop; jmp nop */
 	g.e->cpu.dr[0] = G_CODE + 2;
 	g.e->cpu.dr[7] = 0x402;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	g.e->cpu.gpr[RSP] -= 40;
 	g_poke(g.e->cpu.gpr[RSP], G_CODE + 2, 8);
 	g_poke(g.e->cpu.gpr[RSP] + 8, CODE64, 8);
@@ -66,7 +66,7 @@ Test(sys_exact, breakpoint_on_repeated_instruction)
 	g.e->cpu.dr[0] = G_CODE;
 	g.e->cpu.dr[7] = 0x402;
 	g.e->cpu.rflags |= RFLAGS_RF;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	for (unsigned n = 0; n < 100 && g.e->cpu.rip == G_CODE; n++)
 		g_step();
 	cr_expect_eq(g.e->cpu.rip, G_CODE + 2);
@@ -82,7 +82,7 @@ Test(sys_exact, data_breakpoint_in_repeated_instruction)
 	g.e->cpu.gpr[RCX] = 16;
 	g.e->cpu.dr[1] = G_DATA + 5;
 	g.e->cpu.dr[7] = 0x400 | 2 << 2 | 1u << 20; /* one byte, writes */
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	for (unsigned n = 0; n < 16 && !g.e->fault.pending; n++)
 		emu_advance(g.e, true);
 	cr_assert(g.e->fault.pending);
@@ -101,7 +101,7 @@ Test(sys_exact, faulting_instruction_drops_its_breakpoints)
 	g.e->cpu.gpr[RSP] = 0x40000000;
 	g.e->cpu.dr[0] = G_DATA;
 	g.e->cpu.dr[7] = 0x402 | 3u << 16;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	g_poke(G_IDT + VEC_PF * 16 + 4, 1, 1); /* IST1 */
 	g_poke(G_HANDLERS + VEC_PF * 16, 0x90, 1);
 	g_step();
@@ -136,7 +136,7 @@ Test(sys_exact, io_breakpoint)
 	g.e->cpu.dr[2] = 0x80;
 	g.e->cpu.dr[7] = 0x400 | 2 << 4 | 2u << 24;
 	g.e->cpu.cr4 |= CR4_DE;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	g_step();
 	cr_expect(g_at_handler(VEC_DB));
 	cr_expect_eq(g.e->cpu.dr[6] & 0xf, 4);
@@ -153,7 +153,7 @@ Test(sys_exact, mov_ss_breakpoint_then_int)
 	g_poke(G_DATA, DATA0, 2);
 	g.e->cpu.dr[0] = G_DATA;
 	g.e->cpu.dr[7] = 0x402 | 3u << 16 | 1u << 18;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	g_step();
 	cr_expect_eq(g.e->cpu.rip, G_CODE + 2);
 	g_step();
@@ -290,7 +290,7 @@ Test(sys_exact, protection_keys)
 		if (!cases[n].wp)
 			g.e->cpu.cr0 &= ~CR0_WP;
 		g.e->cpu.pkru = cases[n].pkru;
-		emu_mode_changed(g.e);
+		mmu_mode_changed(g.e);
 		key_page(cases[n].rights, cases[n].key);
 		g.e->fault.pending = false;
 		r = cases[n].write ? emu_write(g.e, SEG_DS, 0x200000, &byte, 1) : emu_read(g.e, SEG_DS, 0x200000, &byte, 1);
@@ -307,7 +307,7 @@ Test(sys_exact, wrpkru_takes_effect)
 	CODE(0x8b, 0x03, 0x0f, 0x01, 0xef, 0x8b, 0x03); /* mov eax, [rbx]; wrpkru; mov eax, [rbx] */
 	g.e->cpu.cr4 |= CR4_PKE;
 	g.e->cpu.gpr[RBX] = 0x200000;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	g_step();
 	EXPECT_NO_FAULT();
 	g.e->cpu.gpr[RAX] = 1;
@@ -459,7 +459,7 @@ Test(sys_exact, multiple_pushes_are_all_or_nothing)
 		g_poke(0x91000, 0x90003, 4);
 		g.e->cpu.cr3 = 0x91000;
 		g.e->cpu.cr0 |= CR0_PG;
-		emu_mode_changed(g.e);
+		mmu_mode_changed(g.e);
 		mmu_flush_all(g.e);
 		g_code(cases[n].bytes, 7);
 		g.e->cpu.gpr[RSP] = 0x81004;
@@ -485,7 +485,7 @@ Test(sys_exact, alignment_of_odd_sizes)
 		g_long_mode(3);
 		g.e->cpu.cr0 |= CR0_AM;
 		g.e->cpu.rflags |= RFLAGS_AC;
-		emu_mode_changed(g.e);
+		mmu_mode_changed(g.e);
 		g.e->fault.pending = false;
 		cr_expect_eq(emu_read(g.e, SEG_DS, G_DATA + cases[n].offset, buffer, cases[n].size) != 0, cases[n].fault, "case %u", n);
 		if (cases[n].fault)

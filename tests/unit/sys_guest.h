@@ -5,7 +5,8 @@
 
 #include "emu/run/engine_emu.h"
 #include "emu/block/block.h"
-#include "emu/sem/sys/sys.h"
+#include "emu/run/run.h"
+#include "emu/sem/sys/internal.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -29,6 +30,8 @@ struct guest {
 };
 
 static struct guest g;
+/* Which processor g_create() makes; NULL: all that is offered. */
+static const struct cpu_model *g_model;
 
 static uint64_t g_bus_read(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
 {
@@ -103,6 +106,7 @@ static void g_create(void)
 	memset(g.ram, 0, G_RAM);
 	g.bus = (struct engine_bus){ .read = g_bus_read, .write = g_bus_write };
 	config.bus = &g.bus;
+	config.cpu = g_model;
 	config.ram[0] = (struct engine_ram){ .gpa = 0, .size = G_RAM, .host = g.ram };
 	cr_assert_eq(engine_emu.create(&config, &g.engine), 0);
 	g.e = engine_emu_vcpu(g.engine, 0);
@@ -170,7 +174,7 @@ static void g_long_mode(unsigned cpl)
 	c->cr4 = CR4_PAE | CR4_FSGSBASE;
 	c->msr.efer = EFER_LME | EFER_LMA | EFER_SCE | EFER_NXE;
 	c->cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_WP;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	mmu_flush_all(g.e);
 }
 
@@ -187,7 +191,7 @@ static void g_protected_mode(unsigned cpl)
 		g_gate32(v, CODE32, G_HANDLERS + v * 16, v == 3 || v == 0x80 ? 0xee : 0x8e);
 	c->seg[SEG_CS] = g_segment(cpl ? USER_CODE32 | 3 : CODE32);
 	c->cr0 = CR0_PE | CR0_ET | CR0_NE;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 }
 
 /* One instruction, without delivering what it raises. */
@@ -198,14 +202,14 @@ static void g_try(void)
 }
 
 /* One instruction, and the delivery of its fault. */
-static void g_step(void)
+static inline void g_step(void)
 {
 	g_try();
 	if (g.e->fault.pending)
 		exc_deliver_fault(g.e);
 }
 
-static bool g_at_handler(unsigned vector)
+static inline bool g_at_handler(unsigned vector)
 {
 	return g.e->cpu.rip == G_HANDLERS + vector * 16u;
 }

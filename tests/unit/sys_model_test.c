@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Tables of the system half that need no running code: double faults, MSRs, CPUID, limits, random numbers. */
-#include "emu/sem/sys/sys.h"
+#include "emu/core/tsc.h"
+#include "emu/run/run.h"
+#include "emu/sem/fp/fp.h"
+#include "emu/sem/sys/internal.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -16,7 +19,7 @@ static void set_up(void)
 	machine.vcpus = 3;
 	e->machine = &machine;
 	machine.emu[0] = e;
-	cr_assert_eq(sys_model_init(&machine), 0);
+	cr_assert_eq(machine_init(&machine), 0);
 	cr_assert_eq(sys_init(e), 0);
 	cpu_reset(&e->cpu);
 	e->lapic = lapic_create(&machine, e, 0);
@@ -170,8 +173,20 @@ Test(sys_model, msr_policies)
 	cr_expect_eq(msr_write(e, 0x3a, 5), -EINVAL);
 	cr_expect_eq(msr_write(e, 0xc0000084, 1ull << 32), -EINVAL);
 	cr_expect_eq(msr_write(e, 0xc0000103, 1ull << 32), -EINVAL);
-	cr_expect_eq(value(0x1a0) & 1, 1, "fast strings");
 	cr_expect_eq(rd(0x830), -EINVAL, "x2APIC registers need x2APIC mode");
+}
+
+/* SDM vol. 4, table 2-2: bits that only tell ignore writes; those that switch something keep what software wrote. */
+Test(sys_model, msr_misc_enable)
+{
+	const uint64_t told = 1ull << 7 | 1ull << 11 | 1ull << 12;
+	const uint64_t kept = 1ull << 0 | 1ull << 3 | 1ull << 16 | 1ull << 22 | 1ull << 23 | 1ull << 34 | 1ull << 38;
+
+	cr_expect_eq(value(0x1a0), 1ull << 0 | 1ull << 11 | 1ull << 12, "fast strings; no BTS, no PEBS");
+	cr_expect_eq(msr_write(e, 0x1a0, kept), 0);
+	cr_expect_eq(value(0x1a0), kept | 1ull << 11 | 1ull << 12);
+	cr_expect_eq(msr_write(e, 0x1a0, told), 0);
+	cr_expect_eq(value(0x1a0), 1ull << 11 | 1ull << 12);
 }
 
 /* SDM vol. 3, 15.3.1 and 15.3.2: as many banks as IA32_MCG_CAP says, MCG_CTL present; what they report can only be
@@ -186,8 +201,12 @@ Test(sys_model, msr_machine_check)
 	cr_expect_eq(msr_write(e, 0x17b, ~0ull), 0);
 	cr_expect_eq(value(0x17b), ~0ull);
 	for (unsigned n = 0; n < banks; n++) {
-		cr_expect_eq(msr_write(e, 0x400 + 4 * n, ~0ull), 0);
-		cr_expect_eq(value(0x400 + 4 * n), ~0ull);
+		for (uint64_t ctl = 1; ctl; ctl = ctl << 1 | (ctl & 1)) { /* 15.3.2.1: each bit is a switch of its own */
+			cr_expect_eq(msr_write(e, 0x400 + 4 * n, ctl), 0);
+			cr_expect_eq(value(0x400 + 4 * n), ctl);
+			if (ctl == ~0ull)
+				break;
+		}
 		for (unsigned k = 1; k < 4; k++) {
 			cr_expect_eq(value(0x400 + 4 * n + k), 0);
 			cr_expect_eq(msr_write(e, 0x400 + 4 * n + k, 0), 0);
@@ -212,15 +231,15 @@ Test(sys_model, no_performance_counters)
 /* SDM vol. 3, 17.17.3: IA32_TSC_ADJUST and the counter move together. */
 Test(sys_model, tsc_adjust)
 {
-	uint64_t before = sys_tsc(e);
+	uint64_t before = emu_tsc(e);
 
 	cr_expect_eq(msr_write(e, 0x3b, 1ull << 50), 0);
-	cr_expect_geq(sys_tsc(e) - before, 1ull << 50);
+	cr_expect_geq(emu_tsc(e) - before, 1ull << 50);
 	cr_expect_eq(msr_write(e, 0x3b, 0), 0);
 	cr_expect_eq(e->cpu.msr.tsc_offset, 0);
 	cr_expect_eq(msr_write(e, 0x10, 1ull << 60), 0);
 	cr_expect_eq(value(0x3b), e->cpu.msr.tsc_offset);
-	cr_expect_eq(sys_tsc(e) >> 59, 2);
+	cr_expect_eq(emu_tsc(e) >> 59, 2);
 }
 
 /* ---- CPUID ---- */
@@ -298,26 +317,26 @@ Test(sys_model, cpuid_frequencies_and_widths)
 {
 	struct cpuid_regs r = cpuid_read(e, 0x15, 0);
 
-	cr_expect_eq((uint64_t)r.r[2] * r.r[1] / r.r[0], sys_tsc_hz());
-	cr_expect_eq(cpuid_read(e, 0x16, 0).r[0], sys_tsc_hz() / 1000000);
+	cr_expect_eq((uint64_t)r.r[2] * r.r[1] / r.r[0], emu_tsc_hz());
+	cr_expect_eq(cpuid_read(e, 0x16, 0).r[0], emu_tsc_hz() / 1000000);
 	cr_expect_eq(cpuid_read(e, 0x80000008, 0).r[0], EMU_MAXPHYADDR | 57 << 8);
 }
 
 /* Whatever CPUID hides is refused by CR4 (SDM vol. 3, 2.5: reserved bits). */
 Test(sys_model, hidden_features_are_reserved)
 {
-	cr_expect_eq(sys_has_feature(e, FEAT_PKU), (cr4_supported(e) & CR4_PKE) != 0);
-	cr_expect_eq(sys_has_feature(e, FEAT_LA57), (cr4_supported(e) & CR4_LA57) != 0);
-	cr_expect_not(sys_has_feature(e, FEAT_MONITOR));
-	cr_expect_not(sys_has_feature(e, FEAT_SSE4A));
-	cr_expect_not(sys_has_feature(e, FEAT_COUNT));
+	cr_expect_eq(emu_has_feature(e, FEAT_PKU), (cr4_supported(e) & CR4_PKE) != 0);
+	cr_expect_eq(emu_has_feature(e, FEAT_LA57), (cr4_supported(e) & CR4_LA57) != 0);
+	cr_expect_not(emu_has_feature(e, FEAT_MONITOR));
+	cr_expect_not(emu_has_feature(e, FEAT_SSE4A));
+	cr_expect_not(emu_has_feature(e, FEAT_COUNT));
 	machine.config.no_tsc_deadline = true;
-	cr_assert_eq(sys_model_init(&machine), 0);
-	cr_expect_not(sys_has_feature(e, FEAT_TSC_DEADLINE));
+	cr_assert_eq(machine_init(&machine), 0);
+	cr_expect_not(emu_has_feature(e, FEAT_TSC_DEADLINE));
 	cr_expect_not(cpuid_read(e, 1, 0).r[2] & 1u << 24);
 	cr_expect_eq(rd(0x6e0), -EINVAL);
 	machine.config.no_tsc_deadline = false;
-	cr_assert_eq(sys_model_init(&machine), 0);
+	cr_assert_eq(machine_init(&machine), 0);
 }
 
 /* Every feature that CPUID offers has at least one row in the instruction table, or is no instruction at all. */
@@ -332,7 +351,7 @@ Test(sys_model, offered_features_have_instructions)
 	for (unsigned n = 0; n < sizeof(no_instructions); n++)
 		has_row[no_instructions[n]] = true;
 	for (unsigned n = 0; n < FEAT_COUNT; n++) {
-		if (sys_has_feature(e, n))
+		if (emu_has_feature(e, n))
 			cr_expect(has_row[n], "feature %u", n);
 	}
 }

@@ -293,7 +293,7 @@ Test(sys_segment, big_real_mode)
 	c->gdtr = (struct dtable){ .base = G_GDT, .limit = G_GDT_BYTES - 1 };
 	c->seg[SEG_CS] = (struct segment){ .base = 0x10000, .selector = 0x1000, .limit = 0xffff, .attr = 0x9b };
 	c->gpr[RBX] = DATA0;
-	emu_mode_changed(g.e);
+	mmu_mode_changed(g.e);
 	/* mov eax,cr0; or al,1; mov cr0,eax; mov ds,bx; and al,fe; mov cr0,eax; xor bx,bx; mov ds,bx */
 	CODE(0x0f, 0x20, 0xc0, 0x0c, 0x01, 0x0f, 0x22, 0xc0, 0x8e, 0xdb, 0x24, 0xfe, 0x0f, 0x22, 0xc0, 0x31, 0xdb, 0x8e, 0xdb);
 	c->rip = 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The timer daemon's model: which chip drives which line, time published as functions, bounds on wake-ups. */
+#include "model_at.h"
 #include "model_fuzz.h"
 
 #include "devices/timer_model.h"
@@ -16,12 +17,12 @@ static uint64_t now;
 
 static void out(uint64_t port, uint8_t value)
 {
-	timer_model.write(&s, MODEL_PORT, port, value, 1, now);
+	model_write_at(&timer_model, &s, MODEL_PORT, port, value, 1, now);
 }
 
 static uint8_t in(uint64_t port)
 {
-	return (uint8_t)timer_model.read(&s, MODEL_PORT, port, 1, now);
+	return (uint8_t)model_read_at(&timer_model, &s, MODEL_PORT, port, 1, now);
 }
 
 static void cmos(uint8_t index, uint8_t value)
@@ -32,7 +33,7 @@ static void cmos(uint8_t index, uint8_t value)
 
 static void hpet(unsigned offset, uint64_t value)
 {
-	timer_model.write(&s, MODEL_MMIO, LAYOUT_HPET_BASE + offset, value, 8, now);
+	model_write_at(&timer_model, &s, MODEL_MMIO, LAYOUT_HPET_BASE + offset, value, 8, now);
 }
 
 static uint32_t line(unsigned n)
@@ -125,25 +126,25 @@ Test(timer_model, hpet_accesses)
 {
 	uint64_t base = LAYOUT_HPET_BASE;
 
-	cr_assert_eq(timer_model.read(&s, MODEL_MMIO, base, 4, now), HPET_BLOCK_ID);
-	cr_assert_eq(timer_model.read(&s, MODEL_MMIO, base + 4, 4, now), HPET_PERIOD_FS);
-	timer_model.write(&s, MODEL_MMIO, base + HPET_COUNTER, 0x11111111, 4, now);
-	timer_model.write(&s, MODEL_MMIO, base + HPET_COUNTER + 4, 0x22222222, 4, now);
-	cr_assert_eq(timer_model.read(&s, MODEL_MMIO, base + HPET_COUNTER, 8, now), 0x2222222211111111);
-	timer_model.write(&s, MODEL_MMIO, base + HPET_COUNTER + 6, 0xaabbccdd, 4, now);
-	cr_assert_eq(timer_model.read(&s, MODEL_MMIO, base + HPET_COUNTER, 8, now), 0xccdd222211111111);
-	timer_model.write(&s, MODEL_MMIO, base + LAYOUT_HPET_SIZE - 1, UINT64_MAX, 8, now);
-	cr_assert_eq(timer_model.read(&s, MODEL_MMIO, base + LAYOUT_HPET_SIZE - 4, 8, now), 0xffffffff00000000);
+	cr_assert_eq(model_read_at(&timer_model, &s, MODEL_MMIO, base, 4, now), HPET_BLOCK_ID);
+	cr_assert_eq(model_read_at(&timer_model, &s, MODEL_MMIO, base + 4, 4, now), HPET_PERIOD_FS);
+	model_write_at(&timer_model, &s, MODEL_MMIO, base + HPET_COUNTER, 0x11111111, 4, now);
+	model_write_at(&timer_model, &s, MODEL_MMIO, base + HPET_COUNTER + 4, 0x22222222, 4, now);
+	cr_assert_eq(model_read_at(&timer_model, &s, MODEL_MMIO, base + HPET_COUNTER, 8, now), 0x2222222211111111);
+	model_write_at(&timer_model, &s, MODEL_MMIO, base + HPET_COUNTER + 6, 0xaabbccdd, 4, now);
+	cr_assert_eq(model_read_at(&timer_model, &s, MODEL_MMIO, base + HPET_COUNTER, 8, now), 0xccdd222211111111);
+	model_write_at(&timer_model, &s, MODEL_MMIO, base + LAYOUT_HPET_SIZE - 1, UINT64_MAX, 8, now);
+	cr_assert_eq(model_read_at(&timer_model, &s, MODEL_MMIO, base + LAYOUT_HPET_SIZE - 4, 8, now), 0xffffffff00000000);
 }
 
 /* ACPI: the timer is 32 bits wide to the bus, its upper byte 0. */
 Test(timer_model, pm_timer)
 {
 	pass(2000000000);
-	cr_assert_eq(timer_model.read(&s, MODEL_PORT, LAYOUT_PM_TIMER, 4, now), 2 * 3579545);
-	cr_assert_eq(timer_model.read(&s, MODEL_PORT, LAYOUT_PM_TIMER + 1, 1, now), (2 * 3579545) >> 8 & 0xff);
-	timer_model.write(&s, MODEL_PORT, LAYOUT_PM_TIMER, 0, 4, now);
-	cr_assert_eq(timer_model.read(&s, MODEL_PORT, LAYOUT_PM_TIMER, 4, now), 2 * 3579545);
+	cr_assert_eq(model_read_at(&timer_model, &s, MODEL_PORT, LAYOUT_PM_TIMER, 4, now), 2 * 3579545);
+	cr_assert_eq(model_read_at(&timer_model, &s, MODEL_PORT, LAYOUT_PM_TIMER + 1, 1, now), (2 * 3579545) >> 8 & 0xff);
+	model_write_at(&timer_model, &s, MODEL_PORT, LAYOUT_PM_TIMER, 0, 4, now);
+	cr_assert_eq(model_read_at(&timer_model, &s, MODEL_PORT, LAYOUT_PM_TIMER, 4, now), 2 * 3579545);
 }
 
 /* Host time at start, plus what passed. */

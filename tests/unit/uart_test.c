@@ -181,7 +181,7 @@ Test(uart, trigger_levels)
 /* "FIFO Interrupt Mode Operation": four character times without a character or a read; here 10 bits at 9600 baud. */
 Test(uart, character_timeout)
 {
-	uint64_t four_chars = 4ull * 10 * 1000000000 / 9600;
+	uint64_t four_chars = (4ull * 10 * 1000000000 + 9599) / 9600; /* the first nanosecond after them */
 
 	out(UART_LCR, 0x83);
 	out(UART_DATA, 12);

@@ -23,7 +23,7 @@ static struct cpu *setup(unsigned code_size)
 	machine.code_size = (uint8_t)code_size;
 	machine.cpu.cr0 = CR0_PE | CR0_NE;
 	machine.cpu.gpr[RSI] = machine.cpu.gpr[RDI] = (uintptr_t)window;
-	fpu_reset(&machine.cpu);
+	cpu_reset_fpu(&machine.cpu);
 	STEP(0xdb, 0xe3); /* FNINIT */
 	return &machine.cpu;
 }
@@ -66,7 +66,7 @@ Test(x87_state, reset)
 	struct cpu c;
 
 	memset(&c, 0xff, sizeof(c));
-	fpu_reset(&c);
+	cpu_reset_fpu(&c);
 	cr_assert_eq(c.fpu.cw, 0x40);
 	cr_assert_eq(c.fpu.sw, 0);
 	cr_assert_eq(c.fpu.tag, 0xff);

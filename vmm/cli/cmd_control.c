@@ -5,6 +5,7 @@
 #include "client.h"
 #include "../common/config.h"
 #include "console.h"
+#include "terminal.h"
 #include "../common/exit_codes.h"
 
 #include <errno.h>
@@ -14,7 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MARGIN_MS = 5000, FOREVER_MS = 0x7fffffff };
+/* How long the supervisor needs at most: to deliver what the guest printed last, or none of that. And some more. */
+enum { DRAIN_MS = 12000, FORCED_MS = 1000, MARGIN_MS = 5000, FOREVER_MS = 0x7fffffff };
 
 static struct frame frame;
 
@@ -98,7 +100,7 @@ int cmd_console(int argc, char **argv)
 	console_catch_signals();
 	switch (console_run(sock, args.escape, false)) {
 	case CONSOLE_CLOSED:
-		fprintf(stderr, "\n%s closed the console\n", ref.name);
+		terminal_say("\n%s closed the console\n", ref.name);
 		return EXIT_OK;
 	case CONSOLE_SIGNAL:
 		sig = console_signal();
@@ -107,13 +109,20 @@ int cmd_console(int argc, char **argv)
 		return 128 + sig;
 	case CONSOLE_DETACHED:
 	case CONSOLE_STOP:
-		fprintf(stderr, "\nleft %s; it goes on\n", ref.name);
+		terminal_say("\nleft %s; it goes on\n", ref.name);
 		return EXIT_OK;
 	case CONSOLE_OUTPUT:
 		fprintf(stderr, "bulkhead: standard output: %s; left %s\n", strerror(console_output_error()), ref.name);
 		return EXIT_OUTPUT;
 	}
 	return EXIT_OK;
+}
+
+static int stop_ms(const struct cli_args *args)
+{
+	if (args->given & CLI_FORCE)
+		return FORCED_MS + MARGIN_MS;
+	return args->timeout_ms < FOREVER_MS - DRAIN_MS - MARGIN_MS ? (int)args->timeout_ms + DRAIN_MS + MARGIN_MS : FOREVER_MS;
 }
 
 int cmd_stop(int argc, char **argv)
@@ -130,8 +139,7 @@ int cmd_stop(int argc, char **argv)
 	m.has_timeout_ms = m.has_force = true;
 	m.timeout_ms = args.timeout_ms;
 	m.force = args.given & CLI_FORCE;
-	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_STOP, &m.base, -1,
-			 args.timeout_ms < FOREVER_MS - MARGIN_MS ? (int)args.timeout_ms + MARGIN_MS : FOREVER_MS, &frame);
+	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_STOP, &m.base, -1, stop_ms(&args), &frame);
 	if (rc && rc != -ECONNRESET && rundir_is_alive(ref.path))
 		return client_complain(ref.name, &frame, rc);
 	wait_until_gone(&ref);

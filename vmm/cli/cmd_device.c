@@ -55,15 +55,23 @@ static bool parse(struct device_args *a, int argc, char **argv)
 	return a->machine != NULL;
 }
 
-/* "serial" and "seriald" are the same. */
-static const char *daemon_name(const char *name)
+/* "serial" and "seriald" are the same, and so are "test1" and "testd1". */
+static bool is_called(const char *text, const char *name)
 {
-	for (unsigned i = 0; i < KIND_COUNT; i++) {
-		size_t len = strlen(kind_rows[i].name) - 1;
+	size_t stem = strcspn(name, "0123456789") - 1;
 
-		if (!strncmp(name, kind_rows[i].name, len) && (!name[len] || !strcmp(name + len, "d")))
-			return kind_rows[i].name;
-	}
+	return !strcmp(text, name) || (!strncmp(text, name, stem) && !strcmp(text + stem, name + stem + 1));
+}
+
+/* NULL: no machine has such a device. */
+static const struct kind_row *parse_device(const char *text, char name[KIND_NAME_MAX])
+{
+	for (unsigned i = 0; i < KIND_COUNT; i++)
+		for (unsigned n = 0; n < kind_rows[i].most; n++) {
+			kind_process_name(&kind_rows[i], n, name);
+			if (is_called(text, name))
+				return &kind_rows[i];
+		}
 	return NULL;
 }
 
@@ -71,8 +79,8 @@ static void print_device(const Bulkhead__ProcessStatus *p)
 {
 	const char *role = control_role_name(p->role);
 
-	printf("%-10s %8u  %-18s %6u %8u  %s\n", role ? role : "?", p->pid, p->state ? p->state : "?", p->incarnation,
-	       p->deaths, p->last_reason ? p->last_reason : "");
+	printf("%-10s %8u  %-18s %6u %8u  %s\n", p->name ? p->name : role ? role : "?", p->pid, p->state ? p->state : "?",
+	       p->incarnation, p->deaths, p->last_reason ? p->last_reason : "");
 	for (size_t i = 0; i < p->n_poison; i++)
 		printf("%-10s   skipped %s\n", "", p->poison[i]);
 }
@@ -101,14 +109,13 @@ static int ask(const struct machine_ref *ref, const char *device, uint16_t type,
 	return rc ? client_complain(ref->name, &frame, rc) : EXIT_OK;
 }
 
-static int replace(const struct machine_ref *ref, const char *device, const char *binary)
+static int replace(const struct machine_ref *ref, const struct kind_row *kind, const char *device, const char *binary)
 {
-	char path[4200], name[32];
+	char path[4200];
 	int fd, rc;
 
-	snprintf(name, sizeof(name), "bulkhead-%s", device);
 	snprintf(path, sizeof(path), "%s", binary ? binary : "");
-	fd = binary ? open(binary, O_RDONLY | O_CLOEXEC) : program_open(name, path, sizeof(path));
+	fd = binary ? open(binary, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : program_open(kind->program, path, sizeof(path));
 	if (binary && fd < 0)
 		fd = -errno;
 	if (fd < 0) {
@@ -124,7 +131,8 @@ int cmd_device(int argc, char **argv)
 {
 	struct device_args a = { 0 };
 	struct machine_ref ref;
-	const char *device;
+	const struct kind_row *kind;
+	char device[KIND_NAME_MAX];
 	int rc;
 
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
@@ -140,11 +148,11 @@ int cmd_device(int argc, char **argv)
 		return rc;
 	if (!strcmp(a.verb, "list") && !a.device)
 		return list(&ref);
-	device = a.device ? daemon_name(a.device) : NULL;
-	if (device && !strcmp(a.verb, "restart"))
+	kind = a.device ? parse_device(a.device, device) : NULL;
+	if (kind && !strcmp(a.verb, "restart"))
 		return ask(&ref, device, BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, -1);
-	if (device && !strcmp(a.verb, "replace"))
-		return replace(&ref, device, a.binary);
+	if (kind && !strcmp(a.verb, "replace"))
+		return replace(&ref, kind, device, a.binary);
 	fputs(usage, stderr);
 	return EXIT_USAGE;
 }

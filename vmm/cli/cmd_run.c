@@ -5,6 +5,7 @@
 #include "client.h"
 #include "../common/config.h"
 #include "console.h"
+#include "terminal.h"
 #include "../common/exit_codes.h"
 #include "../common/programs.h"
 #include "../common/rundir.h"
@@ -140,7 +141,7 @@ static int reap(struct run *r)
 			return EXIT_INTERNAL;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	fprintf(stderr, "bulkhead: the keeper was killed by signal %d\n", WTERMSIG(status));
+	terminal_say("bulkhead: the keeper was killed by signal %d\n", WTERMSIG(status));
 	return EXIT_VMM;
 }
 
@@ -152,7 +153,7 @@ static void explain(const struct run *r, int code)
 	if (code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET ||
 	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT)
 		if (r->last_words[0])
-			fprintf(stderr, "bulkhead: %s%s%s\n", r->name, r->name[0] ? ": " : "", r->last_words);
+			terminal_say("bulkhead: %s%s%s\n", r->name, r->name[0] ? ": " : "", r->last_words);
 }
 
 /*
@@ -198,16 +199,15 @@ static int go_on_deaf(struct run *r)
 static int leave(struct run *r)
 {
 	send(r->ready_fd, "d", 1, MSG_NOSIGNAL);
-	fprintf(stderr, "\n%s goes on; bulkhead console %s attaches again, bulkhead stop %s ends it\n", r->name, r->name,
-		r->name);
+	terminal_say("\n%s goes on; bulkhead console %s attaches again, bulkhead stop %s ends it\n", r->name, r->name, r->name);
 	return EXIT_OK;
 }
 
 /* The first time the guest is asked, the second time it is not. */
 static void end_machine(struct run *r, unsigned times)
 {
-	fprintf(stderr, times ? "\nbulkhead: ending %s\n" : "\nbulkhead: stopping %s; once more ends it at once\n", r->name);
 	kill(r->keeper, times ? SIGINT : SIGTERM);
+	terminal_say(times ? "\nbulkhead: ending %s\n" : "\nbulkhead: stopping %s; once more ends it at once\n", r->name);
 }
 
 static int attached(struct run *r)
@@ -224,7 +224,9 @@ static int attached(struct run *r)
 			return go_on_deaf(r);
 		case CONSOLE_SIGNAL:
 			console_signal();
-			end_machine(r, signals++);
+			end_machine(r, signals);
+			if (signals++ > 1)
+				return finish(r); /* it has ended; whoever does not read what it printed, does not want it */
 			break;
 		case CONSOLE_STOP:
 			end_machine(r, signals++);

@@ -38,6 +38,8 @@ static const struct {
 	const char *comm;
 	enum sandbox_role role;
 } comms[] = {
+	{ "bh-logger", SANDBOX_LOGGER },
+	{ "bh-supervisor", SANDBOX_SUPERVISOR },
 	{ "bh-boot", SANDBOX_BOOT },
 	{ "bh-vcpu", SANDBOX_VCPU_EMU },
 #define DEVICE(NAME, name, ...) { "bh-" #name, SANDBOX_##NAME },
@@ -46,8 +48,10 @@ static const struct {
 
 static bool role_of(const struct proc_facts *f, enum sandbox_role *role)
 {
+	size_t len = strcspn(f->comm, "0123456789"); /* of several instances each has its number */
+
 	for (unsigned i = 0; i < sizeof(comms) / sizeof(comms[0]); i++) {
-		if (strcmp(comms[i].comm, f->comm))
+		if (strlen(comms[i].comm) != len || strncmp(comms[i].comm, f->comm, len))
 			continue;
 		*role = comms[i].role;
 		if (*role == SANDBOX_VCPU_EMU && f->fds[FACT_FD_KVM])
@@ -245,26 +249,23 @@ static void add(struct machine *m, pid_t pid, bool has_role, enum sandbox_role r
 	m->count++;
 }
 
-static void add_child(void *ctx, pid_t pid)
+/* The keeper's children are logger and supervisor; the supervisor's are everything else. */
+static void add_family(void *ctx, pid_t pid)
 {
 	add(ctx, pid, false, SANDBOX_SUPERVISOR);
+	proc_facts_children(pid, add_family, ctx);
 }
 
-static void add_supervisor(void *ctx, pid_t pid)
-{
-	add(ctx, pid, true, SANDBOX_SUPERVISOR);
-	proc_facts_children(pid, add_child, ctx);
-}
-
-/* The keeper's only child is the supervisor; that one's children are everything else. */
 static void gather(struct machine *m, pid_t keeper)
 {
 	add(m, keeper, true, SANDBOX_KEEPER);
-	proc_facts_children(keeper, add_supervisor, m);
+	proc_facts_children(keeper, add_family, m);
 }
 
 static const char *name_of(const struct subject *s)
 {
+	if (s->has_role && s->role >= SANDBOX_DEVICE)
+		return s->facts.comm + strlen("bh-");
 	return s->has_role ? sandbox_role_name(s->role) : s->facts.comm;
 }
 

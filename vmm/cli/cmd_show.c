@@ -70,11 +70,18 @@ static void add_recovery(json_t *j, const Bulkhead__ProcessStatus *p)
 	json_object_set_new(j, "skipped_requests", poison);
 }
 
+static const char *process_name(const Bulkhead__ProcessStatus *p)
+{
+	const char *role = control_role_name(p->role);
+
+	return p->name ? p->name : role ? role : "?";
+}
+
 static json_t *process_json(const Bulkhead__ProcessStatus *p)
 {
 	json_t *j = json_object();
 
-	json_object_set_new(j, "role", text(control_role_name(p->role)));
+	json_object_set_new(j, "role", text(process_name(p)));
 	json_object_set_new(j, "pid", number(p->pid));
 	json_object_set_new(j, "incarnation", number(p->incarnation));
 	json_object_set_new(j, "state", text(p->state));
@@ -193,10 +200,9 @@ static void print_status(const Bulkhead__Status *s)
 	printf("\n  %-10s %8s  %-10s %12s %12s %12s\n", "process", "pid", "state", "requests", "synchronous", "sleeps");
 	for (size_t i = 0; i < s->n_processes; i++) {
 		const Bulkhead__ProcessStatus *p = s->processes[i];
-		const char *role = control_role_name(p->role);
 		const Bulkhead__Stats none = BULKHEAD__STATS__INIT, *n = p->stats ? p->stats : &none;
 
-		printf("  %-10s %8u  %-10s %12llu %12llu %12llu\n", role ? role : "?", p->pid, p->state ? p->state : "?",
+		printf("  %-10s %8u  %-10s %12llu %12llu %12llu\n", process_name(p), p->pid, p->state ? p->state : "?",
 		       (unsigned long long)n->requests, (unsigned long long)n->synchronous, (unsigned long long)n->sleeps);
 	}
 	print_restarts(s);

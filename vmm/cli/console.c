@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -21,9 +22,9 @@ struct console {
 	bool stdin_ended; /* its end does not end the machine */
 	char out[4096];	  /* towards the machine */
 	size_t out_len;
-	char shown[16384]; /* towards standard output; a signal may interrupt that */
-	size_t shown_at, shown_len;
 	int output_error;
+	char in[16384]; /* towards the user: what lies from in_at to in_len */
+	size_t in_at, in_len;
 	bool left, stop;
 	bool hinted; /* the escape key has been named */
 };
@@ -91,10 +92,9 @@ static void put(struct console *c, char byte)
 
 static void help(const struct console *c)
 {
-	fprintf(stderr, "\nafter %s:  .  %s   ?  this text   %s  send it to the guest%s\n",
-		console_escape_name(c->escape),
-		c->stoppable ? "leave; the machine goes on in the background" : "leave the console",
-		console_escape_name(c->escape), c->stoppable ? "   q  stop the machine" : "");
+	terminal_say("\nafter %s:  .  %s   ?  this text   %s  send it to the guest%s\n", console_escape_name(c->escape),
+		     c->stoppable ? "leave; the machine goes on in the background" : "leave the console",
+		     console_escape_name(c->escape), c->stoppable ? "   q  stop the machine" : "");
 }
 
 /* The byte after the escape key. */
@@ -109,7 +109,7 @@ static void command(struct console *c, char byte)
 	else if (byte == (char)c->escape)
 		put(c, byte);
 	else
-		fprintf(stderr, "\nunknown; %s ? for help\n", console_escape_name(c->escape));
+		terminal_say("\nunknown; %s ? for help\n", console_escape_name(c->escape));
 }
 
 static void take_input(struct console *c)
@@ -138,63 +138,51 @@ static void flush_to_machine(struct console *c)
 {
 	ssize_t n = send(c->sock, c->out, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	if (n <= 0)
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	n = n < 0 ? (ssize_t)c->out_len : n; /* nobody reads it any more */
 	memmove(c->out, c->out + n, c->out_len - (size_t)n);
 	c->out_len -= (size_t)n;
 }
 
-/* Until it is all written, or a signal came. 0 or -errno: standard output is gone. */
-static int show(struct console *c)
+/* 1: more may come; 0: the machine closed it. */
+static int take_output(struct console *c)
 {
-	while (c->shown_at < c->shown_len && !caught) {
-		ssize_t n = write(STDOUT_FILENO, c->shown + c->shown_at, c->shown_len - c->shown_at);
+	ssize_t n = recv(c->sock, c->in, sizeof(c->in), MSG_DONTWAIT);
 
-		if (n < 0 && errno == EAGAIN) {
-			struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 1;
+	c->in_at = 0;
+	c->in_len = n > 0 ? (size_t)n : 0;
+	return n > 0;
+}
 
-			poll(&p, 1, 1000);
-		} else if (n < 0 && errno != EINTR) {
-			c->output_error = errno;
-			return -errno;
-		}
-		c->shown_at += n > 0 ? (size_t)n : 0;
-	}
+/* No more at once than a pipe takes without waiting when it can be written to. */
+static int flush_to_user(struct console *c)
+{
+	size_t left = c->in_len - c->in_at;
+	ssize_t n = write(STDOUT_FILENO, c->in + c->in_at, left < PIPE_BUF ? left : PIPE_BUF);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	c->in_at += (size_t)n;
 	return 0;
 }
 
-/* 1: more may come; 0: the machine closed it; -errno: standard output is gone. */
-static int take_output(struct console *c)
-{
-	ssize_t n;
-	int rc;
-
-	if (c->shown_at == c->shown_len) {
-		n = recv(c->sock, c->shown, sizeof(c->shown), MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return 1;
-		if (n <= 0)
-			return 0;
-		c->shown_at = 0;
-		c->shown_len = (size_t)n;
-	}
-	rc = show(c);
-	return rc ? rc : 1;
-}
-
+/* What was read from the machine goes out before more is read; meanwhile keys and signals are still heard. */
 static enum console_end move_bytes(struct console *c)
 {
 	for (;;) {
-		bool read_more = !c->stdin_ended && c->out_len < sizeof(c->out);
+		bool behind = c->in_at < c->in_len, read_more = !c->stdin_ended && c->out_len < sizeof(c->out);
 		struct pollfd fds[] = {
-			{ .fd = c->sock, .events = (short)(POLLIN | (c->out_len ? POLLOUT : 0)) },
+			{ .fd = behind && !c->out_len ? -1 : c->sock,
+			  .events = (short)((behind ? 0 : POLLIN) | (c->out_len ? POLLOUT : 0)) },
 			{ .fd = read_more ? STDIN_FILENO : -1, .events = POLLIN },
 			{ .fd = wake[0], .events = POLLIN },
+			{ .fd = behind ? STDOUT_FILENO : -1, .events = POLLOUT },
 		};
-		bool unshown = c->shown_at < c->shown_len;
-		int rc;
 
-		if (poll(fds, 3, unshown ? 0 : -1) < 0 && errno != EINTR)
+		if (poll(fds, 4, -1) < 0 && errno != EINTR)
 			return CONSOLE_CLOSED;
 		if (caught)
 			return CONSOLE_SIGNAL;
@@ -206,9 +194,13 @@ static enum console_end move_bytes(struct console *c)
 			return CONSOLE_DETACHED;
 		if (c->stop)
 			return CONSOLE_STOP;
-		rc = unshown || fds[0].revents & (POLLIN | POLLHUP | POLLERR) ? take_output(c) : 1;
-		if (rc <= 0)
-			return rc ? CONSOLE_OUTPUT : CONSOLE_CLOSED;
+		if (fds[3].revents) {
+			c->output_error = -flush_to_user(c);
+			if (c->output_error)
+				return CONSOLE_OUTPUT;
+		}
+		if (!behind && (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && !take_output(c))
+			return CONSOLE_CLOSED;
 	}
 }
 
@@ -225,8 +217,7 @@ enum console_end console_run(int sock, int escape, int stoppable)
 	c->stoppable = stoppable;
 	c->left = c->stop = false;
 	if (tty && terminal_raw() == 0 && escape >= 0 && !c->hinted)
-		fprintf(stderr, "Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape),
-			console_escape_name(escape));
+		terminal_say("Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape), console_escape_name(escape));
 	c->hinted = true;
 	end = move_bytes(c);
 	terminal_restore();

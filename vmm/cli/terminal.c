@@ -2,14 +2,72 @@
 /* Raw mode and its undoing: terminal.h. */
 #include "terminal.h"
 
+#include "../../proto/clock.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
 #include <termios.h>
 #include <unistd.h>
 
+enum { SAY_MAX = 1024, SAY_MS = 1000, TICK_MS = 50 };
+
 static struct termios saved;
 static volatile sig_atomic_t raw;
+
+/* ---- words to the user ----------------------------------------------------------------------------------------- */
+
+static void on_tick(int sig)
+{
+}
+
+/* A write that waits is woken by the next tick, wherever it stood when the last one came. */
+static void start_ticks(struct sigaction *before)
+{
+	const struct itimerval ticks = { { 0, TICK_MS * 1000 }, { 0, TICK_MS * 1000 } };
+	const struct sigaction sa = { .sa_handler = on_tick };
+
+	sigaction(SIGALRM, &sa, before);
+	setitimer(ITIMER_REAL, &ticks, NULL);
+}
+
+static void stop_ticks(const struct sigaction *before)
+{
+	const struct itimerval off = { { 0, 0 }, { 0, 0 } };
+
+	setitimer(ITIMER_REAL, &off, NULL);
+	sigaction(SIGALRM, before, NULL);
+}
+
+void terminal_say(const char *fmt, ...)
+{
+	uint64_t end = clock_ns() + SAY_MS * CLOCK_NS_PER_MS;
+	char text[SAY_MAX], *at = text;
+	struct sigaction before;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	start_ticks(&before);
+	while (*at && clock_ns() < end) {
+		ssize_t n = write(STDERR_FILENO, at, strlen(at));
+
+		if (n < 0 && errno == EAGAIN)
+			poll(NULL, 0, TICK_MS);
+		else if (n < 0 && errno != EINTR)
+			break;
+		at += n > 0 ? n : 0;
+	}
+	stop_ticks(&before);
+}
+
+/* ---- raw mode -------------------------------------------------------------------------------------------------- */
 
 bool terminal_is_ours(void)
 {
@@ -21,12 +79,15 @@ void terminal_restore(void)
 	int kept = errno;
 
 	if (raw)
-		tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	raw = 0;
 	errno = kept;
 }
 
-/* Output processing stays on: lines that other processes of ours print then still start at the left margin. */
+/*
+ * Output processing stays on: lines that other processes of ours print then still start at the left margin. So nothing
+ * that was printed before depends on the mode, and there is no need to wait until it is out, which may be never.
+ */
 static int make_raw(void)
 {
 	struct termios t = saved;
@@ -36,7 +97,7 @@ static int make_raw(void)
 	t.c_cflag = (t.c_cflag & (tcflag_t) ~(CSIZE | PARENB)) | CS8;
 	t.c_cc[VMIN] = 1;
 	t.c_cc[VTIME] = 0;
-	if (tcsetattr(STDIN_FILENO, TCSADRAIN, &t) < 0)
+	if (tcsetattr(STDIN_FILENO, TCSANOW, &t) < 0)
 		return -errno;
 	raw = 1;
 	return 0;

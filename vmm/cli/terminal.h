@@ -12,6 +12,11 @@
 bool terminal_is_ours(void);
 /* 0 or -errno. Restoring is arranged for normal exits, SIGTERM, SIGHUP, SIGINT, SIGQUIT, and stops (SIGTSTP). */
 int terminal_raw(void);
+/*
+ * Words to the user, with their line feeds, on standard error. Whoever does not take them within a second (a terminal that
+ * was stopped, a pipe that nobody empties) misses them: a signal that is to be passed on, or a console, cannot wait.
+ */
+void terminal_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Async-signal-safe; does nothing if the terminal is not raw. */
 void terminal_restore(void);
 

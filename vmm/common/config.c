@@ -21,7 +21,7 @@
 enum { CMDLINE_MAX = 2047 };
 
 enum option_type { OPT_TEXT, OPT_FLAG, OPT_SIZE, OPT_DURATION, OPT_NAME, OPT_CHOICE, OPT_SANDBOX, OPT_ON_HALT, OPT_ON_DEVICE_FAILURE, OPT_COUNT, OPT_CPU, OPT_ESCAPE, OPT_GROUP,
-	OPT_FD };
+	OPT_FD, OPT_DEVICE };
 
 struct option_row {
 	const char *name;
@@ -33,6 +33,12 @@ struct option_row {
 
 #define AT(field) offsetof(struct vm_config, field)
 
+/* Kinds of devices that a machine has only if it is asked for. */
+#define PRESENCE_ALWAYS(NAME)
+#define PRESENCE_OPTION(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
+#define DEVICE_OPTION(NAME, ...) DEVICE_OPTION_ROW(NAME, __VA_ARGS__)
+#define DEVICE_OPTION_ROW(NAME, option, help) { option, OPT_DEVICE, AT(devices[KIND_##NAME]), NULL, help },
+
 static const struct option_row rows[] = {
 	{ "kernel", OPT_TEXT, AT(kernel), "FILE", "kernel image: bzImage, vmlinux, PVH or Multiboot ELF, flat image" },
 	{ "initrd", OPT_TEXT, AT(initrd), "FILE", "initial RAM disk" },
@@ -43,6 +49,7 @@ static const struct option_row rows[] = {
 	{ "cpu", OPT_CPU, AT(cpu), "MODEL[,+FEATURE|,-FEATURE...]",
 	  "the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); "
 	  "--cpu help lists models and features" },
+	{ "vga", OPT_CHOICE, AT(vga), "none|stub", "display: stub has its cursor registers, and no picture (default); none: all-ones" },
 	{ "json", OPT_FLAG, AT(json), NULL, "with --cpu help: as JSON" },
 	{ "name", OPT_NAME, AT(name), "NAME", "name of the machine (default: the first free of vm1, vm2, ...)" },
 	{ "detach", OPT_FLAG, AT(detach), NULL, "leave it running in the background, print where it is" },
@@ -61,6 +68,8 @@ static const struct option_row rows[] = {
 	{ "log", OPT_TEXT, AT(log_file), "FILE", "append messages here instead of stderr" },
 	{ "verbose", OPT_FLAG, AT(verbose), NULL, "tell what happens, with times" },
 	{ "help", OPT_FLAG, AT(help), NULL, "this text" },
+#define DEVICE(NAME, name, model, role, presence, ...) PRESENCE_##presence(NAME)
+#include "../../proto/devices.def"
 	{ "runtime-dir", OPT_TEXT, AT(runtime_dir), "DIR", NULL },
 	{ "demo", OPT_FLAG, AT(demo), NULL, NULL },
 	{ "ready-fd", OPT_FD, AT(ready_fd), "FD", NULL },
@@ -71,9 +80,13 @@ enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 void config_init(struct vm_config *config)
 {
 	*config = (struct vm_config){
-		.format = "auto", .engine = "auto", .cmdline = "", .ram_bytes = 512ull << 20,
+		.format = "auto", .engine = "auto", .vga = "stub", .cmdline = "", .ram_bytes = 512ull << 20,
 		.stop_timeout_ms = 30000, .device_failure_limit = DEVICE_FAILURE_LIMIT, .escape = 0x1d, .group = -1, .ready_fd = -1,
 		 .sandbox = SANDBOX_DEFAULT,
+#define ALWAYS 1
+#define OPTION 0
+#define DEVICE(NAME, name, model, role, presence, ...) .devices[KIND_##NAME] = presence,
+#include "../../proto/devices.def"
 	};
 }
 
@@ -282,6 +295,18 @@ static int set_cpu(const char **out, const struct option_row *row, const char *v
 	return 0;
 }
 
+static int add_device(uint8_t *count, const struct option_row *row, char *error)
+{
+	const struct kind_row *kind = &kind_rows[row->offset - AT(devices)];
+
+	if (*count == kind->most) {
+		snprintf(error, CONFIG_ERROR_MAX, "--%s: a machine has at most %u of these", row->name, kind->most);
+		return -EINVAL;
+	}
+	++*count;
+	return 0;
+}
+
 static int set(struct vm_config *config, const struct option_row *row, char *value, char *error)
 {
 	char *field = (char *)config + row->offset;
@@ -326,6 +351,8 @@ static int set(struct vm_config *config, const struct option_row *row, char *val
 			       bad(error, row, value, "write a control character as ^] or ^A, or none") : 0;
 	case OPT_GROUP:
 		return set_group((int64_t *)field, value) ? bad(error, row, value, "no such group; name one of /etc/group") : 0;
+	case OPT_DEVICE:
+		return add_device((uint8_t *)field, row, error);
 	case OPT_FD:
 		return set_fd((int *)field, value) ? bad(error, row, value, "not a descriptor") : 0;
 	}
@@ -372,6 +399,11 @@ static int unknown(const char *arg, size_t len, char *error)
 	return -EINVAL;
 }
 
+static bool takes_value(const struct option_row *row)
+{
+	return row->type != OPT_FLAG && row->type != OPT_DEVICE;
+}
+
 int config_parse(struct vm_config *config, int argc, char **argv, char error[CONFIG_ERROR_MAX])
 {
 	for (int i = 1; i < argc; i++) {
@@ -387,9 +419,9 @@ int config_parse(struct vm_config *config, int argc, char **argv, char error[CON
 		if (!row)
 			return unknown(arg, len < 80 ? len : 80, error);
 		value = arg[len] ? argv[i] + len + 1 : NULL;
-		if (row->type == OPT_FLAG && value)
+		if (!takes_value(row) && value)
 			return bad(error, row, value, "takes no value");
-		if (row->type != OPT_FLAG && !value && !(value = ++i < argc ? argv[i] : NULL)) {
+		if (takes_value(row) && !value && !(value = ++i < argc ? argv[i] : NULL)) {
 			snprintf(error, CONFIG_ERROR_MAX, "--%s needs a value: --%s %s", row->name, row->name, row->arg);
 			return -EINVAL;
 		}

@@ -7,6 +7,7 @@
 #define BULKHEAD_VMM_CONFIG_H
 
 #include "../../emu/model/features.h"
+#include "../../proto/kind.h"
 #include "../../proto/sandbox.h"
 
 #include <stdbool.h>
@@ -32,7 +33,7 @@ enum { DEVICE_FAILURE_LIMIT = 16 };
 
 struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
-	const char *kernel, *initrd, *cmdline, *format, *engine;
+	const char *kernel, *initrd, *cmdline, *format, *engine, *vga;
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *log_file;
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
@@ -41,6 +42,7 @@ struct vm_config {
 	enum on_halt on_halt;
 	enum on_device_failure on_device_failure;
 	uint32_t device_failure_limit; /* deaths of one device in a row without progress; 0: any number */
+	uint8_t devices[KIND_COUNT]; /* how many of each kind (proto/devices.def) */
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */
 	int escape; /* control character of the console client */

@@ -86,25 +86,68 @@ static int make_dir(int at, const char *path, mode_t mode)
 	return open_owned_at(at, path);
 }
 
-/* Whoever holds the lock of a file that is still the one in the directory owns the name. */
+/*
+ * Two locks belong to a name. `lock` is held exclusively by its machine, as long as that lives, and by nobody else. The
+ * directory itself is locked, for moments, by whoever changes what is in it: one who starts there, one who sweeps.
+ * Who only asks takes `lock` shared. So whoever finds it held, and cannot share it either, has found a machine.
+ */
+enum { TURN_TRIES = 1000, TURN_US = 1000, MOVES_MAX = 64 };
+
+/* Waits for its turn to change the directory. 0; -EBUSY: whoever has it does not give it back (it was stopped). */
+static int take_turn(int dir_fd)
+{
+	for (unsigned tries = 0; tries < TURN_TRIES; tries++) {
+		if (flock(dir_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		usleep(TURN_US);
+	}
+	return -EBUSY;
+}
+
+static bool is_held(int lock_fd)
+{
+	return flock(lock_fd, LOCK_SH | LOCK_NB) < 0;
+}
+
+/* 0; -EEXIST: a machine lives; -EBUSY: someone asks and asks. */
+static int hold(int lock_fd)
+{
+	for (unsigned tries = 0; tries < TURN_TRIES; tries++) {
+		if (flock(lock_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (is_held(lock_fd))
+			return -EEXIST;
+		flock(lock_fd, LOCK_UN);
+		usleep(TURN_US);
+	}
+	return -EBUSY;
+}
+
+/* A machine that ends removes its directory without waiting for its turn. */
+static bool is_in_place(int dir_fd, int lock_fd)
+{
+	struct stat a, b;
+
+	return fstat(lock_fd, &a) == 0 && fstatat(dir_fd, "lock", &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino;
+}
+
+/* It is our turn. The lock of this name, which is ours then, or as hold(); -ENOENT: the directory is gone. */
 static int take_lock(int dir_fd)
 {
-	for (unsigned tries = 0; tries < 16; tries++) {
+	for (unsigned tries = 0; tries < MOVES_MAX; tries++) {
 		int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-		struct stat a, b;
+		int rc = fd < 0 ? -errno : hold(fd);
 
-		if (fd < 0)
-			return -errno;
-		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-			close(fd);
-			return -EEXIST;
-		}
-		/* A sweeper may have removed it between open and flock. */
-		if (fstat(fd, &a) == 0 && fstatat(dir_fd, "lock", &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino)
+		if (!rc && is_in_place(dir_fd, fd))
 			return fd;
-		close(fd);
+		if (fd >= 0)
+			close(fd);
+		if (rc)
+			return rc;
 	}
-	return -EAGAIN;
+	return -EBUSY;
 }
 
 static int write_pid(int fd)
@@ -148,10 +191,14 @@ static int create_once(struct rundir *r)
 	r->dir_fd = make_dir(r->base_fd, r->name, 0700);
 	if (r->dir_fd < 0)
 		return r->dir_fd;
+	rc = take_turn(r->dir_fd);
+	if (rc)
+		return rc;
 	r->lock_fd = take_lock(r->dir_fd);
 	rc = r->lock_fd < 0 ? r->lock_fd : write_pid(r->lock_fd);
 	for (unsigned i = 0; !rc && i + 1 < FILES; i++)
 		unlinkat(r->dir_fd, files[i], 0);
+	flock(r->dir_fd, LOCK_UN);
 	return rc;
 }
 
@@ -170,11 +217,13 @@ int rundir_create(struct rundir *r, const char *override, const char *name)
 	r->base_fd = make_dir(AT_FDCWD, base, 0700);
 	if (r->base_fd < 0)
 		return r->base_fd;
-	for (unsigned tries = 0; tries < 8; tries++) {
+	for (unsigned tries = 0; tries < MOVES_MAX; tries++) {
 		rc = create_once(r);
 		if (rc != -ENOENT)
 			break;
-		close(r->dir_fd);
+		if (r->dir_fd >= 0)
+			close(r->dir_fd);
+		r->dir_fd = -1;
 	}
 	if (rc)
 		close_all(r);
@@ -195,17 +244,14 @@ void rundir_remove(struct rundir *r)
 	close_all(r);
 }
 
-/* 1 alive, 0 dead, with the lock held in *lock_fd so that nobody starts there while it is swept. */
-static bool is_dir_alive(int dir_fd, int *lock_fd)
+static bool is_dir_alive(int dir_fd)
 {
-	*lock_fd = openat(dir_fd, "lock", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (*lock_fd < 0)
-		return false;
-	if (flock(*lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return false;
-	close(*lock_fd);
-	*lock_fd = -1;
-	return true;
+	int fd = openat(dir_fd, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	bool alive = fd >= 0 && is_held(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return alive;
 }
 
 /*
@@ -223,11 +269,9 @@ static bool is_shared(const char *path)
 
 bool rundir_is_alive(const char *path)
 {
-	int dir_fd = open_owned(path), lock_fd = -1;
-	bool alive = dir_fd >= 0 ? is_dir_alive(dir_fd, &lock_fd) : is_shared(path);
+	int dir_fd = open_owned(path);
+	bool alive = dir_fd >= 0 ? is_dir_alive(dir_fd) : is_shared(path);
 
-	if (lock_fd >= 0)
-		close(lock_fd);
 	if (dir_fd >= 0)
 		close(dir_fd);
 	return alive;
@@ -253,28 +297,38 @@ static bool is_machine(int dir_fd)
 	return n >= 0 && ours;
 }
 
+/* If it is not our turn, someone else sweeps or starts there. Nobody can start while it is. */
+static void sweep(int base_fd, int dir_fd, const char *name)
+{
+	int lock_fd;
+
+	if (flock(dir_fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	lock_fd = openat(dir_fd, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (lock_fd >= 0 && !is_held(lock_fd) && is_machine(dir_fd))
+		remove_files(base_fd, dir_fd, name);
+	else if (lock_fd < 0 && errno == ENOENT)
+		unlinkat(base_fd, name, AT_REMOVEDIR); /* never got as far as a lock; works only if it is empty */
+	if (lock_fd >= 0)
+		close(lock_fd);
+}
+
 /* By handles from here on: the way to the base may lead through directories in which others can put links. */
 static void look_at(int base_fd, const char *base, const char *name,
 		    void (*visit)(void *ctx, const char *name, const char *path), void *ctx)
 {
 	char path[RUNDIR_PATH_MAX];
-	int dir_fd, lock_fd = -1;
+	int dir_fd;
 
 	if (!config_is_name(name) || put(path, "%s/%s", base, name))
 		return;
 	dir_fd = open_owned_at(base_fd, name);
 	if (dir_fd < 0)
 		return;
-	if (is_dir_alive(dir_fd, &lock_fd)) {
-		if (visit)
-			visit(ctx, name, path);
-	} else if (lock_fd >= 0 && is_machine(dir_fd)) {
-		remove_files(base_fd, dir_fd, name);
-	} else {
-		unlinkat(base_fd, name, AT_REMOVEDIR); /* never got as far as a lock; works only if it is empty */
-	}
-	if (lock_fd >= 0)
-		close(lock_fd);
+	if (!is_dir_alive(dir_fd))
+		sweep(base_fd, dir_fd, name);
+	else if (visit)
+		visit(ctx, name, path);
 	close(dir_fd);
 }
 

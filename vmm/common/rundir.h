@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The runtime directory of a machine: BASE/NAME with `lock`, `control.sock`, `console.sock`, and `log` if detached.
- * The lock (flock) is held as long as the machine lives; a directory whose lock is free belongs to a dead one.
+ * The lock (flock) is held as long as the machine lives; a directory whose lock is free belongs to a dead one. Any number
+ * of commands may start, ask and sweep at the same time.
  *
  * BASE is --runtime-dir, else $BULKHEAD_RUNTIME_DIR, else /run/bulkhead for root, else $XDG_RUNTIME_DIR/bulkhead, else
  * /tmp/bulkhead-UID. Under systemd, $RUNTIME_DIRECTORY is used as the machine's own directory if it ends in /NAME.
@@ -28,7 +29,8 @@ int rundir_path(const char *override, const char *name, char path[RUNDIR_PATH_MA
 
 /*
  * Creates (or takes over from a dead machine) the directory and its lock.
- * -EEXIST: a living machine has that name; -EPERM: the directory belongs to someone else; or the errno of what failed.
+ * -EEXIST: a living machine has that name; -EPERM: the directory belongs to someone else; -EBUSY: another command was
+ * stopped in the middle of sweeping or starting there; or the errno of what failed.
  */
 int rundir_create(struct rundir *r, const char *override, const char *name);
 

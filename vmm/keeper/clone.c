@@ -3,6 +3,7 @@
 #include "keeper.h"
 
 #include "../common/exit_codes.h"
+#include "../common/say.h"
 #include "../common/title.h"
 
 #include <errno.h>
@@ -98,8 +99,8 @@ static int map_ids(struct keeper *k, pid_t pid)
 /* The supervisor has nothing of ours but what stands in struct launch. */
 static _Noreturn void in_supervisor(struct keeper *k)
 {
-	const int ours[] = { k->note_fd, k->go_wr, k->signal_fd, k->signal_wr, k->ready_fd, k->control_fd,
-			     k->rundir.lock_fd, k->rundir.dir_fd, k->rundir.base_fd };
+	const int ours[] = { k->note_fd, k->go_wr, k->signal_fd, k->signal_wr, k->ready_fd, k->notify_fd, k->control_fd,
+			     k->logger_fd, k->rundir.lock_fd, k->rundir.dir_fd, k->rundir.base_fd };
 
 	for (unsigned i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (ours[i] >= 0)
@@ -133,9 +134,9 @@ int keeper_clone(struct keeper *k)
 	isolation = (char)k->launch.isolation;
 	/* Without the byte the supervisor ends, and so do we, by way of its exit code. */
 	if (rc)
-		fprintf(stderr, "bulkhead: %s: user ids could not be mapped: %s\n", k->config.name, strerror(-rc));
+		say("bulkhead: %s: user ids could not be mapped: %s", k->config.name, strerror(-rc));
 	else if (write(k->go_wr, &isolation, 1) != 1)
-		fprintf(stderr, "bulkhead: %s: the supervisor is gone\n", k->config.name);
+		say("bulkhead: %s: the supervisor is gone", k->config.name);
 	close(k->go_wr);
 	return 0;
 }

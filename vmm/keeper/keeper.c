@@ -9,6 +9,7 @@
 
 #include "../common/exit_codes.h"
 #include "notify.h"
+#include "../common/say.h"
 #include "../common/title.h"
 
 #include "../../proto/clock.h"
@@ -29,7 +30,7 @@ static int signal_pipe[2] = { -1, -1 };
 
 /* ---- words to the command line and to people ------------------------------------------------------------------- */
 
-/* One packet per message: a letter, a code, a text. A command line that is gone does not matter. */
+/* A command line that is gone, or does not read, does not matter. */
 void keeper_tell(struct keeper *k, char what, int code, const char *text)
 {
 	char line[300];
@@ -38,7 +39,8 @@ void keeper_tell(struct keeper *k, char what, int code, const char *text)
 	if (k->ready_fd < 0)
 		return;
 	n = snprintf(line, sizeof(line), "%c%d %s", what, code, text);
-	send(k->ready_fd, line, (size_t)(n < (int)sizeof(line) ? n : (int)sizeof(line) - 1), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (write(k->ready_fd, line, (size_t)(n < (int)sizeof(line) ? n : (int)sizeof(line) - 1)) < 0)
+		return;
 }
 
 int keeper_fail(struct keeper *k, int code, const char *fmt, ...)
@@ -52,7 +54,7 @@ int keeper_fail(struct keeper *k, int code, const char *fmt, ...)
 	if (k->ready_fd >= 0)
 		keeper_tell(k, 'E', code, text);
 	else
-		fprintf(stderr, "bulkhead: %s\n", text);
+		say("bulkhead: %s", text);
 	return code;
 }
 
@@ -79,15 +81,28 @@ static int catch_signals(struct keeper *k)
 	k->signal_wr = signal_pipe[1];
 	for (unsigned i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
 		sigaction(caught[i], &sa, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	return 0;
+}
+
+/* Descriptors change their places; a signal that comes meanwhile waits. */
+static int settle(struct keeper *k)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	rc = keeper_settle(k);
+	signal_pipe[1] = k->signal_wr;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return rc;
 }
 
 static void end_machine(struct keeper *k, enum note_kind how)
 {
 	struct keeper_note note = { .kind = (uint8_t)how };
 
-	notify_send("STOPPING=1\nSTATUS=stopping");
+	notify_send(k->notify_fd, "STOPPING=1\nSTATUS=stopping");
 	note_send(k->note_fd, &note, -1);
 }
 
@@ -155,11 +170,11 @@ static void take_note(struct keeper *k, struct pollfd *p)
 		return;
 	if (note.kind == NOTE_RUNNING) {
 		snprintf(state, sizeof(state), "READY=1\nSTATUS=%s", note.text);
-		notify_send(state);
+		notify_send(k->notify_fd, state);
 		keeper_tell(k, 'R', 0, k->config.name);
 	} else if (note.kind == NOTE_STATUS) {
 		snprintf(state, sizeof(state), "STATUS=%s", note.text);
-		notify_send(state);
+		notify_send(k->notify_fd, state);
 	} else if (note.kind == NOTE_ENDED) {
 		k->ended = true;
 		snprintf(k->last_words, sizeof(k->last_words), "%s", note.text);
@@ -173,7 +188,7 @@ static void take_note(struct keeper *k, struct pollfd *p)
 static void take_ready(struct keeper *k, struct pollfd *p)
 {
 	char what = 0;
-	ssize_t n = recv(k->ready_fd, &what, 1, MSG_DONTWAIT);
+	ssize_t n = read(k->ready_fd, &what, 1);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -189,7 +204,7 @@ static int exit_code_of(struct keeper *k, const siginfo_t *info)
 {
 	if (info->si_code == CLD_EXITED)
 		return info->si_status;
-	fprintf(stderr, "bulkhead: %s: the supervisor was killed by signal %d\n", k->config.name, info->si_status);
+	say("bulkhead: %s: the supervisor was killed by signal %d", k->config.name, info->si_status);
 	return info->si_status == SIGSYS ? EXIT_SANDBOX : EXIT_VMM;
 }
 
@@ -198,12 +213,13 @@ static int keep(struct keeper *k)
 	struct pollfd fds[] = {
 		{ .fd = k->pidfd, .events = POLLIN },	  { .fd = k->note_fd, .events = POLLIN },
 		{ .fd = k->control_fd, .events = POLLIN }, { .fd = k->signal_fd, .events = POLLIN },
-		{ .fd = k->ready_fd, .events = POLLIN },
+		{ .fd = k->ready_fd, .events = POLLIN },   { .events = POLLOUT },
 	};
 	siginfo_t info = { 0 };
 
 	for (;;) {
-		if (ppoll(fds, 5, NULL, NULL) < 0 && errno != EINTR)
+		fds[5].fd = say_is_behind() ? STDERR_FILENO : -1;
+		if (ppoll(fds, 6, NULL, NULL) < 0 && errno != EINTR)
 			return EXIT_INTERNAL;
 		if (fds[1].revents)
 			take_note(k, &fds[1]);
@@ -213,6 +229,8 @@ static int keep(struct keeper *k)
 			take_signal(k);
 		if (fds[4].revents)
 			take_ready(k, &fds[4]);
+		if (fds[5].revents)
+			say_catch_up();
 		if (!fds[1].revents && fds[0].revents && waitid(P_PIDFD, (id_t)k->pidfd, &info, WEXITED | WNOHANG) == 0 &&
 		    info.si_pid)
 			return exit_code_of(k, &info);
@@ -232,6 +250,21 @@ static void leave_terminal(struct keeper *k)
 	dup2(k->launch.null_fd, STDOUT_FILENO);
 }
 
+static int keep_fenced(struct keeper *k)
+{
+	int rc = settle(k);
+
+	if (!rc)
+		rc = keeper_fence(k);
+	if (rc) {
+		say("bulkhead: %s: the keeper's sandbox: %s", k->config.name, strerror(-rc));
+		end_machine(k, NOTE_KILL);
+	}
+	rc = keep(k);
+	keeper_tell(k, 'X', rc, k->last_words);
+	return rc;
+}
+
 static int run(struct keeper *k)
 {
 	int rc = keeper_open(k);
@@ -247,16 +280,15 @@ static int run(struct keeper *k)
 	if (!rc) {
 		leave_terminal(k);
 		title_set(k->config.name, "keeper");
+		rc = logger_start(k);
+	}
+	if (!rc)
 		rc = keeper_clone(k);
-	}
-	if (!rc) {
-		if (sandbox_enter_setup(SANDBOX_KEEPER, k->config.sandbox, NULL))
-			fprintf(stderr, "bulkhead: %s: the keeper has no sandbox\n", k->config.name);
-		rc = keep(k);
-		keeper_tell(k, 'X', rc, k->last_words);
-	}
-	notify_send("STOPPING=1");
+	if (!rc)
+		rc = keep_fenced(k);
+	notify_send(k->notify_fd, "STOPPING=1");
 	rundir_remove(&k->rundir);
+	logger_finish(k);
 	return rc;
 }
 
@@ -295,15 +327,18 @@ int main(int argc, char **argv)
 	k.launch = (struct launch){ .config = &k.config, .kernel_fd = -1, .initrd_fd = -1, .kvm_fd = -1, .null_fd = -1,
 				    .console_fd = -1, .keeper_fd = -1, .go_fd = -1 };
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
-	k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.pidfd = k.go_wr = -1;
+	k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd = k.go_wr = -1;
 	argv = title_init(argc, argv);
 	if (!argv)
 		return EXIT_INTERNAL;
 	rc = config_parse(&k.config, argc, argv, error);
 	k.ready_fd = k.config.ready_fd;
 	close_inherited(k.ready_fd);
-	if (k.ready_fd >= 0)
+	signal(SIGPIPE, SIG_IGN);
+	if (k.ready_fd >= 0) {
 		fcntl(k.ready_fd, F_SETFD, FD_CLOEXEC);
+		fcntl(k.ready_fd, F_SETFL, O_RDWR | O_NONBLOCK);
+	}
 	if (!rc && k.config.help) {
 		printf("bulkhead-supervisor: runs one machine; the options are those of bulkhead run\n\n");
 		config_print_options();
@@ -320,6 +355,6 @@ int main(int argc, char **argv)
 	k.launch.journal = getenv("JOURNAL_STREAM") != NULL;
 	rundir_each(k.config.runtime_dir, NULL, NULL);
 	k.owner = geteuid();
-	notify_open();
+	k.notify_fd = notify_open();
 	return run(&k);
 }

@@ -2,9 +2,11 @@
 /*
  * The keeper's parts, one file each:
  *
- *   keeper.c        the first stage of a machine: waits, tidies up, passes the exit code on
- *   keeper_open.c   opens everything that has a name on this host
- *   keeper_clone.c  clones the supervisor into namespaces where nothing has one
+ *   keeper.c  the first stage of a machine: waits, tidies up, passes the exit code on
+ *   open.c    opens everything that has a name on this host
+ *   clone.c   clones the supervisor into namespaces where nothing has one
+ *   fence.c   what is left to the keeper after that
+ *   logger.c  a process that writes what keeper and supervisor have to say
  */
 #ifndef BULKHEAD_VMM_KEEPER_H
 #define BULKHEAD_VMM_KEEPER_H
@@ -24,7 +26,9 @@ struct keeper {
 	int signal_fd;	/* read end of the pipe that signal handlers write to */
 	int signal_wr;
 	int ready_fd;
+	int notify_fd; /* systemd; -1: none */
 	int pidfd;
+	int logger_fd; /* pidfd */
 	int go_wr;
 	uid_t owner;
 	unsigned stops;
@@ -42,5 +46,22 @@ int keeper_open(struct keeper *k);
 
 /* Starts the supervisor; 0, or an exit code. */
 int keeper_clone(struct keeper *k);
+
+/*
+ * From here on standard error, ours and the supervisor's, leads to the logger (say.h): 0, or an exit code. Finishing waits
+ * until all is written, but not for ever; the supervisor must be gone.
+ */
+int logger_start(struct keeper *k);
+void logger_finish(struct keeper *k);
+
+/*
+ * Moves the descriptors that are still needed to where the filter expects them, and closes all others. Signal handlers
+ * must not run meanwhile. 0 or -errno.
+ */
+int keeper_settle(struct keeper *k);
+
+/* From here on: wait, let clients in, remove what is in the machine's directory. 0 or -errno; what this host refuses is
+ * told to the supervisor, which tells everybody. */
+int keeper_fence(struct keeper *k);
 
 #endif

@@ -7,28 +7,33 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
-static struct sockaddr_un address = { .sun_family = AF_UNIX };
-static socklen_t address_len;
-static int fd = -1;
-
-void notify_open(void)
+int notify_open(void)
 {
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t len = path ? strlen(path) : 0;
+	int fd;
 
-	if (len < 2 || len >= sizeof(address.sun_path) || (path[0] != '/' && path[0] != '@'))
-		return;
-	memcpy(address.sun_path, path, len);
+	if (len < 2 || len >= sizeof(a.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return -1;
+	memcpy(a.sun_path, path, len);
 	if (path[0] == '@')
-		address.sun_path[0] = 0;
-	address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		a.sun_path[0] = 0;
 	unsetenv("NOTIFY_SOCKET");
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
-void notify_send(const char *state)
+/* write(): once the keeper is behind its filter it can send to nobody but those it is connected to. */
+void notify_send(int fd, const char *state)
 {
-	if (fd >= 0)
-		sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&address, address_len);
+	ssize_t n = fd >= 0 ? write(fd, state, strlen(state)) : 0;
+
+	(void)n; /* systemd that does not listen is its own business */
 }

@@ -3,9 +3,9 @@
 #ifndef BULKHEAD_VMM_NOTIFY_H
 #define BULKHEAD_VMM_NOTIFY_H
 
-/* Opens the socket while that is still allowed. Without $NOTIFY_SOCKET everything below does nothing. */
-void notify_open(void);
-/* "READY=1\nSTATUS=running". */
-void notify_send(const char *state);
+/* Connects to the socket that $NOTIFY_SOCKET names while that is still allowed; -1: there is none. */
+int notify_open(void);
+/* "READY=1\nSTATUS=running"; to -1 nothing is sent. */
+void notify_send(int fd, const char *state);
 
 #endif

@@ -26,6 +26,9 @@ static int open_programs(struct keeper *k)
 	for (unsigned i = 0; i < PROGRAMS; i++) {
 		const char *name = i < PROGRAM_DEVICE ? names[i] : kind_rows[i - PROGRAM_DEVICE].program;
 
+		k->launch.program_fd[i] = -1;
+		if (i >= PROGRAM_DEVICE && !k->config.devices[i - PROGRAM_DEVICE])
+			continue;
 		k->launch.program_fd[i] = program_open(name, path, sizeof(path));
 		if (k->launch.program_fd[i] < 0)
 			return keeper_fail(k, EXIT_USAGE, "program %.150s: %s; reinstall bulkhead, or set BULKHEAD_LIBEXEC", path,
@@ -49,11 +52,11 @@ static int open_images(struct keeper *k)
 {
 	struct launch *l = &k->launch;
 
-	l->kernel_fd = k->config.demo ? open_demo() : open(k->config.kernel, O_RDONLY | O_CLOEXEC);
+	l->kernel_fd = k->config.demo ? open_demo() : open(k->config.kernel, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (l->kernel_fd < 0)
 		return keeper_fail(k, EXIT_USAGE, "--kernel %.150s: %s", k->config.demo ? "demo" : k->config.kernel, strerror(errno));
 	if (k->config.initrd)
-		l->initrd_fd = open(k->config.initrd, O_RDONLY | O_CLOEXEC);
+		l->initrd_fd = open(k->config.initrd, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (k->config.initrd && l->initrd_fd < 0)
 		return keeper_fail(k, EXIT_USAGE, "--initrd %.150s: %s", k->config.initrd, strerror(errno));
 	l->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -151,16 +154,31 @@ static int open_sockets(struct keeper *k)
 	return k->config.group >= 0 ? share_with_group(k) : 0;
 }
 
+/*
+ * A FIFO that nobody reads yet is opened for both directions: what is written stays in it until somebody comes. Opening
+ * does not wait; the logger may, for it writes.
+ */
+static int open_log_file(const struct keeper *k)
+{
+	const int flags = O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	const char *file = k->config.log_file;
+	int fd;
+
+	if (!file)
+		return openat(k->rundir.dir_fd, "log", O_WRONLY | flags | O_NOFOLLOW, 0600);
+	fd = open(file, O_WRONLY | flags, 0600);
+	return fd < 0 && errno == ENXIO ? open(file, O_RDWR | flags, 0600) : fd;
+}
+
 static int open_log(struct keeper *k)
 {
-	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
 	const char *file = k->config.log_file;
 	int fd;
 
 	if (!file && !k->config.detach)
 		return 0;
-	fd = file ? open(file, flags, 0600) : openat(k->rundir.dir_fd, "log", flags | O_NOFOLLOW, 0600);
-	if (fd < 0)
+	fd = open_log_file(k);
+	if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0)
 		return keeper_fail(k, EXIT_USAGE, "--log %.150s: %s", file ? file : "in the machine's directory", strerror(errno));
 	dup2(fd, STDERR_FILENO);
 	close(fd);

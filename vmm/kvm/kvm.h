@@ -7,6 +7,7 @@
 #define BULKHEAD_VMM_KVM_KVM_H
 
 #include "emu/core/engine.h"
+#include "emu/model/features.h"
 #include "proto/layout.h"
 
 #include <linux/kvm.h>

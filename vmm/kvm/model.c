@@ -127,6 +127,17 @@ static void mask_unknown(struct kvm_cpuid2 *l)
 	}
 }
 
+/* Whole leaves that came with a feature. */
+static void mask_leaves(struct kvm_cpuid2 *l, const struct cpu_feature_set *keep)
+{
+	for (uint32_t i = 0; i < l->nent; i++) {
+		struct kvm_cpuid_entry2 *e = &l->entries[i];
+
+		if (!cpu_leaf_exists(keep, e->function))
+			e->eax = e->ebx = e->ecx = e->edx = 0;
+	}
+}
+
 /* Does the model take nothing away from what there is? */
 static bool takes_nothing(const struct cpu_model *m, const struct cpu_feature_set *available)
 {
@@ -150,6 +161,7 @@ int kvm_model_apply(const struct cpu_model *m, struct kvm_cpuid2 *l, struct cpu_
 		return err;
 	mask_features(l, out, cpu_model_is_open(m));
 	mask_xsave(l, out, cpu_model_is_open(m));
+	mask_leaves(l, out);
 	if (!cpu_model_is_open(m))
 		mask_unknown(l);
 	return 0;

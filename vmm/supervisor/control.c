@@ -104,7 +104,8 @@ static void add_process(Bulkhead__Status *s, struct status_parts *parts, const s
 
 	bulkhead__process_status__init(row);
 	row->has_role = row->has_pid = row->has_incarnation = true;
-	row->role = proc_role(p->id);
+	row->role = proc_role(p);
+	row->name = (char *)proc_name(p);
 	row->pid = (uint32_t)(p->host_pid ? p->host_pid : p->pid);
 	row->incarnation = p->incarnation;
 	row->state = (char *)proc_state_name(p);
@@ -140,7 +141,8 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
 		s->gave_up |= vm->procs[i].recovery.gave_up;
 	for (unsigned i = 0; i < PROCS; i++)
-		if ((vm->procs[i].state != PROC_NONE && vm->procs[i].state != PROC_GONE) || i >= PROC_FIRST_DEVICE)
+		if ((vm->procs[i].state != PROC_NONE && vm->procs[i].state != PROC_GONE) ||
+		    (vm->procs[i].kind && proc_exists(&vm->procs[i])))
 			add_process(s, parts, &vm->procs[i]);
 	s->processes = parts->list;
 	for (unsigned i = 0; i < vm->missing.count; i++)
@@ -234,9 +236,12 @@ static void on_stop(struct client *c, const struct frame *f)
 {
 	const Bulkhead__Stop *m = (const Bulkhead__Stop *)f->msg;
 	uint32_t ms = m->has_timeout_ms ? m->timeout_ms : STOP_DEFAULT_MS;
+	bool force = m->has_force && m->force;
 
 	wait_for_end(c, f);
-	machine_stop(c->vm, m->has_force && m->force ? 0 : ms);
+	machine_stop(c->vm, force ? 0 : ms);
+	if (force)
+		machine_hurry(c->vm);
 }
 
 static void on_kill(struct client *c, const struct frame *f)
@@ -259,7 +264,7 @@ static void on_wait(struct client *c, const struct frame *f)
 static struct proc *find_device(struct vm *vm, const Bulkhead__DeviceName *m)
 {
 	for (unsigned i = PROC_FIRST_DEVICE; m->device && i < PROCS; i++)
-		if (!strcmp(proc_name(&vm->procs[i]), m->device))
+		if (proc_exists(&vm->procs[i]) && !strcmp(proc_name(&vm->procs[i]), m->device))
 			return &vm->procs[i];
 	return NULL;
 }

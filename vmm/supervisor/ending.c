@@ -213,8 +213,8 @@ void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *f
 static void pronounce(struct vm *vm)
 {
 	if (vm->verdict.code == EXIT_TRIPLE_FAULT)
-		fprintf(stderr, "bulkhead: %s: triple fault: the guest's processor shut down\n%s\n", vm->config->name,
-			vm->verdict.text);
+		vm_say(vm, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name,
+		       vm->verdict.text);
 	machine_end(vm, vm->verdict.code, vm->verdict.reason, "%s", vm->verdict.text);
 }
 

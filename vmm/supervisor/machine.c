@@ -48,6 +48,8 @@ int machine_start(struct vm *vm)
 	if (!rc)
 		rc = start_guest(vm);
 	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++) {
+		if (!proc_exists(&vm->procs[i]))
+			continue;
 		rc = recovery_init(&vm->procs[i], &vm->devices[i - PROC_FIRST_DEVICE]);
 		if (!rc)
 			rc = proc_spawn(&vm->procs[i]);
@@ -63,7 +65,8 @@ void machine_maybe_run(struct vm *vm)
 	if (vm->run_sent || vm->state == VM_ENDED || vm->rebooting || vm->paused)
 		return;
 	for (unsigned i = PROC_VCPU; i < PROCS; i++)
-		if (vm->procs[i].state != PROC_READY && vm->procs[i].recovery.health != DEVICE_GIVEN_UP)
+		if (proc_exists(&vm->procs[i]) && vm->procs[i].state != PROC_READY &&
+		    vm->procs[i].recovery.health != DEVICE_GIVEN_UP)
 			return;
 	vm->run_sent = vm->ran = true;
 	recovery_tell_vcpu(vm);
@@ -136,7 +139,7 @@ static void greeted(struct proc *p, const Bulkhead__Ok *ok)
 {
 	const Bulkhead__Hello *h = ok->hello;
 
-	if (h && h->has_proto_major && h->proto_major == CONTROL_MAJOR && h->has_role && h->role == proc_role(p->id))
+	if (h && h->has_proto_major && h->proto_major == CONTROL_MAJOR && h->has_role && h->role == proc_role(p))
 		return;
 	if (is_device(p) && p->recovery.on_trial) {
 		proc_blame(p, "it speaks another protocol");
@@ -277,17 +280,23 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	machine_press_button(vm); /* a reset has undone it */
 }
 
+static void on_progress(struct proc *p, const Bulkhead__Event *e)
+{
+	/* The watchdog counts what it hears from a loader (struct proc, heard). */
+}
+
 /* The vcpu process waits for a device: in vain, if that one has broken its ring. Its word costs its own guest a restart. */
 static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 {
-	const char *name = e->has_device ? control_role_name(e->device) : NULL;
 	bool broken = e->type == BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL;
+	char device[KIND_NAME_MAX];
 
+	control_process_name(e->has_device ? e->device : BULKHEAD__ROLE__ROLE_UNKNOWN, e->instance, device);
 	if (proc_may_log(p))
-		vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), name ? name : "a device",
-		       broken ? "broke the ring protocol" : "has not answered for long", e->text ? ": " : "", e->text ? e->text : "");
+		vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device, broken ? "broke the ring protocol" : "has not answered for long",
+		       e->text ? ": " : "", e->text ? e->text : "");
 	for (unsigned i = PROC_FIRST_DEVICE; broken && p->id == PROC_VCPU && i < PROCS; i++)
-		if (e->has_device && proc_role((enum proc_id)i) == e->device)
+		if (proc_exists(&p->vm->procs[i]) && !strcmp(proc_name(&p->vm->procs[i]), device))
 			recovery_broken(&p->vm->procs[i]);
 }
 
@@ -319,6 +328,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_HALTED, FROM(VCPU), on_halted },
 	{ BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR, FROM(VCPU), on_engine_error },
 	{ BULKHEAD__EVENT_TYPE__EVENT_RUNNING, FROM(VCPU), on_running },
+	{ BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, FROM(BOOT), on_progress },
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, FROM(VCPU), on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED, FROM(SERIALD), on_undelivered },

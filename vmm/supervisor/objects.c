@@ -113,7 +113,8 @@ int objects_create(struct vm *vm)
 	int rc = make_object(vm, "bulkhead-msi", sizeof(struct msi_page), &vm->msi);
 
 	for (unsigned i = 0; !rc && i < DEVICES; i++)
-		rc = make_device(vm, &vm->devices[i]);
+		if (proc_exists(&vm->procs[PROC_FIRST_DEVICE + i]))
+			rc = make_device(vm, &vm->devices[i]);
 	if (!rc)
 		rc = make_pipe(&vm->vcpu_bell);
 	return rc ? rc : make_shared(vm);

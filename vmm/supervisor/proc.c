@@ -15,28 +15,40 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-const struct kind_row *proc_kind(const struct proc *p)
-{
-	return &kind_rows[p->id - PROC_FIRST_DEVICE];
-}
-
 const char *proc_name(const struct proc *p)
 {
-	return control_role_name(proc_role(p->id));
+	return p->name;
 }
 
-Bulkhead__Role proc_role(enum proc_id id)
+Bulkhead__Role proc_role(const struct proc *p)
 {
-	if (id >= PROC_FIRST_DEVICE)
-		return (Bulkhead__Role)kind_rows[id - PROC_FIRST_DEVICE].role;
-	return id == PROC_BOOT ? BULKHEAD__ROLE__ROLE_BOOT : BULKHEAD__ROLE__ROLE_VCPU;
+	if (p->kind)
+		return (Bulkhead__Role)p->kind->role;
+	return p->id == PROC_BOOT ? BULKHEAD__ROLE__ROLE_BOOT : BULKHEAD__ROLE__ROLE_VCPU;
 }
 
-static enum program program_of(enum proc_id id)
+bool proc_exists(const struct proc *p)
 {
-	if (id >= PROC_FIRST_DEVICE)
-		return PROGRAM_DEVICE + (id - PROC_FIRST_DEVICE);
-	return id == PROC_BOOT ? PROGRAM_BOOT : PROGRAM_VCPU;
+	return !p->kind || p->instance < p->vm->config->devices[p->kind - kind_rows];
+}
+
+static enum program program_of(const struct proc *p)
+{
+	if (p->kind)
+		return PROGRAM_DEVICE + (enum program)(p->kind - kind_rows);
+	return p->id == PROC_BOOT ? PROGRAM_BOOT : PROGRAM_VCPU;
+}
+
+/* Which kind's which instance a process id stands for. */
+static void find_kind(struct proc *p)
+{
+	unsigned n = p->id - PROC_FIRST_DEVICE;
+
+	if (p->id < PROC_FIRST_DEVICE)
+		return;
+	for (p->kind = kind_rows; n >= p->kind->most; p->kind++)
+		n -= p->kind->most;
+	p->instance = n;
 }
 
 void proc_init(struct vm *vm)
@@ -46,6 +58,8 @@ void proc_init(struct vm *vm)
 
 		p->vm = vm;
 		p->id = (enum proc_id)i;
+		find_kind(p);
+		control_process_name(proc_role(p), p->instance, p->name);
 		bulkhead__stats__init(&p->stats);
 		p->recovery.program_fd = p->recovery.fallback_fd = -1;
 		p->pidfd = p->control_fd = p->event_fd = p->log_fd = -1;
@@ -166,6 +180,7 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
 			distrust(p, "control", rc);
 		return;
 	}
+	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
 	type = take_pending(p, f->header.id);
@@ -200,6 +215,7 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 			distrust(p, "event", rc);
 		return;
 	}
+	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
 	machine_event(p, (const Bulkhead__Event *)f->msg);
@@ -348,7 +364,9 @@ static int say_hello(struct proc *p)
 	m.has_proto_major = m.has_proto_minor = m.has_role = m.has_incarnation = m.has_log_level = true;
 	m.proto_major = CONTROL_MAJOR;
 	m.proto_minor = CONTROL_MINOR;
-	m.role = proc_role(p->id);
+	m.role = proc_role(p);
+	m.has_instance = p->instance != 0;
+	m.instance = p->instance;
 	m.vm = (char *)p->vm->config->name;
 	m.incarnation = p->incarnation;
 	m.log_level = p->vm->config->verbose ? 3 : 1;
@@ -380,12 +398,12 @@ static void close_fd(int fd)
 static int run_program(struct proc *p, int control, int event, int log)
 {
 	struct vm *vm = p->vm;
-	char program[32];
-	char *argv[] = { program, "--control-fd", "3", "--event-fd", "4",
+	const char *program = p->kind ? p->kind->program : p->id == PROC_BOOT ? "bulkhead-boot" : "bulkhead-vcpu";
+	char *argv[] = { (char *)program, "--control-fd", "3", "--event-fd", "4",
 			 "--sandbox", (char *)sandbox_mode_name(vm->config->sandbox), NULL };
 	struct spawn_request r = {
 		.program_fd = p->recovery.program_fd >= 0 ? p->recovery.program_fd :
-							    vm->launch->program_fd[program_of(p->id)],
+							    vm->launch->program_fd[program_of(p)],
 		.null_fd = vm->launch->null_fd,
 		.control_fd = control,
 		.event_fd = event,
@@ -395,7 +413,6 @@ static int run_program(struct proc *p, int control, int event, int log)
 		.argv = argv,
 	};
 
-	snprintf(program, sizeof(program), "bulkhead-%s", proc_name(p));
 	return spawn(&r, &p->pid, &p->pidfd);
 }
 
@@ -423,8 +440,8 @@ int proc_spawn(struct proc *p)
 	close_fd(log[1]);
 	if (!rc) {
 		p->state = PROC_STARTING;
-		if (p->recovery.rsp)
-			watchdog_born(p);
+		p->killed_ns = 0;
+		watchdog_born(p);
 		p->host_pid = read_host_pid(p->vm, p->pidfd);
 		rc = listen_all(p);
 	}

@@ -4,10 +4,9 @@
 
 #include "../common/exit_codes.h"
 
-#include "../../devices/model.h"
-
 #include "../../proto/clock.h"
 #include "../../proto/control_check.h"
+#include "../../proto/range.h"
 #include "../../proto/shm.h"
 
 #include <errno.h>
@@ -188,7 +187,9 @@ static void tell_vcpu(struct proc *p, bool given_up)
 	struct proc *vcpu = &p->vm->procs[PROC_VCPU];
 
 	m.has_device = m.has_given_up = true;
-	m.device = proc_role(p->id);
+	m.device = proc_role(p);
+	m.has_instance = p->instance != 0;
+	m.instance = p->instance;
 	m.given_up = given_up;
 	if (vcpu->state == PROC_READY)
 		proc_request(vcpu, BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, &m.base, NULL, 0);
@@ -225,8 +226,8 @@ static void read_in_its_place(struct proc *p, bool read)
 {
 	struct vm *vm = p->vm;
 
-	for (unsigned i = 0; i < proc_kind(p)->fd_count; i++) {
-		if (proc_kind(p)->fds[i] != KIND_FD_DEBUG_READ)
+	for (unsigned i = 0; i < p->kind->fd_count; i++) {
+		if (p->kind->fds[i] != KIND_FD_DEBUG_READ)
 			continue;
 		if (!vm->unread_text)
 			vm->unread_text = event_new(vm->base, vm->shared_fd[KIND_FD_DEBUG_READ], EV_READ | EV_PERSIST, on_unread_text, vm);

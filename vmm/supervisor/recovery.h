@@ -4,7 +4,7 @@
  * to be done about it.
  *
  *   recovery.c  death, back-off, poisonous requests, giving up, restart and replacement on request
- *   watchdog.c  finds processes that live but do not work
+ *   watchdog.c  finds processes that live and do not work
  *
  * When it is started again stands in restart.h. A request that killed two incarnations is skipped; what is killed from
  * outside was not killed by its request. A device that is given up stays so until `bulkhead device restart`, and
@@ -58,13 +58,6 @@ struct recovery {
 	uint32_t skip_seq; /* the next incarnation skips it */
 	unsigned poison_count;
 	char poison[RECOVERY_POISON][RECOVERY_WORDS];
-
-	/* watchdog, in watch time */
-	uint64_t spawned_ns, head_ns, beat_ns, stopped_ns;
-	uint64_t beat, cpu_ns, poked_cpu_ns;
-	uint32_t head;
-	bool poked;	/* it is late, and was woken at the last look */
-	unsigned awake; /* how many times in a row it ran after that */
 
 	/* replacement on request */
 	uint64_t leaving_ns; /* watch time at which QUIESCE was sent: its end is not a death; 0: it was not */

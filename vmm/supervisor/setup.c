@@ -35,6 +35,7 @@ static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = true;
 	m->ram_bytes = vm->config->ram_bytes;
 	m->vcpus = 1;
+	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->realtime_ns = realtime_minus_monotonic();
 }
 
@@ -53,12 +54,12 @@ static void add_line_sources(struct vm *vm, struct fd_list *l, Bulkhead__LineSou
 		struct device_objects *d = objects_of(vm, p->id);
 		Bulkhead__LineSource *row = &rows[m->n_sources];
 
-		if (!proc_kind(p)->lines)
+		if (!proc_exists(p) || !p->kind->lines)
 			continue;
 		bulkhead__line_source__init(row);
 		row->device = (char *)proc_name(p);
 		row->has_lines = true;
-		row->lines = proc_kind(p)->lines;
+		row->lines = p->kind->lines;
 		list[m->n_sources++] = row;
 		add(l, d->line.ro);
 		add(l, d->irq_bell.rd);
@@ -71,7 +72,7 @@ int setup_device(struct proc *p, bool recover)
 	struct device_objects *d = objects_of(vm, p->id);
 	Bulkhead__MachineConfig machine;
 	Bulkhead__LineSource rows[DEVICES], *list[DEVICES];
-	const struct kind_row *kind = proc_kind(p);
+	const struct kind_row *kind = p->kind;
 	Bulkhead__SetupDevice m = BULKHEAD__SETUP_DEVICE__INIT;
 	struct fd_list l = { .count = 0 };
 
@@ -138,6 +139,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	struct vm *vm = p->vm;
 	Bulkhead__MachineConfig machine;
 	Bulkhead__Role roles[DEVICES];
+	uint32_t instances[DEVICES];
 	Bulkhead__SetupVcpu m = BULKHEAD__SETUP_VCPU__INIT;
 	struct fd_list l = { .count = 0 };
 
@@ -152,16 +154,21 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	add(&l, vm->msi.ro);
 	add(&l, vm->vcpu_bell.rd);
 	for (unsigned i = 0; i < DEVICES; i++) {
+		const struct proc *device = &vm->procs[PROC_FIRST_DEVICE + i];
 		struct device_objects *d = &vm->devices[i];
 
-		roles[i] = proc_role(PROC_FIRST_DEVICE + i);
+		if (!proc_exists(device))
+			continue;
+		roles[m.n_channels] = proc_role(device);
+		instances[m.n_channels++] = device->instance;
 		add(&l, d->req.rw);
 		add(&l, d->rsp.ro);
 		add(&l, d->shadow.ro);
 		add(&l, d->doorbell.wr);
 	}
-	m.n_channels = DEVICES;
 	m.channels = roles;
+	m.instances = instances;
+	m.n_instances = m.n_channels;
 	if (vm->engine_kvm)
 		add(&l, vm->launch->kvm_fd);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, &m.base, l.fds, l.count);

@@ -6,6 +6,7 @@
 #include "vm.h"
 
 #include "../common/exit_codes.h"
+#include "../common/say.h"
 
 #include "../../proto/clock.h"
 
@@ -31,7 +32,35 @@ static struct vm the_vm;
 enum { LOG_LINES = 200 };
 #define LOG_WINDOW 10000000000ull
 
-static bool may_log(void)
+static void on_log_room(evutil_socket_t fd, short what, void *ctx)
+{
+	say_catch_up();
+}
+
+/* Whether there is room for what could not be said is asked until there is. */
+static void promise_to_catch_up(struct vm *vm)
+{
+	if (!say_is_behind() || !vm->base)
+		return;
+	if (!vm->on_log_room)
+		vm->on_log_room = event_new(vm->base, STDERR_FILENO, EV_WRITE, on_log_room, vm);
+	if (vm->on_log_room)
+		event_add(vm->on_log_room, NULL);
+}
+
+void vm_say(struct vm *vm, const char *fmt, ...)
+{
+	char text[SAY_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	say("%s", text);
+	promise_to_catch_up(vm);
+}
+
+static bool may_log(struct vm *vm)
 {
 	static uint64_t window;
 	static unsigned lines;
@@ -39,7 +68,7 @@ static bool may_log(void)
 
 	if (now - window > LOG_WINDOW) {
 		if (lines > LOG_LINES)
-			fprintf(stderr, "bulkhead: %u lines suppressed\n", lines - LOG_LINES);
+			vm_say(vm, "bulkhead: %u lines suppressed", lines - LOG_LINES);
 		window = now;
 		lines = 0;
 	}
@@ -52,13 +81,12 @@ void vm_log(struct vm *vm, int level, const char *fmt, ...)
 	char line[512];
 	va_list ap;
 
-	if ((level > 1 && !vm->config->verbose) || !may_log())
+	if ((level > 1 && !vm->config->verbose) || !may_log(vm))
 		return;
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "%sbulkhead: %s: %s\n", vm->launch->journal ? journal_prefix[level < 4 ? level : 4] : "",
-		vm->config->name, line);
+	vm_say(vm, "%sbulkhead: %s: %s", vm->launch->journal ? journal_prefix[level < 4 ? level : 4] : "", vm->config->name, line);
 }
 
 void vm_trace(struct vm *vm, const char *fmt, ...)
@@ -71,8 +99,7 @@ void vm_trace(struct vm *vm, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "bulkhead: %s: %8.3f ms  %s\n", vm->config->name,
-		(double)(clock_ns() - vm->launch->started_ns) / 1e6, line);
+	vm_say(vm, "bulkhead: %s: %8.3f ms  %s", vm->config->name, (double)(clock_ns() - vm->launch->started_ns) / 1e6, line);
 }
 
 void vm_note_missing(struct vm *vm, const char *phrase)
@@ -114,6 +141,9 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 	if (note.kind == NOTE_KILL) {
 		machine_end(vm, EXIT_VMM, "killed", "killed by signal");
 		machine_hurry(vm);
+	} else if (note.kind == NOTE_MISSING) {
+		vm_note_missing(vm, note.text);
+		vm_log(vm, 1, "the sandbox is incomplete on this host, missing: %s", note.text);
 	}
 }
 

@@ -7,7 +7,8 @@
  *   ending.c      its end: what the guest still has to say, the drain, stop, the exit code
  *   proc.c        one child process: spawn, requests and replies, events, log lines, death
  *   trust.c       how much a child may say, and what of it reaches a terminal
- *   recovery.c    death of a device and its next incarnation; restart.c says when; watchdog.c finds those that hang
+ *   recovery.c    death of a device and its next incarnation; restart.c says when
+ *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
  *   objects.c     memory objects and pipes
  *   control.c     clients of the control socket
  *
@@ -20,8 +21,10 @@
 #include "../common/launch.h"
 #include "recovery.h"
 #include "trust.h"
+#include "watch.h"
 
 #include "../../proto/frame.h"
+#include "../../proto/watch_time.h"
 
 #include <event2/event.h>
 #include <sys/types.h>
@@ -31,11 +34,13 @@ enum proc_id {
 	PROC_VCPU,
 	PROC_FIRST_DEVICE,
 	PROC_BEFORE_DEVICES = PROC_FIRST_DEVICE - 1,
-#define DEVICE(NAME, ...) PROC_##NAME,
+/* Instances of a kind follow each other; those that a machine has not stay PROC_NONE. */
+#define DEVICE(NAME, name, model, role, presence, most, ...) PROC_##NAME, PROC_LAST_##NAME = PROC_##NAME + (most) - 1,
 #include "../../proto/devices.def"
 	PROCS
 };
 enum { DEVICES = PROCS - PROC_FIRST_DEVICE };
+_Static_assert((int)DEVICES == (int)DEVICES_MAX && (int)PROCS < (int)LAUNCH_UIDS, "each has a user id of its own");
 
 enum proc_state {
 	PROC_NONE,
@@ -67,6 +72,9 @@ struct vm;
 struct proc {
 	struct vm *vm;
 	enum proc_id id;
+	const struct kind_row *kind; /* NULL: loader, vcpu */
+	unsigned instance;
+	char name[KIND_NAME_MAX];
 	enum proc_state state;
 	pid_t pid;	/* in our pid namespace */
 	pid_t host_pid; /* as the keeper sees it; 0 if unknown */
@@ -83,6 +91,9 @@ struct proc {
 	Bulkhead__Stats stats;
 	bool stats_wanted; /* asked for, not answered */
 	bool stats_late;   /* it did not answer in time: nobody waits for it again until it does */
+	uint64_t heard; /* counts messages of any kind */
+	struct watch watch;
+	uint64_t killed_ns; /* watch time at which it was first seen to have been killed and not to have ended; 0: not */
 	bool hung_up_seen;
 	bool drained; /* at the machine's end: it has delivered what it had */
 	bool hung_up; /* its end of the control channel is closed: it is dying, or useless */
@@ -139,7 +150,7 @@ struct vm {
 	bool finished; /* nothing is left to do but exit */
 	bool engine_kvm;
 	bool paused; /* a device was given up, and that is the policy */
-	uint64_t watched_ns, looked_ns; /* when the watchdog last looked: in its own time, by the clock */
+	struct watch_time watch_time;
 	struct event *watchdog;
 	uint32_t reboots;
 	struct cpu_feature_set cpu_features; /* as the vcpu process says */
@@ -156,7 +167,7 @@ struct vm {
 	struct frame frame; /* the message that is being handled */
 
 	struct event *unread_text; /* debug text while its reader is given up */
-	struct event *on_keeper, *stop_timer, *question_timer, *hurry_timer, *end_timer, *status_timer;
+	struct event *on_keeper, *on_log_room, *stop_timer, *question_timer, *hurry_timer, *end_timer, *status_timer;
 	struct client clients[VM_CLIENTS];
 
 	enum question question;
@@ -169,7 +180,8 @@ struct vm {
 	struct sandbox_report missing;
 };
 
-/* supervisor.c; levels as in proto/log.h */
+/* supervisor.c; none of these waits for a reader (common/say.h). Levels as in proto/log.h */
+void vm_say(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_log(struct vm *vm, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void vm_trace(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text);
@@ -231,9 +243,9 @@ void proc_blame(struct proc *p, const char *why);
 /* May another line on its behalf be logged? A child gone mad must not use up what others may say. */
 bool proc_may_log(struct proc *p);
 const char *proc_name(const struct proc *p);
-Bulkhead__Role proc_role(enum proc_id id);
-/* Of a device's process. */
-const struct kind_row *proc_kind(const struct proc *p);
+Bulkhead__Role proc_role(const struct proc *p);
+/* Does this machine have it? The instances of a kind are those that its configuration asks for. */
+bool proc_exists(const struct proc *p);
 
 /* recovery.c; the first is for once, when the objects exist. 0 or -errno */
 int recovery_init(struct proc *p, const struct device_objects *d);

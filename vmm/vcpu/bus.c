@@ -6,6 +6,7 @@
  */
 #include "vcpu.h"
 
+#include "devices/model.h"
 #include "proto/clock.h"
 #include "proto/layout.h"
 #include "proto/log.h"
@@ -31,9 +32,10 @@ static void report(struct channel *c, bool broken)
 		return;
 	c->reported_ns = now;
 	if (broken)
-		child_event(c->bus->child, BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, EPROTO, c->role, NULL);
+		child_device_event(c->bus->child, BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, EPROTO, c->role, c->instance, NULL);
 	else
-		child_event(c->bus->child, BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, 0, c->role, "the guest waits for it");
+		child_device_event(c->bus->child, BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, 0, c->role, c->instance,
+				   "the guest waits for it");
 }
 
 bool bus_patience(void *ctx, uint64_t waited_ns, int odd)
@@ -54,8 +56,9 @@ static struct io_slot make_slot(const struct route_range *r, unsigned vcpu, enum
 		.op = (uint8_t)op,
 		.size = (uint8_t)size,
 		.vcpu = (uint8_t)vcpu,
-		.unit = r->unit,
+		.range = r->range,
 		.space = (uint8_t)space,
+		.offset = (uint32_t)(addr - r->base),
 		.addr = addr,
 		.data = data,
 	};
@@ -239,6 +242,25 @@ void bus_engine(struct bus *b, struct engine_bus *out)
 		.eoi = bus_eoi,
 		.log = bus_log,
 	};
+}
+
+struct channel *bus_channel(struct bus *b, Bulkhead__Role role, unsigned instance)
+{
+	for (unsigned i = 0; i < b->channel_count; i++)
+		if (b->channels[i].role == role && b->channels[i].instance == instance)
+			return &b->channels[i];
+	return NULL;
+}
+
+int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m)
+{
+	const struct kind_row *kind = kind_of_role(m->device);
+	const struct device_model *model = kind ? device_models[kind - kind_rows] : NULL;
+	struct channel *c = bus_channel(b, m->device, m->instance);
+
+	if (!c || !model || m->range >= model->range_count)
+		return -ENODEV;
+	return route_place(&b->routes, model->ranges, m->range, m->base_address, (uint8_t)(c - b->channels));
 }
 
 /* Sources before irqd: their lines are low when irqd forgets what was pending. */

@@ -179,11 +179,26 @@ static void on_stats(struct vcpu_process *p, struct frame *f)
 static void on_device_state(struct vcpu_process *p, struct frame *f)
 {
 	const Bulkhead__DeviceState *m = (const Bulkhead__DeviceState *)f->msg;
+	struct channel *c = m->has_device ? bus_channel(&p->bus, m->device, m->instance) : NULL;
 
-	for (unsigned i = 0; i < p->bus.channel_count; i++)
-		if (m->has_device && p->bus.channels[i].role == m->device)
-			ring_give_up(&p->bus.channels[i].ring, m->given_up);
+	if (c)
+		ring_give_up(&c->ring, m->given_up);
 	frame_reply_ok(p->child.control_fd, f->header.id);
+}
+
+static void on_route_add(struct vcpu_process *p, struct frame *f)
+{
+	const Bulkhead__RouteAdd *m = (const Bulkhead__RouteAdd *)f->msg;
+	struct control_complaint c = { .field = "base_address" };
+	int err = control_check_route_add(m, &c);
+
+	if (!err)
+		err = bus_add_route(&p->bus, m);
+	if (err)
+		frame_reply_error(p->child.control_fd, f->header.id, -err, c.field, "ROUTE_ADD: %s",
+				  c.why ? c.why : strerror(-err));
+	else
+		frame_reply_ok(p->child.control_fd, f->header.id);
 }
 
 /* Returns false when the supervisor is gone: everything ends with it. */
@@ -199,6 +214,7 @@ static bool serve_control(struct vcpu_process *p)
 		{BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, true, on_pause},
 		{BULKHEAD__MESSAGE_TYPE__MSG_STATS, true, on_stats},
 		{BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, true, on_device_state},
+		{BULKHEAD__MESSAGE_TYPE__MSG_ROUTE_ADD, true, on_route_add},
 	};
 	struct frame *f = &p->child.frame;
 	int err = frame_recv(p->child.control_fd, f);
@@ -265,24 +281,27 @@ enum helper_wait { WAIT_NOT, WAIT_WORK, WAIT_SOON, WAIT_PENANCE };
 
 /*
  * Even with interrupts to serve, the supervisor's messages are looked at: an irqd gone mad must not shut it out. After
- * irqd broke its ring, it gets a millisecond of silence. What vCPU threads do is looked at soon. Under KVM a vCPU that
- * halts with interrupts off sleeps in the kernel: look once a second (result 0).
+ * irqd broke its ring, it gets a millisecond of silence. What vCPU threads do is looked at soon. Signs of life are due
+ * every second.
  */
-static int wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[2])
+static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[2])
 {
 	static const struct timespec nothing, second = {.tv_sec = 1}, soon = {.tv_nsec = 5000000}, penance = {.tv_nsec = 1000000};
 
 	switch (wait) {
 	case WAIT_NOT:
-		return ppoll(fds, 2, &nothing, NULL);
+		ppoll(fds, 2, &nothing, NULL);
+		break;
 	case WAIT_SOON:
-		return ppoll(fds, 2, &soon, NULL);
+		ppoll(fds, 2, &soon, NULL);
+		break;
 	case WAIT_PENANCE:
-		return ppoll(fds, 1, &penance, NULL);
+		ppoll(fds, 1, &penance, NULL);
+		break;
 	case WAIT_WORK:
+		ppoll(fds, 2, p->engine ? &second : NULL, NULL);
 		break;
 	}
-	return ppoll(fds, 2, p->engine && is_kvm(p) ? &second : NULL, NULL);
 }
 
 /* Is a vCPU thread about to do something that nobody rings for: begin, or stop? */
@@ -312,9 +331,9 @@ static int serve(struct vcpu_process *p)
 
 		fds[0].revents = fds[1].revents = 0;
 		fds[1].fd = begun ? p->msi_doorbell_fd : -1;
-		if (wait_for_work(p, wait, fds) == 0 && wait == WAIT_WORK)
-			for (unsigned i = 0; i < p->vcpus; i++)
-				p->engine->ops->kick(p->engine, i);
+		wait_for_work(p, wait, fds);
+		if (p->engine)
+			life_signs(p);
 		if (begun) {
 			msi_awake(&p->msi);
 			if (fds[1].revents)
@@ -327,6 +346,9 @@ static int serve(struct vcpu_process *p)
 	}
 }
 
+/* The vector instructions of a guest's working set, in the host's form. */
+enum { NATIVE_MEMORY_BYTES = 1 << 20 };
+
 int main(int argc, char **argv)
 {
 	struct vcpu_process *p = &process;
@@ -337,6 +359,8 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
+	/* Memory that will be executable can only be had before the fence; pages are taken when they are used. */
+	native_memory_create(&p->native, NATIVE_MEMORY_BYTES);
 	/* No capabilities, no files, no network from here on. Which engine it will be is not known yet, so the setup
 	 * filter is the wider one. */
 	if (sandbox_enter_setup(SANDBOX_VCPU_KVM, p->child.sandbox, &p->missing) < 0)

@@ -2,6 +2,7 @@
 /* MSG_SETUP_VCPU: guest memory, rings, routes, engine. Everything that the run-time sandbox will no longer allow. */
 #include "vcpu.h"
 
+#include "devices/model.h"
 #include "proto/control_check.h"
 #include "proto/layout.h"
 #include "proto/shm.h"
@@ -56,7 +57,7 @@ static int map_ram(struct setup *s, uint64_t bytes)
 	return 0;
 }
 
-static int add_channel(struct setup *s, Bulkhead__Role role, uint32_t spin_ns)
+static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, uint32_t spin_ns)
 {
 	struct bus *b = &s->p->bus;
 	struct channel *c = &b->channels[b->channel_count];
@@ -80,13 +81,14 @@ static int add_channel(struct setup *s, Bulkhead__Role role, uint32_t spin_ns)
 	if (err == -EPROTO)
 		err = 0;
 	if (!err)
-		err = route_add(&b->routes, model, (uint8_t)b->channel_count);
+		err = route_add(&b->routes, model->ranges, model->range_count, instance, (uint8_t)b->channel_count);
 	if (err)
 		return err;
 	/* The write end is ours alone, so nobody else can turn this off again (design.md, section 2). */
 	fcntl(bell_fd, F_SETFL, O_NONBLOCK);
 	c->bus = b;
 	c->role = role;
+	c->instance = instance;
 	c->shadow = shadow;
 	c->ring.patience = bus_patience;
 	c->ring.patience_ctx = c;
@@ -139,6 +141,7 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 	s->config.cpu_error = cpu_error;
 	bus_engine(&p->bus, &s->bus);
 	s->config.bus = &s->bus;
+	s->config.native = &p->native;
 	s->config.vcpus = p->vcpus = m->machine->vcpus;
 	s->config.kvm_fd = ops == &engine_kvm ? take_fd(s) : -1;
 	ret = ops->create(&s->config, &p->engine);
@@ -179,7 +182,7 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 	if (!ret)
 		ret = map_msi(&s);
 	for (size_t i = 0; !ret && i < m->n_channels; i++)
-		ret = add_channel(&s, m->channels[i], m->spin_ns);
+		ret = add_channel(&s, m->channels[i], m->n_instances ? m->instances[i] : 0, m->spin_ns);
 	if (!ret && !p->bus.irqd) {
 		*field = "channels";
 		ret = -EINVAL;

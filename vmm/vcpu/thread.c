@@ -97,6 +97,7 @@ void *vcpu_thread(void *arg)
 			begin(p, a.index);
 		do {
 			stop = p->engine->ops->run(p->engine, a.index);
+			atomic_fetch_add_explicit(&p->rounds[a.index], 1, memory_order_relaxed);
 		} while (stop == ENGINE_KICKED && wants_run(p));
 	} while (stop == ENGINE_KICKED);
 	set_state(p, a.index, RUN_ENDED);

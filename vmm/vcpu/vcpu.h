@@ -7,12 +7,16 @@
 #define BULKHEAD_VMM_VCPU_VCPU_H
 
 #include "emu/core/engine.h"
+#include "emu/model/features.h"
+#include "emu/native/memory.h"
 #include "proto/child.h"
 #include "proto/msi.h"
 #include "proto/ring.h"
 #include "proto/route.h"
 #include "proto/sandbox.h"
 #include "proto/shadow.h"
+#include "proto/watch_time.h"
+#include "pulse.h"
 
 #include <pthread.h>
 
@@ -22,6 +26,7 @@ struct bus;
 struct channel {
 	struct bus *bus;
 	Bulkhead__Role role;
+	unsigned instance;
 	struct ring_producer ring;
 	const struct shadow_page *shadow;
 	_Atomic uint64_t reported_ns; /* when the supervisor was last told that the guest waits, or waits in vain */
@@ -40,6 +45,10 @@ struct bus {
 
 /* The engine's view of the bus; ctx is the struct bus. */
 void bus_engine(struct bus *b, struct engine_bus *out);
+/* NULL: it is no channel of ours. */
+struct channel *bus_channel(struct bus *b, Bulkhead__Role role, unsigned instance);
+/* A further place at which a device answers, while the guest may run. 0, or -errno as route_place(). */
+int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m);
 /*
  * All devices to power-on state, in an order in which no stale interrupt survives; for a machine that is started again.
  * Waits for each of them. Nobody else may read `msi` meanwhile.
@@ -55,6 +64,7 @@ struct vcpu_process {
 	struct sandbox_report missing; /* of the sandbox, on this host */
 	struct bus bus;
 	struct engine *engine;
+	struct native_memory native; /* the emulator's generated code */
 	unsigned vcpus;
 	struct msi_consumer msi;
 	int msi_doorbell_fd;
@@ -68,7 +78,14 @@ struct vcpu_process {
 	bool want_run;
 	unsigned started; /* threads that have begun: what the C library does at a thread's start is behind them */
 	pthread_t thread[ENGINE_MAX_VCPUS];
+	_Atomic uint32_t rounds[ENGINE_MAX_VCPUS]; /* how often each came back from the engine */
+	struct pulse pulse[ENGINE_MAX_VCPUS];
+	struct watch_time watch_time;
+	uint64_t life_ns; /* when signs of life were last given and looked for */
 };
+
+/* For the helper thread, at least once a second when there is an engine. */
+void life_signs(struct vcpu_process *p);
 
 /* MSG_SETUP_VCPU: maps everything, creates the engine. 0, or -errno with a reason in err and the field in *field. */
 int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct frame *frame, char *err, size_t err_len,

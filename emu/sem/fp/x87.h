@@ -87,6 +87,8 @@ void x87_set_cw(struct x87 *f, uint16_t cw);
 
 /* Notes the instruction pointer of a non-control instruction. Call it once nothing can fault any more. */
 void x87_note(struct emu *e, const struct insn *i);
+/* Loads FCS and FDS, which are zero on processors that keep none (CPUID.7.EBX[13]). */
+void x87_set_selectors(struct emu *e, uint16_t fcs, uint16_t fds);
 
 /* Adds exception flags (and SF) to the status word; true if one of them is unmasked. */
 bool x87_raise(struct emu *e, const struct insn *i, unsigned flags);

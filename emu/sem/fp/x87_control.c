@@ -149,6 +149,7 @@ static void env_unpack(struct emu *e, const struct insn *i, const uint8_t *in)
 	f->fip = field[ENV_FIP];
 	f->fdp = field[ENV_FDP];
 	f->fop = 0;
+	x87_set_selectors(e, real ? 0 : (uint16_t)field[ENV_FCS_FOP], real ? 0 : (uint16_t)field[ENV_FDS]);
 	if (real) {
 		const uint32_t mask = narrow ? 0xf000 : 0xffff000;
 		f->fip = (field[ENV_FIP] & 0xffff) | (field[ENV_FCS_FOP] & mask) << 4;
@@ -157,7 +158,6 @@ static void env_unpack(struct emu *e, const struct insn *i, const uint8_t *in)
 	} else if (!narrow) {
 		f->fop = field[ENV_FCS_FOP] >> 16 & 0x7ff;
 	}
-	f->fcs = f->fds = 0;
 	x87_set_cw(f, (uint16_t)field[ENV_CW]);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* x87 status, stack faults and the pointers of the last instruction. */
 #include "x87.h"
+#include "emu/core/machine.h"
+#include "emu/model/features.h"
 
 void x87_summarise(struct x87 *f)
 {
@@ -15,9 +17,29 @@ void x87_set_cw(struct x87 *f, uint16_t cw)
 	x87_summarise(f);
 }
 
+void x87_set_selectors(struct emu *e, uint16_t fcs, uint16_t fds)
+{
+	const bool kept = !emu_has_cpu_feature(e, CPUF_ZERO_FCS_FDS);
+
+	e->cpu.fpu.fcs = kept ? fcs : 0;
+	e->cpu.fpu.fds = kept ? fds : 0;
+}
+
+/* FCS, FDS and FDP as processors keep them that do not report CPUID.7.EBX[13] and [6] (SDM vol. 1, 8.1.8). */
+static void note_pointers(struct emu *e, const struct insn *i)
+{
+	struct x87 *f = &e->cpu.fpu;
+
+	x87_set_selectors(e, e->cpu.seg[SEG_CS].selector, i->is_mem ? e->cpu.seg[i->seg].selector : f->fds);
+	if (i->is_mem && !emu_has_cpu_feature(e, CPUF_FDP_EXCPTN))
+		f->fdp = emu_ea(e, i);
+}
+
 void x87_note(struct emu *e, const struct insn *i)
 {
 	e->cpu.fpu.fip = emu_rip(e, i);
+	if (!emu_has_cpu_feature(e, CPUF_ZERO_FCS_FDS) || !emu_has_cpu_feature(e, CPUF_FDP_EXCPTN))
+		note_pointers(e, i);
 }
 
 /* ModRM is not kept in struct insn; the rare reader fetches it again. Returns FOP: opcode low bits and
@@ -39,10 +61,8 @@ static uint16_t opcode_of(struct emu *e, const struct insn *i)
 	return 0;
 }
 
-/*
- * FOP and FDP are those of the last instruction with an unmasked exception, as processors do that report
- * CPUID.7.EBX[6] (FDP_EXCPTN_ONLY); FCS and FDS are zero (CPUID.7.EBX[13]).
- */
+/* FOP and FDP are those of the last instruction with an unmasked exception: FOP since the Pentium 4 (SDM vol. 1, 8.1.9.1),
+ * FDP on processors that report CPUID.7.EBX[6], FDP_EXCPTN_ONLY. */
 static void note_exception(struct emu *e, const struct insn *i)
 {
 	struct x87 *f = &e->cpu.fpu;
@@ -114,13 +134,4 @@ uint16_t x87_full_tags(const struct x87 *f)
 	for (unsigned p = 0; p < 8; p++)
 		tags |= (f->tag >> p & 1 ? full_tag(&f->r[p]) : 3) << 2 * p;
 	return (uint16_t)tags;
-}
-
-void fpu_reset(struct cpu *c)
-{
-	/* RESET, unlike FNINIT, clears the registers and leaves 0040h in CW (SDM vol. 3, table 9-1). */
-	memset(&c->fpu, 0, sizeof(c->fpu));
-	c->fpu.cw = 0x40;
-	c->fpu.tag = 0xff;
-	c->mxcsr = 0x1f80;
 }

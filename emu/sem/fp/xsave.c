@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* FXSAVE, FXRSTOR and the XSAVE family (SDM vol. 1, 10.5 and chapter 13). */
 #include "x87.h"
+#include "emu/core/machine.h"
+#include "fp.h"
 
 #include <stddef.h>
 
@@ -119,7 +121,7 @@ static void unpack_x87(struct emu *e, const struct insn *i, const struct fx_imag
 	f->fop = m->fop & 0x7ff;
 	f->fip = wide ? canonical(m->fip) : (uint32_t)m->fip;
 	f->fdp = wide ? m->fdp : (uint32_t)m->fdp;
-	f->fcs = f->fds = 0;
+	x87_set_selectors(e, wide ? 0 : (uint16_t)(m->fip >> 32), wide ? 0 : (uint16_t)(m->fdp >> 32));
 	for (unsigned n = 0; n < 8; n++)
 		memcpy(&f->r[x87_physical(f, n)], m->st[n], 10);
 	x87_set_cw(f, m->cw);
@@ -219,9 +221,9 @@ static void unpack_component(struct emu *e, unsigned k, const uint8_t *in)
 
 	if (k == 5)
 		memcpy(e->cpu.k, in, sizeof(e->cpu.k));
-	if (k == 9) { /* translations depend on it: emu_mode_changed() drops those that are not valid any more */
+	if (k == 9) { /* translations depend on it: mmu_mode_changed() drops those that are not valid any more */
 		memcpy(&e->cpu.pkru, in, sizeof(e->cpu.pkru));
-		emu_mode_changed(e);
+		mmu_mode_changed(e);
 	}
 	for (unsigned n = 0; n < s.count; n++)
 		memcpy(e->cpu.vec[s.first + n].u8 + s.at, in + n * s.bytes, s.bytes);
@@ -434,13 +436,16 @@ SEM(xsaves)
 	return save_compacted(e, i);
 }
 
-/* Header rules of XRSTOR (SDM vol. 1, 13.8): false means #GP. */
-static bool header_is_valid(const struct xsave_header *h, uint64_t xcr0)
+/* Header rules of XRSTOR (SDM vol. 1, 13.8): false means #GP. Only processors with XSAVEC know the compacted form. */
+static bool header_is_valid(const struct emu *e, const struct xsave_header *h)
 {
+	const uint64_t xcr0 = e->cpu.xcr0;
 	uint64_t reserved = 0;
 
 	if (!(h->xcomp_bv & XCOMP_COMPACTED))
 		return !(h->xstate_bv & ~xcr0) && !h->xcomp_bv && !h->reserved[0];
+	if (!emu_has_feature(e, FEAT_XSAVEC))
+		return false;
 	for (unsigned k = 0; k < 6; k++)
 		reserved |= h->reserved[k];
 	return !(h->xcomp_bv & ~(xcr0 | XCOMP_COMPACTED)) && !(h->xstate_bv & ~h->xcomp_bv) && !reserved;
@@ -499,7 +504,7 @@ static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 
 	if (begin(e, i, false, &rfbm, &linear) || emu_read(e, i->seg, linear + LEGACY_BYTES, &h, sizeof(h)))
 		return EMU_STOP;
-	if (!header_is_valid(&h, e->cpu.xcr0) || (only_compacted && !(h.xcomp_bv & XCOMP_COMPACTED)))
+	if (!header_is_valid(e, &h) || (only_compacted && !(h.xcomp_bv & XCOMP_COMPACTED)))
 		return emu_gp0(e);
 	if (emu_read(e, i->seg, linear, &m, sizeof(m)) || read_extended(e, i, linear, &h, rfbm, image))
 		return EMU_STOP;

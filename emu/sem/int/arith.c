@@ -71,7 +71,7 @@ static uint64_t do_xchg(unsigned size, uint64_t a, uint64_t b, uint16_t *f)
                                                                                                                        \
 		if (operand_read(e, i, 0, &a) || operand_read(e, i, 1, &b))                                            \
 			return EMU_STOP;                                                                               \
-		do_##op(operand_bytes(i, 0), a, b, &e->lf.image);                                                      \
+		do_##op(operand_bytes(i, 0), a, b, &e->flags_image);                                                      \
 		return 0;                                                                                              \
 	}
 
@@ -107,7 +107,7 @@ int sem_int_xadd(struct emu *e, const struct insn *i)
 
 	operand_read(e, i, 1, &b);
 	if (!i->is_mem) { /* XADD r, r: the sum wins if both are the same register */
-		uint64_t a = reg_read(e, i->rm, size), r = do_add(size, a, b, &e->lf.image);
+		uint64_t a = reg_read(e, i->rm, size), r = do_add(size, a, b, &e->flags_image);
 
 		reg_write(e, i->reg, size, a);
 		reg_write(e, i->rm, size, r);
@@ -143,7 +143,7 @@ int sem_int_mul(struct emu *e, const struct insn *i)
 	low = truncate_to((uint64_t)p, size);
 	high = truncate_to((uint64_t)(p >> (8 * size)), size);
 	write_product(e, size, low, high);
-	e->lf.image = img_product(size, low, high != 0);
+	e->flags_image = img_product(size, low, high != 0);
 	return 0;
 }
 
@@ -158,13 +158,13 @@ int sem_int_imul1(struct emu *e, const struct insn *i)
 	p = (__int128)sign_extend_from(reg_read(e, RAX, size), size) * sign_extend_from(b, size);
 	low = truncate_to((uint64_t)p, size);
 	write_product(e, size, low, truncate_to((uint64_t)(p >> (8 * size)), size));
-	e->lf.image = img_product(size, low, p != sign_extend_from(low, size));
+	e->flags_image = img_product(size, low, p != sign_extend_from(low, size));
 	return 0;
 }
 
 static int imul(struct emu *e, const struct insn *i, uint64_t a, uint64_t b)
 {
-	uint16_t *f = &e->lf.image;
+	uint16_t *f = &e->flags_image;
 
 	switch (i->size) {
 	case 2:
@@ -259,7 +259,7 @@ static void set_af_cf(uint16_t *f, bool af, bool cf)
 static int decimal(struct emu *e, bool subtract)
 {
 	uint8_t al = (uint8_t)e->cpu.gpr[RAX], old = al;
-	bool cf = e->lf.image & IMG_CF, old_cf = cf, af = e->lf.image & IMG_AF;
+	bool cf = e->flags_image & IMG_CF, old_cf = cf, af = e->flags_image & IMG_AF;
 
 	if ((al & 15) > 9 || af) {
 		cf = old_cf || (subtract ? al < 6 : al > 0xf9);
@@ -273,8 +273,8 @@ static int decimal(struct emu *e, bool subtract)
 		cf = false;
 	}
 	reg_write(e, RAX, 1, al);
-	e->lf.image = img_szp(1, al);
-	set_af_cf(&e->lf.image, af, cf);
+	e->flags_image = img_szp(1, al);
+	set_af_cf(&e->flags_image, af, cf);
 	return 0;
 }
 
@@ -291,14 +291,14 @@ int sem_int_das(struct emu *e, const struct insn *i)
 static int ascii(struct emu *e, bool subtract)
 {
 	uint16_t ax = (uint16_t)e->cpu.gpr[RAX];
-	bool adjust = (ax & 15) > 9 || (e->lf.image & IMG_AF);
+	bool adjust = (ax & 15) > 9 || (e->flags_image & IMG_AF);
 
 	if (adjust)
 		ax = (uint16_t)(subtract ? ax - 0x106 : ax + 0x106);
 	ax &= 0xff0f;
 	reg_write(e, RAX, 2, ax);
-	e->lf.image = img_szp(1, ax & 0xff);
-	set_af_cf(&e->lf.image, adjust, adjust);
+	e->flags_image = img_szp(1, ax & 0xff);
+	set_af_cf(&e->flags_image, adjust, adjust);
 	return 0;
 }
 
@@ -319,7 +319,7 @@ int sem_int_aam(struct emu *e, const struct insn *i)
 	if (base == 0)
 		return emu_fault(e, VEC_DE);
 	reg_write(e, RAX, 2, (uint64_t)(al / base) << 8 | al % base);
-	e->lf.image = img_szp(1, al % base);
+	e->flags_image = img_szp(1, al % base);
 	return 0;
 }
 
@@ -329,13 +329,13 @@ int sem_int_aad(struct emu *e, const struct insn *i)
 
 	al = (uint8_t)(al + ah * (uint8_t)i->imm);
 	reg_write(e, RAX, 2, al);
-	e->lf.image = img_szp(1, al);
+	e->flags_image = img_szp(1, al);
 	return 0;
 }
 
 int sem_int_salc(struct emu *e, const struct insn *i)
 {
-	reg_write(e, RAX, 1, e->lf.image & IMG_CF ? 0xff : 0);
+	reg_write(e, RAX, 1, e->flags_image & IMG_CF ? 0xff : 0);
 	return 0;
 }
 
@@ -349,9 +349,9 @@ static int add_one_flag(struct emu *e, const struct insn *i, uint16_t flag)
 	if (operand_read(e, i, 1, &b))
 		return EMU_STOP;
 	a = reg_read(e, i->reg, i->size);
-	a = portable_adc(i->size, a, b, (e->lf.image & flag) != 0, &f);
+	a = portable_adc(i->size, a, b, (e->flags_image & flag) != 0, &f);
 	reg_write(e, i->reg, i->size, a);
-	e->lf.image = (uint16_t)((e->lf.image & ~flag) | (f & IMG_CF ? flag : 0));
+	e->flags_image = (uint16_t)((e->flags_image & ~flag) | (f & IMG_CF ? flag : 0));
 	return 0;
 }
 

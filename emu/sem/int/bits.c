@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Semantics: bit tests, bit scans, counts, CRC32, compare-and-exchange. */
 #include "operand.h"
+#include "emu/core/machine.h"
 #include "emu/core/host.h"
-#include "emu/mmu/mmu.h"
 
 #include <string.h>
 
@@ -49,9 +49,9 @@ static int bit_operation(struct emu *e, const struct insn *i, alu_function *op)
 	if (!i->is_mem) {
 		a = reg_read(e, i->rm, i->size);
 		if (!op)
-			set_cf(&e->lf.image, a, bit);
+			set_cf(&e->flags_image, a, bit);
 		else
-			reg_write(e, i->rm, i->size, op(i->size, a, bit, &e->lf.image));
+			reg_write(e, i->rm, i->size, op(i->size, a, bit, &e->flags_image));
 		return 0;
 	}
 	if (bit_address(e, i, offset, op != NULL, &linear))
@@ -60,7 +60,7 @@ static int bit_operation(struct emu *e, const struct insn *i, alu_function *op)
 		return memory_update(e, i, linear, i->size, op, bit, NULL);
 	if (emu_read(e, i->seg, linear, &a, i->size))
 		return EMU_STOP;
-	set_cf(&e->lf.image, a, bit);
+	set_cf(&e->flags_image, a, bit);
 	return 0;
 }
 
@@ -93,7 +93,7 @@ static int scan(struct emu *e, const struct insn *i, bool reverse)
 
 	if (operand_read(e, i, 1, &v))
 		return EMU_STOP;
-	e->lf.image = (uint16_t)((e->lf.image & ~IMG_ZF) | (v ? 0 : IMG_ZF));
+	e->flags_image = (uint16_t)((e->flags_image & ~IMG_ZF) | (v ? 0 : IMG_ZF));
 	if (v) {
 		r = (uint64_t)(reverse ? 63 - __builtin_clzll(v) : __builtin_ctzll(v));
 		reg_write(e, i->reg, i->size, r);
@@ -122,7 +122,7 @@ static int count_zeros(struct emu *e, const struct insn *i, bool leading)
 	if (v)
 		r = (uint64_t)(leading ? __builtin_clzll(v) - (64 - (int)bits) : __builtin_ctzll(v));
 	reg_write(e, i->reg, i->size, r);
-	e->lf.image = (uint16_t)((e->lf.image & ~(IMG_ZF | IMG_CF)) | (r == 0 ? IMG_ZF : 0) | (v == 0 ? IMG_CF : 0));
+	e->flags_image = (uint16_t)((e->flags_image & ~(IMG_ZF | IMG_CF)) | (r == 0 ? IMG_ZF : 0) | (v == 0 ? IMG_CF : 0));
 	return 0;
 }
 
@@ -143,7 +143,7 @@ int sem_int_popcnt(struct emu *e, const struct insn *i)
 	if (operand_read(e, i, 1, &v))
 		return EMU_STOP;
 	reg_write(e, i->reg, i->size, (uint64_t)__builtin_popcountll(v));
-	e->lf.image = (uint16_t)(0x200 | (v ? 0 : IMG_ZF));
+	e->flags_image = (uint16_t)(0x200 | (v ? 0 : IMG_ZF));
 	return 0;
 }
 
@@ -169,7 +169,7 @@ int sem_int_crc32(struct emu *e, const struct insn *i)
 
 static void compare_flags(struct emu *e, unsigned size, uint64_t a, uint64_t b)
 {
-	portable_sbb(size, a, b, 0, &e->lf.image);
+	portable_sbb(size, a, b, 0, &e->flags_image);
 }
 
 int sem_int_cmpxchg(struct emu *e, const struct insn *i)
@@ -240,7 +240,7 @@ static int cmpxchg16b(struct emu *e, const struct insn *i)
 	struct rmw m;
 	bool equal;
 
-	if (!sys_has_feature(e, FEAT_CX16))
+	if (!emu_has_feature(e, FEAT_CX16))
 		return emu_ud(e);
 	if (emu_linear(e, i, 16, true, &linear))
 		return EMU_STOP;
@@ -250,6 +250,7 @@ static int cmpxchg16b(struct emu *e, const struct insn *i)
 		return EMU_STOP;
 	if (m.host) {
 		old = host_cmpxchg16((void *)m.host, expected, desired);
+		mmu_rmw_close(e, &m);
 		equal = old == expected;
 	} else {
 		if (emu_read(e, i->seg, linear, &old, 16))
@@ -264,7 +265,7 @@ static int cmpxchg16b(struct emu *e, const struct insn *i)
 		g[RAX] = (uint64_t)old;
 		g[RDX] = (uint64_t)(old >> 64);
 	}
-	e->lf.image = (uint16_t)((e->lf.image & ~IMG_ZF) | (equal ? IMG_ZF : 0));
+	e->flags_image = (uint16_t)((e->flags_image & ~IMG_ZF) | (equal ? IMG_ZF : 0));
 	return 0;
 }
 
@@ -281,6 +282,6 @@ int sem_int_cmpxchg8b(struct emu *e, const struct insn *i)
 		g[RAX] = (uint32_t)old;
 		g[RDX] = old >> 32;
 	}
-	e->lf.image = (uint16_t)((e->lf.image & ~IMG_ZF) | (old == expected ? IMG_ZF : 0));
+	e->flags_image = (uint16_t)((e->flags_image & ~IMG_ZF) | (old == expected ? IMG_ZF : 0));
 	return 0;
 }

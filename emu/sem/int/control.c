@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Semantics: near branches, calls and returns, stack instructions, BOUND. */
 #include "operand.h"
-#include "emu/mmu/mmu.h"
 
 #include <string.h>
 
@@ -17,7 +16,7 @@ static int jump_relative(struct emu *e, const struct insn *i)
 
 int sem_int_jcc(struct emu *e, const struct insn *i)
 {
-	return flags_condition(e->lf.image, isa_rows[i->id].opcode & 15) ? jump_relative(e, i) : 0;
+	return flags_condition(e->flags_image, isa_rows[i->id].opcode & 15) ? jump_relative(e, i) : 0;
 }
 
 int sem_int_jmp(struct emu *e, const struct insn *i)
@@ -41,7 +40,7 @@ int sem_int_jcxz(struct emu *e, const struct insn *i)
 int sem_int_loop(struct emu *e, const struct insn *i)
 {
 	uint64_t count = truncate_to(e->cpu.gpr[RCX] - 1, i->asize), target = emu_next_rip(e, i) + i->imm;
-	bool zf = e->lf.image & IMG_ZF, go = count != 0;
+	bool zf = e->flags_image & IMG_ZF, go = count != 0;
 
 	if (i->id == ISA_LOOPE)
 		go &= zf;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Semantics: IN and OUT. Each ends the block: what a port write raises is seen at the next boundary. */
 #include "operand.h"
+#include "emu/core/machine.h"
+#include "emu/sem/sys/sys.h"
 
 static unsigned io_size(const struct insn *i, unsigned n)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Semantics: moves, conversions, conditional moves, flag instructions, hints. */
 #include "operand.h"
+#include "emu/core/machine.h"
 
 int sem_int_mov(struct emu *e, const struct insn *i)
 {
@@ -90,7 +91,7 @@ int sem_int_cmov(struct emu *e, const struct insn *i)
 
 	if (operand_read(e, i, 1, &v)) /* a false condition reads all the same */
 		return EMU_STOP;
-	if (!flags_condition(e->lf.image, isa_rows[i->id].opcode & 15))
+	if (!flags_condition(e->flags_image, isa_rows[i->id].opcode & 15))
 		v = reg_read(e, i->reg, i->size);
 	reg_write(e, i->reg, i->size, v);
 	return 0;
@@ -98,40 +99,40 @@ int sem_int_cmov(struct emu *e, const struct insn *i)
 
 int sem_int_setcc(struct emu *e, const struct insn *i)
 {
-	return operand_write(e, i, 0, flags_condition(e->lf.image, isa_rows[i->id].opcode & 15));
+	return operand_write(e, i, 0, flags_condition(e->flags_image, isa_rows[i->id].opcode & 15));
 }
 
 int sem_int_sahf(struct emu *e, const struct insn *i)
 {
-	if (e->code_size == 8 && !sys_has_feature(e, FEAT_LAHF64))
+	if (e->code_size == 8 && !emu_has_feature(e, FEAT_LAHF64))
 		return emu_ud(e);
-	e->lf.image = (uint16_t)((e->lf.image & IMG_OF) | flags_from_arith(e->cpu.gpr[RAX] >> 8 & 0xd5));
+	e->flags_image = (uint16_t)((e->flags_image & IMG_OF) | flags_from_arith(e->cpu.gpr[RAX] >> 8 & 0xd5));
 	return 0;
 }
 
 int sem_int_lahf(struct emu *e, const struct insn *i)
 {
-	if (e->code_size == 8 && !sys_has_feature(e, FEAT_LAHF64))
+	if (e->code_size == 8 && !emu_has_feature(e, FEAT_LAHF64))
 		return emu_ud(e);
-	reg_write(e, REG8_AH, 1, (flags_to_arith(e->lf.image) & 0xd5) | RFLAGS_FIXED);
+	reg_write(e, REG8_AH, 1, (flags_to_arith(e->flags_image) & 0xd5) | RFLAGS_FIXED);
 	return 0;
 }
 
 int sem_int_cmc(struct emu *e, const struct insn *i)
 {
-	e->lf.image ^= IMG_CF;
+	e->flags_image ^= IMG_CF;
 	return 0;
 }
 
 int sem_int_clc(struct emu *e, const struct insn *i)
 {
-	e->lf.image &= (uint16_t)~IMG_CF;
+	e->flags_image &= (uint16_t)~IMG_CF;
 	return 0;
 }
 
 int sem_int_stc(struct emu *e, const struct insn *i)
 {
-	e->lf.image |= IMG_CF;
+	e->flags_image |= IMG_CF;
 	return 0;
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Operands of integer instructions: registers, memory, immediates; read-modify-write; the stack. */
 #include "operand.h"
-#include "emu/mmu/mmu.h"
+#include "emu/core/ram.h"
 
-#include <string.h>
 
 unsigned operand_bytes(const struct insn *i, unsigned n)
 {
@@ -91,39 +90,6 @@ int operand_write(struct emu *e, const struct insn *i, unsigned n, uint64_t v)
 	}
 }
 
-static uint64_t load_host(const uint8_t *p, unsigned size)
-{
-	uint64_t v = 0;
-
-	memcpy(&v, p, size);
-	return v;
-}
-
-#define CAS(T)                                                                                                         \
-	do {                                                                                                           \
-		T expected_ = (T)*old;                                                                                 \
-		bool done_ = __atomic_compare_exchange_n((T *)(void *)p, &expected_, (T)desired, false,                \
-							 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                          \
-		*old = expected_;                                                                                      \
-		return done_;                                                                                          \
-	} while (0)
-
-/* Guest operands may be misaligned; x86 hosts split the lock as the guest's processor would. */
-__attribute__((no_sanitize("alignment"))) static bool cas_host(uint8_t *p, unsigned size, uint64_t *old,
-								uint64_t desired)
-{
-	switch (size) {
-	case 1:
-		CAS(uint8_t);
-	case 2:
-		CAS(uint16_t);
-	case 4:
-		CAS(uint32_t);
-	default:
-		CAS(uint64_t);
-	}
-}
-
 static bool is_atomic(const struct insn *i)
 {
 	return (i->prefixes & PFX_LOCK) || i->id == ISA_XCHG_Eb_Gb || i->id == ISA_XCHG_Ev_Gv;
@@ -132,7 +98,7 @@ static bool is_atomic(const struct insn *i)
 int memory_update(struct emu *e, const struct insn *i, uint64_t linear, unsigned size, alu_function *op, uint64_t b,
 		  uint64_t *old)
 {
-	uint16_t f = e->lf.image;
+	uint16_t f = e->flags_image;
 	uint64_t a = 0, r;
 	struct rmw m;
 
@@ -145,18 +111,19 @@ int memory_update(struct emu *e, const struct insn *i, uint64_t linear, unsigned
 		if (emu_write(e, i->seg, linear, &r, size))
 			return EMU_STOP;
 	} else {
-		a = load_host(m.host, size);
+		a = ram_load(m.host, size);
 		if (is_atomic(i)) {
 			do {
-				f = e->lf.image;
+				f = e->flags_image;
 				r = op(size, a, b, &f);
-			} while (!cas_host(m.host, size, &a, r));
+			} while (!ram_cas(m.host, size, &a, r));
 		} else {
 			r = op(size, a, b, &f);
-			memcpy(m.host, &r, size);
+			ram_store(m.host, size, r);
 		}
+		mmu_rmw_close(e, &m);
 	}
-	e->lf.image = f;
+	e->flags_image = f;
 	if (old)
 		*old = a;
 	return 0;
@@ -171,7 +138,8 @@ int memory_cmpxchg(struct emu *e, const struct insn *i, uint64_t linear, unsigne
 		return EMU_STOP;
 	*old = expected;
 	if (m.host) {
-		cas_host(m.host, size, old, desired);
+		ram_cas(m.host, size, old, desired);
+		mmu_rmw_close(e, &m);
 		return 0;
 	}
 	*old = 0;
@@ -196,7 +164,7 @@ int operand_update(struct emu *e, const struct insn *i, alu_function *op, uint64
 		return EMU_STOP;
 	if (old)
 		*old = a;
-	return operand_write(e, i, 0, op(size, a, b, &e->lf.image));
+	return operand_write(e, i, 0, op(size, a, b, &e->flags_image));
 }
 
 /* ---- near branches and the stack ---- */

@@ -4,6 +4,7 @@
 #define BULKHEAD_EMU_OPERAND_H
 
 #include "emu/isa/isa.h"
+#include "emu/mmu/mmu.h"
 #include "alu.h"
 
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)

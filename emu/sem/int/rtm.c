@@ -24,6 +24,6 @@ int sem_int_xend(struct emu *e, const struct insn *i)
 
 int sem_int_xtest(struct emu *e, const struct insn *i)
 {
-	e->lf.image = (uint16_t)((e->lf.image & ~IMG_ALL) | IMG_ZF);
+	e->flags_image = (uint16_t)((e->flags_image & ~IMG_ALL) | IMG_ZF);
 	return 0;
 }

@@ -6,11 +6,10 @@
  * counters are brought up to date, so that a fault or an interrupt finds the state of an iteration boundary. Runs are
  * bounded, and between them the run loop may look at interrupts with RIP still at the instruction.
  */
-#include "emu/block/block.h"
 #include "operand.h"
-#include "emu/mmu/mmu.h"
-
-#include <string.h>
+#include "emu/core/machine.h"
+#include "emu/core/ram.h"
+#include "emu/sem/sys/sys.h"
 
 enum { RUN_BYTES = 4096 };
 
@@ -54,7 +53,7 @@ static int finish(struct string_op *s, bool more)
 
 	if (!more)
 		return 0;
-	e->interp->in_rep = true;
+	e->in_rep = true;
 	return emu_jump(e, emu_rip(e, s->i));
 }
 
@@ -151,25 +150,6 @@ static uint64_t destination(const struct string_op *s)
 
 /* ---- MOVS ---- */
 
-/* Moving item by item in the direction of travel is what the guest sees: only ranges for which memmove gives the same
- * are done at once (a forward move onto its own tail repeats a pattern). */
-static void move_run(const struct string_op *s, uint8_t *to, const uint8_t *from, uint64_t n)
-{
-	uint64_t bytes = n * s->size;
-	bool overlap = to < from + bytes && from < to + bytes;
-	bool pattern = overlap && (s->step > 0 ? to > from : to < from);
-
-	if (!pattern) {
-		memmove(to, from, bytes);
-		return;
-	}
-	for (uint64_t k = 0; k < n; k++) {
-		uint64_t at = (s->step > 0 ? k : n - 1 - k) * s->size;
-
-		memmove(to + at, from + at, s->size);
-	}
-}
-
 static int movs_once(struct string_op *s)
 {
 	uint64_t v;
@@ -202,7 +182,7 @@ int sem_str_movs(struct emu *e, const struct insn *i)
 			continue;
 		}
 		n = n < m ? n : m;
-		move_run(&s, run_start(&s, to, (uint64_t)n), run_start(&s, from, (uint64_t)n), (uint64_t)n);
+		ram_move(run_start(&s, to, (uint64_t)n), run_start(&s, from, (uint64_t)n), (uint64_t)n, s.size, s.step < 0);
 		advance(&s, RSI, (uint64_t)n);
 		advance(&s, RDI, (uint64_t)n);
 		count_down(&s, (uint64_t)n);
@@ -211,19 +191,6 @@ int sem_str_movs(struct emu *e, const struct insn *i)
 }
 
 /* ---- STOS ---- */
-
-static void fill_run(const struct string_op *s, uint8_t *to, uint64_t n, uint64_t v)
-{
-	uint8_t low = (uint8_t)v;
-	bool uniform = truncate_to(v, s->size) == truncate_to(low * 0x0101010101010101ull, s->size);
-
-	if (uniform) {
-		memset(to, low, n * s->size);
-		return;
-	}
-	for (uint64_t k = 0; k < n; k++)
-		memcpy(to + k * s->size, &v, s->size);
-}
 
 int sem_str_stos(struct emu *e, const struct insn *i)
 {
@@ -243,7 +210,7 @@ int sem_str_stos(struct emu *e, const struct insn *i)
 				return EMU_STOP;
 			n = 1;
 		} else {
-			fill_run(&s, run_start(&s, to, (uint64_t)n), (uint64_t)n, e->cpu.gpr[RAX]);
+			ram_fill(run_start(&s, to, (uint64_t)n), (uint64_t)n, s.size, e->cpu.gpr[RAX]);
 		}
 		advance(&s, RDI, (uint64_t)n);
 		count_down(&s, (uint64_t)n);
@@ -274,7 +241,7 @@ int sem_str_lods(struct emu *e, const struct insn *i)
 /* REPE goes on while equal, REPNE while different. */
 static bool compare_ends(const struct string_op *s)
 {
-	bool equal = s->e->lf.image & IMG_ZF;
+	bool equal = s->e->flags_image & IMG_ZF;
 
 	return s->i->prefixes & PFX_REPNE ? equal : !equal;
 }
@@ -293,7 +260,7 @@ static int compare(struct emu *e, const struct insn *i, bool scan)
 			return EMU_STOP;
 		if (load_item(&s, SEG_ES, destination(&s), &b))
 			return EMU_STOP;
-		portable_sbb(s.size, a, b, 0, &e->lf.image);
+		portable_sbb(s.size, a, b, 0, &e->flags_image);
 		if (!scan)
 			advance(&s, RSI, 1);
 		advance(&s, RDI, 1);
@@ -332,7 +299,7 @@ static void ins_run(struct string_op *s, uint16_t port, uint8_t *to, uint64_t n)
 	if (bus->read_string)
 		bus->read_string(bus->ctx, s->e->cpu.vcpu, port, to, (uint32_t)n, s->size);
 	else
-		memset(to, 0xff, n * s->size);
+		ram_fill(to, n, s->size, UINT64_MAX);
 }
 
 static int ins_once(struct string_op *s, uint16_t port)

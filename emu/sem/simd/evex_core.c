@@ -25,7 +25,7 @@ int evex_load_elements(struct emu *e, const struct insn *i, union vec *v, unsign
 	if (e->code_size == 8 && !simd_linear(e, i, bytes, false, &linear))
 		p = tlb_read_ptr(e, linear, bytes);
 	if (p) {
-		memcpy(v, p, bytes);
+		ram_read(v, p, bytes);
 		return 0;
 	}
 	for (unsigned k = 0; k < bytes / size; k++)

@@ -9,8 +9,9 @@
 #ifndef BULKHEAD_EMU_FPU_SIMD_H
 #define BULKHEAD_EMU_FPU_SIMD_H
 
+#include "emu/core/ram.h"
 #include "emu/isa/isa.h"
-#include "emu/mmu/tlb.h"
+#include "emu/mmu/mmu.h"
 
 #include <string.h>
 
@@ -38,7 +39,7 @@ FPU_INLINE int simd_read(struct emu *e, const struct insn *i, uint64_t linear, v
 
 	if (__builtin_expect(!p, 0))
 		return emu_read(e, i->seg, linear, data, size);
-	memcpy(data, p, size);
+	ram_read(data, p, size);
 	return 0;
 }
 
@@ -48,7 +49,7 @@ FPU_INLINE int simd_write(struct emu *e, const struct insn *i, uint64_t linear, 
 
 	if (__builtin_expect(!p, 0))
 		return emu_write(e, i->seg, linear, data, size);
-	memcpy(p, data, size);
+	ram_write(p, data, size);
 	return 0;
 }
 

@@ -7,86 +7,31 @@
  * IA32_ARCH_CAPABILITIES bits (msr.c) say so, and kernels leave their mitigations off. Which features there are is the
  * machine's processor model (features.h).
  */
-#include "sys.h"
-#include "emu/sem/fp/provider.h"
+#include "internal.h"
+#include "emu/core/tsc.h"
+#include "emu/model/features.h"
+#include "emu/sem/fp/fp.h"
 
 #include <string.h>
 
-#define SIGNATURE 0x000806f8u /* family 6, model 8fh, stepping 8; also in DX after RESET */
-
 enum { EAX, EBX, ECX, EDX };
-enum { LEAF_MAX = 0x1f, LEAF_EXT_MAX = 0x80000008, LEAF_HYPERVISOR = 0x40000000 };
-
-/* ---- the model -------------------------------------------------------------------------------------------------- */
-
-/* What only the host's own unit computes (sem/fp/provider.h) is missing where it is. */
-static struct cpu_feature_set computable(void)
-{
-	struct cpu_feature_set s = cpu_emulated();
-
-	if (!fp_has_fma())
-		cpu_remove(&s, CPUF_FMA);
-	if (!fp_has_f16c())
-		cpu_remove(&s, CPUF_F16C);
-	if (!fp_has_fma() || !fp_has_f16c()) /* AVX-512 has both of its own */
-		cpu_remove(&s, CPUF_AVX512F);
-	cpu_drop_unmet(&s);
-	return s;
-}
-
-static void derive(struct machine *m)
-{
-	_Static_assert(FEAT_COUNT <= sizeof(m->isa_features) * 8, "a bit for each");
-	memset(m->isa_features, 0, sizeof(m->isa_features));
-	m->isa_features[0] = 1ull << FEAT_BASE;
-	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
-		if (cpu_has(&m->features, f))
-			m->isa_features[cpu_features[f].isa / 64] |= 1ull << (cpu_features[f].isa % 64);
-	m->cr4_supported = cpu_cr4_bits(&m->features) | CR4_PCE;
-	m->xcr0_supported = cpu_xcr0_bits(&m->features) & EMU_XCR0_SUPPORTED;
-}
-
-int sys_model_init(struct machine *m)
-{
-	char error[CPU_MODEL_ERROR_MAX] = "";
-	struct cpu_feature_set available;
-	struct cpu_model model;
-	int r = 0;
-
-	fp_provider_init();
-	available = computable();
-	if (m->config.cpu)
-		model = *m->config.cpu;
-	else
-		r = cpu_model_parse(&model, "max", error);
-	m->config.cpu = NULL; /* the caller's */
-	if (r == 0)
-		r = cpu_model_resolve(&model, &available, "the emulator", &m->features, error);
-	if (r && m->config.cpu_error)
-		memcpy(m->config.cpu_error, error, sizeof(error));
-	m->config.cpu_error = NULL;
-	if (m->config.no_tsc_deadline)
-		cpu_remove(&m->features, CPUF_TSC_DEADLINE);
-	derive(m);
-	return r;
-}
-
-bool sys_has_feature(const struct emu *e, unsigned feature)
-{
-	return feature < FEAT_COUNT && (e->machine->isa_features[feature / 64] >> (feature % 64) & 1);
-}
-
-bool sys_has_cpu_feature(const struct emu *e, enum cpu_feature feature)
-{
-	return cpu_has(&e->machine->features, feature);
-}
-
-/* ---- leaves ------------------------------------------------------------------------------------------------------ */
+enum { LEAF_EXTENDED = 0x80000000, LEAF_EXT_MAX = 0x80000008, LEAF_HYPERVISOR = 0x40000000 };
 
 /* ECX matters only where the SDM says so (vol. 2, CPUID); elsewhere callers leave anything in it. */
 static bool has_subleaves(uint32_t leaf)
 {
 	return leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x1f;
+}
+
+/* What IA32_MISC_ENABLE has switched off is not shown. */
+static bool is_shown(const struct emu *e, enum cpu_feature feature)
+{
+	const uint64_t misc = e->cpu.msr.misc_enable;
+
+	if ((feature == CPUF_NX && (misc & MISC_ENABLE_XD_DISABLE)) ||
+	    (feature == CPUF_MONITOR && !(misc & MISC_ENABLE_MONITOR)))
+		return false;
+	return emu_has_cpu_feature(e, feature);
 }
 
 static void add_features(const struct emu *e, uint32_t leaf, uint32_t subleaf, struct cpuid_regs *out)
@@ -96,7 +41,7 @@ static void add_features(const struct emu *e, uint32_t leaf, uint32_t subleaf, s
 	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++) {
 		const struct cpu_feature_row *row = &cpu_features[f];
 
-		if (row->leaf == leaf && row->subleaf == subleaf && sys_has_cpu_feature(e, (enum cpu_feature)f))
+		if (row->leaf == leaf && row->subleaf == subleaf && is_shown(e, (enum cpu_feature)f))
 			out->r[row->reg] |= 1u << row->bit;
 	}
 }
@@ -133,9 +78,9 @@ static void leaf_vendor(struct cpuid_regs *out, uint32_t max, const char order[1
 static void leaf_version(const struct emu *e, struct cpuid_regs *out)
 {
 	unsigned count = vcpu_count(e);
-	bool apic_on = e->cpu.msr.apic_base & (1u << 11);
+	bool apic_on = e->cpu.msr.apic_base & APIC_BASE_ENABLED;
 
-	out->r[EAX] = SIGNATURE;
+	out->r[EAX] = CPU_SIGNATURE;
 	out->r[EBX] = (uint32_t)e->cpu.vcpu << 24 | (count > 1 ? 1u << id_bits(e) : 1u) << 16 | 8u << 8;
 	if (apic_on)
 		out->r[EDX] |= 1u << 9;
@@ -180,19 +125,17 @@ static void leaf_topology(const struct emu *e, uint32_t subleaf, struct cpuid_re
 	}
 }
 
-/* Without XSAVE the leaf is empty; add_features() puts the instructions' bits into subleaf 1. */
+/* add_features() puts the instructions' bits into subleaf 1. */
 static void leaf_xsave(const struct emu *e, uint32_t subleaf, struct cpuid_regs *out)
 {
 	const uint64_t supported = sys_xcr0_supported(e);
 
-	if (!supported)
-		return;
 	if (subleaf == 0) {
 		out->r[EAX] = (uint32_t)supported;
 		out->r[EBX] = xsave_size(e->cpu.xcr0, false);
 		out->r[ECX] = xsave_size(supported, false);
 		out->r[EDX] = (uint32_t)(supported >> 32);
-	} else if (subleaf == 1 && (sys_has_feature(e, FEAT_XSAVEC) || sys_has_feature(e, FEAT_XSAVES))) {
+	} else if (subleaf == 1 && (emu_has_feature(e, FEAT_XSAVEC) || emu_has_feature(e, FEAT_XSAVES))) {
 		out->r[EBX] = xsave_size(e->cpu.xcr0 | e->cpu.msr.xss, true);
 	} else if (subleaf < 64 && (supported >> subleaf & 1)) {
 		bool align64 = false;
@@ -207,12 +150,12 @@ static void leaf_tsc(struct cpuid_regs *out)
 {
 	out->r[EAX] = 1;
 	out->r[EBX] = 1;
-	out->r[ECX] = (uint32_t)sys_tsc_hz();
+	out->r[ECX] = (uint32_t)emu_tsc_hz();
 }
 
 static void leaf_frequency(struct cpuid_regs *out)
 {
-	out->r[EAX] = (uint32_t)(sys_tsc_hz() / 1000000);
+	out->r[EAX] = (uint32_t)(emu_tsc_hz() / 1000000);
 	out->r[EBX] = out->r[EAX];
 	out->r[ECX] = 100;
 }
@@ -224,21 +167,40 @@ static void leaf_brand(uint32_t leaf, struct cpuid_regs *out)
 	put_text(out->r, brand + (leaf - 0x80000002) * 16, 4);
 }
 
+/* The last basic leaf: topology, which came with the x2APIC, or the frequencies. */
+static uint32_t last_leaf(const struct emu *e)
+{
+	if (e->cpu.msr.misc_enable & MISC_ENABLE_LIMIT_CPUID)
+		return 2;
+	return cpu_leaf_exists(&e->machine->features, 0x1f) ? 0x1f : 0x16;
+}
+
+/* Beyond the last leaf Intel processors answer with the last basic one. */
+static uint32_t existing_leaf(const struct emu *e, uint32_t leaf)
+{
+	uint32_t last = last_leaf(e);
+
+	if (leaf >= LEAF_EXTENDED)
+		return leaf > LEAF_EXT_MAX ? last : leaf;
+	if (leaf >= LEAF_HYPERVISOR && cpu_leaf_exists(&e->machine->features, leaf))
+		return leaf;
+	return leaf > last ? last : leaf;
+}
+
 struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t subleaf)
 {
 	struct cpuid_regs out = { { 0 } };
 
-	/* Beyond the last leaf Intel processors answer with the last basic one. */
-	if ((leaf > LEAF_MAX && leaf < LEAF_HYPERVISOR) || leaf > LEAF_EXT_MAX)
-		leaf = LEAF_MAX;
+	leaf = existing_leaf(e, leaf);
+	if (!cpu_leaf_exists(&e->machine->features, leaf))
+		return out;
 	switch (leaf) {
-	case 0: leaf_vendor(&out, LEAF_MAX, "GenuineIntel"); break;
+	case 0: leaf_vendor(&out, last_leaf(e), "GenuineIntel"); break;
 	case 1: leaf_version(e, &out); break;
 	case 2: out.r[EAX] = 0x00ff0001; break; /* "see leaf 4" */
 	case 4: leaf_cache(e, subleaf, &out); break;
 	case 5: /* MONITOR watches lines of 64 bytes; MWAIT ends with masked interrupts, too */
-		if (sys_has_feature(e, FEAT_MONITOR))
-			out = (struct cpuid_regs){ { 64, 64, 3, 0 } };
+		out = (struct cpuid_regs){ { 64, 64, 3, 0 } };
 		break;
 	case 0xb: leaf_topology(e, subleaf, &out); break;
 	case 0xd: leaf_xsave(e, subleaf, &out); break;
@@ -250,12 +212,12 @@ struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t sublea
 		/* EBX, ECX, EDX in this order, unlike leaf 0. */
 		out = (struct cpuid_regs){ { out.r[EAX], out.r[EBX], out.r[EDX], out.r[ECX] } };
 		break;
-	case 0x80000000: out.r[EAX] = LEAF_EXT_MAX; break;
+	case LEAF_EXTENDED: out.r[EAX] = LEAF_EXT_MAX; break;
 	case 0x80000002:
 	case 0x80000003:
 	case 0x80000004: leaf_brand(leaf, &out); break;
 	case 0x80000006: out.r[ECX] = 64 | 6u << 12 | 1024u << 16; break; /* L2: 1 MiB, 8-way, 64-byte lines */
-	case 0x80000008: out.r[EAX] = EMU_MAXPHYADDR | (sys_has_feature(e, FEAT_LA57) ? 57u : 48u) << 8; break;
+	case 0x80000008: out.r[EAX] = EMU_MAXPHYADDR | (emu_has_feature(e, FEAT_LA57) ? 57u : 48u) << 8; break;
 	}
 	if (leaf == 7 && subleaf == 0)
 		out.r[EAX] = 2; /* the last subleaf */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Control registers (SDM vol. 3, 2.5), translations and caches: MOV CR, LMSW, CLTS, INVLPG, INVPCID, XSETBV... */
 #include "emu/mmu/mmu.h"
-#include "sys.h"
+#include "internal.h"
 
 #define CR0_WRITABLE                                                                                       \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
@@ -57,7 +57,7 @@ int cr0_write(struct emu *e, uint64_t value)
 		if ((value & CR0_PG) && (e->cpu.msr.efer & EFER_LME))
 			e->cpu.msr.efer |= EFER_LMA;
 	}
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	if (changed & (CR0_PG | CR0_WP | CR0_PE))
 		mmu_flush_all(e);
 	return 0;
@@ -120,7 +120,7 @@ int cr4_write(struct emu *e, uint64_t value)
 		e->cpu.cr4 = old;
 		return EMU_STOP;
 	}
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	if (changed & (CR4_PAE | CR4_PGE | CR4_PSE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_LA57))
 		mmu_flush_all(e);
 	return 0;
@@ -194,7 +194,7 @@ int sem_smsw(struct emu *e, const struct insn *i)
 int sem_clts(struct emu *e, const struct insn *i)
 {
 	e->cpu.cr0 &= ~CR0_TS;
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_end_block(e, i);
 }
 
@@ -281,7 +281,7 @@ int sem_monitor(struct emu *e, const struct insn *i)
 	uint64_t linear;
 	uint8_t byte;
 
-	if (e->cpl > 0)
+	if (e->cpl > 0 || !(e->cpu.msr.misc_enable & MISC_ENABLE_MONITOR))
 		return emu_ud(e);
 	if ((uint32_t)e->cpu.gpr[RCX] != 0)
 		return emu_gp0(e);
@@ -293,7 +293,7 @@ int sem_monitor(struct emu *e, const struct insn *i)
 /* Bit 0 of ECX, enumerated by CPUID 5: interrupts end it even if masked, as everything does. */
 int sem_mwait(struct emu *e, const struct insn *i)
 {
-	if (e->cpl > 0)
+	if (e->cpl > 0 || !(e->cpu.msr.misc_enable & MISC_ENABLE_MONITOR))
 		return emu_ud(e);
 	if ((uint32_t)e->cpu.gpr[RCX] > 1)
 		return emu_gp0(e);
@@ -310,7 +310,7 @@ int sem_xgetbv(struct emu *e, const struct insn *i)
 	if (!(e->cpu.cr4 & CR4_OSXSAVE))
 		return emu_ud(e);
 	/* XCR0 & XINUSE: components are never reported as being in their initial state (SDM vol. 1, 13.2). */
-	if (index > 1 || (index == 1 && !sys_has_feature(e, FEAT_XGETBV1)))
+	if (index > 1 || (index == 1 && !emu_has_feature(e, FEAT_XGETBV1)))
 		return emu_gp0(e);
 	sys_set_reg(e, RAX, 4, value);
 	sys_set_reg(e, RDX, 4, value >> 32);
@@ -336,7 +336,7 @@ int sem_xsetbv(struct emu *e, const struct insn *i)
 	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || !xcr0_is_valid(e, value))
 		return emu_gp0(e);
 	e->cpu.xcr0 = value;
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_end_block(e, i);
 }
 
@@ -358,6 +358,6 @@ int sem_wrpkru(struct emu *e, const struct insn *i)
 	if (sys_reg(e, RCX, 4) != 0 || sys_reg(e, RDX, 4) != 0)
 		return emu_gp0(e);
 	e->cpu.pkru = (uint32_t)e->cpu.gpr[RAX];
-	emu_mode_changed(e); /* translations that depend on PKRU are not cached, see mmu/walk.c; key 0 is seen to there */
+	mmu_mode_changed(e); /* translations that depend on PKRU are not cached, see mmu/walk.c; key 0 is seen to there */
 	return emu_end_block(e, i);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Debug registers, breakpoints and single-step (SDM vol. 3, chapter 17.2 and 17.3). */
-#include "sys.h"
+#include "internal.h"
 
 #define DR6_FIXED 0xffff0ff0ull
 #define DR6_BITS 0xe00full /* B0..B3, BD, BS, BT */
@@ -204,6 +204,6 @@ int sem_mov_to_dr(struct emu *e, const struct insn *i)
 	if (n == 7)
 		value = (value & DR7_BITS) | DR7_FIXED;
 	e->cpu.dr[n] = value;
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_end_block(e, i);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Segment and system descriptors: reading them from the GDT and LDT, and what they put into a segment register. */
-#include "sys.h"
+#include "internal.h"
 
 /* Base and limit of the table that a selector names; false: an LDT that is not there. */
 static bool selector_table(const struct emu *e, uint16_t selector, uint64_t *base, uint32_t *limit)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Delivery of exceptions and interrupts (SDM vol. 3, chapter 6): from the vector to the handler's first instruction. */
-#include "sys.h"
+#include "internal.h"
 
 #include <stdio.h>
 
@@ -23,7 +23,7 @@ static int enter_vector_table(struct emu *e, const struct event *ev, uint64_t fl
 	stack_commit_sp(e, &s);
 	e->cpu.seg[SEG_CS] = segment_real(e, &e->cpu.seg[SEG_CS], (uint16_t)(entry >> 16));
 	emu_flags_set(e, clear, 0);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	e->cpu.rip = entry & 0xffff;
 	return 0;
 }
@@ -167,7 +167,7 @@ static int enter_long(struct emu *e, const struct event *ev, const struct desc *
 
 	if (check_handler_code(e, selector, &code, &cpl) || long_stack(e, gate, cpl, &s))
 		return EMU_STOP;
-	if (!sys_canonical(e, offset))
+	if (!emu_is_canonical(e, offset))
 		return emu_gp0(e);
 	if (stack_push(e, &s, frame, ev->has_error ? 6 : 5, 8) || desc_set_accessed(e, &code))
 		return EMU_STOP;
@@ -310,7 +310,7 @@ int exc_enter(struct emu *e, const struct event *ev)
 	e->sys->no_single_step = true;
 	if (e->cpu.activity == CPU_HALTED)
 		e->cpu.activity = CPU_RUNNING;
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Far JMP, CALL and RET, with call gates (SDM vol. 3, 5.8). IRET is in iret.c, task gates in task.c. */
-#include "sys.h"
+#include "internal.h"
 
 enum { MAX_PARAMETERS = 31 };
 
@@ -14,7 +14,7 @@ struct far_target {
 /* A 64-bit code segment has no limit; the offset must be canonical instead. */
 int code_check_offset(struct emu *e, const struct desc *d, uint64_t offset)
 {
-	bool good = e->long_mode && desc_has(d, SEG_ATTR_L) ? sys_canonical(e, offset)
+	bool good = e->long_mode && desc_has(d, SEG_ATTR_L) ? emu_is_canonical(e, offset)
 							     : offset <= desc_segment(d, 0).limit;
 
 	return good ? 0 : emu_gp0(e);
@@ -44,7 +44,7 @@ void code_commit(struct emu *e, uint16_t selector, const struct desc *d, unsigne
 
 static int finish(struct emu *e, uint64_t rip)
 {
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_jump(e, rip);
 }
 

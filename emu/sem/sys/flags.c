@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PUSHF, POPF, CLI, STI with IOPL, VME and PVI (SDM vol. 3, 20.3 and 20.4); CLAC, STAC; HLT; UD. */
-#include "emu/block/block.h"
-#include "sys.h"
+#include "internal.h"
 
 static bool event_waiting(struct emu *e)
 {
@@ -106,12 +105,6 @@ int sem_cli(struct emu *e, const struct insn *i)
 	return 0;
 }
 
-/* True if the next instruction follows in the same block: then nothing is delivered before it anyway. */
-static bool runs_on(const struct emu *e, const struct insn *i)
-{
-	return e->block && i + 1 < e->block->insns + e->block->count;
-}
-
 /*
  * One instruction more without interrupts (SDM vol. 2, STI; pitfall: "sti; hlt"). The shadow, for which the run
  * loop single-steps, is opened only if something waits to be delivered or the run loop could come in between: what
@@ -128,7 +121,7 @@ int sem_sti(struct emu *e, const struct insn *i)
 		return 0;
 	}
 	e->cpu.rflags |= RFLAGS_IF;
-	if (runs_on(e, i) && !event_waiting(e))
+	if (i->followed && !event_waiting(e)) /* nothing is delivered before the next one anyway */
 		return 0;
 	e->cpu.shadow |= SHADOW_STI;
 	emu_attention(e);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Model-specific registers (SDM vol. 4): one table; what is not in it raises #GP, which kernels expect and survive. */
-#include "sys.h"
+#include "internal.h"
+#include "emu/core/tsc.h"
+#include "emu/model/features.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -17,7 +19,11 @@
 
 #define MTRR_VARIABLE 8
 #define PHYS_MASK ((1ull << EMU_MAXPHYADDR) - 1)
-#define MISC_ENABLE_WRITABLE (1ull << 0 | 1ull << 22 | 1ull << 34)
+/* Of IA32_MISC_ENABLE all but what only tells: fast strings, thermal control, SpeedStep, monitor FSM, CPUID limit, xTPR, XD
+ * disable, turbo. Software finds there what it wrote (SDM vol. 4, table 2-2); three of them do something, see cpu.h. */
+#define MISC_ENABLE_WRITABLE                                                                                     \
+	(1ull << 0 | 1ull << 3 | 1ull << 16 | MISC_ENABLE_MONITOR | MISC_ENABLE_LIMIT_CPUID | 1ull << 23 |       \
+	 MISC_ENABLE_XD_DISABLE | 1ull << 38)
 
 enum msr_kind {
 	MSR_PLAIN,     /* a field of struct msrs; bits outside `mask` must be zero */
@@ -70,9 +76,20 @@ static int apic_write(struct emu *e, uint32_t msr, uint64_t value)
 	return r;
 }
 
+/* The register page may have appeared, moved or vanished. */
+static int apic_base_write(struct emu *e, uint32_t msr, uint64_t value)
+{
+	uint64_t old = e->cpu.msr.apic_base;
+	int r = apic_write(e, msr, value);
+
+	if (e->cpu.msr.apic_base != old)
+		mmu_flush_all(e);
+	return r;
+}
+
 static int tsc_read(struct emu *e, uint32_t msr, uint64_t *value)
 {
-	*value = sys_tsc(e);
+	*value = emu_tsc(e);
 	return 0;
 }
 
@@ -87,7 +104,7 @@ static int tsc_move(struct emu *e, uint64_t delta)
 
 static int tsc_write(struct emu *e, uint32_t msr, uint64_t value)
 {
-	return tsc_move(e, value - sys_tsc(e));
+	return tsc_move(e, value - emu_tsc(e));
 }
 
 static int tsc_adjust_read(struct emu *e, uint32_t msr, uint64_t *value)
@@ -112,12 +129,14 @@ static int efer_write(struct emu *e, uint32_t msr, uint64_t value)
 {
 	uint64_t old = e->cpu.msr.efer;
 
-	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | (sys_has_cpu_feature(e, CPUF_NX) ? EFER_NXE : 0)))
+	if (value & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+		return -EINVAL;
+	if ((value & ~old & EFER_NXE) && (e->cpu.msr.misc_enable & MISC_ENABLE_XD_DISABLE))
 		return -EINVAL;
 	if (((value ^ old) & EFER_LME) && (e->cpu.cr0 & CR0_PG))
 		return -EINVAL;
 	e->cpu.msr.efer = (value & ~EFER_LMA) | (old & EFER_LMA);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	if ((value ^ old) & EFER_NXE)
 		mmu_flush_all(e);
 	return 0;
@@ -180,7 +199,8 @@ static int mtrr_default_write(struct emu *e, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-/* Machine-check banks that never have anything to report: CTL keeps what is written; STATUS, ADDR and MISC read zero and
+/* Machine-check banks that never have anything to report: of CTL "the processor drops writes to bits that are not
+ * implemented" (SDM vol. 3, 15.3.2.1), and all are; STATUS, ADDR and MISC read zero and
  * take nothing else (SDM vol. 3, 15.3.2). */
 static int mc_bank_read(struct emu *e, uint32_t msr, uint64_t *value)
 {
@@ -214,7 +234,7 @@ static const struct msr_row rows[] = {
 	VALUE(0x49, MSR_COMMAND, 0x1),				 /* IA32_PRED_CMD: IBPB */
 	FN(0x10, 0x10, tsc_read, tsc_write),			 /* IA32_TIME_STAMP_COUNTER */
 	VALUE(0x17, MSR_CONST, 0),				 /* IA32_PLATFORM_ID */
-	FN(0x1b, 0x1b, apic_read, apic_write),			 /* IA32_APIC_BASE */
+	FN(0x1b, 0x1b, apic_read, apic_base_write),		 /* IA32_APIC_BASE */
 	VALUE(0x3a, MSR_CONST, 1),				 /* IA32_FEATURE_CONTROL: locked, no VMX */
 	FN(0x3b, 0x3b, tsc_adjust_read, tsc_adjust_write),	 /* IA32_TSC_ADJUST */
 	VALUE(0x8b, MSR_IGNORE, 1ull << 32),			 /* IA32_BIOS_SIGN_ID: microcode revision 1 */
@@ -247,32 +267,26 @@ static const struct msr_row rows[] = {
 	ROW(0xc0000103, MSR_PLAIN, tsc_aux, 0xffffffff),	 /* IA32_TSC_AUX */
 };
 
-/* Registers that came with a feature: without it they do not exist. */
-static const struct {
-	uint32_t first, last;
-	enum cpu_feature feature;
-} gates[] = {
-	{ 0x6e0, 0x6e0, CPUF_TSC_DEADLINE }, { 0x48, 0x49, CPUF_SPEC_CTRL },	      { 0x3b, 0x3b, CPUF_TSC_ADJUST },
-	{ 0xfe, 0xfe, CPUF_MTRR },	     { 0x200, 0x26f, CPUF_MTRR },	      { 0x2ff, 0x2ff, CPUF_MTRR },
-	{ 0x277, 0x277, CPUF_PAT },	     { 0x10a, 0x10a, CPUF_ARCH_CAPABILITIES }, { 0x179, 0x17b, CPUF_MCA },
-	{ 0xda0, 0xda0, CPUF_XSAVES },	     { 0x400, 0x47f, CPUF_MCA },
-	{ 0xc0000103, 0xc0000103, CPUF_RDTSCP },
-};
-
-static bool exists(const struct emu *e, uint32_t msr)
+/* What of the register does not exist here (model/msrs.def): all ones, if all of it. */
+static uint64_t missing_bits(const struct emu *e, uint32_t msr, bool only_refused)
 {
-	for (unsigned n = 0; n < sizeof(gates) / sizeof(gates[0]); n++) {
-		if (msr >= gates[n].first && msr <= gates[n].last)
-			return sys_has_cpu_feature(e, gates[n].feature);
+	uint64_t missing = 0;
+
+	for (unsigned n = 0; n < CPU_MSR_ROWS; n++) {
+		const struct cpu_msr_row *row = &cpu_msrs[n];
+
+		if (msr >= row->first && msr <= row->last && (row->refused || !only_refused) &&
+		    !emu_has_cpu_feature(e, (enum cpu_feature)row->feature))
+			missing |= row->bits;
 	}
-	return true;
+	return missing;
 }
 
 static const struct msr_row *find(const struct emu *e, uint32_t msr)
 {
 	for (unsigned n = 0; n < sizeof(rows) / sizeof(rows[0]); n++) {
 		if (msr >= rows[n].first && msr <= rows[n].last)
-			return exists(e, msr) ? &rows[n] : NULL;
+			return missing_bits(e, msr, true) == UINT64_MAX ? NULL : &rows[n];
 	}
 	return NULL;
 }
@@ -288,12 +302,8 @@ static int unknown(struct emu *e, uint32_t msr, const char *what)
 	return -EINVAL;
 }
 
-int msr_read(struct emu *e, uint32_t msr, uint64_t *value)
+static int read_row(struct emu *e, const struct msr_row *row, uint32_t msr, uint64_t *value)
 {
-	const struct msr_row *row = find(e, msr);
-
-	if (!row)
-		return unknown(e, msr, "read");
 	switch (row->kind) {
 	case MSR_PLAIN:
 	case MSR_KEEP:
@@ -313,6 +323,16 @@ int msr_read(struct emu *e, uint32_t msr, uint64_t *value)
 	return -EINVAL;
 }
 
+int msr_read(struct emu *e, uint32_t msr, uint64_t *value)
+{
+	const struct msr_row *row = find(e, msr);
+	int r = row ? read_row(e, row, msr, value) : unknown(e, msr, "read");
+
+	if (r == 0)
+		*value &= ~missing_bits(e, msr, false);
+	return r;
+}
+
 static int store(uint64_t *f, uint64_t value, bool is_valid)
 {
 	if (!is_valid)
@@ -321,14 +341,10 @@ static int store(uint64_t *f, uint64_t value, bool is_valid)
 	return 0;
 }
 
-int msr_write(struct emu *e, uint32_t msr, uint64_t value)
+static int write_row(struct emu *e, const struct msr_row *row, uint32_t msr, uint64_t value)
 {
-	const struct msr_row *row = find(e, msr);
-	uint64_t *f;
+	uint64_t *f = field(e, row, msr);
 
-	if (!row)
-		return unknown(e, msr, "write");
-	f = field(e, row, msr);
 	switch (row->kind) {
 	case MSR_PLAIN:
 		return store(f, value, !(value & ~row->mask));
@@ -348,6 +364,17 @@ int msr_write(struct emu *e, uint32_t msr, uint64_t value)
 		return row->write(e, msr, value);
 	}
 	return -EINVAL;
+}
+
+int msr_write(struct emu *e, uint32_t msr, uint64_t value)
+{
+	const struct msr_row *row = find(e, msr);
+
+	if (!row)
+		return unknown(e, msr, "write");
+	if (value & missing_bits(e, msr, true))
+		return -EINVAL;
+	return write_row(e, row, msr, value & ~missing_bits(e, msr, false));
 }
 
 int sem_rdmsr(struct emu *e, const struct insn *i)

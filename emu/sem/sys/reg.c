@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* General registers and rm operands of any width, for the system instructions, which are rare and varied. */
-#include "sys.h"
+#include "internal.h"
 
 
 uint64_t sys_truncate(uint64_t value, unsigned size)

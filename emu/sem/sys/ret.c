@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Far RET and IRET in all their forms (SDM vol. 2, RET and IRET). */
-#include "sys.h"
+#include "internal.h"
 
 /* What a return found on the stack. */
 struct return_frame {
@@ -89,7 +89,7 @@ static int retf_real(struct emu *e, const struct return_frame *f, struct stack *
 	e->cpu.seg[SEG_CS] = segment_real(e, &e->cpu.seg[SEG_CS], f->cs);
 	s->sp += f->release;
 	stack_commit_sp(e, s);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_jump(e, f->rip);
 }
 
@@ -106,7 +106,7 @@ static int retf_outer(struct emu *e, struct return_frame *f, struct stack *s, st
 	if (check_return_ss(e, f, code, &ss) || code_check_offset(e, code, f->rip) || desc_set_accessed(e, code))
 		return EMU_STOP;
 	commit_with_stack(e, f, code, &ss);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_jump(e, f->rip);
 }
 
@@ -133,7 +133,7 @@ static int retf(struct emu *e, const struct insn *i, unsigned release)
 	code_commit(e, f.cs, &code, e->cpl);
 	s.sp += release;
 	stack_commit_sp(e, &s);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_jump(e, f.rip);
 }
 
@@ -157,7 +157,7 @@ static uint64_t iret_flags_mask(const struct emu *e, unsigned size)
 	if (e->cpl <= sys_iopl(e))
 		mask |= RFLAGS_IF;
 	if (e->cpl == 0)
-		mask |= RFLAGS_IOPL | RFLAGS_VIF | RFLAGS_VIP;
+		mask |= RFLAGS_IOPL | sys_virtual_flags(e);
 	return size == 2 ? mask & 0xffff : mask;
 }
 
@@ -185,7 +185,7 @@ static int iret_real(struct emu *e, const struct insn *i)
 	e->cpu.seg[SEG_CS] = segment_real(e, &e->cpu.seg[SEG_CS], (uint16_t)v[1]);
 	stack_commit_sp(e, &s);
 	emu_flags_set(e, i->size == 2 ? mask & 0xffff : mask, v[2]);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_jump(e, v[0]);
 }
 
@@ -224,7 +224,7 @@ static int iret_from_v86(struct emu *e, const struct insn *i)
 		return EMU_STOP;
 	e->cpu.seg[SEG_CS] = segment_real(e, &e->cpu.seg[SEG_CS], (uint16_t)v[1]);
 	stack_commit_sp(e, &s);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_jump(e, v[0]);
 }
 
@@ -243,7 +243,7 @@ static int iret_to_v86(struct emu *e, const struct return_frame *f, struct stack
 	for (unsigned n = 0; n < sizeof(order); n++)
 		e->cpu.seg[order[n]] = segment_real(e, &e->cpu.seg[order[n]], (uint16_t)v[2 + n]);
 	e->cpu.gpr[RSP] = (uint32_t)v[0];
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_jump(e, f->rip);
 }
 
@@ -321,7 +321,7 @@ static int iret_protected(struct emu *e, const struct insn *i)
 		stack_commit_sp(e, &s);
 	}
 	emu_flags_set(e, mask, f.flags);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	return emu_jump(e, f.rip);
 }
 

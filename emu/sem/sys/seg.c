@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Loading segment registers, and the instructions that only ask about segments (SDM vol. 2: MOV, LDS, LAR, LSL...). */
-#include "sys.h"
+#include "internal.h"
 
 /* Recomputing the mode is needed where segmentation is alive; in 64-bit mode only the bases of FS and GS count. */
 void seg_loaded(struct emu *e, unsigned seg)
 {
 	if (e->code_size != 8 || seg == SEG_SS || seg == SEG_CS)
-		emu_mode_changed(e);
+		mmu_mode_changed(e);
 	else if (seg == SEG_FS || seg == SEG_GS)
 		e->seg_base[seg] = e->cpu.seg[seg].base;
 }

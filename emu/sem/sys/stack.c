@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Frames on stacks that may not be loaded yet: interrupts, call gates, returns. Registers change only at commit. */
-#include "sys.h"
+#include "internal.h"
 
 #include <string.h>
 
@@ -19,7 +19,7 @@ void stack_current(const struct emu *e, struct stack *s)
 
 static int stack_linear(struct emu *e, const struct stack *s, uint64_t offset, unsigned size, uint64_t *linear)
 {
-	bool good = s->flat ? sys_canonical(e, offset) && sys_canonical(e, offset + size - 1)
+	bool good = s->flat ? emu_is_canonical(e, offset) && emu_is_canonical(e, offset + size - 1)
 			    : segment_in_limit(&s->ss, offset, size);
 
 	if (!good)

@@ -1,256 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What the files of sem/sys/ share among themselves: descriptors, stacks, events, far transfers.
- * Nothing outside this folder includes it but its unit tests.
- */
+/* System instructions and events: what the run loop, the MMU and the other semantics ask of them. */
 #ifndef BULKHEAD_EMU_SYS_H
 #define BULKHEAD_EMU_SYS_H
 
 #include "emu/core/emu.h"
-#include "emu/isa/isa.h"
-#include "rng.h"
 
-struct sys {
-	/* DR6 bits earned by the running instruction (data and I/O breakpoints), or held back by a MOV SS. */
-	uint64_t pending_dr6;
-	/* A task switch to a TSS with its T bit set: #DB before the first instruction of the new task. */
-	bool task_trap;
-	/* A task switch is past its point of no return: later faults belong to the new task. */
-	bool task_committed;
-	/* What pending_dr6 was when the running instruction began: a fault takes back what the instruction earned. */
-	uint64_t held_dr6;
-	/* Control went to a handler with TF clear: the single-step trap of the instruction that did it is not taken. */
-	bool no_single_step;
-	struct rng rng;
-};
+/* 0, -ENOMEM, or the errno of the random number generator. */
+int sys_init(struct emu *e);
+void sys_fini(struct emu *e);
 
-/* ---- registers and operands (reg.c) ---- */
+/* ---- events ---- */
 
-uint64_t sys_reg(const struct emu *e, unsigned reg, unsigned size);
-void sys_set_reg(struct emu *e, unsigned reg, unsigned size, uint64_t value);
-/* The rm operand, register or memory. */
-int sys_read_rm(struct emu *e, const struct insn *i, unsigned size, uint64_t *value);
-int sys_write_rm(struct emu *e, const struct insn *i, unsigned size, uint64_t value);
-/* A far pointer in memory: offset of i->size bytes, then the selector. */
-int sys_read_far_pointer(struct emu *e, const struct insn *i, uint16_t *selector, uint64_t *offset);
+/* Delivers e->fault (and #DF, triple fault after it): afterwards RIP is at the handler, or activity is
+ * CPU_SHUTDOWN. e->cpu.rip must be the address that the exception pushes. */
+void exc_deliver_fault(struct emu *e);
+/* Delivers an external interrupt or NMI at an instruction boundary. */
+void exc_deliver_interrupt(struct emu *e, uint8_t vector);
+void exc_deliver_nmi(struct emu *e);
+/* May this vCPU touch [port, port+size) at its CPL/IOPL (TSS I/O bitmap)? 0 or EMU_STOP (#GP). */
+int sys_check_port(struct emu *e, uint16_t port, unsigned size);
+/* INIT (SDM vol. 3, table 9-1): afterwards a processor other than 0 waits for SIPI. Resets the local APIC too. */
+void sys_init_signal(struct emu *e);
+/* Start-up IPI; does nothing unless the processor waits for one. */
+void sys_sipi(struct emu *e, uint8_t vector);
 
-static inline bool sys_canonical(const struct emu *e, uint64_t va)
-{
-	unsigned unused = (e->cpu.cr4 & CR4_LA57) ? 7 : 16;
+/* ---- debugging ---- */
 
-	return (uint64_t)((int64_t)(va << unused) >> unused) == va;
-}
-
-/*
- * Registers that hold addresses (bases, MSRs) and invalidations go by the width that the processor has, whether
- * CR4.LA57 is set or not: all 57 bits may be loaded before 5-level paging is switched on (SDM vol. 3, 4.5.2, "5-level paging and
- * canonicality").
- */
-static inline bool sys_canonical_register(const struct emu *e, uint64_t va)
-{
-	unsigned unused = sys_has_feature(e, FEAT_LA57) ? 7 : 16;
-
-	return (uint64_t)((int64_t)(va << unused) >> unused) == va;
-}
-
-static inline bool sys_protected(const struct emu *e)
-{
-	return e->cpu.cr0 & CR0_PE;
-}
-
-static inline bool sys_v86(const struct emu *e)
-{
-	return e->cpu.rflags & RFLAGS_VM;
-}
-
-/* Real and virtual-8086 mode load segments by shifting the selector. */
-static inline bool sys_real_or_v86(const struct emu *e)
-{
-	return !sys_protected(e) || sys_v86(e);
-}
-
-static inline unsigned sys_iopl(const struct emu *e)
-{
-	return (unsigned)(e->cpu.rflags & RFLAGS_IOPL) >> 12;
-}
-
-/* ---- descriptors (desc.c) ---- */
-
-struct desc {
-	uint64_t raw;	 /* the first eight bytes */
-	uint64_t raw_hi; /* the second eight of a long mode system descriptor, else 0 */
-	uint64_t linear; /* where it was read */
-};
-
-/* Types of system descriptors (SDM vol. 3, table 3-2). */
-enum {
-	DESC_TSS16 = 1, DESC_LDT = 2, DESC_TSS16_BUSY = 3, DESC_CALL16 = 4, DESC_TASK_GATE = 5, DESC_INT16 = 6,
-	DESC_TRAP16 = 7, DESC_TSS32 = 9, DESC_TSS32_BUSY = 11, DESC_CALL32 = 12, DESC_INT32 = 14, DESC_TRAP32 = 15,
-};
-
-static inline uint32_t desc_attr(const struct desc *d)
-{
-	return (uint32_t)(d->raw >> 40) & 0xf0ff;
-}
-
-static inline unsigned desc_type(const struct desc *d)
-{
-	return (unsigned)(d->raw >> 40) & 0xf;
-}
-
-static inline unsigned desc_dpl(const struct desc *d)
-{
-	return (unsigned)(d->raw >> 45) & 3;
-}
-
-static inline bool desc_has(const struct desc *d, uint32_t attr)
-{
-	return desc_attr(d) & attr;
-}
-
-static inline bool desc_is_code(const struct desc *d)
-{
-	return (desc_attr(d) & (SEG_ATTR_S | SEG_ATTR_CODE)) == (SEG_ATTR_S | SEG_ATTR_CODE);
-}
-
-static inline bool desc_is_writable_data(const struct desc *d)
-{
-	return (desc_attr(d) & (SEG_ATTR_S | SEG_ATTR_CODE | SEG_ATTR_RW)) == (SEG_ATTR_S | SEG_ATTR_RW);
-}
-
-static inline bool selector_is_null(uint16_t selector)
-{
-	return (selector & ~3) == 0;
-}
-
-/* Reads a descriptor of the GDT or LDT. EMU_STOP: outside the table's limit (`vector` with the selector as error
- * code), or the table itself faulted. */
-int desc_read(struct emu *e, uint16_t selector, enum vector vector, struct desc *d);
-/* The upper half of a 16-byte descriptor; `d` holds the lower one. */
-int desc_read_high(struct emu *e, uint16_t selector, enum vector vector, struct desc *d);
-/* Sets the accessed bit in memory (locked) and in `d`, unless it is set already. */
-int desc_set_accessed(struct emu *e, struct desc *d);
-/* The hidden part of a segment register as this descriptor makes it. */
-struct segment desc_segment(const struct desc *d, uint16_t selector);
-struct segment desc_system_segment(const struct desc *d, uint16_t selector);
-struct segment segment_null(uint16_t selector, unsigned dpl);
-struct segment segment_real(const struct emu *e, const struct segment *old, uint16_t selector);
-/* Flat segments that SYSCALL, SYSENTER and their returns force. */
-struct segment segment_flat_code(uint16_t selector, unsigned dpl, bool is_64bit);
-struct segment segment_flat_data(uint16_t selector, unsigned dpl);
-bool segment_in_limit(const struct segment *s, uint64_t offset, unsigned size);
-
-/* ---- stacks that are not loaded yet, frames (stack.c) ---- */
-
-struct stack {
-	struct segment ss;
-	uint64_t sp;
-	uint64_t mask;	/* wraps at 64 KiB, 4 GiB, or not */
-	uint8_t cpl;	/* privilege of the accesses */
-	uint16_t error; /* error code of #SS: the selector of a new stack, 0 for the current one */
-	bool flat;	/* no base, no limit: 64-bit stacks */
-};
-
-void stack_current(const struct emu *e, struct stack *s);
-/* Pushes values[0], values[1], ...; all or nothing within a contiguous stack. */
-int stack_push(struct emu *e, struct stack *s, const uint64_t *values, unsigned count, unsigned size);
-int stack_pop(struct emu *e, struct stack *s, uint64_t *values, unsigned count, unsigned size);
-/* Puts the stack pointer back into RSP; does not touch SS. */
-void stack_commit_sp(struct emu *e, const struct stack *s);
-
-/* ---- segments (seg.c) ---- */
-
-/* SS for a privilege level that is not the current one. `vector` is #TS for inner stacks, #GP for returns. */
-int seg_check_ss(struct emu *e, uint16_t selector, unsigned cpl, enum vector vector, struct desc *d);
-/* Makes data segment registers unusable that a lower privilege must not inherit (IRET, RET far to outer levels); their
- * bases stay. */
-void seg_revoke_data(struct emu *e, unsigned cpl);
-/* After a segment register was written: keeps what is derived in step. */
-void seg_loaded(struct emu *e, unsigned seg);
-
-/* ---- code segments and far transfers (far.c) ---- */
-
-/* Offset within a code segment: limit, or canonical form. #GP(0). */
-int code_check_offset(struct emu *e, const struct desc *d, uint64_t offset);
-/* Is it a code segment that JMP or CALL may reach directly from here? #GP(selector), #NP(selector). */
-int code_check_direct(struct emu *e, uint16_t selector, const struct desc *d);
-void code_commit(struct emu *e, uint16_t selector, const struct desc *d, unsigned cpl);
-/* Masks an offset by operand size. */
-uint64_t sys_truncate(uint64_t value, unsigned size);
-
-/* ---- events (exc.c) ---- */
-
-enum event_kind {
-	EVENT_INTERRUPT, /* external interrupt or NMI */
-	EVENT_EXCEPTION, /* faults, and INT1 */
-	EVENT_SOFTWARE,	 /* INT n, INT3, INTO: gate DPL is checked, EXT is clear */
-};
-
-struct event {
-	enum event_kind kind;
-	uint8_t vector;
-	bool has_error;
-	uint32_t error;
-	uint64_t flags;	     /* the RFLAGS image to push */
-	uint64_t return_rip;
-};
-
-/* Transfers control to the handler. EMU_STOP: a fault was recorded and, unless sys->task_committed is set, nothing
- * but memory below the stack pointer changed. On success cpu.rip is the handler. */
-int exc_enter(struct emu *e, const struct event *ev);
-/* Interrupt through the real mode vector table; also virtual-8086 mode with VME redirection. */
-int exc_enter_real(struct emu *e, const struct event *ev);
-/* The second exception while delivering the first (SDM vol. 3, table 6-5). */
-bool exc_makes_double_fault(uint8_t first, uint8_t second);
-
-/* ---- tasks (task.c) ---- */
-
-enum task_reason { TASK_JMP, TASK_CALL, TASK_IRET, TASK_INT };
-
-/* `flags` and `next_rip` are what the old task's TSS is to hold. */
-int task_switch(struct emu *e, uint16_t selector, struct desc *tss, enum task_reason reason, uint64_t flags,
-		uint64_t next_rip);
-/* Ends an instruction that may have switched tasks: delivers a fault of the new task there. */
-int task_end(struct emu *e, int result);
-int tss_read_stack(struct emu *e, unsigned cpl, uint16_t *ss, uint64_t *sp);
-int tss_read_rsp(struct emu *e, unsigned slot_offset, uint64_t *rsp);
-/* VME interrupt redirection bit map: true when INT n goes to the virtual-8086 program's own handler. */
-int tss_vme_redirects(struct emu *e, uint8_t vector, bool *redirect);
-
-/* IF went from 0 to 1: the run loop is called if an interrupt waits (flags.c). */
-void sys_interrupts_enabled(struct emu *e);
-
-/* ---- debug (debug.c) ---- */
-
-void debug_on_delivery(struct emu *e, uint64_t dr6);
-bool debug_is_general_detect(uint64_t dr6);
-/* DR6 bits that were earned and not yet reported; they are gone afterwards. */
-uint64_t debug_take_pending(struct emu *e);
-void debug_io(struct emu *e, uint16_t port, unsigned size);
-
-/* ---- control registers, MSRs, CPUID ---- */
-
-int cr0_write(struct emu *e, uint64_t value);
-int cr3_write(struct emu *e, uint64_t value);
-int cr4_write(struct emu *e, uint64_t value);
-uint64_t cr4_supported(const struct emu *e);
-/* 0, or -EINVAL: the access raises #GP(0). */
-int msr_read(struct emu *e, uint32_t msr, uint64_t *value);
-int msr_write(struct emu *e, uint32_t msr, uint64_t value);
-
-struct cpuid_regs {
-	uint32_t r[4]; /* EAX, EBX, ECX, EDX */
-};
-struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t subleaf);
-
-/* Bits of XCR0 that the processor model has. */
-static inline uint64_t sys_xcr0_supported(const struct emu *e)
-{
-	return e->machine->xcr0_supported;
-}
-
-void tsc_init_once(void);
-/* CLOCK_MONOTONIC now, in ns. */
-uint64_t sys_now_ns(void);
+/* Code and data breakpoints, single-step: called by the single-step tier around each instruction when
+ * RFLAGS.TF or DR7 asks for it. sys_debug_active() tells that the block tier must not be used. */
+bool sys_debug_active(const struct emu *e);
+/* Instruction breakpoints; EMU_STOP = #DB recorded. `resumed`: a repeated instruction goes on with its next iteration,
+ * whose breakpoint has been looked at already. */
+int sys_debug_before(struct emu *e, bool resumed);
+/* Traps: `branched` says that the instruction was a branch and taken, which DEBUGCTL.BTF asks about. */
+int sys_debug_after(struct emu *e, bool tf_was_set, bool branched);
+/* The instruction faulted: breakpoints that it met before are not reported (SDM vol. 3, 17.2.4). */
+void sys_debug_fault(struct emu *e);
+/* A trap that MOV SS held back is due before the next instruction, and before any interrupt. */
+bool sys_debug_trap_due(const struct emu *e);
+/* The running instruction has met a breakpoint: repeated ones stop after this iteration. */
+bool sys_debug_trap_pending(const struct emu *e);
+/* Data breakpoint check, called for each access of the single-step tier while DR7 arms one. */
+void sys_debug_data(struct emu *e, uint64_t linear, unsigned size, bool write);
 
 #endif

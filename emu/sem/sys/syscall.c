@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Fast system calls and the bases of FS and GS (SDM vol. 2: SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS...). */
-#include "sys.h"
+#include "internal.h"
 
 #define SYSRET_FLAGS 0x3c7fd7ull /* SDM vol. 2, SYSRET, "Operation": RF and VM are cleared, reserved bits too */
 
@@ -8,7 +8,7 @@ static void load_flat(struct emu *e, uint16_t cs, uint16_t ss, unsigned cpl, boo
 {
 	e->cpu.seg[SEG_CS] = segment_flat_code((uint16_t)((cs & ~3u) | cpl), cpl, is_64bit);
 	e->cpu.seg[SEG_SS] = segment_flat_data((uint16_t)((ss & ~3u) | cpl), cpl);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 }
 
 int sem_syscall(struct emu *e, const struct insn *i)
@@ -35,7 +35,7 @@ int sem_sysret(struct emu *e, const struct insn *i)
 
 	if (!(e->cpu.msr.efer & EFER_SCE))
 		return emu_ud(e);
-	if (e->cpl > 0 || !sys_canonical(e, rip))
+	if (e->cpl > 0 || !emu_is_canonical(e, rip))
 		return emu_gp0(e);
 	emu_flags_set(e, ~0ull, (e->cpu.gpr[R11] & SYSRET_FLAGS) | RFLAGS_FIXED);
 	load_flat(e, to_64bit ? (uint16_t)(base + 16) : base, (uint16_t)(base + 8), 3, to_64bit);
@@ -65,7 +65,7 @@ int sem_sysexit(struct emu *e, const struct insn *i)
 
 	if (!sys_protected(e) || base == 0 || e->cpl > 0)
 		return emu_gp0(e);
-	if (to_64bit && (!sys_canonical(e, rip) || !sys_canonical(e, rsp)))
+	if (to_64bit && (!emu_is_canonical(e, rip) || !emu_is_canonical(e, rsp)))
 		return emu_gp0(e);
 	load_flat(e, (uint16_t)(base + (to_64bit ? 32 : 16)), (uint16_t)(base + (to_64bit ? 40 : 24)), 3, to_64bit);
 	e->cpu.gpr[RSP] = to_64bit ? rsp : (uint32_t)rsp;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Descriptor-table registers: LGDT, LIDT, LLDT, LTR and their stores, with UMIP. */
-#include "sys.h"
+#include "internal.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Hardware task switching (SDM vol. 3, 7.3), 32-bit and 16-bit TSS. Long mode has none. */
-#include "sys.h"
+#include "internal.h"
 
 #include <string.h>
 
@@ -118,7 +118,7 @@ static int write_links(struct emu *e, const struct desc *tss, uint64_t new_base,
 static void load_registers(struct emu *e, const struct tss32 *t, bool set_nt)
 {
 	uint64_t known = RFLAGS_ARITH | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF |
-			 RFLAGS_VM | RFLAGS_AC | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_ID;
+			 RFLAGS_VM | RFLAGS_AC | sys_virtual_flags(e) | RFLAGS_ID;
 
 	for (unsigned n = 0; n < GPR_IN_TSS; n++)
 		e->cpu.gpr[n] = t->gpr[n];
@@ -188,16 +188,16 @@ static int load_segments(struct emu *e, const struct tss32 *t)
 	if (sys_v86(e)) {
 		for (unsigned n = 0; n < SEGS_IN_TSS; n++)
 			e->cpu.seg[n] = segment_real(e, &e->cpu.seg[n], (uint16_t)t->seg[n]);
-		emu_mode_changed(e);
+		mmu_mode_changed(e);
 		return 0;
 	}
 	if (load_code(e, cs, &d))
 		return EMU_STOP;
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	if (seg_check_ss(e, ss, cs & 3, VEC_TS, &d))
 		return EMU_STOP;
 	e->cpu.seg[SEG_SS] = desc_segment(&d, ss);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	if (load_data_segments(e))
 		return EMU_STOP;
 	return e->cpu.rip > e->cpu.seg[SEG_CS].limit ? emu_gp0(e) : 0;
@@ -211,7 +211,7 @@ static int load_new_task(struct emu *e, const struct tss32 *t, const struct desc
 	e->cpu.tr = desc_segment(tss, selector);
 	e->cpu.tr.attr |= 2; /* busy */
 	load_registers(e, t, set_nt);
-	emu_mode_changed(e);
+	mmu_mode_changed(e);
 	if (is_32bit_tss(attr) && (e->cpu.cr0 & CR0_PG) && cr3_write(e, t->cr3))
 		return EMU_STOP;
 	if (load_ldt(e, (uint16_t)t->ldt) || load_segments(e, t))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is looked up in the current TSS: inner stacks, IST, the I/O and the interrupt redirection bit maps. */
-#include "sys.h"
+#include "internal.h"
 
 enum { TSS32_IOMAP = 102, VME_MAP_BYTES = 32 };
 

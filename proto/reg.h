@@ -3,8 +3,8 @@
  * Registers are data: each chip lists its registers once, and write masks, posting, shadowing, trace names, the
  * documentation and the read-back test derive from that list.
  */
-#ifndef BULKHEAD_DEVICES_REG_H
-#define BULKHEAD_DEVICES_REG_H
+#ifndef BULKHEAD_PROTO_REG_H
+#define BULKHEAD_PROTO_REG_H
 
 #include <stdbool.h>
 #include <stddef.h>

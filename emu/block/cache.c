@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The code cache: building blocks, finding them, dropping them when their bytes change. */
-#include "block.h"
-#include "emu/decode/decode.h"
-#include "emu/isa/isa.h"
+/* The code cache: finding blocks, running them, dropping them when their bytes change. */
+#include "internal.h"
 #include "emu/mmu/mmu.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_MAX_BYTES = sizeof(struct block) + (BLOCK_MAX_INSNS + 1) * sizeof(struct insn) };
+enum {
+	DEFAULT_CODE_CACHE = 11 << 19, /* 5.5 MiB: most of what a vcpu process holds */
+	NATIVE_BYTES = 1 << 20,	       /* for some ten thousand vector instructions */
+};
 
-static uint64_t fetch_linear(const struct emu *e, uint64_t pc)
+uint64_t block_fetch_linear(const struct emu *e, uint64_t pc)
 {
 	uint64_t linear = pc + e->seg_base[SEG_CS];
 
@@ -63,7 +66,7 @@ static void page_remove(struct emu *e, struct block *b, const uint8_t *host)
 
 /* ---- dropping ---- */
 
-static unsigned bytes_in_first_page(const struct block *b)
+unsigned block_bytes_in_first_page(const struct block *b)
 {
 	unsigned room = PAGE_SIZE - (unsigned)((uintptr_t)b->host & (PAGE_SIZE - 1));
 
@@ -78,7 +81,7 @@ static uint64_t granules_between(unsigned first, unsigned last)
 /* Of both parts, if the same page stands behind both linear pages. */
 static uint64_t granules_of(const struct emu *e, const struct block *b, uint64_t page)
 {
-	unsigned start = (unsigned)((uintptr_t)b->host & (PAGE_SIZE - 1)), bytes = bytes_in_first_page(b);
+	unsigned start = (unsigned)((uintptr_t)b->host & (PAGE_SIZE - 1)), bytes = block_bytes_in_first_page(b);
 	uint64_t granules = 0;
 
 	if (mmu_page_index(e, b->host) == page)
@@ -91,7 +94,7 @@ static uint64_t granules_of(const struct emu *e, const struct block *b, uint64_t
 /* Links of other blocks may still lead here: the first handler sends them on to what replaces this block. */
 static void kill_block(struct emu *e, struct block *b)
 {
-	struct jump_entry *j = jump_slot(e->code, b->pc);
+	struct jump_entry *j = jump_slot(e->code, b->key & MODE_KEY_CODE_MASK, b->pc);
 
 	if (j->block == b)
 		*j = (struct jump_entry){ 0 };
@@ -133,168 +136,40 @@ void code_flush(struct emu *e)
 		uint64_t page = mmu_page_index(e, b->host);
 
 		c->page_blocks[page] = NULL;
-		e->mmu->code_granules[page] = 0;
+		mmu_release_code(e, page);
 		if (b->host2) {
 			page = mmu_page_index(e, b->host2);
 			c->page_blocks[page] = NULL;
-			e->mmu->code_granules[page] = 0;
+			mmu_release_code(e, page);
 		}
 		at += b->size;
 	}
 	memset(c->bucket, 0, sizeof(c->bucket));
 	memset(c->jump, 0, sizeof(c->jump));
+	native_memory_reset(&c->native);
 	c->used = 0;
 	c->generation++;
 	c->flushes++;
 	e->block = NULL;
-	e->interp->patch = NULL;
+	e->code->patch = NULL;
 }
 
-/* ---- building ---- */
+/* ---- finding ---- */
 
-static bool is_canonical(const struct emu *e, uint64_t v)
-{
-	unsigned shift = e->cpu.cr4 & CR4_LA57 ? 7 : 16;
-
-	return (uint64_t)((int64_t)(v << shift) >> shift) == v;
-}
-
-static bool ends_block(const struct insn *i)
-{
-	return isa_rows[i->id].attr & (ISA_END | ISA_BRANCH);
-}
-
-/* RIP-relative displacements count from the start of the block. False: it does not fit any more. */
-static bool rebase(struct insn *i, unsigned off)
-{
-	int32_t disp;
-
-	i->off = (uint16_t)off;
-	if (!i->is_mem || i->base != GPR_PC || i->scale == INSN_DISP_FROM_END)
-		return true;
-	if (__builtin_add_overflow(i->disp, (int32_t)off, &disp))
-		return false;
-	i->disp = disp;
-	return true;
-}
-
-/* The first instruction reaches into the next page. */
-static enum decode_result decode_crossing(struct emu *e, struct block *b, uint64_t linear, unsigned room)
-{
-	uint8_t bytes[2 * INSN_MAX_BYTES], *host2;
-	uint64_t gpa;
-
-	memcpy(bytes, b->host, room);
-	if (mmu_fetch_page(e, fetch_linear(e, linear - e->seg_base[SEG_CS] + room), &host2, &gpa))
-		return DECODE_MORE; /* the fault is recorded */
-	if (!host2)
-		return DECODE_MORE;
-	memcpy(bytes + room, host2, INSN_MAX_BYTES);
-	b->host2 = host2;
-	return decode(bytes, room + INSN_MAX_BYTES, e->code_size, &b->insns[0]);
-}
-
-/* Decodes instructions into b->insns. False: not even one can be had. */
-static bool fill_block(struct emu *e, struct block *b, uint64_t linear)
-{
-	unsigned room = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1)), off = 0;
-
-	while (b->count < BLOCK_MAX_INSNS && off < room) {
-		struct insn *i = &b->insns[b->count];
-		enum decode_result r = decode(b->host + off, room - off, e->code_size, i);
-
-		if (r != DECODE_OK && b->count > 0)
-			break;
-		if (r == DECODE_MORE)
-			r = decode_crossing(e, b, linear, room);
-		if (r == DECODE_UD && !b->host2)
-			*i = (struct insn){ .id = ISA_INVALID, .len = 1 };
-		else if (r != DECODE_OK)
-			return false; /* invalid because of what stands in the next page, too: that may change */
-		if (!rebase(i, off))
-			break;
-		off += i->len;
-		b->count++;
-		if (r == DECODE_UD || ends_block(i))
-			break;
-	}
-	b->bytes = (uint16_t)off;
-	return true;
-}
-
-static void finish_link(struct emu *e, struct block *b, uint64_t linear)
-{
-	struct link *l = (struct link *)(void *)&b->insns[b->count];
-	struct insn *last = &b->insns[b->count - 1];
-	insn_handler *fn = NULL;
-	uint64_t next = linear + b->bytes, target;
-
-	memset(l, 0, sizeof(struct insn));
-	l->fn = h_end;
-	l->count = b->count;
-	l->end = b->bytes;
-	l->cross[0] = ((next ^ linear) & PAGE_MASK) != 0;
-	if (isa_rows[last->id].attr & ISA_BRANCH) {
-		target = next + last->imm;
-		l->cross[1] = ((target ^ linear) & PAGE_MASK) != 0;
-		if (last->base == GPR_PC && last->scale)
-			return;
-		if (is_canonical(e, target) && is_canonical(e, next))
-			fn = fast_branch_handler(e, last, l);
-		if (!fn)
-			return;
-		last->fn = fn;
-		if (b->count > 1 && last[-1].fn != h_generic) {
-			fn = fast_fused(last - 1, last);
-			last[-1].fn = fn ? fn : last[-1].fn;
-		}
-	}
-}
-
-static void pair_stack(struct block *b)
-{
-	for (unsigned n = 0; n + 1 < b->count; n++) {
-		insn_handler *fn = fast_stack_pair(&b->insns[n]);
-
-		if (fn)
-			b->insns[n++].fn = fn;
-	}
-}
-
-static struct block *build(struct emu *e, uint64_t linear, const uint8_t *host)
+void block_enter(struct emu *e, struct block *b)
 {
 	struct code_cache *c = e->code;
-	struct block *b;
 
-	if (c->used + BLOCK_MAX_BYTES > c->bytes)
-		code_flush(e);
-	b = (struct block *)(void *)(c->memory + c->used);
-	memset(b, 0, sizeof(*b));
-	b->host = host;
-	b->pc = e->cpu.rip;
-	b->key = e->mode_key;
-	if (!fill_block(e, b, linear))
-		return NULL;
-	for (unsigned n = 0; n < b->count; n++) {
-		struct insn *i = &b->insns[n];
-		insn_handler *fn = i->base == GPR_PC && i->scale ? NULL : fast_handler(e, i);
-
-		i->fn = fn ? fn : h_generic;
-	}
-	fast_drop_dead_flags(b->insns, b->count);
-	pair_stack(b);
-	finish_link(e, b, linear);
 	b->size = (uint32_t)((sizeof(*b) + (b->count + 1u) * sizeof(struct insn) + 15) & ~15u);
 	c->used += b->size;
 	c->built++;
 	hash_insert(c, b);
 	page_insert(e, b, b->host, 0);
-	mmu_claim_code(e, b->host, bytes_in_first_page(b));
+	mmu_claim_code(e, b->host, block_bytes_in_first_page(b));
 	if (b->host2) {
 		page_insert(e, b, b->host2, 1);
-		mmu_claim_code(e, b->host2, b->bytes - bytes_in_first_page(b));
+		mmu_claim_code(e, b->host2, b->bytes - block_bytes_in_first_page(b));
 	}
-	return b;
 }
 
 static bool second_page_agrees(struct emu *e, const struct block *b, uint64_t linear)
@@ -315,7 +190,7 @@ static bool within_limit(const struct emu *e, const struct block *b)
 
 struct block *block_find(struct emu *e)
 {
-	uint64_t linear = fetch_linear(e, e->cpu.rip), gpa;
+	uint64_t linear = block_fetch_linear(e, e->cpu.rip), gpa;
 	struct block *b;
 	uint8_t *host;
 
@@ -332,10 +207,93 @@ struct block *block_find(struct emu *e)
 		}
 	}
 	if (!b)
-		b = build(e, linear, host);
+		b = block_build(e, linear, host);
 	else if (e->code->bucket[block_hash(host)] != b) { /* keep what is in use in front */
 		hash_remove(e->code, b);
 		hash_insert(e->code, b);
 	}
 	return b && within_limit(e, b) ? b : NULL;
+}
+
+/* ---- running ---- */
+
+static void run(struct emu *e, struct block *b)
+{
+	e->block = b;
+	e->cpu.gpr[GPR_PC] = b->pc;
+	e->simd = simd_usable(e);
+	e->x87_host = 0xff;
+#ifdef EMU_NO_TAILCALL
+	e->code->next = b->insns;
+	while (e->code->next) {
+		const struct insn *i = e->code->next;
+
+		e->code->next = NULL;
+		i->fn(e, i);
+	}
+#else
+	b->insns->fn(e, b->insns);
+#endif
+	if (e->simd_live)
+		simd_sync(e);
+}
+
+bool block_advance(struct emu *e)
+{
+	struct code_cache *c = e->code;
+	struct block **patch = c->patch;
+	uint64_t generation = c->generation;
+	struct block *b = block_find(e);
+
+	c->patch = NULL;
+	if (e->fault.pending)
+		return true;
+	if (!b)
+		return false;
+	if (patch && !b->host2 && generation == c->generation)
+		*patch = b;
+	run(e, b);
+	e->block = NULL;
+	return true;
+}
+
+void block_forget_way(struct emu *e)
+{
+	e->code->patch = NULL;
+}
+
+/* ---- life ---- */
+
+/* Without it vector instructions have no fast form, and all is well otherwise. */
+static void take_native_memory(struct code_cache *c, const struct native_memory *native)
+{
+	if (native)
+		c->native = *native;
+	else
+		native_memory_create(&c->native, NATIVE_BYTES);
+}
+
+int block_create(struct emu *e, size_t bytes, const struct native_memory *native)
+{
+	struct code_cache *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	e->code = c;
+	c->bytes = bytes ? bytes : DEFAULT_CODE_CACHE;
+	c->memory = mmu_reserve(c->bytes);
+	c->page_blocks = mmu_reserve((mmu_ram_pages(e) + 1) * sizeof(*c->page_blocks));
+	take_native_memory(c, native);
+	return c->memory && c->page_blocks ? 0 : -ENOMEM;
+}
+
+void block_destroy(struct emu *e)
+{
+	if (!e->code)
+		return;
+	native_memory_destroy(&e->code->native);
+	mmu_unreserve(e->code->memory, e->code->bytes);
+	mmu_unreserve(e->code->page_blocks, (mmu_ram_pages(e) + 1) * sizeof(*e->code->page_blocks));
+	free(e->code);
+	e->code = NULL;
 }

@@ -13,7 +13,9 @@
 #ifndef BULKHEAD_EMU_TLB_H
 #define BULKHEAD_EMU_TLB_H
 
-#include "emu/core/emu.h"
+#include "emu.h"
+
+#include <stddef.h>
 
 enum {
 	PAGE_SHIFT = 12,

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What the virtual processors of one machine share. */
+#ifndef BULKHEAD_EMU_MACHINE_H
+#define BULKHEAD_EMU_MACHINE_H
+
+#include "emu.h"
+#include "engine.h"
+
+struct machine {
+	struct engine_bus bus;
+	struct engine_ram ram[ENGINE_MAX_RAM];
+	unsigned ram_count;
+	unsigned vcpus;
+	struct emu *emu[ENGINE_MAX_VCPUS];
+	struct engine_config config; /* .cpu is read by machine_init() only */
+	struct cpu_feature_set features; /* what CPUID shows */
+	uint64_t isa_features[2];	 /* the same by enum isa_feature */
+	uint64_t xcr0_supported, cr4_supported;
+	char error[256];
+};
+
+/* Is a feature of the instruction table (enum isa_feature, below 128) present in this guest's CPUID? Cheap. */
+static inline bool emu_has_feature(const struct emu *e, unsigned feature)
+{
+	return e->machine->isa_features[feature / 64] >> (feature % 64) & 1;
+}
+
+/* The same by enum cpu_feature: also what gates no instruction. */
+static inline bool emu_has_cpu_feature(const struct emu *e, unsigned feature)
+{
+	return cpu_has(&e->machine->features, feature);
+}
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The guest's time-stamp counter: a fixed nominal 1 GHz, whatever the host is, so that one tick is one nanosecond and
+ * a snapshot can move between hosts.
+ *
+ * On x86-64 hosts with an invariant TSC it is the host's counter scaled by a 64.64 multiplication (about 12 ns to read,
+ * synchronous between host processors because theirs are); elsewhere CLOCK_MONOTONIC. The ratio comes from
+ * CPUID 15h, or is measured in 4 ms at start: no system call is needed.
+ */
+#include "tsc.h"
+#include "host.h"
+#include "proto/clock.h"
+
+#include <pthread.h>
+
+#define NOMINAL_HZ 1000000000ull
+
+#ifdef HOST_X86_64
+#include <cpuid.h>
+#include <x86intrin.h>
+
+static struct {
+	uint64_t start; /* host TSC at guest TSC zero */
+	uint64_t ratio; /* guest ticks per host tick, 2^-32 units */
+} clock_source;
+
+/* Ordered after what the guest did before: the counter must not be read early on an out-of-order host. */
+static inline uint64_t host_tsc(void)
+{
+	_mm_lfence();
+	return __rdtsc();
+}
+
+static bool host_tsc_is_invariant(void)
+{
+	unsigned a, b, c, d;
+
+	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 1u << 8);
+}
+
+/* One reading of both clocks, the tightest of a few, so that a preemption between the two does not spoil it. */
+static void read_both(uint64_t *tsc, uint64_t *ns)
+{
+	uint64_t best = UINT64_MAX;
+
+	*tsc = *ns = 0;
+	for (int n = 0; n < 16; n++) {
+		uint64_t before = host_tsc(), now = clock_ns(), after = host_tsc();
+
+		if (after - before < best) {
+			best = after - before;
+			*tsc = before + best / 2;
+			*ns = now;
+		}
+	}
+}
+
+static uint64_t measured_hz(void)
+{
+	uint64_t tsc0, ns0, tsc1, ns1;
+
+	read_both(&tsc0, &ns0);
+	while (clock_ns() - ns0 < 4000000)
+		;
+	read_both(&tsc1, &ns1);
+	return (uint64_t)((unsigned __int128)(tsc1 - tsc0) * NOMINAL_HZ / (ns1 - ns0));
+}
+
+static uint64_t enumerated_hz(void)
+{
+	unsigned a, b, c, d;
+
+	if (!__get_cpuid(0x15, &a, &b, &c, &d) || a == 0 || b == 0 || c == 0)
+		return 0;
+	return (uint64_t)c * b / a;
+}
+
+static void tsc_init(void)
+{
+	uint64_t hz;
+
+	if (!host_tsc_is_invariant())
+		return;
+	hz = enumerated_hz();
+	if (hz < 100000000)
+		hz = measured_hz();
+	clock_source.start = host_tsc();
+	clock_source.ratio = (uint64_t)(((unsigned __int128)NOMINAL_HZ << 32) / hz);
+}
+
+static uint64_t base_tsc(void)
+{
+	if (clock_source.ratio == 0)
+		return clock_ns();
+	return (uint64_t)((unsigned __int128)(host_tsc() - clock_source.start) * clock_source.ratio >> 32);
+}
+#else
+static void tsc_init(void)
+{
+}
+
+static uint64_t base_tsc(void)
+{
+	return clock_ns();
+}
+#endif
+
+void emu_tsc_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, tsc_init);
+}
+
+uint64_t emu_tsc(const struct emu *e)
+{
+	return base_tsc() + e->cpu.msr.tsc_offset;
+}
+
+uint64_t emu_tsc_hz(void)
+{
+	return NOMINAL_HZ;
+}

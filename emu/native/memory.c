@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Memory for generated code: native/memory.h. */
+#include "memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* Addresses in the lower half of user space, far from where the kernel puts mappings by itself; 0: any. */
+static void *random_place(void)
+{
+	uint64_t r;
+
+	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != (ssize_t)sizeof(r))
+		return NULL;
+	return (void *)(uintptr_t)(0x100000000000ull + (r & 0x3fffffff000ull));
+}
+
+/* A hint that is taken already is no error: the kernel chooses then. */
+static void *map_view(int fd, size_t bytes, int protection)
+{
+	void *p = mmap(random_place(), bytes, protection, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int native_memory_create(struct native_memory *m, size_t bytes)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int fd = memfd_create("bulkhead-code", MFD_CLOEXEC), err = 0;
+
+	*m = (struct native_memory){ .bytes = (bytes + page - 1) & ~(page - 1) };
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)m->bytes) != 0) {
+		err = -errno;
+	} else {
+		m->writable = map_view(fd, m->bytes, PROT_READ | PROT_WRITE);
+		m->runnable = m->writable ? map_view(fd, m->bytes, PROT_READ | PROT_EXEC) : NULL;
+		err = m->runnable ? 0 : -errno;
+	}
+	close(fd);
+	if (err)
+		native_memory_destroy(m);
+	return err;
+}
+
+void native_memory_destroy(struct native_memory *m)
+{
+	if (m->writable && !m->part)
+		munmap(m->writable, m->bytes);
+	if (m->runnable && !m->part)
+		munmap((void *)(uintptr_t)m->runnable, m->bytes);
+	*m = (struct native_memory){ 0 };
+}
+
+struct native_memory native_memory_part(const struct native_memory *whole, unsigned n, unsigned count)
+{
+	const size_t bytes = whole->bytes / count & ~(size_t)(NATIVE_ALIGN - 1);
+
+	if (!whole->writable)
+		return (struct native_memory){ 0 };
+	return (struct native_memory){ .writable = whole->writable + n * bytes, .runnable = whole->runnable + n * bytes,
+				       .bytes = bytes, .part = true };
+}
+
+const uint8_t *native_memory_put(struct native_memory *m, const uint8_t *code, size_t length)
+{
+	const size_t at = m->used;
+
+	if (length > m->bytes - at)
+		return NULL;
+	memcpy(m->writable + at, code, length);
+	m->used = (at + length + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
+	if (m->used > m->bytes)
+		m->used = m->bytes;
+	return m->runnable + at;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for machine code that is made while the guest runs: one object mapped twice, to write and to run, at two
+ * random addresses. No page is ever writable and executable at one address, and after it is created no system call
+ * is needed, so that the sandbox of the running vCPU does without mmap and mprotect.
+ */
+#ifndef BULKHEAD_EMU_NATIVE_MEMORY_H
+#define BULKHEAD_EMU_NATIVE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct native_memory {
+	uint8_t *writable;	 /* NULL: there is none */
+	const uint8_t *runnable; /* the same bytes */
+	size_t bytes, used;
+	bool part; /* of another one, which owns the mappings */
+};
+
+enum { NATIVE_ALIGN = 16 };
+
+/* `bytes` is rounded up to pages, which cost memory when they are first written. 0 or -errno of the host (-EPERM, -EACCES
+ * where it permits no executable mappings); then m->writable is NULL. */
+int native_memory_create(struct native_memory *m, size_t bytes);
+void native_memory_destroy(struct native_memory *m);
+
+/* The n-th of `count` equal parts of a whole that is created once, for one vCPU each; the whole must outlive it. */
+struct native_memory native_memory_part(const struct native_memory *whole, unsigned n, unsigned count);
+
+/* Copies code to the next free place, aligned. Its address in the executable view, or NULL: full. */
+const uint8_t *native_memory_put(struct native_memory *m, const uint8_t *code, size_t length);
+/* Bytes that can still be put; unlimited where there is no memory to fill. */
+static inline size_t native_memory_room(const struct native_memory *m)
+{
+	return m->writable ? m->bytes - m->used : SIZE_MAX;
+}
+/* Everything in it is forgotten: nobody may run it any more. */
+static inline void native_memory_reset(struct native_memory *m)
+{
+	m->used = 0;
+}
+
+#endif

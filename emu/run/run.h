@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Running a virtual processor: the loop around the tiers. */
+#ifndef BULKHEAD_EMU_RUN_H
+#define BULKHEAD_EMU_RUN_H
+
+#include "emu/core/emu.h"
+#include "emu/core/engine.h"
+
+/* Derives from m->config.cpu what the machine's processors have; before any is created. 0, -ENOTSUP. */
+int machine_init(struct machine *m);
+
+/* Runs guest code until there is a reason to come back (engine.h). */
+enum engine_stop emu_run(struct emu *e);
+/* A block and what is linked behind it, or one instruction; a fault is recorded, not delivered. */
+void emu_advance(struct emu *e, bool step_only);
+
+/*
+ * The single-step tier: fetches, decodes and runs exactly one instruction with the state in e->cpu; e->cpu.rip is right
+ * afterwards. Traps after it are recorded as a fault with RIP behind it. Whoever finds an instruction that it cannot run in
+ * a faster way calls this and goes on at RIP.
+ */
+void step_one(struct emu *e);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls that no filter may let through: never.h. Pointers are invalid, so that a filter that does let through is harmless. */
+#include "never.h"
+
+#include "proto/sandbox.h"
+
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#define ROLE(x) (1u << SANDBOX_##x)
+#define ALL ((1u << SANDBOX_ROLES) - 1)
+#define KEEPER ROLE(KEEPER)
+#define CHILDREN (ALL & ~(KEEPER | ROLE(SUPERVISOR)))
+#define SOME_FD 1000000 /* nobody has it open */
+#define BAD ~0ull
+
+#define FUTEX(op) { #op, SYS_futex, ALL, { BAD, op, 1 } }, { #op " (private)", SYS_futex, ALL, { BAD, op | FUTEX_PRIVATE_FLAG, 1 } }
+#define FLAG(flag)                                                            \
+	{ "sendmsg " #flag, SYS_sendmsg, ALL, { SOME_FD, BAD, flag } },       \
+	{ "sendmsg " #flag, SYS_sendmsg, KEEPER, { SANDBOX_KEEPER_NOTE, BAD, flag } }, \
+	{ "sendmsg " #flag, SYS_sendmsg, ROLE(SERIALD), { SANDBOX_STASH, BAD, flag } }, \
+	{ "sendto " #flag, SYS_sendto, ALL, { SOME_FD, BAD, 1, flag } },      \
+	{ "recvmsg " #flag, SYS_recvmsg, ALL, { SOME_FD, BAD, flag } },       \
+	{ "recvmsg " #flag, SYS_recvmsg, KEEPER, { SANDBOX_KEEPER_NOTE, BAD, flag } }
+
+const struct never nevers[] = {
+	/* futex(2): locks with owners, and operations on two words */
+	FUTEX(FUTEX_FD), FUTEX(FUTEX_REQUEUE), FUTEX(FUTEX_CMP_REQUEUE), FUTEX(FUTEX_WAKE_OP), FUTEX(FUTEX_LOCK_PI),
+	FUTEX(FUTEX_UNLOCK_PI), FUTEX(FUTEX_TRYLOCK_PI), FUTEX(FUTEX_WAIT_REQUEUE_PI), FUTEX(FUTEX_CMP_REQUEUE_PI),
+	FUTEX(13 /* FUTEX_LOCK_PI2 */), FUTEX(14),
+	/* send(2), recv(2): what is not asked for */
+	FLAG(MSG_OOB), FLAG(MSG_ERRQUEUE), FLAG(MSG_WAITALL), FLAG(MSG_ZEROCOPY), FLAG(MSG_FASTOPEN), FLAG(1 << 20),
+	/* unix(7): a descriptor passed on, a message to whom it was not connected */
+	{ "a descriptor to anybody", SYS_sendmsg, CHILDREN, { SOME_FD, BAD, 0 } },
+	{ "a descriptor to the supervisor", SYS_sendmsg, CHILDREN, { 3, BAD, 0 } },
+	{ "a descriptor to the supervisor", SYS_sendmsg, CHILDREN, { 4, BAD, MSG_DONTWAIT } },
+	{ "a descriptor to anybody but the supervisor", SYS_sendmsg, KEEPER, { SANDBOX_KEEPER_CONTROL, BAD, 0 } },
+	{ "many messages", SYS_sendmmsg, ALL, { 3, BAD, 1, 0 } },
+	{ "a message to an address", SYS_sendto, ALL, { SOME_FD, BAD, 1, 0, BAD, 16 } },
+	/* the keeper: files elsewhere, directories among its files, anything but removing */
+	{ "a file of another machine", SYS_unlinkat, KEEPER, { SANDBOX_KEEPER_BASE, BAD, 0 } },
+	{ "a directory in its own", SYS_unlinkat, KEEPER, { SANDBOX_KEEPER_DIR, BAD, AT_REMOVEDIR } },
+	{ "a file by its path", SYS_unlinkat, ALL, { (uint64_t)AT_FDCWD, BAD, 0 } },
+	{ "a directory by its path", SYS_unlinkat, ALL, { (uint64_t)AT_FDCWD, BAD, AT_REMOVEDIR } },
+	{ "a file through another descriptor", SYS_unlinkat, ALL, { SOME_FD, BAD, 0 } },
+	{ "unlink", SYS_unlink, ALL, { BAD } },
+	{ "rmdir", SYS_rmdir, ALL, { BAD } },
+	{ "rename", SYS_renameat2, ALL, { (uint64_t)AT_FDCWD, BAD, (uint64_t)AT_FDCWD, BAD } },
+	{ "link", SYS_linkat, ALL, { (uint64_t)AT_FDCWD, BAD, (uint64_t)AT_FDCWD, BAD } },
+	{ "open for writing", SYS_openat, ALL, { (uint64_t)AT_FDCWD, BAD, O_WRONLY } },
+	{ "open for writing, creating", SYS_openat, ALL, { SOME_FD, BAD, O_RDWR | O_CREAT } },
+	{ "open", SYS_openat, KEEPER, { SOME_FD, BAD, O_RDONLY } },
+	{ "a signal", SYS_pidfd_send_signal, KEEPER, { SOME_FD, 9 } },
+	{ "a signal by number", SYS_kill, KEEPER, { 1, 9 } },
+	{ "connect", SYS_connect, ALL, { SOME_FD, BAD, 16 } },
+	{ "socket", SYS_socket, ALL, { AF_INET, SOCK_STREAM, 0 } },
+	{ "bind", SYS_bind, ALL, { SOME_FD, BAD, 16 } },
+	{ "accept elsewhere", SYS_accept4, KEEPER, { SOME_FD, 0, 0, 0 } },
+	/* everybody */
+	{ "execute by path", SYS_execve, ALL, { BAD, BAD, BAD } },
+	{ "trace", SYS_ptrace, ALL, { 0, 1, 0, 0 } },
+	{ "another's memory", SYS_process_vm_readv, ALL, { 1, BAD, 1, BAD, 1, 0 } },
+	{ "io_uring", SYS_io_uring_setup, ALL, { 1, BAD } },
+	{ "bpf", SYS_bpf, ALL, { 0, BAD, 0 } },
+	{ "performance counters", SYS_perf_event_open, ALL, { BAD, 0, 0, BAD, 0 } },
+	{ "user fault handling", SYS_userfaultfd, ALL, { 0 } },
+	{ "keys", SYS_add_key, ALL, { BAD, BAD, BAD, 0, 0 } },
+	{ "join a namespace", SYS_setns, ALL, { SOME_FD, 0 } },
+	{ "another's descriptors", SYS_pidfd_getfd, ALL, { SOME_FD, 0, 0 } },
+};
+const unsigned never_count = sizeof(nevers) / sizeof(nevers[0]);

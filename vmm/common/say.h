@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lines for people, from the keeper and the supervisor. Whoever reads them (a terminal, a pipe, a disk) may stop at any
+ * time, for ever; no machine waits for that. Standard error of both processes is a socket to the logger
+ * (keeper/logger.c), the only one that may wait. What finds no room in it is counted, and the count takes the place of
+ * the lines when there is room again.
+ */
+#ifndef BULKHEAD_VMM_SAY_H
+#define BULKHEAD_VMM_SAY_H
+
+#include <stdbool.h>
+
+enum { SAY_MAX = 4096 }; /* bytes of a message, which may have several lines */
+
+/* Adds the line feed. Never waits; before there is a logger, as long as standard error does. */
+void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Have lines been lost of which nobody has been told? Then say_catch_up(), when standard error can be written to. */
+bool say_is_behind(void);
+void say_catch_up(void);
+
+#endif
