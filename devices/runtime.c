@@ -343,6 +343,7 @@ static bool sleep_once(struct runtime *rt, uint64_t now)
 	bool nap = now - rt->busy_ns < NAP_AFTER_NS && rt->shell->can_nap && rt->shell->can_nap(rt);
 	uint64_t deadline = nap ? now + NAP_NS : rt->heartbeat_ns;
 
+	is_full(rt); /* the last step may have made room */
 	if (!ring_sleep(&rt->ring, nap ? RING_NAPPING : RING_ASLEEP))
 		return false;
 	arm_timer(rt, deadline < next_deadline(rt) ? deadline : next_deadline(rt));

@@ -158,6 +158,8 @@ int daemon_setup(struct daemon *d, bool recover)
 	s.spin_ns = d->spin_ns;
 	s.has_console_clients_max = true;
 	s.console_clients_max = 2;
+	s.has_drop_to = d->has_drop_to;
+	s.drop_to = d->drop_to;
 	source.has_lines = true;
 	source.lines = d->source_lines;
 	s.sources = sources;
