@@ -69,6 +69,7 @@ struct runtime {
 	struct event_base *base;
 	struct event control_event, doorbell_event, timer_event;
 	struct model_config config;
+	uint8_t *ram; /* the guest's, if the kind's row says so, else NULL: runtime_memory() */
 
 	struct ring_consumer ring;
 	struct shadow_writer shadow;
@@ -108,6 +109,8 @@ void runtime_touch(struct runtime *rt);
 void runtime_output_moved(struct runtime *rt);
 /* Latest time, to be passed to the model. */
 uint64_t runtime_now(struct runtime *rt);
+/* Guest memory at this address, or NULL if not all of it is there. The guest may change it at any time: read once. */
+void *runtime_memory(const struct runtime *rt, uint64_t addr, uint64_t len);
 /* Writes one byte; a full pipe is as good. */
 void runtime_ring_bell(int fd);
 /* A further doorbell pipe: its bytes mean runtime_touch(). `bell` stays where it is. 0 or -EIO. */

@@ -50,7 +50,9 @@ unsigned control_device_fds(Bulkhead__Role role, unsigned sources)
 {
 	const struct kind_row *kind = kind_of_role(role);
 
-	return kind ? COMMON_DEVICE_FDS + kind->fd_count + (kind->collects ? 2 * sources : 1) : 0;
+	if (!kind)
+		return 0;
+	return COMMON_DEVICE_FDS + kind->fd_count + (kind->collects ? 2 * sources : 1) + (kind->memory != KIND_MEMORY_NONE);
 }
 
 /* How many instances there may be. */

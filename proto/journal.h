@@ -19,7 +19,7 @@
 
 enum {
 	JOURNAL_BLOCK = 256,
-	JOURNAL_STATE_MAX = 48 * 1024,
+	JOURNAL_STATE_MAX = 96 * 1024,
 	JOURNAL_BLOCKS_MAX = JOURNAL_STATE_MAX / JOURNAL_BLOCK,
 	JOURNAL_PARTS = 2, /* the model's state and the shell's own */
 };

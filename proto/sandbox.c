@@ -214,6 +214,12 @@ static bool is_device(enum sandbox_role role)
 	return role >= SANDBOX_DEVICE;
 }
 
+/* The guest's. */
+static bool holds_memory(enum sandbox_role role)
+{
+	return is_device(role) && kind_rows[role - SANDBOX_DEVICE].memory != KIND_MEMORY_NONE;
+}
+
 static bool is_child(enum sandbox_role role)
 {
 	return role >= SANDBOX_BOOT;
@@ -240,7 +246,7 @@ static void set_limits(enum sandbox_role role)
 	limit(RLIMIT_MEMLOCK, 0);
 	limit(RLIMIT_MSGQUEUE, 0);
 	if (is_device(role) && !HAS_ASAN)
-		limit(RLIMIT_AS, 256u << 20);
+		limit(RLIMIT_AS, (256u << 20) + (holds_memory(role) ? LAYOUT_RAM_MAX : 0));
 }
 
 /* ---- heap ------------------------------------------------------------------------------------------------------ */

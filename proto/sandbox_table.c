@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <linux/futex.h>
 #include <linux/kvm.h>
 #include <linux/sched.h>
@@ -190,6 +191,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	/* supervisor: makes objects and children */
 	{ "memfd_create",   0, SUPER, { { 0 } }, 0, "memory objects" },
 	{ "ftruncate",	    0, SUPER, { { 0 } }, 0, "size of memory objects" },
+	{ "fallocate",	    0, SUPER, { { 1, WHOLE(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE) } }, 0, "a reboot empties guest memory" },
 	{ "fcntl",	    0, SUPER, { { 1, WHOLE(F_ADD_SEALS) } }, 0, "seals on memory objects" },
 	{ "openat",	    0, SUPER, { { 2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, 0 } }, 0, "read-only re-open through its own fd directory" },
 	{ "socketpair",	    0, SUPER, { { 0, WHOLE(AF_UNIX) } }, 0, "control channels" },

@@ -21,7 +21,7 @@ static bool rebase(struct insn *i, unsigned off)
 	int32_t disp;
 
 	i->off = (uint16_t)off;
-	if (!i->is_mem || i->base != GPR_PC || i->scale == INSN_DISP_FROM_END)
+	if (!i->is_mem || i->base != ADDR_PC || i->scale == INSN_DISP_FROM_END)
 		return true;
 	if (__builtin_add_overflow(i->disp, (int32_t)off, &disp))
 		return false;
@@ -88,7 +88,7 @@ static void finish_link(struct emu *e, struct block *b, uint64_t linear)
 	if (isa_rows[last->id].attr & ISA_BRANCH) {
 		target = next + last->imm;
 		l->cross[1] = ((target ^ linear) & PAGE_MASK) != 0;
-		if (last->base == GPR_PC && last->scale)
+		if (last->base == ADDR_PC && last->scale)
 			return;
 		if (emu_is_canonical(e, target) && emu_is_canonical(e, next))
 			fn = fast_branch_handler(e, last, l);
@@ -128,7 +128,7 @@ struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host)
 		return NULL;
 	for (unsigned n = 0; n < b->count; n++) {
 		struct insn *i = &b->insns[n];
-		insn_handler *fn = i->base == GPR_PC && i->scale ? NULL : fast_handler(e, i);
+		insn_handler *fn = i->base == ADDR_PC && i->scale ? NULL : fast_handler(e, i);
 
 		i->fn = fn ? fn : h_generic;
 		i->followed = n + 1 < b->count;

@@ -220,7 +220,7 @@ struct block *block_find(struct emu *e)
 static void run(struct emu *e, struct block *b)
 {
 	e->block = b;
-	e->cpu.gpr[GPR_PC] = b->pc;
+	e->pc = b->pc;
 	e->simd = simd_usable(e);
 	e->x87_host = 0xff;
 #ifdef EMU_NO_TAILCALL

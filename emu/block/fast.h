@@ -22,12 +22,11 @@
 #define MISS(e, i) TAIL(h_generic((e), (i)))
 
 /* Address forms: base and displacement; everything; 32-bit addresses in segments that add nothing. */
-#define EA_0(e, i) ((e)->cpu.gpr[(i)->base] + (uint64_t)(int64_t)(i)->disp)
+#define REG(e, r) emu_address_register((e), (r))
+#define EA_0(e, i) (REG(e, (i)->base) + (uint64_t)(int64_t)(i)->disp)
 #define EA_1(e, i)                                                                                                     \
-	((e)->cpu.gpr[(i)->base] + ((e)->cpu.gpr[(i)->index] << (i)->scale) + (uint64_t)(int64_t)(i)->disp +           \
-	 (e)->seg_base[(i)->seg])
-#define EA_2(e, i)                                                                                                     \
-	((uint32_t)((e)->cpu.gpr[(i)->base] + ((e)->cpu.gpr[(i)->index] << (i)->scale) + (uint32_t)(i)->disp))
+	(REG(e, (i)->base) + (REG(e, (i)->index) << (i)->scale) + (uint64_t)(int64_t)(i)->disp + (e)->seg_base[(i)->seg])
+#define EA_2(e, i) ((uint32_t)(REG(e, (i)->base) + (REG(e, (i)->index) << (i)->scale) + (uint32_t)(i)->disp))
 
 enum address_form { ADDRESS_SIMPLE, ADDRESS_FULL, ADDRESS_32, ADDRESS_FORMS, ADDRESS_NONE = -1 };
 
@@ -36,7 +35,7 @@ static inline enum address_form address_form(const struct emu *e, const struct i
 	const bool plain = i->seg != SEG_FS && i->seg != SEG_GS;
 
 	if (e->code_size == 8 && i->asize == 8)
-		return plain && i->index == GPR_ZERO ? ADDRESS_SIMPLE : ADDRESS_FULL;
+		return plain && i->index == ADDR_NONE ? ADDRESS_SIMPLE : ADDRESS_FULL;
 	if (!plain || i->asize != 4)
 		return ADDRESS_NONE;
 	/* CS of 32-bit code is not writable. */
@@ -107,7 +106,7 @@ insn_handler h_cross_0, h_cross_1;
 	do {                                                                                                           \
 		struct block *enter_ = (b);                                                                            \
 		(e)->block = enter_;                                                                                   \
-		(e)->cpu.gpr[GPR_PC] = enter_->pc;                                                                     \
+		(e)->pc = enter_->pc;                                                                     \
 		GO((e), enter_->insns);                                                                                \
 	} while (0)
 

@@ -13,12 +13,12 @@ static void leave_by(struct emu *e, const struct insn *j, unsigned k, uint64_t p
 
 void h_leave_0(struct emu *e, const struct insn *j)
 {
-	leave_by(e, j, 0, e->cpu.gpr[GPR_PC] + j->off + j->len);
+	leave_by(e, j, 0, e->pc + j->off + j->len);
 }
 
 void h_leave_1(struct emu *e, const struct insn *j)
 {
-	leave_by(e, j, 1, e->cpu.gpr[GPR_PC] + j->off + j->len + j->imm);
+	leave_by(e, j, 1, e->pc + j->off + j->len + j->imm);
 }
 
 #define CROSS(k)                                                                                                       \
@@ -82,7 +82,7 @@ void note_jump(struct emu *e, uint64_t pc)
                                                                                                                        \
 		if (UNLIKELY(!p))                                                                                      \
 			MISS(e, i);                                                                                    \
-		store_##n(p, (T)(e->cpu.gpr[GPR_PC] + i->off + i->len));                                               \
+		store_##n(p, (T)(e->pc + i->off + i->len));                                               \
 		e->cpu.gpr[RSP] = sp;                                                                                  \
 		FOLLOW_FAR(e, i, 1);                                                                                   \
 	}                                                                                                              \
@@ -128,7 +128,7 @@ void note_jump(struct emu *e, uint64_t pc)
                                                                                                                        \
 		if (UNLIKELY(!b || !p))                                                                                \
 			JUMP_MISS(e, i, get_##n(e, i->rm));                                                            \
-		store_##n(p, (T)(e->cpu.gpr[GPR_PC] + i->off + i->len));                                               \
+		store_##n(p, (T)(e->pc + i->off + i->len));                                               \
 		e->cpu.gpr[RSP] = sp;                                                                                  \
 		GO_TO_BLOCK(e, i, b);                                                                                  \
 	}                                                                                                              \
@@ -144,7 +144,7 @@ void note_jump(struct emu *e, uint64_t pc)
 		b = block_at(e, n, load_##n(q));                                                                       \
 		if (UNLIKELY(!b))                                                                                      \
 			JUMP_MISS(e, i, load_##n(q));                                                                  \
-		store_##n(p, (T)(e->cpu.gpr[GPR_PC] + i->off + i->len));                                               \
+		store_##n(p, (T)(e->pc + i->off + i->len));                                               \
 		e->cpu.gpr[RSP] = sp;                                                                                  \
 		GO_TO_BLOCK(e, i, b);                                                                                  \
 	}

@@ -113,12 +113,12 @@ HANDLER(lea_8_0)
 }
 HANDLER(lea_8_1)
 {
-	e->cpu.gpr[i->reg] = e->cpu.gpr[i->base] + (e->cpu.gpr[i->index] << i->scale) + (uint64_t)(int64_t)i->disp;
+	e->cpu.gpr[i->reg] = emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint64_t)(int64_t)i->disp;
 	NEXT(e, i);
 }
 HANDLER(lea_4)
 {
-	e->cpu.gpr[i->reg] = (uint32_t)(e->cpu.gpr[i->base] + (e->cpu.gpr[i->index] << i->scale) + (uint32_t)i->disp);
+	e->cpu.gpr[i->reg] = (uint32_t)(emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint32_t)i->disp);
 	NEXT(e, i);
 }
 
@@ -317,13 +317,13 @@ static insn_handler *lea(const struct emu *e, const struct insn *i)
 		return lea_4;
 	if (i->size != 8 || e->code_size != 8 || i->asize != 8)
 		return NULL;
-	return i->index == GPR_ZERO ? lea_8_0 : lea_8_1;
+	return i->index == ADDR_NONE ? lea_8_0 : lea_8_1;
 }
 
 /* Accumulator and an address that stands in the instruction: in 32-bit code a move like any other. */
 static insn_handler *move_offset(const struct emu *e, struct insn *i, bool to_reg)
 {
-	i->base = i->index = GPR_ZERO;
+	i->base = i->index = ADDR_NONE;
 	i->disp = (int32_t)i->imm;
 	i->reg = RAX;
 	if (address_form(e, i) != ADDRESS_32 || i->imm > UINT32_MAX)

@@ -54,14 +54,14 @@ ALWAYS void note(struct emu *e, const struct insn *i, uint16_t host)
 
 	e->x87_host = host & SW_FLAGS;
 	f->sw = (uint16_t)((f->sw & ~SW_C1) | (host & (SW_C1 | SW_FLAGS)));
-	f->fip = e->cpu.gpr[GPR_PC] + i->off;
+	f->fip = e->pc + i->off;
 }
 
 /* After a move, which clears C1 and raises nothing. */
 ALWAYS void note_move(struct emu *e, const struct insn *i)
 {
 	e->cpu.fpu.sw &= (uint16_t)~SW_C1;
-	e->cpu.fpu.fip = e->cpu.gpr[GPR_PC] + i->off;
+	e->cpu.fpu.fip = e->pc + i->off;
 }
 
 ALWAYS void pop(struct x87 *f)
@@ -318,7 +318,7 @@ CONSTANT(FLDZ, 0, 0)
 		e->flags_image = image & (IMG_ZF | IMG_PF | IMG_CF);                                                      \
 		e->x87_host = host & SW_FLAGS;                                                                         \
 		f->sw |= host & SW_FLAGS;                                                                              \
-		f->fip = e->cpu.gpr[GPR_PC] + i->off;                                                                  \
+		f->fip = e->pc + i->off;                                                                  \
 		if (pops)                                                                                              \
 			pop(f);                                                                                        \
 		NEXT(e, i);                                                                                            \

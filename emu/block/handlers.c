@@ -42,19 +42,19 @@ void h_end(struct emu *e, const struct insn *i)
 
 	e->budget -= l->count;
 	if (e->budget < 0 || !b || (l->cross[0] && tlb_fetch_ptr(e, b->pc) != b->host)) {
-		e->cpu.rip = e->cpu.gpr[GPR_PC] + l->end;
+		e->cpu.rip = e->pc + l->end;
 		if (e->code_size != 8)
 			e->cpu.rip = (uint32_t)e->cpu.rip;
 		e->code->patch = e->mode_key & MODE_KEY_FLAT ? &l->to[0] : NULL;
 		return;
 	}
 	e->block = b;
-	e->cpu.gpr[GPR_PC] = b->pc;
+	e->pc = b->pc;
 	GO(e, b->insns);
 }
 
 void h_dead(struct emu *e, const struct insn *i)
 {
-	e->cpu.rip = e->cpu.gpr[GPR_PC];
+	e->cpu.rip = e->pc;
 	e->code->patch = NULL;
 }

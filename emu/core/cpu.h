@@ -14,10 +14,6 @@
 enum gpr_index {
 	RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15,
 	GPR_COUNT,
-	/* Two pseudo registers keep address arithmetic free of branches: absent base or index, and RIP-relative. */
-	GPR_ZERO = GPR_COUNT, /* always reads zero */
-	GPR_PC,		      /* virtual address of the first byte of the running block (interpreter only) */
-	GPR_SLOTS,
 };
 
 enum seg_index { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_COUNT };
@@ -163,7 +159,7 @@ enum cpu_activity {
 enum { SHADOW_STI = 1, SHADOW_MOV_SS = 2 };
 
 struct cpu {
-	uint64_t gpr[GPR_SLOTS];
+	uint64_t gpr[GPR_COUNT];
 	uint64_t rip;
 	uint64_t rflags; /* bit 1 always set */
 	struct segment seg[SEG_COUNT], ldtr, tr;

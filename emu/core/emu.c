@@ -20,7 +20,7 @@ void emu_flags_set(struct emu *e, uint64_t mask, uint64_t value)
 
 uint64_t emu_rip(const struct emu *e, const struct insn *i)
 {
-	uint64_t rip = e->cpu.gpr[GPR_PC] + i->off;
+	uint64_t rip = e->pc + i->off;
 
 	return e->code_size == 8 ? rip : (uint32_t)rip;
 }

@@ -14,6 +14,7 @@
 #include "insn.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 enum { EMU_STOP = 1 };
 
@@ -53,33 +54,46 @@ struct emu_hooks {
 	void (*data_accessed)(struct emu *e, uint64_t linear, unsigned size, bool write);
 };
 
+/*
+ * Handlers look at the first cache line for each instruction, and at the general registers behind it: one register file
+ * `slot`, in which ADDR_NONE and ADDR_PC stand before register 0. The architectural state is `cpu` alone.
+ */
+enum { SLOT_GPR = 8, SLOTS = SLOT_GPR + GPR_COUNT };
+
 struct emu {
-	struct cpu cpu; /* first: handlers address registers with small displacements */
-	uint16_t flags_image; /* the arithmetic flags while guest code runs, apart from cpu.rflags: see flags.h */
+	union {
+		uint64_t slot[SLOTS];
+		struct {
+			struct tlb *tlb;     /* of the current address space and privilege (mmu/) */
+			uint64_t tlb_mask;   /* tag bits that must agree for a hit (tlb.h) */
+			struct block *block; /* running block, for exact retirement counts and self-modifying code */
+			struct code_cache *code;
+			int32_t budget;	    /* instructions until the run loop looks at events; it does when this is < 0 */
+			uint16_t flags_image; /* the arithmetic flags while guest code runs, apart from cpu.rflags: flags.h */
+			bool stop;	    /* leave the block loop at this instruction boundary (its block was dropped) */
+			uint8_t simd;	    /* vector units that guest code may use in this block (block/fast_simd.h) */
+			uint8_t simd_live;  /* those of them whose flags are collected in the host's MXCSR just now */
+			uint8_t x87_host;   /* exception flags that the host's x87 may have set (block/fast_x87.c) */
+			/* Derived from the architectural state by emu_derive_mode(). */
+			uint8_t cpl;
+			uint8_t code_size;  /* 2, 4 or 8 bytes: 16-bit, 32-bit or 64-bit code */
+			uint8_t stack_size; /* 2, 4 or 8 */
+			bool long_mode;	    /* EFER.LMA */
+			bool paging;
+			bool in_rep;	    /* a repeated instruction was left between two iterations */
+			uint64_t none;	    /* slot of ADDR_NONE: always zero */
+			uint64_t pc;	    /* slot of ADDR_PC: RIP of the first byte of the running block */
+			struct cpu cpu;
+		};
+	};
 	uint64_t seg_base[SEG_COUNT + 1]; /* base that address arithmetic really adds: in 64-bit mode zero but for FS, GS */
-	int32_t budget;		/* instructions until the run loop looks at events; it does when this is < 0 */
-	atomic_uint kicked;	/* enum emu_kick, written by any thread: something wants this vCPU's attention */
 	struct fault fault;
-	bool stop;		/* leave the block loop at this instruction boundary (mode change, HLT, kick...) */
-	struct tlb *tlb;	/* of the current address space and privilege (mmu/) */
-	uint64_t tlb_mask;	/* tag bits that must agree for a hit (tlb.h) */
-	struct block *block;	/* running block, for exact retirement counts and self-modifying code */
 	uint32_t mode_key;	/* what a decoded block depends on besides its bytes and address */
-	struct code_cache *code;
-	struct lapic *lapic;
-	struct machine *machine;
-	uint8_t simd;		/* vector units that guest code may use in this block (block/fast_simd.h) */
-	uint8_t simd_live;	/* those of them whose flags are collected in the host's MXCSR just now */
-	uint8_t x87_host;	/* exception flags that the host's x87 may have set (block/fast_x87.c) */
 	uint32_t host_mxcsr;	/* the host's own, while simd_live */
 	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
-	/* Derived from the architectural state by emu_derive_mode(). */
-	uint8_t cpl;
-	uint8_t code_size;	/* 2, 4 or 8 bytes: 16-bit, 32-bit or 64-bit code */
-	uint8_t stack_size;	/* 2, 4 or 8 */
-	bool long_mode;		/* EFER.LMA */
-	bool paging;
-	bool in_rep;		/* a repeated instruction was left between two iterations */
+	struct lapic *lapic;
+	struct machine *machine;
+	atomic_uint kicked;	/* enum emu_kick, written by any thread: something wants this vCPU's attention */
 	atomic_uint wakes;	/* counts wake-ups: HLT sleeps while it stays the same */
 	uint64_t next_event_ns;	/* when lapic_advance() wants to be called (run/) */
 	const struct emu_hooks *hooks;
@@ -87,6 +101,16 @@ struct emu {
 	struct mmu *mmu;
 	struct sys *sys;
 };
+
+_Static_assert(offsetof(struct emu, cpu.gpr) == SLOT_GPR * sizeof(uint64_t), "the register file is one array");
+_Static_assert(offsetof(struct emu, none) == (SLOT_GPR + ADDR_NONE) * sizeof(uint64_t), "the register file is one array");
+_Static_assert(offsetof(struct emu, pc) == (SLOT_GPR + ADDR_PC) * sizeof(uint64_t), "the register file is one array");
+
+/* The part of an address that `base` or `index` of an instruction names. */
+static inline __attribute__((always_inline)) uint64_t emu_address_register(const struct emu *e, ptrdiff_t r)
+{
+	return e->slot[SLOT_GPR + r];
+}
 
 /* ---- mode (mode.c) --------------------------------------------------------------------------------------------- */
 

@@ -30,6 +30,12 @@ enum insn_prefix {
 	PFX_SEG = 1 << 7,   /* a segment override that has an effect */
 };
 
+/*
+ * What base and index can be besides general registers: nothing, and the address of the first byte of the running block,
+ * for RIP-relative operands. struct emu keeps both in front of the registers, so that addresses need no test for them.
+ */
+enum { ADDR_NONE = -2, ADDR_PC = -1 };
+
 /* A RIP-relative displacement so large that it does not fit when counted from the start: it counts from the end of the
  * instruction, as encoded. emu_ea() knows; fast handlers are not used for it. */
 enum { INSN_DISP_FROM_END = 1 };
@@ -37,14 +43,14 @@ enum { INSN_DISP_FROM_END = 1 };
 struct insn {
 	insn_handler *fn; /* set by the block builder, not by the decoder */
 	uint64_t imm;	  /* immediate, extended as its row says; relative branches: the displacement, sign-extended; moffs */
-	int32_t disp;	  /* displacement of the memory operand; RIP-relative: base is GPR_PC and disp is relative to
+	int32_t disp;	  /* displacement of the memory operand; RIP-relative: base is ADDR_PC and disp is relative to
 			     the first byte of the *block* (single-step tier: of the instruction) */
 	uint16_t id;	  /* row of the instruction table (isa.h) */
 	uint16_t off;	  /* offset of this instruction from the start of its block */
 	uint8_t len;	  /* 1..15 */
 	uint8_t seg;	  /* enum seg_index of the memory operand (default or override) */
-	uint8_t base, index; /* gpr numbers; GPR_ZERO where absent; GPR_PC for RIP-relative */
-	uint8_t scale;	  /* log2; with base GPR_PC: INSN_DISP_FROM_END or 0 */
+	int8_t base, index; /* gpr numbers (VSIB: of a vector register), ADDR_NONE, ADDR_PC */
+	uint8_t scale;	  /* log2; with base ADDR_PC: INSN_DISP_FROM_END or 0 */
 	uint8_t reg;	  /* ModRM.reg, or the register in the opcode's low bits */
 	uint8_t rm;	  /* ModRM.rm as a register; valid if !is_mem */
 	uint8_t vvvv;	  /* VEX/EVEX second source */

@@ -160,7 +160,7 @@ enum decode_result decode(const uint8_t *bytes, unsigned avail, unsigned code_si
 	out->asize = (uint8_t)(address_size(code_size, p.addrsize) & 15);
 	out->size = (uint8_t)(operand_size(&isa_rows[id], &decode_forms[id], &p, code_size) & 15);
 	out->seg = SEG_DS;
-	out->base = out->index = GPR_ZERO;
+	out->base = out->index = ADDR_NONE;
 	if (p.evex)
 		p.disp8_shift = disp8_shift(&isa_rows[id], &p, code64);
 	r = take_operands(&c, &p, &decode_forms[id], code_size, opcode, &rip_relative, out);

@@ -39,8 +39,8 @@ static struct register_bits register_bits(const struct insn *i, const struct isa
 	if (!(f->flags & FORM_MODRM))
 		return bits;
 	if (i->is_mem) {
-		bits.b = i->base < GPR_ZERO ? i->base >> 3 & 1u : 0;
-		bits.x = i->index != GPR_ZERO || (f->flags & FORM_VSIB) ? i->index >> 3 & 1u : 0;
+		bits.b = i->base >= 0 ? i->base >> 3 & 1u : 0;
+		bits.x = i->index != ADDR_NONE || (f->flags & FORM_VSIB) ? i->index >> 3 & 1u : 0;
 		bits.v4 = f->flags & FORM_VSIB ? i->index >> 4 & 1 : 0;
 	} else {
 		bits.b = i->rm >> 3 & 1;
@@ -156,7 +156,7 @@ static unsigned disp_bytes(const struct insn *i, unsigned shift)
 {
 	const int32_t scaled = i->disp >> shift;
 
-	if (i->base == GPR_ZERO)
+	if (i->base == ADDR_NONE)
 		return 4;
 	if (i->disp == 0 && (i->base & 7) != RBP)
 		return 0;
@@ -165,14 +165,14 @@ static unsigned disp_bytes(const struct insn *i, unsigned shift)
 
 static void put_memory(struct writer *w, const struct insn *i, unsigned reg, bool vsib, unsigned shift)
 {
-	const unsigned bytes = disp_bytes(i, shift), mod = i->base == GPR_ZERO ? 0 : bytes == 4 ? 2 : bytes;
-	const bool indexed = vsib || i->index != GPR_ZERO;
-	const bool sib = indexed || i->base == GPR_ZERO || (i->base & 7) == RSP;
+	const unsigned bytes = disp_bytes(i, shift), mod = i->base == ADDR_NONE ? 0 : bytes == 4 ? 2 : bytes;
+	const bool indexed = vsib || i->index != ADDR_NONE;
+	const bool sib = indexed || i->base == ADDR_NONE || (i->base & 7) == RSP;
 
 	put(w, mod << 6 | reg << 3 | (sib ? 4 : i->base & 7u), 1);
 	if (sib)
 		put(w, (unsigned)i->scale << 6 | (indexed ? i->index & 7u : 4) << 3 |
-			       (i->base == GPR_ZERO ? 5 : i->base & 7u), 1);
+			       (i->base == ADDR_NONE ? 5 : i->base & 7u), 1);
 	put(w, (uint64_t)(int64_t)(bytes == 1 ? i->disp >> shift : i->disp), bytes);
 }
 
@@ -183,7 +183,7 @@ static void put_modrm(struct writer *w, const struct insn *i, const struct isa_r
 
 	if (!i->is_mem)
 		put(w, 0xc0 | modrm_reg(i, r) << 3 | (r->ext != ISA_EXT_ANY && (r->ext & ISA_EXT_RM) ? r->ext & 7u : i->rm & 7u), 1);
-	else if (i->base == GPR_PC)
+	else if (i->base == ADDR_PC)
 		put(w, modrm_reg(i, r) << 3 | 5, 1); /* the displacement follows when the length is known */
 	else
 		put_memory(w, i, modrm_reg(i, r), f->flags & FORM_VSIB, shift);
@@ -240,7 +240,7 @@ unsigned encode(const struct insn *i, uint8_t bytes[INSN_MAX_BYTES])
 	put_opcode(&w, i, r);
 	if (f->flags & FORM_MODRM)
 		put_modrm(&w, i, r, f);
-	if (i->is_mem && i->base == GPR_PC) {
+	if (i->is_mem && i->base == ADDR_PC) {
 		rip = w.n;
 		w.n += 4;
 	}

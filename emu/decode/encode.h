@@ -18,7 +18,7 @@
  * of 64-bit mode.
  *
  * The operand size is `size`, as decode() left it; 66, F2, F3, LOCK, 67 and REX.W are taken from `prefixes` and `asize`.
- * A segment override is written if PFX_SEG is set. RIP-relative operands (base GPR_PC): `disp` counts from the first byte.
+ * A segment override is written if PFX_SEG is set. RIP-relative operands (base ADDR_PC): `disp` counts from the first byte.
  * Needs decode_init().
  */
 unsigned encode(const struct insn *i, uint8_t bytes[INSN_MAX_BYTES]);

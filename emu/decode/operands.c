@@ -31,15 +31,15 @@ static int32_t take_displacement(struct cursor *c, const struct prefixes *p, uns
 static enum decode_result memory16(struct cursor *c, const struct prefixes *p, unsigned mod, unsigned rm,
 				   struct insn *out)
 {
-	static const uint8_t bases[8] = { RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX };
-	static const uint8_t indexes[8] = { RSI, RDI, RSI, RDI, GPR_ZERO, GPR_ZERO, GPR_ZERO, GPR_ZERO };
+	static const int8_t bases[8] = { RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX };
+	static const int8_t indexes[8] = { RSI, RDI, RSI, RDI, ADDR_NONE, ADDR_NONE, ADDR_NONE, ADDR_NONE };
 	unsigned bytes = mod == 1 ? 1 : mod == 2 || rm == 6 ? 2 : 0;
 	enum decode_result r;
 
 	out->base = bases[rm];
 	out->index = indexes[rm];
 	if (mod == 0 && rm == 6)
-		out->base = GPR_ZERO;
+		out->base = ADDR_NONE;
 	else if (mod == 1 || mod == 0)
 		bytes = mod;
 	r = need(c, bytes);
@@ -60,8 +60,8 @@ static enum decode_result memory(struct cursor *c, const struct prefixes *p, con
 		return DECODE_UD;
 	if (out->asize == 2)
 		return memory16(c, p, mod, rm, out);
-	out->base = (uint8_t)(rm | (p->rex & 1) << 3);
-	out->index = GPR_ZERO;
+	out->base = (int8_t)(rm | (p->rex & 1) << 3);
+	out->index = ADDR_NONE;
 	if (rm == 4) {
 		unsigned sib;
 
@@ -70,18 +70,18 @@ static enum decode_result memory(struct cursor *c, const struct prefixes *p, con
 			return r;
 		sib = (unsigned)take(c, 1);
 		out->scale = (uint8_t)(sib >> 6);
-		out->index = (uint8_t)(((sib >> 3) & 7) | (p->rex & 2) << 2);
+		out->index = (int8_t)(((sib >> 3) & 7) | (p->rex & 2) << 2);
 		if (out->index == 4 && !(f->flags & FORM_VSIB))
-			out->index = GPR_ZERO;
-		out->base = (uint8_t)((sib & 7) | (p->rex & 1) << 3);
+			out->index = ADDR_NONE;
+		out->base = (int8_t)((sib & 7) | (p->rex & 1) << 3);
 		if ((sib & 7) == 5 && mod == 0) {
-			out->base = GPR_ZERO;
+			out->base = ADDR_NONE;
 			bytes = 4;
 		}
 	} else if (rm == 5 && mod == 0) {
 		bytes = 4;
 		*rip_relative = code_size == 8;
-		out->base = code_size == 8 ? GPR_PC : GPR_ZERO;
+		out->base = code_size == 8 ? ADDR_PC : ADDR_NONE;
 	}
 	r = need(c, bytes);
 	if (r == DECODE_OK && bytes)

@@ -50,7 +50,7 @@ static void put_bytes(struct code *c, const void *bytes, unsigned count)
 static void put_move(struct code *c, enum isa_id id, unsigned reg, size_t offset, unsigned vl, unsigned prefixes)
 {
 	put_insn(c, &(struct insn){ .id = (uint16_t)id, .asize = 8, .size = prefixes & PFX_OPSIZE ? 2 : 8, .is_mem = 1,
-				    .base = EMU_POINTER, .index = GPR_ZERO, .disp = (int32_t)offset,
+				    .base = EMU_POINTER, .index = ADDR_NONE, .disp = (int32_t)offset,
 				    .reg = (uint8_t)reg, .vl = vl & 3, .prefixes = (uint8_t)prefixes });
 }
 
@@ -239,7 +239,7 @@ static struct insn hosted(const struct insn *i)
 	h.asize = 8;
 	if (h.is_mem) {
 		h.base = MEMORY_POINTER;
-		h.index = GPR_ZERO;
+		h.index = ADDR_NONE;
 		h.scale = 0;
 		h.disp = 0;
 	}

@@ -147,7 +147,6 @@ static int emu_get_state(struct engine *e, unsigned vcpu, struct cpu *out)
 	c = impl(e)->machine.emu[vcpu];
 	*out = c->cpu;
 	out->rflags = emu_flags_get(c);
-	out->gpr[GPR_ZERO] = out->gpr[GPR_PC] = 0;
 	return 0;
 }
 
@@ -160,7 +159,6 @@ static int emu_set_state(struct engine *e, unsigned vcpu, const struct cpu *in)
 	c = impl(e)->machine.emu[vcpu];
 	c->cpu = *in;
 	c->cpu.vcpu = (uint8_t)vcpu;
-	c->cpu.gpr[GPR_ZERO] = 0;
 	c->flags_image = flags_from_arith(in->rflags);
 	c->cpu.rflags |= RFLAGS_FIXED;
 	c->fault.pending = false;

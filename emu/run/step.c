@@ -56,7 +56,7 @@ void step_one(struct emu *e)
 	e->in_rep = false;
 	if (debug && sys_debug_before(e, resumed))
 		return;
-	e->cpu.gpr[GPR_PC] = e->cpu.rip;
+	e->pc = e->cpu.rip;
 	e->cpu.shadow = 0;
 	if (fetch_and_decode(e, &i))
 		return;

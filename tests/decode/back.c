@@ -20,10 +20,10 @@ static const char *compare_memory(const struct insn *a, const struct insn *b)
 {
 	if (a->base != b->base || a->index != b->index || a->seg != b->seg)
 		return "address registers";
-	if (a->base == GPR_PC && a->scale != b->scale)
+	if (a->base == ADDR_PC && a->scale != b->scale)
 		return "end-relative displacement";
 	/* The scale of no index has no meaning. */
-	if (a->index != GPR_ZERO && a->base != GPR_PC && a->scale != b->scale)
+	if (a->index != ADDR_NONE && a->base != ADDR_PC && a->scale != b->scale)
 		return "scale";
 	return NULL;
 }
@@ -42,7 +42,7 @@ static const char *compare_rest(const struct insn *a, const struct insn *b)
 /* The code moves when its length changes, and what counts from its start with it; the target must not. */
 static bool same_displacement(const struct insn *a, const struct insn *b)
 {
-	if (a->base != GPR_PC || a->scale)
+	if (a->base != ADDR_PC || a->scale)
 		return a->disp == b->disp;
 	return (uint32_t)a->disp == (uint32_t)b->disp;
 }

@@ -105,11 +105,11 @@ static const char *compare_register(const struct answers *a, const struct isa_op
 
 /* ---- memory ---- */
 
-static unsigned address_register(const struct answers *a, ZydisRegister reg)
+static int address_register(const struct answers *a, ZydisRegister reg)
 {
 	if (reg == ZYDIS_REGISTER_NONE)
-		return GPR_ZERO;
-	return ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_IP ? (unsigned)GPR_PC : number_of(reg);
+		return ADDR_NONE;
+	return ZydisRegisterGetClass(reg) == ZYDIS_REGCLASS_IP ? ADDR_PC : (int)number_of(reg);
 }
 
 static const char *compare_displacement(const struct answers *a, const ZydisDecodedOperandMem *m)
@@ -117,7 +117,7 @@ static const char *compare_displacement(const struct answers *a, const ZydisDeco
 	const int64_t theirs = m->disp.has_displacement ? m->disp.value : 0;
 	int64_t ours = a->i.disp;
 
-	if (a->i.base == GPR_PC && a->i.scale != INSN_DISP_FROM_END)
+	if (a->i.base == ADDR_PC && a->i.scale != INSN_DISP_FROM_END)
 		ours -= a->i.len;
 	if (a->i.asize == 2)
 		return (uint16_t)ours == (uint16_t)theirs ? NULL : "displacement";
@@ -131,7 +131,7 @@ static const char *compare_address(const struct answers *a, const ZydisDecodedOp
 
 	if (!a->i.is_mem)
 		return "no memory operand";
-	if (z->mem.type == ZYDIS_MEMOP_TYPE_VSIB ? number_of(m->index) != a->i.index :
+	if (z->mem.type == ZYDIS_MEMOP_TYPE_VSIB ? (int)number_of(m->index) != a->i.index :
 						   address_register(a, m->index) != a->i.index)
 		return "index";
 	if (address_register(a, m->base) != a->i.base)

@@ -107,6 +107,17 @@ def reader_gone(t):
 
 
 @test
+def logger_killed(t):
+    """There is no logger any more: the machine goes on without a word."""
+    vm = start(t, subprocess.DEVNULL)
+    os.kill(t.processes()["logger"], signal.SIGKILL)
+    expect_control(t)
+    t.bulkhead("stop", "--force", t.name).expect(0)
+    vm.communicate(timeout=20)
+    t.expect_clean()
+
+
+@test
 def fifo(t):
     """--log names a FIFO: it starts without a reader, and whoever comes later gets what was said."""
     path = t.dir + "/fifo"

@@ -285,6 +285,20 @@ static void put_interrupts(void)
 	finish(&p, "both");
 }
 
+static void put_testdev(void)
+{
+	struct program p = program(&testdev_model);
+
+	add_write(&p, 0xe0, 2, 0x12345678);
+	add_write(&p, 0x510, 1, 3);
+	add_write(&p, 0x200e, 0, 1);
+	add_write(&p, 0xff010000, 3, 0x1000);
+	add(&p, 6, 1);
+	add(&p, 0x55, 8);
+	add_write(&p, 0xff000000, 3, UINT64_MAX);
+	finish(&p, "all");
+}
+
 static void put_uart(void)
 {
 	struct program p = program(&serial_model);
@@ -339,6 +353,7 @@ int main(int argc, char **argv)
 	put_timers();
 	put_interrupts();
 	put_uart();
+	put_testdev();
 	put_races();
 	put_messages();
 	return 0;

@@ -52,7 +52,7 @@ int emu_fault_code(struct emu *e, enum vector vector, uint32_t error)
 
 uint64_t emu_ea(const struct emu *e, const struct insn *i)
 {
-	return e->cpu.gpr[i->base] + (e->cpu.gpr[i->index] << i->scale) + (uint64_t)(int64_t)i->disp;
+	return emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint64_t)(int64_t)i->disp;
 }
 
 int emu_linear(struct emu *e, const struct insn *i, unsigned size, bool write, uint64_t *linear)

@@ -68,14 +68,14 @@ static void aim(struct test_case *t, uint64_t offset)
 {
 	const struct insn *i = &t->i;
 	uint64_t *g = t->in.gpr, rest = offset - (uint64_t)(int64_t)i->disp;
-	const bool vsib = has_operand(&isa_rows[t->row], OPK_VS), indexed = i->index != GPR_ZERO && !vsib;
+	const bool vsib = has_operand(&isa_rows[t->row], OPK_VS), indexed = i->index != ADDR_NONE && !vsib;
 	const unsigned scale = indexed ? i->scale : 0;
 
-	if (i->base == GPR_PC) {
+	if (i->base == ADDR_PC) {
 		patch_displacement(t, offset - (t->in.rip + t->length));
-	} else if (i->base == GPR_ZERO && !indexed) {
+	} else if (i->base == ADDR_NONE && !indexed) {
 		patch_displacement(t, offset);
-	} else if (i->base == GPR_ZERO) {
+	} else if (i->base == ADDR_NONE) {
 		g[i->index] = with_noise(t, rest >> scale, i->asize);
 		patch_displacement(t, offset - (rest >> scale << scale));
 	} else if (indexed && i->base == i->index) {

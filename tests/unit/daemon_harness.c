@@ -46,6 +46,7 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	test_object_make(&d->journal, "journal", sizeof(struct journal_object));
 	test_object_make(&d->backlog, "backlog", sizeof(struct backlog));
 	test_object_make(&d->msi, "msi", sizeof(struct msi_page));
+	test_object_make(&d->ram, "ram", DAEMON_RAM);
 	cr_assert_eq(pipe2(d->doorbell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(pipe2(d->irqd_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, d->debug), 0);
@@ -66,6 +67,7 @@ void daemon_free(struct daemon *d)
 	test_object_free(&d->journal);
 	test_object_free(&d->backlog);
 	test_object_free(&d->msi);
+	test_object_free(&d->ram);
 	for (int i = 0; i < 2; i++) {
 		close(d->doorbell[i]);
 		close(d->irqd_bell[i]);
@@ -122,22 +124,24 @@ void daemon_spawn(struct daemon *d)
 
 static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 {
-	if (d->role != ROLE(IRQD))
+	const struct kind_row *kind = kind_of_role(d->role);
+	const int shared[KIND_FDS] = {
+		[KIND_FD_MSI] = d->msi.fd,	      [KIND_FD_VCPU_BELL] = d->vcpu_bell[1],
+		[KIND_FD_CONSOLE] = d->listen,	      [KIND_FD_DEBUG_READ] = d->debug[0],
+		[KIND_FD_DEBUG_WRITE] = d->debug[1],  [KIND_FD_BACKLOG] = d->backlog.fd,
+		[KIND_FD_STASH_WRITE] = d->stash[0],  [KIND_FD_STASH_READ] = d->stash[1],
+	};
+
+	if (!kind->collects)
 		fds[n++] = d->irqd_bell[1];
-	if (d->role == ROLE(SERIALD)) {
-		fds[n++] = d->listen;
-		fds[n++] = d->debug[0];
-		fds[n++] = d->backlog.fd;
-		fds[n++] = d->stash[0];
-		fds[n++] = d->stash[1];
-	} else if (d->role == ROLE(PLATFORMD)) {
-		fds[n++] = d->debug[1];
-	} else if (d->role == ROLE(IRQD)) {
-		fds[n++] = d->msi.fd;
-		fds[n++] = d->vcpu_bell[1];
+	for (unsigned i = 0; i < kind->fd_count; i++)
+		fds[n++] = shared[kind->fds[i]];
+	if (kind->collects) {
 		fds[n++] = d->source ? d->source->line.ro_fd : d->line.ro_fd;
 		fds[n++] = d->source ? d->source->irqd_bell[0] : d->irqd_bell[0];
 	}
+	if (kind->memory != KIND_MEMORY_NONE)
+		fds[n++] = kind->memory == KIND_MEMORY_WRITES ? d->ram.fd : d->ram.ro_fd;
 	return n;
 }
 
@@ -150,7 +154,7 @@ int daemon_setup(struct daemon *d, bool recover)
 	unsigned nfds = add_own_fds(d, fds, 6);
 
 	m.has_ram_bytes = m.has_vcpus = true;
-	m.ram_bytes = 64 << 20;
+	m.ram_bytes = DAEMON_RAM;
 	m.vcpus = 2;
 	s.machine = &m;
 	s.has_recover = s.has_spin_ns = true;

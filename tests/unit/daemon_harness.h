@@ -13,12 +13,14 @@
 #include "proto/shadow.h"
 #include "proto_harness.h"
 
+enum { DAEMON_RAM = 64 << 20 };
+
 struct daemon {
 	Bulkhead__Role role;
 	pid_t pid;
 	int control, event; /* our ends */
 	uint32_t incarnation, next_id;
-	struct test_object req, rsp, shadow, line, journal, backlog, msi;
+	struct test_object req, rsp, shadow, line, journal, backlog, msi, ram;
 	int doorbell[2], irqd_bell[2], debug[2], vcpu_bell[2], stash[2], listen;
 	/* irqd: the device whose line page it watches */
 	struct daemon *source;

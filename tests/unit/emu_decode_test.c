@@ -101,7 +101,7 @@ Test(emu_decode, rip_relative_counts_from_the_next_instruction)
 	struct insn i;
 
 	cr_assert_eq(DECODE("\xc7\x05\x10\x00\x00\x00\x78\x56\x34\x12", 8, &i), DECODE_OK);
-	cr_assert_eq(i.base, GPR_PC);
+	cr_assert_eq(i.base, ADDR_PC);
 	cr_assert_eq(i.disp, 0x10 + 10); /* the immediate belongs to the instruction */
 }
 

@@ -48,7 +48,7 @@ static inline void fuzz_access(const struct device_model *m, void *state, uint64
 	uint32_t offset = fuzz_below(r->len);
 	uint64_t data = fuzz_random() >> fuzz_below(64);
 
-	if (r->space == MODEL_MMIO && fuzz_below(8)) {
+	if (r->space == MODEL_MMIO && r->reg_count && fuzz_below(8)) {
 		const struct reg_desc *reg = &r->regs[fuzz_below(r->reg_count)];
 
 		offset = reg->offset;

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "daemon_harness.h"
+#include "proto/kind.h"
 #include "devices/chips/hpet.h"
 #include "proto/reg.h"
 #include "proto/clock.h"
@@ -660,6 +661,37 @@ Test(runtime, control_garbage_ends_it_in_order)
 	cr_assert_eq(daemon_request(&d, TYPE(RUN)), TYPE(ERROR), "known, but not for a device");
 	cr_assert_eq(send(d.control, "garbage", 7, 0), 7);
 	cr_assert_eq(WEXITSTATUS(daemon_wait(&d)), 1);
+}
+
+/* A device whose row lets it sees guest memory, and nothing beyond its end; so does its successor. */
+Test(runtime, guest_memory)
+{
+	const uint64_t window = 0xff010000, last = DAEMON_RAM - 8;
+	struct io_slot address, data;
+	struct ring_reply r;
+
+	daemon_start(&d, (Bulkhead__Role)kind_rows[KIND_TESTD].role);
+	((uint64_t *)d.ram.rw)[last / 8] = 0x1122334455667788;
+	for (int life = 0; life < 2; life++) {
+		address = daemon_slot(&d, IO_WRITE, MODEL_MMIO, window, 8, last);
+		data = daemon_slot(&d, IO_READ, MODEL_MMIO, window + 8, 8, 0);
+		cr_assert_eq(ring_call(&d.producer, &address, NULL), 0);
+		cr_assert_eq(ring_call(&d.producer, &data, &r), 0);
+		cr_assert_eq(r.data, 0x1122334455667788);
+		address.data = last + 8;
+		cr_assert_eq(ring_call(&d.producer, &address, NULL), 0);
+		cr_assert_eq(ring_call(&d.producer, &data, &r), 0);
+		cr_assert_eq(r.data, UINT64_MAX, "behind the end");
+		address.data = 0x1000;
+		cr_assert_eq(ring_call(&d.producer, &address, NULL), 0);
+		data.op = IO_WRITE;
+		data.data = 0xabc0 + (uint64_t)life;
+		cr_assert_eq(ring_call(&d.producer, &data, NULL), 0);
+		cr_assert_eq(((uint64_t *)d.ram.rw)[0x1000 / 8], 0xabc0 + (uint64_t)life);
+		daemon_kill(&d);
+		daemon_spawn(&d);
+		cr_assert_eq(daemon_setup(&d, true), TYPE(OK));
+	}
 }
 
 /* A storm of every request: nobody dies, answers keep coming. */

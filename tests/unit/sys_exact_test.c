@@ -231,7 +231,7 @@ Test(sys_exact, monitor_mwait)
 	EXPECT_FAULT(VEC_UD, 0);
 	g.e->fault.pending = false;
 	g.e->cpu.gpr[RAX] = G_DATA;
-	g.e->cpu.gpr[GPR_PC] = G_CODE;
+	g.e->pc = G_CODE;
 	cr_expect_eq(sem_monitor(g.e, &i), 0);
 	g.e->cpu.gpr[RCX] = 1;
 	cr_expect_eq(sem_monitor(g.e, &i), EMU_STOP);

@@ -159,7 +159,7 @@ static void take_mapping(struct proc_facts *f, const char *perms, const char *na
 	name += sizeof(prefix) - 1;
 	f->maps_guest_memory |= !strncmp(name, "ram", 3);
 	if (writable && shared && f->writable_count < FACT_OBJECTS)
-		snprintf(f->writable[f->writable_count++], FACT_OBJECT_LEN, "%.*s", (int)strcspn(name, " \n"), name);
+		snprintf(f->writable[f->writable_count++], FACT_OBJECT_LEN, "%.*s", (int)strcspn(name, ". \n"), name);
 }
 
 static bool read_maps(struct proc_facts *f)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static unsigned lost;
+static bool is_alone; /* the logger is gone: there will be no room any more */
 
 static bool put(const char *text)
 {
@@ -18,12 +19,14 @@ static bool put(const char *text)
 
 	if (n < 0 && errno == ENOTSOCK)
 		n = write(STDERR_FILENO, text, len);
+	else if (n < 0 && errno != EAGAIN)
+		is_alone = true;
 	return n >= 0;
 }
 
 bool say_is_behind(void)
 {
-	return lost != 0;
+	return lost && !is_alone;
 }
 
 void say_catch_up(void)

@@ -15,7 +15,7 @@ enum { SAY_MAX = 4096 }; /* bytes of a message, which may have several lines */
 /* Adds the line feed. Never waits; before there is a logger, as long as standard error does. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Have lines been lost of which nobody has been told? Then say_catch_up(), when standard error can be written to. */
+/* Have lines been lost of which somebody could be told? Then say_catch_up(), when standard error can be written to. */
 bool say_is_behind(void);
 void say_catch_up(void);
 

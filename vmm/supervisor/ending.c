@@ -37,7 +37,7 @@ static bool is_alive(const struct proc *p)
 	return p->state != PROC_NONE && p->state != PROC_GONE;
 }
 
-static void set_timer(struct vm *vm, struct event **timer, uint32_t ms, event_callback_fn callback)
+void machine_timer(struct vm *vm, struct event **timer, uint32_t ms, event_callback_fn callback)
 {
 	struct timeval tv = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
 
@@ -185,7 +185,7 @@ static void on_drain_look(evutil_socket_t fd, short what, void *ctx)
 		return;
 	}
 	*l = now;
-	set_timer(vm, &vm->end_timer, DRAIN_LOOK_MS, on_drain_look);
+	machine_timer(vm, &vm->end_timer, DRAIN_LOOK_MS, on_drain_look);
 }
 
 void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
@@ -204,7 +204,7 @@ void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *f
 	stop_timer(vm->stop_timer);
 	proc_kill(&vm->procs[PROC_VCPU]);
 	proc_kill(&vm->procs[PROC_BOOT]);
-	set_timer(vm, &vm->end_timer, DRAIN_LOOK_MS, on_drain_look);
+	machine_timer(vm, &vm->end_timer, DRAIN_LOOK_MS, on_drain_look);
 	drain(vm);
 }
 
@@ -315,7 +315,7 @@ static void on_hurry(evutil_socket_t fd, short what, void *ctx)
 
 void machine_hurry(struct vm *vm)
 {
-	set_timer(vm, &vm->hurry_timer, HURRY_MS, on_hurry);
+	machine_timer(vm, &vm->hurry_timer, HURRY_MS, on_hurry);
 }
 
 static void on_question_timeout(evutil_socket_t fd, short what, void *ctx)
@@ -333,7 +333,7 @@ static void on_stop_timeout(evutil_socket_t fd, short what, void *ctx)
 	vm->verdict.by_user = true;
 	machine_conclude(vm, EXIT_OK, "stopped", "the guest did not power off in time and was ended");
 	if (vm->question == QUESTION_END)
-		set_timer(vm, &vm->question_timer, QUESTION_MS, on_question_timeout);
+		machine_timer(vm, &vm->question_timer, QUESTION_MS, on_question_timeout);
 }
 
 void machine_press_button(struct vm *vm)
@@ -370,5 +370,5 @@ void machine_stop(struct vm *vm, uint32_t timeout_ms)
 		machine_press_button(vm);
 	}
 	if (vm->state == VM_STOPPING)
-		set_timer(vm, &vm->stop_timer, timeout_ms, on_stop_timeout);
+		machine_timer(vm, &vm->stop_timer, timeout_ms, on_stop_timeout);
 }

@@ -26,6 +26,8 @@ static bool is_device(const struct proc *p)
 	return (int)p->id >= PROC_FIRST_DEVICE;
 }
 
+enum { QUIET_LOOK_MS = 5 };
+
 /* ---- start and reboot ------------------------------------------------------------------------------------------ */
 
 /* Fresh memory, a loader for it, and a vcpu process that will run what the loader put there. */
@@ -88,10 +90,35 @@ static void reboot(struct vm *vm)
 	machine_ask(vm, QUESTION_REBOOT);
 }
 
+/* What the old guest has asked of devices that write its memory is done before the new one's is put there. */
+static bool is_memory_quiet(const struct vm *vm)
+{
+	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++) {
+		const struct proc *p = &vm->procs[i];
+
+		if (proc_exists(p) && p->kind->memory == KIND_MEMORY_WRITES && p->recovery.health != DEVICE_GIVEN_UP &&
+		    ring_backlog(p->recovery.req, p->recovery.rsp) > 0)
+			return false;
+	}
+	return true;
+}
+
+static void on_quiet_look(evutil_socket_t fd, short what, void *ctx)
+{
+	machine_start_again(ctx);
+}
+
 void machine_start_again(struct vm *vm)
 {
-	int rc = start_guest(vm);
+	int rc;
 
+	if (!vm->rebooting || vm->state == VM_ENDED)
+		return;
+	if (!is_memory_quiet(vm)) {
+		machine_timer(vm, &vm->quiet_timer, QUIET_LOOK_MS, on_quiet_look);
+		return;
+	}
+	rc = start_guest(vm);
 	if (rc)
 		machine_end(vm, EXIT_VMM, "failure", "could not start again after a reset: %s", strerror(-rc));
 }

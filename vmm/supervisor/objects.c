@@ -46,23 +46,27 @@ static int make_pipe(struct pipe_ends *out)
 	return 0;
 }
 
-static int make_device(struct vm *vm, struct device_objects *d)
+/* Objects are called after their device, which /proc/PID/maps then shows. */
+static int make_device(struct vm *vm, const struct proc *p, struct device_objects *d)
 {
 	const struct {
-		const char *name;
+		const char *kind;
 		size_t size;
 		struct object *object;
 	} objects[] = {
-		{ "bulkhead-req", sizeof(struct ring_req), &d->req },
-		{ "bulkhead-rsp", sizeof(struct ring_rsp), &d->rsp },
-		{ "bulkhead-shadow", sizeof(struct shadow_page), &d->shadow },
-		{ "bulkhead-line", sizeof(struct line_page), &d->line },
-		{ "bulkhead-journal", sizeof(struct journal_object), &d->journal },
+		{ "req", sizeof(struct ring_req), &d->req },
+		{ "rsp", sizeof(struct ring_rsp), &d->rsp },
+		{ "shadow", sizeof(struct shadow_page), &d->shadow },
+		{ "line", sizeof(struct line_page), &d->line },
+		{ "journal", sizeof(struct journal_object), &d->journal },
 	};
+	char name[48];
 	int rc = 0;
 
-	for (unsigned i = 0; !rc && i < sizeof(objects) / sizeof(objects[0]); i++)
-		rc = make_object(vm, objects[i].name, objects[i].size, objects[i].object);
+	for (unsigned i = 0; !rc && i < sizeof(objects) / sizeof(objects[0]); i++) {
+		snprintf(name, sizeof(name), "bulkhead-%s.%s", objects[i].kind, proc_name(p));
+		rc = make_object(vm, name, objects[i].size, objects[i].object);
+	}
 	if (!rc)
 		rc = make_pipe(&d->doorbell);
 	return rc ? rc : make_pipe(&d->irq_bell);
@@ -112,18 +116,23 @@ int objects_create(struct vm *vm)
 {
 	int rc = make_object(vm, "bulkhead-msi", sizeof(struct msi_page), &vm->msi);
 
-	for (unsigned i = 0; !rc && i < DEVICES; i++)
-		if (proc_exists(&vm->procs[PROC_FIRST_DEVICE + i]))
-			rc = make_device(vm, &vm->devices[i]);
+	for (unsigned i = 0; !rc && i < DEVICES; i++) {
+		const struct proc *p = &vm->procs[PROC_FIRST_DEVICE + i];
+
+		if (proc_exists(p))
+			rc = make_device(vm, p, &vm->devices[i]);
+	}
 	if (!rc)
 		rc = make_pipe(&vm->vcpu_bell);
 	return rc ? rc : make_shared(vm);
 }
 
+/* Devices may have mapped it, so a reboot empties the object that is there. */
 int objects_fresh_ram(struct vm *vm)
 {
-	if (vm->ram_fd >= 0)
-		close(vm->ram_fd);
-	vm->ram_fd = -1;
-	return shm_create("bulkhead-ram", (size_t)vm->config->ram_bytes, &vm->ram_fd);
+	off_t size = (off_t)vm->config->ram_bytes;
+
+	if (vm->ram.rw < 0)
+		return make_object(vm, "bulkhead-ram", (size_t)size, &vm->ram);
+	return fallocate(vm->ram.rw, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size) < 0 ? -errno : 0;
 }

@@ -99,6 +99,8 @@ int setup_device(struct proc *p, bool recover)
 		add(&l, vm->shared_fd[kind->fds[i]]);
 	if (kind->collects)
 		add_line_sources(vm, &l, rows, list, &m);
+	if (kind->memory != KIND_MEMORY_NONE)
+		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
 }
 
@@ -127,7 +129,7 @@ int setup_boot(struct proc *p)
 	m.has_has_initrd = m.has_sandbox = true;
 	m.has_initrd = vm->launch->initrd_fd >= 0;
 	m.sandbox = config->sandbox;
-	add(&l, vm->ram_fd);
+	add(&l, vm->ram.rw);
 	add(&l, vm->launch->kernel_fd);
 	if (m.has_initrd)
 		add(&l, vm->launch->initrd_fd);
@@ -150,7 +152,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.entry = (Bulkhead__EntryState *)entry;
 	m.has_sandbox = true;
 	m.sandbox = vm->config->sandbox;
-	add(&l, vm->ram_fd);
+	add(&l, vm->ram.rw);
 	add(&l, vm->msi.ro);
 	add(&l, vm->vcpu_bell.rd);
 	for (unsigned i = 0; i < DEVICES; i++) {

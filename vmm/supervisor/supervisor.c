@@ -32,9 +32,12 @@ static struct vm the_vm;
 enum { LOG_LINES = 200 };
 #define LOG_WINDOW 10000000000ull
 
+static void promise_to_catch_up(struct vm *vm);
+
 static void on_log_room(evutil_socket_t fd, short what, void *ctx)
 {
 	say_catch_up();
+	promise_to_catch_up(ctx);
 }
 
 /* Whether there is room for what could not be said is asked until there is. */
@@ -275,7 +278,8 @@ static void init(struct vm *vm, struct launch *launch)
 	vm->missing = launch->missing;
 	vm->engine_kvm = launch->kvm_fd >= 0;
 	vm->realtime_started_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
-	vm->ram_fd = vm->self_fd = vm->fdinfo_fd = -1;
+	vm->ram = (struct object){ -1, -1 };
+	vm->self_fd = vm->fdinfo_fd = -1;
 }
 
 static void warn_missing(struct vm *vm)

@@ -157,7 +157,7 @@ struct vm {
 	uint64_t realtime_started_ns;
 	int self_fd, fdinfo_fd; /* our own /proc/self/fd and fdinfo, as detached mounts: nothing else is reachable there */
 
-	int ram_fd;
+	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object msi;
 	struct pipe_ends vcpu_bell;
 	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
@@ -167,7 +167,7 @@ struct vm {
 	struct frame frame; /* the message that is being handled */
 
 	struct event *unread_text; /* debug text while its reader is given up */
-	struct event *on_keeper, *on_log_room, *stop_timer, *question_timer, *hurry_timer, *end_timer, *status_timer;
+	struct event *on_keeper, *on_log_room, *stop_timer, *question_timer, *hurry_timer, *end_timer, *status_timer, *quiet_timer;
 	struct client clients[VM_CLIENTS];
 
 	enum question question;
@@ -203,6 +203,8 @@ void machine_proc_gone(struct proc *p, int code, int status);
 void machine_maybe_run(struct vm *vm);
 
 /* ending.c */
+/* A timer of the machine's, made when it is first set; without memory for it, its time has come. */
+void machine_timer(struct vm *vm, struct event **timer, uint32_t ms, event_callback_fn callback);
 /* timeout_ms 0: at once, without asking the guest. */
 void machine_stop(struct vm *vm, uint32_t timeout_ms);
 /* Presses the power button if the machine is being stopped and platformd is there. */

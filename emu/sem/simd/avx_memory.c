@@ -90,7 +90,7 @@ static uint64_t gather_offset(const struct emu *e, const struct insn *i, unsigne
 {
 	const union vec *index = &e->cpu.vec[i->index];
 	const uint64_t value = index_size == 8 ? index->u64[k] : (uint64_t)(int64_t)index->i32[k];
-	const uint64_t ea = e->cpu.gpr[i->base] + (value << i->scale) + (uint64_t)(int64_t)i->disp;
+	const uint64_t ea = emu_address_register(e, i->base) + (value << i->scale) + (uint64_t)(int64_t)i->disp;
 
 	return i->asize == 8 ? ea : (uint32_t)ea;
 }

@@ -52,7 +52,7 @@ static int indexed_linear(struct emu *e, const struct insn *i, unsigned k, bool 
 {
 	const union vec *index = &e->cpu.vec[i->index];
 	const uint64_t value = quads ? index->u64[k] : (uint64_t)(int64_t)index->i32[k];
-	const uint64_t ea = e->cpu.gpr[i->base] + (value << i->scale) + (uint64_t)(int64_t)i->disp;
+	const uint64_t ea = emu_address_register(e, i->base) + (value << i->scale) + (uint64_t)(int64_t)i->disp;
 
 	return emu_seg_linear(e, i->seg, i->asize == 8 ? ea : (uint32_t)ea, evex_row(i)->esize, write, linear);
 }
