@@ -54,6 +54,7 @@ class Victims:
         return found
 
     def kill(self, names, number=signal.SIGKILL):
+        """A signal for each of them: SIGSTOP is found by the watchdog, and ends the same way a little later."""
         pids = self.find()
         for name in names:
             if name in pids:
@@ -209,7 +210,7 @@ def kill_storm(s, kills, interval, pick, modes=(), typing=0):
         check(not s.ended, f"the machine ended: {s.tail()}")
         now = time.monotonic()
         if now >= next_kill:
-            s.victims.kill(pick(rng))
+            s.victims.kill(pick(rng), signal.SIGSTOP if rng.random() < 0.1 else signal.SIGKILL)
             next_kill = now + interval * (0.5 + rng.random())
         if modes and now >= next_mode:
             s.send(rng.choice(modes))
