@@ -14,11 +14,13 @@ import random
 import re
 import select
 import signal
+import subprocess
+import tempfile
 import time
 
-from bh import Failure, check, main, test
-
-DEVICES = ("seriald", "timerd", "irqd", "platformd")
+from bh import BUILD, Failure, check, debian, main, test, wait_until
+from kinds import DEVICES
+import recovery
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 PATIENCE = 50  # seconds without a line; the guest itself gives up after about 40, and says for what it waited
 LINE = re.compile(rb"L ([0-9a-f]{6}) ([A-Za-z0-9]*) ([0-9a-f]{4})$")
@@ -331,6 +333,122 @@ def leaving(t):
 @test(limit=120)
 def rebooting(t):
     reboots(t, 4, 0.1, in_pairs, 1)
+
+
+LINES = 3000
+
+
+def boot_linux(t, interval, pick, seed):
+    """A Debian guest boots and prints; from its first moment on devices die."""
+    kernel, initrd = debian(t.dir)
+    command = f"i=0; while [ $i -lt {LINES} ]; do echo N $i; i=$((i+1)); done"
+    vm = t.start(*t.command(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "256M", "--cmdline",
+                                       f'console=ttyS0 quiet bulkhead.run="{command}"')))
+    rng, victims, code = random.Random(seed), Victims(t), None
+    while code is None and not vm.talk.ended:
+        victims.kill(pick(rng))
+        end = time.monotonic() + interval * (0.5 + rng.random())
+        while time.monotonic() < end and not vm.talk.ended:
+            vm.talk.pump(end - time.monotonic())
+        code = vm.poll()
+    code = vm.wait(20)
+    got = {int(n) for n in re.findall(r"N (\d+)\r", vm.talk.text)}
+    missing = set(range(LINES)) - got
+    check(not missing, f"{len(missing)} of {LINES} lines are lost: {sorted(missing)[:10]}; {vm.talk.text[-500:]}")
+    check(code == 0, f"exit code {code}: {vm.stderr()[-500:]}")
+    check("soft lockup" not in vm.talk.text and "rcu_sched" not in vm.talk.text, "the guest's watchdogs are quiet")
+    print(f"  Debian, {pick.__name__} every {interval} s: {victims.kills} kills, {LINES} lines, none lost", flush=True)
+    return victims.kills
+
+
+@test(limit=150)
+def linux(t):
+    """All four every half second, from the first process to the last line; nothing but the default limit."""
+    boot_linux(t, 0.5, all_four, 1)
+
+
+@test(limit=60)
+def stop(t):
+    """The button is pressed when platformd is back: it hangs, or its program fails at the first attempts."""
+    def press(away):
+        vm = t.start(*t.command(*t.guest("board")))
+        vm.expect("ready")
+        away()
+        t.bulkhead("stop", t.name, "--timeout", "30s", seconds=40).expect(0)
+        vm.expect("power button")
+        check(vm.wait(20) == 0, f"exit code {vm.code}: {vm.stderr()}")
+
+    def starts_badly():
+        path = recovery.faulty(t, "platformd", "before-commit segv 1006 1")
+        t.bulkhead("device", "replace", t.name, "platformd", "--binary", path).expect(0)
+
+    for away in (lambda: Victims(t).kill(["platformd"], signal.SIGSTOP), lambda: Victims(t).kill(["platformd"]), starts_badly):
+        press(away)
+
+
+@test(limit=90)
+def output(t):
+    """What cannot be delivered is said, and the machine does not end with success."""
+    def run(stdout, guest="timer_pic"):
+        errors = tempfile.TemporaryFile()
+        return subprocess.Popen(t.command(*t.guest(guest)), env=t.env, stdin=subprocess.PIPE, stdout=stdout, stderr=errors), errors
+
+    def expect(p, errors, code, words):
+        got = p.wait(60)
+        errors.seek(0)
+        said = errors.read().decode()
+        check(got == code and re.search(words, said), f"{got}: {said}")
+
+    with open("/dev/full", "wb") as full:
+        expect(*run(full), 40, "standard output: No space left on device")
+        expect(*run(full, "last_words"), 6, "standard output")
+    p, errors = run(subprocess.PIPE)
+    p.stdout.close()
+    expect(p, errors, 40, "standard output: Broken pipe")
+    # Nobody reads until it is all over; what did not fit into sockets and pipes is lost then.
+    p, errors = run(subprocess.PIPE, "survivor")
+    p.stdout.read(1)
+    p.stdin.write(b"+")
+    p.stdin.flush()
+    backlog = lambda: t.bulkhead("status", "--json", t.name).out
+    wait_until(lambda: max(map(int, re.findall(r'"console_bytes_out": (\d+)', backlog())), default=0) > 1 << 20, "it prints", 40)
+    t.bulkhead("stop", t.name, "--timeout", "100ms", seconds=30).expect(0)
+    p.stdout.read()
+    expect(p, errors, 40, "bytes of console output were not delivered")
+    t.expect_clean()
+
+
+# Who dies, how often, and what the guest does meanwhile.
+INTERVALS = (0.2, 0.5, 2)
+PICKS = (singly, in_pairs, all_four)
+WORKS = (("~",), ("+",), ("=",), ("+", "=", "~", "."))
+
+
+def soak_turns(seed):
+    """Endlessly: machines of every kind, short intervals more often than long ones, as they bring more deaths."""
+    for turn in itertools.count(seed):
+        rng = random.Random(turn)
+        for pick in PICKS:
+            for interval in (0.2, 0.2, 0.2, 0.5, 0.5, 2):
+                seconds = rng.choice((10, 20)) if interval < 2 else 20
+                kills = max(4, int(seconds / interval * {singly: 1, in_pairs: 2, all_four: 4}[pick]))
+                yield lambda t, r=rng, p=pick, i=interval, k=kills: work(t, k, i, p, r.choice(WORKS), seed=r.random())
+            yield lambda t, r=rng, p=pick: reboots(t, 12, 0.2, p, r.random())
+            yield lambda t, r=rng, p=pick: boot_linux(t, r.choice(INTERVALS[:2]), p, r.random())
+        yield lambda t, r=rng: leave_all(t, 6, r.random())
+
+
+@test(limit=100000)
+def soak(t):
+    """STORM_KILLS deaths, from STORM_SEED; the first loss ends it."""
+    wanted, kills, started = int(os.environ.get("STORM_KILLS", "10000")), 0, time.monotonic()
+    each = named(t)
+    for turn in soak_turns(int(os.environ.get("STORM_SEED", "1"))):
+        kills += turn(next(each))
+        print(f"  {kills} kills in {time.monotonic() - started:.0f} s", flush=True)
+        if kills >= wanted:
+            break
+    print(f"  soak: {kills} kills; 0 characters, ticks, interrupts, writes lost, each machine with its guest's own code")
 
 
 if __name__ == "__main__":
