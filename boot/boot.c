@@ -79,7 +79,7 @@ static int detect(struct loader *l, enum boot_format *out)
 		return boot_fail(
 			l, -ENOEXEC,
 			"%s: a 32-bit ELF file with neither a Multiboot header nor a PVH note: nothing says "
-			"how to enter it",
+			"how to enter it; --format elf if it is a Linux kernel",
 			v.label);
 	} else {
 		return boot_fail(

@@ -14,8 +14,8 @@
 
 enum boot_format {
 	BOOT_AUTO,
-	BOOT_BZIMAGE,	/* Linux, 64-bit entry, protocol 2.12 or newer */
-	BOOT_ELF_LINUX, /* vmlinux: ELF64 entered with the Linux 64-bit protocol */
+	BOOT_BZIMAGE,	/* Linux, protocol 2.02 or newer, 64-bit or 32-bit entry */
+	BOOT_ELF_LINUX, /* vmlinux: ELF entered with the Linux 64-bit or 32-bit protocol */
 	BOOT_ELF_PVH,	/* ELF with a XEN_ELFNOTE_PHYS32_ENTRY note, 32-bit entry */
 	BOOT_MULTIBOOT, /* Multiboot 1, 32-bit entry */
 	BOOT_FLAT16,	/* raw image at 0, entered at 0000:0000 in real mode */

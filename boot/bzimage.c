@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bzImage, boot protocol 2.12 and newer (Documentation/x86/boot.rst). The kernel inside is unpacked here, by
- * the host, which is many times faster than the guest would be; this file then does what the unpacking code
- * of the kernel would have done: place the ELF segments, choose random addresses, relocate. A compression
- * that we do not know is left to the kernel itself.
+ * bzImage and zImage (Documentation/x86/boot.rst). The kernel inside is unpacked here, by the host, which is many times
+ * faster than the guest would be; this file then does what the unpacking code of the kernel would have done: place the ELF
+ * segments, choose random addresses, relocate. What we cannot unpack (an unknown compression, a header that does not say
+ * where the kernel is, a program that is no packed kernel) is entered at its own 64-bit or 32-bit entry.
  */
-#include "loader.h"
-
 #include "decompress.h"
 #include "elf.h"
 #include "kaslr.h"
 #include "linux.h"
+#include "setup.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -18,145 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { SECTOR = 512, ENTRY64 = 0x200, ALIGN_MIN = 2 << 20, ALIGN_MAX = 1 << 30 };
-
-struct setup {
-	struct view file;
-	uint64_t protected_mode; /* file offset of the part that runs in protected mode */
-	struct view payload;	 /* compressed kernel */
-	uint64_t pref, room;	 /* where it was linked to run, and how much it claims there */
-	uint64_t align;
-	uint32_t initrd_max;
-	bool relocatable;
-	uint8_t zero_page[BOOT_PAGE];
-};
-
-bool boot_is_bzimage(const struct view *v)
-{
-	return v->size >= LINUX_VERSION && boot_le16(v->data + LINUX_BOOT_FLAG) == 0xaa55 &&
-	       memcmp(v->data + LINUX_MAGIC, "HdrS", 4) == 0;
-}
-
-static int check_kind(struct loader *l, const struct setup *s)
-{
-	const uint8_t *f = s->file.data;
-	const char *name = s->file.label;
-	unsigned version;
-
-	if (s->file.size < LINUX_HEADER_END_MAX)
-		return boot_fail(
-			l, -ENOEXEC,
-			"%s: setup header: the file ends inside it (%zu bytes): the image is truncated; "
-			"fetch it again",
-			name, s->file.size);
-	version = boot_le16(f + LINUX_VERSION);
-	if (version < 0x20c)
-		return boot_fail(
-			l, -ENOEXEC,
-			"%s: setup header: version %u.%02u; 2.12 or newer is needed (Linux 3.8, 2013)", name,
-			version >> 8, version & 0xff);
-	if ((f[LINUX_LOADFLAGS] & LINUX_LOADED_HIGH) == 0)
-		return boot_fail(l, -ENOEXEC, "%s: setup header: loadflags: a zImage; a bzImage is needed",
-				 name);
-	if ((boot_le16(f + LINUX_XLOADFLAGS) & LINUX_XLF_KERNEL_64) == 0)
-		return boot_fail(
-			l, -ENOEXEC,
-			"%s: setup header: xloadflags: no 64-bit entry: a 32-bit kernel; use a 64-bit one",
-			name);
-	return 0;
-}
-
-static int read_addresses(struct loader *l, struct setup *s)
-{
-	const uint8_t *f = s->file.data;
-
-	s->pref = boot_le64(f + LINUX_PREF_ADDRESS);
-	s->room = boot_le32(f + LINUX_INIT_SIZE);
-	s->align = boot_le32(f + LINUX_ALIGNMENT);
-	s->initrd_max = boot_le32(f + LINUX_INITRD_MAX);
-	s->relocatable = f[LINUX_RELOCATABLE] != 0;
-	if (s->align < ALIGN_MIN || s->align > ALIGN_MAX || (s->align & (s->align - 1)) != 0)
-		return boot_fail(
-			l, -ENOEXEC,
-			"%s: setup header: kernel_alignment %#" PRIx64
-			" is not a power of two of at least 2 MiB: the image is broken; fetch it again",
-			s->file.label, s->align);
-	if (s->pref < BOOT_1MIB || s->pref % s->align != 0)
-		return boot_fail(l, -ENOEXEC,
-				 "%s: setup header: pref_address %#" PRIx64
-				 " is below 1 MiB or not aligned: the image is broken; fetch it again",
-				 s->file.label, s->pref);
-	if (s->room == 0)
-		return boot_fail(l, -ENOEXEC,
-				 "%s: setup header: init_size is 0: the image is broken; fetch it again",
-				 s->file.label);
-	if (!boot_range_is_inside(s->pref, s->room, l->rq->ram.low_size))
-		return boot_fail(l, -ENOMEM,
-				 "%s: the kernel needs %" PRIu64 " MiB of memory, the guest has %" PRIu64
-				 ": give it more (--memory)",
-				 s->file.label, (s->pref + s->room + 0xfffff) >> 20,
-				 l->rq->ram.low_size >> 20);
-	return 0;
-}
-
-static int find_payload(struct loader *l, struct setup *s)
-{
-	const uint8_t *f = s->file.data;
-	unsigned sects = f[LINUX_SETUP_SECTS] == 0 ? 4 : f[LINUX_SETUP_SECTS];
-	uint64_t offset = boot_le32(f + LINUX_PAYLOAD_OFFSET), length = boot_le32(f + LINUX_PAYLOAD_LENGTH);
-
-	s->protected_mode = (uint64_t)(sects + 1) * SECTOR;
-	if (s->protected_mode >= s->file.size)
-		return boot_fail(
-			l, -ENOEXEC,
-			"%s: setup header: setup_sects %u: nothing follows the real-mode part: the image is "
-			"truncated; fetch it again",
-			s->file.label, sects);
-	if (!boot_range_is_inside(s->protected_mode + offset, length, s->file.size))
-		return boot_fail(l, -ENOEXEC,
-				 "%s: setup header: payload_length %#" PRIx64
-				 " reaches past the end of the file (%zu bytes): the image is truncated; "
-				 "fetch it again",
-				 s->file.label, length, s->file.size);
-	s->payload = (struct view){f + s->protected_mode + offset, length, s->file.label};
-	return 0;
-}
-
-/* "the end of setup header can be found by adding the byte at 0x201 to 0x202" (boot.rst, 64-bit protocol) */
-static int copy_header(struct loader *l, struct setup *s)
-{
-	unsigned end = LINUX_MAGIC + s->file.data[LINUX_JUMP + 1];
-
-	if (end < LINUX_HEADER_END_MIN)
-		return boot_fail(l, -ENOEXEC,
-				 "%s: setup header: jump at 0x200 says that it ends at %#x, before "
-				 "init_size: the image "
-				 "is broken; fetch it again",
-				 s->file.label, end);
-	if (end > LINUX_HEADER_END_MAX)
-		end = LINUX_HEADER_END_MAX;
-	memcpy(s->zero_page + LINUX_HEADER, s->file.data + LINUX_HEADER, end - LINUX_HEADER);
-	return 0;
-}
-
-static int read_setup(struct loader *l, struct setup *s)
-{
-	int err;
-
-	memset(s, 0, sizeof(*s));
-	s->file = boot_kernel_view(l);
-	if (!boot_is_bzimage(&s->file))
-		return boot_fail(l, -ENOEXEC, "%s: not a bzImage: boot_flag or header magic is missing",
-				 s->file.label);
-	err = check_kind(l, s);
-	if (err == 0)
-		err = find_payload(l, s);
-	if (err == 0)
-		err = read_addresses(l, s);
-	if (err == 0)
-		err = copy_header(l, s);
-	return err;
-}
+enum { ENTRY64 = 0x200, WIDE_ALIGN = 2 << 20 };
 
 /*
  * The last four bytes of the payload are the unpacked size, whatever the compression. They bound the memory
@@ -228,24 +89,47 @@ static bool memory_is_restricted(const char *cmdline)
 	return boot_cmdline_has_prefix(cmdline, "mem=") || boot_cmdline_has_prefix(cmdline, "memmap=");
 }
 
+/* 64-bit kernels: physical and virtual addresses move apart. Page tables of 2 MiB pages bound how finely. */
+static int randomize_wide(const struct loader *l, const struct setup *s, uint64_t top, struct place *p)
+{
+	uint64_t align = s->align > WIDE_ALIGN ? s->align : WIDE_ALIGN, virt;
+
+	if (kaslr_pick(s->linked, KERNEL_MAP_SIZE - s->room, align, &virt) != 0)
+		return -EIO;
+	p->virt_delta = virt - s->linked;
+	if (memory_is_restricted(l->rq->cmdline))
+		return 0;
+	return kaslr_pick(s->linked, top - s->room, align, &p->phys);
+}
+
+/* 32-bit kernels map their memory at one distance: both addresses move together. */
+static int randomize_narrow(const struct loader *l, const struct setup *s, uint64_t top, struct place *p)
+{
+	if (top > KERNEL_MAP_SIZE_32)
+		top = KERNEL_MAP_SIZE_32;
+	if (!memory_is_restricted(l->rq->cmdline) && kaslr_pick(s->linked, top - s->room, s->align, &p->phys) != 0)
+		return -EIO;
+	p->virt_delta = p->phys - s->linked;
+	return 0;
+}
+
 static int choose_place(struct loader *l, const struct setup *s, const struct relocs *r, struct place *p)
 {
-	const char *cmdline = l->rq->cmdline;
 	uint64_t top = l->initrd_gpa != 0 ? l->initrd_gpa : l->rq->ram.low_size;
-	uint64_t virt;
+	uint64_t reach = r->is64 ? KERNEL_MAP_SIZE : KERNEL_MAP_SIZE_32;
+	int err;
 
-	*p = (struct place){.phys = s->pref};
-	if (boot_cmdline_has_word(cmdline, "nokaslr"))
+	*p = (struct place){.phys = s->linked};
+	if (boot_cmdline_has_word(l->rq->cmdline, "nokaslr"))
 		return 0;
-	if (!s->relocatable || r->lists == 0 || s->pref + s->room > KERNEL_MAP_SIZE) {
+	if (!s->relocatable || r->lists == 0 || s->linked + s->room > reach) {
 		snprintf(l->rs->note, sizeof(l->rs->note),
 			 "this kernel has no relocations: its addresses are not randomized");
 		return 0;
 	}
-	if (kaslr_pick(s->pref, KERNEL_MAP_SIZE - s->room, s->align, &virt) != 0 ||
-	    (!memory_is_restricted(cmdline) && kaslr_pick(s->pref, top - s->room, s->align, &p->phys) != 0))
+	err = r->is64 ? randomize_wide(l, s, top, p) : randomize_narrow(l, s, top, p);
+	if (err != 0)
 		return boot_fail(l, -EIO, "getrandom: the host gives no random numbers: boot with nokaslr");
-	p->virt_delta = virt - s->pref;
 	l->rs->kaslr = true;
 	return 0;
 }
@@ -262,27 +146,32 @@ static int check_fit(struct loader *l, const struct setup *s, const struct place
 			 s->file.label);
 }
 
-static int load_unpacked(struct loader *l, struct setup *s, const struct view *unpacked)
+static int place_unpacked(struct loader *l, const struct setup *s, const struct elf *e, struct place *p)
 {
 	struct relocs r;
+	int err = kaslr_find_relocs(l, e, &r);
+
+	if (err == 0)
+		err = choose_place(l, s, &r, p);
+	if (err == 0)
+		err = boot_elf_load(l, e, p->phys - s->linked);
+	if (err == 0)
+		err = check_fit(l, s, p);
+	if (err == 0)
+		err = boot_elf_check_entry(l, e, e->entry);
+	if (err == 0 && p->virt_delta != 0)
+		err = kaslr_apply(l, &r, s->linked, p->phys, l->image_end - p->phys, p->virt_delta);
+	return err;
+}
+
+static int load_unpacked(struct loader *l, struct setup *s, const struct view *unpacked)
+{
 	struct place p;
 	struct elf e;
 	int err = boot_elf_open(l, unpacked, &e);
 
-	if (err == 0 && !e.is64)
-		err = boot_fail(l, -ENOEXEC, "%s: payload: a 32-bit ELF file", s->file.label);
 	if (err == 0)
-		err = kaslr_find_relocs(l, &e, &r);
-	if (err == 0)
-		err = choose_place(l, s, &r, &p);
-	if (err == 0)
-		err = boot_elf_load(l, &e, p.phys - s->pref);
-	if (err == 0)
-		err = check_fit(l, s, &p);
-	if (err == 0)
-		err = boot_elf_check_entry(l, &e, e.entry);
-	if (err == 0 && p.virt_delta != 0)
-		err = kaslr_apply(l, &r, s->pref, p.phys, l->image_end - p.phys, p.virt_delta);
+		err = place_unpacked(l, s, &e, &p);
 	if (err != 0)
 		return err;
 	/* The flag is how the unpacking code tells the kernel; it then randomizes its other memory regions,
@@ -290,28 +179,34 @@ static int load_unpacked(struct loader *l, struct setup *s, const struct view *u
 	s->zero_page[LINUX_LOADFLAGS] &= (uint8_t)~LINUX_KASLR_FLAG;
 	if (l->rs->kaslr)
 		s->zero_page[LINUX_LOADFLAGS] |= LINUX_KASLR_FLAG;
-	return boot_linux_finish(l, s->zero_page, e.entry - s->pref + p.phys);
+	return boot_linux_finish(l, s->zero_page, e.entry - s->linked + p.phys, e.is64);
 }
 
-/* Entered at its own 64-bit entry, 0x200 into the protected-mode part; it unpacks and randomizes itself. */
+/*
+ * Entered as it is, at "the start address of loaded 32/64-bit kernel", or 200h behind it in 64-bit mode; it unpacks and
+ * randomizes itself.
+ */
 static int load_packed(struct loader *l, struct setup *s)
 {
-	uint64_t size = s->file.size - s->protected_mode;
 	uint8_t *to;
-	int err;
+	int err = boot_place(l, s->load, s->code.size, s->file.label, &to);
 
-	if (size > s->room)
-		return boot_fail(l, -ENOEXEC,
-				 "%s: setup header: init_size %#" PRIx64 " is less than the file holds",
-				 s->file.label, s->room);
-	err = boot_place(l, s->pref, size, s->file.label, &to);
 	if (err != 0)
 		return err;
-	memcpy(to, s->file.data + s->protected_mode, size);
-	snprintf(l->rs->note, sizeof(l->rs->note),
-		 "the guest unpacks this kernel by itself: the start takes longer");
-	boot_set32(s->zero_page + LINUX_CODE32_START, (uint32_t)s->pref);
-	return boot_linux_finish(l, s->zero_page, s->pref + ENTRY64);
+	memcpy(to, s->code.data, s->code.size);
+	if (s->payload.size != 0)
+		snprintf(l->rs->note, sizeof(l->rs->note),
+			 "the guest unpacks this kernel by itself: the start takes longer");
+	boot_set32(s->zero_page + LINUX_CODE32_START, (uint32_t)s->load);
+	return boot_linux_finish(l, s->zero_page, s->load + (s->wide ? ENTRY64 : 0), s->wide);
+}
+
+/* The ELF file inside can be placed by us only if we know where it was linked to run, and it may run there. */
+static const struct codec *find_codec(const struct setup *s)
+{
+	if (s->payload.size == 0 || s->linked == 0 || s->linked != s->start)
+		return NULL;
+	return codec_find(s->payload.data, s->payload.size);
 }
 
 int boot_load_bzimage(struct loader *l)
@@ -319,19 +214,22 @@ int boot_load_bzimage(struct loader *l)
 	const struct codec *codec;
 	struct view unpacked;
 	struct setup s;
-	int err = read_setup(l, &s);
+	int err = setup_read(l, &s);
 
 	if (err == 0)
-		err = boot_put_initrd(l, s.pref + s.room, s.initrd_max);
+		err = boot_put_initrd(l, setup_end(&s), s.initrd_max);
 	if (err != 0)
 		return err;
-	codec = codec_find(s.payload.data, s.payload.size);
+	codec = find_codec(&s);
 	if (codec == NULL)
 		return load_packed(l, &s);
 	err = unpack(l, &s, codec, &unpacked);
 	if (err != 0)
 		return err;
-	err = load_unpacked(l, &s, &unpacked);
+	if (boot_is_elf32(&unpacked) || boot_is_elf64(&unpacked))
+		err = load_unpacked(l, &s, &unpacked);
+	else
+		err = load_packed(l, &s);
 	munmap((void *)unpacked.data, unpacked.size);
 	return err;
 }

@@ -98,9 +98,6 @@ static void read_segment(const struct elf *e, unsigned i, struct elf_segment *s)
 int boot_elf_segment(struct loader *l, const struct elf *e, unsigned i, struct elf_segment *s)
 {
 	read_segment(e, i, s);
-	if (s->type == ELF_PT_INTERP)
-		return boot_fail(l, -ENOEXEC, "%s: a program for an operating system, not a kernel",
-				 e->v.label);
 	if (s->type != ELF_PT_LOAD && s->type != ELF_PT_NOTE)
 		return 0;
 	if (!boot_range_is_inside(s->offset, s->filesz, e->v.size))

@@ -14,12 +14,15 @@
  */
 #define KERNEL_MAP_BASE 0xffffffff80000000ull
 #define KERNEL_MAP_SIZE (1ull << 30) /* with randomization built in; Documentation/x86/x86_64/mm */
+#define KERNEL_MAP_SIZE_32 (512ull << 20) /* KERNEL_IMAGE_SIZE of 32-bit kernels */
 
-/* The lists of 32-bit words behind the ELF file: each holds locations, sign-extended virtual addresses. */
+/* The lists of 32-bit words behind the ELF file: each holds locations, virtual addresses (64 bits: sign-extended). */
 struct relocs {
 	const uint8_t *words;
 	size_t count;	/* in words, all lists with their leading zeros */
-	unsigned lists; /* 0: none; 2: 64 bits, 32 bits; 3: 64 bits, inverse 32 bits, 32 bits */
+	unsigned lists; /* 0: none; 2: 64 bits, 32 bits; 3: 64 bits, inverse 32 bits, 32 bits; 1: 32-bit kernels */
+	bool is64;
+	uint64_t map;	/* virtual = physical + this, as linked */
 };
 
 /* Finds the lists behind `e`. Nothing there is no error (lists = 0); broken ones are -ENOEXEC with a message.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every Linux kernel entered at its 64-bit entry gets: zero page, memory map, command line, seed for its
- * random generator (Documentation/x86/boot.rst, "64-bit Boot Protocol"; zero-page.rst). And the plain vmlinux
- * format.
+ * What every Linux kernel entered at its 64-bit or 32-bit entry gets: zero page, memory map, command line, seed for its
+ * random generator (Documentation/x86/boot.rst, "64-bit Boot Protocol", "32-bit Boot Protocol"; zero-page.rst). And the
+ * plain vmlinux format.
  */
 #include "loader.h"
 
@@ -16,7 +16,7 @@
 enum { ZP_ACPI_RSDP = 0x70, ZP_E820_COUNT = 0x1e8, ZP_E820 = 0x2d0 };
 enum { LOADER_UNDEFINED = 0xff };
 enum { SETUP_RNG_SEED = 9, SEED_BYTES = 32, SETUP_DATA_HEADER = 16 };
-enum { VMLINUX_CMDLINE_MAX = 2047 };
+enum { VMLINUX_CMDLINE_MAX = 2047, CMDLINE_MAX_OLD = 255 };
 
 static bool is_space(char c)
 {
@@ -47,11 +47,13 @@ bool boot_cmdline_has_prefix(const char *cmdline, const char *prefix)
 }
 
 /* Entropy from the host, so that the guest need not wait for its own. Kernels before 6.0 pass over the
- * unknown type. */
+ * unknown type; before protocol 2.09 there is no place for it. */
 static int put_seed(struct loader *l, uint8_t *zero_page)
 {
 	uint8_t data[SETUP_DATA_HEADER + SEED_BYTES] = {0};
 
+	if (boot_le16(zero_page + LINUX_VERSION) < 0x209)
+		return 0;
 	boot_set32(data + 8, SETUP_RNG_SEED);
 	boot_set32(data + 12, SEED_BYTES);
 	if (getrandom(data + SETUP_DATA_HEADER, SEED_BYTES, 0) != SEED_BYTES)
@@ -69,13 +71,21 @@ static void fill_memory_map(struct loader *l, uint8_t *zero_page)
 	memcpy(zero_page + ZP_E820, map, n * sizeof(map[0]));
 }
 
+/* "With protocol version 2.05 and earlier, the maximum size was 255" (boot.rst); zero says nothing. */
+static size_t cmdline_max(const uint8_t *zero_page)
+{
+	uint32_t said = boot_le32(zero_page + LINUX_CMDLINE_SIZE);
+
+	return boot_le16(zero_page + LINUX_VERSION) < 0x206 || said == 0 ? CMDLINE_MAX_OLD : said;
+}
+
 /*
  * screen_info stays zero: no lines, no columns, no VGA; Linux then uses its dummy console until the serial
  * one is up. ext_ramdisk_* and ext_cmd_line_ptr stay zero: everything is below 4 GiB.
  */
-int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t entry)
+int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t entry, bool wide)
 {
-	int err = boot_put_cmdline(l, boot_le32(zero_page + LINUX_CMDLINE_SIZE));
+	int err = boot_put_cmdline(l, cmdline_max(zero_page));
 
 	if (err != 0)
 		return err;
@@ -89,7 +99,7 @@ int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t e
 	if (err == 0)
 		err = boot_put(l, BOOT_INFO, zero_page, BOOT_PAGE);
 	if (err == 0)
-		err = boot_enter_long64(l, entry, 0);
+		err = wide ? boot_enter_long64(l, entry, 0) : boot_enter_prot32(l, (uint32_t)entry);
 	if (err == 0)
 		l->rs->cpu.gpr[RSI] = BOOT_INFO;
 	return err;
@@ -107,6 +117,22 @@ static void make_header(uint8_t *zero_page)
 	boot_set32(zero_page + LINUX_INITRD_MAX, 0x7fffffff);
 }
 
+/* Nothing marks a vmlinux; an interpreter marks what is none. (FreeBSD's kernel names one, but has a PVH note.) */
+static int refuse_program(struct loader *l, const struct elf *e)
+{
+	for (unsigned i = 0; i < e->phnum; i++) {
+		struct elf_segment s;
+		int err = boot_elf_segment(l, e, i, &s);
+
+		if (err == 0 && s.type == ELF_PT_INTERP)
+			err = boot_fail(l, -ENOEXEC, "%s: a program for an operating system, not a kernel",
+					e->v.label);
+		if (err != 0)
+			return err;
+	}
+	return 0;
+}
+
 int boot_load_elf_linux(struct loader *l)
 {
 	const struct view v = boot_kernel_view(l);
@@ -114,8 +140,8 @@ int boot_load_elf_linux(struct loader *l)
 	struct elf e;
 	int err = boot_elf_open(l, &v, &e);
 
-	if (err == 0 && !e.is64)
-		err = boot_fail(l, -ENOEXEC, "%s: a 32-bit ELF file; Linux must be a 64-bit kernel", v.label);
+	if (err == 0)
+		err = refuse_program(l, &e);
 	if (err == 0)
 		err = boot_elf_load(l, &e, 0);
 	if (err != 0)
@@ -125,6 +151,6 @@ int boot_load_elf_linux(struct loader *l)
 	if (err == 0)
 		err = boot_put_initrd(l, l->image_end, boot_le32(zero_page + LINUX_INITRD_MAX));
 	if (err == 0)
-		err = boot_linux_finish(l, zero_page, boot_elf_physical_entry(&e));
+		err = boot_linux_finish(l, zero_page, boot_elf_physical_entry(&e), e.is64);
 	return err;
 }

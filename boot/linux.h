@@ -28,7 +28,6 @@ enum {
 	LINUX_SETUP_DATA = 0x250,
 	LINUX_PREF_ADDRESS = 0x258,
 	LINUX_INIT_SIZE = 0x260,
-	LINUX_HEADER_END_MIN = 0x264, /* after init_size */
 	LINUX_HEADER_END_MAX = 0x290, /* the zero page has other things from here */
 };
 

@@ -61,6 +61,12 @@ bool boot_range_is_inside(uint64_t offset, uint64_t len, uint64_t size);
 
 /* mem.c */
 void *boot_ram_at(const struct boot_ram *ram, uint64_t gpa, uint64_t len); /* NULL unless all of it is RAM */
+/*
+ * Whether the kernel may have these bytes: -ENOMEM where there is no RAM, -ENOEXEC where it would overwrite what the loader
+ * puts there and run with a zero page or page tables made of its own text.
+ */
+int boot_check_place(struct loader *l, uint64_t gpa, uint64_t len, const char *label);
+/* The same, and takes them into account as part of the image. */
 int boot_place(struct loader *l, uint64_t gpa, uint64_t len, const char *label, uint8_t **out);
 void boot_copy(uint8_t *to, const uint8_t *from,
 	       size_t len); /* a kernel's bytes to where boot_place() said */
@@ -104,9 +110,9 @@ int boot_load_flat64(struct loader *l);
 
 /*
  * linux.c: zero page, command line and entry state, once kernel and initrd are in place. `zero_page` comes
- * with the setup header in it and nothing else.
+ * with the setup header in it and nothing else. `wide`: the entry is that of 64-bit code, else of 32-bit code.
  */
-int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t entry);
+int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t entry, bool wide);
 bool boot_cmdline_has_word(const char *cmdline, const char *word);
 bool boot_cmdline_has_prefix(const char *cmdline, const char *prefix);
 

@@ -52,9 +52,11 @@ static int map_ram(const struct frame *f, uint64_t bytes, struct boot_ram *ram, 
 	return 0;
 }
 
-/* Only regular files and memory objects have a size to rely on. Nothing is larger than the memory it goes to.
- */
-static int image_size(int fd, uint64_t ram_bytes, const char *field, size_t *size, struct trouble *t)
+/* A vmlinux with its debug information; of that, nothing goes to guest memory. */
+enum { KERNEL_FILE_MAX = 1 << 30 };
+
+/* Only regular files and memory objects have a size to rely on. An initrd is not larger than the memory it goes to. */
+static int image_size(int fd, uint64_t max, const char *field, size_t *size, struct trouble *t)
 {
 	struct stat st;
 
@@ -62,7 +64,7 @@ static int image_size(int fd, uint64_t ram_bytes, const char *field, size_t *siz
 		return trouble(t, -errno, field, "the file cannot be examined");
 	if (!S_ISREG(st.st_mode))
 		return trouble(t, -EINVAL, field, "not a regular file");
-	if ((uint64_t)st.st_size > ram_bytes)
+	if ((uint64_t)st.st_size > max)
 		return trouble(t, -ENOMEM, field, "the file is larger than the guest's memory: give it more");
 	*size = (size_t)st.st_size;
 	return 0;
@@ -139,7 +141,8 @@ static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct b
 	if (m->format != NULL && boot_format_parse(m->format, &rq->format) != 0)
 		return trouble(t, -EINVAL, "format",
 			       "must be auto, bzimage, elf, pvh, multiboot, flat16 or flat64");
-	err = image_size(f->fds[FD_KERNEL], bytes, "kernel", &rq->kernel.size, t);
+	err = image_size(f->fds[FD_KERNEL], bytes < KERNEL_FILE_MAX ? KERNEL_FILE_MAX : bytes, "kernel",
+			 &rq->kernel.size, t);
 	if (err == 0 && has_initrd)
 		err = image_size(f->fds[FD_INITRD], bytes, "initrd", &rq->initrd.size, t);
 	if (err == 0 && has_initrd) {

@@ -59,14 +59,9 @@ static bool overlaps(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 	return a < b + b_len && b < a + a_len;
 }
 
-/*
- * Room for a piece of the kernel. Refused where it would overwrite what the loader puts there: the image
- * would run with a zero page or page tables made of its own text.
- */
-int boot_place(struct loader *l, uint64_t gpa, uint64_t len, const char *label, uint8_t **out)
+int boot_check_place(struct loader *l, uint64_t gpa, uint64_t len, const char *label)
 {
-	*out = boot_ram_at(&l->rq->ram, gpa, len);
-	if (*out == NULL)
+	if (boot_ram_at(&l->rq->ram, gpa, len) == NULL)
 		return boot_fail(l, -ENOMEM,
 				 "%s: wants %#" PRIx64 " bytes of memory at %#" PRIx64
 				 ", where the guest has no RAM: give it more memory",
@@ -76,8 +71,16 @@ int boot_place(struct loader *l, uint64_t gpa, uint64_t len, const char *label, 
 				 "%s: wants memory at %#" PRIx64 "..%#" PRIx64
 				 ", which the loader and the firmware tables use: link it at 1 MiB or above",
 				 label, gpa, gpa + len);
-	if (len == 0)
-		return 0;
+	return 0;
+}
+
+int boot_place(struct loader *l, uint64_t gpa, uint64_t len, const char *label, uint8_t **out)
+{
+	int err = boot_check_place(l, gpa, len, label);
+
+	*out = boot_ram_at(&l->rq->ram, gpa, len);
+	if (err != 0 || len == 0)
+		return err;
 	if (gpa < l->image_start)
 		l->image_start = gpa;
 	if (gpa + len > l->image_end)

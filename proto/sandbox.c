@@ -2,9 +2,11 @@
 /* Entering the fence; sandbox.h says what it promises. */
 #include "sandbox.h"
 #include "sandbox_filters.h"
+#include "sandbox_table.h"
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <malloc.h>
 #include <sched.h>
@@ -96,7 +98,7 @@ static int handle_sigsys(enum sandbox_role role)
 
 /* ---- filters --------------------------------------------------------------------------------------------------- */
 
-static int load_filter(enum sandbox_role role, unsigned phase, enum sandbox_mode mode)
+static int load_filter(enum sandbox_role role, enum sandbox_phase phase, enum sandbox_mode mode)
 {
 	const struct sandbox_filter *f = &sandbox_filters[role][phase];
 	struct sock_filter *copy = malloc(f->len * sizeof(*copy));
@@ -170,13 +172,8 @@ static bool is_supervised(void)
 	return getenv(SANDBOX_SUPERVISED) != NULL;
 }
 
-/* As root: a user id that nobody else has. Must come before the user namespace, which maps nobody. */
-static int leave_root_user(void)
+int sandbox_take_id(uint32_t id)
 {
-	uint32_t id = UID_BASE + 16 * (uint32_t)getpid();
-
-	if (geteuid() != 0)
-		return 0;
 	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, id, id, id) < 0 ||
 	    syscall(SYS_setresuid, id, id, id) < 0)
 		return -errno;
@@ -192,8 +189,9 @@ static int isolate(struct sandbox_report *report)
 
 	if (root && (unshare(flags) < 0 || sandbox_empty_root() < 0))
 		sandbox_report_add(report, "own namespaces with an empty root (%s)", strerror(errno));
+	/* A user id that nobody else has. Must come before the user namespace, which maps nobody. */
 	if (root)
-		rc = leave_root_user();
+		rc = sandbox_take_id(UID_BASE + 16 * (uint32_t)getpid());
 	if (rc)
 		return rc;
 	if (unshare(CLONE_NEWUSER | (root ? 0 : flags)) < 0) {
@@ -277,6 +275,20 @@ static void reserve_heap(void)
 
 /* ---- the two steps --------------------------------------------------------------------------------------------- */
 
+static int drop_privileges(enum sandbox_role role)
+{
+	int rc = 0;
+
+	/* These two have dropped what they do not need, and need the rest. */
+	if (role != SANDBOX_SUPERVISOR && role != SANDBOX_SPAWNER)
+		rc = sandbox_drop_caps(0);
+	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		rc = -errno;
+	if (!rc && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		rc = -errno;
+	return rc;
+}
+
 static int fence(enum sandbox_role role, struct sandbox_report *report)
 {
 	int rc = 0;
@@ -284,17 +296,40 @@ static int fence(enum sandbox_role role, struct sandbox_report *report)
 	settle_heap(role);
 	if (is_child(role) && !is_supervised())
 		rc = isolate(report);
-	if (!rc && role != SANDBOX_SUPERVISOR)
-		rc = sandbox_drop_caps(0);
-	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		rc = -errno;
-	if (!rc && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-		rc = -errno;
+	if (!rc)
+		rc = drop_privileges(role);
 	/* A second lock on the same door, where the kernel has it. */
 	if (!rc && (is_child(role) || role == SANDBOX_LOGGER))
 		sandbox_landlock(NULL, 0, false);
 	set_limits(role);
 	return rc;
+}
+
+/* Of all files one, to be executed. */
+static void only_program(void)
+{
+	const struct sandbox_place program = { SANDBOX_PROGRAM, LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE };
+
+	sandbox_landlock(&program, 1, false);
+}
+
+int sandbox_enter_exec(enum sandbox_role role, enum sandbox_mode mode, bool isolated)
+{
+	int rc = 0;
+
+	if (mode == SANDBOX_OFF)
+		return sandbox_drop_caps(0);
+	if (!is_child(role) || (unsigned)role >= SANDBOX_ROLES)
+		return -EINVAL;
+	if (!isolated)
+		rc = isolate(NULL);
+	if (!rc)
+		rc = drop_privileges(role);
+	if (rc)
+		return rc;
+	only_program();
+	set_limits(role);
+	return load_filter(role, SANDBOX_PHASE_EXEC, mode);
 }
 
 int sandbox_enter_setup(enum sandbox_role role, enum sandbox_mode mode, struct sandbox_report *report)
@@ -311,7 +346,7 @@ int sandbox_enter_setup(enum sandbox_role role, enum sandbox_mode mode, struct s
 	if (!rc)
 		rc = fence(role, report);
 	if (!rc)
-		rc = load_filter(role, 0, mode);
+		rc = load_filter(role, SANDBOX_PHASE_SETUP, mode);
 	return rc;
 }
 
@@ -328,5 +363,5 @@ int sandbox_enter_run(enum sandbox_role role, enum sandbox_mode mode)
 		limit(RLIMIT_NPROC, 0);
 	if (is_device(role))
 		reserve_heap();
-	return load_filter(role, 1, mode);
+	return load_filter(role, SANDBOX_PHASE_RUN, mode);
 }

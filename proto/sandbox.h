@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fence around every process but the command line. Two steps, both one-way:
+ * The fence around every process but the command line. Three steps, all one-way:
  *
+ *   sandbox_enter_exec()   in a child that is about to become another program: whatever that is, it starts behind a fence
  *   sandbox_enter_setup()  right after exec: no capabilities, no_new_privs, not dumpable, limits, own namespaces with an
  *                          empty read-only root (if the spawner could not arrange them), Landlock, setup filter
  *   sandbox_enter_run()    when all objects are mapped and all threads exist: the final system call list
@@ -34,6 +35,7 @@ enum sandbox_role {
 	SANDBOX_KEEPER,
 	SANDBOX_LOGGER,
 	SANDBOX_SUPERVISOR,
+	SANDBOX_SPAWNER,
 	SANDBOX_BOOT,
 	SANDBOX_VCPU_EMU,
 	SANDBOX_VCPU_KVM,
@@ -61,6 +63,13 @@ struct sandbox_report {
 enum { SANDBOX_EXIT_CODE = 38 };
 
 /*
+ * The program that is then executed as SANDBOX_PROGRAM, and only that, can do no more than the role may from the start of
+ * a program on. `isolated`: it has namespaces and a root of its own already, else it gets those that can be had without
+ * another process. -errno: the caller must exit.
+ */
+int sandbox_enter_exec(enum sandbox_role role, enum sandbox_mode mode, bool isolated);
+
+/*
  * Single-threaded callers only. 0 also when parts are missing (see report, may be NULL): a host without user namespaces
  * still gets filters, limits and no_new_privs. -errno when not even those could be had: the caller must exit.
  * Afterwards only fds that are already open can be used.
@@ -79,6 +88,8 @@ enum sandbox_keeper_fd {
 	SANDBOX_KEEPER_BASE,	 /* of all machines */
 	SANDBOX_KEEPER_OTHERS,	 /* from here on: those that are only read, written or held */
 };
+/* What is executed; where the spawner answers. */
+enum { SANDBOX_PROGRAM = 720, SANDBOX_SPAWNER_SOCK = 3 };
 /* Console connections pass into this socket, and from a daemon that listens to nowhere else (devices/stash.h). */
 enum { SANDBOX_STASH = 150 };
 
@@ -98,6 +109,8 @@ const char *sandbox_call_name(long number);
  * Pieces that the spawner uses too.
  */
 
+/* Becomes the user and the group of that number, and a member of no other group. 0 or -errno. */
+int sandbox_take_id(uint32_t id);
 /* Replaces the root of the calling process's own mount namespace by an empty, read-only tmpfs. */
 int sandbox_empty_root(void);
 
@@ -118,11 +131,11 @@ int sandbox_drop_caps(uint64_t keep);
 /* In the environment of a child whose namespaces its supervisor has arranged. */
 #define SANDBOX_SUPERVISED "BULKHEAD_SUPERVISED"
 
-/* The exact clone() flags with which a supervisor starts a child: the filter compares them. */
+/* The exact clone() flags with which a spawner starts a child: the filter compares them. The child is the supervisor's. */
 #define SANDBOX_CLONE_CHILD                                                                                           \
-	(0x02000000ul /* NEWCGROUP */ | 0x04000000ul /* NEWUTS */ | 0x08000000ul /* NEWIPC */ | 0x20000000ul /* NEWPID */ | \
+	(0x00008000ul /* PARENT */ | 0x02000000ul /* NEWCGROUP */ | 0x04000000ul /* NEWUTS */ | 0x08000000ul /* NEWIPC */ | 0x20000000ul /* NEWPID */ | \
 	 0x00020000ul /* NEWNS */ | 0x00001000ul /* PIDFD */ | 17ul /* SIGCHLD */)
 #define SANDBOX_CLONE_CHILD_USER (SANDBOX_CLONE_CHILD | 0x10000000ul /* NEWUSER */)
-#define SANDBOX_CLONE_CHILD_PLAIN (0x00001000ul | 17ul)
+#define SANDBOX_CLONE_CHILD_PLAIN (0x00008000ul | 0x00001000ul | 17ul)
 
 #endif

@@ -12,7 +12,7 @@ struct sandbox_filter {
 	unsigned short len;
 };
 
-extern const struct sandbox_filter sandbox_filters[SANDBOX_ROLES][2]; /* [role][0 set-up, 1 run] */
+extern const struct sandbox_filter sandbox_filters[SANDBOX_ROLES][3]; /* [role][enum sandbox_phase] */
 extern const char *const sandbox_call_names[];
 extern const long sandbox_call_count;
 

@@ -23,7 +23,7 @@ static int die(const char *what, const char *name, int rc)
 }
 
 /* An unconditional refusal would swallow the conditional rows of the same call that a filter also holds. */
-static bool is_overruled(const struct sandbox_rule *rule, enum sandbox_role role, unsigned phase)
+static bool is_overruled(const struct sandbox_rule *rule, enum sandbox_role role, enum sandbox_phase phase)
 {
 	if (!rule->deny_errno)
 		return false;
@@ -59,7 +59,7 @@ static void add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rule)
 		die("rule", rule->call, rc);
 }
 
-static void write_filter(FILE *out, enum sandbox_role role, unsigned phase)
+static void write_filter(FILE *out, enum sandbox_role role, enum sandbox_phase phase)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_TRAP);
 	int fd = memfd_create("bpf", 0), rc;
@@ -77,7 +77,7 @@ static void write_filter(FILE *out, enum sandbox_role role, unsigned phase)
 	if (rc < 0)
 		die("export", sandbox_role_name(role), rc);
 	lseek(fd, 0, SEEK_SET);
-	fprintf(out, "static const struct sock_filter filter_%d_%u[] = {\n", (int)role, phase);
+	fprintf(out, "static const struct sock_filter filter_%d_%d[] = {\n", (int)role, (int)phase);
 	while (read(fd, &insn, sizeof(insn)) == sizeof(insn))
 		fprintf(out, "\t{ 0x%04x, %u, %u, 0x%08x },\n", insn.code, insn.jt, insn.jf, insn.k);
 	fprintf(out, "};\n");
@@ -87,12 +87,13 @@ static void write_filter(FILE *out, enum sandbox_role role, unsigned phase)
 
 static void write_index(FILE *out)
 {
-	fprintf(out, "const struct sandbox_filter sandbox_filters[SANDBOX_ROLES][2] = {\n");
-	for (int r = 0; r < SANDBOX_ROLES; r++)
-		fprintf(out,
-			"\t{ { filter_%d_1, sizeof(filter_%d_1) / sizeof(struct sock_filter) },\n"
-			"\t  { filter_%d_2, sizeof(filter_%d_2) / sizeof(struct sock_filter) } },\n",
-			r, r, r, r);
+	fprintf(out, "const struct sandbox_filter sandbox_filters[SANDBOX_ROLES][%d] = {\n", SANDBOX_PHASES);
+	for (int r = 0; r < SANDBOX_ROLES; r++) {
+		fprintf(out, "\t{");
+		for (int p = 0; p < SANDBOX_PHASES; p++)
+			fprintf(out, " { filter_%d_%d, sizeof(filter_%d_%d) / sizeof(struct sock_filter) },", r, p, r, p);
+		fprintf(out, " },\n");
+	}
 	fprintf(out, "};\n");
 }
 
@@ -118,10 +119,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	fprintf(out, "/* Written by sandbox_gen from sandbox_table.c. */\n#include \"proto/sandbox_filters.h\"\n");
-	for (int r = 0; r < SANDBOX_ROLES; r++) {
-		write_filter(out, (enum sandbox_role)r, SANDBOX_PHASE_SETUP);
-		write_filter(out, (enum sandbox_role)r, SANDBOX_PHASE_RUN);
-	}
+	for (int r = 0; r < SANDBOX_ROLES; r++)
+		for (int p = 0; p < SANDBOX_PHASES; p++)
+			write_filter(out, (enum sandbox_role)r, (enum sandbox_phase)p);
 	write_index(out);
 	write_names(out);
 	return fclose(out) ? 1 : 0;

@@ -9,7 +9,7 @@ import sys
 
 # A file's room is the deepest of these folders above it.
 ROOMS = [
-    "boot",
+    "boot", "devices", "devices/chips", "proto",
     "emu/apic", "emu/block", "emu/core", "emu/decode", "emu/isa", "emu/mmu", "emu/model", "emu/native", "emu/run",
     "emu/sem", "emu/sem/fp", "emu/sem/int", "emu/sem/simd", "emu/sem/sys",
     "vmm/cli", "vmm/common", "vmm/keeper", "vmm/kvm", "vmm/supervisor", "vmm/vcpu",

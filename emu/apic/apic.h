@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct apic_state;
 struct emu;
 struct lapic;
 struct machine;
@@ -32,6 +33,10 @@ bool lapic_take_init(struct lapic *a);
 int lapic_take_sipi(struct lapic *a);	    /* vector or -1 */
 /* Fires what is due; returns the next deadline in CLOCK_MONOTONIC ns, UINT64_MAX if none. Own thread. */
 uint64_t lapic_advance(struct lapic *a, uint64_t now_ns);
+/* The whole state out and in (core/state.h): own thread, or while it does not run. An NMI that has arrived is taken by
+ * lapic_take_nmi() first. What goes in has passed engine_state_check(), with cpu.msr.apic_base in place. */
+void lapic_save(struct lapic *a, struct apic_state *s);
+void lapic_restore(struct lapic *a, const struct apic_state *s);
 /* A message to all APICs of the machine. Any thread. -EINVAL for an invalid one. */
 int lapic_deliver_msi(struct machine *m, uint64_t addr, uint32_t data);
 

@@ -11,6 +11,7 @@
 
 #include "apic.h"
 #include "emu/core/machine.h"
+#include "emu/core/state.h"
 
 #include <stdatomic.h>
 
@@ -98,5 +99,7 @@ void timer_set_divide(struct lapic *a, uint32_t value);
 void timer_set_lvt(struct lapic *a, uint32_t value);
 uint32_t timer_current(const struct lapic *a);
 void timer_set_deadline(struct lapic *a, uint64_t tsc);
+/* `current` of the count is left; 0: it has run out, or the timer is in TSC-deadline mode. */
+void timer_restore(struct lapic *a, uint32_t initial, uint32_t current, uint32_t divide, uint64_t tsc_deadline);
 
 #endif

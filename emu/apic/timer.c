@@ -146,3 +146,12 @@ uint64_t lapic_advance(struct lapic *a, uint64_t now_ns)
 
 	return a->lvt[LVT_TIMER] & LVT_MASKED ? STOPPED : next;
 }
+
+void timer_restore(struct lapic *a, uint32_t initial, uint32_t current, uint32_t divide, uint64_t tsc_deadline)
+{
+	a->timer = (struct lapic_timer){ .initial = initial, .divide = divide & 0xb, .deadline_ns = STOPPED,
+					 .tsc_deadline = is_deadline_mode(a) ? tsc_deadline : 0 };
+	if (current && !is_deadline_mode(a))
+		a->timer.deadline_ns = after(a->now_ns(), (uint64_t)current << divide_shift(a->timer.divide));
+	emu_attention(a->emu);
+}

@@ -47,6 +47,7 @@ struct engine_ram {
 
 enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32 };
 
+struct engine_state;
 struct native_memory;
 
 struct engine_config {
@@ -86,6 +87,11 @@ struct engine_ops {
 	/* Only while that vCPU is not inside run(). A new vCPU is in the state of cpu_reset(). 0 or -errno. */
 	int (*get_state)(struct engine *e, unsigned vcpu, struct cpu *out);
 	int (*set_state)(struct engine *e, unsigned vcpu, const struct cpu *in);
+
+	/* The same for all that the processor is (state.h). restore(): -EINVAL, *field names what no processor can be, or
+	 * what this engine's has not; nothing has changed then. */
+	int (*save)(struct engine *e, unsigned vcpu, struct engine_state *out);
+	int (*restore)(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field);
 
 	/* Runs guest code; sleeps in HLT by itself until an interrupt, a timer or a kick. */
 	enum engine_stop (*run)(struct engine *e, unsigned vcpu);

@@ -21,4 +21,8 @@ void emu_advance(struct emu *e, bool step_only);
  */
 void step_one(struct emu *e);
 
+/* state.c: save and restore of struct engine_ops. */
+int emu_save(struct engine *engine, unsigned vcpu, struct engine_state *out);
+int emu_restore(struct engine *engine, unsigned vcpu, const struct engine_state *in, const char **field);
+
 #endif

@@ -54,7 +54,9 @@ static void put_linux(void)
 	}
 	put_image("bzimage-nokaslr", BOOT_BZIMAGE, 1, make_bzimage(pack(make_vmlinux(1, 0), PACK_GZIP)));
 	put_image("bzimage-plain", BOOT_BZIMAGE, 2, make_bzimage(pack(make_vmlinux(0, 0), PACK_ZSTD)));
+	put_image("bzimage-32-bits", BOOT_AUTO, 0, make_bzimage(pack(make_vmlinux32(1), PACK_XZ)));
 	put_image("vmlinux", BOOT_AUTO, 0, make_vmlinux(1, 0));
+	put_image("vmlinux-32-bits", BOOT_ELF_LINUX, 0, make_vmlinux32(0));
 }
 
 /* Multiboot Specification 0.6.96, 3.1.2: with ELF, and with the addresses in the header. */

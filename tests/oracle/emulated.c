@@ -78,6 +78,7 @@ void emulated_run(const struct test_case *t, struct state *out)
 	e->code_size = 8;
 	state_to_cpu(&t->in, &e->cpu);
 	memcpy(oracle_window, t->in.window, WINDOW_BYTES);
+	memcpy(oracle_code, t->code, t->length); /* FOP is read from there */
 	flat_step(e, t->code, t->length);
 	cpu_to_state(&e->cpu, out);
 	memcpy(out->window, oracle_window, WINDOW_BYTES);

@@ -48,7 +48,7 @@ static struct form pick_form(const struct isa_row *r)
 	f.reg = pick_register(has_operand(r, OPK_G));
 	f.rm = f.memory ? RSI : pick_register(has_operand(r, OPK_E) || has_operand(r, OPK_R));
 	if (has_operand(r, OPK_KG))
-		f.reg &= 7; /* with VEX.R Intel raises #UD, AMD ignores it */
+		f.reg &= 7; /* VEX.R is #UD (SDM vol. 2, KMOVW), and is ignored by some */
 	if (r->ext != ISA_EXT_ANY && r->ext != ISA_EXT_NO_MODRM)
 		f.reg = r->ext & ISA_EXT_RM ? r->ext >> 3 & 7 : r->ext;
 	if (r->ext != ISA_EXT_NO_MODRM && r->ext != ISA_EXT_ANY && (r->ext & ISA_EXT_RM))

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From an EVEX row to bytes: all lengths, masks, zeroing, broadcast, rounding, 32 registers, disp8*N, vector indexes. */
 #include "oracle.h"
-#include "vendor.h"
 
 #include <string.h>
 
@@ -85,7 +84,7 @@ static unsigned put_evex(const struct isa_row *r, const struct evex *f, bool vsi
 
 /* The operand lies in the window, mostly; one case in four at its end, which is where mapped memory ends. Aligned for
  * those that want it, but for one in eight: of those none whose mask leaves out everything, for which SDM vol. 2, table
- * 2-46 asks for #GP all the same, and which AMD runs. */
+ * 2-46 asks for #GP all the same, and which some run. */
 static void place_operand(struct test_case *t, const struct isa_row *r, const struct evex *f, unsigned unit)
 {
 	const unsigned class = r->attr >> ISA_EXC_SHIFT & 15, align = class == 1 && (f->aaa || rnd_below(8)) ? 64 : 1;
@@ -112,18 +111,6 @@ static void tame_indexes(struct test_case *t, unsigned index, bool quads, unsign
 	}
 }
 
-/*
- * What SDM vol. 2 defines and AMD does otherwise is kept out of the cases on AMD's processors: the precision exception of
- * VREDUCE's first rounding, and VGETMANT's DE besides IE.
- */
-static void avoid_vendor(struct test_case *t, const struct isa_row *r, uint8_t *imm)
-{
-	if (strncmp(r->mnemonic, "vreduce", 7) == 0 && !(*imm & 8) && vendor_leaves(VD_VREDUCE_PE))
-		*imm |= 8;
-	if (strncmp(r->mnemonic, "vgetmant", 8) == 0 && (*imm & 8) && vendor_leaves(VD_VGETMANT_DE))
-		t->in.fx.mxcsr |= 0x40; /* DAZ */
-}
-
 bool encode_evex(unsigned row, struct test_case *t)
 {
 	const struct isa_row *r = &isa_rows[row];
@@ -148,10 +135,8 @@ bool encode_evex(unsigned row, struct test_case *t)
 		t->code[n++] = (uint8_t)(f.scale << 6 | (f.index & 7) << 3 | RSI);
 	memcpy(t->code + n, &f.disp, 4);
 	n += f.disp_bytes;
-	if (has_operand(r, OPK_I)) {
-		t->code[n] = (uint8_t)(rnd_below(2) ? rnd() : rnd_below(33));
-		avoid_vendor(t, r, &t->code[n++]);
-	}
+	if (has_operand(r, OPK_I))
+		t->code[n++] = (uint8_t)(rnd_below(2) ? rnd() : rnd_below(33));
 	t->length = n;
 	place_operand(t, r, &f, unit);
 	if (vsib) {

@@ -2,9 +2,8 @@
 /* The processor's side: loads the state, runs the instruction, stores the state; faults are caught by
  * signals. */
 #include "oracle.h"
-#include "vendor.h"
+#include "tests/host/processor.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -182,14 +181,6 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	uc->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)oracle_faulted;
 }
 
-/* CPUID 8000_0008.EBX[2], RstrFpErrPtrs: FXRSTOR loads the pointers also if no exception is pending (APM vol. 3). */
-static bool restores_pointers(void)
-{
-	unsigned a, b, c, d;
-
-	return __get_cpuid(0x80000008, &a, &b, &c, &d) && (b & 4);
-}
-
 int native_init(void)
 {
 	static uint8_t alternate[65536];
@@ -204,8 +195,8 @@ int native_init(void)
 	    mprotect(oracle_window + 4096, 4096, PROT_NONE) != 0)
 		return -errno;
 	oracle_window += 4096 - WINDOW_BYTES;
-	drops_pointers = host_is_foreign();
-	pointers_are_loaded = !drops_pointers || restores_pointers();
+	drops_pointers = processor_differs(PT_SAVED_POINTERS, true);
+	pointers_are_loaded = !processor_differs(PT_RESTORED_POINTERS, true);
 	oracle_frame.use_avx = __builtin_cpu_supports("avx") != 0;
 	for (unsigned n = 0; n < sizeof(signals) / sizeof(signals[0]); n++)
 		if (sigaction(signals[n], &action, NULL) != 0)
@@ -225,8 +216,8 @@ static void write_code(const struct test_case *t)
 }
 
 /*
- * FOP, FIP and FDP: AMD's FXSAVE (and the kernel's XSAVE for the signal frame) stores them only while an exception is
- * pending. FNSTENV always does, but for the high halves; it has not run if the instruction faulted.
+ * FOP, FIP and FDP: where FXSAVE (and the kernel's XSAVE for the signal frame) stores them only while an exception is
+ * pending, FNSTENV does always, but for the high halves; it has not run if the instruction faulted.
  */
 static void take_pointers(struct state *out)
 {

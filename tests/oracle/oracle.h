@@ -65,7 +65,15 @@ void emulated_run_prefix(const struct test_case *t, struct state *out);
 /* reconcile.c: takes out of a comparison what the processor `a` cannot say about the emulator `b`. */
 void reconcile(const struct test_case *t, struct state *a, struct state *b);
 
+/* judge.c: do the outcomes agree, but for what reconcile() takes out? */
+bool judge_same(const struct test_case *t, const struct state *native, const struct state *emulated);
+/* They do not: is it in nothing but points in which this processor has never been seen to do as the emulator does? */
+bool judge_excuses(const struct test_case *t, const struct state *native, const struct state *emulated);
+void judge_show(const struct test_case *t, const struct state *native, const struct state *emulated);
+
 /* sweep.c */
+/* Does the instruction table have an encoding that this processor lacks? It cannot be asked then. */
+bool sweep_lacks(const struct test_case *t);
 unsigned sweep_vex(unsigned *encodings);
 
 /* sweep_evex.c */

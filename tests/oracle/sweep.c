@@ -3,9 +3,10 @@
  * Which VEX encodings exist? Each opcode of the three maps with each pp, W, L, ModRM.reg, with and without an operand
  * in vvvv, between registers: #UD here must be #UD there.
  */
-#include "host.h"
 #include "oracle.h"
-#include "vendor.h"
+#include "emu/decode/decode.h"
+#include "tests/host/features.h"
+#include "tests/host/processor.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,27 +57,15 @@ static bool is_vpermq_w0(unsigned map, unsigned opcode, unsigned bits)
 	return map == 3 && opcode <= 1 && (bits & 0x1f) == 0x05;
 }
 
-/* Encodings of features that this processor may lack: it cannot be asked for them then. */
-static bool host_lacks(unsigned map, unsigned opcode, bool l)
+bool sweep_lacks(const struct test_case *t)
 {
-	static const struct {
-		uint8_t map, first, last, feature;
-		bool only_256;
-	} needs[] = {
-		{ 1, 0x41, 0x4b, FEAT_AVX512F, false },	      { 1, 0x90, 0x99, FEAT_AVX512F, false },
-		{ 3, 0x30, 0x33, FEAT_AVX512F, false },	      { 2, 0xcf, 0xcf, FEAT_GFNI, false },
-		{ 3, 0xce, 0xcf, FEAT_GFNI, false },	      { 2, 0x50, 0x53, FEAT_AVX_VNNI, false },
-		{ 2, 0xdc, 0xdf, FEAT_VAES, true },	      { 3, 0x44, 0x44, FEAT_VPCLMULQDQ, true },
-	};
+	struct insn i;
 
-	for (unsigned n = 0; n < sizeof(needs) / sizeof(needs[0]); n++)
-		if (map == needs[n].map && opcode >= needs[n].first && opcode <= needs[n].last &&
-		    (l || !needs[n].only_256) && !host_has(needs[n].feature))
-			return true;
-	return false;
+	return decode(t->code, t->length, 8, &i) == DECODE_OK && !host_has_row(i.id);
 }
 
-/* There are eight opmask registers: with VEX.R Intel raises #UD (the decoder's tests say so), AMD ignores it. */
+/* There are eight opmask registers: with VEX.R they are #UD (SDM vol. 2, KMOVW; the decoder's tests say
+ * so), or it is ignored. */
 static bool is_opmask(unsigned map, unsigned opcode)
 {
 	return map == 3 ? opcode >= 0x30 && opcode <= 0x33 :
@@ -117,16 +106,16 @@ unsigned sweep_vex(unsigned *encodings)
 	for (unsigned n = 0; n < 3 * 256 * 256; n++) {
 		const unsigned map = 1 + n / 65536, opcode = n / 256 % 256, bits = n % 256;
 
-		if (host_lacks(map, opcode, bits >> 2 & 1) || is_forbidden(map, opcode, bits))
-			continue;
 		encode(&t, map, opcode, bits);
+		if (is_forbidden(map, opcode, bits) || sweep_lacks(&t))
+			continue;
 		native_run(&t, &native);
 		emulated_run_prefix(&t, &emulated);
 		++*encodings;
-		if (is_vpermq_w0(map, opcode, bits) && vendor_leaves(VD_VPERMQ_W0))
+		if (is_vpermq_w0(map, opcode, bits) && point_leaves(PT_VPERMQ_W0))
 			native.vector = VEC_UD; /* the manual's rule */
 		if ((native.vector == VEC_UD) == (emulated.vector == VEC_UD) ||
-		    (emulated.vector == VEC_UD && is_absent(map, opcode)))
+		    (emulated.vector == VEC_UD && (is_absent(map, opcode) || point_excuses(PT_EXTENSION))))
 			continue;
 		if (bad++ < 20)
 			printf("  VEX %02x %02x %02x %02x %02x: processor %s, emulator %s\n", t.code[0], t.code[1], t.code[2],

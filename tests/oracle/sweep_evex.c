@@ -3,25 +3,11 @@
  * Which EVEX encodings exist? Each opcode of the maps with each pp, W, L'L, b, z, a mask or none, vvvv, V', between
  * registers and with memory: #UD here must be #UD there. ModRM.reg, R', X and the reserved bits are left to chance.
  */
-#include "host.h"
 #include "oracle.h"
-#include "vendor.h"
+#include "tests/host/processor.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* FP16 has maps 5 and 6, and the forms without prefix of map 3 (and F3 C2): left out where the processor has none of it.
- * VP2INTERSECT, which hardly any processor has, is not in the emulator. */
-static bool is_left_out(unsigned map, unsigned opcode, unsigned pp)
-{
-	static const uint8_t fp16[] = { 0x08, 0x0a, 0x26, 0x27, 0x56, 0x57, 0x66, 0x67, 0xc2 };
-
-	if (map >= 5)
-		return !host_has(FEAT_AVX512FP16);
-	if (map == 3 && (pp == 0 || pp == 2) && !host_has(FEAT_AVX512FP16))
-		return memchr(fp16, (int)opcode, sizeof(fp16)) != NULL;
-	return map == 2 && opcode == 0x68;
-}
 
 static void encode(struct test_case *t, unsigned map, unsigned opcode, unsigned bits)
 {
@@ -44,12 +30,20 @@ static void encode(struct test_case *t, unsigned map, unsigned opcode, unsigned 
 	t->length = 8;
 }
 
-/* What has no meaning is #UD for Intel. */
+/* Bits that have no meaning are #UD (SDM vol. 2, 2.7.11). */
 static bool has_idle_bits(const struct test_case *t)
 {
 	const bool b = t->code[3] & 0x10, z = t->code[3] & 0x80, mask = t->code[3] & 7;
 
 	return (b && t->code[5] >= 0xc0) || (z && !mask);
+}
+
+/* It runs here, and is #UD in the emulator. */
+static bool is_excused(const struct test_case *t)
+{
+	if (has_idle_bits(t) && (point_leaves(PT_EVEX_IDLE) || point_excuses(PT_EVEX_IDLE)))
+		return true;
+	return point_excuses(PT_EXTENSION);
 }
 
 /* Returns the number of encodings that differ. `all`: every one, else about a quarter of them. */
@@ -69,14 +63,14 @@ unsigned sweep_evex(bool all, unsigned *encodings)
 		const unsigned map = 1 + n / (256 * 2048), opcode = n / 2048 % 256, bits = n % 2048;
 
 		encode(&t, map, opcode, bits);
-		if (is_left_out(t.code[1] & 7, opcode, bits & 3))
+		if (sweep_lacks(&t))
 			continue;
 		native_zmm_run(&t, &native);
 		emulated_run_prefix(&t, &emulated);
 		++*encodings;
 		if ((native.vector == VEC_UD) == (emulated.vector == VEC_UD))
 			continue;
-		if (native.vector != VEC_UD && has_idle_bits(&t) && vendor_leaves(VD_EVEX_BITS))
+		if (native.vector != VEC_UD && is_excused(&t))
 			continue;
 		if (bad++ < 40)
 			printf("  EVEX %02x %02x %02x %02x %02x %02x: processor %s, emulator %s\n", t.code[0], t.code[1], t.code[2],

@@ -51,19 +51,19 @@ def probe(t, *options, env=None):
     for name, phase, rest in re.findall(r": (\w+)\[1\]: probe (\w+) (.*)", result.err):
         found.setdefault((name, phase), {}).update(pair.split("=") for pair in rest.split())
     for name in PROGRAMS:
-        for phase in "setup", "run":
+        for phase in "exec", "setup", "run":
             check(len(found.get((name, phase), {})) == 28, f"{name}, {phase}: not all probes answered: {result}")
     return found, result
 
 
 def expect_stopped(found):
-    """Behind the run filter every try is stopped. Before it, two calls are refused instead, since libraries make them."""
+    """From its program's first step on every try is stopped; before its work, two calls are refused, as libraries make them."""
     for (name, phase), results in found.items():
         for what, outcome in results.items():
             allowed = {"stopped"}
-            if phase == "setup" and what in ("open", "openat"):
+            if phase != "run" and what in ("open", "openat"):
                 allowed = {"ENOENT"}
-            if phase == "setup" and what == "nofile":
+            if phase != "run" and what == "nofile":
                 allowed = {"EPERM"}  # limits may be lowered, not raised
             check(outcome in allowed, f"{name}, {phase}: {what} gave {outcome}")
 
@@ -108,6 +108,51 @@ def inside_without_filters(t):
     check("kernel logs" in result.err, f"--sandbox=log does not say where to look: {result}")
 
 
+# ---- programs that somebody puts in a device's place
+
+
+def probe_replacement(t, program, mode):
+    """{phase: {probe: result}} of a program that replaces timerd in a machine that is started with this --sandbox."""
+    name, log = f"{t.name}{mode}", f"{t.dir}/{mode}.log"
+    t.bulkhead(*t.guest("echo", "--detach", "--sandbox", mode, "--log", log, name=name)).expect(0)
+    before = t.processes(name)["timerd"]
+    replaced = t.bulkhead("device", "replace", name, "timer", "--binary", f"{PROBES}/{program}")
+    with open(log) as f:
+        text = f.read()
+    found = {}
+    for phase, rest in re.findall(r": timerd\[2\]: probe (\w+) (.*)", text):
+        found.setdefault(phase, {}).update(pair.split("=") for pair in rest.split())
+    now = t.processes(name)["timerd"]
+    check(now != before, f"the program was not tried: {replaced}")
+    fenced = replaced.code == 0 and status(now)
+    t.bulkhead("kill", name).expect(0)
+    check(found and all(len(results) == 28 for results in found.values()), f"not all probes answered: {text}")
+    expect_stopped({("timerd", phase): results for phase, results in found.items()})
+    return found, fenced, replaced
+
+
+@test
+def replaced(t):
+    """It is fenced before it runs, whatever the machine's --sandbox says."""
+    need_root()
+    for mode in "off", "log", "on":
+        found, fenced, result = probe_replacement(t, "probe-bulkhead-device", mode)
+        result.expect(0)
+        check(set(found) == {"exec", "setup", "run"}, f"{mode}: {found}")
+        check(fenced["Seccomp"] == "2" and fenced["NoNewPrivs"] == "1", f"{mode}: {fenced}")
+        check(int(fenced["CapPrm"], 16) == 0 and "0" not in fenced["Uid"].split(), f"{mode}: {fenced}")
+
+
+@test
+def replaced_by_stranger(t):
+    """A program that is none of ours gets no further, and the one before it comes back."""
+    need_root()
+    for mode in "off", "on":
+        found, _, result = probe_replacement(t, "probe-stranger", mode)
+        result.expect(1, err="ended unexpectedly with code 0")
+        check(set(found) == {"exec"}, f"{mode}: {found}")
+
+
 # ---- from outside
 
 
@@ -147,10 +192,14 @@ def start(t, name=None, env=None):
 
     def complete():
         found.update(t.processes(name))
-        return set(found) >= {"keeper", "supervisor", "vcpu", *DEVICES}
+        return set(found) >= {"keeper", "supervisor", "spawner", "vcpu", *DEVICES}
 
     wait_until(complete, "all processes have their names")
     return {role: pid for role, pid in found.items() if role != "boot"}
+
+
+# capabilities(7): kill, setgid, setuid, sys_admin; for root's machines only, in a user namespace that owns nothing.
+CAPS = {"supervisor": 1 << 5, "spawner": 1 << 6 | 1 << 7 | 1 << 21}
 
 
 def expect_locked(role, pid):
@@ -158,12 +207,12 @@ def expect_locked(role, pid):
     s = status(pid)
     check(s["NoNewPrivs"] == "1", f"{role}: no_new_privs is {s['NoNewPrivs']}")
     check(s["Seccomp"] == "2", f"{role}: seccomp mode {s['Seccomp']}")
-    # The supervisor's filter, the setup filter, the run filter.
-    least = 1 if role in (*OUTSIDE, "supervisor") else 3
+    # Of a child: the spawner's filter, and its own for the start of its program, for its set-up, for its work.
+    least = {"keeper": 1, "logger": 1, "spawner": 1, "supervisor": 2}.get(role, 4)
     check(int(s.get("Seccomp_filters", least)) >= least, f"{role}: {s.get('Seccomp_filters')} filters")
-    if role != "supervisor":
-        for caps in "CapInh", "CapPrm", "CapEff", "CapAmb":
-            check(int(s[caps], 16) == 0, f"{role}: {caps} {s[caps]}")
+    for caps in "CapInh", "CapPrm", "CapEff", "CapAmb":
+        own = CAPS.get(role, 0) if caps in ("CapPrm", "CapEff") else 0
+        check(int(s[caps], 16) in (0, own), f"{role}: {caps} {s[caps]}")
     check(limits(pid)["Max core file size"] == "0", f"{role}: core dumps")
     if role in DEVICES:
         check(int(s["Threads"]) == 1, f"{role}: {s['Threads']} threads")
@@ -219,8 +268,8 @@ def outside(t):
         check(ids.isdisjoint(uids), f"{role} shares its id with {uids.get(min(ids))}")
         uids.update({i: role for i in ids})
         check(os.stat(f"/proc/{pid}/maps").st_uid == 0, f"{role} is dumpable")
-        if role != "supervisor":
-            check(int(s["CapBnd"], 16) == 0, f"{role}: bounding set {s['CapBnd']}")
+        check(int(s["CapBnd"], 16) == CAPS.get(role, 0), f"{role}: bounding set {s['CapBnd']}")
+        check(int(s["CapEff"], 16) == CAPS.get(role, 0), f"{role}: {s['CapEff']}")
     t.bulkhead("kill", t.name)
 
 
@@ -440,6 +489,49 @@ def violation_logged(t):
     result.expect(5, out="1048576 bytes", err="kernel logs")
 
 
+# ---- what a user is told
+
+
+def told(t, name, state, missing):
+    """list, status, and status as JSON say the same."""
+    t.bulkhead("list").expect(0, out=rf"NAME .* SANDBOX .*\n(.*\n)*{name} +running +{t.engine} +{state} ")
+    without = rf"\n  sandbox without: {missing}" if missing else ""
+    t.bulkhead("status", name).expect(0, out=rf"\n  sandbox +{state}{without}")
+    for words in ("status", name, "--json"), ("list", "--json"):
+        answer = json.loads(t.bulkhead(*words).expect(0).out)
+        row = answer if isinstance(answer, dict) else [r for r in answer if r["name"] == name][0]
+        check(row["sandbox"] == state, f"{words}: {row['sandbox']}")
+        said = "; ".join(row["sandbox_missing"])
+        check(re.search(missing, said) if missing else not said, f"{words}: {said}")
+
+
+@test
+def told_at_start(t):
+    """--sandbox log and off are no secret: at start, detached or not, in list, in status, in JSON."""
+    for mode, state, missing, warning in (("on", "on", None, None), ("log", "partial", "filters", "--sandbox log: .*not stopped"),
+                                          ("off", "off", "everything", "--sandbox off: no process .* has a sandbox")):
+        name = t.name + mode
+        r = t.bulkhead(*t.guest("echo", "--detach", "--sandbox", mode, name=name)).expect(0, err=warning)
+        check(warning or not r.err, f"nothing is missing: {r}")
+        told(t, name, state, missing)
+        t.bulkhead("kill", name).expect(0)
+        r = t.bulkhead(*t.guest("hello64", "--sandbox", mode)).expect(0, err=warning)
+        check(warning or not r.err, f"nothing is missing: {r}")
+
+
+@test
+def told_what_is_missing(t):
+    """A host that refuses user namespaces: as ordinary user, detached."""
+    need_root()
+    reachable_by(65534)
+    p = as_user(t, 65534, 0, t.guest("echo", "--detach"), t.env)
+    check(p.returncode == 0 and "missing: user namespaces" in p.stderr, f"{p.returncode}: {p.stdout} {p.stderr}")
+    env = dict(t.env, BULKHEAD_RUNTIME_DIR=t.runtime)
+    row = json.loads(t.bulkhead("status", t.name, "--json", env=env).expect(0).out)
+    check(row["sandbox"] == "partial" and "empty root" in " ".join(row["sandbox_missing"]), f"{row}")
+    t.bulkhead("kill", t.name, env=env).expect(0)
+
+
 # ---- bulkhead security
 
 
@@ -465,12 +557,28 @@ def security(t):
         check(row["uid"] == int(status(pid)["Uid"].split()[0]), f"{role}: uid {row['uid']}")
         check(sum(row["fds"].values()) == len(descriptors(pid)), f"{role}: {row['fds']}")
         check(row["guest_memory_mapped"] == (role == "vcpu"), f"{role}: guest memory {row['guest_memory_mapped']}")
+        has = int(status(pid)["CapEff"], 16)
+        check(int(row["capabilities"], 16) == has, f"{role}: {row['capabilities']}, /proc says {has:x}")
+        check(("capabilities" in row["open"]) == (has != 0), f"{role}: {row['open']}")
         if role in DEVICES:
             check(row["level"] == "sealed" and row["exposure"] == 0, f"{role}: {row}")
             check(row["calls_allowed"] <= 16, f"{role}: {row['calls_allowed']} calls")
     t.bulkhead("security", t.name).expect(0, out=r"seriald +\d+ +0.0 sealed")
     t.bulkhead("security", "nobody-has-this-name").expect(2)
     t.bulkhead("kill", t.name)
+
+
+@test
+def security_of_ordinary_user(t):
+    """What counts is what a process can do: its bounding set, which an ordinary user cannot shrink, is no capability."""
+    need_root()
+    reachable_by(65534)
+    p = as_user(t, 65534, 1000, t.guest("echo", "--detach"), t.env)
+    check(p.returncode == 0, f"{p.returncode}: {p.stdout} {p.stderr}")
+    found = json.loads(t.bulkhead("security", t.name, "--json", env=dict(t.env, BULKHEAD_RUNTIME_DIR=t.runtime)).expect(0).out)
+    for row in found["processes"]:
+        check(int(row["capabilities"], 16) == 0 and "capabilities" not in row["open"], f"{row['process']}: {row}")
+    t.bulkhead("kill", t.name, env=dict(t.env, BULKHEAD_RUNTIME_DIR=t.runtime)).expect(0)
 
 
 # ---- hosts and users that have less
@@ -530,7 +638,7 @@ def try_as(t, uid, limit, warning):
     found = {}
     for name, phase, rest in re.findall(r": (\w+)\[1\]: probe (\w+) (.*)", p.stderr):
         found.setdefault((name, phase), {}).update(pair.split("=") for pair in rest.split())
-    check(len(found) == 2 * len(PROGRAMS), f"{found}")
+    check(len(found) == 3 * len(PROGRAMS), f"{found}")
     expect_stopped(found)
     others = [line for line in p.stderr.splitlines() if ": probe " not in line]
     if warning is None:

@@ -72,7 +72,7 @@ static bool matches(const struct sandbox_rule *rule, const uint64_t *args)
 
 /* Allowed rows win over refusals. A refusal without conditions does not count where the same call
  * has allowed rows. */
-static struct expectation expect(enum sandbox_role role, unsigned phase, long nr, const uint64_t *args)
+static struct expectation expect(enum sandbox_role role, enum sandbox_phase phase, long nr, const uint64_t *args)
 {
 	struct expectation e = { STOPPED, 0 };
 	bool has_allowed_rows = false;
@@ -120,7 +120,7 @@ static struct expectation observe(long nr, const uint64_t *args, int *err)
 	return (struct expectation){ ALLOWED, 0 };
 }
 
-static void failed(enum sandbox_role role, unsigned phase, long nr, const uint64_t *args, enum verdict want, int err)
+static void failed(enum sandbox_role role, enum sandbox_phase phase, long nr, const uint64_t *args, enum verdict want, int err)
 {
 	const char *name = sandbox_call_name(nr);
 	static unsigned shown;
@@ -131,7 +131,7 @@ static void failed(enum sandbox_role role, unsigned phase, long nr, const uint64
 	if (shown++ == FAILURES_SHOWN)
 		return;
 	len = snprintf(line, sizeof(line),
-		       "FAILED %s, phase %u: %s (%ld) with %#lx %#lx %#lx %#lx %#lx: should be %s; errno %d\n",
+		       "FAILED %s, phase %d: %s (%ld) with %#lx %#lx %#lx %#lx %#lx: should be %s; errno %d\n",
 		       sandbox_role_name(role), phase, name ? name : "?", nr, args[0], args[1], args[2], args[3], args[4],
 		       verdict_names[want], err);
 	if (write(2, line, (size_t)len) < 0)
@@ -155,7 +155,7 @@ static bool is_passed_by_kernel(long nr)
 	return nr == CALL_URETPROBE || nr == CALL_UPROBE;
 }
 
-static void try(enum sandbox_role role, unsigned phase, long nr, const uint64_t *args)
+static void try(enum sandbox_role role, enum sandbox_phase phase, long nr, const uint64_t *args)
 {
 	struct expectation want = expect(role, phase, nr, args), got;
 	bool right;
@@ -179,7 +179,7 @@ static void all_ones(uint64_t *args)
 }
 
 /* Every bit of the arguments that the row looks at; of the others one, which must not matter. */
-static void try_row(enum sandbox_role role, unsigned phase, const struct sandbox_rule *rule, long nr)
+static void try_row(enum sandbox_role role, enum sandbox_phase phase, const struct sandbox_rule *rule, long nr)
 {
 	uint64_t args[ARGS], seen[ARGS] = { 0 };
 
@@ -207,7 +207,7 @@ static void try_row(enum sandbox_role role, unsigned phase, const struct sandbox
 }
 
 /* What is promised does not depend on the table. */
-static void try_never(enum sandbox_role role, unsigned phase, const struct never *n)
+static void try_never(enum sandbox_role role, enum sandbox_phase phase, const struct never *n)
 {
 	int err;
 
@@ -222,7 +222,7 @@ static void try_never(enum sandbox_role role, unsigned phase, const struct never
 	failed(role, phase, n->number, n->args, STOPPED, err);
 }
 
-static void try_everything(enum sandbox_role role, unsigned phase)
+static void try_everything(enum sandbox_role role, enum sandbox_phase phase)
 {
 	uint64_t args[ARGS];
 
@@ -240,9 +240,9 @@ static void try_everything(enum sandbox_role role, unsigned phase)
 /* ---- behind the filter ----------------------------------------------------------------------- */
 
 /* Without privileges first, so that a filter that lets too much through does no harm. */
-static void enter(enum sandbox_role role, unsigned phase)
+static void enter(enum sandbox_role role, enum sandbox_phase phase)
 {
-	const struct sandbox_filter *f = &sandbox_filters[role][phase == SANDBOX_PHASE_SETUP ? 0 : 1];
+	const struct sandbox_filter *f = &sandbox_filters[role][phase];
 	struct sock_fprog prog = { .len = f->len, .filter = (struct sock_filter *)f->insn };
 	struct sigaction sa = { .sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO };
 
@@ -255,7 +255,7 @@ static void enter(enum sandbox_role role, unsigned phase)
 		_exit(99);
 }
 
-static int run_child(enum sandbox_role role, unsigned phase, void (*body)(enum sandbox_role, unsigned))
+static int run_child(enum sandbox_role role, enum sandbox_phase phase, void (*body)(enum sandbox_role, enum sandbox_phase))
 {
 	int status = -1;
 	pid_t pid = fork();
@@ -273,18 +273,18 @@ static int run_child(enum sandbox_role role, unsigned phase, void (*body)(enum s
 	return status;
 }
 
-static void leave_with_exit(enum sandbox_role role, unsigned phase)
+static void leave_with_exit(enum sandbox_role role, enum sandbox_phase phase)
 {
 	syscall(SYS_exit, 7);
 }
 
-static void leave_with_exit_group(enum sandbox_role role, unsigned phase)
+static void leave_with_exit_group(enum sandbox_role role, enum sandbox_phase phase)
 {
 	syscall(SYS_exit_group, 7);
 }
 
 /* int 0x80: the same numbers mean other calls there. 20 is getpid. */
-static void call_i386(enum sandbox_role role, unsigned phase)
+static void call_i386(enum sandbox_role role, enum sandbox_phase phase)
 {
 	long rc;
 
@@ -292,29 +292,29 @@ static void call_i386(enum sandbox_role role, unsigned phase)
 }
 
 /* read() of the x32 ABI. */
-static void call_x32(enum sandbox_role role, unsigned phase)
+static void call_x32(enum sandbox_role role, enum sandbox_phase phase)
 {
 	syscall(X32_BIT | SYS_read, -1, NULL, 0);
 }
 
-static void call_uretprobe(enum sandbox_role role, unsigned phase)
+static void call_uretprobe(enum sandbox_role role, enum sandbox_phase phase)
 {
 	syscall(CALL_URETPROBE);
 	_exit(stopped_call == CALL_URETPROBE ? 7 : 0);
 }
 
-static void call_uprobe(enum sandbox_role role, unsigned phase)
+static void call_uprobe(enum sandbox_role role, enum sandbox_phase phase)
 {
 	syscall(CALL_UPROBE);
 	_exit(stopped_call == CALL_UPROBE || errno == ENXIO ? 7 : 0);
 }
 
-static void check_status(enum sandbox_role role, unsigned phase, const char *what, int status, bool right)
+static void check_status(enum sandbox_role role, enum sandbox_phase phase, const char *what, int status, bool right)
 {
 	if (right)
 		return;
 	tally->failures++;
-	fprintf(stderr, "FAILED %s, phase %u: %s: wait status %#x\n", sandbox_role_name(role), phase, what, status);
+	fprintf(stderr, "FAILED %s, phase %d: %s: wait status %#x\n", sandbox_role_name(role), phase, what, status);
 }
 
 static bool is_killed(int status)
@@ -328,7 +328,7 @@ static bool is_stopped(int status)
 	return (WIFEXITED(status) && WEXITSTATUS(status) == 7) || (WIFSIGNALED(status) && WTERMSIG(status) == SIGILL);
 }
 
-static void check_final_calls(enum sandbox_role role, unsigned phase)
+static void check_final_calls(enum sandbox_role role, enum sandbox_phase phase)
 {
 	static const uint64_t none[ARGS];
 	int status;
@@ -353,7 +353,7 @@ static void check_final_calls(enum sandbox_role role, unsigned phase)
 	tally->tried[STOPPED] += 4;
 }
 
-static void check_filter(enum sandbox_role role, unsigned phase)
+static void check_filter(enum sandbox_role role, enum sandbox_phase phase)
 {
 	int status;
 
@@ -361,7 +361,7 @@ static void check_filter(enum sandbox_role role, unsigned phase)
 	status = run_child(role, phase, try_everything);
 	if (!tally->complete || !WIFEXITED(status) || WEXITSTATUS(status)) {
 		tally->failures++;
-		fprintf(stderr, "FAILED %s, phase %u: the child did not finish, wait status %#x\n", sandbox_role_name(role),
+		fprintf(stderr, "FAILED %s, phase %d: the child did not finish, wait status %#x\n", sandbox_role_name(role),
 			phase, status);
 	}
 	check_final_calls(role, phase);
@@ -369,7 +369,7 @@ static void check_filter(enum sandbox_role role, unsigned phase)
 
 /* ---- the promised limits --------------------------------------------------------------------- */
 
-static unsigned distinct_calls(enum sandbox_role role, unsigned phase)
+static unsigned distinct_calls(enum sandbox_role role, enum sandbox_phase phase)
 {
 	bool seen[LAST_NUMBER + 1] = { false };
 	unsigned n = 0;
@@ -386,12 +386,13 @@ static unsigned distinct_calls(enum sandbox_role role, unsigned phase)
 	return n;
 }
 
-/* design.md section 5: at most 16 system calls at run time, 20 for the KVM vcpu process. */
+/* docs/specification.md, "Isolation": at most 16 system calls at run time, 20 for KVM's vcpu process, 24 for the
+ * supervisor. */
 static unsigned promised(enum sandbox_role role)
 {
-	if (role < SANDBOX_VCPU_EMU)
+	if (role == SANDBOX_SPAWNER) /* what children may do until they are behind their own */
 		return 0;
-	return role == SANDBOX_VCPU_KVM ? 20 : 16;
+	return role == SANDBOX_SUPERVISOR ? 24 : role == SANDBOX_VCPU_KVM ? 20 : 16;
 }
 
 static bool is_within_limit(enum sandbox_role role)
@@ -412,14 +413,16 @@ static bool is_within_limit(enum sandbox_role role)
 
 /* ---- main ------------------------------------------------------------------------------------ */
 
-static void report(enum sandbox_role role, unsigned phase)
+static const char *const phase_names[SANDBOX_PHASES] = { "exec", "setup", "run" };
+
+static void report(enum sandbox_role role, enum sandbox_phase phase)
 {
 	char limit[16] = "";
 
 	if (phase == SANDBOX_PHASE_RUN && promised(role))
 		snprintf(limit, sizeof(limit), "(limit %u)", promised(role));
 	printf("%-10s %-5s %2u calls %-10s %4lu rows ran; tries: %5lu allowed, %4lu refused, %5lu stopped%s\n",
-	       sandbox_role_name(role), phase == SANDBOX_PHASE_RUN ? "run" : "setup", distinct_calls(role, phase), limit,
+	       sandbox_role_name(role), phase_names[phase], distinct_calls(role, phase), limit,
 	       tally->rows, tally->tried[ALLOWED], tally->tried[REFUSED], tally->tried[STOPPED],
 	       tally->failures ? "  FAILED" : "");
 	fflush(stdout);
@@ -445,9 +448,9 @@ int main(void)
 		return 1;
 	resolve_rows();
 	for (int r = 0; r < SANDBOX_ROLES; r++) {
-		for (unsigned phase = SANDBOX_PHASE_SETUP; phase <= SANDBOX_PHASE_RUN; phase++) {
-			check_filter((enum sandbox_role)r, phase);
-			report((enum sandbox_role)r, phase);
+		for (int phase = SANDBOX_PHASE_EXEC; phase < SANDBOX_PHASES; phase++) {
+			check_filter((enum sandbox_role)r, (enum sandbox_phase)phase);
+			report((enum sandbox_role)r, (enum sandbox_phase)phase);
 			failures += tally->failures;
 		}
 		failures += !is_within_limit((enum sandbox_role)r);

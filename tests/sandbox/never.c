@@ -13,7 +13,8 @@
 #define ROLE(x) (1u << SANDBOX_##x)
 #define ALL ((1u << SANDBOX_ROLES) - 1)
 #define KEEPER ROLE(KEEPER)
-#define CHILDREN (ALL & ~(KEEPER | ROLE(SUPERVISOR)))
+#define SPAWNER ROLE(SPAWNER)
+#define CHILDREN (ALL & ~(KEEPER | ROLE(SUPERVISOR) | SPAWNER))
 #define SOME_FD 1000000 /* nobody has it open */
 #define BAD ~0ull
 
@@ -38,6 +39,7 @@ const struct never nevers[] = {
 	{ "a descriptor to the supervisor", SYS_sendmsg, CHILDREN, { 3, BAD, 0 } },
 	{ "a descriptor to the supervisor", SYS_sendmsg, CHILDREN, { 4, BAD, MSG_DONTWAIT } },
 	{ "a descriptor to anybody but the supervisor", SYS_sendmsg, KEEPER, { SANDBOX_KEEPER_CONTROL, BAD, 0 } },
+	{ "a descriptor to anybody but the supervisor", SYS_sendmsg, SPAWNER, { SANDBOX_SPAWNER_SOCK + 1, BAD, 0 } },
 	{ "many messages", SYS_sendmmsg, ALL, { 3, BAD, 1, 0 } },
 	{ "a message to an address", SYS_sendto, ALL, { SOME_FD, BAD, 1, 0, BAD, 16 } },
 	/* the keeper: files elsewhere, directories among its files, anything but removing */
@@ -58,6 +60,17 @@ const struct never nevers[] = {
 	{ "connect", SYS_connect, ALL, { SOME_FD, BAD, 16 } },
 	{ "socket", SYS_socket, ALL, { AF_INET, SOCK_STREAM, 0 } },
 	{ "bind", SYS_bind, ALL, { SOME_FD, BAD, 16 } },
+	/* the supervisor: what it has the spawner for; the spawner: what is not a child of ours */
+	{ "make a process", SYS_clone, ROLE(SUPERVISOR), { 17 } },
+	{ "make a process", SYS_fork, ALL, { 0 } },
+	{ "execute by descriptor", SYS_execveat, ROLE(SUPERVISOR) | KEEPER, { SANDBOX_PROGRAM, BAD, BAD, BAD, AT_EMPTY_PATH } },
+	{ "execute another descriptor", SYS_execveat, ALL, { SOME_FD, BAD, BAD, BAD, AT_EMPTY_PATH } },
+	{ "execute below a descriptor", SYS_execveat, ALL, { SANDBOX_PROGRAM, BAD, BAD, BAD, 0 } },
+	{ "change user", SYS_setresuid, ROLE(SUPERVISOR) | KEEPER, { 1, 1, 1 } },
+	{ "capabilities", SYS_capset, ROLE(SUPERVISOR) | KEEPER, { BAD, BAD } },
+	{ "a process in the host's namespaces, beside us", SYS_clone, SPAWNER, { 17 } },
+	{ "mount", SYS_mount, ALL, { BAD, BAD, BAD, 0, BAD } },
+	{ "a namespace with mounts", SYS_unshare, ALL, { 0x00020000 } },
 	{ "accept elsewhere", SYS_accept4, KEEPER, { SOME_FD, 0, 0, 0 } },
 	/* everybody */
 	{ "execute by path", SYS_execve, ALL, { BAD, BAD, BAD } },

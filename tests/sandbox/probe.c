@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a process that was taken over would try. Linked into otherwise unchanged daemons
- * (-Wl,--wrap=sandbox_enter_run), so it runs at the end of their set-up, behind the fence that the
- * supervisor and the daemon have really built: once behind the setup filter, once behind the run
- * filter. The results go to stderr, which is the supervisor's log:
+ * (-Wl,--wrap=sandbox_enter_setup and so on), so it runs behind the fence that the spawner and the
+ * daemon have really built: as the first that the program does, behind the filter that was there
+ * before it; then behind its setup filter, and behind its run filter. The results go to stderr,
+ * which is the supervisor's log:
  *
  *   probe PHASE NAME=RESULT ...	RESULT: stopped (by SIGSYS), the name of an errno, or a number
  *
@@ -31,8 +32,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+int __real_sandbox_enter_setup(enum sandbox_role role, enum sandbox_mode mode, struct sandbox_report *report);
+int __wrap_sandbox_enter_setup(enum sandbox_role role, enum sandbox_mode mode, struct sandbox_report *report);
 int __real_sandbox_enter_run(enum sandbox_role role, enum sandbox_mode mode);
 int __wrap_sandbox_enter_run(enum sandbox_role role, enum sandbox_mode mode);
+int __real_sigaction(int sig, const struct sigaction *action, struct sigaction *before);
+int __wrap_sigaction(int sig, const struct sigaction *action, struct sigaction *before);
 
 enum { STOPPED = -10000, LAST_FD = 200 };
 
@@ -296,16 +301,40 @@ static void run_probes(const char *phase)
 	}
 }
 
-/* The daemon's own handler would end us at the first try; it is put back for what comes after. */
-int __wrap_sandbox_enter_run(enum sandbox_role role, enum sandbox_mode mode)
+#if defined(PROBE_STRANGER)
+/* A program that is none of ours, knows of no fence, and tries all of it before anything else. */
+int main(void)
 {
 	struct sigaction sa = { .sa_handler = on_sigsys };
-	int rc;
 
 	sigaction(SIGSYS, &sa, NULL);
+	run_probes("exec");
+	return 0;
+}
+#else
+/* The daemon's own handler would end us at the first try. */
+int __wrap_sigaction(int sig, const struct sigaction *action, struct sigaction *before)
+{
+	const struct sigaction ours = { .sa_handler = on_sigsys };
+
+	return __real_sigaction(sig, sig == SIGSYS ? &ours : action, before);
+}
+
+int __wrap_sandbox_enter_setup(enum sandbox_role role, enum sandbox_mode mode, struct sandbox_report *report)
+{
+	__wrap_sigaction(SIGSYS, NULL, NULL);
+	run_probes("exec");
+	return __real_sandbox_enter_setup(role, mode, report);
+}
+
+int __wrap_sandbox_enter_run(enum sandbox_role role, enum sandbox_mode mode)
+{
+	int rc;
+
 	run_probes("setup");
 	rc = __real_sandbox_enter_run(role, mode);
 	if (!rc)
 		run_probes("run");
 	return rc;
 }
+#endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The emulator's side: a processor at CPL 3 with Linux's selectors and the same pages at the same addresses. */
 #include "silicon.h"
+#include "tests/host/features.h"
+#include "tests/host/processor.h"
 #include "tests/unit/emu_harness.h"
 
 #include <string.h>
 
-enum { LDT_AT = 0x5000, STEPS = 20000 };
+enum { LDT_AT = 0x5000, PML5_AT = 0x6000, STEPS = 20000 };
 
 static struct harness machines[TIERS];
 
@@ -58,6 +60,23 @@ static void install_tables(struct harness *h)
 	h->cpu->ldtr = (struct segment){ .base = LDT_AT, .limit = 8 * LOCAL_COUNT - 1, .attr = 0x82, .selector = 0x50 };
 }
 
+/*
+ * What is canonical depends on how many bits the processor has (WRFSBASE), and how many its system uses. Where the host
+ * uses 57, what lies above 48 bits is an address here, too: one level more.
+ */
+static void make_addresses_alike(struct harness *h)
+{
+	const uint64_t entry = HARNESS_PML4 | 7;
+
+	if (!host_has(FEAT_LA57))
+		h->machine->isa_features[FEAT_LA57 / 64] &= ~(1ull << FEAT_LA57 % 64);
+	if (!processor_differs(PT_WIDE_LINEAR, false))
+		return;
+	memcpy(h->ram + PML5_AT, &entry, sizeof(entry));
+	h->cpu->cr3 = PML5_AT;
+	h->cpu->cr4 |= CR4_LA57;
+}
+
 void emulated_init(void)
 {
 	for (unsigned n = 0; n < TIERS; n++) {
@@ -71,6 +90,7 @@ void emulated_init(void)
 		h->cpu->cr0 |= CR0_AM | CR0_MP | CR0_NE | CR0_WP;
 		h->cpu->cr4 |= CR4_OSXSAVE | CR4_FSGSBASE | CR4_OSFXSR | CR4_OSXMMEXCPT;
 		h->cpu->xcr0 = 7;
+		make_addresses_alike(h);
 		harness_sync(h);
 	}
 }

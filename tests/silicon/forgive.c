@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What cannot be compared: each with its reason. */
+/* What cannot be compared: by the system that the cases run on, or by a point of tests/host/points.def. */
 #include "silicon.h"
-#include "tests/oracle/host.h"
+#include "tests/host/processor.h"
+#include "tests/host/undefined.h"
 
 #include <string.h>
 
@@ -16,7 +17,13 @@ static uint64_t rflags_of(unsigned flags)
 	return r;
 }
 
-/* Outside 64-bit mode the upper halves of registers and R8..R15 are undefined (SDM vol. 1, 3.4.1.1). */
+/* The first address that a program does not have. */
+static uint64_t user_end(void)
+{
+	return processor_differs(PT_WIDE_LINEAR, false) ? 1ull << 56 : 1ull << 47;
+}
+
+/* Outside 64-bit mode, and after leaving it, the upper halves of registers and R8..R15 are undefined (SDM vol. 1, 3.4.1.1). */
 static void forget_upper_halves(struct outcome *o)
 {
 	for (unsigned n = 0; n < 8; n++)
@@ -31,7 +38,7 @@ static void forget_upper_halves(struct outcome *o)
 /* The kernel hides its own layout: a fault there is always one of protection (arch/x86/mm/fault.c). */
 static void hide_kernel(struct outcome *o)
 {
-	if (o->vector == VEC_PF && o->cr2 >= 0x7ffffffff000)
+	if (o->vector == VEC_PF && o->cr2 >= user_end() - PAGE)
 		o->error |= 1;
 	/* The emulated kernel's tables are where a process has nothing. */
 	if (o->vector == VEC_PF && o->cr2 < 0x10000)
@@ -47,112 +54,44 @@ static void forget_null_rpl(struct outcome *o)
 		o->s.seg[n] = o->s.seg[n] <= 3 ? 0 : o->s.seg[n];
 }
 
-static void forget(struct outcome *o, const struct test_case *t)
+/* The flags that this case leaves undefined. CF of long shifts is SHIFT_CARRY's. */
+static uint64_t undefined_flags(const struct test_case *t)
 {
 	const struct isa_row *r = &isa_rows[t->row];
+	unsigned flags = undefined_after(&t->i, t->in.gpr[RCX]).flags;
+
+	if ((r->attr & ISA_COUNTW) && (flags & ISA_FL_C) && !point_doubted(PT_SHIFT_CARRY))
+		flags &= ~(unsigned)ISA_FL_C;
+	return rflags_of(flags);
+}
+
+static void forget(struct outcome *o, const struct test_case *t)
+{
 	/* RF is set in what a fault pushes, IF is the system's. */
 	const uint64_t flags = RFLAGS_ARITH | RFLAGS_DF | RFLAGS_NT | RFLAGS_AC | RFLAGS_ID;
 
-	o->s.rflags &= flags & ~rflags_of(r->flags_undefined);
+	o->s.rflags &= flags & ~undefined_flags(t);
 	/* x87 pointers: tests/oracle compares them, where FNSTENV tells more than a signal frame does. */
 	o->s.fx.fop = 0;
 	o->s.fx.fip = o->s.fx.fdp = 0;
 	hide_kernel(o);
 	forget_null_rpl(o);
-	if (t->code_size != 8)
+	if (t->code_size != 8 || o->s.seg[SEG_CS] != USER_CODE64)
 		forget_upper_halves(o);
-}
-
-/* ---- where AMD's processors differ from Intel's, or the SDM leaves a result undefined: not compared on AMD's ---- */
-
-/* SHLD and SHRD of 16-bit operands by more than 16 are undefined; the emulator does what Intel's processors do. */
-static bool is_undefined_shift(const struct test_case *t)
-{
-	const struct isa_row *r = &isa_rows[t->row];
-	const uint64_t count = r->op[2].kind == OPK_CL ? t->in.gpr[RCX] : t->i.imm;
-
-	return r->map == ISA_M0F && (r->opcode & 0xf6) == 0xa4 && t->i.size == 2 && (count & 31) > 16;
-}
-
-/* 66 before a near branch in 64-bit mode: AMD truncates RIP, Intel ignores it (SDM vol. 2, Jcc; APM vol. 3, 1.2.7). */
-static bool is_truncated_branch(const struct test_case *t)
-{
-	return t->code_size == 8 && (isa_rows[t->row].modes & ISA_MODE_F64) && (t->i.prefixes & PFX_OPSIZE);
-}
-
-/* With REX.W a far pointer in memory has 64 bits of offset; AMD's processors ignore it (APM vol. 3, LFS, JMP far). */
-static bool is_wide_far_pointer(const struct test_case *t)
-{
-	return has_size(&isa_rows[t->row], OPS_p) && t->i.size == 8;
-}
-
-/*
- * FOP, FIP and FDP are saved only while an exception is pending, also by the kernel's context switch in the middle of a
- * case, and MXCSR_MASK has a bit more: tests/oracle knows about that.
- */
-static bool is_state_save(const struct isa_row *r)
-{
-	if (r->feature == FEAT_FPU && (has_size(r, OPS_env) || has_size(r, OPS_fsv)) && r->op[0].access == OPA_W)
-		return true;
-	return r->map != ISA_M0 && ((r->feature == FEAT_FXSR && r->ext == 0) || (r->feature == FEAT_XSAVE && r->ext == 4) ||
-				    r->feature == FEAT_XSAVEOPT || r->feature == FEAT_XSAVEC);
-}
-
-/* VPINSRD and VPEXTRD with W1 outside 64-bit mode: W is ignored (SDM vol. 2), AMD's #UD. */
-static bool is_wide_insertion(const struct test_case *t)
-{
-	const struct isa_row *r = &isa_rows[t->row];
-	unsigned n = 0;
-
-	if (t->code_size == 8 || r->map != ISA_V0F3A || (r->opcode != 0x22 && r->opcode != 0x16))
-		return false;
-	while (t->code[n] != 0xc4)
-		n++;
-	return t->code[n + 2] & 0x80;
-}
-
-static bool is_foreign(const struct test_case *t)
-{
-	const struct isa_row *r = &isa_rows[t->row];
-
-	/* MOVSXD with 66 reads four bytes. */
-	if (t->row == ISA_MOVSXD_Gv_Ed && t->i.size == 2 && t->i.is_mem)
-		return true;
-	/* F2 and F3 change the sense of LOOPE and LOOPNE. */
-	if ((t->row == ISA_LOOPE || t->row == ISA_LOOPNE) && (t->i.prefixes & (PFX_REP | PFX_REPNE)))
-		return true;
-	/* UD0 and UD1 have no ModRM byte that could be missing. */
-	if ((t->row == ISA_UD0 || t->row == ISA_UD1) && visible_bytes(t) < t->length)
-		return true;
-	/* 0F 0D between registers is #UD, not a NOP. SHA wants no alignment. */
-	return is_undefined_shift(t) || is_truncated_branch(t) || is_wide_far_pointer(t) || is_state_save(r) ||
-	       is_wide_insertion(t) || t->row == ISA_NOP_0F0D || (r->feature == FEAT_SHA && t->i.is_mem);
-}
-
-static void make_same_fault(const struct outcome *from, struct outcome *to)
-{
-	to->vector = from->vector;
-	to->error = from->error;
-	to->cr2 = from->cr2;
-}
-
-/*
- * Which of several faults comes first. CMPS: AMD's begin with ES:rDI. CALL: with the stack, Intel's with the target.
- * Bit strings and gathers: AMD's fault if an address on the way is not canonical.
- */
-static void forgive_order(const struct test_case *t, struct outcome *a, struct outcome *b)
-{
-	const struct isa_row *r = &isa_rows[t->row];
-	const bool calls = t->row == ISA_CALL_Ev || t->row == ISA_CALL_Jz, cmps = t->row == ISA_CMPSB || t->row == ISA_CMPSV;
-	const bool steps = has_operand(r, OPK_VS) || (r->map == ISA_M0F && (r->opcode & 0xe7) == 0xa3);
-
-	if ((calls || cmps || steps) && a->s.rip == t->in.rip && b->s.rip == t->in.rip)
-		make_same_fault(b, a);
 }
 
 static bool both_fault(const struct test_case *t, const struct outcome *a, const struct outcome *b)
 {
 	return a->s.rip == t->in.rip && b->s.rip == t->in.rip;
+}
+
+/* ---- cases that are left out altogether --------------------------------------------------------------------- */
+
+typedef bool applies_fn(const struct test_case *t, const struct outcome *a, const struct outcome *b);
+
+static bool is_undefined_shift(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return undefined_after(&t->i, t->in.gpr[RCX]).result;
 }
 
 /* Instructions of several accesses to the stack. */
@@ -167,73 +106,231 @@ static bool has_frame(const struct test_case *t)
 	}
 }
 
-/* What they have stored or loaded before the access that faults is visible; the emulator does all or nothing. */
-static bool is_partial_stack(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+static bool is_partial_frame(const struct test_case *t, const struct outcome *a, const struct outcome *b)
 {
 	return has_frame(t) && both_fault(t, a, b);
 }
 
-/* An operand that wraps around at 4 GiB, or begins below the last canonical address and ends beyond it: a fault, but
- * which is not defined (SDM vol. 3, 5.3). */
-static void forgive_wrap(const struct test_case *t, struct outcome *a, struct outcome *b)
-{
-	const uint64_t end = t->code_size == 8 ? 0x800000000000 : 0x100000000;
-	const bool at_the_end = a->vector == VEC_PF && ((a->cr2 >= end - 0x100 && a->cr2 < end) || a->cr2 < 0x100);
-
-	if (both_fault(t, a, b) && at_the_end)
-		make_same_fault(b, a);
-}
-
-/* Elements of a masked load or store beyond 64 KiB, with 16-bit addresses: they wrap, or are over the limit. */
-static bool is_masked_wrap(const struct test_case *t)
-{
-	const struct isa_row *r = &isa_rows[t->row];
-
-	return r->map == ISA_V0F38 && t->i.asize == 2 && ((r->opcode & 0xfc) == 0x2c || (r->opcode & 0xfd) == 0x8c);
-}
-
-/* A far call or return between 64-bit and other code: AMD's use the stack's width of the one they go to. */
-static bool is_mode_change(const struct test_case *t, const struct outcome *a)
-{
-	return has_frame(t) && a->s.seg[SEG_CS] != t->in.seg[SEG_CS] &&
-	       (t->code_size == 8 || a->s.seg[SEG_CS] == USER_CODE64);
-}
-
-/*
- * A masked store whose mask leaves out the bytes that would fault may fault all the same (SDM vol. 2, MASKMOVDQU), and
- * AMD's MASKMOVQ has become an MMX instruction before it does.
- */
-static bool is_masked_fault(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+static bool is_masked_store(const struct test_case *t, const struct outcome *a, const struct outcome *b)
 {
 	const bool masked = t->row == ISA_MASKMOVQ || t->row == ISA_MASKMOVDQU || t->row == ISA_VMASKMOVDQU;
 
 	return masked && (a->s.rip == t->in.rip || b->s.rip == t->in.rip);
 }
 
-/* Areas that are accessed piece by piece: it is not defined which of several faults is found, and at which byte. */
-static void forgive_piece(const struct test_case *t, struct outcome *a, struct outcome *b)
+static bool is_masked_wrap(const struct test_case *t, const struct outcome *a, const struct outcome *b)
 {
 	const struct isa_row *r = &isa_rows[t->row];
-	const bool area = has_size(r, OPS_env) || has_size(r, OPS_fsv) || has_size(r, OPS_fx) ||
-			  r->feature == FEAT_XSAVE || r->feature == FEAT_XSAVEOPT || r->feature == FEAT_XSAVEC;
 
-	if (area && both_fault(t, a, b))
-		make_same_fault(b, a);
+	return r->map == ISA_V0F38 && t->i.asize == 2 && ((r->opcode & 0xfc) == 0x2c || (r->opcode & 0xfd) == 0x8c);
 }
 
-/* Misaligned and out of its segment: either may be found first. */
-static void forgive_alignment_order(const struct test_case *t, struct outcome *a, struct outcome *b)
+/* The emulator has it for operands of up to 8 bytes. */
+static bool is_vector_ac(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return (isa_rows[t->row].attr & (ISA_SSEX | ISA_AVXX)) && (a->vector == VEC_AC) != (b->vector == VEC_AC);
+}
+
+static bool is_repeated_loop(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return (t->row == ISA_LOOPE || t->row == ISA_LOOPNE) && (t->i.prefixes & (PFX_REP | PFX_REPNE));
+}
+
+static bool is_cut_ud0(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return t->row == ISA_UD0 && visible_bytes(t) < t->length;
+}
+
+static bool is_cut_ud1(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return t->row == ISA_UD1 && visible_bytes(t) < t->length;
+}
+
+static bool is_nop_0f0d(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return t->row == ISA_NOP_0F0D;
+}
+
+static bool is_short_near_branch(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return t->code_size == 8 && (isa_rows[t->row].modes & ISA_MODE_F64) && (t->i.prefixes & PFX_OPSIZE);
+}
+
+static bool is_wide_far_pointer(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return has_size(&isa_rows[t->row], OPS_p) && t->i.size == 8;
+}
+
+static bool is_short_movsxd(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return t->row == ISA_MOVSXD_Gv_Ed && t->i.size == 2 && t->i.is_mem;
+}
+
+/* VPINSRD and VPEXTRD with W. */
+static bool is_wide_insertion(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	const struct isa_row *r = &isa_rows[t->row];
+	unsigned n = 0;
+
+	if (t->code_size == 8 || r->map != ISA_V0F3A || (r->opcode != 0x22 && r->opcode != 0x16))
+		return false;
+	while (t->code[n] != 0xc4)
+		n++;
+	return t->code[n + 2] & 0x80;
+}
+
+/* A far call or return between 64-bit and other code. */
+static bool is_mode_change(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return has_frame(t) && a->s.seg[SEG_CS] != t->in.seg[SEG_CS] &&
+	       (t->code_size == 8 || a->s.seg[SEG_CS] == USER_CODE64);
+}
+
+static bool is_misaligned_sha(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return isa_rows[t->row].feature == FEAT_SHA && t->i.is_mem && (operand_linear(t) & 15);
+}
+
+/* LDMXCSR, FXRSTOR, XRSTOR: #GP for the emulator. */
+static bool has_more_mxcsr(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return a->s.fx.mxcsr & ~0xffffu;
+}
+
+static bool is_locked_mov_cr(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return (t->row == ISA_MOV_Rd_Cd || t->row == ISA_MOV_Cd_Rd) && (t->i.prefixes & PFX_LOCK);
+}
+
+static bool is_ring0_only(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return t->row == ISA_SYSEXIT || t->row == ISA_SYSRET || t->row == ISA_SWAPGS;
+}
+
+static bool is_split_lock(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return a->vector == VEC_AC && !(t->in.rflags & RFLAGS_AC);
+}
+
+static bool is_bit_string(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	const struct isa_row *r = &isa_rows[t->row];
+
+	return r->map == ISA_M0F && (r->opcode & 0xe7) == 0xa3 && t->i.is_mem && a->s.rip == t->in.rip;
+}
+
+static bool is_kernel_half(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	return b->vector == VEC_PF && b->cr2 >> 63 && a->vector != VEC_PF;
+}
+
+static const struct {
+	enum point at;
+	applies_fn *applies;
+} left_out[] = {
+	{ PT_PARTIAL_FRAME, is_partial_frame },
+	{ PT_MASKED_STORE, is_masked_store },
+	{ PT_MASKED_WRAP, is_masked_wrap },
+	{ PT_VECTOR_AC, is_vector_ac },
+	{ PT_DOUBLE_SHIFT_16, is_undefined_shift },
+	{ PT_REPEAT_PREFIX, is_repeated_loop },
+	{ PT_UD0_MODRM, is_cut_ud0 },
+	{ PT_UD1_MODRM, is_cut_ud1 },
+	{ PT_NOP_0F0D, is_nop_0f0d },
+	{ PT_NEAR_66, is_short_near_branch },
+	{ PT_FAR_REX_W, is_wide_far_pointer },
+	{ PT_MOVSXD_66, is_short_movsxd },
+	{ PT_VPINSR_W1, is_wide_insertion },
+	{ PT_FAR_STACK, is_mode_change },
+	{ PT_SHA_ALIGNMENT, is_misaligned_sha },
+	{ PT_MXCSR_BITS, has_more_mxcsr },
+	{ PT_LOCK_CR0, is_locked_mov_cr },
+	{ PT_RING0_ONLY, is_ring0_only },
+	{ PT_SPLIT_LOCK, is_split_lock },
+	{ PT_BIT_STRING, is_bit_string },
+	{ PT_KERNEL_HALF, is_kernel_half },
+};
+
+/* One by one, and the point is asked last: it counts. */
+static bool is_left_out(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+{
+	for (unsigned n = 0; n < sizeof(left_out) / sizeof(left_out[0]); n++)
+		if (left_out[n].applies(t, a, b) && point_leaves(left_out[n].at))
+			return true;
+	if (t->row == ISA_FXSAVE && a->vector != b->vector && point_doubted(PT_FXSAVE_TAIL))
+		return true;
+	if (t->row == ISA_XBEGIN && point_doubted(PT_TRANSACTION))
+		return true;
+	return is_undocumented(t->row) && point_doubted(PT_UNDOCUMENTED);
+}
+
+/* ---- which of several faults ---------------------------------------------------------------------------------- */
+
+/* CMPS: the first or the second operand. CALL: the target or the push. Gathers, bit strings: one element or another. Areas,
+ * which are accessed piece by piece. */
+static bool has_many_faults(const struct test_case *t)
+{
+	const struct isa_row *r = &isa_rows[t->row];
+	const bool calls = t->row == ISA_CALL_Ev || t->row == ISA_CALL_Jz, cmps = t->row == ISA_CMPSB || t->row == ISA_CMPSV;
+	const bool steps = has_operand(r, OPK_VS) || (r->map == ISA_M0F && (r->opcode & 0xe7) == 0xa3);
+	const bool area = has_size(r, OPS_env) || has_size(r, OPS_fsv) || has_size(r, OPS_fx) || r->feature == FEAT_XSAVE ||
+			  r->feature == FEAT_XSAVEOPT || r->feature == FEAT_XSAVEC;
+
+	return calls || cmps || steps || area;
+}
+
+static void make_same_fault(const struct outcome *from, struct outcome *to)
+{
+	to->vector = from->vector;
+	to->error = from->error;
+	to->cr2 = from->cr2;
+}
+
+static bool is_same_fault(const struct outcome *a, const struct outcome *b)
+{
+	return a->vector == b->vector && a->error == b->error && a->cr2 == b->cr2;
+}
+
+/* Misaligned, and out of its segment. */
+static bool is_alignment_or_limit(const struct test_case *t, const struct outcome *a, const struct outcome *b)
 {
 	const bool either = (a->vector == VEC_GP || a->vector == VEC_SS) && (b->vector == VEC_GP || b->vector == VEC_SS);
 
-	if (both_fault(t, a, b) && either && (isa_rows[t->row].attr & (ISA_SSEX | ISA_AVXX)))
-		a->vector = b->vector;
+	return either && (isa_rows[t->row].attr & (ISA_SSEX | ISA_AVXX));
 }
 
-/* The mask and the destination of a gather that faults: the SDM says which elements are done, AMD's keep the others. */
-static void forgive_gather(const struct test_case *t, struct outcome *a, struct outcome *b)
+static void forgive_order(const struct test_case *t, const struct outcome *a, struct outcome *b)
 {
-	if (!has_operand(&isa_rows[t->row], OPK_VS) || !both_fault(t, a, b))
+	const bool vcvtps2ph = t->row == ISA_VCVTPS2PH;
+
+	if (!both_fault(t, a, b) || (is_same_fault(a, b) && !vcvtps2ph))
+		return;
+	if (!has_many_faults(t) && !is_alignment_or_limit(t, a, b) && !vcvtps2ph && !point_doubted(PT_FAULT_ORDER))
+		return;
+	if (!point_leaves(PT_FAULT_ORDER))
+		return;
+	make_same_fault(a, b);
+	/* Flags of a conversion that was not to be. */
+	if (vcvtps2ph)
+		b->s.fx.mxcsr = a->s.fx.mxcsr;
+}
+
+/* An operand that wraps around at 4 GiB, or begins below the last canonical address and ends beyond it. */
+static void forgive_wrap(const struct test_case *t, const struct outcome *a, struct outcome *b)
+{
+	const uint64_t end = t->code_size == 8 ? user_end() : 0x100000000;
+	const bool at_the_end = a->vector == VEC_PF && ((a->cr2 >= end - 0x100 && a->cr2 < end) || a->cr2 < 0x100);
+
+	if (both_fault(t, a, b) && at_the_end && !is_same_fault(a, b) && point_leaves(PT_WRAP))
+		make_same_fault(a, b);
+}
+
+/* ---- registers -------------------------------------------------------------------------------------------------- */
+
+/* The mask and the destination of a gather that faults. */
+static void forgive_gather(const struct test_case *t, struct outcome *a, const struct outcome *b)
+{
+	if (!has_operand(&isa_rows[t->row], OPK_VS) || !both_fault(t, a, b) || !point_leaves(PT_GATHER_FAULT))
 		return;
 	memcpy(a->s.fx.xmm[t->i.vvvv], b->s.fx.xmm[t->i.vvvv], 16);
 	memcpy(a->s.ymm_high[t->i.vvvv], b->s.ymm_high[t->i.vvvv], 16);
@@ -241,36 +338,76 @@ static void forgive_gather(const struct test_case *t, struct outcome *a, struct 
 	memcpy(a->s.ymm_high[t->i.reg], b->s.ymm_high[t->i.reg], 16);
 }
 
-/* #AC for vectors is up to the processor (SDM vol. 2, MOVUPS); the emulator's have it for operands up to 8 bytes. */
-static bool is_vector_alignment(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+static void forgive_null_base(const struct test_case *t, struct outcome *a, const struct outcome *b)
 {
-	return (isa_rows[t->row].attr & (ISA_SSEX | ISA_AVXX)) && (a->vector == VEC_AC) != (b->vector == VEC_AC);
+	const bool fs = a->s.seg[SEG_FS] == 0 && a->s.fs_base != b->s.fs_base;
+	const bool gs = a->s.seg[SEG_GS] == 0 && a->s.gs_base != b->s.gs_base;
+
+	if ((!fs && !gs) || isa_rows[t->row].feature == FEAT_FSGSBASE || !point_leaves(PT_NULL_BASE))
+		return;
+	a->s.fs_base = fs ? b->s.fs_base : a->s.fs_base;
+	a->s.gs_base = gs ? b->s.gs_base : a->s.gs_base;
 }
 
-static bool is_undefined(const struct test_case *t, const struct outcome *a, const struct outcome *b)
+static void forgive_bit_scan(const struct test_case *t, struct outcome *a, const struct outcome *b)
 {
-	return is_partial_stack(t, a, b) || is_masked_fault(t, a, b) || is_vector_alignment(t, a, b);
+	if ((t->row == ISA_BSF || t->row == ISA_BSR) && (b->s.rflags & RFLAGS_ZF) && point_doubted(PT_BIT_SCAN_ZERO))
+		a->s.gpr[t->i.reg] = b->s.gpr[t->i.reg];
 }
 
-bool forgive(const struct test_case *t, struct outcome *native, struct outcome *emulated)
+static void forgive_lar(const struct test_case *t, struct outcome *a, struct outcome *b)
 {
-	const bool intel = host_is_intel();
+	if (t->row != ISA_LAR || !point_doubted(PT_LAR_LIMIT))
+		return;
+	a->s.gpr[t->i.reg] &= ~0xf0000ull;
+	b->s.gpr[t->i.reg] &= ~0xf0000ull;
+}
 
-	if (is_undefined(t, native, emulated) || is_masked_wrap(t) || (!intel && (is_foreign(t) || is_mode_change(t, native))))
+static void forgive_result(const struct test_case *t, struct outcome *a, const struct outcome *b)
+{
+	const enum point p = open_result(t->row, t->i.size);
+
+	if (p == POINT_COUNT || !point_doubted(p))
+		return;
+	a->s.fx.sw = b->s.fx.sw;
+	memcpy(a->s.fx.st, b->s.fx.st, sizeof(a->s.fx.st));
+	if (p == PT_SSE4A_FIELDS)
+		memcpy(a->s.fx.xmm, b->s.fx.xmm, sizeof(a->s.fx.xmm));
+	if (p == PT_BSWAP_16)
+		a->s.gpr[t->i.reg] = b->s.gpr[t->i.reg];
+}
+
+static void forgive_x87_codes(const struct test_case *t, struct outcome *a, struct outcome *b)
+{
+	const uint16_t codes = x87_undefined_codes(t->row);
+
+	if (!codes || !point_doubted(PT_X87_CODES))
+		return;
+	a->s.fx.sw &= (uint16_t)~codes;
+	b->s.fx.sw &= (uint16_t)~codes;
+}
+
+static void forgive_partial_restore(const struct test_case *t, const struct outcome *a, struct outcome *b)
+{
+	if (t->row == ISA_XRSTOR && both_fault(t, a, b) && a->vector == VEC_GP && point_leaves(PT_PARTIAL_RESTORE))
+		b->s.fx = a->s.fx;
+}
+
+bool forgive(unsigned tier, const struct test_case *t, struct outcome *native, struct outcome *emulated)
+{
+	if (is_left_out(t, native, emulated))
 		return false;
 	forget(native, t);
 	forget(emulated, t);
-	if (!intel) {
-		/* Intel's convert first, and keep the flags if the store faults. */
-		if (t->row == ISA_VCVTPS2PH && both_fault(t, native, emulated)) {
-			make_same_fault(emulated, native);
-			native->s.fx.mxcsr = emulated->s.fx.mxcsr;
-		}
-		forgive_order(t, native, emulated);
-		forgive_gather(t, native, emulated);
-	}
-	forgive_piece(t, native, emulated);
+	forgive_order(t, native, emulated);
 	forgive_wrap(t, native, emulated);
-	forgive_alignment_order(t, native, emulated);
+	forgive_gather(t, native, emulated);
+	forgive_null_base(t, native, emulated);
+	forgive_bit_scan(t, native, emulated);
+	forgive_lar(t, native, emulated);
+	forgive_result(t, native, emulated);
+	forgive_x87_codes(t, native, emulated);
+	forgive_partial_restore(t, native, emulated);
+	forgive_memory(tier, t, native, emulated);
 	return true;
 }

@@ -176,7 +176,7 @@ static void put_modrm(struct test_case *t, const struct draw *d, unsigned code_s
 /* ---- immediates ---- */
 
 static const uint16_t selectors[] = {
-	0, 3, USER_CODE32, USER_DATA, USER_CODE64, 0x10, 0x18, 0x1b, 0x28, 0x88, LOCAL(LDT_CODE32), LOCAL(LDT_CODE16),
+	0, 3, USER_CODE32, USER_DATA, USER_CODE64, 0x10, 0x18, 0x1b, 0x28, 0x7b, 0x88, LOCAL(LDT_CODE32), LOCAL(LDT_CODE16),
 	LOCAL(LDT_SMALL), LOCAL(LDT_DATA16), LOCAL(LDT_DOWN), LOCAL(LDT_READ_ONLY), LOCAL(LDT_ABSENT), LOCAL(LDT_STACK16),
 	LOCAL(LDT_EXECUTE_ONLY), LOCAL(40), LOCAL(LDT_SMALL) & ~3u,
 };

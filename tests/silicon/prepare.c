@@ -41,15 +41,6 @@ static uint64_t any_address(unsigned size)
 	}
 }
 
-static uint64_t base_of(const struct test_case *t, unsigned seg)
-{
-	const uint64_t d = descriptor_of(t->in.seg[seg]);
-
-	if (t->code_size == 8 || t->in.seg[seg] == 0)
-		return seg == SEG_FS ? t->in.fs_base : seg == SEG_GS ? t->in.gs_base : 0;
-	return (d >> 16 & 0xffffff) | (d >> 32 & 0xff000000);
-}
-
 /* Bits above the address size do not count. */
 static uint64_t with_noise(const struct test_case *t, uint64_t v, unsigned asize)
 {
@@ -162,7 +153,7 @@ static void prepare_stack(struct test_case *t)
 	default:
 		break;
 	}
-	t->in.gpr[RSP] = at - base_of(t, SEG_SS);
+	t->in.gpr[RSP] = at - segment_base(t, SEG_SS);
 	if (rnd_below(2))
 		t->in.gpr[RBP] = t->in.gpr[RSP] + rnd_below(128) - 64;
 }
@@ -180,7 +171,7 @@ static uint64_t stack_top(const struct test_case *t)
 
 	if (t->in.seg[SEG_SS] == LOCAL(LDT_STACK16))
 		sp &= 0xffff;
-	return base_of(t, SEG_SS) + sp;
+	return segment_base(t, SEG_SS) + sp;
 }
 
 static uint64_t code_base(const struct test_case *t)
@@ -192,8 +183,8 @@ static void prepare_string(struct test_case *t, unsigned size)
 {
 	uint64_t *g = t->in.gpr;
 
-	g[RSI] = with_noise(t, any_address(size) - base_of(t, t->i.seg), t->i.asize);
-	g[RDI] = with_noise(t, any_address(size) - base_of(t, SEG_ES), t->i.asize);
+	g[RSI] = with_noise(t, any_address(size) - segment_base(t, t->i.seg), t->i.asize);
+	g[RDI] = with_noise(t, any_address(size) - segment_base(t, SEG_ES), t->i.asize);
 	g[RCX] = with_noise(t, one_in(8) ? rnd_below(9000) : rnd_below(24), t->i.asize);
 	if (one_in(8)) /* overlapping */
 		g[RDI] = g[RSI] + rnd_below(16) - 8;
@@ -386,16 +377,16 @@ static uint64_t aim_operand(struct test_case *t, const struct isa_row *r)
 	random_bytes(fresh, sizeof(fresh));
 	put_memory(linear, fresh, sizeof(fresh));
 	if (has_operand(r, OPK_O)) {
-		const uint64_t offset = linear - base_of(t, t->i.seg);
+		const uint64_t offset = linear - segment_base(t, t->i.seg);
 		patch_displacement(t, offset);
 	} else if (t->i.is_mem) {
 		if (is_bit_string(r) && t->i.reg != t->i.base && t->i.reg != t->i.index)
 			t->in.gpr[t->i.reg] = rnd_below(8000) - 4000u;
-		aim(t, linear - base_of(t, t->i.seg));
+		aim(t, linear - segment_base(t, t->i.seg));
 	} else if (r->opcode == 0xd7 && r->map == ISA_M0) { /* XLAT */
-		t->in.gpr[RBX] = with_noise(t, linear - base_of(t, t->i.seg) - (t->in.gpr[RAX] & 0xff), t->i.asize);
+		t->in.gpr[RBX] = with_noise(t, linear - segment_base(t, t->i.seg) - (t->in.gpr[RAX] & 0xff), t->i.asize);
 	} else if (r->opcode == 0xf7 && r->map != ISA_M0 && r->mod == ISA_MOD_REG) { /* MASKMOVQ, MASKMOVDQU */
-		t->in.gpr[RDI] = with_noise(t, linear - base_of(t, t->i.seg), t->i.asize);
+		t->in.gpr[RDI] = with_noise(t, linear - segment_base(t, t->i.seg), t->i.asize);
 	}
 	return linear;
 }

@@ -7,7 +7,7 @@
  *   place.c     memory and selectors         random.c (tests/oracle)  awkward values
  *   generate.c  a row to bytes               prepare.c  registers that make the operands land where they should
  *   native.c    this processor               emulated.c  the emulator
- *   compare.c   differences                  forgive.c  what one of the two cannot say, each with its reason
+ *   compare.c   differences                  forgive.c  what one of the two cannot say: tests/host/points.def
  *   elsewhere.c rows that are not run here
  *
  * An instruction is followed and surrounded by HLT (at CPL 3: #GP at that very address): so each case ends in a fault,
@@ -85,7 +85,14 @@ static inline unsigned visible_bytes(const struct test_case *t)
 }
 
 /* place.c */
+/* The system's descriptors for threads and for the CPU's number, whose base is zero here. In each child, which stays on
+ * its CPU. */
+void find_global(void);
 bool is_ours(uint64_t linear); /* backed by memory on both sides, mapped or not */
+/* Base of a segment before the case. */
+uint64_t segment_base(const struct test_case *t, unsigned seg);
+/* Where the memory operand is, if there is one with a ModRM byte and no vector of indexes. */
+uint64_t operand_linear(const struct test_case *t);
 /* Writes to all copies; what is not ours is left out. */
 void put_memory(uint64_t linear, const void *data, unsigned bytes);
 
@@ -117,14 +124,18 @@ void emulated_run(unsigned tier, const struct test_case *t, struct outcome *out)
 /* The guest's CPUID has it. */
 bool emulated_has(unsigned feature);
 
-/* compare.c: the number of differences; prints them if `show`. Memory is compared and made equal again. */
+/* compare.c: the number of differences; prints them if `show`. */
 unsigned compare(const struct test_case *t, const struct outcome *native, const struct outcome *emulated, unsigned tier,
 		 bool show);
 
 /* The emulator's memory as the processor left its own. */
 void make_equal(unsigned tier);
 
-/* forgive.c: takes out of both what cannot be compared. False: nothing of this case can. */
-bool forgive(const struct test_case *t, struct outcome *native, struct outcome *emulated);
+/* forgive.c: takes out of both, and out of the tier's memory, what cannot be compared: the points of tests/host/points.def.
+ * False: nothing of this case can. */
+bool forgive(unsigned tier, const struct test_case *t, struct outcome *native, struct outcome *emulated);
+
+/* forgive_memory.c: the same for what is in memory only. */
+void forgive_memory(unsigned tier, const struct test_case *t, const struct outcome *native, const struct outcome *emulated);
 
 #endif

@@ -108,6 +108,32 @@ Test(elf, programs_are_not_kernels)
 	expect_error(i, BOOT_AUTO, -ENOEXEC, "not a kernel");
 }
 
+/* The PVH ABI knows no interpreter: FreeBSD's kernel names one, and has the note. */
+Test(pvh, an_interpreter_is_no_obstacle)
+{
+	struct image i = make_elf(64, 1 * MIB, 1 * MIB, 1 * MIB, 1, 0x100040);
+	struct guest g;
+
+	put16(&i, 56, 3);	    /* e_phnum */
+	put32(&i, 64 + 2 * 56, 3); /* PT_INTERP, empty */
+	g = load(i, BOOT_AUTO, 0);
+	cr_expect_eq(g.rs.format, BOOT_ELF_PVH);
+	cr_expect_eq(g.rs.cpu.rip, 0x100040);
+}
+
+/* A 32-bit vmlinux has no mark; whoever says what it is gets the 32-bit protocol (boot.rst, "32-bit Boot Protocol"). */
+Test(elf, vmlinux_of_32_bits_when_asked_for)
+{
+	struct image i = make_elf(32, 16 * MIB, 0xc1000000u, 16 * MIB + 0x10, 0, 0);
+	struct guest g = load_with_initrd(i, BOOT_ELF_LINUX);
+	struct cpu *c = &g.rs.cpu;
+
+	cr_expect_eq(c->rip, 16 * MIB + 0x10);
+	cr_expect_eq(c->cr0 & (CR0_PE | CR0_PG), CR0_PE, "protected mode, paging disabled");
+	cr_expect_eq(get32(guest_at(&g, c->gpr[RSI]) + 0x202), 0x53726448);
+	expect_error(i, BOOT_AUTO, -ENOEXEC, "--format elf");
+}
+
 /* xen/include/public/arch-x86/hvm/start_info.h */
 Test(pvh, start_info)
 {

@@ -144,6 +144,19 @@ struct image make_vmlinux(int relocs, int inverse)
 	return i;
 }
 
+struct image make_vmlinux32(int relocs)
+{
+	struct image elf = make_elf(32, VMLINUX_BASE, 0xc1000000u, VMLINUX_BASE + 0x40, 0, 0);
+	size_t end = SECTIONS_AT + 40; /* section headers are shorter than those of 64 bits */
+	struct image i = image_new(end + (relocs ? 8 : 0));
+
+	memcpy(i.data, elf.data, end);
+	put32(&i, ELF_TEXT + VMLINUX_AT_32, VMLINUX_VALUE_NARROW);
+	if (relocs)
+		put32(&i, end + 4, 0xc1000000u + VMLINUX_AT_32);
+	return i;
+}
+
 static size_t pack_gzip(struct image in, uint8_t *out, size_t room)
 {
 	z_stream z = {

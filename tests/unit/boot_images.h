@@ -45,6 +45,9 @@ enum { VMLINUX_AT_64 = 0x100, VMLINUX_AT_32 = 0x108, VMLINUX_AT_INVERSE = 0x10c 
 #define VMLINUX_BASE 0x1000000ull
 #define VMLINUX_INIT_SIZE 0x800000ull
 struct image make_vmlinux(int relocs, int inverse);
+/* The same of a 32-bit kernel: one place to relocate (VMLINUX_AT_32, VMLINUX_VALUE_NARROW), mapped at 3 GiB. */
+#define VMLINUX_VALUE_NARROW 0xc1000456u
+struct image make_vmlinux32(int relocs);
 
 enum packing { PACK_GZIP, PACK_XZ, PACK_LZMA, PACK_LZ4, PACK_ZSTD, PACK_UNKNOWN, PACKINGS };
 /* Packed as the build does: with the unpacked size appended where the format does not end with it. */

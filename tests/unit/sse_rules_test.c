@@ -157,6 +157,28 @@ Test(sse_rules, precision_of_unmasked_elements)
 	cr_assert_eq(c->mxcsr & 0x3f, 0x10, "UE");
 }
 
+/* SDM vol. 2, VGETMANTPD: an element that the sign control refuses raises IE, and takes nothing away from the others. */
+Test(sse_rules, getmant_of_several)
+{
+	static const struct {
+		uint64_t low, high;
+		uint32_t flags;
+	} cases[] = {
+		{ 1, 0xbff0000000000000, 0x03 }, /* a denormal; -1, refused */
+		{ 0xbff0000000000000, 1, 0x03 },
+		{ 0x8000000000000001, 0x3ff0000000000000, 0x01 }, /* refused before it is seen to be a denormal */
+	};
+
+	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		struct cpu *c = setup();
+
+		c->vec[1].u64[0] = cases[n].low;
+		c->vec[1].u64[1] = cases[n].high;
+		cr_assert_eq(STEP(0x62, 0xf3, 0xfd, 0x08, 0x26, 0xc1, 0x08), 0); /* VGETMANTPD XMM0, XMM1, 8 */
+		cr_assert_eq(c->mxcsr & 0x3f, cases[n].flags, "case %u: flags %x", n, c->mxcsr & 0x3f);
+	}
+}
+
 /* Legacy SSE keeps what is above 128 bits. */
 Test(sse_rules, upper_preserved)
 {

@@ -246,7 +246,7 @@ Test(x87_state, host_flags_are_not_the_guests)
 
 /*
  * SDM vol. 1, 8.1.8: FIP is that of the last non-control instruction; with CPUID.7.EBX[6], FDP is updated by those only
- * that incur an unmasked exception. 8.1.9.1: FOP likewise. Hosts of the other vendor cannot be asked (tests/oracle/vendor.c).
+ * that incur an unmasked exception. 8.1.9.1: FOP likewise. Not all hosts can be asked (tests/host/points.def).
  */
 Test(x87_state, pointers_without_exception)
 {

@@ -124,6 +124,8 @@ static char take_packet(struct run *r)
 	text += *text == ' ';
 	if (packet[0] == 'D' && sscanf(text, "%48s %95s", r->name, r->dir) != 2)
 		return 0;
+	if (packet[0] == 'W')
+		fprintf(stderr, "bulkhead: %s: %s\n", r->name, text);
 	if (packet[0] == 'E' || packet[0] == 'X') {
 		r->failure = code;
 		snprintf(r->last_words, sizeof(r->last_words), "%s", text);
@@ -251,7 +253,7 @@ static int detached(struct run *r)
 
 	do
 		what = next_packet(r);
-	while (what == 'D');
+	while (what == 'D' || what == 'W');
 	if (what != 'R')
 		return finish(r);
 	printf("%s\ncontrol: %s/control.sock\nconsole: %s/console.sock\n", r->name, r->dir, r->dir);

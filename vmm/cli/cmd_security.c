@@ -40,6 +40,7 @@ static const struct {
 } comms[] = {
 	{ "bh-logger", SANDBOX_LOGGER },
 	{ "bh-supervisor", SANDBOX_SUPERVISOR },
+	{ "bh-spawner", SANDBOX_SPAWNER },
 	{ "bh-boot", SANDBOX_BOOT },
 	{ "bh-vcpu", SANDBOX_VCPU_EMU },
 #define DEVICE(NAME, name, ...) { "bh-" #name, SANDBOX_##NAME },

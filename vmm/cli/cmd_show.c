@@ -126,6 +126,7 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "cpu", text(s->cpu));
 		json_object_set_new(j, "cpu_features", json_incref(features));
 		json_object_set_new(j, "engine", text(s->engine));
+		json_object_set_new(j, "sandbox", text(s->sandbox));
 		json_object_set_new(j, "ram_bytes", number(s->ram_bytes));
 		json_object_set_new(j, "started_ns", number(s->started_ns));
 		json_object_set_new(j, "kernel", text(s->kernel));
@@ -192,9 +193,10 @@ static void print_status(const Bulkhead__Status *s)
 
 	if (localtime_r(&started, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n  reboots   %u\n  console   %s\n",
+	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n  reboots   %u\n  console   %s\n"
+	       "  sandbox   %s\n",
 	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
-	       s->reboots, s->console ? s->console : "-");
+	       s->reboots, s->console ? s->console : "-", s->sandbox ? s->sandbox : "-");
 	for (size_t i = 0; i < s->n_sandbox_missing; i++)
 		printf("  sandbox without: %s\n", s->sandbox_missing[i]);
 	printf("\n  %-10s %8s  %-10s %12s %12s %12s\n", "process", "pid", "state", "requests", "synchronous", "sleeps");
@@ -244,9 +246,10 @@ static void list_one(void *ctx, const char *name, const char *path)
 		return;
 	}
 	if (!l->count++)
-		printf("%-20s %-14s %-6s %10s  %s\n", "NAME", "STATE", "ENGINE", "MEMORY", "KERNEL");
-	printf("%-20s %-14s %-6s %7llu MiB  %s\n", name, s ? describe_state(s) : "not answering", s ? s->engine : "-",
-	       (unsigned long long)(s ? s->ram_bytes >> 20 : 0), s && s->kernel ? s->kernel : "-");
+		printf("%-20s %-14s %-6s %-8s %10s  %s\n", "NAME", "STATE", "ENGINE", "SANDBOX", "MEMORY", "KERNEL");
+	printf("%-20s %-14s %-6s %-8s %7llu MiB  %s\n", name, s ? describe_state(s) : "not answering", s ? s->engine : "-",
+	       s && s->sandbox ? s->sandbox : "-", (unsigned long long)(s ? s->ram_bytes >> 20 : 0),
+	       s && s->kernel ? s->kernel : "-");
 }
 
 int cmd_list(int argc, char **argv)

@@ -36,7 +36,7 @@ static void take_status_line(struct proc_facts *f, const char *key, const char *
 		f->uid = (uint32_t)strtoul(value, NULL, 10);
 	else if (!strcmp(key, "Gid"))
 		f->gid = (uint32_t)strtoul(value, NULL, 10);
-	else if (!strncmp(key, "Cap", 3))
+	else if (!strcmp(key, "CapEff") || !strcmp(key, "CapPrm"))
 		f->caps |= strtoull(value, NULL, 16);
 	else if (!strcmp(key, "NoNewPrivs"))
 		f->no_new_privs = atoi(value) == 1;

@@ -27,7 +27,8 @@ struct proc_facts {
 
 	/* status: everybody may read it */
 	uint32_t uid, gid;
-	uint64_t caps; /* of all five sets together */
+	uint64_t caps; /* effective ones, and permitted ones, which a process can make effective; with no_new_privs the others
+			* lead to none */
 	unsigned threads, seccomp_mode, seccomp_filters;
 	bool no_new_privs;
 	uint64_t rss_kib;

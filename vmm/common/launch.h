@@ -51,7 +51,8 @@ enum note_kind {
 	NOTE_CLIENT,  /* to the supervisor: a control client, as descriptor; code: enum client_rights */
 	NOTE_STOP,    /* to the supervisor: power button, then after the time-out the end */
 	NOTE_KILL,    /* to the supervisor: end now */
-	NOTE_MISSING, /* to the supervisor: what of the keeper's own fence this host refuses */
+	NOTE_MISSING, /* to the supervisor: what of the keeper's own fence this host refuses; to the keeper: what a user should
+		       * know of the machine's */
 };
 
 /* Who asks? Only the keeper can tell: in the supervisor's user namespace nobody has their own id. */

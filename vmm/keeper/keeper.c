@@ -175,6 +175,8 @@ static void take_note(struct keeper *k, struct pollfd *p)
 	} else if (note.kind == NOTE_STATUS) {
 		snprintf(state, sizeof(state), "STATUS=%s", note.text);
 		notify_send(k->notify_fd, state);
+	} else if (note.kind == NOTE_MISSING && k->config.detach) {
+		keeper_tell(k, 'W', 0, note.text); /* our stderr is a file in the machine's directory */
 	} else if (note.kind == NOTE_ENDED) {
 		k->ended = true;
 		snprintf(k->last_words, sizeof(k->last_words), "%s", note.text);

@@ -113,6 +113,8 @@ static int build(struct kvm_engine *k, const struct engine_config *config)
 		return kvm_fail(k, "KVM_GET_VCPU_MMAP_SIZE");
 	k->run_size = (size_t)size;
 	err = create_machine(k, config);
+	if (!err)
+		kvm_xstate_init(k);
 	for (unsigned i = 0; !err && i < k->vcpus; i++)
 		err = create_vcpu(k, i);
 	return err;
@@ -274,6 +276,8 @@ const struct engine_ops engine_kvm = {
 	.destroy = kvm_engine_destroy,
 	.get_state = kvm_engine_get_state,
 	.set_state = kvm_engine_set_state,
+	.save = kvm_save,
+	.restore = kvm_restore,
 	.run = kvm_engine_run,
 	.kick = kvm_engine_kick,
 	.signal_msi = kvm_engine_signal_msi,

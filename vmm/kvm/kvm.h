@@ -29,6 +29,8 @@ struct kvm_engine {
 	unsigned vcpus;
 	size_t run_size;
 	uint64_t tsc_khz;
+	size_t xsave_bytes; /* of the area that holds a vCPU's extended state; 0: this KVM has no XSAVE */
+	bool has_xcrs;
 	struct cpu_model cpu;
 	struct cpu_feature_set features; /* what the guest's CPUID shows */
 	struct kvm_vcpu vcpu[ENGINE_MAX_VCPUS];
@@ -47,6 +49,21 @@ int kvm_model_apply(const struct cpu_model *m, struct kvm_cpuid2 *leaves, struct
 		    char error[CPU_MODEL_ERROR_MAX]);
 int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out);
 int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in);
+/* One model-specific register: 0, or -EINVAL if this KVM has it not or refuses the value. */
+int kvm_msr_set(int fd, uint32_t number, uint64_t value);
+int kvm_msr_get(int fd, uint32_t number, uint64_t *value);
+
+/* xstate.c: x87 to PKRU, between struct cpu and a vCPU. init() asks what this KVM has; the others: -ENOTSUP without XSAVE. */
+void kvm_xstate_init(struct kvm_engine *k);
+int kvm_xstate_set(struct kvm_engine *k, int fd, const struct cpu *in);
+int kvm_xstate_get(struct kvm_engine *k, int fd, struct cpu *out);
+/* The same with an XSAVE area of `bytes` in the standard form. */
+void kvm_xstate_out(uint8_t *area, size_t bytes, const struct cpu *in);
+void kvm_xstate_in(struct cpu *out, uint8_t *area, size_t bytes);
+
+/* whole.c: save and restore of struct engine_ops. */
+int kvm_save(struct engine *e, unsigned vcpu, struct engine_state *out);
+int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field);
 
 /* One KVM_RUN and what it asked for: true if the guest goes on, false with *stop set. */
 bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);

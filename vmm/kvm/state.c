@@ -52,25 +52,27 @@ static const struct {
 	{R14, offsetof(struct kvm_regs, r14)}, {R15, offsetof(struct kvm_regs, r15)},
 };
 
-/* Model-specific registers that both sides keep. APIC base is not here: it travels in kvm_sregs. */
+/* Model-specific registers that both sides keep, `count` of them, each `step` after the one before. APIC base and EFER are not
+ * here: they travel in kvm_sregs. */
 static const struct {
 	uint32_t number;
+	uint8_t step, count;
 	size_t offset; /* in struct cpu */
 } msrs[] = {
-	{0xc0000081, offsetof(struct cpu, msr.star)},	       {0xc0000082, offsetof(struct cpu, msr.lstar)},
-	{0xc0000083, offsetof(struct cpu, msr.cstar)},	       {0xc0000084, offsetof(struct cpu, msr.sfmask)},
-	{0xc0000102, offsetof(struct cpu, msr.kernel_gs_base)}, {0x174, offsetof(struct cpu, msr.sysenter_cs)},
-	{0x175, offsetof(struct cpu, msr.sysenter_esp)},       {0x176, offsetof(struct cpu, msr.sysenter_eip)},
-	{0x277, offsetof(struct cpu, msr.pat)},		       {0xc0000103, offsetof(struct cpu, msr.tsc_aux)},
-	{0x2ff, offsetof(struct cpu, msr.mtrr_def_type)},
+	{0xc0000081, 1, 1, offsetof(struct cpu, msr.star)},	      {0xc0000082, 1, 1, offsetof(struct cpu, msr.lstar)},
+	{0xc0000083, 1, 1, offsetof(struct cpu, msr.cstar)},	      {0xc0000084, 1, 1, offsetof(struct cpu, msr.sfmask)},
+	{0xc0000102, 1, 1, offsetof(struct cpu, msr.kernel_gs_base)}, {0x174, 1, 1, offsetof(struct cpu, msr.sysenter_cs)},
+	{0x175, 1, 1, offsetof(struct cpu, msr.sysenter_esp)},	      {0x176, 1, 1, offsetof(struct cpu, msr.sysenter_eip)},
+	{0x277, 1, 1, offsetof(struct cpu, msr.pat)},		      {0xc0000103, 1, 1, offsetof(struct cpu, msr.tsc_aux)},
+	{0x2ff, 1, 1, offsetof(struct cpu, msr.mtrr_def_type)},	      {0x200, 2, 8, offsetof(struct cpu, msr.mtrr_base)},
+	{0x201, 2, 8, offsetof(struct cpu, msr.mtrr_mask)},	      {0x250, 1, 1, offsetof(struct cpu, msr.mtrr_fixed[0])},
+	{0x258, 1, 2, offsetof(struct cpu, msr.mtrr_fixed[1])},	      {0x268, 1, 8, offsetof(struct cpu, msr.mtrr_fixed[3])},
+	{0x1a0, 1, 1, offsetof(struct cpu, msr.misc_enable)},	      {0x1d9, 1, 1, offsetof(struct cpu, msr.debugctl)},
+	{0x3b, 1, 1, offsetof(struct cpu, msr.tsc_adjust)},	      {0x48, 1, 1, offsetof(struct cpu, msr.spec_ctrl)},
+	{0xda0, 1, 1, offsetof(struct cpu, msr.xss)},
 };
 
 enum { GPRS = sizeof(gprs) / sizeof(gprs[0]), MSRS = sizeof(msrs) / sizeof(msrs[0]) };
-
-struct msr_block {
-	struct kvm_msrs head;
-	struct kvm_msr_entry entry[MSRS];
-};
 
 static int set_regs(struct kvm_engine *k, int fd, const struct cpu *in)
 {
@@ -109,41 +111,115 @@ static int set_sregs(struct kvm_engine *k, int fd, const struct cpu *in)
 	return ioctl(fd, KVM_SET_SREGS, &s) < 0 ? kvm_fail(k, "KVM_SET_SREGS") : 0;
 }
 
-static int set_fpu(struct kvm_engine *k, int fd, const struct cpu *in)
+int kvm_msr_set(int fd, uint32_t number, uint64_t value)
 {
-	struct kvm_fpu f = {
-		.fcw = in->fpu.cw,
-		.fsw = in->fpu.sw,
-		.ftwx = in->fpu.tag,
-		.last_opcode = in->fpu.fop,
-		.last_ip = in->fpu.fip,
-		.last_dp = in->fpu.fdp,
-		.mxcsr = in->mxcsr,
-	};
-	unsigned top = (in->fpu.sw >> 11) & 7;
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} b = {.head.nmsrs = 1, .entry = {.index = number, .data = value}};
 
-	for (unsigned i = 0; i < 8; i++) {
-		const struct x87_reg *r = &in->fpu.r[(top + i) & 7];
+	return ioctl(fd, KVM_SET_MSRS, &b) == 1 ? 0 : -EINVAL;
+}
 
-		memcpy(f.fpr[i], &r->sig, 8);
-		memcpy(f.fpr[i] + 8, &r->se, 2);
-	}
-	for (unsigned i = 0; i < 16; i++)
-		memcpy(f.xmm[i], in->vec[i].u8, 16);
-	return ioctl(fd, KVM_SET_FPU, &f) < 0 ? kvm_fail(k, "KVM_SET_FPU") : 0;
+int kvm_msr_get(int fd, uint32_t number, uint64_t *value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} b = {.head.nmsrs = 1, .entry.index = number};
+
+	if (ioctl(fd, KVM_GET_MSRS, &b) != 1)
+		return -EINVAL;
+	*value = b.entry.data;
+	return 0;
 }
 
 /* One at a time: a KVM that lacks one of them stops at it, and the others still matter. */
 static void set_msrs(int fd, const struct cpu *in)
 {
-	for (unsigned i = 0; i < MSRS; i++) {
-		struct msr_block b = {.head.nmsrs = 1, .entry[0].index = msrs[i].number};
-		uint64_t value;
+	for (unsigned i = 0; i < MSRS; i++)
+		for (unsigned n = 0; n < msrs[i].count; n++) {
+			uint64_t value;
 
-		memcpy(&value, (const uint8_t *)in + msrs[i].offset, 8);
-		b.entry[0].data = value;
-		ioctl(fd, KVM_SET_MSRS, &b);
-	}
+			memcpy(&value, (const uint8_t *)in + msrs[i].offset + 8 * n, 8);
+			kvm_msr_set(fd, msrs[i].number + n * msrs[i].step, value);
+		}
+}
+
+static void get_msrs(int fd, struct cpu *out)
+{
+	for (unsigned i = 0; i < MSRS; i++)
+		for (unsigned n = 0; n < msrs[i].count; n++) {
+			uint64_t value;
+
+			if (kvm_msr_get(fd, msrs[i].number + n * msrs[i].step, &value) == 0)
+				memcpy((uint8_t *)out + msrs[i].offset + 8 * n, &value, 8);
+		}
+}
+
+/* Without XSAVE there is nothing that XCR0 would switch on. */
+static int set_xcr0(struct kvm_engine *k, int fd, const struct cpu *in)
+{
+	struct kvm_xcrs x = {.nr_xcrs = 1, .xcrs[0] = {.xcr = 0, .value = in->xcr0}};
+
+	if (!k->has_xcrs || in->xcr0 <= 1)
+		return 0;
+	return ioctl(fd, KVM_SET_XCRS, &x) < 0 ? kvm_fail(k, "KVM_SET_XCRS") : 0;
+}
+
+static void get_xcr0(struct kvm_engine *k, int fd, struct cpu *out)
+{
+	struct kvm_xcrs x = {0};
+
+	out->xcr0 = 1;
+	if (k->has_xcrs && ioctl(fd, KVM_GET_XCRS, &x) == 0 && x.nr_xcrs > 0)
+		out->xcr0 = x.xcrs[0].value;
+}
+
+static void set_debug(int fd, const struct cpu *in)
+{
+	struct kvm_debugregs d = {.dr6 = in->dr[6], .dr7 = in->dr[7]};
+
+	memcpy(d.db, in->dr, sizeof(d.db));
+	ioctl(fd, KVM_SET_DEBUGREGS, &d); /* a KVM without it keeps them for itself */
+}
+
+static void get_debug(int fd, struct cpu *out)
+{
+	struct kvm_debugregs d;
+
+	if (ioctl(fd, KVM_GET_DEBUGREGS, &d) < 0)
+		return;
+	memcpy(out->dr, d.db, sizeof(d.db));
+	out->dr[6] = d.dr6;
+	out->dr[7] = d.dr7;
+}
+
+/* Interrupt shadow and NMIs (KVM_CAP_VCPU_EVENTS). */
+static void set_events(int fd, const struct cpu *in)
+{
+	struct kvm_vcpu_events v;
+
+	if (ioctl(fd, KVM_GET_VCPU_EVENTS, &v) < 0)
+		return;
+	v.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
+	v.nmi.pending = in->nmi_pending;
+	v.nmi.masked = in->nmi_blocked;
+	v.interrupt.shadow = (in->shadow & SHADOW_STI ? KVM_X86_SHADOW_INT_STI : 0) |
+			     (in->shadow & SHADOW_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0);
+	ioctl(fd, KVM_SET_VCPU_EVENTS, &v);
+}
+
+static void get_events(int fd, struct cpu *out)
+{
+	struct kvm_vcpu_events v;
+
+	if (ioctl(fd, KVM_GET_VCPU_EVENTS, &v) < 0)
+		return;
+	out->nmi_pending = v.nmi.pending;
+	out->nmi_blocked = v.nmi.masked;
+	out->shadow = (uint8_t)((v.interrupt.shadow & KVM_X86_SHADOW_INT_STI ? SHADOW_STI : 0) |
+				(v.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS ? SHADOW_MOV_SS : 0));
 }
 
 int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
@@ -160,44 +236,24 @@ int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
 	if (!err)
 		err = set_regs(k, fd, in);
 	if (!err)
-		err = set_fpu(k, fd, in);
+		err = set_xcr0(k, fd, in);
+	if (!err)
+		err = kvm_xstate_set(k, fd, in);
 	if (err)
 		return err;
 	set_msrs(fd, in);
+	set_debug(fd, in);
+	set_events(fd, in);
 	return ioctl(fd, KVM_SET_MP_STATE, &mp) < 0 ? kvm_fail(k, "KVM_SET_MP_STATE") : 0;
-}
-
-static void get_fpu(int fd, struct cpu *out)
-{
-	struct kvm_fpu f;
-	unsigned top;
-
-	if (ioctl(fd, KVM_GET_FPU, &f) < 0)
-		return;
-	out->fpu.cw = f.fcw;
-	out->fpu.sw = f.fsw;
-	out->fpu.tag = f.ftwx;
-	out->fpu.fop = f.last_opcode;
-	out->fpu.fip = f.last_ip;
-	out->fpu.fdp = f.last_dp;
-	out->mxcsr = f.mxcsr;
-	top = (f.fsw >> 11) & 7;
-	for (unsigned i = 0; i < 8; i++) {
-		struct x87_reg *r = &out->fpu.r[(top + i) & 7];
-
-		memcpy(&r->sig, f.fpr[i], 8);
-		memcpy(&r->se, f.fpr[i] + 8, 2);
-	}
-	for (unsigned i = 0; i < 16; i++)
-		memcpy(out->vec[i].u8, f.xmm[i], 16);
 }
 
 int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
 {
 	int fd = k->vcpu[vcpu].fd;
-	struct kvm_mp_state mp;
+	struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
 	struct kvm_regs regs;
 	struct kvm_sregs s;
+	int err;
 
 	memset(out, 0, sizeof(*out));
 	out->vcpu = (uint8_t)vcpu;
@@ -225,14 +281,16 @@ int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
 	out->cr4 = s.cr4;
 	out->msr.efer = s.efer;
 	out->msr.apic_base = s.apic_base;
-	get_fpu(fd, out);
-	for (unsigned i = 0; i < MSRS; i++) {
-		struct msr_block b = {.head.nmsrs = 1, .entry[0].index = msrs[i].number};
-
-		if (ioctl(fd, KVM_GET_MSRS, &b) == 1)
-			memcpy((uint8_t *)out + msrs[i].offset, &b.entry[0].data, 8);
-	}
+	get_xcr0(k, fd, out);
+	get_msrs(fd, out);
+	get_debug(fd, out);
+	get_events(fd, out);
+	err = kvm_xstate_get(k, fd, out);
+	if (err)
+		return err;
 	if (ioctl(fd, KVM_GET_MP_STATE, &mp) == 0 && mp.mp_state == KVM_MP_STATE_HALTED)
 		out->activity = CPU_HALTED;
+	else if (mp.mp_state == KVM_MP_STATE_INIT_RECEIVED || mp.mp_state == KVM_MP_STATE_UNINITIALIZED)
+		out->activity = CPU_WAIT_SIPI;
 	return 0;
 }

@@ -55,6 +55,13 @@ static const char *state_name(const struct vm *vm)
 	return "?";
 }
 
+static const char *sandbox_state(const struct vm *vm)
+{
+	if (vm->config->sandbox == SANDBOX_OFF)
+		return "off";
+	return vm->missing.count ? "partial" : "on";
+}
+
 static const char *proc_state_name(const struct proc *p)
 {
 	switch (p->state) {
@@ -148,6 +155,7 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	for (unsigned i = 0; i < vm->missing.count; i++)
 		parts->missing[i] = (char *)vm->missing.missing[i];
 	add_cpu(s, parts, vm);
+	s->sandbox = (char *)sandbox_state(vm);
 	s->n_sandbox_missing = vm->missing.count;
 	s->sandbox_missing = parts->missing;
 }

@@ -301,10 +301,17 @@ static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
 	machine_proc_gone(p, info.si_code, info.si_status);
 }
 
-void proc_kill(struct proc *p)
+static void send_kill(struct proc *p)
 {
 	if (p->pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+	else
+		p->doomed = p->spawning;
+}
+
+void proc_kill(struct proc *p)
+{
+	send_kill(p);
 	if (p->state != PROC_NONE && p->state != PROC_GONE)
 		p->state = PROC_LEAVING;
 }
@@ -313,31 +320,10 @@ void proc_blame(struct proc *p, const char *why)
 {
 	if (why)
 		snprintf(p->blame, sizeof(p->blame), "%s", why);
-	if (p->pidfd >= 0)
-		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
+	send_kill(p);
 }
 
 /* ---- birth ----------------------------------------------------------------------------------------------------- */
-
-/* The fdinfo directory comes from the host's /proc, so it speaks of the host's pids. */
-static pid_t read_host_pid(struct vm *vm, int pidfd)
-{
-	char name[16], text[512], *at;
-	ssize_t n;
-	int fd;
-
-	if (vm->fdinfo_fd < 0)
-		return 0;
-	snprintf(name, sizeof(name), "%d", pidfd);
-	fd = openat(vm->fdinfo_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n > 0 ? n : 0] = 0;
-	at = strstr(text, "Pid:");
-	return at ? atoi(at + 4) : 0;
-}
 
 static struct event *listen_on(struct proc *p, int fd, event_callback_fn callback)
 {
@@ -353,8 +339,7 @@ static int listen_all(struct proc *p)
 	p->on_control = listen_on(p, p->control_fd, on_control);
 	p->on_event = listen_on(p, p->event_fd, on_event);
 	p->on_log = listen_on(p, p->log_fd, on_log);
-	p->on_exit = listen_on(p, p->pidfd, on_exit_event);
-	return p->on_control && p->on_event && p->on_log && p->on_exit ? 0 : -ENOMEM;
+	return p->on_control && p->on_event && p->on_log ? 0 : -ENOMEM;
 }
 
 static int say_hello(struct proc *p)
@@ -395,25 +380,75 @@ static void close_fd(int fd)
 		close(fd);
 }
 
+enum sandbox_mode proc_sandbox(const struct proc *p)
+{
+	return p->recovery.program_fd >= 0 ? SANDBOX_DEFAULT : p->vm->config->sandbox;
+}
+
+static enum sandbox_role sandbox_role_of(const struct proc *p)
+{
+	if (p->kind)
+		return sandbox_of_kind((enum kind)(p->kind - kind_rows));
+	if (p->id == PROC_BOOT)
+		return SANDBOX_BOOT;
+	return p->vm->engine_kvm ? SANDBOX_VCPU_KVM : SANDBOX_VCPU_EMU;
+}
+
 static int run_program(struct proc *p, int control, int event, int log)
 {
-	struct vm *vm = p->vm;
-	const char *program = p->kind ? p->kind->program : p->id == PROC_BOOT ? "bulkhead-boot" : "bulkhead-vcpu";
-	char *argv[] = { (char *)program, "--control-fd", "3", "--event-fd", "4",
-			 "--sandbox", (char *)sandbox_mode_name(vm->config->sandbox), NULL };
-	struct spawn_request r = {
-		.program_fd = p->recovery.program_fd >= 0 ? p->recovery.program_fd :
-							    vm->launch->program_fd[program_of(p)],
-		.null_fd = vm->launch->null_fd,
-		.control_fd = control,
-		.event_fd = event,
-		.log_fd = log,
-		.isolation = vm->launch->isolation,
-		.uid = 1 + (unsigned)p->id,
-		.argv = argv,
+	int replaced = p->recovery.program_fd;
+	const int fds[SPAWN_FDS] = {
+		[SPAWN_PROGRAM] = replaced >= 0 ? replaced : p->vm->launch->program_fd[program_of(p)],
+		[SPAWN_CONTROL] = control, [SPAWN_EVENT] = event, [SPAWN_LOG] = log,
 	};
+	struct spawn_packet r = { .role = sandbox_role_of(p), .mode = proc_sandbox(p), .uid = 1 + (uint32_t)p->id };
+	int rc;
 
-	return spawn(&r, &p->pid, &p->pidfd);
+	snprintf(r.name, sizeof(r.name), "%s",
+		 p->kind ? p->kind->program : p->id == PROC_BOOT ? "bulkhead-boot" : "bulkhead-vcpu");
+	rc = spawn(p->vm, &r, fds);
+	p->spawning = rc ? 0 : r.sequence;
+	return rc;
+}
+
+static struct proc *find_spawning(struct vm *vm, uint32_t sequence)
+{
+	for (unsigned i = 0; i < PROCS; i++)
+		if (vm->procs[i].spawning == sequence)
+			return &vm->procs[i];
+	return NULL;
+}
+
+/* The host refuses a process, or we can do nothing with it: as if it had ended at once. */
+static void stillborn(struct proc *p, const char *why)
+{
+	snprintf(p->last_line, sizeof(p->last_line), "it could not be started: %s", why);
+	forget(p);
+	machine_proc_gone(p, CLD_EXITED, 127);
+}
+
+void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd)
+{
+	struct proc *p = answer->sequence ? find_spawning(vm, answer->sequence) : NULL;
+
+	if (!p) {
+		if (pidfd >= 0)
+			close(pidfd);
+		return;
+	}
+	p->spawning = 0;
+	p->pidfd = pidfd;
+	if (answer->error || pidfd < 0) {
+		stillborn(p, strerror(answer->error ? -answer->error : EPROTO));
+		return;
+	}
+	p->pid = answer->pid;
+	p->host_pid = answer->host_pid;
+	p->on_exit = listen_on(p, pidfd, on_exit_event);
+	if (p->doomed || !p->on_exit)
+		send_kill(p);
+	if (!p->on_exit)
+		stillborn(p, strerror(ENOMEM));
 }
 
 int proc_spawn(struct proc *p)
@@ -432,7 +467,8 @@ int proc_spawn(struct proc *p)
 	p->incarnation++;
 	p->line_len = 0;
 	p->last_line[0] = p->blame[0] = 0;
-	p->hung_up = false;
+	p->hung_up = p->doomed = false;
+	p->pid = p->host_pid = 0;
 	if (!rc)
 		rc = run_program(p, control.theirs, event.theirs, log[1]);
 	close_fd(control.theirs);
@@ -442,7 +478,6 @@ int proc_spawn(struct proc *p)
 		p->state = PROC_STARTING;
 		p->killed_ns = 0;
 		watchdog_born(p);
-		p->host_pid = read_host_pid(p->vm, p->pidfd);
 		rc = listen_all(p);
 	}
 	if (!rc)

@@ -163,7 +163,6 @@ static void respawn(struct proc *p)
 
 	if (!rc)
 		return;
-	/* The host refuses a process: it may have more to give later. */
 	vm_log(p->vm, 1, "%s cannot be restarted now: %s", proc_name(p), strerror(-rc));
 	if (p->state == PROC_STARTING)
 		proc_blame(p, "could not be set up"); /* its end is coming, and leads back here */
@@ -314,6 +313,12 @@ static void answer_death(struct proc *p, bool progress, uint64_t now)
 		respawn(p);
 }
 
+/* The host refuses a process: it may have more to give later. It is no death, and not this device's failure. */
+static bool was_refused(const struct proc *p)
+{
+	return !p->pid && p->recovery.ready_ns;
+}
+
 void recovery_gone(struct proc *p, bool foreign)
 {
 	struct recovery *r = &p->recovery;
@@ -327,6 +332,11 @@ void recovery_gone(struct proc *p, bool foreign)
 	}
 	if (r->on_trial) {
 		end_trial(p);
+		return;
+	}
+	if (was_refused(p)) {
+		vm_log(p->vm, 1, "%s", p->last_reason);
+		retry_after(p, restart_refused(&r->restart));
 		return;
 	}
 	note_death(p, now);

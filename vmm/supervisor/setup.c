@@ -86,7 +86,7 @@ int setup_device(struct proc *p, bool recover)
 	m.skip_seq = p->recovery.skip_seq;
 	m.has_drop_to = p->recovery.drops;
 	m.drop_to = p->recovery.drop_to;
-	m.sandbox = vm->config->sandbox;
+	m.sandbox = proc_sandbox(p);
 	add(&l, d->req.ro);
 	add(&l, d->rsp.rw);
 	add(&l, d->shadow.rw);

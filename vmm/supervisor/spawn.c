@@ -1,108 +1,137 @@
 /* SPDX-License-Identifier: MIT */
-/* From the supervisor to a running child program: clone, own user, own descriptors, exec by descriptor. */
+/*
+ * The supervisor's end of the spawner. It does not wait for answers: a child's channels are there before the child is,
+ * and keep what is said to it until it listens.
+ */
 #include "vm.h"
+
+#include "spawner.h"
+#include "../common/exit_codes.h"
+#include "../common/packet.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-/* Descriptors of the child are put here first, so that moving one to its place never overwrites another. */
-enum { PARKED = 700, CHILD_FDS = 5 };
+_Static_assert((int)SPAWN_FDS <= (int)PACKET_FDS, "a request's descriptors");
+_Static_assert(PROCS + 1 < LAUNCH_UIDS, "a user id for each process, and the spawner's");
 
-static int arrange_fds(const struct spawn_request *r, int *program_fd)
+/* An answer takes a millisecond. The spawner does nothing else: if it does not come, it never will. */
+enum { ANSWER_S = 20 };
+
+/* It has taken what it needs of the host's files. */
+static int wait_until_ready(struct vm *vm)
 {
-	const int fds[CHILD_FDS] = { r->null_fd, r->null_fd, r->log_fd, r->control_fd, r->event_fd };
-	int parked[CHILD_FDS];
+	struct spawn_answer answer;
+	int fds[PACKET_FDS];
 
-	for (int i = 0; i < CHILD_FDS; i++) {
-		parked[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, PARKED);
-		if (parked[i] < 0)
-			return -errno;
+	return packet_recv(vm->spawner.sock, &answer, sizeof(answer), fds, true);
+}
+
+int spawn_start(struct vm *vm, uint32_t id)
+{
+	struct spawner s = { .isolation = vm->launch->isolation, .id = id, .mode = vm->config->sandbox,
+			     .vm = vm->config->name };
+	int pair[2];
+	long pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &vm->spawner.pidfd, NULL, 0);
+	if (pid < 0)
+		return -errno;
+	s.sock = pair[1];
+	if (!pid)
+		spawner_main(&s);
+	close(pair[1]);
+	vm->spawner.sock = pair[0];
+	return wait_until_ready(vm);
+}
+
+int spawn_go(struct vm *vm)
+{
+	const struct spawn_packet go = { 0 };
+
+	return packet_send(vm->spawner.sock, &go, sizeof(go), NULL, 0);
+}
+
+static void lost(struct vm *vm, const char *why)
+{
+	machine_end(vm, EXIT_VMM, "failure", "the spawner %s: no process can be started any more", why);
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *ctx)
+{
+	lost(ctx, "does not answer");
+}
+
+static void expect_answers(struct vm *vm)
+{
+	const struct timeval limit = { ANSWER_S, 0 };
+
+	if (vm->spawner.asked == vm->spawner.answered)
+		evtimer_del(vm->spawner.timer);
+	else
+		evtimer_add(vm->spawner.timer, &limit);
+}
+
+static void on_answer(evutil_socket_t fd, short what, void *ctx)
+{
+	struct vm *vm = ctx;
+	struct spawn_answer answer;
+	int fds[PACKET_FDS], rc = packet_recv(fd, &answer, sizeof(answer), fds, false);
+
+	if (rc == -EAGAIN)
+		return;
+	for (unsigned i = 1; i < PACKET_FDS; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	if (rc) {
+		event_del(vm->spawner.on_answer); /* its end is told by its pidfd */
+		return;
 	}
-	*program_fd = fcntl(r->program_fd, F_DUPFD_CLOEXEC, PARKED);
-	if (*program_fd < 0)
-		return -errno;
-	for (int i = 0; i < CHILD_FDS; i++)
-		if (dup2(parked[i], i) < 0)
-			return -errno;
-	return syscall(SYS_close_range, CHILD_FDS, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */) < 0 && errno != ENOSYS ? -errno : 0;
+	vm->spawner.answered++;
+	expect_answers(vm);
+	proc_spawned(vm, &answer, fds[0]);
 }
 
-/*
- * Root's machine: this process takes a user id that no other one has, then a user namespace that maps nobody, so that
- * there is no id it could change to. Our own mount namespace is a copy of the supervisor's: an empty, read-only root.
- */
-static int take_identity(const struct spawn_request *r)
+static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
 {
-	if (r->isolation != ISOLATION_UIDS)
-		return 0;
-	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, r->uid, r->uid, r->uid) < 0 ||
-	    syscall(SYS_setresuid, r->uid, r->uid, r->uid) < 0)
-		return -errno;
-	return unshare(CLONE_NEWUSER) < 0 ? -errno : 0;
+	struct vm *vm = ctx;
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || !info.si_pid)
+		return;
+	event_del(vm->spawner.on_exit);
+	lost(vm, info.si_code == CLD_EXITED && info.si_status == EXIT_SANDBOX ? "was stopped by its sandbox" : "has ended");
 }
 
-static void default_signals(void)
+int spawn_watch(struct vm *vm)
 {
-	sigset_t none;
+	struct spawn_link *l = &vm->spawner;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
+	l->on_answer = event_new(vm->base, l->sock, EV_READ | EV_PERSIST, on_answer, vm);
+	l->on_exit = event_new(vm->base, l->pidfd, EV_READ | EV_PERSIST, on_exit_event, vm);
+	l->timer = evtimer_new(vm->base, on_timeout, vm);
+	return l->on_answer && l->on_exit && l->timer && !event_add(l->on_answer, NULL) && !event_add(l->on_exit, NULL) ?
+		       0 : -ENOMEM;
 }
 
-static _Noreturn void in_child(const struct spawn_request *r)
+int spawn(struct vm *vm, struct spawn_packet *request, const int fds[SPAWN_FDS])
 {
-	static char *const environment[] = { SANDBOX_SUPERVISED "=1", NULL };
-	const char *what = "could not be executed";
-	int program_fd = -1, rc;
+	int rc;
 
-	default_signals();
-	rc = arrange_fds(r, &program_fd);
-	if (!rc)
-		rc = take_identity(r);
-	/* After the change of user, which clears it. */
-	if (!rc)
-		rc = prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 ? -errno : 0;
-	if (!rc)
-		rc = sandbox_drop_caps(0);
-	if (!rc)
-		syscall(SYS_execveat, program_fd, "", r->argv, environment, AT_EMPTY_PATH);
-	if (write(2, what, strlen(what)) < 0)
-		_exit(126);
-	_exit(127);
-}
-
-static unsigned long clone_flags(enum isolation isolation)
-{
-	switch (isolation) {
-	case ISOLATION_NONE:
-	case ISOLATION_ROOT:
-		return SANDBOX_CLONE_CHILD_PLAIN;
-	case ISOLATION_USER:
-		return SANDBOX_CLONE_CHILD_USER;
-	case ISOLATION_UIDS:
-		return SANDBOX_CLONE_CHILD;
-	}
-	return SANDBOX_CLONE_CHILD_PLAIN;
-}
-
-/* clone, not clone3: a filter can compare its flags. */
-int spawn(const struct spawn_request *request, pid_t *pid, int *pidfd)
-{
-	long rc = syscall(SYS_clone, clone_flags(request->isolation), NULL, pidfd, NULL, 0);
-
-	if (rc < 0)
-		return -errno;
-	if (!rc)
-		in_child(request);
-	*pid = (pid_t)rc;
-	return 0;
+	request->sequence = ++vm->spawner.asked;
+	rc = packet_send(vm->spawner.sock, request, sizeof(*request), fds, SPAWN_FDS);
+	if (rc)
+		vm->spawner.asked--;
+	expect_answers(vm);
+	return rc;
 }

@@ -119,8 +119,24 @@ void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const cha
 {
 	struct keeper_note note = { .kind = (uint8_t)kind, .code = (uint8_t)code };
 
-	snprintf(note.text, sizeof(note.text), "%s", text);
+	snprintf(note.text, sizeof(note.text), "%.*s", (int)sizeof(note.text) - 1, text);
 	note_send(vm->launch->keeper_fd, &note, -1);
+}
+
+/* Whoever starts a machine is told what it lacks, wherever the log goes. */
+static void warn(struct vm *vm, const char *text)
+{
+	vm_log(vm, 1, "%s", text);
+	vm_tell_keeper(vm, NOTE_MISSING, 0, text);
+}
+
+static void note_keepers_missing(struct vm *vm, const char *phrase)
+{
+	char text[256];
+
+	vm_note_missing(vm, phrase);
+	snprintf(text, sizeof(text), "the sandbox is incomplete on this host, missing: %s", phrase);
+	warn(vm, text);
 }
 
 static void on_keeper(evutil_socket_t fd, short what, void *ctx)
@@ -145,8 +161,7 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 		machine_end(vm, EXIT_VMM, "killed", "killed by signal");
 		machine_hurry(vm);
 	} else if (note.kind == NOTE_MISSING) {
-		vm_note_missing(vm, note.text);
-		vm_log(vm, 1, "the sandbox is incomplete on this host, missing: %s", note.text);
+		note_keepers_missing(vm, note.text);
 	}
 }
 
@@ -165,16 +180,15 @@ static int wait_for_ids(struct launch *l)
 	return 0;
 }
 
+/* Of user and group; 0 in a user namespace is nobody's on the host. */
+static uint32_t own_id(enum isolation isolation)
+{
+	return isolation == ISOLATION_ROOT ? LAUNCH_UID_BASE + LAUNCH_UIDS * (uint32_t)getpid() : 0;
+}
+
 static int take_ids(enum isolation isolation)
 {
-	uint32_t id = isolation == ISOLATION_ROOT ? LAUNCH_UID_BASE + LAUNCH_UIDS * (uint32_t)getpid() : 0;
-
-	if (isolation == ISOLATION_NONE || isolation == ISOLATION_USER)
-		return 0;
-	if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, id, id, id) < 0 ||
-	    syscall(SYS_setresuid, id, id, id) < 0)
-		return -errno;
-	return 0;
+	return isolation == ISOLATION_NONE || isolation == ISOLATION_USER ? 0 : sandbox_take_id(own_id(isolation));
 }
 
 /*
@@ -195,7 +209,6 @@ static int enter_root(struct vm *vm)
 	int rc = 0;
 
 	vm->self_fd = open_own_proc("/proc/self/fd");
-	vm->fdinfo_fd = open_own_proc("/proc/self/fdinfo");
 	if (vm->self_fd < 0) {
 		vm_log(vm, 0, "/proc is needed and cannot be opened: %s; mount it", strerror(errno));
 		return -errno;
@@ -209,14 +222,10 @@ static int enter_root(struct vm *vm)
 	return rc;
 }
 
-/*
- * With user ids of their own, children are cloned into namespaces of this user namespace, change their id, and are
- * ended under it: that takes four capabilities, valid in here only. An ordinary user's children get theirs with their own user namespace.
- */
-#define CAPS_FOR_IDS (1ull << CAP_SETUID | 1ull << CAP_SETGID | 1ull << CAP_SYS_ADMIN | 1ull << CAP_KILL)
+/* Children with user ids of their own are ended under those: that takes one capability, valid in here only. */
 static uint64_t kept_caps(enum isolation isolation)
 {
-	return isolation == ISOLATION_UIDS ? CAPS_FOR_IDS : 0;
+	return isolation == ISOLATION_UIDS ? 1ull << CAP_KILL : 0;
 }
 
 static int enter_fence(struct vm *vm)
@@ -225,11 +234,14 @@ static int enter_fence(struct vm *vm)
 	struct rlimit files = { 1024, 1024 };
 	int rc;
 
-	if (vm->config->sandbox == SANDBOX_OFF) {
+	if (vm->config->sandbox == SANDBOX_OFF)
 		l->isolation = ISOLATION_NONE;
-		return enter_root(vm);
-	}
-	rc = enter_root(vm);
+	setrlimit(RLIMIT_NOFILE, &files);
+	rc = spawn_start(vm, own_id(l->isolation));
+	if (!rc)
+		rc = enter_root(vm);
+	if (vm->config->sandbox == SANDBOX_OFF)
+		return rc ? rc : spawn_go(vm);
 	/* In the root case without user namespaces mounting needs root, so the id changes after it. */
 	if (!rc && take_ids(l->isolation)) {
 		if (l->isolation == ISOLATION_UIDS)
@@ -237,8 +249,9 @@ static int enter_fence(struct vm *vm)
 		vm_note_missing(vm, "an unprivileged user id (a container that maps too few)");
 	}
 	if (!rc)
+		rc = spawn_go(vm);
+	if (!rc)
 		rc = sandbox_drop_caps(kept_caps(l->isolation));
-	setrlimit(RLIMIT_NOFILE, &files);
 	/* Cleared by the change of id; the keeper's death is also seen as the end of its socket. */
 	if (!rc && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		rc = -errno;
@@ -265,7 +278,15 @@ static int prepare(struct vm *vm)
 		return -ENOMEM;
 	proc_init(vm);
 	control_init(vm);
-	return 0;
+	return spawn_watch(vm);
+}
+
+/* The objects are there, and who is asked for children is there: from here on nothing is opened any more. */
+static int enter_run(struct vm *vm)
+{
+	close(vm->self_fd);
+	vm->self_fd = -1;
+	return sandbox_enter_run(SANDBOX_SUPERVISOR, vm->config->sandbox);
 }
 
 static void init(struct vm *vm, struct launch *launch)
@@ -279,21 +300,33 @@ static void init(struct vm *vm, struct launch *launch)
 	vm->engine_kvm = launch->kvm_fd >= 0;
 	vm->realtime_started_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
 	vm->ram = (struct object){ -1, -1 };
-	vm->self_fd = vm->fdinfo_fd = -1;
+	vm->self_fd = -1;
 }
 
 static void warn_missing(struct vm *vm)
 {
-	char text[SANDBOX_MISSING_MAX * (SANDBOX_MISSING_LEN + 2)] = "";
-	size_t len = 0;
+	char text[SANDBOX_MISSING_MAX * (SANDBOX_MISSING_LEN + 2) + 64] = "the sandbox is incomplete on this host, missing: ";
+	size_t len = strlen(text);
 
 	for (unsigned i = 0; i < vm->missing.count; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? "; " : "", vm->missing.missing[i]);
 	if (vm->missing.count)
-		vm_log(vm, 1, "the sandbox is incomplete on this host, missing: %s", text);
-	if (vm->config->sandbox == SANDBOX_LOG)
-		vm_log(vm, 1, "--sandbox log: forbidden calls are not stopped; the kernel logs them as type=1326, see dmesg "
-			      "or the audit log (ausearch -m SECCOMP)");
+		warn(vm, text);
+}
+
+/* Parts that are missing by request; a build that cannot have a sandbox says so in status only. */
+static void warn_mode(struct vm *vm)
+{
+	if (vm->config->sandbox == SANDBOX_LOG) {
+		warn(vm, "--sandbox log: forbidden calls are not stopped; the kernel logs them as type=1326, see dmesg or the audit "
+			 "log (ausearch -m SECCOMP)");
+		vm_note_missing(vm, "filters that stop a call (--sandbox log)");
+	}
+	if (vm->config->sandbox == SANDBOX_OFF) {
+		if (SANDBOX_DEFAULT != SANDBOX_OFF)
+			warn(vm, "--sandbox off: no process of this machine has a sandbox");
+		vm_note_missing(vm, "everything: filters, namespaces, empty root, limits (--sandbox off)");
+	}
 }
 
 _Noreturn void supervisor_main(struct launch *launch)
@@ -311,10 +344,13 @@ _Noreturn void supervisor_main(struct launch *launch)
 		rc = enter_fence(vm);
 	vm_trace(vm, "supervisor behind its fence");
 	warn_missing(vm);
+	warn_mode(vm);
 	if (!rc)
 		rc = prepare(vm);
 	if (!rc)
 		rc = machine_start(vm);
+	if (!rc)
+		rc = enter_run(vm);
 	if (rc) {
 		vm_log(vm, 0, "the machine could not be set up: %s", strerror(-rc));
 		_exit(EXIT_VMM);

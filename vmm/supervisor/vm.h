@@ -5,7 +5,8 @@
  *   supervisor.c  enters the fence, owns the event loop
  *   machine.c     the life of the machine: start, reboot, what its processes say
  *   ending.c      its end: what the guest still has to say, the drain, stop, the exit code
- *   proc.c        one child process: spawn, requests and replies, events, log lines, death
+ *   proc.c        one child process: birth, requests and replies, events, log lines, death
+ *   spawn.c       asks the spawner for processes; spawner.c is that
  *   trust.c       how much a child may say, and what of it reaches a terminal
  *   recovery.c    death of a device and its next incarnation; restart.c says when
  *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
@@ -20,6 +21,7 @@
 
 #include "../common/launch.h"
 #include "recovery.h"
+#include "spawner.h"
 #include "trust.h"
 #include "watch.h"
 
@@ -76,8 +78,10 @@ struct proc {
 	unsigned instance;
 	char name[KIND_NAME_MAX];
 	enum proc_state state;
-	pid_t pid;	/* in our pid namespace */
-	pid_t host_pid; /* as the keeper sees it; 0 if unknown */
+	uint32_t spawning; /* sequence of the request for its process, while that is not answered; 0: it is */
+	bool doomed;	   /* to be killed as soon as it is there */
+	pid_t pid;	   /* in our pid namespace; 0 while spawning */
+	pid_t host_pid;	   /* as the keeper sees it; 0 if unknown */
 	int pidfd, control_fd, event_fd, log_fd;
 	struct event *on_exit, *on_control, *on_event, *on_log;
 	struct event *on_pardon;     /* it talked too much: when it is listened to again */
@@ -138,6 +142,13 @@ struct drain_look {
 	unsigned looks, all;
 };
 
+/* The process that makes all others, and how many requests it has not answered. */
+struct spawn_link {
+	int sock, pidfd;
+	uint32_t asked, answered;
+	struct event *on_answer, *on_exit, *timer;
+};
+
 struct vm {
 	struct launch *launch;
 	const struct vm_config *config;
@@ -155,7 +166,8 @@ struct vm {
 	uint32_t reboots;
 	struct cpu_feature_set cpu_features; /* as the vcpu process says */
 	uint64_t realtime_started_ns;
-	int self_fd, fdinfo_fd; /* our own /proc/self/fd and fdinfo, as detached mounts: nothing else is reachable there */
+	int self_fd; /* our own /proc/self/fd, as a detached mount: nothing else is reachable there; -1 when all is set up */
+	struct spawn_link spawner;
 
 	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object msi;
@@ -234,8 +246,12 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry);
 
 /* proc.c */
 void proc_init(struct vm *vm);
-/* Starts the program and sends HELLO. 0 or -errno. */
+/* Asks for its process and sends HELLO. 0 or -errno. */
 int proc_spawn(struct proc *p);
+/* The process is there, or will not be. */
+void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd);
+/* How its program is fenced: one that somebody has put in a device's place is, whatever the machine's option says. */
+enum sandbox_mode proc_sandbox(const struct proc *p);
 int proc_request(struct proc *p, uint16_t type, const ProtobufCMessage *msg, const int *fds, unsigned nfds);
 /* What it has sent and nobody has read yet, bounded. */
 void proc_read_events(struct proc *p);
@@ -273,14 +289,14 @@ uint64_t watchdog_cpu_ns(const struct proc *p);
 /* Watch time in ns: stands still while the supervisor does not run; never 0. */
 uint64_t watchdog_now(const struct vm *vm);
 
-/* spawn.c: clones and executes; 0 or -errno. The fds stay the caller's. */
-struct spawn_request {
-	int program_fd, null_fd, control_fd, event_fd, log_fd;
-	enum isolation isolation;
-	unsigned uid; /* ISOLATION_UIDS: in our own user namespace */
-	char *const *argv;
-};
-int spawn(const struct spawn_request *request, pid_t *pid, int *pidfd);
+/* spawn.c: before there is a root of our own; when there is, and we have our user id; when there is an event loop. 0 or
+ * -errno. `id`: user and group under ISOLATION_ROOT. */
+int spawn_start(struct vm *vm, uint32_t id);
+int spawn_go(struct vm *vm);
+int spawn_watch(struct vm *vm);
+/* Asks for a child, and numbers the request; proc_spawned() gets the answer. The descriptors stay the caller's. 0 or
+ * -errno. */
+int spawn(struct vm *vm, struct spawn_packet *request, const int fds[SPAWN_FDS]);
 
 /* control.c */
 void control_init(struct vm *vm);

@@ -34,7 +34,7 @@ uint64_t watchdog_cpu_ns(const struct proc *p)
 	clockid_t clock = (clockid_t)((~(unsigned)p->pid << 3) | 2u);
 	struct timespec ts;
 
-	if (clock_gettime(clock, &ts) < 0)
+	if (!p->pid || clock_gettime(clock, &ts) < 0) /* 0 would be ourselves */
 		return 0;
 	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }

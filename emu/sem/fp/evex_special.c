@@ -108,12 +108,13 @@ static uint64_t getmant(struct fp_context *c, uint64_t a, uint64_t b)
 
 	if (fp_is_nan(f, b))
 		return fp_quiet(c, b);
-	b = fp_operand(c, b, true);
-	sign = c->imm & 4 ? 0 : b & fp_sign_bit(f);
-	if ((c->imm & 8) && fp_sign(f, b) && !fp_is_zero(f, b)) {
-		c->flags = (c->flags & ~(uint32_t)MXCSR_DE) | MXCSR_IE;
+	/* What the sign control refuses is not looked at any closer: IE, but no DE. */
+	if ((c->imm & 8) && fp_sign(f, b) && !fp_is_zero(f, fp_operand(c, b, false))) {
+		c->flags |= MXCSR_IE;
 		return fp_indefinite(f);
 	}
+	b = fp_operand(c, b, true);
+	sign = c->imm & 4 ? 0 : b & fp_sign_bit(f);
 	if (fp_is_infinity(f, b) || fp_is_zero(f, b))
 		return sign | fp_power(f, 0);
 	e = exponent_of(f, b);

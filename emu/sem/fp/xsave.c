@@ -272,7 +272,9 @@ SEM(fxsave)
 
 	if (e->cpu.cr0 & (CR0_EM | CR0_TS))
 		return emu_fault(e, VEC_NM);
-	if (area(e, i, LEGACY_BYTES, 16, true, &linear) || emu_read(e, i->seg, linear, &m, FX_WRITTEN))
+	/* The operand has 512 bytes, also where none is stored. */
+	if (area(e, i, LEGACY_BYTES, 16, true, &linear) || emu_probe_write(e, i->seg, linear, LEGACY_BYTES) ||
+	    emu_read(e, i->seg, linear, &m, FX_WRITTEN))
 		return EMU_STOP;
 	pack_x87(e, i, &m);
 	m.mxcsr = e->cpu.mxcsr;

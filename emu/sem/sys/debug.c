@@ -207,3 +207,16 @@ int sem_mov_to_dr(struct emu *e, const struct insn *i)
 	mmu_mode_changed(e);
 	return emu_end_block(e, i);
 }
+
+void sys_debug_save(const struct emu *e, uint64_t *pending, uint8_t *task_trap)
+{
+	*pending = e->sys->pending_dr6;
+	*task_trap = e->sys->task_trap;
+}
+
+void sys_debug_restore(struct emu *e, uint64_t pending, uint8_t task_trap)
+{
+	e->sys->pending_dr6 = e->sys->held_dr6 = pending;
+	e->sys->task_trap = task_trap;
+	e->sys->no_single_step = false;
+}

@@ -40,6 +40,9 @@ void sys_debug_fault(struct emu *e);
 bool sys_debug_trap_due(const struct emu *e);
 /* The running instruction has met a breakpoint: repeated ones stop after this iteration. */
 bool sys_debug_trap_pending(const struct emu *e);
+/* What a debug exception still owes between two instructions: bits of DR6, and the T bit of a new task (core/state.h). */
+void sys_debug_save(const struct emu *e, uint64_t *pending, uint8_t *task_trap);
+void sys_debug_restore(struct emu *e, uint64_t pending, uint8_t task_trap);
 /* Data breakpoint check, called for each access of the single-step tier while DR7 arms one. */
 void sys_debug_data(struct emu *e, uint64_t linear, unsigned size, bool write);
 

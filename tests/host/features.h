@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef BULKHEAD_TESTS_HOST_H
-#define BULKHEAD_TESTS_HOST_H
+#ifndef BULKHEAD_TESTS_FEATURES_H
+#define BULKHEAD_TESTS_FEATURES_H
 
 #include <stdbool.h>
 
 /* Has this processor the feature (enum isa_feature)? */
 bool host_has(unsigned feature);
-/* And all that a row of the table wants? */
+/* Can it run the row: its feature, and that of its prefix? */
 bool host_has_row(unsigned row);
-bool host_is_intel(void);
 
 #endif

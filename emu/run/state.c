@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* All that a processor of the emulator is, out and in: core/state.h. */
+#include "engine_emu.h"
+#include "run.h"
+#include "emu/apic/apic.h"
+#include "emu/core/machine.h"
+#include "emu/core/state.h"
+#include "emu/core/tsc.h"
+#include "emu/sem/sys/sys.h"
+
+#include <errno.h>
+#include <string.h>
+
+int emu_save(struct engine *engine, unsigned vcpu, struct engine_state *out)
+{
+	struct emu *e;
+	int r;
+
+	memset(out, 0, sizeof(*out));
+	r = engine->ops->get_state(engine, vcpu, &out->cpu);
+	if (r)
+		return r;
+	e = engine_emu_vcpu(engine, vcpu);
+	out->version = ENGINE_STATE_VERSION;
+	out->bytes = sizeof(*out);
+	out->tsc = emu_tsc(e);
+	out->cpu.msr.tsc_offset = 0;
+	out->cpu.nmi_pending |= lapic_take_nmi(e->lapic);
+	e->cpu.nmi_pending = out->cpu.nmi_pending;
+	lapic_save(e->lapic, &out->apic);
+	sys_debug_save(e, &out->debug_pending, &out->task_trap);
+	out->in_rep = e->in_rep;
+	return 0;
+}
+
+/* What the processor model has not cannot be switched on in it. */
+static const char *check_model(const struct machine *m, const struct cpu *c)
+{
+	if (c->cr4 & ~m->cr4_supported)
+		return "cr4: the processor model has not what it switches on";
+	if (c->xcr0 & ~m->xcr0_supported)
+		return "xcr0: the processor model has not what it switches on";
+	return NULL;
+}
+
+int emu_restore(struct engine *engine, unsigned vcpu, const struct engine_state *in, const char **field)
+{
+	struct emu *e;
+	int r = engine_state_check(in, field);
+
+	if (r)
+		return r;
+	e = engine_emu_vcpu(engine, vcpu);
+	*field = check_model(e->machine, &in->cpu);
+	if (*field)
+		return -EINVAL;
+	r = engine->ops->set_state(engine, vcpu, &in->cpu);
+	if (r)
+		return r;
+	e->cpu.msr.tsc_offset = 0;
+	e->cpu.msr.tsc_offset = in->tsc - emu_tsc(e);
+	lapic_restore(e->lapic, &in->apic);
+	sys_debug_restore(e, in->debug_pending, in->task_trap);
+	e->in_rep = in->in_rep;
+	return 0;
+}

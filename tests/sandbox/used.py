@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""
+No call is allowed for nothing: a machine's processes are watched by strace(1) while everything is asked of them, and what
+their lists allow and nobody has called is a finding, unless it stands below with its reason.
+"""
+import collections
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ["SOURCE"], "tests/e2e"))
+from bh import BUILD, Skip, check, main, test, wait_until  # noqa: E402
+from kinds import KINDS, options, process  # noqa: E402
+
+# What takes an accident to be called.
+EXCUSED = {
+    "rt_sigreturn": "under --sandbox=log a handler of SIGSYS returns (probe.c); KVM's kick",
+    "restart_syscall": "a timed sleep that was interrupted by SIGSTOP",
+    "clock_gettime": "a host whose vDSO cannot tell the time",
+    "write": "log lines of something that goes wrong",
+    "brk": "a heap that grows", "mmap": "a heap that grows", "munmap": "a heap that grows",
+    "fstat": "C libraries that do not take newfstatat for it",
+    "futex": "whether the other side sleeps is a matter of time",
+    "read": "a doorbell rings only for who sleeps",
+    "epoll_ctl": "a doorbell whose other end is gone",
+    "getrandom": "seeds of Linux images; the guest here is another (debian_* boot those)",
+    "exit_group": "a child that is not killed in the end",
+    "keeper: sendto": "messages about something that goes wrong",
+}
+ENGINES = {"vcpu (kvm)", "vcpu (emu)"}
+
+
+def lists():
+    """{role: set of allowed calls while it works} from the page that is generated from the table."""
+    page = subprocess.run([BUILD + "/docs/gen_sandbox"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found, role = collections.defaultdict(set), None
+    for line in page.splitlines():
+        if line.startswith("## "):
+            role = line[3:]
+        row = re.match(r"\| `(\w+)`(.*?) \|", line)
+        if role and row and ", refused" not in row.group(2):
+            found[role].add(row.group(1))
+    return found
+
+
+def read_trace(path):
+    """(name of the process, calls of all its life, calls since its last filter)."""
+    name, calls, since = None, set(), set()
+    with open(path, errors="replace") as f:
+        for line in f:
+            call = re.match(r"(\w+)\(", line)
+            if not call:
+                continue
+            title = re.search(r'PR_SET_NAME, "bh-([a-z]+)', line)
+            name = title.group(1) if title else name
+            calls.add(call.group(1))
+            since.add(call.group(1))
+            if call.group(1) == "seccomp":
+                since = set()
+    return name, calls, since
+
+
+def seen_in(directory, engine):
+    """{role: calls}; threads have no name of their own, and only the vcpu process has any."""
+    seen, children = collections.defaultdict(set), set()
+    for trace in os.listdir(directory):
+        name, calls, since = read_trace(f"{directory}/{trace}")
+        if "execve" in calls and name != "keeper":
+            continue  # the command line
+        if name is None or name == "vcpu":
+            name = f"vcpu ({engine})"
+        seen[name] |= since
+        children |= calls
+    seen["spawner"] |= children  # its list holds everything that they do on their way
+    return seen
+
+
+def ask_everything(t):
+    """Console both ways, a reset, status, restarts, a stop by signal and on again, a reader that leaves, the power button."""
+    talk = t.console()
+    talk.expect("board ready", seconds=40)
+    talk.send("r")
+    talk.expect("board ready", seconds=40)
+    t.bulkhead("status", t.name).expect(0)
+    for kind in KINDS:
+        t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
+    talk.socket.close()
+    vcpu = t.processes()["vcpu"]
+    os.kill(vcpu, signal.SIGSTOP)
+    time.sleep(0.05)
+    os.kill(vcpu, signal.SIGCONT)
+    t.bulkhead("status", t.name).expect(0)
+    t.bulkhead("stop", t.name).expect(0)
+
+
+@test(limit=120)
+def used(t):
+    if os.geteuid() != 0 or not shutil.which("strace"):
+        raise Skip("needs root and strace(1)")
+    directory = t.dir + "/traces"
+    os.mkdir(directory)
+    everything = [option for kind in KINDS for option in options(kind)]
+    words = ["strace", "-ff", "-qq", "-s", "32", "-o", directory + "/trace",
+             *t.command(*t.guest("board", "--detach", *everything))]
+    watched = t.start(*words)
+    wait_until(lambda: os.path.exists(f"{t.runtime}/{t.name}/console.sock"), "a machine", 40)
+    ask_everything(t)
+    watched.wait(40)
+    seen, allowed, unused = seen_in(directory, t.engine), lists(), []
+    for other in ENGINES - {f"vcpu ({t.engine})"}:
+        allowed["spawner"] -= allowed.pop(other) - allowed[f"vcpu ({t.engine})"]
+    for role, calls in allowed.items():
+        check(seen.get(role), f"nothing was seen of {role}: {sorted(seen)}")
+        unused += [f"{role}: {call}" for call in sorted(calls - seen[role] - set(EXCUSED)) if f"{role}: {call}" not in EXCUSED]
+    check(not unused, f"allowed, and never called: {unused}")
+
+
+if __name__ == "__main__":
+    main(about_sandbox=True)

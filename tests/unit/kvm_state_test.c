@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A processor's whole state between the engines: taken from the emulator in the middle of vector and x87 code, put into a
+ * processor under KVM, taken from there, put back. What both keep has to be the same. Exit code 77: no KVM here.
+ */
+#include "emu/core/engine.h"
+#include "emu/core/state.h"
+#include "emu/model/features.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { RAM = 1 << 20 };
+
+static unsigned wrong;
+
+#define SAME(field)                                                                                                    \
+	do {                                                                                                           \
+		if (memcmp(&a->field, &b->field, sizeof(a->field)) != 0) {                                             \
+			fprintf(stderr, "differs: %s\n", #field);                                                      \
+			wrong++;                                                                                       \
+		}                                                                                                      \
+	} while (0)
+
+static void compare_segments(const struct cpu *a, const struct cpu *b)
+{
+	for (unsigned n = 0; n < SEG_COUNT; n++) {
+		SAME(seg[n].base);
+		SAME(seg[n].limit);
+		SAME(seg[n].selector);
+		SAME(seg[n].attr);
+	}
+	SAME(gdtr.base);
+	SAME(gdtr.limit);
+}
+
+static void compare_cpu(const struct cpu *a, const struct cpu *b)
+{
+	SAME(gpr[RAX]);
+	SAME(gpr[R15]);
+	SAME(rip);
+	SAME(rflags);
+	SAME(cr0);
+	SAME(cr2);
+	SAME(cr3);
+	SAME(cr4);
+	SAME(xcr0);
+	SAME(msr.efer);
+	SAME(msr.star);
+	SAME(msr.lstar);
+	SAME(msr.pat);
+	SAME(mxcsr);
+	SAME(fpu.cw);
+	SAME(fpu.sw);
+	SAME(fpu.tag);
+	SAME(vec);
+	SAME(k);
+	SAME(dr[0]);
+	SAME(dr[7]);
+	compare_segments(a, b);
+	for (unsigned n = 0; n < 8; n++) {
+		SAME(fpu.r[n].sig);
+		SAME(fpu.r[n].se);
+	}
+}
+
+/* Something else in every register; what the host's processor lacks of the vectors stays zero. */
+static void fill(struct engine_state *s, bool avx512)
+{
+	s->cpu.xcr0 = avx512 ? 0xe7 : 3;
+	for (unsigned n = 0; n < 16; n++)
+		s->cpu.gpr[n] = 0x0101010101010101ull * (n + 1);
+	for (unsigned n = 0; n < (avx512 ? 32u : 16u); n++)
+		memset(&s->cpu.vec[n], (int)n + 0x40, avx512 ? 64 : 16);
+	for (unsigned n = 0; n < 8; n++) {
+		s->cpu.k[n] = avx512 ? 0x123456789abcdefull + n : 0;
+		s->cpu.fpu.r[n].sig = 1ull << 63 | n;
+		s->cpu.fpu.r[n].se = (uint16_t)(0x3fff + n);
+	}
+	s->cpu.cr4 |= CR4_OSFXSR | (avx512 ? CR4_OSXSAVE : 0);
+	s->cpu.fpu.cw = 0x27f;
+	s->cpu.fpu.sw = 3 << 11;
+	s->cpu.fpu.tag = 0xff;
+	s->cpu.mxcsr = 0x1fa0;
+	s->cpu.dr[0] = 0x1000;
+	s->cpu.msr.star = 0x23001000000000ull;
+	s->cpu.msr.lstar = 0xffffffff81000000ull;
+	s->cpu.rip = 0x1234;
+}
+
+static struct engine *make(const struct engine_ops *ops, void *ram, int kvm_fd)
+{
+	static const struct engine_bus bus;
+	struct engine_config c = { .bus = &bus, .ram = { { 0, RAM, ram } }, .ram_count = 1, .vcpus = 1, .kvm_fd = kvm_fd };
+	struct engine *e;
+	const int err = ops->create(&c, &e);
+
+	if (err == 0)
+		return e;
+	fprintf(stderr, "%s: %s\n", ops->name, strerror(-err));
+	exit(ops == &engine_kvm ? 77 : 1);
+}
+
+static void move(struct engine *to, const struct engine_state *in, struct engine_state *out)
+{
+	const char *field = "";
+	int err = to->ops->restore(to, 0, in, &field);
+
+	if (err == 0)
+		err = to->ops->save(to, 0, out);
+	if (err) {
+		fprintf(stderr, "%s: %s (%s; %s)\n", to->ops->name, strerror(-err), field, to->ops->last_error(to));
+		exit(1);
+	}
+}
+
+int main(void)
+{
+	void *ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	static struct engine_state start, kvm_state, back;
+	struct engine *emu, *kvm;
+	struct cpu_feature_set features;
+
+	if (fd < 0) {
+		printf("SKIP: /dev/kvm: %s\n", strerror(errno));
+		return 77;
+	}
+	emu = make(&engine_emu, ram, -1);
+	kvm = make(&engine_kvm, ram, fd);
+	kvm->ops->features(kvm, &features);
+	if (emu->ops->save(emu, 0, &start) != 0)
+		return 1;
+	fill(&start, cpu_has(&features, CPUF_AVX512F));
+	move(kvm, &start, &kvm_state);
+	compare_cpu(&start.cpu, &kvm_state.cpu);
+	move(emu, &kvm_state, &back);
+	compare_cpu(&start.cpu, &back.cpu);
+	if (memcmp(&kvm_state.apic.reg[0x32], &back.apic.reg[0x32], 24) != 0)
+		wrong++, fprintf(stderr, "differs: local vector table\n");
+	emu->ops->destroy(emu);
+	kvm->ops->destroy(kvm);
+	printf("%u fields differ, vectors of %s\n", wrong, start.cpu.xcr0 & 0x80 ? "AVX-512" : "SSE");
+	return wrong != 0;
+}
