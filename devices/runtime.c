@@ -12,6 +12,7 @@
 #include "proto/clock.h"
 #include "proto/control_check.h"
 #include "proto/log.h"
+#include "proto/spin.h"
 
 enum { BATCH = RING_SLOTS, EXIT_FAILED = 1, HEAP_RESERVE = 64 * 1024 };
 #define HEARTBEAT_NS CLOCK_NS_PER_S

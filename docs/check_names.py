@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
 Does what the pages name exist? In specification.md and threat-model.md: the tests, suites and benchmarks of each table's
-last column. On all pages: targets of make, and paths of the tree. Usage: check_names.py SOURCE BUILD
+last column. On all pages: targets of make, and paths of the tree. In comments of the product: files. Usage:
+check_names.py SOURCE BUILD
 
 Tests that are left out of a build for want of a package (.ci/packages) count as missing.
 """
@@ -63,5 +64,17 @@ for path in [source + "/README.md"] + sorted(glob.glob(source + "/docs/*.md")):
         for row in re.findall(r"^\|.*\|([^|\n]+)\|$", text, re.M):
             for code in re.findall(r"`([^`]+)`", row):
                 check_words(page, code)
+
+# Comments name files by as much of their path as they like; what has NAME in it stands for many, and these are others'.
+foreign = {"start_info.h", "protobuf-c.h", "sandbox_filters.c"}
+paths = ["/" + os.path.relpath(os.path.join(folder, name), source)
+         for top in folders for folder, _, names in os.walk(f"{source}/{top}") for name in names]
+for path in paths:
+    if path.split("/")[1] in ("boot", "devices", "emu", "proto", "vmm") and path.endswith((".c", ".h", ".def")):
+        with open(source + path, encoding="utf-8") as f:
+            comments = re.findall(r"/\*.*?\*/", f.read(), re.S)
+        for name in re.findall(r"(?<![\w/.<-])([\w/]+\.(?:c|h|def))\b", "\n".join(comments)):
+            if not re.search("[A-Z]{4}", name) and name not in foreign:
+                want(path[1:], name, any(other.endswith("/" + name) for other in paths))
 print(f"{checked} names")
 sys.exit("there is no\n" + "\n".join(sorted(set(problems))) if problems or not checked else 0)

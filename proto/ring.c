@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "spin.h"
 #include "proto/reg.h"
 
 enum { SPIN_CHECK = 16 };

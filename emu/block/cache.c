@@ -221,7 +221,6 @@ static void run(struct emu *e, struct block *b)
 {
 	e->block = b;
 	e->pc = b->pc;
-	e->simd = simd_usable(e);
 	e->x87_host = 0xff;
 #ifdef EMU_NO_TAILCALL
 	e->code->next = b->insns;
@@ -234,8 +233,8 @@ static void run(struct emu *e, struct block *b)
 #else
 	b->insns->fn(e, b->insns);
 #endif
-	if (e->simd_live)
-		simd_sync(e);
+	if (e->mxcsr_live)
+		mxcsr_sync(e);
 }
 
 bool block_advance(struct emu *e)

@@ -17,7 +17,6 @@
 
 #include <string.h>
 
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define HANDLER(name) static void name(struct emu *e, const struct insn *i)
 #define MISS(e, i) TAIL(h_generic((e), (i)))
 

@@ -7,7 +7,7 @@
 #include "emu/isa/isa.h"
 #include "emu/native/stub.h"
 
-#ifdef SIMD_NATIVE
+#ifdef HOST_X86_64
 
 /* insn.native: bits 5..0 the operand's bytes - 1, bit 6 it must be aligned to them; from bit 8 on the place / 16. */
 enum { LAST_BYTE = 63, ALIGNED = 64, PLACE_SHIFT = 8 };
@@ -52,16 +52,16 @@ static inline __attribute__((always_inline)) bool is_misaligned(const struct ins
 		ready(e, i, unit);                                                                                     \
 		RUN_STUB(e, i, NULL);                                                                                  \
 	}
-NATIVE(sse, NEED, SIMD_SSE)
-NATIVE(sse_fp, NEED_FP, SIMD_SSE)
-NATIVE(avx, NEED, SIMD_AVX)
-NATIVE(avx_fp, NEED_FP, SIMD_AVX)
-NATIVE(avx512, NEED, SIMD_AVX512)
-NATIVE(avx512_fp, NEED_FP, SIMD_AVX512)
+NATIVE(sse, NEED, UNIT_SSE)
+NATIVE(sse_fp, NEED_FP, UNIT_SSE)
+NATIVE(avx, NEED, UNIT_AVX)
+NATIVE(avx_fp, NEED_FP, UNIT_AVX)
+NATIVE(avx512, NEED, UNIT_AVX512)
+NATIVE(avx512_fp, NEED_FP, UNIT_AVX512)
 
 HANDLER(zeroupper)
 {
-	NEED(e, i, SIMD_AVX);
+	NEED(e, i, UNIT_AVX);
 	for (unsigned n = 0; n < 16; n++)
 		memset(&e->cpu.vec[n].u8[16], 0, 48);
 	NEXT(e, i);
@@ -84,17 +84,17 @@ static insn_handler *handler_of(const struct native_form *f)
 /* A form without a memory operand is a handler itself, with the test that NEED and NEED_FP make. */
 static struct native_frame frame_of(const struct native_form *f)
 {
-	static const uint8_t units[NATIVE_UNITS] = { [NATIVE_SSE] = SIMD_SSE, [NATIVE_AVX] = SIMD_AVX,
-						     [NATIVE_AVX512] = SIMD_AVX512 };
+	static const uint8_t units[NATIVE_UNITS] = { [NATIVE_SSE] = UNIT_SSE, [NATIVE_AVX] = UNIT_AVX,
+						     [NATIVE_AVX512] = UNIT_AVX512 };
 
 #ifdef EMU_NO_TAILCALL
 	return (struct native_frame){ .goes_on = false };
 #endif
 	if (f->loads || f->stores)
 		return (struct native_frame){ .goes_on = true };
-	return (struct native_frame){ .goes_on = true, .otherwise = f->mxcsr ? h_simd_enter : h_generic,
+	return (struct native_frame){ .goes_on = true, .otherwise = f->mxcsr ? h_mxcsr_load : h_generic,
 				      .guard = units[f->unit],
-				      .guard_at = f->mxcsr ? offsetof(struct emu, simd_live) : offsetof(struct emu, simd) };
+				      .guard_at = f->mxcsr ? offsetof(struct emu, mxcsr_live) : offsetof(struct emu, units) };
 }
 
 insn_handler *fast_native(const struct emu *e, struct insn *i)

@@ -4,28 +4,27 @@
  *
  * Floating point needs the guest's MXCSR. Loading and reading it for each instruction costs more than the instruction,
  * so it stays loaded ("live") from the first fast handler that needs it until anything else wants to know: h_generic()
- * before it runs a semantic function, and block_run() when it comes back. Meanwhile flags collect in the host's MXCSR,
+ * before it runs a semantic function, and the code cache when a block comes back. Meanwhile flags collect in the host's MXCSR,
  * where they are sticky as in the guest's. Only with all exceptions masked: what may fault goes the generic way.
  *
- * e->simd says which units CR0, CR4 and XCR0 allow; all that changes these ends the block, and block_run() looks anew.
+ * e->units says which units CR0, CR4 and XCR0 allow; all that changes these ends the block.
  */
 #ifndef BULKHEAD_EMU_FAST_SIMD_H
 #define BULKHEAD_EMU_FAST_SIMD_H
 
 #include "fast.h"
 
-#ifdef HOST_X86_64 /* host.h */
-#define SIMD_NATIVE 1
+#ifdef HOST_X86_64
 
 #define NEED(e, i, unit)                                                                                               \
 	do {                                                                                                           \
-		if (UNLIKELY(!((e)->simd & (unit))))                                                                   \
+		if (UNLIKELY(!((e)->units & (unit))))                                                                   \
 			MISS(e, i);                                                                                    \
 	} while (0)
 #define NEED_FP(e, i, unit)                                                                                            \
 	do {                                                                                                           \
-		if (UNLIKELY(!((e)->simd_live & (unit))))                                                              \
-			TAIL(h_simd_enter((e), (i)));                                                                  \
+		if (UNLIKELY(!((e)->mxcsr_live & (unit))))                                                              \
+			TAIL(h_mxcsr_load((e), (i)));                                                                  \
 	} while (0)
 
 /* Memory operands as the compiler should see them: exactly their size, of any type. */

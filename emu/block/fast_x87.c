@@ -14,7 +14,7 @@
 #include "emu/isa/isa.h"
 #include "emu/model/features.h"
 
-#ifdef SIMD_NATIVE
+#ifdef HOST_X86_64
 
 enum {
 	CW_USUAL = 0x37f,
@@ -37,7 +37,7 @@ ALWAYS bool is_full(const struct x87 *f, unsigned p)
 
 ALWAYS bool is_usual(const struct emu *e)
 {
-	return (e->simd & SIMD_X87) && e->cpu.fpu.cw == CW_USUAL && !(e->cpu.fpu.sw & SW_ES);
+	return (e->units & UNIT_X87) && e->cpu.fpu.cw == CW_USUAL && !(e->cpu.fpu.sw & SW_ES);
 }
 
 /* Before the host computes. */

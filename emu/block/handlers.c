@@ -24,10 +24,10 @@ void h_generic(struct emu *e, const struct insn *i)
 {
 	int r;
 
-	if (__builtin_expect(e->simd_live, 0))
-		simd_sync(e);
+	if (UNLIKELY(e->mxcsr_live))
+		mxcsr_sync(e);
 	r = insn_execute(e, i);
-	if (__builtin_expect(r != 0 || e->stop, 0)) {
+	if (UNLIKELY(r != 0 || e->stop)) {
 		leave(e, i, r);
 		return;
 	}

@@ -141,14 +141,10 @@ insn_handler h_generic, h_end, h_dead;
 #endif
 #define NEXT(e, i) GO(e, (i) + 1)
 
-/* ---- vector units: see fast_simd.h ---- */
+/* ---- the host's MXCSR: see fast_simd.h ---- */
 
-enum { SIMD_SSE = 1, SIMD_AVX = 2, SIMD_X87 = 4, SIMD_AVX512 = 8 };
-
-/* Which units guest code may use, by the control registers: what changes them leaves the block. */
-uint8_t simd_usable(const struct emu *e);
 /* Puts the guest's flags from the host's MXCSR where they belong, and the host's own MXCSR back. */
-void simd_sync(struct emu *e);
-insn_handler h_simd_enter;
+void mxcsr_sync(struct emu *e);
+insn_handler h_mxcsr_load;
 
 #endif

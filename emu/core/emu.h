@@ -11,6 +11,7 @@
 #define BULKHEAD_EMU_EMU_H
 
 #include "cpu.h"
+#include "host.h"
 #include "insn.h"
 
 #include <stdatomic.h>
@@ -71,13 +72,13 @@ struct emu {
 			int32_t budget;	    /* instructions until the run loop looks at events; it does when this is < 0 */
 			uint16_t flags_image; /* the arithmetic flags while guest code runs, apart from cpu.rflags: flags.h */
 			bool stop;	    /* leave the block loop at this instruction boundary (its block was dropped) */
-			uint8_t simd;	    /* vector units that guest code may use in this block (block/fast_simd.h) */
-			uint8_t simd_live;  /* those of them whose flags are collected in the host's MXCSR just now */
+			uint8_t mxcsr_live; /* units whose flags are collected in the host's MXCSR just now (block/fast_simd.h) */
 			uint8_t x87_host;   /* exception flags that the host's x87 may have set (block/fast_x87.c) */
 			/* Derived from the architectural state by emu_derive_mode(). */
 			uint8_t cpl;
 			uint8_t code_size;  /* 2, 4 or 8 bytes: 16-bit, 32-bit or 64-bit code */
 			uint8_t stack_size; /* 2, 4 or 8 */
+			uint8_t units;	    /* enum emu_unit: what instructions may use without #UD and #NM */
 			bool long_mode;	    /* EFER.LMA */
 			bool paging;
 			bool in_rep;	    /* a repeated instruction was left between two iterations */
@@ -89,7 +90,7 @@ struct emu {
 	uint64_t seg_base[SEG_COUNT + 1]; /* base that address arithmetic really adds: in 64-bit mode zero but for FS, GS */
 	struct fault fault;
 	uint32_t mode_key;	/* what a decoded block depends on besides its bytes and address */
-	uint32_t host_mxcsr;	/* the host's own, while simd_live */
+	uint32_t host_mxcsr;	/* the host's own, while mxcsr_live */
 	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
 	struct lapic *lapic;
 	struct machine *machine;
@@ -112,6 +113,8 @@ static inline __attribute__((always_inline)) uint64_t emu_address_register(const
 	return e->slot[SLOT_GPR + r];
 }
 
+enum emu_unit { UNIT_SSE = 1, UNIT_AVX = 2, UNIT_X87 = 4, UNIT_AVX512 = 8 };
+
 /* ---- mode (mode.c) --------------------------------------------------------------------------------------------- */
 
 /*
@@ -120,7 +123,7 @@ static inline __attribute__((always_inline)) uint64_t emu_address_register(const
  */
 enum { MODE_KEY_CODE_MASK = 15, MODE_KEY_STACK_SHIFT = 4, MODE_KEY_FLAT = 1 << 8, MODE_KEY_DATA32 = 1 << 9 };
 
-/* Recomputes what is derived from CS, SS, CPL, CR0, CR4, EFER, RFLAGS.VM. Whoever changes these calls
+/* Recomputes what is derived from CS, SS, CPL, CR0, CR4, XCR0, EFER, RFLAGS.VM. Whoever changes these calls
  * mmu_mode_changed(), which does this, too. */
 void emu_derive_mode(struct emu *e);
 /* Recomputes e->tlb_mask from CPL, AC, CR0, CR4, DR7. */

@@ -10,6 +10,8 @@
 #define HOST_X86_64 1
 #endif
 
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "guest memory and registers are accessed as they are: a big-endian host is not supported"
 #endif

@@ -40,6 +40,22 @@ static uint32_t mode_key(const struct emu *e, bool protected)
 	return key;
 }
 
+/* SDM vol. 3, 2.5, 2.6, 13.1. */
+static uint8_t units(const struct cpu *c)
+{
+	uint8_t units = 0;
+
+	if ((c->cr0 & (CR0_EM | CR0_TS)) == 0 && (c->cr4 & CR4_OSFXSR))
+		units |= UNIT_SSE;
+	if (!(c->cr0 & CR0_TS) && (c->cr4 & CR4_OSXSAVE) && (c->xcr0 & 6) == 6)
+		units |= UNIT_AVX;
+	if ((units & UNIT_AVX) && (c->xcr0 & 0xe6) == 0xe6)
+		units |= UNIT_AVX512;
+	if (!(c->cr0 & (CR0_EM | CR0_TS)))
+		units |= UNIT_X87;
+	return units;
+}
+
 void emu_derive_mode(struct emu *e)
 {
 	struct cpu *c = &e->cpu;
@@ -54,5 +70,6 @@ void emu_derive_mode(struct emu *e)
 	for (unsigned n = 0; n < SEG_COUNT; n++)
 		e->seg_base[n] = code64 && n != SEG_FS && n != SEG_GS ? 0 : c->seg[n].base;
 	e->mode_key = mode_key(e, protected);
+	e->units = units(c);
 	emu_derive_tlb_mask(e);
 }

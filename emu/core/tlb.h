@@ -63,7 +63,7 @@ static inline __attribute__((always_inline)) uint8_t *tlb_read_ptr(const struct 
 {
 	const struct tlb_entry *t = tlb_slot(e, linear + size - 1);
 
-	if (__builtin_expect((((linear & PAGE_MASK) ^ t->r) & e->tlb_mask) != 0, 0))
+	if (UNLIKELY((((linear & PAGE_MASK) ^ t->r) & e->tlb_mask) != 0))
 		return NULL;
 	return tlb_hit(t, linear);
 }
@@ -72,7 +72,7 @@ static inline __attribute__((always_inline)) uint8_t *tlb_write_ptr(const struct
 {
 	const struct tlb_entry *t = tlb_slot(e, linear + size - 1);
 
-	if (__builtin_expect((((linear & PAGE_MASK) ^ t->w) & e->tlb_mask) != 0, 0))
+	if (UNLIKELY((((linear & PAGE_MASK) ^ t->w) & e->tlb_mask) != 0))
 		return NULL;
 	return tlb_hit(t, linear);
 }
@@ -81,7 +81,7 @@ static inline __attribute__((always_inline)) uint8_t *tlb_fetch_ptr(const struct
 {
 	const struct tlb_entry *t = tlb_slot(e, linear);
 
-	if (__builtin_expect((linear & PAGE_MASK) != t->x, 0))
+	if (UNLIKELY((linear & PAGE_MASK) != t->x))
 		return NULL;
 	return tlb_hit(t, linear);
 }

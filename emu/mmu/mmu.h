@@ -75,13 +75,13 @@ int mmu_rmw_open(struct emu *e, unsigned seg, uint64_t linear, unsigned size, st
 void mmu_rmw_tell(struct emu *e, const struct rmw *m);
 static inline void mmu_rmw_close(struct emu *e, const struct rmw *m)
 {
-	if (__builtin_expect(m->is_told, 0))
+	if (UNLIKELY(m->is_told))
 		mmu_rmw_tell(e, m);
 }
 
 /* ---- translations (flush.c, walk.c) ------------------------------------------------------------------------------ */
 
-/* After a change of CS, SS, CPL, CR0, CR4, EFER, RFLAGS.VM, DR7, PKRU: derives the mode (emu_derive_mode()) and chooses the
+/* After a change of CS, SS, CPL, CR0, CR4, XCR0, EFER, RFLAGS.VM, DR7, PKRU: derives the mode (emu_derive_mode()) and chooses the
  * tables that belong to it. */
 void mmu_mode_changed(struct emu *e);
 

@@ -171,13 +171,8 @@ int operand_update(struct emu *e, const struct insn *i, alu_function *op, uint64
 
 int branch_check(struct emu *e, const struct insn *i, uint64_t *target)
 {
-	unsigned shift = e->cpu.cr4 & CR4_LA57 ? 7 : 16;
-
-	if (e->code_size == 8) {
-		if ((uint64_t)((int64_t)(*target << shift) >> shift) != *target)
-			return emu_gp0(e);
-		return 0;
-	}
+	if (e->code_size == 8)
+		return emu_is_canonical(e, *target) ? 0 : emu_gp0(e);
 	*target &= i->size == 2 ? 0xffff : UINT32_MAX;
 	if (*target > e->cpu.seg[SEG_CS].limit)
 		return emu_gp0(e);

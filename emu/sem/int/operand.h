@@ -7,8 +7,6 @@
 #include "emu/mmu/mmu.h"
 #include "alu.h"
 
-#define UNLIKELY(x) __builtin_expect(!!(x), 0)
-
 static inline uint64_t truncate_to(uint64_t v, unsigned size)
 {
 	return v & size_mask(size);

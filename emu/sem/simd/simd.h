@@ -25,7 +25,7 @@ typedef void lane_imm_fn(union vec *d, const union vec *a, const union vec *b, u
 /* Linear address of the memory operand, without a call in the common case of 64-bit code. */
 FPU_INLINE int simd_linear(struct emu *e, const struct insn *i, unsigned size, bool write, uint64_t *linear)
 {
-	if (__builtin_expect(e->code_size != 8 || i->asize != 8, 0))
+	if (UNLIKELY(e->code_size != 8 || i->asize != 8))
 		return emu_linear(e, i, size, write, linear);
 	*linear = emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint64_t)(int64_t)i->disp +
 		  e->seg_base[i->seg];
@@ -37,7 +37,7 @@ FPU_INLINE int simd_read(struct emu *e, const struct insn *i, uint64_t linear, v
 {
 	const uint8_t *p = tlb_read_ptr(e, linear, size);
 
-	if (__builtin_expect(!p, 0))
+	if (UNLIKELY(!p))
 		return emu_read(e, i->seg, linear, data, size);
 	ram_read(data, p, size);
 	return 0;
@@ -47,7 +47,7 @@ FPU_INLINE int simd_write(struct emu *e, const struct insn *i, uint64_t linear, 
 {
 	uint8_t *p = tlb_write_ptr(e, linear, size);
 
-	if (__builtin_expect(!p, 0))
+	if (UNLIKELY(!p))
 		return emu_write(e, i->seg, linear, data, size);
 	ram_write(p, data, size);
 	return 0;
@@ -79,7 +79,7 @@ FPU_INLINE int sse_load(struct emu *e, const struct insn *i, void *data)
 
 	if (simd_linear(e, i, SSE_BYTES, false, &linear))
 		return EMU_STOP;
-	if (__builtin_expect(linear & (SSE_BYTES - 1), 0))
+	if (UNLIKELY(linear & (SSE_BYTES - 1)))
 		return emu_gp0(e);
 	return simd_read(e, i, linear, data, SSE_BYTES);
 }
@@ -90,7 +90,7 @@ FPU_INLINE int sse_store(struct emu *e, const struct insn *i, const void *data)
 
 	if (simd_linear(e, i, SSE_BYTES, true, &linear))
 		return EMU_STOP;
-	if (__builtin_expect(linear & (SSE_BYTES - 1), 0))
+	if (UNLIKELY(linear & (SSE_BYTES - 1)))
 		return emu_gp0(e);
 	return simd_write(e, i, linear, data, SSE_BYTES);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Far JMP, CALL and RET, with call gates (SDM vol. 3, 5.8). IRET is in iret.c, task gates in task.c. */
+/* Far JMP, CALL and RET, with call gates (SDM vol. 3, 5.8). IRET is in ret.c, task gates in task.c. */
 #include "internal.h"
 
 enum { MAX_PARAMETERS = 31 };
