@@ -125,6 +125,8 @@ static int load(struct loader *l)
 	if (err == 0)
 		err = boot_put_mptable(l);
 	if (err == 0)
+		err = boot_put_bios(l, format != BOOT_FLAT16);
+	if (err == 0)
 		err = formats[format].load(l);
 	return err;
 }
@@ -137,8 +139,9 @@ int boot_load(const struct boot_request *request, struct boot_result *result)
 	memset(result, 0, sizeof(*result));
 	if (rq.kernel.name == NULL)
 		rq.kernel.name = "kernel";
-	if (rq.initrd.name == NULL)
-		rq.initrd.name = "initrd";
+	for (unsigned n = 0; n < BOOT_INITRDS; n++)
+		if (rq.initrd[n].name == NULL)
+			rq.initrd[n].name = "initrd";
 	if (rq.cmdline == NULL)
 		rq.cmdline = "";
 	l.cmdline_len = strlen(rq.cmdline);

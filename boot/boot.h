@@ -42,12 +42,16 @@ struct boot_image {
 	 */
 	int (*fetch)(const struct boot_image *image, uint8_t *to);
 	int fd; /* for fetch */
+	const char *text; /* Multiboot: the module's own command line, behind its name; NULL: none */
 };
+
+enum { BOOT_INITRDS = 16 };
 
 struct boot_request {
 	struct boot_ram ram;
 	struct boot_image kernel;
-	struct boot_image initrd; /* size 0: none; Multiboot gets it as its module */
+	/* Up to the first of size 0. Linux sees one initrd, the archives behind each other; Multiboot and PVH get modules. */
+	struct boot_image initrd[BOOT_INITRDS];
 	const char *cmdline;
 	enum boot_format format;
 	unsigned vcpus;

@@ -115,7 +115,7 @@ static int randomize_narrow(const struct loader *l, const struct setup *s, uint6
 
 static int choose_place(struct loader *l, const struct setup *s, const struct relocs *r, struct place *p)
 {
-	uint64_t top = l->initrd_gpa != 0 ? l->initrd_gpa : l->rq->ram.low_size;
+	uint64_t top = l->initrds != 0 ? boot_initrd_start(l) : l->rq->ram.low_size;
 	uint64_t reach = r->is64 ? KERNEL_MAP_SIZE : KERNEL_MAP_SIZE_32;
 	int err;
 

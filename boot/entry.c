@@ -12,6 +12,8 @@ enum {
 	SEL_CODE = 0x10,
 	SEL_DATA = 0x18,
 	SEL_TSS = 0x20,
+	SEL_MULTIBOOT_CODE = 0x08,
+	SEL_MULTIBOOT_DATA = 0x10,
 	GDT_BYTES = 0x30,
 	TSS_OFFSET = 0x80,
 	TSS_LIMIT = 0x67
@@ -58,19 +60,19 @@ static void set_segment(struct segment *s, uint16_t selector, uint64_t base, uin
 }
 
 /* Flat segments, a busy TSS (VMX wants one; nothing else uses it) and the GDT that says so. */
-static int load_descriptors(struct loader *l, uint32_t code_attr)
+static int load_descriptors(struct loader *l, uint32_t code_attr, uint16_t code, uint16_t data_selector)
 {
 	static const enum seg_index data[] = {SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS};
 	const uint32_t tss = BOOT_TABLES + TSS_OFFSET;
 	struct cpu *c = &l->rs->cpu;
 	uint8_t gdt[GDT_BYTES] = {0};
 
-	boot_set64(gdt + SEL_CODE, descriptor(0, UINT32_MAX, code_attr));
-	boot_set64(gdt + SEL_DATA, descriptor(0, UINT32_MAX, ATTR_DATA));
+	boot_set64(gdt + code, descriptor(0, UINT32_MAX, code_attr));
+	boot_set64(gdt + data_selector, descriptor(0, UINT32_MAX, ATTR_DATA));
 	boot_set64(gdt + SEL_TSS, descriptor(tss, TSS_LIMIT, ATTR_TSS_BUSY)); /* upper half: zero */
-	set_segment(&c->seg[SEG_CS], SEL_CODE, 0, UINT32_MAX, code_attr);
+	set_segment(&c->seg[SEG_CS], code, 0, UINT32_MAX, code_attr);
 	for (unsigned i = 0; i < sizeof(data) / sizeof(data[0]); i++)
-		set_segment(&c->seg[data[i]], SEL_DATA, 0, UINT32_MAX, ATTR_DATA);
+		set_segment(&c->seg[data[i]], data_selector, 0, UINT32_MAX, ATTR_DATA);
 	set_segment(&c->tr, SEL_TSS, tss, TSS_LIMIT, ATTR_TSS_BUSY);
 	set_segment(&c->ldtr, 0, 0, 0, SEG_ATTR_UNUSABLE);
 	c->gdtr = (struct dtable){BOOT_TABLES, GDT_BYTES - 1};
@@ -101,7 +103,7 @@ int boot_enter_real(struct loader *l, uint16_t ss, uint16_t sp)
 	return 0;
 }
 
-int boot_enter_prot32(struct loader *l, uint32_t eip)
+static int enter_prot32(struct loader *l, uint32_t eip, uint16_t code, uint16_t data)
 {
 	struct cpu *c = &l->rs->cpu;
 
@@ -109,7 +111,18 @@ int boot_enter_prot32(struct loader *l, uint32_t eip)
 	c->cr0 |= CR0_PE;
 	c->gpr[RSP] = BOOT_SCRATCH; /* undefined by PVH and by Multiboot; harmless this way */
 	c->rip = eip;
-	return load_descriptors(l, ATTR_CODE32);
+	return load_descriptors(l, ATTR_CODE32, code, data);
+}
+
+int boot_enter_prot32(struct loader *l, uint32_t eip)
+{
+	return enter_prot32(l, eip, SEL_CODE, SEL_DATA);
+}
+
+/* The specification leaves the selectors open; kernels that return by IRET to the CS they were entered with do not. */
+int boot_enter_multiboot(struct loader *l, uint32_t eip)
+{
+	return enter_prot32(l, eip, SEL_MULTIBOOT_CODE, SEL_MULTIBOOT_DATA);
 }
 
 /* Identity map in 2 MiB pages (every processor has those): 4 GiB, or more if the caller wants the high RAM
@@ -152,5 +165,5 @@ int boot_enter_long64(struct loader *l, uint64_t rip, uint64_t mapped_bytes)
 	c->msr.efer = EFER_LME | EFER_LMA;
 	c->gpr[RSP] = BOOT_SCRATCH;
 	c->rip = rip;
-	return load_descriptors(l, ATTR_CODE64);
+	return load_descriptors(l, ATTR_CODE64, SEL_CODE, SEL_DATA);
 }

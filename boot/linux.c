@@ -92,8 +92,8 @@ int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t e
 	zero_page[LINUX_LOADER_TYPE] = LOADER_UNDEFINED;
 	boot_set64(zero_page + ZP_ACPI_RSDP, l->rsdp_gpa);
 	boot_set32(zero_page + LINUX_CMDLINE, BOOT_CMDLINE);
-	boot_set32(zero_page + LINUX_INITRD, (uint32_t)l->initrd_gpa);
-	boot_set32(zero_page + LINUX_INITRD_SIZE, (uint32_t)l->rq->initrd.size);
+	boot_set32(zero_page + LINUX_INITRD, (uint32_t)boot_initrd_start(l));
+	boot_set32(zero_page + LINUX_INITRD_SIZE, (uint32_t)boot_initrd_bytes(l));
 	fill_memory_map(l, zero_page);
 	err = put_seed(l, zero_page);
 	if (err == 0)

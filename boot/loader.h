@@ -31,6 +31,7 @@ enum {
 	BOOT_EBDA = 0x9fc00,
 	BOOT_BIOS = 0xe0000,
 	BOOT_MP = 0xf0000,
+	BOOT_BIOS_CODE = 0xfff00, /* to the end of the first MiB */
 	BOOT_1MIB = 0x100000,
 	BOOT_RAM_MIN = 0x100000,
 	BOOT_PAGE = 0x1000,
@@ -42,7 +43,8 @@ struct loader {
 	size_t cmdline_len;
 	uint64_t image_start,
 		image_end;   /* lowest and highest guest-physical address that the kernel was given */
-	uint64_t initrd_gpa; /* 0: none */
+	unsigned initrds;
+	uint64_t initrd_gpa[BOOT_INITRDS]; /* page-aligned, ascending */
 	uint64_t rsdp_gpa;
 };
 
@@ -73,7 +75,12 @@ void boot_copy(uint8_t *to, const uint8_t *from,
 int boot_put(struct loader *l, uint64_t gpa, const void *data, size_t len); /* loader's own structures */
 int boot_put_cmdline(struct loader *l, size_t max);
 int boot_put_initrd(struct loader *l, uint64_t floor, uint64_t last_addr);
+/* The first byte of the initrds in memory, 0 if there are none, and the bytes from there to the end of the last. */
+uint64_t boot_initrd_start(const struct loader *l);
+uint64_t boot_initrd_bytes(const struct loader *l);
 void boot_put_bios_data(struct loader *l);
+/* bios.c: what answers at the interrupts of real mode and at the reset vector. `low`: the vector table, too. */
+int boot_put_bios(struct loader *l, bool low);
 
 enum e820_type { E820_RAM = 1, E820_RESERVED = 2 };
 
@@ -96,6 +103,8 @@ void boot_set64(uint8_t *p, uint64_t value);
 /* entry.c: the state of vCPU 0. The tables that it refers to are written to guest memory. */
 int boot_enter_real(struct loader *l, uint16_t ss, uint16_t sp);
 int boot_enter_prot32(struct loader *l, uint32_t eip);
+/* The same with the selectors that Multiboot kernels have come to expect from their loaders: CS 08, data 10. */
+int boot_enter_multiboot(struct loader *l, uint32_t eip);
 int boot_enter_long64(struct loader *l, uint64_t rip, uint64_t mapped_bytes);
 
 /* One file for each family of formats. */

@@ -127,32 +127,45 @@ static int read_kernel(int fd, struct boot_image *kernel, struct trouble *t)
 	return 0;
 }
 
+static int prepare_initrd(const Bulkhead__SetupBoot *m, const struct frame *f, unsigned n, uint64_t bytes,
+			  struct boot_image *rd, struct trouble *t)
+{
+	int err = image_size(f->fds[FD_INITRD + n], bytes, "initrd", &rd->size, t);
+
+	if (err != 0)
+		return err;
+	rd->name = m->n_initrd_names ? m->initrd_names[n] : m->initrd_name;
+	rd->text = m->n_initrd_texts ? m->initrd_texts[n] : NULL;
+	rd->fetch = fetch;
+	rd->fd = f->fds[FD_INITRD + n];
+	return 0;
+}
+
 static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct boot_request *rq,
 		   struct trouble *t)
 {
-	bool has_initrd = m->has_has_initrd && m->has_initrd;
 	uint64_t bytes = m->machine->ram_bytes;
 	int err;
 
 	rq->cmdline = m->cmdline;
 	rq->vcpus = m->machine->vcpus;
 	rq->kernel.name = m->kernel_name;
-	rq->initrd.name = m->initrd_name;
 	if (m->format != NULL && boot_format_parse(m->format, &rq->format) != 0)
 		return trouble(t, -EINVAL, "format",
 			       "must be auto, bzimage, elf, pvh, multiboot, flat16 or flat64");
 	err = image_size(f->fds[FD_KERNEL], bytes < KERNEL_FILE_MAX ? KERNEL_FILE_MAX : bytes, "kernel",
 			 &rq->kernel.size, t);
-	if (err == 0 && has_initrd)
-		err = image_size(f->fds[FD_INITRD], bytes, "initrd", &rq->initrd.size, t);
-	if (err == 0 && has_initrd) {
-		rq->initrd.fetch = fetch;
-		rq->initrd.fd = f->fds[FD_INITRD];
+	/* An empty file is no initrd, and would end the list. */
+	for (unsigned n = 0, to = 0; err == 0 && n < control_initrds(m); n++) {
+		err = prepare_initrd(m, f, n, bytes, &rq->initrd[to], t);
+		to += rq->initrd[to].size != 0;
 	}
 	if (err == 0)
 		err = map_ram(f, bytes, &rq->ram, t);
 	return err;
 }
+
+_Static_assert((int)CONTROL_INITRDS_MAX == (int)BOOT_INITRDS, "what a message may bring has a place");
 
 static void fill_segment(Bulkhead__Segment *to, const struct segment *from)
 {

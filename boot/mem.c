@@ -136,11 +136,15 @@ int boot_put_cmdline(struct loader *l, size_t max)
 	return boot_put(l, BOOT_CMDLINE, l->rq->cmdline, l->cmdline_len + 1);
 }
 
-static int fetch_initrd(struct loader *l)
+static int place_initrd(struct loader *l, unsigned n)
 {
-	const struct boot_image *rd = &l->rq->initrd;
-	int err = rd->fetch(rd, boot_ram_at(&l->rq->ram, l->initrd_gpa, rd->size));
+	const struct boot_image *rd = &l->rq->initrd[n];
+	int err;
 
+	l->rs->loaded_bytes += rd->size;
+	if (rd->fetch == NULL)
+		return boot_put(l, l->initrd_gpa[n], rd->data, rd->size);
+	err = rd->fetch(rd, boot_ram_at(&l->rq->ram, l->initrd_gpa[n], rd->size));
 	if (err == -ENODATA)
 		return boot_fail(l, err, "%s: the file became shorter while it was read: fetch it again",
 				 rd->name);
@@ -149,33 +153,55 @@ static int fetch_initrd(struct loader *l)
 	return 0;
 }
 
+static uint64_t page_up(uint64_t bytes)
+{
+	return (bytes + BOOT_PAGE - 1) & ~(uint64_t)(BOOT_PAGE - 1);
+}
+
+uint64_t boot_initrd_start(const struct loader *l)
+{
+	return l->initrds != 0 ? l->initrd_gpa[0] : 0;
+}
+
+uint64_t boot_initrd_bytes(const struct loader *l)
+{
+	const unsigned last = l->initrds - 1;
+
+	return l->initrds != 0 ? l->initrd_gpa[last] + l->rq->initrd[last].size - l->initrd_gpa[0] : 0;
+}
+
 /*
- * The initrd goes as high as the format allows, page-aligned, so that the kernel has room to grow above its
- * own end. `floor` is the end of what the kernel uses before it reads any memory map, `last_addr` the last
- * byte it can reach.
+ * The initrds go as high as the format allows, each page-aligned (Linux skips the zeroes between archives), so that the
+ * kernel has room to grow above its own end. `floor` is the end of what the kernel uses before it reads any memory map,
+ * `last_addr` the last byte it can reach.
  */
 int boot_put_initrd(struct loader *l, uint64_t floor, uint64_t last_addr)
 {
-	const struct boot_image *rd = &l->rq->initrd;
-	uint64_t top = l->rq->ram.low_size;
+	const struct boot_image *rd = l->rq->initrd;
+	uint64_t top = l->rq->ram.low_size, bytes = 0, at;
+	int err = 0;
 
-	if (rd->size == 0)
+	for (l->initrds = 0; l->initrds < BOOT_INITRDS && rd[l->initrds].size != 0; l->initrds++)
+		bytes = page_up(bytes) + rd[l->initrds].size;
+	if (l->initrds == 0)
 		return 0;
 	if (floor < BOOT_1MIB)
 		floor = BOOT_1MIB;
 	if (last_addr < top)
 		top = last_addr + 1;
-	if (rd->size > top || ((top - rd->size) & ~(uint64_t)(BOOT_PAGE - 1)) < floor)
+	if (bytes > top || ((top - bytes) & ~(uint64_t)(BOOT_PAGE - 1)) < floor)
 		return boot_fail(l, -ENOMEM,
-				 "%s: the initrd (%zu bytes) does not fit: %" PRIu64
+				 "%s: the initrd (%" PRIu64 " bytes) does not fit: %" PRIu64
 				 " bytes are free between the end "
 				 "of the kernel (%#" PRIx64 ") and %#" PRIx64 ": give the guest more memory",
-				 rd->name, rd->size, top > floor ? top - floor : 0, floor, top);
-	l->initrd_gpa = (top - rd->size) & ~(uint64_t)(BOOT_PAGE - 1);
-	l->rs->loaded_bytes += rd->size;
-	if (rd->fetch != NULL)
-		return fetch_initrd(l);
-	return boot_put(l, l->initrd_gpa, rd->data, rd->size);
+				 rd->name, bytes, top > floor ? top - floor : 0, floor, top);
+	at = (top - bytes) & ~(uint64_t)(BOOT_PAGE - 1);
+	for (unsigned n = 0; n < l->initrds && err == 0; n++) {
+		l->initrd_gpa[n] = at;
+		at = page_up(at + rd[n].size);
+		err = place_initrd(l, n);
+	}
+	return err;
 }
 
 /* BIOS data area and EBDA, as far as a PC's firmware would have filled them: some kernels look (IBM PC/AT,

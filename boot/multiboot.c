@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -56,10 +57,12 @@ struct mmap_entry {
 
 /* What is put at BOOT_EXTRA. */
 struct extra {
-	struct module module;
+	struct module module[BOOT_INITRDS];
 	struct mmap_entry mmap[E820_ENTRIES_MAX];
 	char name[16];
+	char strings[3000]; /* of the modules */
 };
+_Static_assert(BOOT_EXTRA + sizeof(struct extra) <= BOOT_CMDLINE, "the command line follows");
 
 /* "contained completely within the first 8192 bytes of the OS image, and [...] longword (32-bit) aligned"
  * (3.1) */
@@ -177,7 +180,56 @@ static uint32_t fill_mmap(struct loader *l, struct mmap_entry *out)
 	return n * (uint32_t)sizeof(out[0]);
 }
 
-/* The command line goes in as the user wrote it: its format is left to the operating system (3.3). */
+/*
+ * What follows a name is an image's own command line, and the first word is the image: loaders do it so, and kernels drop
+ * that word. -1: it does not fit.
+ */
+static int put_words(char *to, size_t room, const char *name, const char *text)
+{
+	const bool has_text = text != NULL && text[0] != 0;
+	int n = snprintf(to, room, "%s%s%s", name, has_text ? " " : "", has_text ? text : "");
+
+	return n < 0 || (size_t)n >= room ? -1 : n + 1;
+}
+
+static int put_modules(struct loader *l, struct extra *extra, struct info *info)
+{
+	size_t used = 0;
+
+	for (unsigned n = 0; n < l->initrds; n++) {
+		const struct boot_image *rd = &l->rq->initrd[n];
+		int length = put_words(extra->strings + used, sizeof(extra->strings) - used, rd->name, rd->text);
+
+		if (length < 0)
+			return boot_fail(l, -E2BIG, "%s: the command lines of the modules have more than %zu bytes: shorten them",
+					 rd->name, sizeof(extra->strings));
+		extra->module[n] = (struct module){
+			.start = (uint32_t)l->initrd_gpa[n],
+			.end = (uint32_t)(l->initrd_gpa[n] + rd->size),
+			.string = (uint32_t)(BOOT_EXTRA + offsetof(struct extra, strings) + used),
+		};
+		used += (size_t)length;
+	}
+	if (l->initrds != 0)
+		info->flags |= INFO_MODULES;
+	info->mods_count = l->initrds;
+	info->mods_addr = BOOT_EXTRA + offsetof(struct extra, module);
+	return 0;
+}
+
+static int put_cmdline(struct loader *l)
+{
+	char text[BOOT_CMDLINE_MAX];
+	int length = put_words(text, sizeof(text), l->rq->kernel.name, l->rq->cmdline);
+
+	if (length < 0)
+		return boot_fail(l, -E2BIG,
+				 "the kernel command line has %zu bytes; %s takes at most %zu: shorten it",
+				 l->cmdline_len, l->rq->kernel.name,
+				 sizeof(text) - strlen(l->rq->kernel.name) - 2);
+	return boot_put(l, BOOT_CMDLINE, text, (size_t)length);
+}
+
 static int put_info(struct loader *l)
 {
 	struct extra extra = {.name = "bulkhead"};
@@ -189,17 +241,11 @@ static int put_info(struct loader *l)
 		.mmap_addr = BOOT_EXTRA + offsetof(struct extra, mmap),
 		.loader_name = BOOT_EXTRA + offsetof(struct extra, name),
 	};
-	int err;
+	int err = put_modules(l, &extra, &info);
 
 	info.mmap_length = fill_mmap(l, extra.mmap);
-	if (l->initrd_gpa != 0) {
-		extra.module.start = (uint32_t)l->initrd_gpa;
-		extra.module.end = (uint32_t)(l->initrd_gpa + l->rq->initrd.size);
-		info.flags |= INFO_MODULES;
-		info.mods_count = 1;
-		info.mods_addr = BOOT_EXTRA + offsetof(struct extra, module);
-	}
-	err = boot_put(l, BOOT_EXTRA, &extra, sizeof(extra));
+	if (err == 0)
+		err = boot_put(l, BOOT_EXTRA, &extra, sizeof(extra));
 	if (err == 0)
 		err = boot_put(l, BOOT_INFO, &info, sizeof(info));
 	return err;
@@ -233,11 +279,11 @@ int boot_load_multiboot(struct loader *l)
 	if (err == 0)
 		err = boot_put_initrd(l, l->image_end, UINT32_MAX);
 	if (err == 0)
-		err = boot_put_cmdline(l, SIZE_MAX);
+		err = put_cmdline(l);
 	if (err == 0)
 		err = put_info(l);
 	if (err == 0)
-		err = boot_enter_prot32(l, entry);
+		err = boot_enter_multiboot(l, entry);
 	if (err != 0)
 		return err;
 	l->rs->cpu.gpr[RAX] = LOADER_MAGIC;

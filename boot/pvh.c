@@ -39,7 +39,7 @@ static unsigned fill_memmap(struct loader *l, struct memmap_entry out[E820_ENTRI
 static int put_start_info(struct loader *l)
 {
 	struct memmap_entry map[E820_ENTRIES_MAX] = {0};
-	struct modlist_entry module = {.paddr = l->initrd_gpa, .size = l->rq->initrd.size};
+	struct modlist_entry modules[BOOT_INITRDS] = {0};
 	struct start_info info = {
 		.magic = START_MAGIC,
 		.version = START_VERSION,
@@ -50,13 +50,15 @@ static int put_start_info(struct loader *l)
 	};
 	int err;
 
-	if (l->initrd_gpa != 0) {
-		info.nr_modules = 1;
+	for (unsigned n = 0; n < l->initrds; n++)
+		modules[n] = (struct modlist_entry){.paddr = l->initrd_gpa[n], .size = l->rq->initrd[n].size};
+	if (l->initrds != 0) {
+		info.nr_modules = l->initrds;
 		info.modlist = BOOT_EXTRA + sizeof(map);
 	}
 	err = boot_put(l, BOOT_EXTRA, map, sizeof(map));
 	if (err == 0)
-		err = boot_put(l, BOOT_EXTRA + sizeof(map), &module, sizeof(module));
+		err = boot_put(l, BOOT_EXTRA + sizeof(map), modules, sizeof(modules));
 	if (err == 0)
 		err = boot_put(l, BOOT_INFO, &info, sizeof(info));
 	return err;

@@ -197,6 +197,28 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 	return 0;
 }
 
+unsigned control_initrds(const Bulkhead__SetupBoot *m)
+{
+	return m->n_initrd_names ? (unsigned)m->n_initrd_names : m->has_has_initrd && m->has_initrd;
+}
+
+static int check_initrds(const Bulkhead__SetupBoot *m, unsigned nfds, struct control_complaint *c)
+{
+	if (m->n_initrd_names > CONTROL_INITRDS_MAX)
+		return complain(c, "initrd_names", "are too many");
+	if (m->n_initrd_texts != m->n_initrd_names)
+		return complain(c, "initrd_texts", "must be as many as initrd_names");
+	for (size_t n = 0; n < m->n_initrd_names; n++) {
+		if (strlen(m->initrd_names[n]) > PATH_MAX_LEN)
+			return complain(c, "initrd_names", "one is too long");
+		if (strlen(m->initrd_texts[n]) >= CMDLINE_MAX)
+			return complain(c, "initrd_texts", "each must be shorter than 4096 bytes");
+	}
+	if (nfds != 2u + control_initrds(m))
+		return complain(c, "descriptors", "wrong number");
+	return 0;
+}
+
 int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct control_complaint *c)
 {
 	int err = control_check_machine(m->machine, c);
@@ -210,9 +232,7 @@ int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct
 	if ((m->kernel_name && strlen(m->kernel_name) > PATH_MAX_LEN) ||
 	    (m->initrd_name && strlen(m->initrd_name) > PATH_MAX_LEN))
 		return complain(c, "kernel_name", "is too long");
-	if (nfds != 2u + (m->has_has_initrd && m->has_initrd))
-		return complain(c, "descriptors", "wrong number");
-	return 0;
+	return check_initrds(m, nfds, c);
 }
 
 int control_check_route_add(const Bulkhead__RouteAdd *m, struct control_complaint *c)

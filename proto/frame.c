@@ -27,7 +27,7 @@ static const struct frame_type types[] = {
 	TYPE(HELLO, "HELLO", hello, 0, 1),
 	TYPE(SETUP_DEVICE, "SETUP_DEVICE", setup_device, 7, FRAME_FDS_MAX),
 	TYPE(SETUP_VCPU, "SETUP_VCPU", setup_vcpu, 3, FRAME_FDS_MAX),
-	TYPE(SETUP_BOOT, "SETUP_BOOT", setup_boot, 2, 3),
+	TYPE(SETUP_BOOT, "SETUP_BOOT", setup_boot, 2, FRAME_FDS_MAX),
 	TYPE(RUN, "RUN", empty, 0, 0),
 	TYPE(PAUSE, "PAUSE", empty, 0, 0),
 	TYPE(STATS, "STATS", empty, 0, 0),

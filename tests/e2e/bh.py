@@ -319,17 +319,32 @@ def is_raw(terminal_fd):
     return not termios.tcgetattr(terminal_fd)[3] & termios.ICANON
 
 
+DEBIAN = SOURCE + "/tests/guest/debian"
+
+
+def fetched(script):
+    """{NAME: path} of what a script in tests/guest/debian has in its cache, or fetches into it."""
+    p = subprocess.run([f"{DEBIAN}/{script}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=240)
+    if p.returncode:
+        raise Skip("Debian's packages could not be fetched: " + p.stderr.strip().splitlines()[-1])
+    return dict(line.split("=", 1) for line in p.stdout.splitlines())
+
+
 def debian(directory):
     """Kernel and initial RAM disk of the Debian guest."""
-    here = SOURCE + "/tests/guest/debian"
-    p = subprocess.run([here + "/fetch.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=120)
-    if p.returncode:
-        raise Skip("Debian's kernel could not be fetched: " + p.stderr.strip().splitlines()[-1])
-    paths = dict(line.split("=", 1) for line in p.stdout.splitlines())
+    paths = fetched("fetch.sh")
     initrd = directory + "/initrd.gz"
-    subprocess.run([here + "/mkinitrd.sh", paths["BUSYBOX"], BUILD + "/tests/guest/guest-exit", initrd,
+    subprocess.run([DEBIAN + "/mkinitrd.sh", paths["BUSYBOX"], BUILD + "/tests/guest/guest-exit", initrd,
                     os.path.dirname(os.path.dirname(paths["KERNEL"]))], check=True, timeout=60)
     return paths["KERNEL"], initrd
+
+
+def debian32(directory):
+    """Initial RAM disk for 32-bit kernels."""
+    initrd = directory + "/initrd32.gz"
+    subprocess.run([DEBIAN + "/mkinitrd.sh", fetched("fetch_others.sh")["BUSYBOX_I386"], DEBIAN + "/guest_exit.sh", initrd],
+                   check=True, timeout=60, env={**os.environ, "PACKER": fetched("fetch.sh")["BUSYBOX"]})
+    return initrd
 
 
 def kvm_missing():

@@ -2,7 +2,7 @@
 """The small guests (tests/guest/small), each on the engine that --engine names."""
 import datetime
 
-from bh import check, main, test
+from bh import BUILD, check, main, test
 
 
 @test
@@ -15,6 +15,20 @@ def hello16(t):
 def hello64(t):
     """Port 10h is the debug console, which shows up in the console; HLT with interrupts off ends the machine."""
     t.run_guest("hello64").expect(0, out=r"hello from 64 bits\n")
+
+
+@test
+def firmware(t):
+    """Multiboot: selectors, the image's name before its command line, modules with theirs; the BIOS: no service, reset."""
+    files = []
+    for text in "first", "second":
+        files.append(f"{t.dir}/{text}.img")
+        with open(files[-1], "wb") as f:
+            f.write(f"content of {text}\0".encode())
+    t.bulkhead(*t.machine("--kernel", f"{BUILD}/tests/guest/firmware.bin", "--memory", "16M", "--cmdline", "a=b",
+                          "--initrd", files[0] + ":root=1 x", "--initrd", files[1], "--no-reboot")).expect(
+        32, out=r"firmware\.bin a=b\nfirst\.img root=1 x\ncontent of first\nsecond\.img\ncontent of second\nno such service\n")
+    t.expect_clean()
 
 
 @test

@@ -6,7 +6,7 @@ are in recovery.py; who is starved, asleep or busy and is left alone, in the uni
 import os
 import signal
 
-from bh import check, main, test, wait_until
+from bh import check, main, need_sandbox, test, wait_until
 from hostile import evil_libexec
 
 FAILED = 33
@@ -15,6 +15,7 @@ FAILED = 33
 @test
 def stopped_vcpu(t):
     """Stopped by a signal, under a guest that sleeps; a moment of that is forgiven."""
+    need_sandbox()
     t.bulkhead(*t.guest("echo", "--detach")).expect(0)
     console = t.console()
     console.expect("ready")
@@ -35,6 +36,7 @@ def stopped_vcpu(t):
 @test
 def deaf(t):
     """Programs that greet and then do nothing: asleep, or stopped."""
+    need_sandbox()
     machines = []
     for role, how in ("boot", "stop"), ("boot", "sleep"), ("vcpu", "sleep"):
         name = f"deaf-{how}-{role}-{os.getpid()}"

@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rq.cmdline = lines[flags & 3];
 	rq.vcpus = 1 + (flags >> 3 & 7);
 	if (flags & 0x40)
-		rq.initrd = (struct boot_image){ .data = initrd, .size = INITRD, .name = "initrd" };
+		rq.initrd[0] = (struct boot_image){ .data = initrd, .size = INITRD, .name = "initrd" };
 	image = fuzz_alloc(in.left ? in.left : 1);
 	memcpy(image, in.data, in.left);
 	rq.kernel = (struct boot_image){ .data = image, .size = in.left, .name = "kernel" };

@@ -376,7 +376,7 @@ int main(int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'k': req.kernel = map_file(optarg); break;
-		case 'i': req.initrd = map_file(optarg); break;
+		case 'i': req.initrd[0] = map_file(optarg); break;
 		case 'c': req.cmdline = optarg; break;
 		case 'm': mem = strtoull(optarg, NULL, 0) << 20; break;
 		case 's': config.single_step = true; break;

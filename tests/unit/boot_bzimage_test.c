@@ -73,7 +73,7 @@ Test(bzimage, zero_page)
 
 	memset(rd.data, 0x5a, rd.size);
 	guest_init(&g, make_bzimage(pack(make_vmlinux(1, 1), PACK_ZSTD)), 64 * MIB);
-	g.rq.initrd = (struct boot_image){.data = rd.data, .size = rd.size, .name = "initrd"};
+	g.rq.initrd[0] = (struct boot_image){.data = rd.data, .size = rd.size, .name = "initrd"};
 	g.rq.cmdline = "quiet nokaslr";
 	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
 	zp = zero_page(&g);
@@ -149,7 +149,7 @@ Test(bzimage, kaslr_stays_clear_of_the_initrd)
 		struct guest g;
 
 		guest_init(&g, make_bzimage(pack(make_vmlinux(1, 1), PACK_LZ4)), 48 * MIB);
-		g.rq.initrd = (struct boot_image){.data = rd.data, .size = rd.size, .name = "initrd"};
+		g.rq.initrd[0] = (struct boot_image){.data = rd.data, .size = rd.size, .name = "initrd"};
 		cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
 		cr_expect_leq(g.rs.cpu.rip - 0x40 + VMLINUX_INIT_SIZE, 28 * MIB);
 		free(rd.data);
@@ -204,7 +204,7 @@ Test(bzimage, does_not_fit)
 
 	cr_expect(strstr(g.rs.error, "needs 24 MiB") != NULL, "%s", g.rs.error);
 	guest_init(&g, make_bzimage(pack(make_vmlinux(1, 1), PACK_LZ4)), 32 * MIB);
-	g.rq.initrd = (struct boot_image){.data = rd.data, .size = rd.size, .name = "big.img"};
+	g.rq.initrd[0] = (struct boot_image){.data = rd.data, .size = rd.size, .name = "big.img"};
 	cr_expect_eq(guest_load(&g), -ENOMEM);
 	cr_expect(strstr(g.rs.error, "big.img: the initrd") != NULL, "%s", g.rs.error);
 }
@@ -217,7 +217,7 @@ Test(bzimage, initrd_below_its_limit)
 
 	put32(&image, 0x22c, 0x37fffff);
 	guest_init(&g, image, 256 * MIB);
-	g.rq.initrd = (struct boot_image){.data = rd.data, .size = rd.size, .name = "initrd"};
+	g.rq.initrd[0] = (struct boot_image){.data = rd.data, .size = rd.size, .name = "initrd"};
 	cr_assert_eq(guest_load(&g), 0);
 	cr_expect_eq(get32(zero_page(&g) + 0x218), 0x37ff000);
 }

@@ -25,7 +25,7 @@ static struct guest load_with_initrd(struct image image, enum boot_format format
 	memset(initrd, 0xa5, sizeof(initrd));
 	guest_init(&g, image, 64 * MIB);
 	g.rq.format = format;
-	g.rq.initrd = (struct boot_image){.data = initrd, .size = sizeof(initrd), .name = "initrd"};
+	g.rq.initrd[0] = (struct boot_image){.data = initrd, .size = sizeof(initrd), .name = "initrd"};
 	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
 	return g;
 }
@@ -229,7 +229,9 @@ static void check_multiboot(struct guest *g)
 	cr_expect_eq(get32(info) & (1 << 0 | 1 << 2 | 1 << 3 | 1 << 6), 1 << 0 | 1 << 2 | 1 << 3 | 1 << 6);
 	cr_expect_leq(get32(info + 4), 640, "mem_lower in KiB");
 	cr_expect_eq(get32(info + 8), 63 * 1024, "mem_upper: KiB from 1 MiB");
-	cr_expect_str_eq((char *)guest_at(g, get32(info + 16)), "console=ttyS0");
+	cr_expect_str_eq((char *)guest_at(g, get32(info + 16)), "vmlinuz console=ttyS0", "the image first: kernels drop a word");
+	cr_expect_eq(c->seg[SEG_CS].selector, 0x08, "what loaders have always done, and xv6 returns to");
+	cr_expect_eq(c->seg[SEG_DS].selector, 0x10);
 	cr_expect_eq(get32(info + 20), 1);
 	mod = guest_at(g, get32(info + 24));
 	cr_expect_eq(get32(mod) & 0xfff, 0, "modules are page-aligned");
@@ -277,6 +279,43 @@ Test(multiboot, where_the_header_may_be)
 	i = multiboot_raw();
 	put32(&i, MB_AT + 8, 0);
 	expect_error(i, BOOT_AUTO, -ENOEXEC, "not a kernel");
+}
+
+/* 3.3: each module with its own command line, which begins with its name. */
+Test(multiboot, several_modules)
+{
+	static uint8_t one[5000], two[10] = {0x77};
+	const uint8_t *info, *mod;
+	struct guest g;
+
+	guest_init(&g, multiboot_raw(), 64 * MIB);
+	g.rq.initrd[0] = (struct boot_image){.data = one, .size = sizeof(one), .name = "dom0", .text = "root=1"};
+	g.rq.initrd[1] = (struct boot_image){.data = two, .size = sizeof(two), .name = "ramdisk"};
+	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
+	info = guest_at(&g, g.rs.cpu.gpr[RBX]);
+	cr_expect_eq(get32(info + 20), 2);
+	mod = guest_at(&g, get32(info + 24));
+	cr_expect_str_eq((char *)guest_at(&g, get32(mod + 8)), "dom0 root=1");
+	cr_expect_str_eq((char *)guest_at(&g, get32(mod + 24)), "ramdisk");
+	cr_expect_eq(get32(mod + 16) & 0xfff, 0, "modules are page-aligned");
+	cr_expect_eq(get32(mod + 20) - get32(mod + 16), 10);
+	cr_expect_eq(*guest_at(&g, get32(mod + 16)), 0x77);
+	cr_expect_geq(get32(mod + 16), get32(mod + 4));
+}
+
+/* IBM PC/AT: interrupt vectors at 0, the reset vector 16 bytes below 1 MiB. */
+Test(request, the_firmware_answers)
+{
+	struct guest g = load_with_initrd(multiboot_raw(), BOOT_AUTO);
+
+	for (unsigned n = 0; n < 256; n++) {
+		const uint8_t *vector = guest_at(&g, 4 * n);
+
+		cr_expect_eq(vector[2] | vector[3] << 8, 0xf000);
+		cr_expect_geq(vector[0] | vector[1] << 8, 0xff00);
+	}
+	cr_expect_eq(*guest_at(&g, 0xffff0), 0xea, "a far jump");
+	cr_expect_eq(*guest_at(&g, 0xffffe), 0xfc, "model: PC/AT");
 }
 
 Test(multiboot, damage_is_named)
@@ -441,7 +480,7 @@ Test(request, an_initrd_that_shrinks_while_it_is_read)
 	struct guest g;
 
 	guest_init(&g, vmlinux(), 64 * MIB);
-	g.rq.initrd = (struct boot_image){.size = 4096, .name = "initrd.img", .fetch = fetch_short};
+	g.rq.initrd[0] = (struct boot_image){.size = 4096, .name = "initrd.img", .fetch = fetch_short};
 	cr_expect_eq(guest_load(&g), -ENODATA);
 	cr_expect(strstr(g.rs.error, "initrd.img: the file became shorter") != NULL, "%s", g.rs.error);
 }

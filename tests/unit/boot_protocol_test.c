@@ -24,7 +24,7 @@ static struct guest load_with(struct image image, uint64_t ram, const char *cmdl
 	guest_init(&g, image, ram);
 	g.rq.cmdline = cmdline;
 	if (initrd != 0)
-		g.rq.initrd = (struct boot_image){.data = image_new(initrd).data, .size = initrd, .name = "initrd"};
+		g.rq.initrd[0] = (struct boot_image){.data = image_new(initrd).data, .size = initrd, .name = "initrd"};
 	cr_assert_eq(guest_load(&g), expect, "%s", g.rs.error);
 	return g;
 }

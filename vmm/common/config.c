@@ -20,7 +20,7 @@
 #define RAM_MIN (1ull << 20)
 enum { CMDLINE_MAX = 2047 };
 
-enum option_type { OPT_TEXT, OPT_FLAG, OPT_SIZE, OPT_DURATION, OPT_NAME, OPT_CHOICE, OPT_SANDBOX, OPT_ON_HALT, OPT_ON_DEVICE_FAILURE, OPT_COUNT, OPT_CPU, OPT_ESCAPE, OPT_GROUP,
+enum option_type { OPT_TEXT, OPT_FLAG, OPT_SIZE, OPT_DURATION, OPT_NAME, OPT_CHOICE, OPT_SANDBOX, OPT_ON_HALT, OPT_ON_DEVICE_FAILURE, OPT_COUNT, OPT_CPU, OPT_ESCAPE, OPT_INITRD, OPT_GROUP,
 	OPT_FD, OPT_DEVICE };
 
 struct option_row {
@@ -41,7 +41,8 @@ struct option_row {
 
 static const struct option_row rows[] = {
 	{ "kernel", OPT_TEXT, AT(kernel), "FILE", "kernel image: bzImage, vmlinux, PVH or Multiboot ELF, flat image" },
-	{ "initrd", OPT_TEXT, AT(initrd), "FILE", "initial RAM disk" },
+	{ "initrd", OPT_INITRD, AT(initrds), "FILE[:TEXT]",
+	  "initial RAM disk; several are put behind each other for Linux, and are modules for Multiboot, with TEXT as their command line" },
 	{ "cmdline", OPT_TEXT, AT(cmdline), "TEXT", "kernel command line" },
 	{ "memory", OPT_SIZE, AT(ram_bytes), "SIZE", "guest memory, with K, M or G (default 512M)" },
 	{ "format", OPT_CHOICE, AT(format), "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel" },
@@ -307,6 +308,28 @@ static int add_device(uint8_t *count, const struct option_row *row, char *error)
 	return 0;
 }
 
+/* A file whose name holds a colon is taken as it is. An empty name is none: unit files pass variables that may be empty. */
+static int add_initrd(struct initrd_list *list, const struct option_row *row, const char *value, char *error)
+{
+	const char *colon = access(value, F_OK) == 0 ? NULL : strchr(value, ':');
+	char *file;
+
+	if (!*value)
+		return 0;
+	if (list->count == CONFIG_INITRDS) {
+		snprintf(error, CONFIG_ERROR_MAX, "--%s: a machine has at most %d of these", row->name, CONFIG_INITRDS);
+		return -EINVAL;
+	}
+	file = colon ? strndup(value, (size_t)(colon - value)) : strdup(value);
+	if (!file) {
+		snprintf(error, CONFIG_ERROR_MAX, "--%s: no memory", row->name);
+		return -ENOMEM;
+	}
+	list->of[list->count].file = file;
+	list->of[list->count++].text = colon ? colon + 1 : NULL;
+	return 0;
+}
+
 static int set(struct vm_config *config, const struct option_row *row, char *value, char *error)
 {
 	char *field = (char *)config + row->offset;
@@ -349,6 +372,8 @@ static int set(struct vm_config *config, const struct option_row *row, char *val
 	case OPT_ESCAPE:
 		return set_escape((int *)field, value) ?
 			       bad(error, row, value, "write a control character as ^] or ^A, or none") : 0;
+	case OPT_INITRD:
+		return add_initrd((struct initrd_list *)field, row, value, error);
 	case OPT_GROUP:
 		return set_group((int64_t *)field, value) ? bad(error, row, value, "no such group; name one of /etc/group") : 0;
 	case OPT_DEVICE:
@@ -532,8 +557,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 	rc = check_cpu(config, error);
 	if (!rc && config->kernel)
 		rc = check_file("kernel", config->kernel, error);
-	if (!rc && config->initrd)
-		rc = check_file("initrd", config->initrd, error);
+	for (unsigned n = 0; !rc && n < config->initrds.count; n++)
+		rc = check_file("initrd", config->initrds.of[n].file, error);
 	return rc ? rc : check_host_memory(config->ram_bytes, error);
 }
 

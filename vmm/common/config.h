@@ -29,11 +29,20 @@ enum on_device_failure {
 };
 
 /* With restart.h's waits: a guest waits less than ten seconds until then. */
-enum { DEVICE_FAILURE_LIMIT = 16 };
+enum { DEVICE_FAILURE_LIMIT = 16, CONFIG_INITRDS = 8 };
+
+/* --initrd FILE[:TEXT]; text NULL: none. Both live as long as the program. */
+struct initrd_list {
+	unsigned count;
+	struct {
+		const char *file, *text;
+	} of[CONFIG_INITRDS];
+};
 
 struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
-	const char *kernel, *initrd, *cmdline, *format, *engine, *vga;
+	const char *kernel, *cmdline, *format, *engine, *vga;
+	struct initrd_list initrds;
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *log_file;
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */

@@ -33,7 +33,8 @@ struct launch {
 	enum isolation isolation;
 	struct sandbox_report missing;
 	int program_fd[PROGRAMS];
-	int kernel_fd, initrd_fd, kvm_fd;
+	int kernel_fd, kvm_fd;
+	int initrd_fd[CONFIG_INITRDS]; /* as many as the configuration names */
 	int null_fd;
 	int console_fd; /* listening */
 	int keeper_fd;	/* our end of the pair */

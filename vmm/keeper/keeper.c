@@ -326,7 +326,7 @@ int main(int argc, char **argv)
 	if (standard_fds() < 0)
 		return EXIT_INTERNAL;
 	config_init(&k.config);
-	k.launch = (struct launch){ .config = &k.config, .kernel_fd = -1, .initrd_fd = -1, .kvm_fd = -1, .null_fd = -1,
+	k.launch = (struct launch){ .config = &k.config, .kernel_fd = -1, .kvm_fd = -1, .null_fd = -1,
 				    .console_fd = -1, .keeper_fd = -1, .go_fd = -1 };
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
 	k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd = k.go_wr = -1;

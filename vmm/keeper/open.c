@@ -55,10 +55,13 @@ static int open_images(struct keeper *k)
 	l->kernel_fd = k->config.demo ? open_demo() : open(k->config.kernel, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (l->kernel_fd < 0)
 		return keeper_fail(k, EXIT_USAGE, "--kernel %.150s: %s", k->config.demo ? "demo" : k->config.kernel, strerror(errno));
-	if (k->config.initrd)
-		l->initrd_fd = open(k->config.initrd, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (k->config.initrd && l->initrd_fd < 0)
-		return keeper_fail(k, EXIT_USAGE, "--initrd %.150s: %s", k->config.initrd, strerror(errno));
+	for (unsigned n = 0; n < k->config.initrds.count; n++) {
+		const char *file = k->config.initrds.of[n].file;
+
+		l->initrd_fd[n] = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (l->initrd_fd[n] < 0)
+			return keeper_fail(k, EXIT_USAGE, "--initrd %.150s: %s", file, strerror(errno));
+	}
 	l->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return l->null_fd < 0 ? keeper_fail(k, EXIT_INTERNAL, "/dev/null: %s", strerror(errno)) : 0;
 }

@@ -118,6 +118,7 @@ int setup_boot(struct proc *p)
 	const struct vm_config *config = vm->config;
 	Bulkhead__MachineConfig machine;
 	Bulkhead__SetupBoot m = BULKHEAD__SETUP_BOOT__INIT;
+	char *names[CONFIG_INITRDS], *texts[CONFIG_INITRDS];
 	struct fd_list l = { .count = 0 };
 
 	fill_machine(vm, &machine);
@@ -125,14 +126,18 @@ int setup_boot(struct proc *p)
 	m.cmdline = (char *)config->cmdline;
 	m.format = (char *)config->format;
 	m.kernel_name = config->demo ? "demo" : file_name(config->kernel);
-	m.initrd_name = file_name(config->initrd);
-	m.has_has_initrd = m.has_sandbox = true;
-	m.has_initrd = vm->launch->initrd_fd >= 0;
+	m.has_sandbox = true;
 	m.sandbox = config->sandbox;
 	add(&l, vm->ram.rw);
 	add(&l, vm->launch->kernel_fd);
-	if (m.has_initrd)
-		add(&l, vm->launch->initrd_fd);
+	for (unsigned n = 0; n < config->initrds.count; n++) {
+		names[n] = file_name(config->initrds.of[n].file);
+		texts[n] = (char *)(config->initrds.of[n].text ? config->initrds.of[n].text : "");
+		add(&l, vm->launch->initrd_fd[n]);
+	}
+	m.n_initrd_names = m.n_initrd_texts = config->initrds.count;
+	m.initrd_names = names;
+	m.initrd_texts = texts;
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT, &m.base, l.fds, l.count);
 }
 

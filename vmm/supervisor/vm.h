@@ -98,7 +98,7 @@ struct proc {
 	uint64_t heard; /* counts messages of any kind */
 	struct watch watch;
 	uint64_t killed_ns; /* watch time at which it was first seen to have been killed and not to have ended; 0: not */
-	bool hung_up_seen;
+	unsigned hung_up_looks;
 	bool drained; /* at the machine's end: it has delivered what it had */
 	bool hung_up; /* its end of the control channel is closed: it is dying, or useless */
 	char line[PROC_LINE]; /* of its stderr, not yet complete */

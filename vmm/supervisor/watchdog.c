@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PERIOD_MS = 100 };
+enum { PERIOD_MS = 100, DYING_LOOKS = 1, DYING_LOOKS_MAX = 20 };
 #define MS CLOCK_NS_PER_MS
 #define LOOK_MAX_NS (3 * PERIOD_MS * MS / 2)
 #define LEAVE_NS (2000 * MS)	 /* a device that was asked to */
@@ -145,11 +145,17 @@ static const char *judge(struct proc *p)
 	return why;
 }
 
+/* A dying process is expected to be dead soon. How it died is told better by its end than by this. */
+static bool is_cut_off(struct proc *p)
+{
+	p->hung_up_looks = p->hung_up ? p->hung_up_looks + 1 : 0;
+	return p->hung_up_looks > (is_device(p) ? DYING_LOOKS : DYING_LOOKS_MAX);
+}
+
 static void look_at(struct proc *p)
 {
-	const char *why = p->hung_up && p->hung_up_seen ? "it closed its control channel" : judge(p);
+	const char *why = is_cut_off(p) ? "it closed its control channel" : judge(p);
 
-	p->hung_up_seen = p->hung_up; /* a dying process has until the next look */
 	if (why)
 		blame(p, why);
 }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Builds the initial RAM disk of the demonstration guest: Debian's busybox, our init files and guest-exit.
 # With KERNEL_ROOT (the unpacked kernel package) also the two modules that the power button needs.
-# Usage: mkinitrd.sh BUSYBOX GUEST_EXIT OUTPUT [KERNEL_ROOT]
+# Usage: mkinitrd.sh BUSYBOX GUEST_EXIT OUTPUT [KERNEL_ROOT]   PACKER=BUSYBOX: one that runs here, if that does not
 set -eu
 
 busybox=$1
@@ -32,5 +32,5 @@ if [ -n "$kernel_root" ]; then
 fi
 # Reproducible: the archive depends on the contents only.
 find "$root" -exec touch -h -d @0 {} +
-(cd "$root" && find . | LC_ALL=C sort | "$busybox" cpio -o -H newc -R 0:0 2>/dev/null) | gzip -9n >"$output.$$.part"
+(cd "$root" && find . | LC_ALL=C sort | "${PACKER:-$busybox}" cpio -o -H newc -R 0:0 2>/dev/null) | gzip -9n >"$output.$$.part"
 mv "$output.$$.part" "$output"
