@@ -25,6 +25,7 @@ struct console_client {
 	bool half_open; /* it has said all it will say, but still listens */
 	uint64_t patience_ns; /* how much longer the guest is held up for it: see console_holds() */
 	uint32_t peeked; /* bytes that are in the input already, but still in the socket: until they are committed */
+	uint64_t active_ns; /* when bytes last went either way */
 	char note[96]; /* what has to be said before the next output */
 	uint8_t note_len, note_sent;
 	struct event readable, writable;
@@ -39,8 +40,9 @@ struct console_input {
 /* How far a client has got. */
 struct console_place {
 	uint32_t id; /* 0: nobody */
-	uint32_t skipped; /* bytes that it has missed, at most UINT32_MAX */
+	uint32_t typed; /* not 0: it has, and does not only read */
 	uint64_t cursor;
+	uint64_t skipped; /* bytes that it has missed */
 };
 
 /* The journalled part: neither typed characters nor clients' places are lost in a restart. */
