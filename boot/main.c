@@ -44,7 +44,8 @@ static int map_ram(const struct frame *f, uint64_t bytes, struct boot_ram *ram, 
 	int err = shm_map_rw(f->fds[FD_RAM], bytes, &base);
 
 	if (err != 0)
-		return trouble(t, err, "guest RAM", "not a sealed memory object of the machine's size");
+		return trouble(t, err, "guest RAM", err == -ENOMEM ? "there is no address space for it" :
+								      "not a sealed memory object of the machine's size");
 	ram->low = base;
 	ram->low_size = bytes < LAYOUT_RAM_LOW_MAX ? bytes : LAYOUT_RAM_LOW_MAX;
 	ram->high_size = bytes - ram->low_size;

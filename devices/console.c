@@ -16,6 +16,7 @@ enum { FLUSH_AT_ONCE = 512, PIECES_PER_FLUSH = 8, PIECE_MAX = 32 * 1024 };
 #define FLUSH_DELAY_NS CLOCK_NS_PER_MS
 #define ACCEPT_RETRY_NS CLOCK_NS_PER_S
 #define LEAVING_RETRY_NS (50 * CLOCK_NS_PER_MS)
+#define TYPIST_NS (600 * CLOCK_NS_PER_S) /* so long after its last byte a client keeps its place for having typed */
 
 static struct console_place *place_of(const struct console_client *client)
 {
@@ -85,6 +86,7 @@ static ssize_t send_piece(struct console_client *client)
 		return 0;
 	n = send_some(client->fd, chunk, len < PIECE_MAX ? len : PIECE_MAX);
 	if (n > 0) {
+		client->active_ns = runtime_now(client->console->rt);
 		place->cursor += (uint64_t)n;
 		runtime_output_moved(client->console->rt);
 	}
@@ -176,6 +178,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	n = receive(fd, input->bytes + input->len, CONSOLE_INPUT - input->len, MSG_PEEK);
 	if (n > 0) {
 		client->peeked = (uint32_t)n;
+		client->active_ns = runtime_now(client->console->rt);
+		place_of(client)->typed = 1;
 		input->len += (uint32_t)n;
 		client->console->bytes_in += (uint64_t)n;
 		runtime_touch(client->console->rt);
@@ -214,11 +218,47 @@ static struct console_client *find_free(struct console *c)
 	return NULL;
 }
 
+/* Who only reads can come again, and misses nothing: the history is replayed. Who types is in the middle of something. */
+static bool gives_way(const struct console_client *client, uint64_t now_ns)
+{
+	return !place_of(client)->typed || now_ns - client->active_ns >= TYPIST_NS;
+}
+
+static struct console_client *find_idlest(struct console *c)
+{
+	uint64_t now_ns = runtime_now(c->rt);
+	struct console_client *idlest = NULL;
+
+	for (unsigned i = 0; i < c->clients_max; i++) {
+		struct console_client *client = &c->clients[i];
+
+		if (gives_way(client, now_ns) && (!idlest || client->active_ns < idlest->active_ns))
+			idlest = client;
+	}
+	return idlest;
+}
+
+/* A free place, or that of a client that only holds it. NULL: all are in use. */
+static struct console_client *find_place(struct console *c)
+{
+	static const char text[] = "\r\n[bulkhead: this place goes to a client that came after you]\r\n";
+	struct console_client *client = find_free(c);
+
+	if (client)
+		return client;
+	client = find_idlest(c);
+	if (!client)
+		return NULL;
+	send_some(client->fd, text, sizeof(text) - 1);
+	drop(client);
+	return client;
+}
+
 static void refuse(struct console *c, int fd)
 {
 	static const char text[] = "[bulkhead: too many console clients]\r\n";
 
-	log_warning("a console client was refused: %u are connected already", c->clients_max);
+	log_warning("a console client was refused: %u are connected already, and typing", c->clients_max);
 	send_some(fd, text, sizeof(text) - 1);
 	close(fd);
 }
@@ -230,6 +270,7 @@ static void attach(struct console *c, struct console_client *client, int fd)
 	memset(client, 0, sizeof(*client));
 	client->console = c;
 	client->fd = fd;
+	client->active_ns = runtime_now(c->rt);
 	event_assign(&client->readable, base, fd, EV_READ | EV_PERSIST, on_readable, client);
 	event_assign(&client->writable, base, fd, EV_WRITE, on_writable, client);
 	if (!c->paused)
@@ -293,7 +334,7 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	drop_dead(c);
-	client = find_free(c);
+	client = find_place(c);
 	if (client)
 		welcome(c, client, peer);
 	else

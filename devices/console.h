@@ -23,6 +23,7 @@ struct console_client {
 	bool blocked;	/* its socket is full: `writable` tells when it is not */
 	bool half_open; /* it has said all it will say, but still listens */
 	uint32_t peeked; /* bytes that are in the input already, but still in the socket: until they are committed */
+	uint64_t active_ns; /* when bytes last went either way */
 	char note[96]; /* what has to be said before the next output */
 	uint8_t note_len, note_sent;
 	struct event readable, writable;
@@ -37,7 +38,7 @@ struct console_input {
 /* How far a client has got. */
 struct console_place {
 	uint32_t id; /* 0: nobody */
-	uint32_t reserved;
+	uint32_t typed; /* not 0: it has, and does not only read */
 	uint64_t cursor;
 };
 

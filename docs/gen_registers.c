@@ -35,6 +35,9 @@ static void print_write(const struct reg_desc *r)
 	case REG_SYNC:
 		printf("synchronous");
 		break;
+	case REG_LAST:
+		printf("synchronous, the guest's last");
+		break;
 	case REG_POSTED:
 		printf("posted, %s", class_name(r->class));
 		if (r->post_mask || r->post_match)

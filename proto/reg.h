@@ -17,6 +17,7 @@
 enum reg_post {
 	REG_SYNC,
 	REG_POSTED,
+	REG_LAST,    /* synchronous, and the last thing that the processor does: the machine ends over it */
 	REG_DROPPED, /* no effect whatever (POST code port, PCI data with no device): need not be sent at all */
 };
 

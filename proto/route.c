@@ -131,7 +131,7 @@ struct route_access route_read(const struct route_range *r, uint64_t addr, unsig
  */
 struct route_access route_write(const struct route_range *r, uint64_t addr, unsigned size, uint64_t data)
 {
-	unsigned rows = 0, posted = 0, dropped = 0;
+	unsigned rows = 0, posted = 0, dropped = 0, last = 0;
 	uint8_t classes = 0;
 
 	for (unsigned i = 0; i < r->reg_count; i++) {
@@ -146,11 +146,14 @@ struct route_access route_write(const struct route_range *r, uint64_t addr, unsi
 			continue;
 		posted += reg->post == REG_POSTED;
 		dropped += reg->post == REG_DROPPED;
+		last += reg->post == REG_LAST;
 		classes |= (uint8_t)reg->class;
 	}
 	if (rows && posted == rows)
 		return (struct route_access){ ROUTE_POST, classes, 0 };
 	if (rows && dropped == rows)
 		return (struct route_access){ .way = ROUTE_DROP };
+	if (rows && last == rows)
+		return (struct route_access){ .way = ROUTE_LAST };
 	return (struct route_access){ .way = ROUTE_SYNC };
 }

@@ -57,6 +57,7 @@ static inline bool route_fits(const struct route_range *r, uint64_t addr, unsign
 /* How one access goes. */
 enum route_way {
 	ROUTE_SYNC,    /* ring_call */
+	ROUTE_LAST,    /* ring_call, and the processor stands still behind it (REG_LAST) */
 	ROUTE_POST,    /* ring_post with `classes` */
 	ROUTE_DROP,    /* a write without any effect: not sent */
 	ROUTE_SHADOWED, /* ring_is_applied(depends) && shadow_read(index) == 0, else ring_call */

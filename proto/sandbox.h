@@ -89,7 +89,7 @@ enum sandbox_keeper_fd {
 	SANDBOX_KEEPER_OTHERS,	 /* from here on: those that are only read, written or held */
 };
 /* What is executed; where the spawner answers. */
-enum { SANDBOX_PROGRAM = 720, SANDBOX_SPAWNER_SOCK = 3 };
+enum { SANDBOX_PROGRAM = 64, SANDBOX_SPAWNER_SOCK = 3 };
 /* Console connections pass into this socket, and from a daemon that listens to nowhere else (devices/stash.h). */
 enum { SANDBOX_STASH = 150 };
 

@@ -3,9 +3,9 @@
 #include "exitport.h"
 
 const struct reg_desc exitport_regs[3] = {
-	{.name = "EXIT", .offset = 0, .size = 1, .writable = true, .post = REG_SYNC},
-	{.name = "EXIT word", .offset = 0, .size = 2, .writable = true, .post = REG_SYNC},
-	{.name = "EXIT dword", .offset = 0, .size = 4, .writable = true, .post = REG_SYNC},
+	{.name = "EXIT", .offset = 0, .size = 1, .writable = true, .post = REG_LAST},
+	{.name = "EXIT word", .offset = 0, .size = 2, .writable = true, .post = REG_LAST},
+	{.name = "EXIT dword", .offset = 0, .size = 4, .writable = true, .post = REG_LAST},
 };
 
 const struct reg_desc exitport_plain_reg = {
@@ -13,7 +13,7 @@ const struct reg_desc exitport_plain_reg = {
 	.offset = 0,
 	.size = 1,
 	.writable = true,
-	.post = REG_SYNC,
+	.post = REG_LAST,
 };
 
 /* Odd, so never a success: test suites tell 1 ("passed", value 0) from a machine that powered off. What a

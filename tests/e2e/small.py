@@ -18,6 +18,14 @@ def hello64(t):
 
 
 @test
+def last_instruction(t):
+    """A write to an exit port is the last thing that the guest does: (5 << 1) | 1, and nothing is printed behind it."""
+    result = t.run_guest("last_instruction").expect(11, out=r"before\n")
+    check("after" not in result.out, result.out[:200])
+    t.expect_clean()
+
+
+@test
 def firmware(t):
     """Multiboot: selectors, the image's name before its command line, modules with theirs; the BIOS: no service, reset."""
     files = []

@@ -178,6 +178,53 @@ def console_flood(t):
     t.bulkhead("kill", t.name).expect(0)
 
 
+def consoles(t, n):
+    """Clients that have seen the history, and say nothing."""
+    held = []
+    for _ in range(n):
+        held.append(t.console())
+        held[-1].expect("ready")
+    return held
+
+
+def works(talk, word):
+    talk.send(word)
+    talk.expect(word.upper(), seconds=10)
+
+
+@test
+def console_idle(t):
+    """Eight clients that only hold a place: the idlest gives way, and is told. Who types keeps the place, also across a
+    restart of the daemon."""
+    t.bulkhead(*t.guest("echo", "--detach")).expect(0)
+    typist, *idle = consoles(t, 8)
+    works(typist, "one")
+    late = consoles(t, 1)[0]
+    works(late, "two")
+    idle[0].expect("this place goes to a client that came after you")
+    idle[0].read_to_end()
+    check(not any(i.ended for i in idle[1:]), "one gives way, not more")
+    t.bulkhead("device", "restart", t.name, "serial").expect(0)
+    crowd = consoles(t, 20)
+    works(crowd[-1], "three")
+    works(typist, "four")
+    works(late, "five")
+    del crowd
+    t.bulkhead("kill", t.name).expect(0)
+
+
+@test
+def console_typists(t):
+    """When all of them type, a ninth is refused, and told."""
+    t.bulkhead(*t.guest("echo", "--detach")).expect(0)
+    held = consoles(t, 8)
+    for i, talk in enumerate(held):
+        works(talk, f"word{i}")
+    t.console().expect("too many console clients")
+    works(held[0], "last")
+    t.bulkhead("kill", t.name).expect(0)
+
+
 def as_user(uid, action):
     """Runs action() in a child process as another user; its result must be a small number."""
     pid = os.fork()

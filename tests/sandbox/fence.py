@@ -111,22 +111,26 @@ def inside_without_filters(t):
 # ---- programs that somebody puts in a device's place
 
 
-def probe_replacement(t, program, mode):
+def probe_replacement(t, program, mode, phases):
     """{phase: {probe: result}} of a program that replaces timerd in a machine that is started with this --sandbox."""
     name, log = f"{t.name}{mode}", f"{t.dir}/{mode}.log"
     t.bulkhead(*t.guest("echo", "--detach", "--sandbox", mode, "--log", log, name=name)).expect(0)
     before = t.processes(name)["timerd"]
     replaced = t.bulkhead("device", "replace", name, "timer", "--binary", f"{PROBES}/{program}")
-    with open(log) as f:
-        text = f.read()
     found = {}
-    for phase, rest in re.findall(r": timerd\[2\]: probe (\w+) (.*)", text):
-        found.setdefault(phase, {}).update(pair.split("=") for pair in rest.split())
+
+    def answered():
+        """What is logged is in the file a moment later."""
+        with open(log) as f:
+            for phase, rest in re.findall(r": timerd\[2\]: probe (\w+) (.*)", f.read()):
+                found.setdefault(phase, {}).update(pair.split("=") for pair in rest.split())
+        return set(found) == phases and all(len(results) == 28 for results in found.values())
+
+    wait_until(answered, f"probes have answered in {phases}")
     now = t.processes(name)["timerd"]
     check(now != before, f"the program was not tried: {replaced}")
     fenced = replaced.code == 0 and status(now)
     t.bulkhead("kill", name).expect(0)
-    check(found and all(len(results) == 28 for results in found.values()), f"not all probes answered: {text}")
     expect_stopped({("timerd", phase): results for phase, results in found.items()})
     return found, fenced, replaced
 
@@ -136,9 +140,8 @@ def replaced(t):
     """It is fenced before it runs, whatever the machine's --sandbox says."""
     need_root()
     for mode in "off", "log", "on":
-        found, fenced, result = probe_replacement(t, "probe-bulkhead-device", mode)
+        _, fenced, result = probe_replacement(t, "probe-bulkhead-device", mode, {"exec", "setup", "run"})
         result.expect(0)
-        check(set(found) == {"exec", "setup", "run"}, f"{mode}: {found}")
         check(fenced["Seccomp"] == "2" and fenced["NoNewPrivs"] == "1", f"{mode}: {fenced}")
         check(int(fenced["CapPrm"], 16) == 0 and "0" not in fenced["Uid"].split(), f"{mode}: {fenced}")
 
@@ -148,9 +151,7 @@ def replaced_by_stranger(t):
     """A program that is none of ours gets no further, and the one before it comes back."""
     need_root()
     for mode in "off", "on":
-        found, _, result = probe_replacement(t, "probe-stranger", mode)
-        result.expect(1, err="ended unexpectedly with code 0")
-        check(set(found) == {"exec"}, f"{mode}: {found}")
+        probe_replacement(t, "probe-stranger", mode, {"exec"})[2].expect(1, err="ended unexpectedly with code 0")
 
 
 # ---- from outside
@@ -476,9 +477,12 @@ def violation_of_device(t):
         return any(re.search(VIOLATION % "seriald", row["last_reason"] or "") for row in rows if row["role"] == "seriald")
 
     wait_until(named, "status names the call", 20)
-    with open(log) as f:
-        text = f.read()
-    check(re.search(r"seriald\[1\]: " + VIOLATION % "seriald", text), text)
+
+    def logged():
+        with open(log) as f:
+            return re.search(r"seriald\[1\]: " + VIOLATION % "seriald", f.read())
+
+    wait_until(logged, "the log names the call")
     t.bulkhead("kill", t.name)
 
 

@@ -213,23 +213,31 @@ Test(runtime, quiesce_under_a_flood)
 	d.pid = -1;
 }
 
+/* A client that only reads gives way, the one that was idle for longest first; one that types does not. */
 Test(runtime, console_has_a_limit_of_clients)
 {
-	int a, b, c;
+	int a, b, c, refused;
 
 	daemon_start(&d, ROLE(SERIALD)); /* two clients */
 	a = connect_console();
-	b = connect_console();
 	guest_prints("x");
 	expect_text(a, "x");
+	b = connect_console();
 	expect_text(b, "x");
 	c = connect_console();
-	expect_text(c, "[bulkhead: too many console clients]\r\n");
-	close(c);
-	close(a);
-	usleep(20000);
-	c = connect_console();
+	expect_text(a, "\r\n[bulkhead: this place goes to a client that came after you]\r\n");
 	expect_text(c, "x");
+	cr_assert_eq(write(b, "1", 1), 1);
+	cr_assert_eq(write(c, "2", 1), 1);
+	usleep(20000);
+	refused = connect_console();
+	expect_text(refused, "[bulkhead: too many console clients]\r\n");
+	close(refused);
+	close(b);
+	usleep(20000);
+	b = connect_console();
+	expect_text(b, "x");
+	close(a);
 	close(b);
 	close(c);
 }

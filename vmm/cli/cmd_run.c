@@ -7,6 +7,7 @@
 #include "console.h"
 #include "terminal.h"
 #include "../common/exit_codes.h"
+#include "../common/limits.h"
 #include "../common/programs.h"
 #include "../common/rundir.h"
 
@@ -150,7 +151,7 @@ static void explain(const struct run *r, int code)
 {
 	if (code && code != r->failure)
 		return;
-	if (code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET)
+	if (code == EXIT_INTERNAL || code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET)
 		if (r->last_words[0])
 			terminal_say("bulkhead: %s%s%s\n", r->name, r->name[0] ? ": " : "", r->last_words);
 }
@@ -264,6 +265,8 @@ static int run_with(int argc, char **argv, bool demo)
 		return cpu_help(r.config.json);
 	if (!rc)
 		rc = config_check(&r.config, error);
+	if (!rc)
+		rc = limits_check(r.config.ram_bytes, error);
 	if (!rc && argc > ARGS_MAX - 8) {
 		rc = -E2BIG;
 		snprintf(error, sizeof(error), "too many arguments");

@@ -183,6 +183,22 @@ static int split_base(const char *path, char base[RUNDIR_PATH_MAX])
 	return 0;
 }
 
+static void remove_files(int base_fd, int dir_fd, const char *name)
+{
+	for (unsigned i = 0; i < FILES; i++)
+		unlinkat(dir_fd, files[i], 0);
+	unlinkat(base_fd, name, AT_REMOVEDIR);
+}
+
+/* It is still our turn, and it came to nothing: a full disk. Without the lock only an empty directory is ours to remove. */
+static void undo(struct rundir *r)
+{
+	if (r->lock_fd >= 0)
+		remove_files(r->base_fd, r->dir_fd, r->name);
+	else
+		unlinkat(r->base_fd, r->name, AT_REMOVEDIR);
+}
+
 /* The directory may vanish under us when a sweeper runs at the same time: then it is made again. */
 static int create_once(struct rundir *r)
 {
@@ -198,6 +214,8 @@ static int create_once(struct rundir *r)
 	rc = r->lock_fd < 0 ? r->lock_fd : write_pid(r->lock_fd);
 	for (unsigned i = 0; !rc && i + 1 < FILES; i++)
 		unlinkat(r->dir_fd, files[i], 0);
+	if (rc)
+		undo(r);
 	flock(r->dir_fd, LOCK_UN);
 	return rc;
 }
@@ -228,13 +246,6 @@ int rundir_create(struct rundir *r, const char *override, const char *name)
 	if (rc)
 		close_all(r);
 	return rc;
-}
-
-static void remove_files(int base_fd, int dir_fd, const char *name)
-{
-	for (unsigned i = 0; i < FILES; i++)
-		unlinkat(dir_fd, files[i], 0);
-	unlinkat(base_fd, name, AT_REMOVEDIR);
 }
 
 void rundir_remove(struct rundir *r)

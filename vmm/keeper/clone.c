@@ -3,6 +3,7 @@
 #include "keeper.h"
 
 #include "../common/exit_codes.h"
+#include "../common/limits.h"
 #include "../common/say.h"
 #include "../common/title.h"
 
@@ -35,7 +36,7 @@ static pid_t clone_supervisor(struct keeper *k)
 		return clone_once(k, 0);
 	l->isolation = root ? ISOLATION_UIDS : ISOLATION_USER;
 	pid = clone_once(k, CLONE_NEWUSER | CLONE_NEWCGROUP | NAMESPACES);
-	if (pid >= 0)
+	if (pid >= 0 || errno == EAGAIN) /* no process at all, whatever its namespaces */
 		return pid;
 	sandbox_report_add(&l->missing, "user namespaces (%s; see user.max_user_namespaces)", strerror(errno));
 	l->isolation = ISOLATION_ROOT;
@@ -125,7 +126,8 @@ int keeper_clone(struct keeper *k)
 	k->go_wr = go[1];
 	pid = clone_supervisor(k);
 	if (pid < 0)
-		return keeper_fail(k, EXIT_INTERNAL, "the supervisor could not be started: %s", strerror(errno));
+		return keeper_fail(k, EXIT_INTERNAL, "the supervisor could not be started: %s%s", strerror(errno),
+				   limits_hint(errno));
 	if (!pid)
 		in_supervisor(k);
 	close(pair[1]);

@@ -8,6 +8,7 @@
 #include "keeper.h"
 
 #include "../common/exit_codes.h"
+#include "../common/limits.h"
 #include "notify.h"
 #include "../common/say.h"
 #include "../common/title.h"
@@ -348,6 +349,8 @@ int main(int argc, char **argv)
 	}
 	if (!rc)
 		rc = config_check(&k.config, error);
+	if (!rc)
+		rc = limits_check(k.config.ram_bytes, error);
 	if (rc)
 		return keeper_fail(&k, EXIT_USAGE, "%s", error);
 	if (k.config.demo)

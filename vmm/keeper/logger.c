@@ -7,6 +7,7 @@
 #include "keeper.h"
 
 #include "../common/exit_codes.h"
+#include "../common/limits.h"
 #include "../common/say.h"
 #include "../common/title.h"
 
@@ -111,7 +112,7 @@ int logger_start(struct keeper *k)
 		return keeper_fail(k, EXIT_INTERNAL, "socketpair: %s", strerror(errno));
 	pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &k->logger_fd, NULL, 0);
 	if (pid < 0)
-		return keeper_fail(k, EXIT_INTERNAL, "the logger could not be started: %s", strerror(errno));
+		return keeper_fail(k, EXIT_INTERNAL, "the logger could not be started: %s%s", strerror(errno), limits_hint(errno));
 	if (!pid)
 		in_logger(k, pair[1], keeper);
 	dup2(pair[0], STDERR_FILENO);

@@ -11,6 +11,7 @@
 #include "vm.h"
 
 #include "../common/exit_codes.h"
+#include "../common/limits.h"
 
 #include "../../proto/control_check.h"
 
@@ -341,7 +342,7 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	const char *text = error->text && error->text[0] ? error->text : strerror(error->code);
 
 	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT && !vm->reboots)
-		machine_end(vm, EXIT_USAGE, "image", "%s", text);
+		machine_end(vm, EXIT_USAGE, "image", "%s%s", text, limits_hint(error->code));
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU && error->field && !strcmp(error->field, "cpu"))
 		machine_end(vm, EXIT_USAGE, "cpu", "--cpu: %s", text);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_STATS)
@@ -353,8 +354,8 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	else if (is_device(p) && p->recovery.deaths + p->recovery.on_trial)
 		proc_blame(p, text);
 	else
-		machine_end(vm, EXIT_VMM, "failure", "%s: %s%s%s", proc_name(p), text, error->field ? ": " : "",
-			    error->field ? error->field : "");
+		machine_end(vm, EXIT_VMM, "failure", "%s: %s%s%s%s", proc_name(p), text, error->field ? ": " : "",
+			    error->field ? error->field : "", limits_hint(error->code));
 }
 
 /* Names that are not in the table are nobody's business. */
@@ -440,7 +441,9 @@ static void end_soon(struct vm *vm, uint32_t code, const char *reason, const cha
 	vm->last_code = code;
 	snprintf(vm->last_reason, sizeof(vm->last_reason), "%s", reason);
 	snprintf(vm->last_text, sizeof(vm->last_text), "%s", text);
-	set_timer(vm, &vm->last_timer, LAST_EVENT_MS, on_last_timer);
+	/* Who says it again does not put it off. */
+	if (!vm->last_timer || !evtimer_pending(vm->last_timer, NULL))
+		set_timer(vm, &vm->last_timer, LAST_EVENT_MS, on_last_timer);
 }
 
 static void on_triple_fault(struct proc *p, const Bulkhead__Event *e)
@@ -451,7 +454,8 @@ static void on_triple_fault(struct proc *p, const Bulkhead__Event *e)
 static void on_halted(struct proc *p, const Bulkhead__Event *e)
 {
 	if (p->vm->config->on_halt == ON_HALT_WAIT) {
-		vm_log(p->vm, 1, "the guest halted with interrupts off; it waits (--on-halt wait)");
+		if (proc_may_log(p))
+			vm_log(p->vm, 1, "the guest halted with interrupts off; it waits (--on-halt wait)");
 		return;
 	}
 	end_soon(p->vm, EXIT_OK, "halted", "the guest halted with interrupts off");

@@ -2,6 +2,8 @@
 /* One child process as the supervisor sees it: start, requests, events, log lines, death. */
 #include "vm.h"
 
+#include "../common/limits.h"
+
 #include "../../proto/control_check.h"
 
 #include <errno.h>
@@ -415,9 +417,9 @@ static struct proc *find_spawning(struct vm *vm, uint32_t sequence)
 }
 
 /* The host refuses a process, or we can do nothing with it: as if it had ended at once. */
-static void stillborn(struct proc *p, const char *why)
+static void stillborn(struct proc *p, int error)
 {
-	snprintf(p->last_line, sizeof(p->last_line), "it could not be started: %s", why);
+	snprintf(p->last_line, sizeof(p->last_line), "it could not be started: %s%s", strerror(error), limits_hint(error));
 	forget(p);
 	machine_proc_gone(p, CLD_EXITED, 127);
 }
@@ -434,7 +436,7 @@ void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd)
 	p->spawning = 0;
 	p->pidfd = pidfd;
 	if (answer->error || pidfd < 0) {
-		stillborn(p, strerror(answer->error ? -answer->error : EPROTO));
+		stillborn(p, answer->error ? -answer->error : EPROTO);
 		return;
 	}
 	p->pid = answer->pid;
@@ -443,7 +445,7 @@ void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd)
 	if (p->doomed || !p->on_exit)
 		send_kill(p);
 	if (!p->on_exit)
-		stillborn(p, strerror(ENOMEM));
+		stillborn(p, ENOMEM);
 }
 
 int proc_spawn(struct proc *p)
@@ -478,6 +480,6 @@ int proc_spawn(struct proc *p)
 	if (!rc)
 		rc = say_hello(p);
 	if (rc)
-		vm_log(p->vm, 0, "%s could not be started: %s", proc_name(p), strerror(-rc));
+		vm_log(p->vm, 0, "%s could not be started: %s%s", proc_name(p), strerror(-rc), limits_hint(rc));
 	return rc;
 }

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* Descriptors of the child are put here first, so that moving one to its place never overwrites another. */
-enum { PARKED = 700, CHILD_FDS = 5 };
+enum { PARKED = 32, CHILD_FDS = 5 };
 enum { SPAWNER_UID = LAUNCH_UIDS - 1, FDINFO = SANDBOX_SPAWNER_SOCK + 1 };
 
 /* ---- the child, until it is another program -------------------------------------------------------------------- */

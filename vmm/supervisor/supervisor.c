@@ -6,6 +6,7 @@
 #include "vm.h"
 
 #include "../common/exit_codes.h"
+#include "../common/limits.h"
 #include "../common/say.h"
 
 #include "../../proto/clock.h"
@@ -352,7 +353,7 @@ _Noreturn void supervisor_main(struct launch *launch)
 	if (!rc)
 		rc = enter_run(vm);
 	if (rc) {
-		vm_log(vm, 0, "the machine could not be set up: %s", strerror(-rc));
+		vm_log(vm, 0, "the machine could not be set up: %s%s", strerror(-rc), limits_hint(rc));
 		_exit(EXIT_VMM);
 	}
 	while (!vm->finished)

@@ -105,6 +105,15 @@ static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space io_space, uint6
 	return value;
 }
 
+/* What stands behind the write that ended the machine is not run: the supervisor will end this process. */
+static void rest(struct bus *b)
+{
+	uint32_t resting = atomic_fetch_add(&b->at_rest, 1) + 1;
+
+	for (;;)
+		futex_wait(&b->at_rest, resting, CLOCK_NS_PER_S);
+}
+
 static void write_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
 			 uint64_t addr, uint64_t data, unsigned size)
 {
@@ -121,6 +130,8 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 		err = ring_call(&c->ring, &slot, NULL);
 	if (err)
 		report(b, c, err);
+	if (access.way == ROUTE_LAST && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed))
+		rest(b);
 }
 
 static void bus_write(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, uint64_t data, unsigned size)
@@ -182,7 +193,7 @@ static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void
 	struct io_slot slot;
 	int err;
 
-	if (!r) {
+	if (!r || route_write(r, port, size, 0).way == ROUTE_LAST) {
 		for (uint32_t i = 0; i < count; i++) {
 			uint64_t value = 0;
 

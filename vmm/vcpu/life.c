@@ -44,7 +44,7 @@ static void look_at(struct vcpu_process *p, unsigned vcpu)
 	char text[96];
 
 	pthread_mutex_lock(&p->lock);
-	s.excused = p->state[vcpu] != RUN_RUNNING || waits_for_device(p, vcpu);
+	s.excused = p->state[vcpu] != RUN_RUNNING || waits_for_device(p, vcpu) || atomic_load(&p->bus.at_rest);
 	pthread_mutex_unlock(&p->lock);
 	why = pulse_look(&p->pulse[vcpu], &s);
 	if (why) {

@@ -56,12 +56,14 @@ static void wait_for_threads(struct vcpu_process *p)
 }
 
 /* Threads first: afterwards no filter lets any be made. Then the final sandbox; from here on the guest may run. */
-static int enter_run(struct vcpu_process *p, enum sandbox_mode mode)
+static int enter_run(struct vcpu_process *p, enum sandbox_mode mode, const char **field)
 {
 	int err = start_threads(p);
 
-	if (err)
+	if (err) {
+		*field = "a thread for each processor";
 		return err;
+	}
 	wait_for_threads(p);
 	return sandbox_enter_run(is_kvm(p) ? SANDBOX_VCPU_KVM : SANDBOX_VCPU_EMU, mode);
 }
@@ -95,7 +97,7 @@ static void on_setup(struct vcpu_process *p, struct frame *f)
 		err = vcpu_setup(p, m, f, why, sizeof(why), &field);
 	if (!err) {
 		field = "sandbox";
-		err = enter_run(p, (enum sandbox_mode)m->sandbox);
+		err = enter_run(p, (enum sandbox_mode)m->sandbox, &field);
 	}
 	if (err) {
 		frame_reply_error(p->child.control_fd, f->header.id, -err, field, "%s", why[0] ? why : strerror(-err));

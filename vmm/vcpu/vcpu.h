@@ -38,6 +38,7 @@ struct bus {
 	_Atomic uint32_t acked_seq; /* of the 8259's output: taken by vCPU 0 already */
 	struct route_table routes;
 	_Atomic uint64_t shadow_reads, unclaimed, interrupts;
+	_Atomic uint32_t at_rest; /* vCPUs whose guest has done its last, until the machine is ended */
 };
 
 /* The engine's view of the bus; ctx is the struct bus. */
