@@ -27,25 +27,5 @@
 			TAIL(h_mxcsr_load((e), (i)));                                                                  \
 	} while (0)
 
-/* Memory operands as the compiler should see them: exactly their size, of any type. */
-struct bytes_4 {
-	uint8_t b[4];
-} __attribute__((may_alias));
-struct bytes_8 {
-	uint8_t b[8];
-} __attribute__((may_alias));
-struct bytes_16 {
-	uint8_t b[16];
-} __attribute__((may_alias));
-struct bytes_32 {
-	uint8_t b[32];
-} __attribute__((may_alias));
-struct bytes_64 {
-	uint8_t b[64];
-} __attribute__((may_alias));
-#define MEMORY_(n, p) (*(const struct bytes_##n *)(const void *)(p))
-#define MEMORY(n, p) MEMORY_(n, p)
-#define MEMORY_OUT(n, p) (*(struct bytes_##n *)(void *)(p))
-
 #endif
 #endif

@@ -4,17 +4,12 @@
 
 #include <stdatomic.h>
 
-static unsigned piece(unsigned size)
-{
-	return size >= 8 ? 8 : size >= 4 ? 4 : size >= 2 ? 2 : 1;
-}
-
 void ram_read_pieces(void *to, const uint8_t *from, unsigned size)
 {
 	uint8_t *out = to;
 
 	while (size > 0) {
-		const unsigned n = piece(size);
+		const unsigned n = ram_piece(size);
 		const uint64_t v = ram_load(from, n);
 
 		memcpy(out, &v, n);
@@ -29,7 +24,7 @@ void ram_write_pieces(uint8_t *to, const void *from, unsigned size)
 	const uint8_t *in = from;
 
 	while (size > 0) {
-		const unsigned n = piece(size);
+		const unsigned n = ram_piece(size);
 		uint64_t v = 0;
 
 		memcpy(&v, in, n);

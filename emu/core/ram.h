@@ -84,6 +84,12 @@ static inline void ram_store(uint8_t *p, unsigned size, uint64_t v)
 	}
 }
 
+/* Accesses of other sizes are made of the widest that fit. */
+static inline unsigned ram_piece(unsigned size)
+{
+	return size >= 8 ? 8 : size >= 4 ? 4 : size >= 2 ? 2 : 1;
+}
+
 /* Of any size, in pieces: state images, page-crossing parts, code. */
 void ram_read_pieces(void *to, const uint8_t *from, unsigned size);
 void ram_write_pieces(uint8_t *to, const void *from, unsigned size);

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Effective and linear addresses, with the segment checks of the modes that have them (SDM vol. 3, 5.3 to 5.5). */
 #include "internal.h"
-
-static uint64_t truncate(uint64_t v, unsigned bytes)
-{
-	return bytes == 8 ? v : bytes == 4 ? (uint32_t)v : (uint16_t)v;
-}
+#include "emu/core/gpr.h"
 
 uint64_t emu_ea(const struct emu *e, const struct insn *i)
 {
@@ -13,7 +9,7 @@ uint64_t emu_ea(const struct emu *e, const struct insn *i)
 
 	if (UNLIKELY(i->base == ADDR_PC && i->scale == INSN_DISP_FROM_END))
 		ea += (uint64_t)i->off + i->len;
-	return truncate(ea, i->asize);
+	return truncate_to(ea, i->asize);
 }
 
 static int segment_fault(struct emu *e, unsigned seg)

@@ -63,12 +63,6 @@ static void io_write(struct emu *e, uint64_t gpa, uint64_t data, unsigned size)
 	emu_attention(e);
 }
 
-/* Accesses of other widths than 1, 2, 4 and 8 bytes (vectors, state images) are split into the widest pieces. */
-static unsigned piece(unsigned size)
-{
-	return size >= 8 ? 8 : size >= 4 ? 4 : size >= 2 ? 2 : 1;
-}
-
 void phys_read(struct emu *e, uint64_t gpa, void *data, unsigned size)
 {
 	uint8_t *host = phys_host(e, gpa, size), *out = data;
@@ -78,7 +72,7 @@ void phys_read(struct emu *e, uint64_t gpa, void *data, unsigned size)
 		return;
 	}
 	while (size > 0) {
-		unsigned n = piece(size);
+		unsigned n = ram_piece(size);
 		uint64_t v = io_read(e, gpa, n);
 
 		memcpy(out, &v, n);
@@ -99,7 +93,7 @@ void phys_write(struct emu *e, uint64_t gpa, const void *data, unsigned size)
 		return;
 	}
 	while (size > 0) {
-		unsigned n = piece(size);
+		unsigned n = ram_piece(size);
 		uint64_t v = 0;
 
 		memcpy(&v, in, n);

@@ -482,11 +482,12 @@ static void on_progress(struct proc *p, const Bulkhead__Event *e)
 
 static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 {
-	char device[KIND_NAME_MAX];
+	char device[KIND_NAME_MAX] = "a device";
 
 	if (!proc_may_log(p))
 		return;
-	control_process_name(e->has_device ? e->device : BULKHEAD__ROLE__ROLE_UNKNOWN, e->instance, device);
+	if (e->has_device)
+		control_process_name(e->device, e->instance, device);
 	vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device,
 	       e->type == BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT ? "does not answer" : "broke the ring protocol",
 	       e->text ? ": " : "", e->text ? e->text : "");

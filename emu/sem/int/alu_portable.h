@@ -4,11 +4,7 @@
 #define BULKHEAD_EMU_ALU_PORTABLE_H
 
 #include "emu/core/flags.h"
-
-static inline uint64_t size_mask(unsigned size)
-{
-	return UINT64_MAX >> (64 - 8 * size);
-}
+#include "emu/core/gpr.h"
 
 static inline uint16_t img_szp(unsigned size, uint64_t r)
 {

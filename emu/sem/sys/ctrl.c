@@ -145,7 +145,7 @@ int sem_mov_from_cr(struct emu *e, const struct insn *i)
 	case 8: value = lapic_cr8_read(e->lapic); break;
 	default: return emu_ud(e);
 	}
-	sys_set_reg(e, i->rm, cr_size(e), value);
+	reg_write(e, i->rm, cr_size(e), value);
 	return 0;
 }
 
@@ -159,7 +159,7 @@ static int cr8_write(struct emu *e, uint64_t value)
 
 int sem_mov_to_cr(struct emu *e, const struct insn *i)
 {
-	uint64_t value = sys_reg(e, i->rm, cr_size(e));
+	uint64_t value = reg_read(e, i->rm, cr_size(e));
 	int r;
 
 	switch (i->reg) {
@@ -215,7 +215,7 @@ int sem_invlpg(struct emu *e, const struct insn *i)
 int sem_invpcid(struct emu *e, const struct insn *i)
 {
 	enum { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL, INVPCID_ALL_NONGLOBAL };
-	uint64_t type = sys_reg(e, i->reg, cr_size(e)), d[2];
+	uint64_t type = reg_read(e, i->reg, cr_size(e)), d[2];
 	bool single = type <= INVPCID_CONTEXT;
 
 	if (e->cpl > 0 || sys_v86(e))
@@ -285,7 +285,7 @@ int sem_monitor(struct emu *e, const struct insn *i)
 		return emu_ud(e);
 	if ((uint32_t)e->cpu.gpr[RCX] != 0)
 		return emu_gp0(e);
-	if (emu_seg_linear(e, i->seg, sys_truncate(e->cpu.gpr[RAX], i->asize), 1, false, &linear))
+	if (emu_seg_linear(e, i->seg, truncate_to(e->cpu.gpr[RAX], i->asize), 1, false, &linear))
 		return EMU_STOP;
 	return emu_read(e, i->seg, linear, &byte, 1);
 }
@@ -312,8 +312,8 @@ int sem_xgetbv(struct emu *e, const struct insn *i)
 	/* XCR0 & XINUSE: components are never reported as being in their initial state (SDM vol. 1, 13.2). */
 	if (index > 1 || (index == 1 && !emu_has_feature(e, FEAT_XGETBV1)))
 		return emu_gp0(e);
-	sys_set_reg(e, RAX, 4, value);
-	sys_set_reg(e, RDX, 4, value >> 32);
+	reg_write(e, RAX, 4, value);
+	reg_write(e, RDX, 4, value >> 32);
 	return 0;
 }
 
@@ -329,11 +329,11 @@ static bool xcr0_is_valid(const struct emu *e, uint64_t value)
 
 int sem_xsetbv(struct emu *e, const struct insn *i)
 {
-	uint64_t value = sys_reg(e, RAX, 4) | sys_reg(e, RDX, 4) << 32;
+	uint64_t value = reg_read(e, RAX, 4) | reg_read(e, RDX, 4) << 32;
 
 	if (!(e->cpu.cr4 & CR4_OSXSAVE))
 		return emu_ud(e);
-	if (e->cpl > 0 || sys_reg(e, RCX, 4) != 0 || !xcr0_is_valid(e, value))
+	if (e->cpl > 0 || reg_read(e, RCX, 4) != 0 || !xcr0_is_valid(e, value))
 		return emu_gp0(e);
 	e->cpu.xcr0 = value;
 	mmu_mode_changed(e);
@@ -344,10 +344,10 @@ int sem_rdpkru(struct emu *e, const struct insn *i)
 {
 	if (!(e->cpu.cr4 & CR4_PKE))
 		return emu_ud(e);
-	if (sys_reg(e, RCX, 4) != 0)
+	if (reg_read(e, RCX, 4) != 0)
 		return emu_gp0(e);
-	sys_set_reg(e, RAX, 4, e->cpu.pkru);
-	sys_set_reg(e, RDX, 4, 0);
+	reg_write(e, RAX, 4, e->cpu.pkru);
+	reg_write(e, RDX, 4, 0);
 	return 0;
 }
 
@@ -355,7 +355,7 @@ int sem_wrpkru(struct emu *e, const struct insn *i)
 {
 	if (!(e->cpu.cr4 & CR4_PKE))
 		return emu_ud(e);
-	if (sys_reg(e, RCX, 4) != 0 || sys_reg(e, RDX, 4) != 0)
+	if (reg_read(e, RCX, 4) != 0 || reg_read(e, RDX, 4) != 0)
 		return emu_gp0(e);
 	e->cpu.pkru = (uint32_t)e->cpu.gpr[RAX];
 	mmu_mode_changed(e); /* translations that depend on PKRU are not cached, see mmu/walk.c; key 0 is seen to there */

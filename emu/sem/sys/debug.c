@@ -186,13 +186,13 @@ int sem_mov_from_dr(struct emu *e, const struct insn *i)
 
 	if (debug_register(e, i, &n))
 		return EMU_STOP;
-	sys_set_reg(e, i->rm, e->code_size == 8 ? 8 : 4, e->cpu.dr[n]);
+	reg_write(e, i->rm, e->code_size == 8 ? 8 : 4, e->cpu.dr[n]);
 	return 0;
 }
 
 int sem_mov_to_dr(struct emu *e, const struct insn *i)
 {
-	uint64_t value = sys_reg(e, i->rm, e->code_size == 8 ? 8 : 4);
+	uint64_t value = reg_read(e, i->rm, e->code_size == 8 ? 8 : 4);
 	unsigned n;
 
 	if (debug_register(e, i, &n))

@@ -103,7 +103,7 @@ static uint64_t gate_offset(const struct desc *gate, unsigned size)
 
 	if (size == 8)
 		offset |= gate->raw_hi << 32;
-	return sys_truncate(offset, size);
+	return truncate_to(offset, size);
 }
 
 /* The stack of a more privileged level, as the TSS gives it. */
@@ -273,7 +273,7 @@ static struct far_target immediate_target(const struct insn *i, bool is_call)
 {
 	return (struct far_target){
 		.selector = (uint16_t)(i->imm >> 32),
-		.offset = sys_truncate(i->imm, i->size),
+		.offset = truncate_to(i->imm, i->size),
 		.is_call = is_call,
 		.size = i->size,
 	};

@@ -7,6 +7,7 @@
 #define BULKHEAD_EMU_SYS_INTERNAL_H
 
 #include "emu/apic/apic.h"
+#include "emu/core/gpr.h"
 #include "emu/core/machine.h"
 #include "emu/isa/isa.h"
 #include "emu/mmu/mmu.h"
@@ -28,10 +29,8 @@ struct sys {
 	struct rng rng;
 };
 
-/* ---- registers and operands (reg.c) ---- */
+/* ---- operands (reg.c) ---- */
 
-uint64_t sys_reg(const struct emu *e, unsigned reg, unsigned size);
-void sys_set_reg(struct emu *e, unsigned reg, unsigned size, uint64_t value);
 /* The rm operand, register or memory. */
 int sys_read_rm(struct emu *e, const struct insn *i, unsigned size, uint64_t *value);
 int sys_write_rm(struct emu *e, const struct insn *i, unsigned size, uint64_t value);
@@ -178,8 +177,6 @@ int code_check_offset(struct emu *e, const struct desc *d, uint64_t offset);
 /* Is it a code segment that JMP or CALL may reach directly from here? #GP(selector), #NP(selector). */
 int code_check_direct(struct emu *e, uint16_t selector, const struct desc *d);
 void code_commit(struct emu *e, uint16_t selector, const struct desc *d, unsigned cpl);
-/* Masks an offset by operand size. */
-uint64_t sys_truncate(uint64_t value, unsigned size);
 
 /* ---- events (exc.c) ---- */
 

@@ -130,7 +130,7 @@ int sem_mov_from_sreg(struct emu *e, const struct insn *i)
 	selector = e->cpu.seg[i->reg].selector;
 	if (i->is_mem)
 		return emu_store(e, i, &selector, 2);
-	sys_set_reg(e, i->rm, i->size, selector);
+	reg_write(e, i->rm, i->size, selector);
 	return 0;
 }
 
@@ -179,7 +179,7 @@ static int load_far_pointer(struct emu *e, const struct insn *i, unsigned seg)
 
 	if (sys_read_far_pointer(e, i, &selector, &offset) || sys_load_segment(e, seg, selector))
 		return EMU_STOP;
-	sys_set_reg(e, i->reg, i->size, offset);
+	reg_write(e, i->reg, i->size, offset);
 	return e->code_size == 8 && seg != SEG_SS ? 0 : emu_end_block(e, i);
 }
 
@@ -257,9 +257,9 @@ static int lar_lsl(struct emu *e, const struct insn *i, const uint16_t types[2],
 	if (!found)
 		return 0;
 	if (is_lar)
-		sys_set_reg(e, i->reg, i->size, (d.raw >> 32) & 0x00ffff00);
+		reg_write(e, i->reg, i->size, (d.raw >> 32) & 0x00ffff00);
 	else
-		sys_set_reg(e, i->reg, i->size, desc_segment(&d, 0).limit);
+		reg_write(e, i->reg, i->size, desc_segment(&d, 0).limit);
 	return 0;
 }
 

@@ -95,13 +95,13 @@ static int read_base(struct emu *e, const struct insn *i, unsigned seg)
 {
 	if (!(e->cpu.cr4 & CR4_FSGSBASE))
 		return emu_ud(e);
-	sys_set_reg(e, i->rm, i->size, e->cpu.seg[seg].base);
+	reg_write(e, i->rm, i->size, e->cpu.seg[seg].base);
 	return 0;
 }
 
 static int write_base(struct emu *e, const struct insn *i, unsigned seg)
 {
-	uint64_t base = sys_reg(e, i->rm, i->size);
+	uint64_t base = reg_read(e, i->rm, i->size);
 
 	if (!(e->cpu.cr4 & CR4_FSGSBASE))
 		return emu_ud(e);

@@ -45,7 +45,7 @@ int sem_rdpmc(struct emu *e, const struct insn *i)
 
 int sem_rdrand(struct emu *e, const struct insn *i)
 {
-	sys_set_reg(e, i->rm, i->size, rng_next(&e->sys->rng));
+	reg_write(e, i->rm, i->size, rng_next(&e->sys->rng));
 	emu_flags_set(e, RFLAGS_ARITH, RFLAGS_CF);
 	return 0;
 }
