@@ -305,6 +305,8 @@ static void booted(struct proc *p, const Bulkhead__Ok *ok)
 	note_missing(p, ok);
 	if (ok->entry && !control_check_entry(ok->entry, &complaint)) {
 		vm_trace(vm, "image loaded (%s)", ok->entry->format ? ok->entry->format : "?");
+		if (ok->entry->note && ok->entry->note[0])
+			vm_trace(vm, "%s", ok->entry->note);
 		vm->boot_done = true;
 		rc = setup_vcpu(&vm->procs[PROC_VCPU], ok->entry);
 	}
