@@ -14,8 +14,10 @@
 
 enum { FLUSH_AT_ONCE = 512, PIECES_PER_FLUSH = 8, PIECE_MAX = 32 * 1024 };
 #define FLUSH_DELAY_NS CLOCK_NS_PER_MS
+#define PATIENCE_NS CLOCK_NS_PER_S
+enum { HOLD_MARGIN = 4096 }; /* more than arrives at once */
 #define ACCEPT_RETRY_NS CLOCK_NS_PER_S
-#define LEAVING_RETRY_NS (50 * CLOCK_NS_PER_MS)
+#define BLOCKED_RETRY_NS (50 * CLOCK_NS_PER_MS)
 #define TYPIST_NS (600 * CLOCK_NS_PER_S) /* so long after its last byte a client keeps its place for having typed */
 
 static struct console_place *place_of(const struct console_client *client)
@@ -61,6 +63,13 @@ static void set_note(struct console_client *client, const char *format, uint64_t
 	client->note_sent = 0;
 }
 
+static void reward(struct console_client *client, uint64_t taken)
+{
+	client->patience_ns += taken * (PATIENCE_NS / BACKLOG_BYTES);
+	if (client->patience_ns > PATIENCE_NS)
+		client->patience_ns = PATIENCE_NS;
+}
+
 /* One piece of what is due. > 0: go on; 0: all done; -EAGAIN: blocked; other: gone. */
 static ssize_t send_piece(struct console_client *client)
 {
@@ -79,6 +88,7 @@ static ssize_t send_piece(struct console_client *client)
 	len = backlog_peek(client->console->backlog, &place->cursor, &chunk, &skipped);
 	if (skipped) {
 		client->console->bytes_dropped += skipped;
+		place->skipped += skipped;
 		set_note(client, "\r\n[bulkhead: %llu bytes skipped, this client reads too slowly]\r\n", skipped);
 		return 1;
 	}
@@ -88,6 +98,7 @@ static ssize_t send_piece(struct console_client *client)
 	if (n > 0) {
 		client->active_ns = runtime_now(client->console->rt);
 		place->cursor += (uint64_t)n;
+		reward(client, (uint64_t)n);
 		runtime_output_moved(client->console->rt);
 	}
 	return n;
@@ -137,7 +148,7 @@ void console_resume(struct console *c)
 }
 
 /* recvmsg() because it is on the list of calls; MSG_DONTWAIT because a predecessor may have left anything in the stash. */
-static ssize_t receive(int fd, void *buf, size_t len, int flags)
+ssize_t console_receive(int fd, void *buf, size_t len, int flags)
 {
 	struct iovec iov = { buf, len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -153,7 +164,7 @@ void console_committed(struct console *c)
 		struct console_client *client = &c->clients[i];
 
 		if (client->fd >= 0 && client->peeked)
-			receive(client->fd, gone, client->peeked, 0);
+			console_receive(client->fd, gone, client->peeked, 0);
 		client->peeked = 0;
 	}
 }
@@ -175,7 +186,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		pause_input(client->console);
 		return;
 	}
-	n = receive(fd, input->bytes + input->len, CONSOLE_INPUT - input->len, MSG_PEEK);
+	n = console_receive(fd, input->bytes + input->len, CONSOLE_INPUT - input->len, MSG_PEEK);
 	if (n > 0) {
 		client->peeked = (uint32_t)n;
 		client->active_ns = runtime_now(client->console->rt);
@@ -270,6 +281,7 @@ static void attach(struct console *c, struct console_client *client, int fd)
 	memset(client, 0, sizeof(*client));
 	client->console = c;
 	client->fd = fd;
+	client->patience_ns = PATIENCE_NS;
 	client->active_ns = runtime_now(c->rt);
 	event_assign(&client->readable, base, fd, EV_READ | EV_PERSIST, on_readable, client);
 	event_assign(&client->writable, base, fd, EV_WRITE, on_writable, client);
@@ -289,18 +301,32 @@ static void welcome(struct console *c, struct console_client *client, int fd)
 	runtime_touch(c->rt);
 }
 
-/* A connection that the journal knows goes on where it was; one that it does not know was being accepted or dropped. */
+/*
+ * A connection that the journal knows goes on where it was. One that it does not know had been accepted when the
+ * predecessor died, and starts at the beginning; or it was being dropped, and will be again.
+ */
 static enum stash_verdict take_over(void *ctx, uint32_t id, int fd)
 {
 	struct console *c = ctx;
+	struct console_client *free = NULL;
 
 	for (unsigned i = 0; i < c->clients_max; i++) {
-		if (c->state->places[i].id != id || c->clients[i].fd >= 0)
-			continue;
-		attach(c, &c->clients[i], fd);
-		return STASH_TAKE;
+		if (c->state->places[i].id == id && c->clients[i].fd >= 0)
+			return STASH_DROP;
+		if (c->state->places[i].id == id) {
+			attach(c, &c->clients[i], fd);
+			return STASH_TAKE;
+		}
+		if (!c->state->places[i].id)
+			free = &c->clients[i];
 	}
-	return STASH_DROP;
+	if (!free)
+		return STASH_DROP;
+	*place_of(free) = (struct console_place){ .id = id, .cursor = backlog_start(c->backlog) };
+	if (id > c->state->next_id)
+		c->state->next_id = id;
+	attach(c, free, fd);
+	return STASH_TAKE;
 }
 
 static void take_over_all(struct console *c)
@@ -389,6 +415,53 @@ bool console_is_behind(const struct console *c)
 	return false;
 }
 
+uint64_t console_least_lost(const struct console *c)
+{
+	uint64_t written = atomic_load_explicit(&c->backlog->written, memory_order_relaxed), least = UINT64_MAX;
+
+	for (unsigned i = 0; i < c->clients_max; i++) {
+		uint64_t lost = left_for(&c->clients[i], written) + c->state->places[i].skipped;
+
+		if (c->clients[i].fd >= 0 && lost < least)
+			least = lost;
+	}
+	return least == UINT64_MAX ? 0 : least;
+}
+
+static bool is_waited_for(const struct console_client *client, uint64_t written)
+{
+	return client->fd >= 0 && client->patience_ns && left_for(client, written) > BACKLOG_BYTES - HOLD_MARGIN;
+}
+
+bool console_holds(const struct console *c)
+{
+	uint64_t written = atomic_load_explicit(&c->backlog->written, memory_order_relaxed);
+
+	for (unsigned i = 0; i < c->clients_max; i++)
+		if (is_waited_for(&c->clients[i], written))
+			return true;
+	return false;
+}
+
+/* Takes the time since the last look off the patience with those for whom the guest waits. Returns when to look again. */
+static uint64_t count_patience(struct console *c, uint64_t now_ns)
+{
+	uint64_t written = atomic_load_explicit(&c->backlog->written, memory_order_relaxed), again = UINT64_MAX;
+	uint64_t passed = c->held_ns ? now_ns - c->held_ns : 0;
+
+	for (unsigned i = 0; i < c->clients_max; i++) {
+		struct console_client *client = &c->clients[i];
+
+		if (!is_waited_for(client, written))
+			continue;
+		client->patience_ns -= passed < client->patience_ns ? passed : client->patience_ns;
+		if (client->patience_ns && now_ns + client->patience_ns < again)
+			again = now_ns + client->patience_ns;
+	}
+	c->held_ns = again == UINT64_MAX ? 0 : now_ns;
+	return again;
+}
+
 static uint64_t retry_accept(struct console *c, uint64_t now_ns)
 {
 	if (c->retry_ns == 0)
@@ -402,7 +475,7 @@ static uint64_t retry_accept(struct console *c, uint64_t now_ns)
 
 /*
  * The kernel calls a socket writable again when three quarters of its buffer are free. For one who reads slowly that may
- * be longer than we wait for signs of life before we leave; but there is room for a piece after each of his reads.
+ * be longer than we wait for signs of life; but there is room for a piece after each of his reads.
  */
 static uint64_t retry_blocked(struct console *c, uint64_t now_ns)
 {
@@ -414,27 +487,38 @@ static uint64_t retry_blocked(struct console *c, uint64_t now_ns)
 		if (client->fd < 0 || !client->blocked)
 			continue;
 		client->blocked = false;
-		again = now_ns + LEAVING_RETRY_NS;
+		again = now_ns + BLOCKED_RETRY_NS;
 	}
 	return again;
 }
 
-uint64_t console_flush(struct console *c, uint64_t now_ns)
+static uint64_t flush(struct console *c, uint64_t now_ns)
 {
-	uint64_t again = c->rt->leaving_ns ? retry_blocked(c, now_ns) : retry_accept(c, now_ns);
 	uint64_t behind = most_behind(c);
 
 	if (behind == 0)
-		return again;
-	if (behind < FLUSH_AT_ONCE && now_ns - c->flushed_ns < FLUSH_DELAY_NS) {
-		uint64_t later = c->flushed_ns + FLUSH_DELAY_NS;
-
-		return later < again ? later : again;
-	}
+		return UINT64_MAX;
+	if (behind < FLUSH_AT_ONCE && now_ns - c->flushed_ns < FLUSH_DELAY_NS)
+		return c->flushed_ns + FLUSH_DELAY_NS;
 	c->flushed_ns = now_ns;
 	for (unsigned i = 0; i < c->clients_max; i++) {
 		if (c->clients[i].fd >= 0 && !c->clients[i].blocked)
 			pump(&c->clients[i]);
 	}
-	return again;
+	return UINT64_MAX;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t console_flush(struct console *c, uint64_t now_ns)
+{
+	uint64_t again = c->rt->leaving_ns ? UINT64_MAX : retry_accept(c, now_ns);
+
+	if (c->rt->leaving_ns || c->held_ns)
+		again = earlier(again, retry_blocked(c, now_ns));
+	again = earlier(again, flush(c, now_ns));
+	return earlier(again, count_patience(c, now_ns));
 }

@@ -63,6 +63,45 @@ static uint8_t read_port(struct irq_state *s, enum irq_range range, uint32_t off
 	return pic_read(&s->pic, range - RANGE_MASTER, offset);
 }
 
+/*
+ * The 8259 remembers one edge of a line. When a daemon was away, several may have come since anybody looked, and a guest
+ * that counts ticks would be late for ever. Those of the timers' lines are presented one after the other, each when the
+ * one before it is acknowledged, as if the timer had been waited for. What is masked is not owed: a PC would have merged it.
+ */
+#define TICKING (1u << LAYOUT_PIT_IRQ | 1u << LAYOUT_RTC_IRQ)
+
+static const struct pic *chip_of(const struct irq_state *s, unsigned line)
+{
+	return &s->pic.chip[line >> 3];
+}
+
+static void owe(struct irq_state *s, unsigned line, uint32_t rises)
+{
+	const uint8_t bit = (uint8_t)(1u << (line & 7));
+
+	if (rises < 2 || !(TICKING >> line & 1) || (chip_of(s, line)->elcr | chip_of(s, line)->imr) & bit)
+		return;
+	s->owed[line] += rises - 1 < IRQ_OWED_MAX ? rises - 1 : IRQ_OWED_MAX;
+	if (s->owed[line] > IRQ_OWED_MAX)
+		s->owed[line] = IRQ_OWED_MAX;
+}
+
+/* The line's request has been acknowledged. */
+static void pay(struct irq_state *s, int ir, unsigned chip)
+{
+	const unsigned line = (unsigned)ir + 8 * chip;
+
+	if (ir < 0 || !s->owed[line])
+		return;
+	s->owed[line]--;
+	pic_set_line(&s->pic, line, s->words[line] & LINE_LEVEL, true);
+}
+
+static void forget_owed(struct irq_state *s, unsigned chip)
+{
+	memset(&s->owed[8 * chip], 0, 8 * sizeof(s->owed[0]));
+}
+
 /* ICW1 forgets requests that had been offered: an acknowledge of one of them is spurious from here on. */
 static void forget_offers(struct irq_state *s)
 {
@@ -79,8 +118,10 @@ static void write_port(struct irq_state *s, enum irq_range range, uint32_t offse
 		return;
 	}
 	pic_write(&s->pic, range - RANGE_MASTER, offset, value);
-	if (offset == 0 && (value & 0x10))
+	if (offset == 0 && (value & 0x10)) {
 		forget_offers(s);
+		forget_owed(s, range - RANGE_MASTER);
+	}
 }
 
 /* The IOAPIC has 32-bit registers at 16-byte distance; a narrower read gets the low bytes, what is wider or
@@ -202,6 +243,8 @@ static int irq_validate(const void *state, const char **field)
 		bad = check_offers(s);
 	if (!bad)
 		bad = check_wires(s);
+	for (unsigned line = 0; !bad && line < 16; line++)
+		bad = s->owed[line] > IRQ_OWED_MAX ? "owed" : NULL;
 	*field = bad;
 	return bad ? -EINVAL : 0;
 }
@@ -222,6 +265,8 @@ void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES])
 		if (line == LAYOUT_PIT_PIN)
 			continue; /* there is no ISA line 2 */
 		pic_set_line(&s->pic, line, word & LINE_LEVEL, rises > 0);
+		if (line < 16)
+			owe(s, line, rises);
 		ioapic_set_pin(&s->ioapic, line == LAYOUT_PIT_IRQ ? LAYOUT_PIT_PIN : line, word & LINE_LEVEL,
 			       rises);
 	}
@@ -273,6 +318,8 @@ uint8_t irq_model_intack(void *state, uint32_t seq)
 			s->offers[i].open = 0; /* the CPU looks at outputs in order */
 	}
 	pic_ack(&s->pic, offer.choice);
+	for (unsigned chip = 0; chip < 2; chip++)
+		pay(s, offer.choice.ir[chip], chip);
 	publish(s, seq == s->seq);
 	return offer.vector;
 }
@@ -286,7 +333,7 @@ void irq_model_eoi(void *state, uint8_t vector)
 
 const struct device_model irq_model = {
 	.name = "irq",
-	.version = 1,
+	.version = 2,
 	.state_size = sizeof(struct irq_state),
 	.ranges = ranges,
 	.range_count = RANGES,

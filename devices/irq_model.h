@@ -7,7 +7,7 @@
 #include "devices/chips/pic.h"
 #include "devices/model.h"
 
-enum { IRQ_HISTORY = 8 };
+enum { IRQ_HISTORY = 8, IRQ_OWED_MAX = 20000 };
 
 /* An output of the 8259 that the CPU may have acknowledged while it was being replaced by the next one. */
 struct irq_offer {
@@ -25,6 +25,7 @@ struct irq_state {
 	uint8_t vector;
 	uint8_t intr;			      /* 0 or 1 */
 	struct irq_offer offers[IRQ_HISTORY]; /* by seq modulo IRQ_HISTORY */
+	uint32_t owed[16]; /* ticks of a timer line that came while nobody looked, and are still to be presented */
 };
 
 /* Wires in, messages out. */

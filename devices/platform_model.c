@@ -337,6 +337,13 @@ struct platform_event platform_model_take_event(void *state)
 	return event;
 }
 
+bool platform_model_has_event(const void *state)
+{
+	const struct platform_state *s = state;
+
+	return s->event_count > 0;
+}
+
 size_t platform_model_take_debug(void *state, uint8_t *buf, size_t len)
 {
 	struct platform_state *s = state;

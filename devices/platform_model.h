@@ -44,6 +44,7 @@ struct platform_state {
 /* The shell polls these after each access or advance. */
 /* Takes the oldest event; type PLATFORM_NONE when there is none. */
 struct platform_event platform_model_take_event(void *state);
+bool platform_model_has_event(const void *state);
 /* Debug-console bytes (ports E9h, 402h, 10h). */
 size_t platform_model_take_debug(void *state, uint8_t *buf, size_t len);
 void platform_model_power_button(void *state);

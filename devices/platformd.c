@@ -15,7 +15,8 @@
 #include "runtime.h"
 
 enum { FD_DEBUG, OWN_FDS, DEBUG_PIECE = 512 };
-#define RETRY_NS (5 * CLOCK_NS_PER_MS)
+#define RETRY_NS CLOCK_NS_PER_MS
+#define PATIENCE_NS (30 * CLOCK_NS_PER_S) /* with a reader of debug text that takes nothing */
 
 /* What has left the model but is not delivered yet; journalled, so that a power-off cannot get lost. */
 struct shell_state {
@@ -27,7 +28,8 @@ struct shell_state {
 
 static struct shell_state pending;
 static int debug_fd = -1;
-static uint64_t debug_bytes;
+static uint64_t debug_bytes, debug_dropped;
+static uint64_t stuck_ns; /* since when the reader takes nothing; 0: it does */
 
 static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fds, unsigned nfds)
 {
@@ -87,22 +89,53 @@ static bool send_events(struct runtime *rt)
 	return false;
 }
 
-/* A pipe that nobody empties holds 64 KiB; then text waits here and in the model, and the model drops what is more. */
-static bool send_debug(struct runtime *rt)
+/* After each request, so that the model always has room for the next one's. */
+static void take_debug(struct runtime *rt, uint64_t now_ns)
+{
+	(void)now_ns;
+	pending.debug_len += (uint32_t)platform_model_take_debug(rt->state, pending.debug + pending.debug_len,
+								 DEBUG_PIECE - pending.debug_len);
+}
+
+/* Then the guest waits: the console's daemon is away, or slow. */
+static bool is_full(const struct runtime *rt)
+{
+	(void)rt;
+	return pending.debug_len > DEBUG_PIECE - RING_PAYLOAD;
+}
+
+/* The console's daemon may be hostile. Whoever has waited so long for it loses text, but not its reset and power-off. */
+static void lose_debug(struct runtime *rt, uint64_t now_ns)
+{
+	if (!stuck_ns)
+		stuck_ns = now_ns;
+	if (!is_full(rt) || now_ns - stuck_ns < PATIENCE_NS)
+		return;
+	debug_dropped += pending.debug_len;
+	log_warning("%llu bytes of debug text were lost: nobody has read any for %llu s", (unsigned long long)debug_dropped,
+		    (unsigned long long)(PATIENCE_NS / CLOCK_NS_PER_S));
+	pending.debug_len = 0;
+	runtime_touch(rt);
+}
+
+/* True: nothing is left. */
+static bool send_debug(struct runtime *rt, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < 8; i++) {
 		ssize_t n;
 
-		if (pending.debug_len == 0)
-			pending.debug_len = (uint32_t)platform_model_take_debug(rt->state, pending.debug, DEBUG_PIECE);
+		take_debug(rt, now_ns);
 		if (pending.debug_len == 0)
 			return true;
-		runtime_touch(rt);
 		n = write(debug_fd, pending.debug, pending.debug_len);
-		if (n < 0 && errno == EAGAIN)
+		if (n < 0 && errno == EAGAIN) {
+			lose_debug(rt, now_ns);
 			return false;
+		}
 		if (n <= 0)
 			n = pending.debug_len; /* nobody reads it any more */
+		stuck_ns = 0;
+		runtime_touch(rt);
 		debug_bytes += (uint64_t)n;
 		pending.debug_len -= (uint32_t)n;
 		memmove(pending.debug, pending.debug + n, pending.debug_len);
@@ -112,10 +145,20 @@ static bool send_debug(struct runtime *rt)
 
 static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 {
-	bool done = send_debug(rt);
+	bool done = send_debug(rt, now_ns);
 
 	done = send_events(rt) && done;
 	return done ? UINT64_MAX : now_ns + RETRY_NS;
+}
+
+static bool has_news(struct runtime *rt)
+{
+	return pending.event_type != PLATFORM_NONE || platform_model_has_event(rt->state);
+}
+
+static bool has_output(struct runtime *rt)
+{
+	return pending.debug_len || has_news(rt);
 }
 
 static int power_button(struct runtime *rt)
@@ -138,8 +181,9 @@ static int validate(const void *state, const char **field)
 static void stats(struct runtime *rt, Bulkhead__Stats *s)
 {
 	(void)rt;
-	s->has_console_bytes_out = true;
+	s->has_console_bytes_out = s->has_console_bytes_dropped = true;
 	s->console_bytes_out = debug_bytes;
+	s->console_bytes_dropped = debug_dropped;
 }
 
 const struct daemon_shell platformd_shell = {
@@ -151,7 +195,11 @@ const struct daemon_shell platformd_shell = {
 	.start = start,
 	.reset = reset,
 	.validate = validate,
+	.applied = take_debug,
+	.is_full = is_full,
 	.settle = settle,
+	.has_output = has_output,
+	.has_news = has_news,
 	.power_button = power_button,
 	.stats = stats,
 };

@@ -235,6 +235,9 @@ static int handle_request(struct runtime *rt, const struct frame *f)
 		return quiesce(rt, f->header.id, (const Bulkhead__Quiesce *)f->msg);
 	case TYPE(POWER_BUTTON):
 		return power_button(rt, f->header.id);
+	case TYPE(FENCE):
+		rt->fence_id = f->header.id;
+		return 0;
 	case TYPE(SET_LOG):
 		return set_log(rt, f->header.id, (const Bulkhead__SetLog *)f->msg);
 	default:
@@ -277,7 +280,21 @@ static void protocol_error(struct runtime *rt)
 static void skip(struct runtime *rt, const struct io_slot *slot)
 {
 	runtime_skip(rt, slot);
+	rt->skips = false;
 	log_error("request %u was skipped: it has killed this device twice", slot->seq);
+}
+
+static bool is_dropped(const struct runtime *rt, const struct io_slot *slot)
+{
+	return rt->drops && (int32_t)(rt->drop_to - slot->seq) > 0;
+}
+
+static bool is_full(struct runtime *rt)
+{
+	bool full = rt->shell->is_full && rt->shell->is_full(rt);
+
+	ring_hold(&rt->ring, full);
+	return full;
 }
 
 static bool drain(struct runtime *rt)
@@ -288,12 +305,14 @@ static bool drain(struct runtime *rt)
 
 	if (rt->ring.broken)
 		return false;
-	for (n = 0; n < BATCH; n++) {
+	for (n = 0; n < BATCH && !is_full(rt); n++) {
 		err = ring_peek(&rt->ring, &slot);
 		if (err)
 			break;
 		if (rt->skips && slot.seq == rt->skip_seq)
 			skip(rt, &slot);
+		else if (is_dropped(rt, &slot))
+			runtime_skip(rt, &slot);
 		else
 			runtime_apply(rt, &slot);
 	}
@@ -310,12 +329,22 @@ static void beat(struct runtime *rt, uint64_t now)
 	atomic_store_explicit(&rt->ring.rsp->heartbeat_ns, now, memory_order_relaxed);
 }
 
+/* Nobody has anything to say any more: the ring is empty, events are sent, and both are committed. */
+static void answer_fence(struct runtime *rt)
+{
+	if (!rt->fence_id || rt->dirty || is_full(rt) || (rt->shell->has_news && rt->shell->has_news(rt)))
+		return;
+	frame_reply_ok(rt->child.control_fd, rt->fence_id);
+	rt->fence_id = 0;
+}
+
 /* Sleeps until a request, a descriptor or a deadline. False: there was work, no sleep. */
 static bool sleep_once(struct runtime *rt, uint64_t now)
 {
 	bool nap = now - rt->busy_ns < NAP_AFTER_NS && rt->shell->can_nap && rt->shell->can_nap(rt);
 	uint64_t deadline = nap ? now + NAP_NS : rt->heartbeat_ns;
 
+	is_full(rt); /* the last step may have made room */
 	if (!ring_sleep(&rt->ring, nap ? RING_NAPPING : RING_ASLEEP))
 		return false;
 	arm_timer(rt, deadline < next_deadline(rt) ? deadline : next_deadline(rt));
@@ -368,6 +397,8 @@ static void serve(struct runtime *rt)
 		}
 		if ((!worked || now >= rt->leaving_ns) && may_leave(rt, now))
 			break;
+		if (!worked)
+			answer_fence(rt);
 		beat(rt, now);
 		if (now - rt->busy_ns >= rt->spin_ns && sleep_once(rt, now)) {
 			polled_ns = now;
@@ -478,5 +509,7 @@ int runtime_main(const struct daemon_shell *shell, int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	serve(&rt);
+	if (rt.patience_ns && shell->leave)
+		shell->leave(&rt);
 	return rt.exit_code;
 }

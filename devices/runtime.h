@@ -41,6 +41,8 @@ struct daemon_shell {
 	/* After each slot and step, before its commit: moves what leaves the model to where it survives us (the backlog, the
 	 * journalled shell state). What it does outside is done again if we die before the commit. May be NULL. */
 	void (*applied)(struct runtime *rt, uint64_t now_ns);
+	/* No room for what the next request may bring: it stays in the ring, and the guest waits. NULL: never. */
+	bool (*is_full)(const struct runtime *rt);
 	/* After each commit, before anyone sees the reply: shows the world what follows from the committed state. Done again
 	 * by the next incarnation, so it must be idempotent. May be NULL. */
 	void (*committed)(struct runtime *rt, uint64_t now_ns);
@@ -52,6 +54,10 @@ struct daemon_shell {
 	bool (*can_nap)(const struct runtime *rt);
 	/* Is there output that has not reached its readers yet? Asked before leaving. NULL: never. */
 	bool (*has_output)(struct runtime *rt);
+	/* Is there news for the supervisor that it has not been sent yet? Asked before a FENCE is answered. NULL: never. */
+	bool (*has_news)(struct runtime *rt);
+	/* The last thing: the machine ends, and what has_output() says now stays undone. May be NULL. */
+	void (*leave)(struct runtime *rt);
 	int (*power_button)(struct runtime *rt); /* NULL: not this device */
 	void (*stats)(struct runtime *rt, Bulkhead__Stats *stats);
 };
@@ -84,6 +90,9 @@ struct runtime {
 	bool recovered;	      /* we go on from an earlier incarnation's journal */
 	bool skips;	      /* the request skip_seq has killed two incarnations */
 	uint32_t skip_seq;
+	bool drops;	      /* what came before drop_to was lost when the device was given up */
+	uint32_t drop_to;
+	uint32_t fence_id;    /* FENCE that is not answered yet; 0: there is none */
 	bool stop;
 	uint64_t leaving_ns; /* QUIESCE came: gone by then, if no more output moves until then; 0: it did not */
 	uint64_t patience_ns, gone_ns; /* how much later each piece of output makes it, and the limit of that */

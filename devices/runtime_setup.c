@@ -174,6 +174,8 @@ static int start_device(struct runtime *rt, const Bulkhead__SetupDevice *setup, 
 	atomic_store(&rt->ring.rsp->incarnation, rt->child.incarnation);
 	rt->skips = setup->has_skip_seq;
 	rt->skip_seq = setup->skip_seq;
+	rt->drops = setup->has_drop_to;
+	rt->drop_to = setup->drop_to;
 	if (rt->recovered)
 		republish_reply(rt);
 	if (setup->has_recover && setup->recover)

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "console.h"
@@ -38,6 +39,7 @@ struct shell_state {
 
 static struct shell_state saved;
 static struct event debug_event;
+static bool debug_waits; /* nobody looks at the debug stream: there is no room */
 static uint64_t bytes_out, bytes_unconnected;
 
 /* Idempotent: a predecessor may have done it, and added other text since. */
@@ -51,15 +53,20 @@ static void deliver(void)
 	bytes_out += out->len;
 }
 
+/* It leaves the socket when it is in the backlog: it may come twice if we die in between, but never not at all. */
 static void on_debug(evutil_socket_t fd, short what, void *arg)
 {
-	uint8_t buf[1024];
-	ssize_t n = read(fd, buf, sizeof(buf));
+	uint8_t buf[1024], gone[sizeof(buf)];
+	ssize_t n = console_receive(fd, buf, sizeof(buf), MSG_PEEK);
 
 	(void)what;
-	if (n > 0) {
+	if (console_holds(&console)) {
+		event_del(&debug_event);
+		debug_waits = true;
+	} else if (n > 0) {
 		deliver();
 		backlog_append(console.backlog, buf, (size_t)n);
+		console_receive(fd, gone, (size_t)n, 0);
 		bytes_out += (uint64_t)n;
 		runtime_touch(arg);
 	} else if (n == 0) {
@@ -131,10 +138,23 @@ static void offer_input(struct runtime *rt, uint64_t now_ns)
 	console_resume(&console);
 }
 
+static bool is_full(const struct runtime *rt)
+{
+	(void)rt;
+	return console_holds(&console);
+}
+
 static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 {
+	uint64_t again;
+
 	offer_input(rt, now_ns);
-	return console_flush(&console, now_ns);
+	again = console_flush(&console, now_ns);
+	if (debug_waits && !console_holds(&console)) {
+		debug_waits = false;
+		event_add(&debug_event, NULL);
+	}
+	return again;
 }
 
 static void committed(struct runtime *rt, uint64_t now_ns)
@@ -149,6 +169,16 @@ static bool has_output(struct runtime *rt)
 {
 	(void)rt;
 	return console_is_behind(&console);
+}
+
+/* Whoever has got it all is reader enough: one that hangs beside it is nobody's loss but its own. */
+static void leave(struct runtime *rt)
+{
+	uint64_t lacking = console_least_lost(&console);
+
+	if (lacking)
+		child_event(&rt->child, BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED, lacking < UINT32_MAX ? (uint32_t)lacking : UINT32_MAX,
+			    rt->child.role, NULL);
 }
 
 /* printk polls LSR, with the transmit interrupt off; a driver with it on waits for what its characters raise. */
@@ -187,14 +217,16 @@ const struct daemon_shell seriald_shell = {
 	.model = &serial_model,
 	.shell_state = &saved,
 	.shell_size = sizeof(saved),
-	.shell_version = 3,
+	.shell_version = 5,
 	.start = start,
 	.reset = reset,
 	.validate = validate,
 	.applied = take_output,
 	.committed = committed,
+	.is_full = is_full,
 	.settle = settle,
 	.has_output = has_output,
+	.leave = leave,
 	.can_nap = can_nap,
 	.stats = stats,
 };

@@ -44,14 +44,14 @@ int stash_put(const struct stash *s, uint32_t id, int fd)
 	return put(s, (struct entry){ .id = id }, fd);
 }
 
-/* *fd is -1 if the entry came without one. */
-static int get(const struct stash *s, struct entry *e, int *fd)
+/* The entry at the front, which stays there with MSG_PEEK. *fd is -1 if it came without one. */
+static int get(const struct stash *s, struct entry *e, int *fd, int flags)
 {
 	struct iovec iov = { e, sizeof(*e) };
 	union one_fd control;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
 			      .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(s->rd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(s->rd, &msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c;
 
 	*fd = -1;
@@ -76,7 +76,19 @@ static void judge_one(const struct stash *s, struct entry e, int fd,
 		close(fd);
 }
 
-/* Round once: an end mark of our own goes in first. Marks of sweeps that were cut short are dropped on the way. */
+static void remove_first(const struct stash *s)
+{
+	struct entry e;
+	int fd;
+
+	if (get(s, &e, &fd, 0) == 0 && fd >= 0)
+		close(fd);
+}
+
+/*
+ * Round once: an end mark of our own goes in first. Marks of sweeps that were cut short are dropped on the way. An entry
+ * leaves the front only when it is at the end again: who dies in between leaves it there twice.
+ */
 int stash_sweep(const struct stash *s, enum stash_verdict (*judge)(void *ctx, uint32_t id, int fd), void *ctx)
 {
 	uint32_t nonce = (uint32_t)(clock_ns() >> 4);
@@ -84,12 +96,13 @@ int stash_sweep(const struct stash *s, enum stash_verdict (*judge)(void *ctx, ui
 	int fd, err = put(s, (struct entry){ .nonce = nonce }, -1);
 
 	for (unsigned i = 0; i < SWEEP_MAX && !err; i++) {
-		err = get(s, &e, &fd);
+		err = get(s, &e, &fd, MSG_PEEK);
 		if (err)
 			break;
 		if (fd >= 0)
 			judge_one(s, e, fd, judge, ctx);
-		else if (e.id == 0 && e.nonce == nonce)
+		remove_first(s);
+		if (fd < 0 && e.id == 0 && e.nonce == nonce)
 			return 0;
 	}
 	return err == -EAGAIN ? 0 : err;

@@ -23,7 +23,7 @@ enum stash_verdict {
 };
 
 /*
- * Shows every entry to `judge` once. A process that dies within may lose one entry. What is in there was put by a process
+ * Shows every entry to `judge` once. A process that dies within may leave one entry twice. What is in there was put by a process
  * that crashed: ids may be anything, descriptors may be of any kind. 0 or -errno.
  */
 int stash_sweep(const struct stash *s, enum stash_verdict (*judge)(void *ctx, uint32_t id, int fd), void *ctx);

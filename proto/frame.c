@@ -42,6 +42,7 @@ static const struct frame_type types[] = {
 	TYPE(DEVICE_RESTART, "DEVICE_RESTART", device_name, 0, 0),
 	TYPE(DEVICE_REPLACE, "DEVICE_REPLACE", device_name, 1, 1),
 	TYPE(DEVICE_STATE, "DEVICE_STATE", device_state, 0, 0),
+	TYPE(FENCE, "FENCE", empty, 0, 0),
 	TYPE(ROUTE_ADD, "ROUTE_ADD", route_add, 0, 0),
 };
 #undef TYPE

@@ -161,15 +161,29 @@ static bool load_parts(struct journal *j, unsigned buffer, void *const parts[JOU
 	return j->object->buffers[buffer].record.checksum == record_sum(j, buffer, mark);
 }
 
+static const struct journal_mark *committed_mark(const struct journal_object *object)
+{
+	uint32_t committed = atomic_load_explicit(&object->header.committed, memory_order_acquire);
+
+	return committed == 1 || committed == 2 ? &object->buffers[committed - 1].record.mark : NULL;
+}
+
+uint64_t journal_events(const struct journal_object *object)
+{
+	const struct journal_mark *mark = committed_mark(object);
+
+	return mark ? *(const volatile uint64_t *)&mark->events : 0;
+}
+
 bool journal_attempted(const struct journal_object *object, uint32_t *seq)
 {
 	const struct journal_header *h = &object->header;
-	uint32_t committed = atomic_load_explicit(&h->committed, memory_order_acquire);
+	const struct journal_mark *mark = committed_mark(object);
 
 	*seq = atomic_load_explicit(&h->attempt_seq, memory_order_relaxed);
-	if (!atomic_load_explicit(&h->attempt_active, memory_order_relaxed) || committed < 1 || committed > 2)
+	if (!atomic_load_explicit(&h->attempt_active, memory_order_relaxed) || !mark)
 		return false;
-	return *(const volatile uint32_t *)&object->buffers[committed - 1].record.mark.head == *seq;
+	return *(const volatile uint32_t *)&mark->head == *seq;
 }
 
 int journal_load(struct journal *j, const struct journal_id *id, void *const parts[JOURNAL_PARTS],

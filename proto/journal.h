@@ -122,6 +122,8 @@ static inline void journal_attempt(struct journal *j, uint32_t seq)
  * the dead daemon's word: at worst it names one of its own requests.
  */
 bool journal_attempted(const struct journal_object *object, uint32_t *seq);
+/* For the supervisor as well: how many steps beside requests were committed; 0 if nothing was. */
+uint64_t journal_events(const struct journal_object *object);
 
 /* State and mark into the spare buffer, then flip. After this the reply may be published. */
 void journal_commit(struct journal *j, const void *const parts[JOURNAL_PARTS], const struct journal_mark *mark);

@@ -26,7 +26,7 @@ enum kind_fd {
 	KIND_FD_MSI,	     /* the page, read-write */
 	KIND_FD_VCPU_BELL,   /* doorbell of the vcpu process, write end */
 	KIND_FD_CONSOLE,     /* listening socket */
-	KIND_FD_DEBUG_READ,  /* pipe with text of the debug ports */
+	KIND_FD_DEBUG_READ,  /* stream with text of the debug ports */
 	KIND_FD_DEBUG_WRITE,
 	KIND_FD_BACKLOG,     /* console history, read-write */
 	KIND_FD_STASH_WRITE, /* socket pair in whose queue connections wait for the next incarnation */

@@ -17,6 +17,7 @@ void msi_producer_init(struct msi_producer *p, struct msi_page *page, const stru
 	*p = (struct msi_producer){ .page = page, .req = req, .doorbell_fd = doorbell_fd };
 	p->tail = atomic_load_explicit(&page->tail, memory_order_relaxed);
 	p->pic_out = atomic_load_explicit(&page->pic_out, memory_order_relaxed);
+	p->dirty = true;
 }
 
 bool msi_has_room(const struct msi_producer *p)

@@ -52,7 +52,8 @@ struct msi_producer {
 	bool dirty; /* something was published since the last msi_notify() */
 };
 
-/* Goes on where the page says (a new page: 0). */
+/* Goes on where the page says (a new page: 0). The first msi_notify() rings in any case: a predecessor may have died between
+ * what it published and its bell, and an interrupt would wait for the next one. */
 void msi_producer_init(struct msi_producer *p, struct msi_page *page, const struct ring_req *req, int doorbell_fd);
 /* 0; -EAGAIN: no room (or the reader's head is nonsense, which harms only its own guest): keep it and come back. */
 int msi_push(struct msi_producer *p, const struct irq_message *message);

@@ -47,7 +47,6 @@ int ring_attach(struct ring_producer *p, struct ring_req *req, const struct ring
 	p->rsp = rsp;
 	p->doorbell_fd = doorbell_fd;
 	p->spin_ns = spin_ns;
-	p->limit_ns = RING_LIMIT_NS;
 	p->slice_ns = SLICE_MIN_NS;
 	atomic_store(&p->tail, tail);
 	atomic_store(&p->touched_sync, tail);
@@ -72,38 +71,8 @@ void ring_doorbell(struct ring_producer *p)
 {
 	ssize_t n = write(p->doorbell_fd, "", 1);
 
-	(void)n; /* EAGAIN: enough rings are in the pipe already; EPIPE: nobody is there, the wait's limit will tell */
+	(void)n; /* EAGAIN: enough rings are in the pipe already; EPIPE: nobody is there: the next incarnation looks by itself */
 	count(&p->stats.doorbells);
-}
-
-/*
- * A daemon that does not answer must not stop the guest for the full limit at every access: after the first time-out
- * waits are short until its head moves again (a new incarnation).
- */
-static uint64_t wait_limit(struct ring_producer *p)
-{
-	if (!atomic_load_explicit(&p->stalled, memory_order_relaxed))
-		return p->limit_ns;
-	if (atomic_load_explicit(&p->rsp->head, memory_order_relaxed) == atomic_load(&p->stalled_head))
-		return RING_STALLED_NS < p->limit_ns ? RING_STALLED_NS : p->limit_ns;
-	atomic_store(&p->stalled, false);
-	return p->limit_ns;
-}
-
-static int timed_out(struct ring_producer *p)
-{
-	if (atomic_load_explicit(&p->given_up, memory_order_relaxed))
-		return -ENXIO;
-	atomic_store(&p->stalled_head, atomic_load_explicit(&p->rsp->head, memory_order_relaxed));
-	atomic_store(&p->stalled, true);
-	count(&p->stats.timeouts);
-	return -ETIMEDOUT;
-}
-
-static int broken(struct ring_producer *p)
-{
-	count(&p->stats.protocol_errors);
-	return -EPROTO;
 }
 
 /* Polls until `word` reads `wanted`, at most spin_ns. */
@@ -127,31 +96,43 @@ static bool spin_for(const _Atomic uint32_t *word, uint32_t wanted, uint32_t spi
 }
 
 /*
- * Time left of a wait that sleeps in slices: the peer may be hostile and never wake us, or be replaced by an incarnation
- * that does not know that we sleep, so no sleep is long.
+ * A wait that sleeps in slices: the peer may be hostile and never wake us, or be replaced by an incarnation that does not
+ * know that we sleep, so no sleep is long.
  */
-struct patience {
-	uint64_t end_ns, slice_ns;
-	const _Atomic bool *given_up;
+struct wait {
+	struct ring_producer *ring;
+	uint64_t begun_ns, slice_ns;
 };
 
-static struct patience patience_start(struct ring_producer *p)
+static struct wait wait_begin(struct ring_producer *p)
 {
-	return (struct patience){ clock_ns() + wait_limit(p), p->slice_ns, &p->given_up };
+	count(&p->stats.sleeps);
+	return (struct wait){ p, clock_ns(), p->slice_ns };
 }
 
-static bool patience_sleep(struct patience *w, const _Atomic uint32_t *word, uint32_t seen)
+static void wait_end(const struct wait *w)
 {
-	uint64_t now = clock_ns(), slice = w->slice_ns;
+	atomic_fetch_add_explicit(&w->ring->stats.waited_ns, clock_ns() - w->begun_ns, memory_order_relaxed);
+}
 
-	if (now >= w->end_ns || atomic_load_explicit(w->given_up, memory_order_relaxed))
+/* False: the wait is over. */
+static bool wait_sleep(struct wait *w, const _Atomic uint32_t *word, uint32_t seen, int odd)
+{
+	struct ring_producer *p = w->ring;
+
+	if (atomic_load_explicit(&p->given_up, memory_order_relaxed))
 		return false;
-	if (slice > w->end_ns - now)
-		slice = w->end_ns - now;
-	futex_wait(word, seen, slice);
+	if (p->patience && !p->patience(p->patience_ctx, clock_ns() - w->begun_ns, odd))
+		return false;
+	futex_wait(word, seen, w->slice_ns);
 	if (w->slice_ns < SLICE_MAX_NS)
 		w->slice_ns *= 2;
 	return true;
+}
+
+static bool is_half_empty(int in_flight)
+{
+	return in_flight >= 0 && in_flight <= RING_SLOTS / 2;
 }
 
 /* Polls until the ring is half empty, at most spin_ns. */
@@ -163,7 +144,7 @@ static int spin_for_room(struct ring_producer *p, uint32_t tail)
 	do {
 		for (int i = 0; i < SPIN_CHECK; i++) {
 			n = in_flight(p->rsp, tail);
-			if (n <= RING_SLOTS / 2)
+			if (is_half_empty(n))
 				return n;
 			relax();
 		}
@@ -175,9 +156,9 @@ static int spin_for_room(struct ring_producer *p, uint32_t tail)
  * A ring that is full stays so until it is half empty, else producer and daemon would hand over single slots. The daemon
  * moves `room` when it gets there and finds space_waiting set; the two-fence pattern again.
  */
-static int sleep_for_room(struct ring_producer *p, uint32_t tail)
+static bool sleep_for_room(struct ring_producer *p, uint32_t tail)
 {
-	struct patience w = patience_start(p);
+	struct wait w = wait_begin(p);
 	int n;
 
 	atomic_store(&p->req->space_waiting, 1);
@@ -186,27 +167,25 @@ static int sleep_for_room(struct ring_producer *p, uint32_t tail)
 
 		atomic_thread_fence(memory_order_seq_cst);
 		n = in_flight(p->rsp, tail);
-		if (n <= RING_SLOTS / 2 || !patience_sleep(&w, &p->rsp->room, seen))
+		if (is_half_empty(n) || !wait_sleep(&w, &p->rsp->room, seen, n < 0 ? n : 0))
 			break;
 	}
 	atomic_store_explicit(&p->req->space_waiting, 0, memory_order_relaxed);
-	return n;
+	wait_end(&w);
+	return n >= 0 && n < RING_SLOTS;
 }
 
-/* With the lock held: until the ring has room for one more. */
+/* With the lock held: until the ring has room for one more. 0 or -ENXIO. */
 static int wait_for_room(struct ring_producer *p, uint32_t tail)
 {
 	int n = in_flight(p->rsp, tail);
 
-	if (n >= RING_SLOTS) {
-		count(&p->stats.full);
-		n = p->spin_ns ? spin_for_room(p, tail) : n;
-		if (n > RING_SLOTS / 2)
-			n = sleep_for_room(p, tail);
-	}
-	if (n < 0)
-		return broken(p);
-	return n < RING_SLOTS ? 0 : timed_out(p);
+	if (n >= 0 && n < RING_SLOTS)
+		return 0;
+	count(n < 0 ? &p->stats.protocol_errors : &p->stats.full);
+	if (p->spin_ns)
+		n = spin_for_room(p, tail);
+	return is_half_empty(n) || sleep_for_room(p, tail) ? 0 : -ENXIO;
 }
 
 /* Lower classes' counts must be visible before the slot is: whoever sees its effect must see that it was posted. */
@@ -220,7 +199,7 @@ static void note_classes(struct ring_producer *p, uint8_t flags, uint8_t classes
 	}
 }
 
-/* 0 and the slot's seq, or the errors of ring_post. */
+/* 0 and the slot's seq, or -ENXIO. */
 static int push_locked(struct ring_producer *p, const struct io_slot *request, uint8_t flags, uint8_t classes,
 		       uint32_t *seq)
 {
@@ -283,25 +262,36 @@ int ring_post(struct ring_producer *p, const struct io_slot *request, uint8_t cl
 	return push(p, request, 0, classes, &seq);
 }
 
+/* What is odd about a daemon that has not answered the request before `wanted`: see ring.h, patience. */
+static int oddity(const struct ring_producer *p, uint32_t wanted)
+{
+	int n = in_flight(p->rsp, (uint32_t)atomic_load(&p->tail));
+	uint32_t head = atomic_load_explicit(&p->rsp->head, memory_order_relaxed);
+
+	if (n < 0)
+		return n;
+	return (int32_t)(head - wanted) >= 0 ? -ENOMSG : 0;
+}
+
 /* Sleeps on the reply cell; the same two-fence pattern with `waiting`. */
 static int wait_for_reply(struct ring_producer *p, const struct ring_cell *cell, unsigned vcpu, uint32_t wanted)
 {
-	struct patience w;
+	struct wait w;
 	uint32_t seen;
 
 	if (spin_for(&cell->seq, wanted, p->spin_ns))
 		return 0;
-	count(&p->stats.sleeps);
-	w = patience_start(p);
+	w = wait_begin(p);
 	atomic_store(&p->req->waiting[vcpu], 1);
 	for (;;) {
 		atomic_thread_fence(memory_order_seq_cst);
 		seen = atomic_load_explicit(&cell->seq, memory_order_acquire);
-		if (seen == wanted || !patience_sleep(&w, &cell->seq, seen))
+		if (seen == wanted || !wait_sleep(&w, &cell->seq, seen, oddity(p, wanted)))
 			break;
 	}
 	atomic_store_explicit(&p->req->waiting[vcpu], 0, memory_order_relaxed);
-	return seen == wanted ? 0 : timed_out(p);
+	wait_end(&w);
+	return seen == wanted ? 0 : -ENXIO;
 }
 
 int ring_call(struct ring_producer *p, const struct io_slot *request, struct ring_reply *reply)
@@ -311,7 +301,7 @@ int ring_call(struct ring_producer *p, const struct io_slot *request, struct rin
 	int err;
 
 	if (request->vcpu >= RING_VCPUS)
-		return -EPROTO;
+		return -EINVAL;
 	count(&p->stats.synchronous);
 	err = push(p, request, IO_SYNC, 0, &seq);
 	if (err)

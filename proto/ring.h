@@ -105,7 +105,8 @@ struct ring_rsp {
 	_Atomic uint32_t protocol_errors; /* the daemon found this ring broken and has stopped reading it */
 	_Atomic uint32_t room; /* moves when a full ring has become half empty; futex word of producers that wait for that */
 	_Atomic uint64_t first_ns; /* CLOCK_MONOTONIC of this incarnation's first answer; 0: none yet */
-	uint32_t pad1[8];
+	_Atomic uint32_t holding;  /* it leaves its requests alone until there is room for what follows from them */
+	uint32_t pad1[7];
 	struct ring_cell cells[RING_VCPUS];
 };
 _Static_assert(offsetof(struct ring_rsp, sleeping) == 64 && offsetof(struct ring_rsp, heartbeat_ns) == 72, "RSP");
@@ -118,7 +119,8 @@ _Static_assert(offsetof(struct ring_rsp, cells) == 128 && sizeof(struct ring_rsp
 enum { RING_CLASSES = 8 };
 
 struct ring_stats {
-	_Atomic uint64_t posted, synchronous, doorbells, sleeps, timeouts, protocol_errors, full;
+	_Atomic uint64_t posted, synchronous, doorbells, sleeps, protocol_errors, full;
+	_Atomic uint64_t waited_ns; /* in waits that slept */
 };
 
 struct ring_producer {
@@ -126,39 +128,43 @@ struct ring_producer {
 	const struct ring_rsp *rsp;
 	int doorbell_fd;   /* write end of a pipe, O_NONBLOCK */
 	uint32_t spin_ns;  /* how long a wait polls before it sleeps */
-	uint64_t limit_ns; /* hard limit of a wait; RING_LIMIT_NS unless a test changes it */
 	uint64_t slice_ns; /* first sleep of a wait, doubled up to 8 ms; longer only in tests that look for lost wakes */
+	/* Asked before each sleep, told how long the wait has been going on and what is odd about it: 0 nothing; -EPROTO the
+	 * daemon's head is nonsense; -ENOMSG its head has passed the request, but there is no answer (so it is for a moment,
+	 * when a daemon dies just then). False ends the wait with -ENXIO. NULL: patience without end. */
+	bool (*patience)(void *ctx, uint64_t waited_ns, int odd);
+	void *patience_ctx;
 	pthread_mutex_t lock;
 	_Atomic uint64_t tail;			/* private truth; req->tail is its low half */
 	_Atomic uint64_t touched[RING_CLASSES]; /* tail after the last posted write of that class (bit number) */
 	_Atomic uint64_t touched_sync;		/* tail after the last synchronous request: every entry depends on those */
-	_Atomic uint32_t stalled_head; /* head at the last time-out */
 	_Atomic bool given_up; /* ring_give_up(): nothing is sent, nothing is waited for */
-	_Atomic bool stalled; /* a wait timed out and head has not moved since: waits are short (RING_STALLED_NS) */
 	struct ring_stats stats;
 };
 
-#define RING_LIMIT_NS 1000000000ull
-#define RING_STALLED_NS 1000000ull
+/*
+ * Waiting: a request whose daemon is being restarted, starves, or has broken its ring waits for as long as that takes; it
+ * is neither dropped nor left behind to be applied when nobody expects it any more. A short spin, then sleeps of
+ * milliseconds, so that a wait of minutes costs next to nothing, and a peer that never wakes anybody harms nobody else.
+ * What ends a wait without an answer is the supervisor's word that the device is given up.
+ */
 
 /*
  * Takes over the producer side of a ring, a fresh one or one that an earlier vCPU process has left (reboot): the tail
  * goes on where it was, requests in flight are still applied first, their replies go unread. Whoever does that sends
  * IO_RESET next. -EPROTO if tail and head contradict each other: the daemon broke its ring. The producer is attached all
- * the same, and its requests fail with -EPROTO until a daemon has repaired it.
+ * the same, and its requests wait until a daemon has repaired it.
  */
 int ring_attach(struct ring_producer *p, struct ring_req *req, const struct ring_rsp *rsp, int doorbell_fd,
 		uint32_t spin_ns);
 void ring_detach(struct ring_producer *p);
 
 /*
- * Queues a request without waiting for an answer. Fills in seq, flags and (if 0) when. `classes` (enum reg_class bits)
- * says which shadow entries it may change.
+ * Queues a request without waiting for an answer, but for room if the ring is full. Fills in seq, flags and (if 0) when.
+ * `classes` (enum reg_class bits) says which shadow entries it may change.
  *
- * 0          queued
- * -ETIMEDOUT the ring stayed full for the limit: dropped, counted
- * -EPROTO    the daemon broke the protocol
- * -ENXIO     the device was given up
+ * 0       queued
+ * -ENXIO  the device was given up: dropped
  */
 int ring_post(struct ring_producer *p, const struct io_slot *request, uint8_t classes);
 
@@ -168,10 +174,10 @@ struct ring_reply {
 };
 
 /*
- * Queues a request and waits for its answer, at most limit_ns. `reply` may be NULL; its bytes are copied only if
- * request->count > 0. On an error the caller behaves as if nothing answered (all-ones), and reports it.
+ * Queues a request and waits for its answer. `reply` may be NULL; its bytes are copied only if request->count > 0. On an
+ * error the caller behaves as if nothing answered (all-ones).
  *
- * 0, -ETIMEDOUT, -EPROTO, -ENXIO as above
+ * 0, -ENXIO as above; -EINVAL: no such vcpu
  */
 int ring_call(struct ring_producer *p, const struct io_slot *request, struct ring_reply *reply);
 
@@ -201,7 +207,7 @@ struct ring_consumer {
 	struct ring_rsp *rsp;
 	uint32_t head; /* private truth */
 	unsigned vcpus;
-	bool broken;
+	bool broken, holding;
 };
 
 /* Starts at `head` (0 for new objects; a restarted daemon knows it from its journal) and publishes it. */
@@ -220,14 +226,19 @@ int ring_peek(struct ring_consumer *r, struct io_slot *slot);
 /* Is such a request on the ring, the one that ring_peek() gave included? A hint, for nothing is checked. */
 bool ring_holds(const struct ring_consumer *r, enum io_op op);
 
+/* Does nothing lie behind the request that ring_peek() gave? */
+bool ring_is_last(const struct ring_consumer *r, const struct io_slot *slot);
+
 /* Publishes the answer (`reply` may be NULL if IO_SYNC is not set), then wakes whoever sleeps. Order: see above. */
 void ring_complete(struct ring_consumer *r, const struct io_slot *slot, const struct ring_reply *reply);
 
 /* Before sleeping: announces it and looks once more. False: there is work, do not sleep. */
 bool ring_sleep(struct ring_consumer *r, enum ring_sleep how);
+/* Requests wait for something else than this daemon: for the supervisor, who would take it for one that hangs. */
+void ring_hold(struct ring_consumer *r, bool hold);
 void ring_awake(struct ring_consumer *r);
 
-/* Stops reading for good; the producer's waits end in time-outs. */
+/* Stops reading for good; the producer waits until this device is replaced or given up. */
 void ring_quarantine(struct ring_consumer *r);
 
 /* Requests queued: 0..RING_SLOTS, or -EPROTO. Works on read-only mappings of both: for the supervisor. */

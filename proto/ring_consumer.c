@@ -14,6 +14,7 @@ void ring_consumer_init(struct ring_consumer *r, const struct ring_req *req, str
 	atomic_store_explicit(&rsp->protocol_errors, 0, memory_order_relaxed);
 	atomic_store_explicit(&rsp->sleeping, 0, memory_order_relaxed);
 	atomic_store_explicit(&rsp->first_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&rsp->holding, 0, memory_order_relaxed);
 	atomic_store_explicit(&rsp->head, head, memory_order_release);
 }
 
@@ -88,6 +89,11 @@ bool ring_holds(const struct ring_consumer *r, enum io_op op)
 	return false;
 }
 
+bool ring_is_last(const struct ring_consumer *r, const struct io_slot *slot)
+{
+	return atomic_load_explicit(&r->req->tail, memory_order_acquire) == slot->seq + 1;
+}
+
 static void fill_cell(struct ring_cell *cell, const struct io_slot *slot, const struct ring_reply *reply)
 {
 	cell->data = reply->data;
@@ -125,11 +131,19 @@ void ring_complete(struct ring_consumer *r, const struct io_slot *slot, const st
 	wake_for_room(r);
 }
 
+void ring_hold(struct ring_consumer *r, bool hold)
+{
+	if (hold == r->holding)
+		return;
+	r->holding = hold;
+	atomic_store_explicit(&r->rsp->holding, hold, memory_order_relaxed);
+}
+
 bool ring_sleep(struct ring_consumer *r, enum ring_sleep how)
 {
 	atomic_store(&r->rsp->sleeping, how);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (r->broken || atomic_load_explicit(&r->req->tail, memory_order_acquire) == r->head)
+	if (r->broken || r->holding || atomic_load_explicit(&r->req->tail, memory_order_acquire) == r->head)
 		return true;
 	ring_awake(r);
 	return false;

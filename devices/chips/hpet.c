@@ -71,7 +71,7 @@ static uint64_t ticks_to_match(const struct hpet *h, const struct hpet_timer *t)
 static void fire(struct hpet *h, unsigned n, uint64_t times)
 {
 	struct hpet_timer *t = &h->timers[n];
-	uint64_t most = is_periodic(t) ? HPET_HZ / t->period + 1 : 1;
+	uint64_t most = is_periodic(t) ? MISSED_EDGES_S * HPET_HZ / t->period + 1 : 1;
 
 	if (t->config & HPET_T_LEVEL)
 		h->status |= 1ull << n; /* also while the interrupt is disabled: 2.3.8, Tn_INT_ENB_CNF */

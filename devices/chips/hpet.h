@@ -7,7 +7,7 @@
  * with a finer clock would survive the way from a daemon's timer to a vCPU.
  *
  * A timer's effect on its line: level timers drive it while their status bit stands; edge timers pulse it, counted in
- * `fires` (at most one second's worth at once, as with the PIT).
+ * `fires` (at most MISSED_EDGES_S at once, as with the PIT).
  */
 #ifndef BULKHEAD_DEVICES_CHIPS_HPET_H
 #define BULKHEAD_DEVICES_CHIPS_HPET_H

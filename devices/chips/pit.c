@@ -131,7 +131,7 @@ static uint64_t rises_between(const struct pit_channel *c, uint64_t from, uint64
 	if (c->n == 1 || e1 < 0)
 		return 0;
 	rises = (uint64_t)(e1 / c->n - (e0 < 0 ? 0 : e0) / c->n);
-	return rises <= PIT_HZ / c->n ? rises : PIT_HZ / c->n + 1; /* one second's worth: see pit.h */
+	return rises <= MISSED_EDGES_S * PIT_HZ / c->n ? rises : MISSED_EDGES_S * PIT_HZ / c->n + 1;
 }
 
 /* The count register goes to the counting element with the next clock pulse. */

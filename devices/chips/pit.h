@@ -6,9 +6,8 @@
  * and with what; count, output and the next edge are functions of the time passed since. The clock's base is absolute,
  * so nothing drifts, and a jump of time costs no loop.
  *
- * Edges that passed while nobody looked: OUT0's rising edges are counted, not replayed. At most one second's worth is
- * added at once (a daemon that was stopped for an hour must not present an hour of ticks; the 8259 remembers one edge
- * anyway). Count 1 in modes 2 and 3 is illegal on the 8254: the output stays low (mode 2) or high (mode 3), no edges.
+ * Edges that passed while nobody looked: OUT0's rising edges are counted, at most MISSED_EDGES_S (ticks.h) of them at once.
+ * What becomes of them is the interrupt controllers' business (irq_model.c). Count 1 in modes 2 and 3 is illegal on the 8254: the output stays low (mode 2) or high (mode 3), no edges.
  */
 #ifndef BULKHEAD_DEVICES_CHIPS_PIT_H
 #define BULKHEAD_DEVICES_CHIPS_PIT_H

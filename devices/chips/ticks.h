@@ -19,6 +19,12 @@
  */
 #define PERIODIC_MIN_WAKE_NS 20000ull
 
+/*
+ * Edges that came while nobody looked are made up for at most this long: longer than a guest waits for a device that is
+ * started again. Of an hour in which its host stood still it does not want every tick.
+ */
+enum { MISSED_EDGES_S = 20 };
+
 /* Whole ticks of a clock of `hz` in `ns`. */
 static inline uint64_t ticks_in(uint64_t ns, uint32_t hz)
 {

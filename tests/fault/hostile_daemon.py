@@ -26,7 +26,9 @@ def machine_name(t, mode):
 def start(t, evil, mode):
     name = machine_name(t, mode)
     log = f"{t.dir}/{name}.log"
-    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, name=name), *options(evil)), env=evil_libexec(t, evil))
+    # The guest waits for a device until that is given up; with the default limit for ten seconds.
+    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, "--device-failure-limit", "4", name=name), *options(evil)),
+                 env=evil_libexec(t, evil))
     return name, log, vm
 
 

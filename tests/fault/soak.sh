@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The long form: the whole fault matrix, then thousands of deaths under load; prints what was injected and what arrived.
-# Usage: soak.sh BUILD [KILLS] [SEED]
+# The long form: the whole fault matrix, thousands of deaths under load, and a storm of deaths under guests that check each
+# answer; prints what was injected and what arrived.
+# Usage: [STORM_KILLS=10000] soak.sh BUILD [KILLS] [SEED]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 BUILD=$(cd "$1" && pwd)
@@ -10,6 +11,9 @@ SOAK_KILLS=${2:-3000}
 SOAK_SEED=${3:-$(date +%s)}
 PYTHONPATH=$SOURCE/tests/e2e
 PYTHONDONTWRITEBYTECODE=1
-export BUILD SOURCE SOAK_KILLS SOAK_SEED PYTHONPATH PYTHONDONTWRITEBYTECODE
-echo "soak: the matrix, then $SOAK_KILLS kills with seed $SOAK_SEED"
-exec python3 "$here/recovery.py" matrix_full soak_kills
+STORM_KILLS=${STORM_KILLS:-10000}
+STORM_SEED=$SOAK_SEED
+export STORM_KILLS STORM_SEED BUILD SOURCE SOAK_KILLS SOAK_SEED PYTHONPATH PYTHONDONTWRITEBYTECODE
+echo "soak: the matrix, $SOAK_KILLS kills, then a storm of $STORM_KILLS, with seed $SOAK_SEED"
+python3 "$here/recovery.py" matrix_full soak_kills
+exec python3 "$here/storm.py" soak

@@ -121,6 +121,13 @@ static void consume(struct world *w, struct ring_consumer *r)
 	}
 }
 
+static bool once(void *ctx, uint64_t waited_ns, int odd)
+{
+	(void)ctx;
+	(void)odd;
+	return waited_ns < 500;
+}
+
 static void produce(struct world *w)
 {
 	struct io_slot s = { .op = IO_READ, .size = 1 };
@@ -129,7 +136,8 @@ static void produce(struct world *w)
 
 	if (ring_attach(&p, &w->req, &w->rsp, -1, 0) != 0)
 		return;
-	p.limit_ns = p.slice_ns = 1000;
+	p.slice_ns = 1000;
+	p.patience = once;
 	for (unsigned n = 0; n < 8; n++) {
 		struct ring_reply reply;
 

@@ -138,7 +138,8 @@ static void leave_reserved(const struct test_case *t, struct state *s)
 /* Where FXRSTOR has not loaded them, FNSTENV and FNSAVE store older ones. */
 static void leave_environment(const struct test_case *t, struct state *a, const struct state *b)
 {
-	const bool narrow = t->code[0] == 0x66, environment = isa_rows[t->row].sem == sem_fnstenv || isa_rows[t->row].sem == sem_fnsave;
+	const bool environment = isa_rows[t->row].sem == sem_fnstenv || isa_rows[t->row].sem == sem_fnsave;
+	const bool narrow = t->code[0] == 0x66;
 	const size_t at = t->in.gpr[RSI] - (uintptr_t)oracle_window + (narrow ? 6 : 12);
 
 	if (environment && a->vector == NO_FAULT && !(t->in.fx.sw & SW_ES) && point_leaves(PT_RESTORED_POINTERS))

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { VECTOR_BYTES = 32 };
+
 /* enum isa_flag to RFLAGS. */
 static uint64_t rflags_of(unsigned flags)
 {
@@ -20,7 +22,7 @@ static uint64_t rflags_of(unsigned flags)
 /* The first address that a program does not have. */
 static uint64_t user_end(void)
 {
-	return processor_differs(PT_WIDE_LINEAR, false) ? 1ull << 56 : 1ull << 47;
+	return 1ull << (processor_differs(PT_WIDE_LINEAR, false) ? 56 : 47);
 }
 
 /* Outside 64-bit mode, and after leaving it, the upper halves of registers and R8..R15 are undefined (SDM vol. 1, 3.4.1.1). */
@@ -121,8 +123,9 @@ static bool is_masked_store(const struct test_case *t, const struct outcome *a, 
 static bool is_masked_wrap(const struct test_case *t, const struct outcome *a, const struct outcome *b)
 {
 	const struct isa_row *r = &isa_rows[t->row];
+	const bool masked = r->map == ISA_V0F38 && ((r->opcode & 0xfc) == 0x2c || (r->opcode & 0xfd) == 0x8c);
 
-	return r->map == ISA_V0F38 && t->i.asize == 2 && ((r->opcode & 0xfc) == 0x2c || (r->opcode & 0xfd) == 0x8c);
+	return masked && t->i.asize == 2 && operand_linear(t) - segment_base(t, t->i.seg) > 0x10000 - VECTOR_BYTES;
 }
 
 /* The emulator has it for operands of up to 8 bytes. */
@@ -266,8 +269,8 @@ static bool is_left_out(const struct test_case *t, const struct outcome *a, cons
 
 /* ---- which of several faults ---------------------------------------------------------------------------------- */
 
-/* CMPS: the first or the second operand. CALL: the target or the push. Gathers, bit strings: one element or another. Areas,
- * which are accessed piece by piece. */
+/* CMPS: the first or the second operand. CALL: the target or the push. Gathers, bit strings: an address on the way that is not
+ * canonical, or the page. Areas, which are accessed piece by piece. */
 static bool has_many_faults(const struct test_case *t)
 {
 	const struct isa_row *r = &isa_rows[t->row];

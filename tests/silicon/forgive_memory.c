@@ -80,12 +80,12 @@ static int pushed_selector(const struct test_case *t)
 
 static void leave_selector(unsigned tier, const struct test_case *t, const struct outcome *native)
 {
+	const uint64_t mask = t->in.seg[SEG_SS] == LOCAL(LDT_STACK16) ? 0xffff : UINT64_MAX;
 	const int at = pushed_selector(t);
-	const uint64_t sp = native->s.gpr[RSP];
 
 	if (at < 0 || !point_leaves(PT_PUSHED_SELECTOR))
 		return;
-	leave_bytes(tier, segment_base(t, SEG_SS) + (t->in.seg[SEG_SS] == LOCAL(LDT_STACK16) ? sp & 0xffff : sp) + (unsigned)at + 2, 2);
+	leave_bytes(tier, segment_base(t, SEG_SS) + (native->s.gpr[RSP] & mask) + (unsigned)at + 2, 2);
 }
 
 void forgive_memory(unsigned tier, const struct test_case *t, const struct outcome *native, const struct outcome *emulated)

@@ -49,13 +49,11 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	test_object_make(&d->ram, "ram", DAEMON_RAM);
 	cr_assert_eq(pipe2(d->doorbell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(pipe2(d->irqd_bell, O_CLOEXEC | O_NONBLOCK), 0);
-	cr_assert_eq(pipe2(d->debug, O_CLOEXEC | O_NONBLOCK), 0);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, d->debug), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, d->stash), 0);
 	cr_assert_eq(pipe2(d->vcpu_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	make_listener(d);
 	cr_assert_eq(ring_attach(&d->producer, d->req.rw, d->rsp.ro, d->doorbell[1], 0), 0);
-	/* A busy host may keep the daemon from its processor for longer than a guest would wait. */
-	d->producer.limit_ns = 15 * RING_LIMIT_NS;
 }
 
 void daemon_free(struct daemon *d)
@@ -164,6 +162,8 @@ int daemon_setup(struct daemon *d, bool recover)
 	s.spin_ns = d->spin_ns;
 	s.has_console_clients_max = true;
 	s.console_clients_max = 2;
+	s.has_drop_to = d->has_drop_to;
+	s.drop_to = d->drop_to;
 	source.has_lines = true;
 	source.lines = d->source_lines;
 	s.sources = sources;

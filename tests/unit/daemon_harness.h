@@ -26,6 +26,8 @@ struct daemon {
 	struct daemon *source;
 	uint32_t source_lines;
 	uint32_t spin_ns;
+	bool has_drop_to;
+	uint32_t drop_to;
 	struct ring_producer producer;
 	struct frame frame;
 };

@@ -65,6 +65,60 @@ static void init(void)
 
 TestSuite(irq_model, .init = init);
 
+/* `n` edges that came while nobody looked. */
+static void edges(unsigned n, uint32_t count)
+{
+	words[n] += count * LINE_EDGE;
+	irq_model_set_lines(&s, words);
+}
+
+/* Acknowledges what the 8259 offers, ends it, and says which vectors came. */
+static unsigned take_all(uint8_t vector, unsigned most)
+{
+	unsigned n = 0;
+
+	while (n < most && irq_model_pic_output(&s).intr) {
+		cr_assert_eq(irq_model_intack(&s, irq_model_pic_output(&s).seq), vector);
+		if (vector >= 0x38)
+			out(0xa0, 0x20);
+		out(0x20, 0x20);
+		n++;
+	}
+	return n;
+}
+
+/* "HPET/PIT/RTC ticks": a timer's ticks of the time when irqd was away are presented one by one. */
+Test(irq_model, ticks_that_nobody_saw_come_late)
+{
+	edges(LAYOUT_PIT_IRQ, 7);
+	cr_assert_eq(take_all(0x30, 100), 7);
+	edges(LAYOUT_RTC_IRQ, 3);
+	cr_assert_eq(take_all(0x38, 100), 3);
+	edges(LAYOUT_PIT_IRQ, 1);
+	edges(LAYOUT_PIT_IRQ, 1);
+	cr_assert_eq(take_all(0x30, 100), 1, "seen one by one, they merge as on the 8259: one edge is latched");
+}
+
+/* What a PC would have merged whatever happens: other lines, masked ones; and ICW1 forgets requests. */
+Test(irq_model, what_is_not_owed)
+{
+	edges(LAYOUT_COM1_IRQ, 5);
+	cr_assert_eq(take_all(0x34, 100), 1);
+	out(0x21, 1 << LAYOUT_PIT_IRQ);
+	edges(LAYOUT_PIT_IRQ, 5);
+	out(0x21, 0);
+	cr_assert_eq(take_all(0x30, 100), 1);
+	edges(LAYOUT_PIT_IRQ, 5);
+	cr_assert_eq(irq_model_intack(&s, irq_model_pic_output(&s).seq), 0x30);
+	out(0x20, 0x11);
+	out(0x21, 0x30);
+	out(0x21, 0x04);
+	out(0x21, 0x01);
+	cr_assert_eq(take_all(0x30, 100), 0);
+	edges(LAYOUT_PIT_IRQ, 1u << 30);
+	cr_assert_eq(take_all(0x30, 2 * IRQ_OWED_MAX), IRQ_OWED_MAX + 1);
+}
+
 /* Registers read what their table says, and write_mask is what a write changes. */
 Test(irq_model, read_back)
 {

@@ -128,42 +128,182 @@ Test(ring, strings_of_any_length_and_width)
 	test_channel_free(&c);
 }
 
-/* design.md: "A wait has a hard limit: then the read is all-ones". */
-Test(ring, nobody_answers)
+struct asked {
+	unsigned times, limit; /* after so many questions it has had enough; 0: never */
+	int odd;	       /* what was said last */
+	struct ring_rsp *rsp;  /* the daemon moves its head there when it is asked first */
+	uint32_t head;
+};
+
+static bool ask(void *ctx, uint64_t waited_ns, int odd)
+{
+	struct asked *a = ctx;
+
+	(void)waited_ns;
+	a->odd = odd;
+	if (a->rsp)
+		atomic_store(&a->rsp->head, a->head);
+	return ++a->times != a->limit;
+}
+
+static void set_patience(struct test_channel *c, struct asked *a)
+{
+	c->producer.patience = ask;
+	c->producer.patience_ctx = a;
+}
+
+struct helper {
+	struct test_channel *c;
+	struct asked *asked;
+	struct io_slot seen;
+	pthread_t thread;
+};
+
+static void wait_until_asked(const struct helper *h)
+{
+	while (((volatile struct asked *)h->asked)->times < 20)
+		sched_yield();
+}
+
+/* design.md, Waiting: "posted writes for room". The ring is full, and stays so for many sleeps. */
+static void *run_late_consumer(void *arg)
+{
+	struct helper *h = arg;
+	struct io_slot s;
+
+	wait_until_asked(h);
+	for (int i = 0; i < RING_SLOTS; i++) {
+		cr_assert_eq(ring_peek(&h->c->consumer, &s), 0);
+		cr_assert_eq(s.data, i);
+		ring_complete(&h->c->consumer, &s, NULL);
+	}
+	return NULL;
+}
+
+Test(ring, full_ring_waits_for_room)
 {
 	struct test_channel c;
-	struct io_slot r = access_slot(IO_READ, 0, 0), w = access_slot(IO_WRITE, 0, 0);
-	struct ring_reply reply;
-	uint8_t in[200];
+	struct asked asked = { 0 };
+	struct helper h = { .c = &c, .asked = &asked };
+	struct io_slot w = access_slot(IO_WRITE, 0, 0);
 
 	test_channel_make(&c);
-	c.producer.limit_ns = 3000000;
-	cr_assert_eq(ring_call(&c.producer, &r, &reply), -ETIMEDOUT);
-	cr_assert_eq(ring_read_string(&c.producer, &r, in, 200, 1), -ETIMEDOUT);
-	cr_assert_eq(in[0], 0xff);
-	cr_assert_eq(in[199], 0xff);
-	for (int i = 2; i < RING_SLOTS; i++)
+	for (; w.data < RING_SLOTS; w.data++)
 		cr_assert_eq(ring_post(&c.producer, &w, CLASS_CONFIG), 0);
-	cr_assert_eq(ring_post(&c.producer, &w, CLASS_CONFIG), -ETIMEDOUT, "full, and bounded");
-	cr_assert(c.producer.stalled);
-	cr_assert_geq(c.producer.stats.timeouts, 3);
+	set_patience(&c, &asked);
+	pthread_create(&h.thread, NULL, run_late_consumer, &h);
+	cr_assert_eq(ring_post(&c.producer, &w, CLASS_CONFIG), 0);
+	pthread_join(h.thread, NULL);
+	cr_assert_eq(ring_peek(&c.consumer, &w), 0, "the one that waited is there");
+	cr_assert_eq(w.data, RING_SLOTS);
+	cr_assert_eq(asked.odd, 0);
+	cr_assert_eq(c.producer.stats.full, 1);
+	cr_assert_gt(c.producer.stats.waited_ns, 0);
 	test_channel_free(&c);
 }
 
-/* The late answer to a request that was given up must not answer the next one. */
+/* "Reads for the answer": it comes from a daemon that was not there when the request was made. */
+static void *run_late_answer(void *arg)
+{
+	struct helper *h = arg;
+	struct ring_reply reply = { .data = 0x5a };
+
+	wait_until_asked(h);
+	ring_consumer_init(&h->c->consumer, h->c->req.ro, h->c->rsp.rw, 0, 1);
+	cr_assert_eq(ring_peek(&h->c->consumer, &h->seen), 0);
+	ring_complete(&h->c->consumer, &h->seen, &reply);
+	return NULL;
+}
+
+Test(ring, read_waits_for_its_answer)
+{
+	struct test_channel c;
+	struct asked asked = { 0 };
+	struct helper h = { .c = &c, .asked = &asked };
+	struct io_slot r = access_slot(IO_READ, 7, 0);
+	struct ring_reply reply;
+
+	test_channel_make(&c);
+	set_patience(&c, &asked);
+	pthread_create(&h.thread, NULL, run_late_answer, &h);
+	cr_assert_eq(ring_call(&c.producer, &r, &reply), 0);
+	pthread_join(h.thread, NULL);
+	cr_assert_eq(reply.data, 0x5a);
+	cr_assert_eq(ring_peek(&c.consumer, &r), -EAGAIN, "nothing is left to be applied later");
+	test_channel_free(&c);
+}
+
+/* A daemon that moves its head past a request without an answer to it broke the protocol; so does a head out of range. */
+Test(ring, patience_is_told_what_is_odd)
+{
+	struct test_channel c;
+	struct asked asked = { .limit = 3 };
+	struct io_slot r = access_slot(IO_READ, 7, 0);
+	struct ring_rsp *rsp;
+
+	test_channel_make(&c);
+	rsp = c.rsp.rw;
+	set_patience(&c, &asked);
+	cr_assert_eq(ring_call(&c.producer, &r, NULL), -ENXIO);
+	cr_assert_eq(asked.times, 3);
+	cr_assert_eq(asked.odd, 0);
+	asked = (struct asked){ .limit = 2, .rsp = rsp, .head = 2 };
+	cr_assert_eq(ring_call(&c.producer, &r, NULL), -ENXIO);
+	cr_assert_eq(asked.odd, -ENOMSG);
+	atomic_store(&rsp->head, 9);
+	asked = (struct asked){ .limit = 1 };
+	cr_assert_eq(ring_post(&c.producer, &r, 0), -ENXIO);
+	cr_assert_eq(asked.odd, -EPROTO);
+	test_channel_free(&c);
+}
+
+static void *run_supervisor(void *arg)
+{
+	struct helper *h = arg;
+
+	wait_until_asked(h);
+	ring_give_up(&h->c->producer, true);
+	return NULL;
+}
+
+/* The supervisor's word ends a wait, and there are no more of them: all-ones at once, nothing in the ring. */
+Test(ring, given_up)
+{
+	struct test_channel c;
+	struct asked asked = { 0 };
+	struct helper h = { .c = &c, .asked = &asked };
+	struct io_slot r = access_slot(IO_READ, 0, 0);
+	uint8_t in[200];
+
+	test_channel_make(&c);
+	set_patience(&c, &asked);
+	pthread_create(&h.thread, NULL, run_supervisor, &h);
+	cr_assert_eq(ring_call(&c.producer, &r, NULL), -ENXIO);
+	pthread_join(h.thread, NULL);
+	asked.times = 0;
+	cr_assert_eq(ring_read_string(&c.producer, &r, in, 200, 1), -ENXIO);
+	cr_assert_eq(in[0], 0xff);
+	cr_assert_eq(in[199], 0xff);
+	cr_assert_eq(ring_post(&c.producer, &r, 0), -ENXIO);
+	cr_assert_eq(asked.times, 0);
+	cr_assert_eq(atomic_load(&c.producer.tail), 1);
+	test_channel_free(&c);
+}
+
+/* The answer to a request of before (its vcpu process is gone, or the device was given up) must not answer the next. */
 Test(ring, late_answer_is_not_taken_for_the_next)
 {
 	struct test_channel c;
 	struct echo e = { .c = &c };
+	struct asked asked = { .limit = 1 };
 	struct io_slot r = access_slot(IO_READ, 1, 0);
 	struct ring_reply reply;
 	pthread_t thread;
 
 	test_channel_make(&c);
-	c.producer.limit_ns = 2000000;
-	cr_assert_eq(ring_call(&c.producer, &r, &reply), -ETIMEDOUT);
-	c.producer.limit_ns = 10 * RING_LIMIT_NS;
-	atomic_store(&c.producer.stalled, false);
+	set_patience(&c, &asked);
+	cr_assert_eq(ring_call(&c.producer, &r, &reply), -ENXIO);
+	c.producer.patience = NULL;
 	pthread_create(&thread, NULL, run_echo, &e);
 	r.addr = 50;
 	cr_assert_eq(ring_call(&c.producer, &r, &reply), 0);
@@ -249,7 +389,7 @@ Test(ring, no_wake_up_is_lost, .timeout = 60)
 	pthread_t thread;
 
 	test_channel_make(&c);
-	c.producer.limit_ns = c.producer.slice_ns = 20 * RING_LIMIT_NS;
+	c.producer.slice_ns = 20000000000ull;
 	pthread_create(&thread, NULL, run_echo, &e);
 	for (uint64_t i = 0; i < 5000; i++) {
 		r = access_slot(IO_READ, i, 0);
@@ -271,7 +411,7 @@ Test(ring, no_answer_is_overslept, .timeout = 60)
 	pthread_t thread;
 
 	test_channel_make(&c);
-	c.producer.limit_ns = c.producer.slice_ns = 5 * RING_LIMIT_NS;
+	c.producer.slice_ns = 20000000000ull;
 	pthread_create(&thread, NULL, run_echo, &e);
 	for (uint64_t i = 0; i < 100000; i++) {
 		struct io_slot r = access_slot(IO_READ, i, 0);
@@ -350,10 +490,11 @@ Test(ring, no_request_is_overslept, .timeout = 60)
 Test(ring, naps)
 {
 	struct test_channel c;
+	struct asked asked = { .limit = 1 };
 	struct io_slot w = access_slot(IO_WRITE, 0, 1);
 
 	test_channel_make(&c);
-	c.producer.limit_ns = 1000000;
+	set_patience(&c, &asked);
 	cr_assert(ring_sleep(&c.consumer, RING_NAPPING));
 	for (int i = 1; i < RING_SLOTS / 2; i++)
 		ring_post(&c.producer, &w, CLASS_TXDATA);
@@ -399,7 +540,7 @@ Test(ring, each_vcpu_gets_its_own_answers, .timeout = 60)
 	pthread_t thread, threads[4];
 
 	test_channel_make(&c);
-	c.producer.limit_ns = c.producer.slice_ns = 20 * RING_LIMIT_NS;
+	c.producer.slice_ns = 20000000000ull;
 	pthread_create(&thread, NULL, run_echo, &e);
 	for (uint8_t i = 0; i < 4; i++) {
 		callers[i] = (struct caller){ &c, i, 0 };
@@ -479,20 +620,25 @@ Test(ring, consumer_checks_every_field)
 
 Test(ring, producer_survives_any_head)
 {
+	static const uint32_t heads[] = { 2, 0x80000000, 0xffffffff - RING_SLOTS };
 	struct test_channel c;
+	struct asked asked = { .limit = 2 };
 	struct ring_rsp *rsp;
 	struct io_slot w = access_slot(IO_WRITE, 0, 0);
 
 	test_channel_make(&c);
-	c.producer.limit_ns = 2000000;
 	rsp = c.rsp.rw;
+	set_patience(&c, &asked);
 	ring_post(&c.producer, &w, CLASS_CONFIG);
-	atomic_store(&rsp->head, 2);
-	cr_assert_eq(ring_post(&c.producer, &w, CLASS_CONFIG), -EPROTO);
-	cr_assert_not(ring_is_applied(&c.producer, CLASS_CONFIG));
-	atomic_store(&rsp->head, 0x80000000);
-	cr_assert_eq(ring_call(&c.producer, &w, NULL), -EPROTO);
-	cr_assert_eq(ring_backlog(c.req.ro, c.rsp.ro), -EPROTO);
+	for (unsigned i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		atomic_store(&rsp->head, heads[i]);
+		asked.times = 0;
+		cr_assert_eq(ring_post(&c.producer, &w, CLASS_CONFIG), -ENXIO, "it waits for a daemon that repairs it");
+		cr_assert_eq(asked.odd, -EPROTO);
+		cr_assert_not(ring_is_applied(&c.producer, CLASS_CONFIG));
+		cr_assert_eq(ring_backlog(c.req.ro, c.rsp.ro), -EPROTO);
+	}
+	cr_assert_eq(atomic_load(&c.producer.tail), 1);
 	atomic_store(&rsp->head, 1);
 	cr_assert_eq(ring_post(&c.producer, &w, CLASS_CONFIG), 0, "a new incarnation makes it good again");
 	test_channel_free(&c);

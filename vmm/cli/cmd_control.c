@@ -112,7 +112,8 @@ int cmd_console(int argc, char **argv)
 		terminal_say("\nleft %s; it goes on\n", ref.name);
 		return EXIT_OK;
 	case CONSOLE_OUTPUT:
-		return EXIT_INTERNAL;
+		fprintf(stderr, "bulkhead: standard output: %s; left %s\n", strerror(console_output_error()), ref.name);
+		return EXIT_OUTPUT;
 	}
 	return EXIT_OK;
 }

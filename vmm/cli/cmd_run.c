@@ -35,6 +35,7 @@ struct run {
 	char dir[RUNDIR_PATH_MAX];
 	char last_words[256];
 	int failure; /* exit code of a keeper that did not get far, 0: it did */
+	bool output_lost;
 };
 
 static void run_help(void)
@@ -47,7 +48,8 @@ static void run_help(void)
 	       "  bulkhead run --kernel vmlinuz --name web --memory 1G --detach\n"
 	       "  bulkhead console web          attach to it; bulkhead stop web    end it\n\n"
 	       "Exit codes: 0 power-off or stop; 1 internal; 2 usage or image; 32 reset with --no-reboot; 33 a process\n"
-	       "of the machine failed; 34 triple fault; 38 sandbox violation; else what the guest wrote to an exit port.\n");
+	       "of the machine failed; 34 triple fault; 37 a device was given up; 38 sandbox violation; 40 output was lost;\n"
+	       "else what the guest wrote to an exit port.\n");
 }
 
 static uint64_t begun_ns(void)
@@ -151,7 +153,8 @@ static void explain(const struct run *r, int code)
 {
 	if (code && code != r->failure)
 		return;
-	if (code == EXIT_INTERNAL || code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET)
+	if (code == EXIT_INTERNAL || code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET ||
+	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT)
 		if (r->last_words[0])
 			terminal_say("bulkhead: %s%s%s\n", r->name, r->name[0] ? ": " : "", r->last_words);
 }
@@ -182,7 +185,17 @@ static int finish(struct run *r)
 		;
 	code = reap(r);
 	explain(r, code);
-	return code;
+	return code == EXIT_OK && r->output_lost ? EXIT_OUTPUT : code;
+}
+
+/* Nobody listens any more: the machine goes on, and we wait for it. */
+static int go_on_deaf(struct run *r)
+{
+	fprintf(stderr, "bulkhead: standard output: %s; what %s prints from here on is lost\n",
+		strerror(console_output_error()), r->name);
+	r->output_lost = true;
+	close(r->console_fd);
+	return finish(r);
 }
 
 /* The keeper lives on without us: the word reaches it before it sees our end, which it would take for a violent one. */
@@ -210,8 +223,8 @@ static int attached(struct run *r)
 			return finish(r);
 		case CONSOLE_DETACHED:
 			return leave(r);
-		case CONSOLE_OUTPUT: /* nobody listens: the machine goes on, we wait for it */
-			return finish(r);
+		case CONSOLE_OUTPUT:
+			return go_on_deaf(r);
 		case CONSOLE_SIGNAL:
 			console_signal();
 			end_machine(r, signals);

@@ -61,6 +61,10 @@ static void add_recovery(json_t *j, const Bulkhead__ProcessStatus *p)
 	json_object_set_new(j, "died_monotonic_ns", p->deaths ? number(p->died_monotonic_ns) : json_null());
 	json_object_set_new(j, "died_realtime_ns", p->deaths ? number(p->died_realtime_ns) : json_null());
 	json_object_set_new(j, "recovery_ns", p->recovery_ns ? number(p->recovery_ns) : json_null());
+	json_object_set_new(j, "deaths_without_progress", number(p->fruitless));
+	json_object_set_new(j, "restarts_held_back", number(p->held_back));
+	json_object_set_new(j, "away_ns", number(p->away_ns));
+	json_object_set_new(j, "restart_cpu_ns", number(p->restart_cpu_ns));
 	for (size_t i = 0; i < p->n_poison; i++)
 		json_array_append_new(poison, text(p->poison[i]));
 	json_object_set_new(j, "skipped_requests", poison);
@@ -86,6 +90,21 @@ static json_t *process_json(const Bulkhead__ProcessStatus *p)
 	if (p->has_deaths)
 		add_recovery(j, p);
 	return j;
+}
+
+static bool is_given_up(const Bulkhead__ProcessStatus *p)
+{
+	return p->state && !strcmp(p->state, "given up");
+}
+
+static json_t *given_up_json(const Bulkhead__Status *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; s && i < s->n_processes; i++)
+		if (is_given_up(s->processes[i]))
+			json_array_append_new(list, text(control_role_name(s->processes[i]->role)));
+	return list;
 }
 
 static json_t *status_json(const char *name, const char *dir, const Bulkhead__Status *s)
@@ -114,6 +133,8 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "reboots", number(s->reboots));
 		json_object_set_new(j, "console", text(s->console));
 	}
+	json_object_set_new(j, "given_up", given_up_json(s));
+	json_object_set_new(j, "was_given_up", json_boolean(s && s->gave_up));
 	json_object_set_new(j, "processes", list);
 	json_object_set_new(j, "sandbox_missing", missing);
 	json_decref(features);
@@ -129,6 +150,41 @@ static int print_json(json_t *j)
 	return rc || fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
 }
 
+/* "running", "running without seriald (given up)". */
+static const char *describe_state(const Bulkhead__Status *s)
+{
+	static char out[200];
+	const char *separator = " without ";
+	size_t len = (size_t)snprintf(out, sizeof(out), "%s", s->state ? s->state : "?");
+
+	for (size_t i = 0; i < s->n_processes && len < sizeof(out); i++)
+		if (is_given_up(s->processes[i])) {
+			const char *name = control_role_name(s->processes[i]->role);
+
+			len += (size_t)snprintf(out + len, sizeof(out) - len, "%s%s", separator, name ? name : "?");
+			separator = ", ";
+		}
+	if (s->gave_up && len < sizeof(out))
+		snprintf(out + len, sizeof(out) - len, *separator == ',' ? " (given up)" : " (a device was given up before)");
+	return out;
+}
+
+/* Deaths that were answered, and what that has cost guest and host. */
+static void print_restarts(const Bulkhead__Status *s)
+{
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const Bulkhead__ProcessStatus *p = s->processes[i];
+		const char *role = control_role_name(p->role);
+
+		if (!p->deaths)
+			continue;
+		printf("\n  %s has died %u times (%u in a row without progress); away for %.1f s, restarts took %.1f s of a "
+		       "processor, %u were held back\n    the latest: %s\n",
+		       role ? role : "?", p->deaths, p->fruitless, (double)p->away_ns / 1e9, (double)p->restart_cpu_ns / 1e9,
+		       p->held_back, p->last_reason ? p->last_reason : "?");
+	}
+}
+
 static void print_status(const Bulkhead__Status *s)
 {
 	time_t started = (time_t)(s->started_ns / 1000000000ull);
@@ -139,7 +195,7 @@ static void print_status(const Bulkhead__Status *s)
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n  reboots   %u\n  console   %s\n"
 	       "  sandbox   %s\n",
-	       s->name, s->state, s->engine, s->cpu ? s->cpu : "-", (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
+	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
 	       s->reboots, s->console ? s->console : "-", s->sandbox ? s->sandbox : "-");
 	for (size_t i = 0; i < s->n_sandbox_missing; i++)
 		printf("  sandbox without: %s\n", s->sandbox_missing[i]);
@@ -151,6 +207,7 @@ static void print_status(const Bulkhead__Status *s)
 		printf("  %-10s %8u  %-10s %12llu %12llu %12llu\n", process_name(p), p->pid, p->state ? p->state : "?",
 		       (unsigned long long)n->requests, (unsigned long long)n->synchronous, (unsigned long long)n->sleeps);
 	}
+	print_restarts(s);
 }
 
 int cmd_status(int argc, char **argv)
@@ -190,7 +247,7 @@ static void list_one(void *ctx, const char *name, const char *path)
 	}
 	if (!l->count++)
 		printf("%-20s %-14s %-6s %-8s %10s  %s\n", "NAME", "STATE", "ENGINE", "SANDBOX", "MEMORY", "KERNEL");
-	printf("%-20s %-14s %-6s %-8s %7llu MiB  %s\n", name, s ? s->state : "not answering", s ? s->engine : "-",
+	printf("%-20s %-14s %-6s %-8s %7llu MiB  %s\n", name, s ? describe_state(s) : "not answering", s ? s->engine : "-",
 	       s && s->sandbox ? s->sandbox : "-", (unsigned long long)(s ? s->ram_bytes >> 20 : 0),
 	       s && s->kernel ? s->kernel : "-");
 }

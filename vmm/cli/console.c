@@ -22,12 +22,14 @@ struct console {
 	bool stdin_ended; /* its end does not end the machine */
 	char out[4096];	  /* towards the machine */
 	size_t out_len;
+	int output_error;
 	char in[16384]; /* towards the user: what lies from in_at to in_len */
 	size_t in_at, in_len;
 	bool left, stop;
 	bool hinted; /* the escape key has been named */
 };
 
+static struct console the_console;
 static volatile sig_atomic_t caught;
 static int wake[2] = { -1, -1 };
 
@@ -67,6 +69,11 @@ int console_signal(void)
 int console_signal_fd(void)
 {
 	return wake[0];
+}
+
+int console_output_error(void)
+{
+	return the_console.output_error;
 }
 
 const char *console_escape_name(int escape)
@@ -187,8 +194,11 @@ static enum console_end move_bytes(struct console *c)
 			return CONSOLE_DETACHED;
 		if (c->stop)
 			return CONSOLE_STOP;
-		if (fds[3].revents && flush_to_user(c))
-			return CONSOLE_OUTPUT;
+		if (fds[3].revents) {
+			c->output_error = -flush_to_user(c);
+			if (c->output_error)
+				return CONSOLE_OUTPUT;
+		}
 		if (!behind && (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && !take_output(c))
 			return CONSOLE_CLOSED;
 	}
@@ -196,20 +206,20 @@ static enum console_end move_bytes(struct console *c)
 
 enum console_end console_run(int sock, int escape, int stoppable)
 {
-	static struct console c;
+	struct console *c = &the_console;
 	enum console_end end;
 	bool tty = terminal_is_ours();
 
-	if (c.sock != sock)
-		c = (struct console){ .sock = sock };
+	if (c->sock != sock)
+		*c = (struct console){ .sock = sock };
 	/* Without a terminal the bytes are the guest's, whatever they are. */
-	c.escape = tty ? escape : -1;
-	c.stoppable = stoppable;
-	c.left = c.stop = false;
-	if (tty && terminal_raw() == 0 && escape >= 0 && !c.hinted)
+	c->escape = tty ? escape : -1;
+	c->stoppable = stoppable;
+	c->left = c->stop = false;
+	if (tty && terminal_raw() == 0 && escape >= 0 && !c->hinted)
 		terminal_say("Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape), console_escape_name(escape));
-	c.hinted = true;
-	end = move_bytes(&c);
+	c->hinted = true;
+	end = move_bytes(c);
 	terminal_restore();
 	return end;
 }

@@ -17,6 +17,9 @@ enum console_end {
  */
 enum console_end console_run(int sock, int escape, int stoppable);
 
+/* Why standard output is gone, after CONSOLE_OUTPUT: an errno. */
+int console_output_error(void);
+
 /* The escape key as text: "Ctrl-]". */
 const char *console_escape_name(int escape);
 

@@ -58,10 +58,10 @@ static const struct option_row rows[] = {
 	{ "no-reboot", OPT_FLAG, AT(no_reboot), NULL, "end with code 32 when the guest asks for a reset" },
 	{ "on-halt", OPT_ON_HALT, AT(on_halt), "stop|wait", "when the guest halts with interrupts off (default stop)" },
 	{ "on-device-failure", OPT_ON_DEVICE_FAILURE, AT(on_device_failure), "restart|degrade|pause|stop",
-	  "when a device process dies: restart it; degrade: never. A device that dies too often is given up: it reads "
+	  "when a device process dies: restart it, while the guest waits; degrade: never. A device that is given up reads "
 	  "all-ones, or with pause or stop the machine pauses or ends (code 37)" },
 	{ "device-failure-limit", OPT_COUNT, AT(device_failure_limit), "N",
-	  "deaths within 60 s after which a device is given up (default 8; 0: never)" },
+	  "deaths in a row, without a request served in between, after which a device is given up (default 16; 0: never)" },
 	{ "stop-timeout", OPT_DURATION, AT(stop_timeout_ms), "TIME", "how long SIGTERM waits for the guest (default 30s)" },
 	{ "escape", OPT_ESCAPE, AT(escape), "^X", "escape key of the console (default ^])" },
 	{ "group", OPT_GROUP, AT(group), "GROUP", "members may use the console and control it too (default: only you and root)" },
@@ -82,7 +82,7 @@ void config_init(struct vm_config *config)
 {
 	*config = (struct vm_config){
 		.format = "auto", .engine = "auto", .vga = "stub", .cmdline = "", .ram_bytes = 512ull << 20,
-		.stop_timeout_ms = 30000, .device_failure_limit = 8, .escape = 0x1d, .group = -1, .ready_fd = -1,
+		.stop_timeout_ms = 30000, .device_failure_limit = DEVICE_FAILURE_LIMIT, .escape = 0x1d, .group = -1, .ready_fd = -1,
 		 .sandbox = SANDBOX_DEFAULT,
 #define ALWAYS 1
 #define OPTION 0

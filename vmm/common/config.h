@@ -28,7 +28,8 @@ enum on_device_failure {
 	ON_DEVICE_FAILURE_STOP,	   /* restarted; given up, the machine ends with code 37 */
 };
 
-enum { CONFIG_INITRDS = 8 };
+/* With restart.h's waits: a guest waits less than ten seconds until then. */
+enum { DEVICE_FAILURE_LIMIT = 16, CONFIG_INITRDS = 8 };
 
 /* --initrd FILE[:TEXT]; text NULL: none. Both live as long as the program. */
 struct initrd_list {
@@ -49,7 +50,7 @@ struct vm_config {
 	uint32_t stop_timeout_ms; /* how long a stop by signal waits for the guest */
 	enum on_halt on_halt;
 	enum on_device_failure on_device_failure;
-	uint32_t device_failure_limit; /* deaths of one device within 60 s that are answered with a restart; 0: all */
+	uint32_t device_failure_limit; /* deaths of one device in a row without progress; 0: any number */
 	uint8_t devices[KIND_COUNT]; /* how many of each kind (proto/devices.def) */
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */

@@ -71,7 +71,7 @@ static const char *proc_state_name(const struct proc *p)
 		       p->recovery.health == DEVICE_WAITING  ? "waiting to restart" :
 							       "gone";
 	case PROC_STARTING:
-		return p->recovery.recovering ? "restarting" : "starting";
+		return p->recovery.left_ns ? "restarting" : "starting";
 	case PROC_READY:
 		return "running";
 	case PROC_LEAVING:
@@ -95,6 +95,11 @@ static void add_recovery(Bulkhead__ProcessStatus *row, char **poison, const stru
 	row->died_monotonic_ns = r->died_ns;
 	row->died_realtime_ns = r->died_realtime_ns;
 	row->recovery_ns = recovery_time(r);
+	row->has_fruitless = row->has_held_back = row->has_away_ns = row->has_restart_cpu_ns = true;
+	row->fruitless = r->restart.fruitless;
+	row->held_back = r->restart.held_back;
+	row->away_ns = r->away_ns + (r->left_ns ? clock_ns() - r->left_ns : 0);
+	row->restart_cpu_ns = r->cost_ns;
 	row->poison = poison;
 	for (; row->n_poison < r->poison_count && row->n_poison < RECOVERY_POISON; row->n_poison++)
 		poison[row->n_poison] = (char *)r->poison[row->n_poison];
@@ -139,6 +144,9 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->kernel = (char *)(vm->config->kernel ? vm->config->kernel : "demo");
 	snprintf(parts->console, sizeof(parts->console), "%s/console.sock", vm->launch->dir);
 	s->console = parts->console;
+	s->has_gave_up = true;
+	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
+		s->gave_up |= vm->procs[i].recovery.gave_up;
 	for (unsigned i = 0; i < PROCS; i++)
 		if ((vm->procs[i].state != PROC_NONE && vm->procs[i].state != PROC_GONE) ||
 		    (vm->procs[i].kind && proc_exists(&vm->procs[i])))

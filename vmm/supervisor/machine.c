@@ -5,8 +5,8 @@
  *   STARTING  loader, vcpu and daemons start side by side; the loader's answer goes to the vcpu; when all are behind
  *             their run-time fence: MSG_RUN
  *   RUNNING   a reset ends vcpu process and memory and comes back here through the loader; daemons stay
- *   STOPPING  the power button was pressed, a timer runs
- *   ENDED     vcpu dead, the console's last bytes delivered, waiting clients answered, exit
+ *   STOPPING  the power button was pressed, or is as soon as platformd is there; a timer runs
+ *   ENDED     vcpu dead, the guest's last bytes delivered, waiting clients answered, exit: ending.c
  */
 #include "vm.h"
 
@@ -22,152 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * The console daemon delivers what the guest printed last for as long as somebody reads it (devices/runtime.c, at most
- * ten seconds). We look whether it lives: its heart beats every second.
- */
-enum { DRAIN_LOOK_MS = 3000, DRAIN_LOOKS = 4 };
-
-/* Whoever does not want to wait for that gets what can be delivered in this time. */
-enum { HURRY_MS = 1000 };
-
-static bool is_alive(const struct proc *p)
-{
-	return p->state != PROC_NONE && p->state != PROC_GONE;
-}
-
 static bool is_device(const struct proc *p)
 {
 	return (int)p->id >= PROC_FIRST_DEVICE;
-}
-
-/* ---- end ------------------------------------------------------------------------------------------------------- */
-
-static void finish(struct vm *vm)
-{
-	if (vm->finished)
-		return;
-	vm->finished = true;
-	vm_trace(vm, "ended: %s, code %u", vm->exit_reason, vm->exit_code);
-	control_ended(vm);
-	vm_tell_keeper(vm, NOTE_ENDED, vm->exit_code, vm->exit_text[0] ? vm->exit_text : vm->exit_reason);
-	if (vm->base)
-		event_base_loopbreak(vm->base);
-}
-
-/*
- * The guest's last words are in the console's ring when it turns itself off: posted, not awaited. So the vcpu is ended
- * first, then the console daemon finishes its ring, and only then does everything else go (with us: we are its init).
- */
-static void drain(struct vm *vm)
-{
-	struct proc *serial = &vm->procs[PROC_SERIALD];
-	Bulkhead__Quiesce q = BULKHEAD__QUIESCE__INIT;
-
-	if (is_alive(&vm->procs[PROC_VCPU]))
-		return;
-	if (!is_alive(serial)) {
-		finish(vm);
-		return;
-	}
-	if (serial->state == PROC_READY) {
-		serial->state = PROC_LEAVING;
-		q.has_last_words = q.last_words = true;
-		if (proc_request(serial, BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE, &q.base, NULL, 0))
-			finish(vm);
-	} else if (serial->state == PROC_STARTING) {
-		finish(vm);
-	}
-}
-
-static void set_timer(struct vm *vm, struct event **timer, uint32_t ms, event_callback_fn callback)
-{
-	struct timeval tv = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
-
-	if (!*timer)
-		*timer = evtimer_new(vm->base, callback, vm);
-	if (*timer)
-		evtimer_add(*timer, &tv);
-	else
-		callback(-1, 0, vm);
-}
-
-static uint64_t console_heartbeat(const struct vm *vm)
-{
-	const struct ring_rsp *rsp = vm->procs[PROC_SERIALD].recovery.rsp;
-
-	return rsp ? atomic_load_explicit(&rsp->heartbeat_ns, memory_order_relaxed) : 0;
-}
-
-static void on_drain_look(evutil_socket_t fd, short what, void *ctx)
-{
-	struct vm *vm = ctx;
-	uint64_t beat = console_heartbeat(vm);
-
-	if (beat == vm->drain_beat || ++vm->drain_looks == DRAIN_LOOKS) {
-		finish(vm);
-		return;
-	}
-	vm->drain_beat = beat;
-	set_timer(vm, &vm->end_timer, DRAIN_LOOK_MS, on_drain_look);
-}
-
-void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (vm->state == VM_ENDED)
-		return;
-	vm->state = VM_ENDED;
-	vm->exit_code = code;
-	snprintf(vm->exit_reason, sizeof(vm->exit_reason), "%s", reason);
-	va_start(ap, fmt);
-	vsnprintf(vm->exit_text, sizeof(vm->exit_text), fmt, ap);
-	va_end(ap);
-	if (vm->stop_timer)
-		evtimer_del(vm->stop_timer);
-	if (vm->last_timer)
-		evtimer_del(vm->last_timer);
-	proc_kill(&vm->procs[PROC_VCPU]);
-	proc_kill(&vm->procs[PROC_BOOT]);
-	vm->drain_beat = console_heartbeat(vm);
-	set_timer(vm, &vm->end_timer, DRAIN_LOOK_MS, on_drain_look);
-	drain(vm);
-}
-
-static void on_hurry(evutil_socket_t fd, short what, void *ctx)
-{
-	finish(ctx);
-}
-
-void machine_hurry(struct vm *vm)
-{
-	if (!vm->finished && !vm->hurry_timer)
-		set_timer(vm, &vm->hurry_timer, HURRY_MS, on_hurry);
-}
-
-static void on_stop_timeout(evutil_socket_t fd, short what, void *ctx)
-{
-	machine_end(ctx, EXIT_OK, "stopped", "the guest did not power off in time and was ended");
-}
-
-void machine_stop(struct vm *vm, uint32_t timeout_ms)
-{
-	struct proc *platform = &vm->procs[PROC_PLATFORMD];
-
-	if (vm->state == VM_ENDED)
-		return;
-	if (!timeout_ms || vm->state == VM_STARTING || platform->state != PROC_READY) {
-		machine_end(vm, EXIT_OK, "stopped", "%s", "");
-		return;
-	}
-	if (vm->state == VM_RUNNING) {
-		vm_tell_keeper(vm, NOTE_STATUS, 0, "stopping");
-		vm_log(vm, 2, "asking the guest to power off");
-		proc_request(platform, BULKHEAD__MESSAGE_TYPE__MSG_POWER_BUTTON, NULL, NULL, 0);
-		vm->state = VM_STOPPING;
-	}
-	set_timer(vm, &vm->stop_timer, timeout_ms, on_stop_timeout);
 }
 
 enum { QUIET_LOOK_MS = 5 };
@@ -214,27 +71,24 @@ void machine_maybe_run(struct vm *vm)
 		if (proc_exists(&vm->procs[i]) && vm->procs[i].state != PROC_READY &&
 		    vm->procs[i].recovery.health != DEVICE_GIVEN_UP)
 			return;
-	vm->run_sent = true;
+	vm->run_sent = vm->ran = true;
 	recovery_tell_vcpu(vm);
 	vm_trace(vm, "all processes behind their fences");
 	if (proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_RUN, NULL, NULL, 0))
 		machine_end(vm, EXIT_VMM, "failure", "the vcpu process does not take requests");
 }
 
+/* Not before platformd has nothing more to say for the guest that was: ending.c. */
 static void reboot(struct vm *vm)
 {
-	if (vm->rebooting)
-		return;
 	if (vm->config->no_reboot) {
 		machine_end(vm, EXIT_GUEST_RESET, "reset", "the guest asked for a reset");
 		return;
 	}
-	if (vm->last_timer)
-		evtimer_del(vm->last_timer);
 	vm->rebooting = true;
 	vm->reboots++;
 	vm_log(vm, 2, "the guest reboots");
-	proc_kill(&vm->procs[PROC_VCPU]);
+	machine_ask(vm, QUESTION_REBOOT);
 }
 
 /* What the old guest has asked of devices that write its memory is done before the new one's is put there. */
@@ -250,26 +104,24 @@ static bool is_memory_quiet(const struct vm *vm)
 	return true;
 }
 
-static void on_quiet_look(evutil_socket_t fd, short what, void *ctx);
+static void on_quiet_look(evutil_socket_t fd, short what, void *ctx)
+{
+	machine_start_again(ctx);
+}
 
-static void continue_reboot(struct vm *vm)
+void machine_start_again(struct vm *vm)
 {
 	int rc;
 
-	if (!vm->rebooting || vm->state == VM_ENDED || is_alive(&vm->procs[PROC_VCPU]) || is_alive(&vm->procs[PROC_BOOT]))
+	if (!vm->rebooting || vm->state == VM_ENDED)
 		return;
 	if (!is_memory_quiet(vm)) {
-		set_timer(vm, &vm->quiet_timer, QUIET_LOOK_MS, on_quiet_look);
+		machine_timer(vm, &vm->quiet_timer, QUIET_LOOK_MS, on_quiet_look);
 		return;
 	}
 	rc = start_guest(vm);
 	if (rc)
 		machine_end(vm, EXIT_VMM, "failure", "could not start again after a reset: %s", strerror(-rc));
-}
-
-static void on_quiet_look(evutil_socket_t fd, short what, void *ctx)
-{
-	continue_reboot(ctx);
 }
 
 /* ---- replies --------------------------------------------------------------------------------------------------- */
@@ -288,11 +140,10 @@ static void ready(struct proc *p, const Bulkhead__Ok *ok)
 	vm_trace(p->vm, "%s ready", proc_name(p));
 	if (is_device(p))
 		recovery_ready(p);
-	if (p->vm->state == VM_ENDED)
-		drain(p->vm);
-	/* The one that should have pressed the button may have died over it. */
-	if (p->vm->state == VM_STOPPING && p->id == PROC_PLATFORMD && p->recovery.deaths)
-		proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_POWER_BUTTON, NULL, NULL, 0);
+	/* The one that should have pressed the button was away, or has died over it. */
+	if (p->id == PROC_PLATFORMD)
+		machine_press_button(p->vm);
+	machine_device_settled(p);
 	machine_maybe_run(p->vm);
 }
 
@@ -305,6 +156,8 @@ static void booted(struct proc *p, const Bulkhead__Ok *ok)
 	note_missing(p, ok);
 	if (ok->entry && !control_check_entry(ok->entry, &complaint)) {
 		vm_trace(vm, "image loaded (%s)", ok->entry->format ? ok->entry->format : "?");
+		if (ok->entry->note && ok->entry->note[0])
+			vm_trace(vm, "%s", ok->entry->note);
 		vm->boot_done = true;
 		rc = setup_vcpu(&vm->procs[PROC_VCPU], ok->entry);
 	}
@@ -347,8 +200,12 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 		keep_stats(p, NULL);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_POWER_BUTTON)
 		vm_log(vm, 1, "the power button could not be pressed: %s", text);
-	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE)
+	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_FENCE)
+		machine_fenced(p); /* it does not know the question */
+	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE) {
+		p->drained = true;
 		proc_kill(p);
+	}
 	else if (is_device(p) && p->recovery.deaths + p->recovery.on_trial)
 		proc_blame(p, text);
 	else
@@ -384,6 +241,9 @@ static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 	case BULKHEAD__MESSAGE_TYPE__MSG_STATS:
 		keep_stats(p, ok);
 		break;
+	case BULKHEAD__MESSAGE_TYPE__MSG_FENCE:
+		machine_fenced(p);
+		break;
 	default:
 		break; /* RUN, POWER_BUTTON, QUIESCE: nothing to take from the answer */
 	}
@@ -407,9 +267,11 @@ static void on_poweroff(struct proc *p, const Bulkhead__Event *e)
 	machine_end(p->vm, EXIT_OK, "poweroff", "%s", "the guest powered off");
 }
 
+/* A user who stops the machine meant it. */
 static void on_reset(struct proc *p, const Bulkhead__Event *e)
 {
-	reboot(p->vm);
+	if (p->vm->question != QUESTION_END || !p->vm->verdict.by_user)
+		reboot(p->vm);
 }
 
 static void on_exit_port(struct proc *p, const Bulkhead__Event *e)
@@ -417,36 +279,9 @@ static void on_exit_port(struct proc *p, const Bulkhead__Event *e)
 	machine_end(p->vm, e->code & 0xff, "exit port", "the guest exited with code %u", e->code & 0xff);
 }
 
-/*
- * A guest that writes to an exit port and halts right after it: the write's event comes from platformd, the halt's from
- * the vcpu process, on different channels. What the guest asked for counts, so the halt waits a little for it.
- */
-enum { LAST_EVENT_MS = 50 };
-
-static void on_last_timer(evutil_socket_t fd, short what, void *ctx)
-{
-	struct vm *vm = ctx;
-
-	if (vm->rebooting || vm->state == VM_ENDED)
-		return;
-	if (vm->last_code == EXIT_TRIPLE_FAULT)
-		vm_say(vm, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name, vm->last_text);
-	machine_end(vm, vm->last_code, vm->last_reason, "%s", vm->last_text);
-}
-
-static void end_soon(struct vm *vm, uint32_t code, const char *reason, const char *text)
-{
-	vm->last_code = code;
-	snprintf(vm->last_reason, sizeof(vm->last_reason), "%s", reason);
-	snprintf(vm->last_text, sizeof(vm->last_text), "%s", text);
-	/* Who says it again does not put it off. */
-	if (!vm->last_timer || !evtimer_pending(vm->last_timer, NULL))
-		set_timer(vm, &vm->last_timer, LAST_EVENT_MS, on_last_timer);
-}
-
 static void on_triple_fault(struct proc *p, const Bulkhead__Event *e)
 {
-	end_soon(p->vm, EXIT_TRIPLE_FAULT, "triple fault", e->text ? e->text : "");
+	machine_conclude(p->vm, EXIT_TRIPLE_FAULT, "triple fault", e->text ? e->text : "");
 }
 
 static void on_halted(struct proc *p, const Bulkhead__Event *e)
@@ -456,7 +291,7 @@ static void on_halted(struct proc *p, const Bulkhead__Event *e)
 			vm_log(p->vm, 1, "the guest halted with interrupts off; it waits (--on-halt wait)");
 		return;
 	}
-	end_soon(p->vm, EXIT_OK, "halted", "the guest halted with interrupts off");
+	machine_conclude(p->vm, EXIT_OK, "halted", "the guest halted with interrupts off");
 }
 
 static void on_engine_error(struct proc *p, const Bulkhead__Event *e)
@@ -473,6 +308,7 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 		vm->state = VM_RUNNING;
 		vm_tell_keeper(vm, NOTE_RUNNING, 0, vm->engine_kvm ? "running (kvm)" : "running (emu)");
 	}
+	machine_press_button(vm); /* a reset has undone it */
 }
 
 static void on_progress(struct proc *p, const Bulkhead__Event *e)
@@ -480,17 +316,26 @@ static void on_progress(struct proc *p, const Bulkhead__Event *e)
 	/* The watchdog counts what it hears from a loader (struct proc, heard). */
 }
 
+/* The vcpu process waits for a device: in vain, if that one has broken its ring. Its word costs its own guest a restart. */
 static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 {
+	bool broken = e->type == BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL;
 	char device[KIND_NAME_MAX] = "a device";
 
-	if (!proc_may_log(p))
-		return;
 	if (e->has_device)
 		control_process_name(e->device, e->instance, device);
-	vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device,
-	       e->type == BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT ? "does not answer" : "broke the ring protocol",
-	       e->text ? ": " : "", e->text ? e->text : "");
+	if (proc_may_log(p))
+		vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device, broken ? "broke the ring protocol" : "has not answered for long",
+		       e->text ? ": " : "", e->text ? e->text : "");
+	for (unsigned i = PROC_FIRST_DEVICE; broken && p->id == PROC_VCPU && i < PROCS; i++)
+		if (proc_exists(&p->vm->procs[i]) && !strcmp(proc_name(&p->vm->procs[i]), device))
+			recovery_broken(&p->vm->procs[i]);
+}
+
+static void on_undelivered(struct proc *p, const Bulkhead__Event *e)
+{
+	if (p->vm->state == VM_ENDED)
+		p->vm->undelivered = e->code;
 }
 
 static void on_log_line(struct proc *p, const Bulkhead__Event *e)
@@ -518,13 +363,20 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, FROM(BOOT), on_progress },
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, FROM(VCPU), on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
+	{ BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED, FROM(SERIALD), on_undelivered },
 	{ BULKHEAD__EVENT_TYPE__EVENT_LOG, ~0u, on_log_line },
 };
 
+/* What the guest did after it asked for a reset or an end no longer counts; what daemons say of themselves does. */
+static bool is_too_late(const struct vm *vm, Bulkhead__EventType type)
+{
+	if (type == BULKHEAD__EVENT_TYPE__EVENT_LOG || type == BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED)
+		return false;
+	return vm->state == VM_ENDED || vm->rebooting;
+}
+
 void machine_event(struct proc *p, const Bulkhead__Event *event)
 {
-	/* What the guest did after it asked for a reset or an end no longer counts; log lines do. */
-	bool late = p->vm->state == VM_ENDED || p->vm->rebooting;
 
 	for (unsigned i = 0; i < sizeof(event_rows) / sizeof(event_rows[0]); i++) {
 		if (event_rows[i].type != event->type)
@@ -533,7 +385,7 @@ void machine_event(struct proc *p, const Bulkhead__Event *event)
 			if (proc_may_log(p))
 				vm_log(p->vm, 1, "%s sent an event that is not its own (%d): ignored", proc_name(p),
 				       event->type);
-		} else if (!late || event->type == BULKHEAD__EVENT_TYPE__EVENT_LOG)
+		} else if (!is_too_late(p->vm, event->type))
 			event_rows[i].handle(p, event);
 		return;
 	}
@@ -577,30 +429,22 @@ static void crashed(struct proc *p, int code, int status)
 		    is_sandbox_end(code, status) ? "sandbox" : "failure", "%s", p->last_reason);
 }
 
-enum { LAST_DEATHS = 100000 }; /* the drain's own limit of time is what ends it */
-
 void machine_proc_gone(struct proc *p, int code, int status)
 {
 	struct vm *vm = p->vm;
+	bool well = code == CLD_EXITED && !status, foreign = code == CLD_KILLED && status == SIGKILL && !p->blame[0];
 	bool expected = p->state == PROC_LEAVING;
 
 	p->state = PROC_GONE;
 	p->host_pid = 0;
 	control_stats_changed(vm);
-	if (is_device(p) && vm->state != VM_ENDED) {
-		if (!p->recovery.leaving_ns || code != CLD_EXITED || status)
+	if (machine_process_ended(p, well))
+		return;
+	if (is_device(p)) {
+		if (!p->recovery.leaving_ns || !well)
 			note_reason(p, code, status);
-		recovery_gone(p);
-	} else if (vm->state == VM_ENDED && p->id == PROC_SERIALD && (code != CLD_EXITED || status) &&
-		   p->recovery.deaths < LAST_DEATHS) {
-		/* It died over the guest's last words, which are in its ring and in the backlog. */
-		note_reason(p, code, status);
-		recovery_gone(p);
-	} else if (vm->state == VM_ENDED)
-		drain(vm);
-	else if (vm->rebooting && !is_device(p))
-		continue_reboot(vm);
-	else if (p->id == PROC_BOOT && vm->boot_done && code == CLD_EXITED && !status)
+		recovery_gone(p, foreign);
+	} else if (p->id == PROC_BOOT && vm->boot_done && well)
 		vm_trace(vm, "loader gone");
 	else if (!expected)
 		crashed(p, code, status);

@@ -72,6 +72,18 @@ static int make_device(struct vm *vm, const struct proc *p, struct device_object
 	return rc ? rc : make_pipe(&d->irq_bell);
 }
 
+/* A stream socket and not a pipe: what is read from it can stay in it until it is safe elsewhere (devices/seriald.c). */
+static int make_debug(int *fds)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -errno;
+	fds[KIND_FD_DEBUG_READ] = pair[0];
+	fds[KIND_FD_DEBUG_WRITE] = pair[1];
+	return 0;
+}
+
 /* seriald keeps its clients' connections in this pair's queue (devices/stash.h). */
 static int make_stash(int *fds)
 {
@@ -86,8 +98,7 @@ static int make_stash(int *fds)
 
 static int make_shared(struct vm *vm)
 {
-	struct pipe_ends debug = { -1, -1 };
-	int *fds = vm->shared_fd, rc = make_pipe(&debug);
+	int *fds = vm->shared_fd, rc = make_debug(fds);
 
 	if (!rc)
 		rc = make_stash(fds);
@@ -98,8 +109,6 @@ static int make_shared(struct vm *vm)
 	fds[KIND_FD_MSI] = vm->msi.rw;
 	fds[KIND_FD_VCPU_BELL] = vm->vcpu_bell.wr;
 	fds[KIND_FD_CONSOLE] = vm->launch->console_fd;
-	fds[KIND_FD_DEBUG_READ] = debug.rd;
-	fds[KIND_FD_DEBUG_WRITE] = debug.wr;
 	return 0;
 }
 

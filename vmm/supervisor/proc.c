@@ -223,6 +223,12 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 	machine_event(p, (const Bulkhead__Event *)f->msg);
 }
 
+void proc_read_events(struct proc *p)
+{
+	for (unsigned i = 0; i < 64 && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL); i++)
+		on_event(p->event_fd, EV_READ, p);
+}
+
 /* ---- stderr of a child ----------------------------------------------------------------------------------------- */
 
 static void line_done(struct proc *p)
@@ -288,8 +294,7 @@ static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
 
 	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || !info.si_pid)
 		return;
-	for (unsigned i = 0; i < 64 && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL); i++)
-		on_event(p->event_fd, EV_READ, p);
+	proc_read_events(p);
 	for (unsigned i = 0; i < 8 && p->control_fd >= 0 && event_pending(p->on_control, EV_READ, NULL); i++)
 		on_control(p->control_fd, EV_READ, p);
 	on_log(p->log_fd, EV_READ, p);

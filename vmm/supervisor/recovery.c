@@ -16,9 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SERVED_NS CLOCK_NS_PER_S
-#define WINDOW_NS (60 * CLOCK_NS_PER_S)
-enum { BACKOFF_MS = 100, BACKOFF_MAX_MS = 10000, BACKOFF_SHIFT_MAX = 7, POISON_DEATHS = 2, BIRTHS_MAX = 3 };
+#define IDLE_SERVICE_NS (50 * CLOCK_NS_PER_MS)
+enum { POISON_DEATHS = 2, BIRTHS_MAX = 3 };
 
 static const char *on_failure_name(enum on_device_failure policy)
 {
@@ -94,13 +93,17 @@ static void condemn(struct proc *p, uint32_t seq)
 	       r->suspect_deaths, words);
 }
 
-/* Was it applying a request when it died, and is it the one of last time? */
-static void blame_request(struct proc *p)
+/* Was it applying a request when it died, and is it the one of last time? Who is killed from outside says nothing. */
+static void blame_request(struct proc *p, bool foreign)
 {
 	struct recovery *r = &p->recovery;
 	bool known = r->suspected;
 	uint32_t before = r->suspect_seq, seq;
 
+	/* Told to skip one, but died before that? */
+	r->skips = r->skips && r->skip_seq == atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
+	if (foreign)
+		return;
 	r->suspected = journal_attempted(r->journal, &seq);
 	if (!r->suspected)
 		return;
@@ -116,9 +119,9 @@ static void blame_request(struct proc *p)
 
 static void on_retry(evutil_socket_t fd, short what, void *ctx);
 
-static void retry_after(struct proc *p, unsigned ms)
+static void retry_after(struct proc *p, uint64_t ns)
 {
-	const struct timeval tv = { ms / 1000, (suseconds_t)(ms % 1000) * 1000 };
+	const struct timeval tv = { (time_t)(ns / CLOCK_NS_PER_S), (suseconds_t)(ns % CLOCK_NS_PER_S / 1000) };
 	struct recovery *r = &p->recovery;
 
 	r->health = DEVICE_WAITING;
@@ -128,29 +131,50 @@ static void retry_after(struct proc *p, unsigned ms)
 		machine_end(p->vm, EXIT_VMM, "failure", "no memory to restart %s", proc_name(p));
 }
 
-static void respawn(struct proc *p)
+static uint64_t our_cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static int start_again(struct proc *p)
 {
 	struct recovery *r = &p->recovery;
+	uint64_t begun_ns = our_cpu_ns();
 	int rc = proc_spawn(p);
 
 	r->health = DEVICE_SERVING;
+	r->broken = false;
+	r->served_ns = 0;
+	r->start_events = journal_events(r->journal);
+	r->start_head = atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
 	if (!rc)
 		rc = setup_device(p, true);
+	r->cost_ns += our_cpu_ns() - begun_ns;
+	return rc;
+}
+
+static void respawn(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+	int rc = start_again(p);
+
 	if (!rc)
 		return;
-	/* The host refuses a process: it may have more to give later. */
 	vm_log(p->vm, 1, "%s cannot be restarted now: %s", proc_name(p), strerror(-rc));
 	if (p->state == PROC_STARTING)
 		proc_blame(p, "could not be set up"); /* its end is coming, and leads back here */
 	else
-		retry_after(p, BACKOFF_MS << (r->early++ < BACKOFF_SHIFT_MAX ? r->early : BACKOFF_SHIFT_MAX));
+		retry_after(p, restart_refused(&r->restart));
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *ctx)
 {
 	struct proc *p = ctx;
 
-	if (p->recovery.health == DEVICE_WAITING && p->vm->state != VM_ENDED)
+	if (p->recovery.health == DEVICE_WAITING && machine_wants(p))
 		respawn(p);
 }
 
@@ -177,43 +201,59 @@ void recovery_tell_vcpu(struct vm *vm)
 			tell_vcpu(&vm->procs[i], true);
 }
 
+/* In ring slots: nobody can say how many more would have come. */
+static void log_loss(struct proc *p)
+{
+	int left = ring_backlog(p->recovery.req, p->recovery.rsp);
+
+	vm_log(p->vm, 0, "%s is given up after %u deaths, the last %u without progress: %s; lost from now on: %u requests in its "
+	       "ring, every write to it; its reads are all-ones; bulkhead device restart %s %s tries again",
+	       proc_name(p), p->recovery.deaths, p->recovery.restart.fruitless,
+	       on_failure_name(p->vm->config->on_device_failure), left > 0 ? (unsigned)left : 0, p->vm->config->name, proc_name(p));
+}
+
+static void on_unread_text(evutil_socket_t fd, short what, void *ctx)
+{
+	char buf[4096];
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	(void)n;
+}
+
+/* Text of the debug ports goes to the console's daemon. Without a reader platformd would keep its guest waiting. */
+static void read_in_its_place(struct proc *p, bool read)
+{
+	struct vm *vm = p->vm;
+
+	for (unsigned i = 0; i < p->kind->fd_count; i++) {
+		if (p->kind->fds[i] != KIND_FD_DEBUG_READ)
+			continue;
+		if (!vm->unread_text)
+			vm->unread_text = event_new(vm->base, vm->shared_fd[KIND_FD_DEBUG_READ], EV_READ | EV_PERSIST, on_unread_text, vm);
+		if (vm->unread_text)
+			read ? event_add(vm->unread_text, NULL) : event_del(vm->unread_text);
+	}
+}
+
 static void give_up(struct proc *p)
 {
 	enum on_device_failure policy = p->vm->config->on_device_failure;
 	struct vm *vm = p->vm;
 
 	p->recovery.health = DEVICE_GIVEN_UP;
-	vm_log(vm, 0, "%s is given up after %u deaths: %s; bulkhead device restart %s %s tries again", proc_name(p),
-	       p->recovery.deaths, on_failure_name(policy), vm->config->name, proc_name(p));
+	p->recovery.gave_up = true;
+	log_loss(p);
+	read_in_its_place(p, true);
 	control_device_changed(vm, p, "the device was given up");
 	if (policy == ON_DEVICE_FAILURE_STOP) {
 		machine_end(vm, EXIT_QUARANTINE, "device", "%s was given up: %s", proc_name(p), p->last_reason);
-		return;
-	}
-	if (policy == ON_DEVICE_FAILURE_PAUSE) {
+	} else if (policy == ON_DEVICE_FAILURE_PAUSE && vm->state != VM_ENDED) {
 		vm->paused = true;
 		proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, NULL, NULL, 0);
 	}
 	tell_vcpu(p, true);
 	machine_maybe_run(vm);
-}
-
-static unsigned deaths_in_window(const struct recovery *r, uint64_t now)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < RECOVERY_DEATHS && i < r->deaths; i++)
-		n += now - r->death_ns[i] < WINDOW_NS;
-	return n;
-}
-
-static bool is_hopeless(const struct proc *p, uint64_t now)
-{
-	uint32_t limit = p->vm->config->device_failure_limit;
-
-	if (p->vm->config->on_device_failure == ON_DEVICE_FAILURE_DEGRADE)
-		return true;
-	return limit && deaths_in_window(&p->recovery, now) > limit;
+	machine_device_settled(p);
 }
 
 /* ---- death ----------------------------------------------------------------------------------------------------- */
@@ -224,22 +264,26 @@ static void note_death(struct proc *p, uint64_t now)
 	struct timespec real;
 
 	clock_gettime(CLOCK_REALTIME, &real);
-	r->death_ns[r->deaths++ % RECOVERY_DEATHS] = now;
+	r->deaths++;
 	r->died_ns = now;
+	if (!r->left_ns)
+		r->left_ns = now;
 	r->died_realtime_ns = (uint64_t)real.tv_sec * CLOCK_NS_PER_S + (uint64_t)real.tv_nsec;
-	r->early = r->ready_ns && now - r->ready_ns >= SERVED_NS ? 0 : r->early + 1;
-	r->recovering = true;
 }
 
-/* The first death of all, even an early one, is answered at once. */
-static unsigned backoff_ms(const struct recovery *r)
+/* See restart.h. What the ring says is the dead daemon's word; it gains no more than being started again by it. */
+static bool made_progress(const struct proc *p, uint64_t now)
 {
-	unsigned ms;
+	const struct recovery *r = &p->recovery;
+	uint32_t head = atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
+	int left = ring_backlog(r->req, r->rsp);
 
-	if (r->early == 0 || r->deaths == 1)
-		return 0;
-	ms = BACKOFF_MS << (r->early - 1 < BACKOFF_SHIFT_MAX ? r->early - 1 : BACKOFF_SHIFT_MAX);
-	return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
+	if (r->broken || left < 0)
+		return false;
+	/* Skipping a request is not applying it. */
+	if (head != r->start_head)
+		return head != r->start_head + r->skips;
+	return !left && journal_events(r->journal) != r->start_events && r->served_ns && now - r->served_ns >= IDLE_SERVICE_NS;
 }
 
 /* A program that cannot take over leaves the field to the one before it. */
@@ -257,11 +301,29 @@ static void end_trial(struct proc *p)
 	respawn(p);
 }
 
-void recovery_gone(struct proc *p)
+static void answer_death(struct proc *p, bool progress, uint64_t now)
+{
+	uint64_t wait = restart_after(&p->recovery.restart, progress, p->vm->config->device_failure_limit, now);
+
+	if (p->vm->config->on_device_failure == ON_DEVICE_FAILURE_DEGRADE || wait == RESTART_NEVER)
+		give_up(p);
+	else if (wait)
+		retry_after(p, wait);
+	else
+		respawn(p);
+}
+
+/* The host refuses a process: it may have more to give later. It is no death, and not this device's failure. */
+static bool was_refused(const struct proc *p)
+{
+	return !p->pid && p->recovery.ready_ns;
+}
+
+void recovery_gone(struct proc *p, bool foreign)
 {
 	struct recovery *r = &p->recovery;
 	uint64_t now = clock_ns();
-	unsigned ms;
+	bool progress = made_progress(p, now);
 
 	if (r->leaving_ns) {
 		r->leaving_ns = 0;
@@ -272,31 +334,33 @@ void recovery_gone(struct proc *p)
 		end_trial(p);
 		return;
 	}
+	if (was_refused(p)) {
+		vm_log(p->vm, 1, "%s", p->last_reason);
+		retry_after(p, restart_refused(&r->restart));
+		return;
+	}
 	note_death(p, now);
-	blame_request(p);
+	blame_request(p, foreign);
 	vm_log(p->vm, 1, "%s", p->last_reason);
-	if (!r->ready_ns && r->deaths >= BIRTHS_MAX) {
+	r->births_failed += !r->ready_ns && !foreign;
+	if (r->births_failed >= BIRTHS_MAX)
 		machine_end(p->vm, EXIT_VMM, "failure", "%s", p->last_reason);
-		return;
-	}
-	if (is_hopeless(p, now)) {
-		give_up(p);
-		return;
-	}
-	ms = backoff_ms(r);
-	if (ms)
-		retry_after(p, ms);
 	else
-		respawn(p);
+		answer_death(p, progress, now);
 }
 
 void recovery_ready(struct proc *p)
 {
 	struct recovery *r = &p->recovery;
-	bool back = r->recovering;
+	bool back = r->left_ns != 0;
 
-	r->ready_ns = clock_ns();
-	r->recovering = r->skips = r->strict = false;
+	r->ready_ns = r->served_ns = clock_ns();
+	if (back) {
+		r->away_ns += r->ready_ns - r->left_ns;
+		r->cost_ns += watchdog_cpu_ns(p);
+	}
+	r->left_ns = 0;
+	r->strict = false;
 	if (r->on_trial) {
 		r->on_trial = false;
 		if (r->fallback_fd >= 0)
@@ -309,11 +373,19 @@ void recovery_ready(struct proc *p)
 	control_device_changed(p->vm, p, NULL);
 }
 
+void recovery_broken(struct proc *p)
+{
+	if (p->state != PROC_READY)
+		return;
+	p->recovery.broken = true;
+	proc_blame(p, "it broke the ring protocol");
+}
+
 uint64_t recovery_time(const struct recovery *r)
 {
 	uint64_t first = atomic_load_explicit(&r->rsp->first_ns, memory_order_relaxed);
 
-	if (!r->deaths || r->recovering)
+	if (!r->deaths || r->left_ns)
 		return 0;
 	return first > r->died_ns ? first - r->died_ns : r->ready_ns - r->died_ns;
 }
@@ -344,8 +416,12 @@ static void rearm(struct proc *p)
 
 	if (r->retry)
 		evtimer_del(r->retry);
-	r->early = 0;
-	memset(r->death_ns, 0, sizeof(r->death_ns));
+	restart_forgive(&r->restart);
+	if (r->health == DEVICE_GIVEN_UP) {
+		read_in_its_place(p, false);
+		r->drops = true;
+		r->drop_to = atomic_load_explicit(&r->req->tail, memory_order_relaxed);
+	}
 	respawn(p);
 	tell_vcpu(p, false);
 	resume(p->vm);
@@ -375,6 +451,6 @@ int recovery_replace(struct proc *p, int program_fd)
 	r->fallback_fd = r->program_fd;
 	r->program_fd = program_fd;
 	r->on_trial = r->strict = true;
-	r->early = 0;
+	restart_forgive(&r->restart);
 	return 0;
 }

@@ -6,12 +6,14 @@
  *   recovery.c  death, back-off, poisonous requests, giving up, restart and replacement on request
  *   watchdog.c  finds processes that live and do not work
  *
- * The rules: a device that served for a second before it died is restarted at once; one that died sooner waits 100 ms,
- * and twice as long each time, up to 10 s. One that died more than `device_failure_limit` times within 60 s is given up,
- * and --on-device-failure says what that means. A request that killed two incarnations is skipped.
+ * When it is started again stands in restart.h. A request that killed two incarnations is skipped; what is killed from
+ * outside was not killed by its request. A device that is given up stays so until `bulkhead device restart`, and
+ * --on-device-failure says what becomes of the machine.
  */
 #ifndef BULKHEAD_VMM_RECOVERY_H
 #define BULKHEAD_VMM_RECOVERY_H
+
+#include "restart.h"
 
 #include "../../proto/journal.h"
 #include "../../proto/ring.h"
@@ -20,7 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { RECOVERY_DEATHS = 64, RECOVERY_POISON = 4, RECOVERY_WORDS = 128 };
+enum { RECOVERY_POISON = 4, RECOVERY_WORDS = 128 };
 
 enum device_health {
 	DEVICE_SERVING,	 /* or about to: its process is alive */
@@ -35,12 +37,19 @@ struct recovery {
 	const struct journal_object *journal;
 
 	enum device_health health;
+	bool gave_up; /* once at least: something was lost, and the machine does not end with code 0 */
 	uint32_t deaths;
-	uint64_t death_ns[RECOVERY_DEATHS]; /* the latest ones, a ring */
-	uint64_t died_ns, died_realtime_ns, ready_ns;
-	bool recovering;     /* died_ns is not answered by a ready_ns yet */
-	unsigned early;	     /* deaths in a row that came within a second of service */
-	struct event *retry; /* end of the back-off */
+	unsigned births_failed; /* deaths by its own doing before it ever served */
+	uint64_t died_ns, died_realtime_ns, ready_ns; /* the latest each */
+	uint64_t left_ns;    /* since when it is away: the first death that no service has answered; 0: it is not */
+	struct restart restart;
+	uint32_t start_head; /* of its ring, when it was started */
+	uint64_t start_events; /* of its journal */
+	uint64_t served_ns;  /* since when it serves; 0: not yet */
+	bool broken;	     /* it is killed for breaking its ring: that is no progress */
+	struct event *retry; /* end of a wait */
+	uint64_t away_ns;    /* from deaths to the next service, added up */
+	uint64_t cost_ns;    /* processor time of all restarts, its own until it served and ours */
 
 	/* the request during which the last death came */
 	bool suspected;
@@ -53,6 +62,9 @@ struct recovery {
 	/* replacement on request */
 	uint64_t leaving_ns; /* watch time at which QUIESCE was sent: its end is not a death; 0: it was not */
 	bool strict;	   /* the next incarnation must be able to read the journal */
+	/* taken up again after it was given up: what the guest had asked for before is dropped, as it was told */
+	bool drops;
+	uint32_t drop_to;
 	int program_fd;	   /* what is to be executed; -1: what was installed */
 	int fallback_fd;   /* what was before, while the new one is on trial */
 	bool on_trial;

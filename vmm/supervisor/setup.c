@@ -84,6 +84,8 @@ int setup_device(struct proc *p, bool recover)
 	m.has_strict = m.strict = recover && p->recovery.strict;
 	m.has_skip_seq = p->recovery.skips;
 	m.skip_seq = p->recovery.skip_seq;
+	m.has_drop_to = p->recovery.drops;
+	m.drop_to = p->recovery.drop_to;
 	m.sandbox = proc_sandbox(p);
 	add(&l, d->req.ro);
 	add(&l, d->rsp.rw);

@@ -3,11 +3,12 @@
  * The supervisor's picture of one machine: its memory objects, its processes, its control clients.
  *
  *   supervisor.c  enters the fence, owns the event loop
- *   machine.c     the life of the machine: start, reboot, stop, end
+ *   machine.c     the life of the machine: start, reboot, what its processes say
+ *   ending.c      its end: what the guest still has to say, the drain, stop, the exit code
  *   proc.c        one child process: birth, requests and replies, events, log lines, death
  *   spawn.c       asks the spawner for processes; spawner.c is that
  *   trust.c       how much a child may say, and what of it reaches a terminal
- *   recovery.c    death of a device and its next incarnation
+ *   recovery.c    death of a device and its next incarnation; restart.c says when
  *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
  *   objects.c     memory objects and pipes
  *   control.c     clients of the control socket
@@ -98,6 +99,7 @@ struct proc {
 	struct watch watch;
 	uint64_t killed_ns; /* watch time at which it was first seen to have been killed and not to have ended; 0: not */
 	unsigned hung_up_looks;
+	bool drained; /* at the machine's end: it has delivered what it had */
 	bool hung_up; /* its end of the control channel is closed: it is dying, or useless */
 	char line[PROC_LINE]; /* of its stderr, not yet complete */
 	size_t line_len;
@@ -125,6 +127,21 @@ struct client {
 	uint64_t heard_ns; /* when it last asked for something, or came */
 };
 
+/* What platformd is asked before the machine ends, or starts again: ending.c. */
+enum question { QUESTION_NONE, QUESTION_END, QUESTION_REBOOT };
+
+struct verdict {
+	uint32_t code;
+	bool by_user; /* a reset that the guest asks for does not change it */
+	char reason[32], text[2048];
+};
+
+/* How the daemon that is being drained looked last. */
+struct drain_look {
+	uint64_t process, beat;
+	unsigned looks, all;
+};
+
 /* The process that makes all others, and how many requests it has not answered. */
 struct spawn_link {
 	int sock, pidfd;
@@ -140,6 +157,7 @@ struct vm {
 	bool rebooting; /* the old vcpu process is being ended */
 	bool boot_done; /* the loader has answered */
 	bool run_sent;
+	bool ran; /* some guest of this machine has run */
 	bool finished; /* nothing is left to do but exit */
 	bool engine_kvm;
 	bool paused; /* a device was given up, and that is the policy */
@@ -160,15 +178,14 @@ struct vm {
 	struct proc procs[PROCS];
 	struct frame frame; /* the message that is being handled */
 
-	struct event *on_keeper, *on_log_room, *last_timer, *stop_timer, *end_timer, *hurry_timer, *status_timer, *quiet_timer;
-	uint64_t drain_beat; /* of the console daemon, when we last looked; see machine.c */
-	unsigned drain_looks;
+	struct event *unread_text; /* debug text while its reader is given up */
+	struct event *on_keeper, *on_log_room, *stop_timer, *question_timer, *hurry_timer, *end_timer, *status_timer, *quiet_timer;
 	struct client clients[VM_CLIENTS];
 
-	/* The processor stopped for good: this is how it ends unless platformd says otherwise in a moment. */
-	uint32_t last_code;
-	char last_reason[32], last_text[2048];
-
+	enum question question;
+	struct verdict verdict; /* how it ends unless platformd says otherwise */
+	struct drain_look look;
+	uint32_t undelivered; /* bytes of console output that no reader got */
 	uint32_t exit_code;
 	char exit_reason[32];
 	char exit_text[2048];
@@ -189,18 +206,38 @@ int objects_fresh_ram(struct vm *vm);
 
 /* machine.c */
 int machine_start(struct vm *vm);
+void machine_start_again(struct vm *vm);
 void machine_reply(struct proc *p, uint16_t request, const struct frame *reply);
 void machine_event(struct proc *p, const Bulkhead__Event *event);
 /* `code` and `status` as in siginfo_t of waitid(). */
 void machine_proc_gone(struct proc *p, int code, int status);
 /* Starts or goes on with the guest when everybody is there who will be. */
 void machine_maybe_run(struct vm *vm);
+
+/* ending.c */
+/* A timer of the machine's, made when it is first set; without memory for it, its time has come. */
+void machine_timer(struct vm *vm, struct event **timer, uint32_t ms, event_callback_fn callback);
 /* timeout_ms 0: at once, without asking the guest. */
 void machine_stop(struct vm *vm, uint32_t timeout_ms);
-/* It was ended by force: a second from now it is gone, whoever does not answer, or answers without end. */
-void machine_hurry(struct vm *vm);
+/* Presses the power button if the machine is being stopped and platformd is there. */
+void machine_press_button(struct vm *vm);
+/* Ends it, when everything is delivered. */
 void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The same, unless platformd has heard otherwise from the guest. */
+void machine_conclude(struct vm *vm, uint32_t code, const char *reason, const char *text);
+/* An end that has been asked for comes within a second, whatever is left undone. */
+void machine_hurry(struct vm *vm);
+/* Ends the guest's processes, then asks platformd. */
+void machine_ask(struct vm *vm, enum question question);
+/* Its answer. */
+void machine_fenced(struct proc *p);
+/* A device is ready, or given up. */
+void machine_device_settled(struct proc *p);
+/* A process has ended; `well`: with code 0. False: it is somebody else's business. */
+bool machine_process_ended(struct proc *p, bool well);
+/* Is this device to be started again if it dies? */
+bool machine_wants(const struct proc *p);
 
 /* setup.c: builds and sends SETUP_*; 0 or -errno */
 int setup_device(struct proc *p, bool recover);
@@ -216,6 +253,8 @@ void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd);
 /* How its program is fenced: one that somebody has put in a device's place is, whatever the machine's option says. */
 enum sandbox_mode proc_sandbox(const struct proc *p);
 int proc_request(struct proc *p, uint16_t type, const ProtobufCMessage *msg, const int *fds, unsigned nfds);
+/* What it has sent and nobody has read yet, bounded. */
+void proc_read_events(struct proc *p);
 void proc_kill(struct proc *p);
 /* Kills it for a reason; what follows is what follows a crash. */
 void proc_blame(struct proc *p, const char *why);
@@ -228,8 +267,10 @@ bool proc_exists(const struct proc *p);
 
 /* recovery.c; the first is for once, when the objects exist. 0 or -errno */
 int recovery_init(struct proc *p, const struct device_objects *d);
-/* Its process has ended, last_reason is set. */
-void recovery_gone(struct proc *p);
+/* Its process has ended, last_reason is set; `foreign`: by a SIGKILL that was not ours. */
+void recovery_gone(struct proc *p, bool foreign);
+/* It has broken its ring: its end, and no progress. */
+void recovery_broken(struct proc *p);
 void recovery_ready(struct proc *p);
 /* A new vcpu process does not know yet which devices are given up. */
 void recovery_tell_vcpu(struct vm *vm);

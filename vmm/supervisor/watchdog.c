@@ -80,7 +80,8 @@ static struct watch_sample look_at_device(const struct proc *p)
 	struct watch_sample s = look(p, p->state == PROC_STARTING ? starts : WATCH_SERVES);
 
 	s.head = atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
-	s.has_work = atomic_load_explicit(&r->req->tail, memory_order_relaxed) != s.head;
+	s.has_work = atomic_load_explicit(&r->req->tail, memory_order_relaxed) != s.head &&
+		     !atomic_load_explicit(&r->rsp->holding, memory_order_relaxed);
 	s.beat = atomic_load_explicit(&r->rsp->heartbeat_ns, memory_order_relaxed);
 	return s;
 }

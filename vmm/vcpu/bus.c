@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a guest's port or memory access to the daemon that answers it: route, shadow, post or call. Whatever goes wrong
- * on the way reads as all-ones, is counted, and is reported to the supervisor; it never stops the vCPU.
+ * From a guest's port or memory access to the daemon that answers it: route, shadow, post or call. While the daemon is
+ * away the access waits (ring.h): the guest's processor stands still there, and its time goes on, as on a PC whose firmware
+ * has taken the processor for a while. What nobody answers, or whose device was given up, reads as all-ones.
  */
 #include "vcpu.h"
 
@@ -13,26 +14,39 @@
 #include <errno.h>
 #include <string.h>
 
-#define REPORT_EVERY_NS CLOCK_NS_PER_S
+#define LATE_NS CLOCK_NS_PER_S
+#define UNANSWERED_NS (500 * CLOCK_NS_PER_MS) /* a new incarnation repeats the answer before it serves */
+#define REPORT_LATE_EVERY_NS (10 * CLOCK_NS_PER_S)
+#define REPORT_BROKEN_EVERY_NS (100 * CLOCK_NS_PER_MS) /* each costs it its life, until it is given up */
 
 static uint64_t all_ones(unsigned size)
 {
 	return size >= 8 ? ~0ull : (1ull << (8 * size)) - 1;
 }
 
-static void report(struct bus *b, struct channel *c, int err)
+static void report(struct channel *c, bool broken)
 {
 	uint64_t now = clock_ns();
 
-	/* Of a device that was given up, the supervisor knows. */
-	if (err == -ENXIO)
-		return;
-	if (c->reported_ns && now - c->reported_ns < REPORT_EVERY_NS)
+	if (c->reported_ns && now - c->reported_ns < (broken ? REPORT_BROKEN_EVERY_NS : REPORT_LATE_EVERY_NS))
 		return;
 	c->reported_ns = now;
-	child_device_event(b->child, err == -EPROTO ? BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL
-					     : BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT,
-		    (uint32_t)-err, c->role, c->instance, err == -EPROTO ? "broke the ring protocol" : "does not answer");
+	if (broken)
+		child_device_event(c->bus->child, BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, EPROTO, c->role, c->instance, NULL);
+	else
+		child_device_event(c->bus->child, BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, 0, c->role, c->instance,
+				   "the guest waits for it");
+}
+
+bool bus_patience(void *ctx, uint64_t waited_ns, int odd)
+{
+	struct channel *c = ctx;
+
+	if (odd == -EPROTO || (odd == -ENOMSG && waited_ns >= UNANSWERED_NS))
+		report(c, true);
+	else if (waited_ns >= LATE_NS)
+		report(c, false);
+	return true;
 }
 
 static struct io_slot make_slot(const struct route_range *r, unsigned vcpu, enum io_op op, uint64_t addr,
@@ -50,26 +64,14 @@ static struct io_slot make_slot(const struct route_range *r, unsigned vcpu, enum
 	};
 }
 
-/* 0, or the errors of ring_call: then *value is all-ones. */
-static int call(struct bus *b, struct channel *c, const struct io_slot *slot, uint64_t *value)
-{
-	struct ring_reply reply = { .data = ~0ull };
-	int err = ring_call(&c->ring, slot, &reply);
-
-	if (err)
-		report(b, c, err);
-	*value = reply.data;
-	return err;
-}
-
 static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
 			    uint64_t addr, unsigned size)
 {
 	struct route_access access = route_read(r, addr, size);
 	struct channel *c = &b->channels[r->channel];
+	struct ring_reply reply = { .data = ~0ull };
 	struct io_slot slot;
-	uint64_t value, shadow;
-	int err;
+	uint64_t value;
 
 	if (access.way == ROUTE_SHADOWED && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed) &&
 	    ring_is_applied(&c->ring, access.classes) &&
@@ -78,12 +80,8 @@ static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned
 		return value & all_ones(size);
 	}
 	slot = make_slot(r, vcpu, IO_READ, addr, 0, size, space);
-	err = call(b, c, &slot, &value);
-	/* A guest that computes a deadline from a counter of all-ones waits for it for minutes: HPET, Linux's tick. What the
-	 * device last published is old at worst; a counter is even right, unless it was being set. */
-	if (err == -ETIMEDOUT && access.way == ROUTE_SHADOWED && shadow_read(c->shadow, access.shadow, &shadow) == 0)
-		value = shadow;
-	return value & all_ones(size);
+	ring_call(&c->ring, &slot, &reply);
+	return reply.data & all_ones(size);
 }
 
 static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, unsigned size)
@@ -120,16 +118,13 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 	struct route_access access = route_write(r, addr, size, data);
 	struct io_slot slot = make_slot(r, vcpu, IO_WRITE, addr, data, size, space);
 	struct channel *c = &b->channels[r->channel];
-	int err;
 
 	if (access.way == ROUTE_DROP)
 		return;
 	if (access.way == ROUTE_POST)
-		err = ring_post(&c->ring, &slot, access.classes);
+		ring_post(&c->ring, &slot, access.classes);
 	else
-		err = ring_call(&c->ring, &slot, NULL);
-	if (err)
-		report(b, c, err);
+		ring_call(&c->ring, &slot, NULL);
 	if (access.way == ROUTE_LAST && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed))
 		rest(b);
 }
@@ -165,7 +160,6 @@ static void bus_read_string(void *ctx, unsigned vcpu, uint16_t port, void *buf, 
 	struct bus *b = ctx;
 	const struct route_range *r = string_range(b, port, size);
 	struct io_slot slot;
-	int err;
 
 	if (!r && !route_find(&b->routes, MODEL_PORT, port) && size == 1) {
 		memset(buf, 0xff, count);
@@ -181,9 +175,7 @@ static void bus_read_string(void *ctx, unsigned vcpu, uint16_t port, void *buf, 
 		return;
 	}
 	slot = make_slot(r, vcpu, IO_READ, port, 0, size, MODEL_PORT);
-	err = ring_read_string(&b->channels[r->channel].ring, &slot, buf, count, size);
-	if (err)
-		report(b, &b->channels[r->channel], err);
+	ring_read_string(&b->channels[r->channel].ring, &slot, buf, count, size);
 }
 
 static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void *buf, uint32_t count, unsigned size)
@@ -191,7 +183,6 @@ static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void
 	struct bus *b = ctx;
 	const struct route_range *r = string_range(b, port, size);
 	struct io_slot slot;
-	int err;
 
 	if (!r || route_write(r, port, size, 0).way == ROUTE_LAST) {
 		for (uint32_t i = 0; i < count; i++) {
@@ -203,9 +194,7 @@ static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void
 		return;
 	}
 	slot = make_slot(r, vcpu, IO_WRITE, port, 0, size, MODEL_PORT);
-	err = ring_write_string(&b->channels[r->channel].ring, &slot, buf, count, size);
-	if (err)
-		report(b, &b->channels[r->channel], err);
+	ring_write_string(&b->channels[r->channel].ring, &slot, buf, count, size);
 }
 
 /* The output that this process has acknowledged stays visible until irqd has applied the INTA: it is not a new one. */
@@ -229,15 +218,12 @@ static int bus_intack(void *ctx, unsigned vcpu)
 	struct bus *b = ctx;
 	struct pic_output out = msi_get_pic(b->msi);
 	struct io_slot slot = {.op = IO_INTA, .vcpu = (uint8_t)vcpu, .data = out.seq};
-	int err;
 
 	if (vcpu != 0 || !out.intr || out.seq == atomic_load_explicit(&b->acked_seq, memory_order_relaxed))
 		return -EAGAIN;
 	atomic_store_explicit(&b->acked_seq, out.seq, memory_order_relaxed);
 	atomic_fetch_add_explicit(&b->interrupts, 1, memory_order_relaxed);
-	err = ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
-	if (err)
-		report(b, b->irqd, err);
+	ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
 	return out.vector;
 }
 
@@ -245,10 +231,8 @@ static void bus_eoi(void *ctx, unsigned vcpu, uint8_t vector)
 {
 	struct bus *b = ctx;
 	struct io_slot slot = {.op = IO_EOI, .vcpu = (uint8_t)vcpu, .data = vector};
-	int err = ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
 
-	if (err)
-		report(b, b->irqd, err);
+	ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
 }
 
 static void bus_log(void *ctx, unsigned vcpu, const char *line)
@@ -295,13 +279,9 @@ void bus_reset(struct bus *b, struct msi_consumer *msi)
 {
 	struct io_slot slot = {.op = IO_RESET};
 
-	for (unsigned pass = 0; pass < 2; pass++)
-		for (unsigned i = 0; i < b->channel_count; i++) {
-			struct channel *c = &b->channels[i];
-			int err = (c == b->irqd) == (pass == 1) ? ring_call(&c->ring, &slot, NULL) : 0;
-
-			if (err)
-				report(b, c, err);
-		}
+	for (unsigned i = 0; i < b->channel_count; i++)
+		if (&b->channels[i] != b->irqd)
+			ring_call(&b->channels[i].ring, &slot, NULL);
+	ring_call(&b->irqd->ring, &slot, NULL);
 	msi_discard(msi);
 }

@@ -106,13 +106,29 @@ static void on_setup(struct vcpu_process *p, struct frame *f)
 	report_ready(p, f->header.id);
 }
 
+static bool is_any_running(struct vcpu_process *p)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&p->lock);
+	for (unsigned i = 0; i < p->vcpus; i++)
+		any |= p->state[i] == RUN_RUNNING;
+	pthread_mutex_unlock(&p->lock);
+	return any;
+}
+
+/* A vCPU that waits for its device stops at the end of that instruction: PAUSE is answered then, or with the next RUN. */
+static void finish_pause(struct vcpu_process *p, bool at_once)
+{
+	if (!p->pausing || (!at_once && is_any_running(p)))
+		return;
+	p->pausing = false;
+	frame_reply_ok(p->child.control_fd, p->pause_id);
+}
+
 static void on_run(struct vcpu_process *p, struct frame *f)
 {
-	if (p->used_before) {
-		bus_reset(&p->bus, &p->msi);
-		p->used_before = false;
-	}
-	child_event(&p->child, BULKHEAD__EVENT_TYPE__EVENT_RUNNING, 0, BULKHEAD__ROLE__ROLE_VCPU, NULL);
+	finish_pause(p, true);
 	pthread_mutex_lock(&p->lock);
 	p->want_run = true;
 	pthread_cond_broadcast(&p->changed);
@@ -120,20 +136,17 @@ static void on_run(struct vcpu_process *p, struct frame *f)
 	frame_reply_ok(p->child.control_fd, f->header.id);
 }
 
-/* A vCPU may sit in a request of up to the ring's limit; then it sees the kick. */
 static void on_pause(struct vcpu_process *p, struct frame *f)
 {
+	finish_pause(p, true);
+	p->pausing = true;
+	p->pause_id = f->header.id;
 	pthread_mutex_lock(&p->lock);
 	p->want_run = false;
-	for (unsigned i = 0; i < p->vcpus; i++) {
-		if (p->state[i] != RUN_RUNNING)
-			continue;
-		p->engine->ops->kick(p->engine, i);
-		while (p->state[i] == RUN_RUNNING)
-			pthread_cond_wait(&p->changed, &p->lock);
-	}
+	for (unsigned i = 0; i < p->vcpus; i++)
+		if (p->state[i] == RUN_RUNNING)
+			p->engine->ops->kick(p->engine, i);
 	pthread_mutex_unlock(&p->lock);
-	frame_reply_ok(p->child.control_fd, f->header.id);
 }
 
 static void on_stats(struct vcpu_process *p, struct frame *f)
@@ -148,7 +161,7 @@ static void on_stats(struct vcpu_process *p, struct frame *f)
 		s.synchronous += atomic_load(&r->synchronous);
 		s.doorbells += atomic_load(&r->doorbells);
 		s.sleeps += atomic_load(&r->sleeps);
-		s.timeouts += atomic_load(&r->timeouts);
+		s.waited_ns += atomic_load(&r->waited_ns);
 		s.protocol_errors += atomic_load(&r->protocol_errors);
 	}
 	s.requests = s.posted + s.synchronous;
@@ -158,7 +171,7 @@ static void on_stats(struct vcpu_process *p, struct frame *f)
 	for (unsigned i = 0; i < p->vcpus; i++)
 		s.instructions += p->engine->ops->instructions(p->engine, i);
 	s.log_suppressed = log_suppressed_total();
-	s.has_requests = s.has_posted = s.has_synchronous = s.has_doorbells = s.has_sleeps = s.has_timeouts = 1;
+	s.has_requests = s.has_posted = s.has_synchronous = s.has_doorbells = s.has_sleeps = s.has_waited_ns = 1;
 	s.has_protocol_errors = s.has_shadow_reads = s.has_unclaimed = s.has_interrupts = s.has_instructions = 1;
 	s.has_log_suppressed = 1;
 	ok.stats = &s;
@@ -266,19 +279,23 @@ static void drain_pipe(int fd)
 	(void)n;
 }
 
-enum helper_wait { WAIT_NOT, WAIT_WORK, WAIT_PENANCE };
+enum helper_wait { WAIT_NOT, WAIT_WORK, WAIT_SOON, WAIT_PENANCE };
 
 /*
  * Even with interrupts to serve, the supervisor's messages are looked at: an irqd gone mad must not shut it out. After
- * irqd broke its ring, it gets a millisecond of silence. Signs of life are due every second.
+ * irqd broke its ring, it gets a millisecond of silence. What vCPU threads do is looked at soon. Signs of life are due
+ * every second.
  */
 static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[2])
 {
-	static const struct timespec nothing, second = {.tv_sec = 1}, penance = {.tv_nsec = 1000000};
+	static const struct timespec nothing, second = {.tv_sec = 1}, soon = {.tv_nsec = 5000000}, penance = {.tv_nsec = 1000000};
 
 	switch (wait) {
 	case WAIT_NOT:
 		ppoll(fds, 2, &nothing, NULL);
+		break;
+	case WAIT_SOON:
+		ppoll(fds, 2, &soon, NULL);
 		break;
 	case WAIT_PENANCE:
 		ppoll(fds, 1, &penance, NULL);
@@ -289,6 +306,21 @@ static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, s
 	}
 }
 
+/* Is a vCPU thread about to do something that nobody rings for: begin, or stop? */
+static bool is_thread_due(const struct vcpu_process *p)
+{
+	return p->pausing || (p->want_run && !atomic_load(&p->begun));
+}
+
+static enum helper_wait choose_wait(struct vcpu_process *p, struct pic_output seen, bool sane)
+{
+	if (!sane)
+		return WAIT_PENANCE;
+	if (atomic_load(&p->begun) && !msi_sleep(&p->msi, seen))
+		return WAIT_NOT;
+	return is_thread_due(p) ? WAIT_SOON : WAIT_WORK;
+}
+
 static int serve(struct vcpu_process *p)
 {
 	struct pollfd fds[2] = {{.fd = p->child.control_fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
@@ -296,22 +328,21 @@ static int serve(struct vcpu_process *p)
 	bool sane = true;
 
 	for (;;) {
-		enum helper_wait wait = WAIT_WORK;
+		bool begun = atomic_load(&p->begun);
+		enum helper_wait wait = choose_wait(p, seen, sane);
 
 		fds[0].revents = fds[1].revents = 0;
-		if (p->engine) {
-			fds[1].fd = p->msi_doorbell_fd;
-			if (!msi_sleep(&p->msi, seen))
-				wait = WAIT_NOT;
-		}
-		wait_for_work(p, sane ? wait : WAIT_PENANCE, fds);
-		if (p->engine) {
+		fds[1].fd = begun ? p->msi_doorbell_fd : -1;
+		wait_for_work(p, wait, fds);
+		if (p->engine)
 			life_signs(p);
+		if (begun) {
 			msi_awake(&p->msi);
 			if (fds[1].revents)
 				drain_pipe(p->msi_doorbell_fd);
 			sane = serve_interrupts(p, &seen);
 		}
+		finish_pause(p, false);
 		if (fds[0].revents && !serve_control(p))
 			return 0;
 	}

@@ -77,7 +77,7 @@ static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, 
 		err = shm_map_ro(shadow_fd, sizeof(struct shadow_page), &shadow);
 	if (!err)
 		err = ring_attach(&c->ring, req, rsp, bell_fd, spin_ns);
-	/* A daemon that has broken its ring harms its own device: that reads as all-ones until another one repairs it. */
+	/* A daemon that has broken its ring harms its own device: its guest waits until another one repairs it. */
 	if (err == -EPROTO)
 		err = 0;
 	if (!err)
@@ -86,9 +86,12 @@ static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, 
 		return err;
 	/* The write end is ours alone, so nobody else can turn this off again (design.md, section 2). */
 	fcntl(bell_fd, F_SETFL, O_NONBLOCK);
+	c->bus = b;
 	c->role = role;
 	c->instance = instance;
 	c->shadow = shadow;
+	c->ring.patience = bus_patience;
+	c->ring.patience_ctx = c;
 	s->p->used_before |= atomic_load(&c->ring.tail) != 0;
 	if (role == BULKHEAD__ROLE__ROLE_IRQD)
 		b->irqd = c;

@@ -26,6 +26,27 @@ static void wait_for_run(struct vcpu_process *p, unsigned index)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/*
+ * Once, before the first guest instruction. It is a vCPU that waits for devices here, not the helper thread, which has to
+ * go on hearing the supervisor: it may be about to say that one of them is given up.
+ */
+static void begin(struct vcpu_process *p, unsigned index)
+{
+	if (index == 0) {
+		if (p->used_before)
+			bus_reset(&p->bus, &p->msi);
+		child_event(&p->child, BULKHEAD__EVENT_TYPE__EVENT_RUNNING, 0, BULKHEAD__ROLE__ROLE_VCPU, NULL);
+		pthread_mutex_lock(&p->lock);
+		atomic_store(&p->begun, true);
+		pthread_cond_broadcast(&p->changed);
+	} else {
+		pthread_mutex_lock(&p->lock);
+		while (!atomic_load(&p->begun))
+			pthread_cond_wait(&p->changed, &p->lock);
+	}
+	pthread_mutex_unlock(&p->lock);
+}
+
 static bool wants_run(struct vcpu_process *p)
 {
 	bool want;
@@ -72,6 +93,8 @@ void *vcpu_thread(void *arg)
 	pthread_mutex_unlock(&p->lock);
 	do {
 		wait_for_run(p, a.index);
+		if (!atomic_load(&p->begun))
+			begin(p, a.index);
 		do {
 			stop = p->engine->ops->run(p->engine, a.index);
 			atomic_fetch_add_explicit(&p->rounds[a.index], 1, memory_order_relaxed);

@@ -20,13 +20,16 @@
 
 #include <pthread.h>
 
+struct bus;
+
 /* One daemon as this process sees it. */
 struct channel {
+	struct bus *bus;
 	Bulkhead__Role role;
 	unsigned instance;
 	struct ring_producer ring;
 	const struct shadow_page *shadow;
-	uint64_t reported_ns; /* when a failure was last told to the supervisor */
+	_Atomic uint64_t reported_ns; /* when the supervisor was last told that the guest waits, or waits in vain */
 };
 
 struct bus {
@@ -47,8 +50,13 @@ void bus_engine(struct bus *b, struct engine_bus *out);
 struct channel *bus_channel(struct bus *b, Bulkhead__Role role, unsigned instance);
 /* A further place at which a device answers, while the guest may run. 0, or -errno as route_place(). */
 int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m);
-/* All devices to power-on state, in an order in which no stale interrupt survives; for a machine that is started again. */
+/*
+ * All devices to power-on state, in an order in which no stale interrupt survives; for a machine that is started again.
+ * Waits for each of them. Nobody else may read `msi` meanwhile.
+ */
 void bus_reset(struct bus *b, struct msi_consumer *msi);
+/* A ring's patience (ring.h); ctx is the struct channel. */
+bool bus_patience(void *ctx, uint64_t waited_ns, int odd);
 
 enum run_state { RUN_WAITING, RUN_RUNNING, RUN_PAUSING, RUN_PAUSED, RUN_ENDED };
 
@@ -62,7 +70,10 @@ struct vcpu_process {
 	struct msi_consumer msi;
 	int msi_doorbell_fd;
 	bool used_before; /* the rings come from an earlier vcpu process: devices need a reset first */
-	pthread_mutex_t lock; /* state */
+	_Atomic bool begun; /* they have had it, and the helper may read irqd's messages */
+	bool pausing; /* PAUSE is not answered yet: a vCPU may wait for a device, but its helper does not */
+	uint32_t pause_id;
+	pthread_mutex_t lock; /* state, want_run, started */
 	pthread_cond_t changed;
 	enum run_state state[ENGINE_MAX_VCPUS];
 	bool want_run;

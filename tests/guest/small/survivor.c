@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Works every device in rounds and checks each answer, while the host kills them (tests/fault/storm.py). What it waits for
+ * must come: each interrupt that it asked for, each value that it wrote, each character. It reports a round in a line
+ * "L number input checksum"; the local APIC's timer, which no daemon has a part in, notices what does not come.
+ *
+ * Characters from COM1 are data and are reported, but for these:
+ *   !  leave with code 42 through the exit port     #  power off           @  reset          ^  triple fault
+ *   +  rounds with much output                      =  storms of interrupts    ~  idle, ticks only    .  plain rounds
+ */
+#include "guest.h"
+
+enum {
+	VECTOR_PIT = 0x20, VECTOR_UART = 0x24, VECTOR_SPURIOUS = 0x27, VECTOR_RTC = 0x28, VECTOR_SPURIOUS_SLAVE = 0x2f,
+	VECTOR_HPET = 0x50, VECTOR_BEAT = 0x60,
+	IRQS = 1 << 0 | 1 << 4 | 1 << 8,
+	BEATS_MAX = 900, /* for one interrupt: half a minute and more */
+	INPUT_MAX = 256, LINE_MAX = 400,
+};
+
+static volatile unsigned beats, pit, uart, rtc, hpet, spurious;
+static char mode = '.';
+static unsigned number;
+static char input[INPUT_MAX + 1];
+static unsigned input_len;
+
+/* ---- interrupts ------------------------------------------------------------------------------------------------ */
+
+static void on_beat(void)
+{
+	beats++;
+	lapic_eoi();
+}
+
+static void on_pit(void)
+{
+	pit++;
+	pic_eoi(0);
+}
+
+/* Reading IIR takes the transmitter's interrupt away (16550D, "Interrupt Identification Register"). */
+static void on_uart(void)
+{
+	if ((inb(LAYOUT_COM1 + 2) & 0x0f) == 0x02)
+		uart++;
+	pic_eoi(4);
+}
+
+static uint8_t cmos(uint8_t reg)
+{
+	outb(0x70, reg);
+	return inb(0x71);
+}
+
+static void set_cmos(uint8_t reg, uint8_t value)
+{
+	outb(0x70, reg);
+	outb(0x71, value);
+}
+
+static void on_rtc(void)
+{
+	if (cmos(0x0c) & 0x40)
+		rtc++;
+	pic_eoi(8);
+}
+
+static void on_hpet(void)
+{
+	hpet++;
+	lapic_eoi();
+}
+
+/* 8259A, "spurious interrupts": IR7 without its bit in service; the slave's has the master's IR2 in service. */
+static void on_spurious(void)
+{
+	spurious++;
+}
+
+static void on_spurious_slave(void)
+{
+	spurious++;
+	outb(0x20, 0x20);
+}
+
+static void report(const char *what, uint64_t value)
+{
+	print(what);
+	print(" ");
+	print_hex(value);
+	print("\n");
+}
+
+static void outl(uint16_t port, uint32_t v)
+{
+	__asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
+}
+
+static uint8_t pic_read(uint16_t port, uint8_t ocw3)
+{
+	outb(port, ocw3);
+	return inb(port);
+}
+
+static _Noreturn void lost(const char *what)
+{
+	report("IMR", (uint64_t)inb(0xa1) << 8 | inb(0x21));
+	report("IRR", (uint64_t)pic_read(0xa0, 0x0a) << 8 | pic_read(0x20, 0x0a));
+	report("ISR", (uint64_t)pic_read(0xa0, 0x0b) << 8 | pic_read(0x20, 0x0b));
+	check(false, what);
+	finish(1);
+}
+
+static void wait_for(volatile unsigned *count, unsigned wanted, const char *what)
+{
+	unsigned start = beats;
+
+	while (*count < wanted) {
+		wait_for_interrupt();
+		if (beats - start > BEATS_MAX)
+			lost(what);
+	}
+}
+
+/* ---- what each device is asked --------------------------------------------------------------------------------- */
+
+static void expect(uint64_t got, uint64_t wanted, const char *what)
+{
+	if (got == wanted)
+		return;
+	report("got", got);
+	report("wanted", wanted);
+	check(false, what);
+}
+
+/* Mode 0 raises OUT once, at the end of its count (8254, "Mode 0"): one edge, one interrupt. */
+static void pit_once(uint16_t count)
+{
+	unsigned before = pit;
+
+	outb(0x43, 0x30);
+	outb(0x40, (uint8_t)count);
+	outb(0x40, (uint8_t)(count >> 8));
+	wait_for(&pit, before + 1, "the PIT's interrupt");
+	expect(pit, before + 1, "one interrupt of the PIT");
+}
+
+static void uart_once(void)
+{
+	unsigned before = uart;
+
+	outb(LAYOUT_COM1 + 1, 0x02); /* THR is empty: enabling the interrupt raises it */
+	wait_for(&uart, before + 1, "the UART's interrupt");
+	outb(LAYOUT_COM1 + 1, 0x00);
+}
+
+static void rtc_ticks(unsigned n)
+{
+	set_cmos(0x0b, 0x42);
+	cmos(0x0c);
+	wait_for(&rtc, rtc + n, "the RTC's interrupt");
+	set_cmos(0x0b, 0x02);
+	cmos(0x0c);
+}
+
+#define HPET(offset) (LAYOUT_HPET_BASE + (offset))
+#define HPET_T0 (1u << 8 | 1u << 2) /* 32 bits wide, interrupt on */
+
+/* A comparator that is behind the counter when it arrives matches in minutes: drivers look, and try again. */
+static void hpet_arm(void)
+{
+	uint32_t deadline, ahead = 20000;
+
+	do {
+		deadline = mmio_read(HPET(0xf0)) + ahead;
+		mmio_write(HPET(0x108), deadline);
+		ahead *= 2;
+	} while ((int32_t)(deadline - mmio_read(HPET(0xf0))) < 1000 && ahead < 1u << 30);
+}
+
+/*
+ * Timer 0 with legacy replacement is wired to pin 2 (HPET 1.0a, 2.3.5, LEG_RT_CNF). When the PIT gets its line back, that
+ * is an edge to the 8259: it is taken here, before anybody counts.
+ */
+static void hpet_once(void)
+{
+	unsigned before = hpet;
+
+	outb(0x21, 0xff);
+	mmio_write(HPET(0x10), 3);
+	mmio_write(HPET(0x100), HPET_T0);
+	ioapic_route(LAYOUT_PIT_PIN, VECTOR_HPET, false, false);
+	expect(mmio_read(HPET(0x100)) & 0x10e, HPET_T0, "HPET timer 0 configuration");
+	hpet_arm();
+	wait_for(&hpet, before + 1, "the HPET's interrupt");
+	ioapic_route(LAYOUT_PIT_PIN, VECTOR_HPET, false, true);
+	mmio_write(HPET(0x100), 0);
+	mmio_write(HPET(0x10), 0);
+	expect(mmio_read(HPET(0x10)), 0, "HPET configuration");
+	expect(hpet > before, true, "an interrupt of the HPET");
+	outb(0x21, (uint8_t)~(IRQS | 1 << 2));
+	__asm__ volatile("sti; nop; nop; cli");
+}
+
+static void registers(uint8_t v)
+{
+	uint8_t imr = inb(0x21);
+
+	outb(0x21, v);
+	expect(inb(0x21), v, "the master's mask");
+	outb(0x21, imr);
+	expect(inb(0x21), imr, "the master's mask as before");
+	expect(imr, (uint8_t)~(IRQS | 1 << 2), "the master's mask as it was left");
+	mmio_write(LAYOUT_IOAPIC_BASE, 0x10 + 2 * 23);
+	mmio_write(LAYOUT_IOAPIC_BASE + 0x10, 1u << 16 | v);
+	expect(mmio_read(LAYOUT_IOAPIC_BASE + 0x10) & 0x100ff, 1u << 16 | v, "IOAPIC entry");
+	outb(LAYOUT_COM1 + 7, v);
+	expect(inb(LAYOUT_COM1 + 7), v, "UART scratch register");
+	set_cmos(0x40, v);
+	set_cmos(0x41, (uint8_t)~v);
+	expect(cmos(0x40), v, "CMOS memory");
+	expect(cmos(0x41), (uint8_t)~v, "CMOS memory, the next byte");
+	outl(0xcf8, 0x80000000u | (uint32_t)v << 8);
+	expect(inl(0xcf8), 0x80000000u | (uint32_t)v << 8, "PCI address");
+	outw(LAYOUT_PM1_EVT + 2, v & 1 ? 0x100 : 0);
+	expect(inw(LAYOUT_PM1_EVT + 2), v & 1 ? 0x100 : 0, "PM1 enable");
+	outb(0x61, v & 2);
+	expect(inb(0x61) & 2, v & 2, "speaker bit of port 61h");
+}
+
+/* ---- characters ------------------------------------------------------------------------------------------------ */
+
+static void power_off(void)
+{
+	outw(LAYOUT_PM1_CNT, LAYOUT_SLP_TYP_S5 << 10 | 1 << 13);
+}
+
+static void triple_fault(void)
+{
+	static const uint8_t none[10];
+
+	__asm__ volatile("lidt %0; ud2" ::"m"(none));
+}
+
+static void obey(char c)
+{
+	switch (c) {
+	case '!':
+		finish(42);
+	case '#':
+		power_off();
+		break;
+	case '@':
+		outb(LAYOUT_RESET_PORT, LAYOUT_RESET_VALUE);
+		break;
+	case '^':
+		triple_fault();
+		break;
+	case '+':
+	case '=':
+	case '~':
+	case '.':
+		mode = c;
+		break;
+	default:
+		if (input_len < INPUT_MAX)
+			input[input_len++] = c;
+	}
+}
+
+static void listen(void)
+{
+	while (input_len < INPUT_MAX && (inb(LAYOUT_COM1 + 5) & 1))
+		obey((char)inb(LAYOUT_COM1));
+}
+
+static char *put_hex(char *to, unsigned v, unsigned digits)
+{
+	while (digits--)
+		*to++ = "0123456789abcdef"[v >> 4 * digits & 15];
+	return to;
+}
+
+/* The sum (mod 65536, times 31 for each character) tells a line that was cut from a whole one. */
+static void say_line(void)
+{
+	char line[LINE_MAX], *at = line;
+	unsigned sum = 0;
+
+	*at++ = 'L';
+	*at++ = ' ';
+	at = put_hex(at, number++, 6);
+	*at++ = ' ';
+	for (unsigned i = 0; i < input_len; i++)
+		*at++ = input[i];
+	input_len = 0;
+	*at++ = ' ';
+	for (char *c = line; c < at; c++)
+		sum = (sum * 31 + (uint8_t)*c) & 0xffff;
+	at = put_hex(at, sum, 4);
+	*at++ = '\n';
+	*at = 0;
+	print(line);
+}
+
+/* ---- rounds ---------------------------------------------------------------------------------------------------- */
+
+enum { TICK_COUNT = 11932, TICKS = 60, MAKE_UP = 20 };
+
+/* Of time, as ACPI's timer counts it (24 bits, 4.7 s): how many ticks of the PIT are in it. */
+static uint64_t ticks_passed(uint32_t *last, uint64_t *sum)
+{
+	uint32_t now = inl(LAYOUT_PM_TIMER);
+
+	*sum += (now - *last) & 0xffffff;
+	*last = now;
+	return *sum * 1193182 / LAYOUT_PM_TIMER_HZ / TICK_COUNT;
+}
+
+/* Mode 2, about 100 Hz. A tick may come late, and then several at once; after a few more all of them are there. */
+static void steady_ticks(void)
+{
+	uint64_t sum = 0, passed = 0;
+	uint32_t last;
+	unsigned first, got = 0;
+
+	outb(0x43, 0x34);
+	outb(0x40, TICK_COUNT & 0xff);
+	outb(0x40, TICK_COUNT >> 8);
+	first = pit;
+	wait_for(&pit, first + 1, "the PIT's first tick");
+	last = inl(LAYOUT_PM_TIMER);
+	first = pit;
+	for (unsigned i = 1; i < TICKS + MAKE_UP; i++) {
+		wait_for(&pit, first + i, "the PIT's tick");
+		got = pit - first;
+		passed = ticks_passed(&last, &sum);
+		if (i >= TICKS && got + 1 >= passed)
+			break;
+	}
+	if (got + 1 < passed) {
+		report("ticks", got);
+		report("of", passed);
+		lost("a tick");
+	}
+	/* Mode 0 ends it; what was on its way is not counted as that mode's. */
+	outb(0x43, 0x30);
+	outb(0x40, 0xff);
+	outb(0x40, 0xff);
+	wait_for(&pit, pit + 1, "the PIT's last one");
+	for (unsigned beat = beats; beats < beat + 2;)
+		wait_for_interrupt();
+}
+
+static void idle(void)
+{
+	steady_ticks();
+	for (unsigned i = 0; i < 3; i++)
+		pit_once(0xffff);
+	say_line();
+}
+
+static void storm(void)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		uart_once();
+		pit_once(50);
+	}
+	rtc_ticks(10);
+	say_line();
+}
+
+static void flood(void)
+{
+	for (unsigned i = 0; i < 64; i++) {
+		listen();
+		say_line();
+	}
+}
+
+static void everything(void)
+{
+	registers((uint8_t)(number * 37));
+	pit_once(500);
+	uart_once();
+	rtc_ticks(2);
+	hpet_once();
+	say_line();
+}
+
+static void init(void)
+{
+	set_handler(VECTOR_PIT, on_pit);
+	set_handler(VECTOR_UART, on_uart);
+	set_handler(VECTOR_RTC, on_rtc);
+	set_handler(VECTOR_SPURIOUS, on_spurious);
+	set_handler(VECTOR_SPURIOUS_SLAVE, on_spurious_slave);
+	set_handler(VECTOR_HPET, on_hpet);
+	set_handler(VECTOR_BEAT, on_beat);
+	pic_init(IRQS);
+	lapic_init();
+	mmio_write(LAYOUT_LAPIC_BASE + 0x350, 0x700); /* LINT0: ExtINT, the virtual wire of the 8259 */
+	mmio_write(LAYOUT_LAPIC_BASE + 0x3e0, 0xb);
+	mmio_write(LAYOUT_LAPIC_BASE + 0x320, VECTOR_BEAT | 1u << 17);
+	mmio_write(LAYOUT_LAPIC_BASE + 0x380, 40000000);
+	ioapic_route(LAYOUT_PIT_PIN, VECTOR_HPET, false, true);
+	set_cmos(0x0a, 0x26); /* 1024 Hz */
+	outb(LAYOUT_COM1 + 4, 0x0b);
+	outb(LAYOUT_COM1 + 2, 0x07);
+}
+
+void guest_main(void)
+{
+	init();
+	print("survivor\n");
+	for (;;) {
+		listen();
+		switch (mode) {
+		case '+':
+			flood();
+			break;
+		case '=':
+			storm();
+			break;
+		case '~':
+			idle();
+			break;
+		default:
+			everything();
+		}
+	}
+}
