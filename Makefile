@@ -14,12 +14,8 @@ help:
 	@echo 'make run      install what is missing, build, boot a Debian kernel to a shell (without a terminal: run a'
 	@echo '              command in the guest and power off; COMMAND="..." chooses it)'
 	@echo 'make check    install, build, run all tests        make bench   measure, side by side with QEMU'
-<<<<<<< HEAD
-	@echo 'make quick    unit tests, the decoder, a short round beside this processor: for the inner loop'
-	@echo 'make soak     a whole pass of memtest86+, the fault matrix, thousands of deaths (KILLS=3000): an hour or so'
-=======
 	@echo 'make soak     memtest86+ a whole pass, the fault matrix, deaths (KILLS=3000), a storm (STORM_KILLS=10000): hours'
->>>>>>> main
+	@echo 'make quick    unit tests, the decoder, a short round beside this processor: for the inner loop'
 	@echo 'make software real programs in the guest, compared with the host, at length (LONG=3)'
 	@echo 'make portable all tests of the portable emulator for aarch64 under qemu-user, then a Debian kernel (minutes)'
 	@echo 'make build    only build, in BUILD=$(BUILD)              make install install to PREFIX (meson)'
