@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 LONG ?= 3
 GUEST = tests/guest/debian
 
-.PHONY: all setup build run check bench fuzz oracle isa-record soak software portable threads install clean help
+.PHONY: all setup build run check quick bench fuzz oracle isa-record soak software portable threads install clean help
 
 all: build
 
@@ -15,6 +15,7 @@ help:
 	@echo '              command in the guest and power off; COMMAND="..." chooses it)'
 	@echo 'make check    install, build, run all tests        make bench   measure, side by side with QEMU'
 	@echo 'make soak     memtest86+ a whole pass, the fault matrix, deaths (KILLS=3000), a storm (STORM_KILLS=10000): hours'
+	@echo 'make quick    unit tests, the decoder, a short round beside this processor: for the inner loop'
 	@echo 'make software real programs in the guest, compared with the host, at length (LONG=3)'
 	@echo 'make portable all tests of the portable emulator for aarch64 under qemu-user, then a Debian kernel (minutes)'
 	@echo 'make threads  several virtual processors of the emulator under ThreadSanitizer'
@@ -35,6 +36,13 @@ run: build
 
 check: build
 	@.ci/check $(BUILD)
+
+# For the inner loop: below a minute on two cores.
+quick: build
+	@meson test -C $(BUILD) --no-rebuild --suite unit --print-errorlogs
+	@ninja -C $(BUILD) --quiet tests/decode/decode-walk tests/silicon/silicon
+	@$(BUILD)/tests/decode/decode-walk >$(BUILD)/quick.log || { cat $(BUILD)/quick.log; exit 1; }
+	@$(BUILD)/tests/silicon/silicon --seed 1 --encodings 40 --quiet >$(BUILD)/quick.log || { cat $(BUILD)/quick.log; exit 1; }
 
 bench: build
 	@tests/bench/bench.sh $(BUILD)

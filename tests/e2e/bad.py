@@ -110,7 +110,7 @@ def images(t):
     refused(t, t.bulkhead("run", "--kernel", bad, "--name", t.name), "bad")
     with open(bad, "wb") as f:
         f.write(bytes(64 << 20))
-    refused(t, t.bulkhead("run", "--kernel", bad, "--format", "flat64", "--memory", "16M", "--name", t.name), "memory")
+    refused(t, t.bulkhead("run", "--kernel", bad, "--format", "flat64", "--memory", "16M", "--name", t.name), "takes at most")
 
 
 @test
