@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The small guests (tests/guest/small), each on the engine that --engine names."""
 import datetime
+import itertools
 
 from bh import BUILD, check, main, test
 
@@ -62,6 +63,18 @@ def rtc(t):
     after = datetime.datetime.utcnow()
     seen = datetime.datetime.strptime(text, "%Y-%m-%d %H:%M")
     check(before <= seen <= after, f"{before} <= {seen} <= {after}")
+
+
+@test
+def tables(t):
+    """Tables of the processor where there is no memory, and an event to deliver: shutdown, on both engines; a stack there
+    as well, which KVM cannot serve."""
+    stacks = ["sn"] if t.engine == "kvm" else []
+    for place, event in itertools.product(["in", "tn", "gn", *stacks], "ust"):
+        t.run_guest("tables", "--no-reboot", input=place + event).expect(34, out="now", err="triple fault")
+    for place in "id", "td", "gd":
+        t.run_guest("tables", "--no-reboot", input=place + "s").expect(34, out="now", err="triple fault")
+    t.expect_clean()
 
 
 @test

@@ -88,6 +88,34 @@ static bool is_dead_halt(struct kvm_engine *k, unsigned vcpu)
 	       mp.mp_state == KVM_MP_STATE_HALTED;
 }
 
+/* INT3, INT n, INTO, IRET, INT1: they read tables and use the stack, as the delivery of an event does. */
+static bool is_delivery(const uint8_t *insn, unsigned size)
+{
+	static const char prefixes[] = "\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3";
+	unsigned i = 0;
+
+	while (i < size && insn[i] && strchr(prefixes, insn[i]))
+		i++;
+	if (i < size && (insn[i] & 0xf0) == 0x40) /* REX */
+		i++;
+	return i < size && ((insn[i] >= 0xcc && insn[i] <= 0xcf) || insn[i] == 0xf1);
+}
+
+/*
+ * A guest whose interrupt table, stack, task state or descriptors lie where there is no memory: KVM has no way to deliver
+ * an event through a device, and gives up, by either of two names. The guest has brought it about, and a processor that
+ * reads there what nobody drives shuts down, too. So it is called that, as it is under the emulator.
+ */
+static bool is_shutdown(const struct kvm_run *run)
+{
+	if (run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV || run->internal.suberror == KVM_INTERNAL_ERROR_SIMUL_EX)
+		return true;
+	return run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && run->internal.ndata >= 3 &&
+	       (run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) &&
+	       is_delivery(run->emulation_failure.insn_bytes, run->emulation_failure.insn_size < 15 ?
+								      run->emulation_failure.insn_size : 15);
+}
+
 static bool internal_error(struct kvm_engine *k, struct kvm_run *run, enum engine_stop *stop)
 {
 	static const char *const reasons[] = {"", "emulation of an instruction failed", "simultaneous exception",
@@ -100,7 +128,7 @@ static bool internal_error(struct kvm_engine *k, struct kvm_run *run, enum engin
 	for (unsigned i = 0; i < run->internal.ndata && i < 6 && n > 0 && (size_t)n < sizeof(k->error); i++)
 		n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " %llx",
 			      (unsigned long long)run->internal.data[i]);
-	*stop = ENGINE_ERROR;
+	*stop = is_shutdown(run) ? ENGINE_TRIPLE_FAULT : ENGINE_ERROR;
 	return false;
 }
 
