@@ -3,7 +3,6 @@
  * bulkhead-deaf, for tests only: a loader or vcpu process that greets and then does not answer. It is installed under the
  * name of a real one (BULKHEAD_LIBEXEC).
  */
-#include <poll.h>
 #include <string.h>
 
 #include "proto/child.h"
@@ -19,6 +18,7 @@ int main(int argc, char **argv)
 		return code;
 	if (child_hello(&child))
 		return 1;
-	for (;;)
-		ppoll(NULL, 0, NULL, NULL);
+	while (!frame_recv(child.control_fd, &child.frame))
+		frame_close_fds(&child.frame);
+	return 1;
 }

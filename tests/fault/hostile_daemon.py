@@ -139,6 +139,19 @@ def forced_stop(t):
             wait_until(lambda: t.is_clean(name), f"{mode}: nothing is left")
 
 
+@test(limit=100)
+def forced_again_and_again(t):
+    """Whoever is impatient does not put the end off."""
+    name, log, vm = start(t, "seriald", "beats")
+    wait_until(lambda: "vcpu" in t.processes(name), "the machine is there")
+    for _ in range(30):
+        if vm.poll() is not None:
+            break
+        t.start(*t.command("stop", "--force", name))
+        vm.talk.pump(0.4)
+    check(vm.poll() is not None, "the machine is still there")
+
+
 @test(limit=280)
 def under_linux(t):
     """Debian on its shell while timerd, then platformd as well, is replaced by the hostile one."""

@@ -313,9 +313,11 @@ static void on_hurry(evutil_socket_t fd, short what, void *ctx)
 	finish(vm);
 }
 
+/* Whoever asks again does not put it off. */
 void machine_hurry(struct vm *vm)
 {
-	machine_timer(vm, &vm->hurry_timer, HURRY_MS, on_hurry);
+	if (!vm->hurry_timer || !evtimer_pending(vm->hurry_timer, NULL))
+		machine_timer(vm, &vm->hurry_timer, HURRY_MS, on_hurry);
 }
 
 static void on_question_timeout(evutil_socket_t fd, short what, void *ctx)
