@@ -26,7 +26,9 @@ def machine_name(t, mode):
 def start(t, evil, mode):
     name = machine_name(t, mode)
     log = f"{t.dir}/{name}.log"
-    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, name=name), *options(evil)), env=evil_libexec(t, evil))
+    # Filters would end it at the first of many things; here it has got past them, and others have to hold.
+    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, "--sandbox", "log", name=name), *options(evil)),
+                 env=evil_libexec(t, evil))
     return name, log, vm
 
 
