@@ -26,8 +26,10 @@ def machine_name(t, mode):
 def start(t, evil, mode):
     name = machine_name(t, mode)
     log = f"{t.dir}/{name}.log"
-    # The guest waits for a device until that is given up; with the default limit for ten seconds.
-    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, "--device-failure-limit", "4", name=name), *options(evil)),
+    # The guest waits for a device until that is given up; with the default limit for ten seconds. Filters would end it at
+    # the first of many things; here it has got past them, and others have to hold.
+    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, "--device-failure-limit", "4", "--sandbox", "log",
+                                     name=name), *options(evil)),
                  env=evil_libexec(t, evil))
     return name, log, vm
 
