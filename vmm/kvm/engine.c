@@ -137,6 +137,7 @@ static int kvm_engine_create(const struct engine_config *config, struct engine *
 	k->vcpus = config->vcpus;
 	memcpy(k->ram, config->ram, sizeof(k->ram));
 	k->ram_count = config->ram_count;
+	k->clock = config->clock;
 	if (config->cpu)
 		k->cpu = *config->cpu;
 	else
