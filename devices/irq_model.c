@@ -66,7 +66,9 @@ static uint8_t read_port(struct irq_state *s, enum irq_range range, uint32_t off
 /*
  * The 8259 remembers one edge of a line. When a daemon was away, several may have come since anybody looked, and a guest
  * that counts ticks would be late for ever. Those of the timers' lines are presented one after the other, each when the
- * one before it is acknowledged, as if the timer had been waited for. What is masked is not owed: a PC would have merged it.
+ * one before it is acknowledged, as if the timer had been waited for. One that comes while they are would merge with the one
+ * that is latched just then: it is owed, too. But only as many as were missed, else a guest that is too slow for its ticks
+ * would do nothing else from then on. What is masked is not owed: a PC would have merged it.
  */
 #define TICKING (1u << LAYOUT_PIT_IRQ | 1u << LAYOUT_RTC_IRQ)
 
@@ -75,31 +77,48 @@ static const struct pic *chip_of(const struct irq_state *s, unsigned line)
 	return &s->pic.chip[line >> 3];
 }
 
+static uint32_t add_owed(uint32_t owed, uint32_t more)
+{
+	return more < IRQ_OWED_MAX - owed ? owed + more : IRQ_OWED_MAX;
+}
+
 static void owe(struct irq_state *s, unsigned line, uint32_t rises)
 {
 	const uint8_t bit = (uint8_t)(1u << (line & 7));
+	struct irq_debt *d = &s->debts[line];
 
-	if (rises < 2 || !(TICKING >> line & 1) || (chip_of(s, line)->elcr | chip_of(s, line)->imr) & bit)
+	if (!rises || !(TICKING >> line & 1) || (chip_of(s, line)->elcr | chip_of(s, line)->imr) & bit)
 		return;
-	s->owed[line] += rises - 1 < IRQ_OWED_MAX ? rises - 1 : IRQ_OWED_MAX;
-	if (s->owed[line] > IRQ_OWED_MAX)
-		s->owed[line] = IRQ_OWED_MAX;
+	if (d->catching_up && d->grace) {
+		d->grace--;
+		d->owed = add_owed(d->owed, 1);
+	}
+	if (rises < 2)
+		return;
+	d->catching_up = 1;
+	d->owed = add_owed(d->owed, rises - 1);
+	d->grace = add_owed(d->grace, rises - 1);
 }
 
 /* The line's request has been acknowledged. */
 static void pay(struct irq_state *s, int ir, unsigned chip)
 {
 	const unsigned line = (unsigned)ir + 8 * chip;
+	struct irq_debt *d = &s->debts[line];
 
-	if (ir < 0 || !s->owed[line])
+	if (ir < 0)
 		return;
-	s->owed[line]--;
+	if (!d->owed) {
+		*d = (struct irq_debt){ 0 };
+		return;
+	}
+	d->owed--;
 	pic_set_line(&s->pic, line, s->words[line] & LINE_LEVEL, true);
 }
 
 static void forget_owed(struct irq_state *s, unsigned chip)
 {
-	memset(&s->owed[8 * chip], 0, 8 * sizeof(s->owed[0]));
+	memset(&s->debts[8 * chip], 0, 8 * sizeof(s->debts[0]));
 }
 
 /* ICW1 forgets requests that had been offered: an acknowledge of one of them is spurious from here on. */
@@ -232,6 +251,17 @@ static const char *check_wires(const struct irq_state *s)
 	return NULL;
 }
 
+static const char *check_debts(const struct irq_state *s)
+{
+	for (unsigned line = 0; line < 16; line++) {
+		const struct irq_debt *d = &s->debts[line];
+
+		if (d->owed > IRQ_OWED_MAX || d->grace > IRQ_OWED_MAX || d->catching_up > 1)
+			return "debts";
+	}
+	return NULL;
+}
+
 static int irq_validate(const void *state, const char **field)
 {
 	const struct irq_state *s = state;
@@ -243,8 +273,8 @@ static int irq_validate(const void *state, const char **field)
 		bad = check_offers(s);
 	if (!bad)
 		bad = check_wires(s);
-	for (unsigned line = 0; !bad && line < 16; line++)
-		bad = s->owed[line] > IRQ_OWED_MAX ? "owed" : NULL;
+	if (!bad)
+		bad = check_debts(s);
 	*field = bad;
 	return bad ? -EINVAL : 0;
 }
@@ -341,7 +371,7 @@ void irq_model_eoi(void *state, uint8_t vector)
 
 const struct device_model irq_model = {
 	.name = "irq",
-	.version = 2,
+	.version = 3,
 	.state_size = sizeof(struct irq_state),
 	.ranges = ranges,
 	.range_count = RANGES,

@@ -146,6 +146,7 @@ static int start_again(struct proc *p)
 	int rc = proc_spawn(p);
 
 	r->health = DEVICE_SERVING;
+	r->is_restart = r->left_ns != 0;
 	r->broken = false;
 	r->served_ns = 0;
 	r->start_events = journal_events(r->journal);
@@ -349,16 +350,21 @@ void recovery_gone(struct proc *p, bool foreign)
 		answer_death(p, progress, now);
 }
 
+void recovery_cost(struct proc *p, uint64_t ns)
+{
+	if (p->recovery.is_restart)
+		p->recovery.cost_ns += ns;
+}
+
 void recovery_ready(struct proc *p)
 {
 	struct recovery *r = &p->recovery;
 	bool back = r->left_ns != 0;
 
 	r->ready_ns = r->served_ns = clock_ns();
-	if (back) {
+	recovery_cost(p, watchdog_cpu_ns(p->pid));
+	if (back)
 		r->away_ns += r->ready_ns - r->left_ns;
-		r->cost_ns += watchdog_cpu_ns(p);
-	}
 	r->left_ns = 0;
 	r->strict = r->must_reset = false;
 	if (r->on_trial) {

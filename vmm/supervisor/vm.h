@@ -146,6 +146,8 @@ struct drain_look {
 /* The process that makes all others, and how many requests it has not answered. */
 struct spawn_link {
 	int sock, pidfd;
+	pid_t pid;
+	uint64_t cpu_ns; /* processor time of it that has been accounted for */
 	uint32_t asked, answered;
 	struct event *on_answer, *on_exit, *timer;
 };
@@ -271,6 +273,8 @@ bool proc_exists(const struct proc *p);
 int recovery_init(struct proc *p, const struct device_objects *d);
 /* Its process has ended, last_reason is set; `foreign`: by a SIGKILL that was not ours. */
 void recovery_gone(struct proc *p, bool foreign);
+/* Processor time that went into its latest start, in ns; counted if that is a restart. */
+void recovery_cost(struct proc *p, uint64_t ns);
 /* It has broken its ring: its end, and no progress. */
 void recovery_broken(struct proc *p);
 void recovery_ready(struct proc *p);
@@ -286,8 +290,8 @@ int recovery_replace(struct proc *p, int program_fd);
 /* watchdog.c: 0 or -1 */
 int watchdog_start(struct vm *vm);
 void watchdog_born(struct proc *p);
-/* Processor time of a live process, in ns. */
-uint64_t watchdog_cpu_ns(const struct proc *p);
+/* Processor time of a live process, in ns; 0: it is not known. */
+uint64_t watchdog_cpu_ns(pid_t pid);
 /* Watch time in ns: stands still while the supervisor does not run; never 0. */
 uint64_t watchdog_now(const struct vm *vm);
 
@@ -299,6 +303,8 @@ int spawn_watch(struct vm *vm);
 /* Asks for a child, and numbers the request; proc_spawned() gets the answer. The descriptors stay the caller's. 0 or
  * -errno. */
 int spawn(struct vm *vm, struct spawn_packet *request, const int fds[SPAWN_FDS]);
+/* Processor time that the spawner has spent since this was last asked, in ns. */
+uint64_t spawn_cost(struct vm *vm);
 
 /* control.c */
 void control_init(struct vm *vm);

@@ -29,12 +29,12 @@ uint64_t watchdog_now(const struct vm *vm)
 }
 
 /* Linux: the clock of another process is named by the complement of its pid; 2 is CPUCLOCK_SCHED. */
-uint64_t watchdog_cpu_ns(const struct proc *p)
+uint64_t watchdog_cpu_ns(pid_t pid)
 {
-	clockid_t clock = (clockid_t)((~(unsigned)p->pid << 3) | 2u);
+	clockid_t clock = (clockid_t)((~(unsigned)pid << 3) | 2u);
 	struct timespec ts;
 
-	if (!p->pid || clock_gettime(clock, &ts) < 0) /* 0 would be ourselves */
+	if (!pid || clock_gettime(clock, &ts) < 0) /* 0 would be ourselves */
 		return 0;
 	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
@@ -68,7 +68,7 @@ static struct watch_sample look(const struct proc *p, enum watch_phase phase)
 	return (struct watch_sample){
 		.phase = phase,
 		.now_ns = watchdog_now(p->vm),
-		.cpu_ns = watchdog_cpu_ns(p),
+		.cpu_ns = watchdog_cpu_ns(p->pid),
 		.stopped = is_stopped(p),
 	};
 }
