@@ -68,6 +68,21 @@ static const struct seen *find_row(const struct processor *p)
 	return NULL;
 }
 
+/* What could not be measured is as its row says. */
+static void adopt(const struct seen *s)
+{
+	const uint64_t measured = here.alike | here.otherwise;
+
+	row = s;
+	if (!s)
+		return;
+	here.alike |= s->as.alike & ~measured;
+	here.otherwise |= s->as.otherwise & ~measured;
+	here.fip_bits = here.fip_bits ? here.fip_bits : s->as.fip_bits;
+	here.fdp_bits = here.fdp_bits ? here.fdp_bits : s->as.fdp_bits;
+	here.mxcsr_mask = here.mxcsr_mask ? here.mxcsr_mask : s->as.mxcsr_mask;
+}
+
 const struct processor *processor(void)
 {
 	const char *hook = getenv("BULKHEAD_TEST_HOST");
@@ -78,14 +93,14 @@ const struct processor *processor(void)
 	identify(&here);
 	if (!hook || strcmp(hook, "blind") != 0)
 		probe_processor(&here);
-	row = hook ? NULL : find_row(&here);
+	adopt(hook ? NULL : find_row(&here));
 	return &here;
 }
 
 void processor_set(const struct processor *p)
 {
 	here = *p;
-	row = find_row(p);
+	adopt(find_row(p));
 	is_known = true;
 	in_doubt = false;
 	memset(counts, 0, sizeof(*counts));

@@ -35,7 +35,7 @@ _Static_assert(POINT_COUNT <= 64, "sets of points are words");
 struct processor {
 	char vendor[13];
 	unsigned family, model; /* display family and model (SDM vol. 2, CPUID, leaf 1) */
-	/* Points in which it was measured to do as the emulator does, or otherwise; neither if it could not be asked. */
+	/* Points in which it was measured, or else seen, to do as the emulator does, or otherwise; neither: nobody knows. */
 	uint64_t alike, otherwise;
 	/* Low bits of FIP and FDP that FXRSTOR64 keeps; 0 if unknown. */
 	uint8_t fip_bits, fdp_bits;

@@ -50,6 +50,9 @@ struct made_up {
 static const struct made_up zen4 = { .name = "Zen 4",
 				     .is = { "AuthenticAMD", 25, 17, 0, zen, 57, 57, 0x2ffff },
 				     .is_measured = true };
+/* The same, where probes were not to be had. */
+static const struct made_up known = { .name = "Zen 4 by its row",
+				      .is = { "AuthenticAMD", 25, 17, 0, zen, 57, 57, 0x2ffff } };
 static const struct made_up zen3 = { .name = "Zen 3",
 				     .is = { "AuthenticAMD", 25, 33, 0, zen, 48, 48, 0x2ffff },
 				     .is_measured = true };
@@ -302,6 +305,11 @@ Test(host_rules, zen4_is_green)
 	cr_assert(processor_row());
 }
 
+Test(host_rules, zen4_that_cannot_be_asked_is_green_by_its_row)
+{
+	expect_green(&known);
+}
+
 Test(host_rules, zen3_is_green)
 {
 	expect_green(&zen3);
@@ -388,7 +396,7 @@ static void expect_found(const struct made_up *m, spoil_fn *spoil, const char *w
 
 Test(host_rules, errors_are_found_everywhere)
 {
-	const struct made_up *const all[] = { &zen4, &zen3, &xeon, &strange, &blind };
+	const struct made_up *const all[] = { &zen4, &known, &zen3, &xeon, &strange, &blind };
 
 	setup();
 	for (unsigned n = 0; n < sizeof(all) / sizeof(all[0]); n++) {

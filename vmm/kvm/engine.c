@@ -135,6 +135,7 @@ static int kvm_engine_create(const struct engine_config *config, struct engine *
 	k->kvm_fd = config->kvm_fd;
 	k->vm_fd = -1;
 	k->vcpus = config->vcpus;
+	k->clock = config->clock;
 	if (config->cpu)
 		k->cpu = *config->cpu;
 	else

@@ -29,6 +29,7 @@ struct kvm_engine {
 	unsigned vcpus;
 	size_t run_size;
 	uint64_t tsc_khz;
+	struct machine_clock clock;
 	size_t xsave_bytes; /* of the area that holds a vCPU's extended state; 0: this KVM has no XSAVE */
 	bool has_xcrs;
 	struct cpu_model cpu;

@@ -75,7 +75,7 @@ static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned
 
 	if (access.way == ROUTE_SHADOWED && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed) &&
 	    ring_is_applied(&c->ring, access.classes) &&
-	    shadow_read(c->shadow, access.shadow, &value) == 0) {
+	    shadow_read(c->shadow, access.shadow, &c->ring.clock, &value) == 0) {
 		atomic_fetch_add_explicit(&b->shadow_reads, 1, memory_order_relaxed);
 		return value & all_ones(size);
 	}
