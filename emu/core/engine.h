@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one interface behind which guest code runs: the emulator (emu/) and KVM (vmm/kvm_*.c) implement it, the vcpu
+ * The one interface behind which guest code runs: the emulator (emu/) and KVM (vmm/kvm/) implement it, the vcpu
  * process, tests, and later snapshots and debuggers use it.
  *
  * Threads: run() of a vCPU is called by one thread at a time; kick(), signal_msi(), set_route(), ram_written() and extint_changed()
