@@ -139,7 +139,6 @@ static void post_written(struct emu *owner, uint64_t page, uint64_t mask)
 /* Own thread: blocks of these pieces go; what is left of the page's code stays marked. */
 static void drop(struct emu *e, uint64_t page, uint64_t mask)
 {
-	e->mmu->smc++;
 	atomic_store_explicit(own_word(e, page), e->hooks->code_written(e, page, mask), memory_order_relaxed);
 }
 

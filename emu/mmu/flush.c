@@ -13,7 +13,6 @@ static void clear_table(struct emu *e, unsigned n)
 	for (unsigned k = 0; k < TLB_ENTRIES; k++)
 		t->e[k].r = t->e[k].w = t->e[k].x = TAG_INVALID;
 	e->mmu->table[n].has_large = e->mmu->table[n].has_global = false;
-	e->mmu->flushes++;
 }
 
 static unsigned oldest_table(const struct mmu *m)

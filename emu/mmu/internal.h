@@ -47,7 +47,6 @@ struct mmu {
 	_Atomic uint64_t *written_granules; /* ...and where */
 	_Atomic uint64_t *sets;		    /* the memory of the sets */
 	bool key0_restricted;		     /* PKRU as it was when entries were cached */
-	uint64_t walks, flushes, smc;	     /* statistics */
 };
 
 /* ---- decoded code, from the side of those who store (code.c) ---- */
