@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of the TLB: which one is in use, and every way to drop translations. */
 #include "internal.h"
+#include "proto/code_notice.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -212,6 +213,8 @@ int mmu_create(struct emu *e)
 	page_set_init(&m->to_close, pages, m->sets + words);
 	page_set_init(&m->written, pages, m->sets + 2 * words);
 	m->written_granules = m->sets + 3 * words;
+	for (unsigned n = 0; n < e->machine->config.writer_count; n++)
+		m->noticed[n] = atomic_load(&e->machine->config.writers[n]->count);
 	return 0;
 }
 
