@@ -30,12 +30,12 @@ def find(path):
 
 
 def evil_libexec(t, evil, program="bulkhead-evild"):
-    """A directory of programs in which that of the process `evil` is another one, of this folder."""
-    d = f"{t.dir}/libexec-{evil}-{program}"
+    """A directory of programs in which that of the process `evil` is another one, of this folder, or of any if it is a path."""
+    d = f"{t.dir}/libexec-{evil}-{os.path.basename(program)}"
     if not os.path.isdir(d):
         os.mkdir(d)
         for name, path in PROGRAMS.items():
-            os.symlink(f"{BUILD}/tests/fault/{program}" if name == evil else find(path), f"{d}/bulkhead-{name}")
+            os.symlink(os.path.join(BUILD, "tests/fault", program) if name == evil else find(path), f"{d}/bulkhead-{name}")
     return {**t.env, "BULKHEAD_LIBEXEC": d}
 
 
