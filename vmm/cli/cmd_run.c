@@ -13,6 +13,7 @@
 
 #include "../../proto/clock.h"
 #include "../../proto/text.h"
+#include "../../proto/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
