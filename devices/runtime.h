@@ -11,6 +11,7 @@
 
 #include "devices/model.h"
 #include "proto/child.h"
+#include "proto/clock.h"
 #include "proto/journal.h"
 #include "proto/kind.h"
 #include "proto/line.h"
@@ -69,6 +70,7 @@ struct runtime {
 	struct event_base *base;
 	struct event control_event, doorbell_event, timer_event;
 	struct model_config config;
+	struct machine_clock clock; /* all times below and in the model are by it */
 	uint8_t *ram; /* the guest's, if the kind's row says so, else NULL: runtime_memory() */
 
 	struct ring_consumer ring;

@@ -244,6 +244,7 @@ int runtime_setup(struct runtime *rt)
 	if (err)
 		return complain(rt, err, "objects", "wrong size, not sealed, or not of the right mode");
 	rt->config = machine_config(setup->machine);
+	rt->clock.offset_ns = setup->machine->has_clock_offset_ns ? setup->machine->clock_offset_ns : 0;
 	rt->spin_ns = setup->has_spin_ns ? setup->spin_ns : 0;
 	rt->doorbell_fd = take_pipe(&f->fds[SETUP_FD_DOORBELL]);
 	rt->irqd_doorbell_fd = own > SETUP_FD_OWN ? take_pipe(&f->fds[SETUP_FD_OWN]) : -1;

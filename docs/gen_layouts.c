@@ -56,7 +56,7 @@ static const struct field rsp[] = {
 	FIELD(ring_rsp, head, "slots applied; stored (release) after their effects"),
 	FIELD(ring_rsp, sleeping, "0 awake, 1 asleep: a request needs the doorbell, 2 napping: characters alone do not"),
 	FIELD(ring_rsp, incarnation, "of the daemon that serves now"),
-	FIELD(ring_rsp, heartbeat_ns, "CLOCK_MONOTONIC, renewed every second even when idle"),
+	FIELD(ring_rsp, heartbeat_ns, "the machine's clock, renewed every second even when idle"),
 	FIELD(ring_rsp, protocol_errors, "the daemon found the ring broken and stopped reading it"),
 	FIELD(ring_rsp, room, "moves when a full ring has become half empty; futex word"),
 	FIELD(ring_rsp, holding, "1: requests wait until there is room for what follows from them"),

@@ -31,7 +31,7 @@ struct journal_mark {
 	uint32_t head;	   /* ring slots applied */
 	uint32_t reserved; /* 0 */
 	uint64_t events;   /* time steps and input chunks applied */
-	uint64_t time_ns;  /* CLOCK_MONOTONIC of the commit */
+	uint64_t time_ns;  /* the machine's clock at the commit */
 	/* the answer to slot head - 1, published again by the next incarnation if its vCPU still waits */
 	uint8_t reply_valid;
 	uint8_t reply_vcpu;

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
+
 enum { RING_SLOTS = 64, RING_VCPUS = 32, RING_PAYLOAD = 24, RING_REPLY_DATA = 112 };
 
 enum io_op {
@@ -49,7 +51,7 @@ struct io_slot {
 	uint32_t offset;  /* from the beginning of the range */
 	uint64_t addr;	  /* guest-physical address or port */
 	uint64_t data;
-	uint64_t when; /* CLOCK_MONOTONIC of the access in ns; a late application of a posted write is exact by it */
+	uint64_t when; /* the machine's clock at the access, ns; a late application of a posted write is exact by it */
 	uint64_t payload[RING_PAYLOAD / 8];
 };
 _Static_assert(sizeof(struct io_slot) == 64, "a slot is one cache line");
@@ -69,7 +71,7 @@ struct ring_req {
 	_Atomic uint32_t msi_head;	/* irqd's channel only: messages of the MSI ring that were taken */
 	_Atomic uint32_t msi_sleeping;	/* irqd's channel only: ring the vcpu doorbell for messages */
 	uint32_t pad1;
-	_Atomic uint64_t heartbeat_ns; /* irqd's channel only: CLOCK_MONOTONIC, renewed every second by the vcpu process */
+	_Atomic uint64_t heartbeat_ns; /* irqd's channel only: the host's clock, renewed every second by the vcpu process */
 	uint32_t pad2[10];
 	_Atomic uint32_t waiting[RING_VCPUS]; /* vCPU i sleeps (or is about to) on its reply cell's seq */
 	struct io_slot slots[RING_SLOTS];
@@ -101,10 +103,10 @@ struct ring_rsp {
 	uint32_t pad0[15];
 	_Atomic uint32_t sleeping;	/* enum ring_sleep: does a new request need the doorbell? */
 	_Atomic uint32_t incarnation;	/* of the daemon that serves now */
-	_Atomic uint64_t heartbeat_ns;	/* CLOCK_MONOTONIC, renewed every second even when idle */
+	_Atomic uint64_t heartbeat_ns;	/* the machine's clock, renewed every second even when idle */
 	_Atomic uint32_t protocol_errors; /* the daemon found this ring broken and has stopped reading it */
 	_Atomic uint32_t room; /* moves when a full ring has become half empty; futex word of producers that wait for that */
-	_Atomic uint64_t first_ns; /* CLOCK_MONOTONIC of this incarnation's first answer; 0: none yet */
+	_Atomic uint64_t first_ns; /* the host's clock at this incarnation's first answer; 0: none yet */
 	_Atomic uint32_t holding;  /* it leaves its requests alone until there is room for what follows from them */
 	uint32_t pad1[7];
 	struct ring_cell cells[RING_VCPUS];
@@ -127,6 +129,7 @@ struct ring_producer {
 	struct ring_req *req;
 	const struct ring_rsp *rsp;
 	int doorbell_fd;   /* write end of a pipe, O_NONBLOCK */
+	struct machine_clock clock; /* of the times in slots; all zero after ring_attach() */
 	uint32_t spin_ns;  /* how long a wait polls before it sleeps */
 	uint64_t slice_ns; /* first sleep of a wait, doubled up to 8 ms; longer only in tests that look for lost wakes */
 	/* Asked before each sleep, told how long the wait has been going on and what is odd about it: 0 nothing; -EPROTO the

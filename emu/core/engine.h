@@ -10,6 +10,7 @@
 #define BULKHEAD_EMU_ENGINE_H
 
 #include "cpu.h"
+#include "proto/clock.h"
 
 #include <stddef.h>
 
@@ -55,6 +56,7 @@ struct engine_config {
 	struct engine_ram ram[ENGINE_MAX_RAM];
 	unsigned ram_count;
 	unsigned vcpus;
+	struct machine_clock clock; /* what local APICs and engine_state mean by a time */
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
 	size_t code_cache_bytes; /* engine emu: bound of the decoded code cache per vCPU; 0 = default */
 	/* engine emu: memory for generated code, made before the sandbox forbids it (native/memory.h), which the caller owns;
@@ -91,7 +93,9 @@ struct engine_ops {
 	int (*set_state)(struct engine *e, unsigned vcpu, const struct cpu *in);
 
 	/* The same for all that the processor is (state.h). restore(): -EINVAL, *field names what no processor can be, or
-	 * what this engine's has not; nothing has changed then. */
+	 * what this engine's has not; nothing has changed then. Of several processors, all at once, none running, and from
+	 * vCPU 0 on: its time is the others'. The counter and timers go on as if it had run since: the machine's clock says
+	 * how long that is. */
 	int (*save)(struct engine *e, unsigned vcpu, struct engine_state *out);
 	int (*restore)(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field);
 

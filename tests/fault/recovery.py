@@ -42,8 +42,13 @@ class Guest:
     def device(self, name):
         return next(p for p in self.status()["processes"] if p["role"] == name)
 
+    def pid(self, name):
+        """Of its process, as soon as there is one."""
+        wait_until(lambda: self.device(name)["pid"], f"a process of {name}")
+        return self.device(name)["pid"]
+
     def kill(self, name, number=signal.SIGKILL):
-        pid = self.device(name)["pid"]
+        pid = self.pid(name)
         os.kill(pid, number)
         self.faults += 1
         return pid
@@ -162,7 +167,7 @@ def cell(g, name, where, how):
             wait_until(lambda: g.device(name)["incarnation"] == turn, "it restarts", 5)
         time.sleep(0.12)
         try:
-            os.kill(g.device(name)["pid"], signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+            os.kill(g.pid(name), signal.SIGKILL if how == "kill" else signal.SIGSTOP)
         except ProcessLookupError:
             pass
     died = wait_for_death(g, name, now["deaths"] + restart, 3)
@@ -416,7 +421,7 @@ def limits(t):
     """Memory and descriptors of a serving daemon are taken away: it lives on what it has."""
     g = Guest(t)
     for name in DEVICES:
-        pid = g.device(name)["pid"]
+        pid = g.pid(name)
         resource.prlimit(pid, resource.RLIMIT_AS, (1, 1))
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, 0))
         g.faults += 1

@@ -54,6 +54,7 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	cr_assert_eq(pipe2(d->vcpu_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	make_listener(d);
 	cr_assert_eq(ring_attach(&d->producer, d->req.rw, d->rsp.ro, d->doorbell[1], 0), 0);
+	d->producer.clock = machine_clock_at(clock_ns(), DAEMON_AGE_NS);
 }
 
 void daemon_free(struct daemon *d)
@@ -153,7 +154,8 @@ int daemon_setup(struct daemon *d, bool recover)
 	int fds[FRAME_FDS_MAX] = { d->req.ro_fd, d->rsp.fd, d->shadow.fd, d->line.fd, d->journal.fd, d->doorbell[0] };
 	unsigned nfds = add_own_fds(d, fds, 6);
 
-	m.has_ram_bytes = m.has_vcpus = true;
+	m.has_ram_bytes = m.has_vcpus = m.has_clock_offset_ns = true;
+	m.clock_offset_ns = d->producer.clock.offset_ns;
 	m.ram_bytes = DAEMON_RAM;
 	m.vcpus = 2;
 	s.machine = &m;

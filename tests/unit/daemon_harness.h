@@ -5,6 +5,7 @@
 
 #include "devices/backlog.h"
 #include "devices/model.h"
+#include "proto/clock.h"
 #include "proto/frame.h"
 #include "proto/journal.h"
 #include "proto/line.h"
@@ -14,6 +15,8 @@
 #include "proto_harness.h"
 
 enum { DAEMON_RAM = 64 << 20 };
+/* What the machine's clock shows when a test makes its objects: not what the host's does. */
+#define DAEMON_AGE_NS (5 * CLOCK_NS_PER_S)
 
 struct daemon {
 	Bulkhead__Role role;
@@ -28,7 +31,7 @@ struct daemon {
 	uint32_t spin_ns;
 	bool has_drop_to;
 	uint32_t drop_to;
-	struct ring_producer producer;
+	struct ring_producer producer; /* its clock is the machine's */
 	struct frame frame;
 };
 

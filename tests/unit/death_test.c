@@ -233,7 +233,7 @@ Test(death, late_read_shows_the_present)
 
 	daemon_start(&d, ROLE(TIMERD));
 	s = daemon_slot(&d, IO_READ, MODEL_PORT, LAYOUT_PM_TIMER, 4, 0);
-	s.when = clock_ns();
+	s.when = machine_ns(&d.producer.clock);
 	cr_assert_eq(ring_call(&d.producer, &s, &now), 0);
 	usleep(1000);
 	cr_assert_eq(ring_call(&d.producer, &s, &late), 0, "as old as the first");

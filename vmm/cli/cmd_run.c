@@ -12,6 +12,7 @@
 #include "../common/rundir.h"
 
 #include "../../proto/clock.h"
+#include "../../proto/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +122,7 @@ static char take_packet(struct run *r)
 	if (n <= 1)
 		return 0;
 	packet[n] = 0;
+	text_clean(packet, true); /* some of it comes from the supervisor, which listens to everybody */
 	code = (int)strtol(packet + 1, &text, 10);
 	text += *text == ' ';
 	if (packet[0] == 'D' && sscanf(text, "%48s %95s", r->name, r->dir) != 2)

@@ -332,6 +332,18 @@ static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 			recovery_broken(&p->vm->procs[i]);
 }
 
+/* Nobody but a device that is dead, or given up, knows what the guest wrote; the platform's other events count all the same. */
+static void on_unheard(struct proc *p, const Bulkhead__Event *e)
+{
+	char device[KIND_NAME_MAX] = "its device", text[200];
+
+	if (e->has_device)
+		control_process_name(e->device, e->instance, device);
+	snprintf(text, sizeof(text), "the guest left through an exit port, but %s was given up or died over that twice: its code is lost",
+		 device);
+	machine_conclude(p->vm, EXIT_QUARANTINE, "exit lost", text);
+}
+
 static void on_undelivered(struct proc *p, const Bulkhead__Event *e)
 {
 	if (p->vm->state == VM_ENDED)
@@ -361,6 +373,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR, FROM(VCPU), on_engine_error },
 	{ BULKHEAD__EVENT_TYPE__EVENT_RUNNING, FROM(VCPU), on_running },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, FROM(BOOT), on_progress },
+	{ BULKHEAD__EVENT_TYPE__EVENT_UNHEARD, FROM(VCPU), on_unheard },
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, FROM(VCPU), on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED, FROM(SERIALD), on_undelivered },

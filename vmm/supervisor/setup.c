@@ -2,6 +2,7 @@
 /* The SETUP messages: which objects each process gets, in the order that control.proto names. */
 #include "vm.h"
 
+#include "../../proto/clock.h"
 #include "../../proto/layout.h"
 
 #include <string.h>
@@ -20,23 +21,23 @@ static void add(struct fd_list *l, int fd)
 		l->fds[l->count++] = fd;
 }
 
-static int64_t realtime_minus_monotonic(void)
+static int64_t realtime_minus_machine(const struct machine_clock *clock)
 {
-	struct timespec real, mono;
+	struct timespec real;
 
 	clock_gettime(CLOCK_REALTIME, &real);
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	return (real.tv_sec - mono.tv_sec) * 1000000000ll + (real.tv_nsec - mono.tv_nsec);
+	return (int64_t)real.tv_sec * (int64_t)CLOCK_NS_PER_S + real.tv_nsec - (int64_t)machine_ns(clock);
 }
 
 static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 {
 	bulkhead__machine_config__init(m);
-	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = true;
+	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = m->has_clock_offset_ns = true;
 	m->ram_bytes = vm->config->ram_bytes;
 	m->vcpus = 1;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
-	m->realtime_ns = realtime_minus_monotonic();
+	m->realtime_ns = realtime_minus_machine(&vm->clock);
+	m->clock_offset_ns = vm->clock.offset_ns;
 }
 
 static struct device_objects *objects_of(struct vm *vm, enum proc_id id)

@@ -25,6 +25,7 @@
 #include "trust.h"
 #include "watch.h"
 
+#include "../../proto/clock.h"
 #include "../../proto/frame.h"
 #include "../../proto/watch_time.h"
 
@@ -162,6 +163,7 @@ struct vm {
 	bool engine_kvm;
 	bool paused; /* a device was given up, and that is the policy */
 	struct watch_time watch_time;
+	struct machine_clock clock;
 	struct event *watchdog;
 	uint32_t reboots;
 	struct cpu_feature_set cpu_features; /* as the vcpu process says */

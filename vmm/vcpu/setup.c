@@ -90,6 +90,7 @@ static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, 
 	c->role = role;
 	c->instance = instance;
 	c->shadow = shadow;
+	c->ring.clock = s->config.clock;
 	c->ring.patience = bus_patience;
 	c->ring.patience_ctx = c;
 	s->p->used_before |= atomic_load(&c->ring.tail) != 0;
@@ -178,6 +179,7 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 	}
 	route_init(&p->bus.routes);
 	p->bus.child = &p->child;
+	s.config.clock.offset_ns = m->machine->has_clock_offset_ns ? m->machine->clock_offset_ns : 0;
 	ret = map_ram(&s, m->machine->ram_bytes);
 	if (!ret)
 		ret = map_msi(&s);
