@@ -140,8 +140,6 @@ static const struct rule {
 	  .reason = "the index is twice as long as the data" },
 	{ NAME, .mnemonic = "kmovd",
 	  .reason = "W is ignored outside 64-bit mode" },
-	{ NAME, .mnemonic = "vpbroadcastd",
-	  .reason = "W is ignored outside 64-bit mode" },
 	/* Zydis 4.0 is wrong. */
 	{ OPERAND, .what = "base", .only = has_sib_without_base,
 	  .reason = "under 67, mod 00 and SIB.base 101b mean no base whatever REX.B says (SDM vol. 2, table 2-5)" },

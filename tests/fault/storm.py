@@ -342,6 +342,31 @@ def stop(t):
         press(away)
 
 
+@test(limit=60)
+def exit_lost(t):
+    """An exit write that kills platformd is tried twice, then skipped; one to a platformd that was given up is dropped. The
+    guest does not go on behind it, and the machine does not wait for ever: it ends, and says that the code is lost."""
+    def leave_in_vain(break_it, *options):
+        vm = t.start(*t.command(*t.guest("echo", *options)))
+        vm.expect("ready")
+        break_it()
+        vm.send("q")
+        check(vm.wait(30) == 37, f"exit code {vm.code}: {vm.stderr()}")
+        check("left through an exit port" in vm.stderr() and "its code is lost" in vm.stderr(), vm.stderr())
+
+    def deadly():
+        path = recovery.faulty(t, "platformd", "exit-port segv 1003 1")
+        t.bulkhead("device", "replace", t.name, "platformd", "--binary", path).expect(0)
+
+    def give_up():
+        Victims(t).kill(["platformd"])
+        wait_until(lambda: '"given up"' in t.bulkhead("status", "--json", t.name).out, "it is given up")
+
+    leave_in_vain(deadly, "--device-failure-limit", "0")
+    leave_in_vain(give_up, "--on-device-failure", "degrade")
+    t.expect_clean()
+
+
 @test(limit=90)
 def output(t):
     """What cannot be delivered is said, and the machine does not end with success."""

@@ -45,9 +45,13 @@ static unsigned differ_registers(const struct state *in, const struct outcome *a
 		bad += differ("gpr", n, &in->gpr[n], &a->s.gpr[n], &b->s.gpr[n], 8, show);
 		bad += differ("xmm", n, in->fx.xmm[n], a->s.fx.xmm[n], b->s.fx.xmm[n], 16, show);
 		bad += differ("ymmh", n, in->ymm_high[n], a->s.ymm_high[n], b->s.ymm_high[n], 16, show);
+		bad += differ("zmmh", n, in->zmm_high[n], a->s.zmm_high[n], b->s.zmm_high[n], 32, show);
+		bad += differ("zmm", 16 + n, in->zmm16[n], a->s.zmm16[n], b->s.zmm16[n], 64, show);
 	}
-	for (unsigned n = 0; n < 8; n++)
+	for (unsigned n = 0; n < 8; n++) {
 		bad += differ("st", n, in->fx.st[n], a->s.fx.st[n], b->s.fx.st[n], 10, show);
+		bad += differ("k", n, &in->k[n], &a->s.k[n], &b->s.k[n], 8, show);
+	}
 	for (unsigned n = 0; n < SEG_COUNT; n++)
 		bad += differ("seg", n, &in->seg[n], &a->s.seg[n], &b->s.seg[n], 2, show);
 	return bad;

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { VECTOR_BYTES = 32 };
+enum { VECTOR_BYTES = 32, MXCSR_PE = 0x20 };
 
 /* enum isa_flag to RFLAGS. */
 static uint64_t rflags_of(unsigned flags)
@@ -33,6 +33,8 @@ static void forget_upper_halves(struct outcome *o)
 	memset(o->s.gpr + 8, 0, 8 * sizeof(o->s.gpr[0]));
 	memset(o->s.fx.xmm[8], 0, 8 * 16);
 	memset(o->s.ymm_high[8], 0, 8 * 16);
+	memset(o->s.zmm_high[8], 0, 8 * 32);
+	memset(o->s.zmm16, 0, sizeof(o->s.zmm16));
 	o->s.rip = (uint32_t)o->s.rip;
 	o->s.fs_base = o->s.gs_base = 0;
 }
@@ -67,6 +69,13 @@ static uint64_t undefined_flags(const struct test_case *t)
 	return rflags_of(flags);
 }
 
+/* KMOVQ from a general register: half of what it loads is undefined there, too. */
+static void forget_upper_half_of_mask(struct outcome *o, const struct test_case *t)
+{
+	if (isa_rows[t->row].op[0].kind == OPK_KG && isa_rows[t->row].op[1].kind == OPK_R)
+		o->s.k[t->i.reg] = (uint32_t)o->s.k[t->i.reg];
+}
+
 static void forget(struct outcome *o, const struct test_case *t)
 {
 	/* RF is set in what a fault pushes, IF is the system's. */
@@ -80,6 +89,8 @@ static void forget(struct outcome *o, const struct test_case *t)
 	forget_null_rpl(o);
 	if (t->code_size != 8 || o->s.seg[SEG_CS] != USER_CODE64)
 		forget_upper_halves(o);
+	if (t->code_size != 8)
+		forget_upper_half_of_mask(o, t);
 }
 
 static bool both_fault(const struct test_case *t, const struct outcome *a, const struct outcome *b)
@@ -128,10 +139,15 @@ static bool is_masked_wrap(const struct test_case *t, const struct outcome *a, c
 	return masked && t->i.asize == 2 && operand_linear(t) - segment_base(t, t->i.seg) > 0x10000 - VECTOR_BYTES;
 }
 
+static bool is_vector(const struct test_case *t)
+{
+	return isa_rows[t->row].attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X);
+}
+
 /* The emulator has it for operands of up to 8 bytes. */
 static bool is_vector_ac(const struct test_case *t, const struct outcome *a, const struct outcome *b)
 {
-	return (isa_rows[t->row].attr & (ISA_SSEX | ISA_AVXX)) && (a->vector == VEC_AC) != (b->vector == VEC_AC);
+	return is_vector(t) && (a->vector == VEC_AC) != (b->vector == VEC_AC);
 }
 
 static bool is_repeated_loop(const struct test_case *t, const struct outcome *a, const struct outcome *b)
@@ -299,12 +315,13 @@ static bool is_alignment_or_limit(const struct test_case *t, const struct outcom
 {
 	const bool either = (a->vector == VEC_GP || a->vector == VEC_SS) && (b->vector == VEC_GP || b->vector == VEC_SS);
 
-	return either && (isa_rows[t->row].attr & (ISA_SSEX | ISA_AVXX));
+	return either && is_vector(t);
 }
 
 static void forgive_order(const struct test_case *t, const struct outcome *a, struct outcome *b)
 {
-	const bool vcvtps2ph = t->row == ISA_VCVTPS2PH;
+	isa_semantic *const sem = isa_rows[t->row].sem;
+	const bool vcvtps2ph = sem == sem_f16c_cvtps2ph || sem == sem_evex_cvtps2ph;
 
 	if (!both_fault(t, a, b) || (is_same_fault(a, b) && !vcvtps2ph))
 		return;
@@ -333,12 +350,40 @@ static void forgive_wrap(const struct test_case *t, const struct outcome *a, str
 /* The mask and the destination of a gather that faults. */
 static void forgive_gather(const struct test_case *t, struct outcome *a, const struct outcome *b)
 {
-	if (!has_operand(&isa_rows[t->row], OPK_VS) || !both_fault(t, a, b) || !point_leaves(PT_GATHER_FAULT))
+	const struct isa_row *r = &isa_rows[t->row];
+
+	if (!has_operand(r, OPK_VS) || r->map >= ISA_E0F || !both_fault(t, a, b) || !point_leaves(PT_GATHER_FAULT))
 		return;
 	memcpy(a->s.fx.xmm[t->i.vvvv], b->s.fx.xmm[t->i.vvvv], 16);
 	memcpy(a->s.ymm_high[t->i.vvvv], b->s.ymm_high[t->i.vvvv], 16);
 	memcpy(a->s.fx.xmm[t->i.reg], b->s.fx.xmm[t->i.reg], 16);
 	memcpy(a->s.ymm_high[t->i.reg], b->s.ymm_high[t->i.reg], 16);
+	memcpy(a->s.zmm_high[t->i.vvvv], b->s.zmm_high[t->i.vvvv], 32);
+	memcpy(a->s.zmm_high[t->i.reg], b->s.zmm_high[t->i.reg], 32);
+}
+
+/* All vectors and the vector of the fault, from one outcome to the other. */
+static void take_vectors(struct outcome *a, const struct outcome *b)
+{
+	make_same_fault(b, a);
+	a->s.rip = b->s.rip;
+	memcpy(a->s.fx.xmm, b->s.fx.xmm, sizeof(a->s.fx.xmm));
+	memcpy(a->s.ymm_high, b->s.ymm_high, sizeof(a->s.ymm_high));
+	memcpy(a->s.zmm_high, b->s.zmm_high, sizeof(a->s.zmm_high));
+	memcpy(a->s.zmm16, b->s.zmm16, sizeof(a->s.zmm16));
+}
+
+/* Without the precision exception of the first rounding: its flag, or its #XM, after which there is no result. */
+static void forgive_vreduce(const struct test_case *t, struct outcome *a, const struct outcome *b)
+{
+	const bool suppressed = t->i.imm & 8;
+
+	if (strncmp(isa_rows[t->row].mnemonic, "vreduce", 7) != 0 || suppressed || !(b->s.fx.mxcsr & MXCSR_PE) ||
+	    !point_leaves(PT_VREDUCE_PE))
+		return;
+	if (b->vector == VEC_XM && a->s.rip != t->in.rip)
+		take_vectors(a, b);
+	a->s.fx.mxcsr |= MXCSR_PE;
 }
 
 static void forgive_null_base(const struct test_case *t, struct outcome *a, const struct outcome *b)
@@ -405,6 +450,7 @@ bool forgive(unsigned tier, const struct test_case *t, struct outcome *native, s
 	forgive_order(t, native, emulated);
 	forgive_wrap(t, native, emulated);
 	forgive_gather(t, native, emulated);
+	forgive_vreduce(t, native, emulated);
 	forgive_null_base(t, native, emulated);
 	forgive_bit_scan(t, native, emulated);
 	forgive_lar(t, native, emulated);

@@ -54,11 +54,15 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* Its feature, and the system that saves its registers. */
+static bool is_here(unsigned row)
+{
+	return host_has_row(row) && (native_has_avx512() || !(isa_rows[row].attr & ISA_AVX512X));
+}
+
 static const char *skip_reason(unsigned row)
 {
-	if (!host_has_row(row))
-		return "not in this processor";
-	return not_run(row);
+	return is_here(row) ? not_run(row) : "not in this processor";
 }
 
 /* Leaves out what cannot be compared, of copies: 0 if nothing is left, else one more than the number of differences. */
@@ -237,8 +241,8 @@ static int summary(double seconds, bool quiet)
 	for (unsigned row = 1; row < ISA_COUNT; row++) {
 		const struct tally *c = &shared->rows[row];
 
-		lacking += !host_has_row(row);
-		elsewhere += host_has_row(row) && not_run(row);
+		lacking += !is_here(row);
+		elsewhere += is_here(row) && not_run(row);
 		rows += c->states != 0;
 		encodings += c->encodings;
 		states += c->states;

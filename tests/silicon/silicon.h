@@ -56,6 +56,10 @@ struct state {
 	uint16_t seg[SEG_COUNT];
 	struct fximage fx;
 	uint8_t ymm_high[16][16];
+	/* Where the processor has AVX-512; zero elsewhere. */
+	uint8_t zmm_high[16][32]; /* of ZMM0..15 */
+	uint8_t zmm16[16][64];	  /* ZMM16..31 */
+	uint64_t k[8];
 };
 
 struct outcome {
@@ -113,6 +117,7 @@ uint8_t *native_memory(uint64_t linear); /* writable alias */
 /* False: the case took too long, and is worth nothing. */
 bool native_run(const struct test_case *t, struct outcome *out);
 bool native_has_avx(void);
+bool native_has_avx512(void);
 /* What the upper half of ESP is on a 16-bit stack. */
 uint32_t native_esp_high(void);
 

@@ -13,6 +13,8 @@
 #include "../common/rundir.h"
 
 #include "../../proto/clock.h"
+#include "../../proto/text.h"
+#include "../../proto/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -127,6 +129,7 @@ static char take_packet(struct run *r)
 	if (n <= 1)
 		return 0;
 	packet[n] = 0;
+	text_clean(packet, true); /* some of it comes from the supervisor, which listens to everybody */
 	code = (int)strtol(packet + 1, &text, 10);
 	text += *text == ' ';
 	if (packet[0] == 'D' && sscanf(text, "%48s %95s", r->name, r->dir) != 2)
@@ -219,6 +222,15 @@ static void end_machine(struct run *r, unsigned times)
 	terminal_say(times ? "\nbulkhead: ending %s\n" : "\nbulkhead: stopping %s; once more ends it at once\n", r->name);
 }
 
+static bool reconnect(struct run *r)
+{
+	int fd = console_reconnect(r->console_fd, r->dir);
+
+	if (fd >= 0)
+		r->console_fd = fd;
+	return fd >= 0;
+}
+
 static int attached(struct run *r)
 {
 	unsigned signals = 0;
@@ -226,7 +238,9 @@ static int attached(struct run *r)
 	for (;;) {
 		switch (console_run(r->console_fd, r->config.escape, true)) {
 		case CONSOLE_CLOSED:
-			return finish(r);
+			if (!reconnect(r))
+				return finish(r);
+			break;
 		case CONSOLE_DETACHED:
 			return leave(r);
 		case CONSOLE_OUTPUT:

@@ -109,6 +109,16 @@ static void add_recovery(Bulkhead__ProcessStatus *row, char **poison, const stru
 		poison[row->n_poison] = (char *)r->poison[row->n_poison];
 }
 
+/* As the host numbers it; 0: it has no process now, or only its number in the machine is known. */
+static uint32_t host_pid(const struct proc *p)
+{
+	if (p->pidfd < 0)
+		return 0;
+	if (p->host_pid || p->vm->launch->isolation != ISOLATION_NONE)
+		return (uint32_t)p->host_pid;
+	return (uint32_t)p->pid;
+}
+
 static void add_process(Bulkhead__Status *s, struct status_parts *parts, const struct proc *p)
 {
 	Bulkhead__ProcessStatus *row = &parts->rows[s->n_processes];
@@ -117,7 +127,7 @@ static void add_process(Bulkhead__Status *s, struct status_parts *parts, const s
 	row->has_role = row->has_pid = row->has_incarnation = true;
 	row->role = proc_role(p);
 	row->name = (char *)proc_name(p);
-	row->pid = (uint32_t)(p->host_pid ? p->host_pid : p->pid);
+	row->pid = host_pid(p);
 	row->incarnation = p->incarnation;
 	row->state = (char *)proc_state_name(p);
 	row->last_reason = (char *)(p->last_reason[0] ? p->last_reason : NULL);

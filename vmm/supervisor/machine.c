@@ -31,12 +31,21 @@ enum { QUIET_LOOK_MS = 5 };
 
 /* ---- start and reboot ------------------------------------------------------------------------------------------ */
 
+/* The new vcpu process resets all devices but those that it is told are given up. */
+static void owe_resets(struct vm *vm)
+{
+	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
+		if (vm->procs[i].recovery.health == DEVICE_GIVEN_UP)
+			vm->procs[i].recovery.must_reset = true;
+}
+
 /* Fresh memory, a loader for it, and a vcpu process that will run what the loader put there. */
 static int start_guest(struct vm *vm)
 {
 	int rc = objects_fresh_ram(vm);
 
 	vm->rebooting = vm->run_sent = vm->boot_done = false;
+	owe_resets(vm);
 	if (!rc)
 		rc = proc_spawn(&vm->procs[PROC_BOOT]);
 	if (!rc)
@@ -397,6 +406,18 @@ static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 			recovery_broken(&p->vm->procs[i]);
 }
 
+/* Nobody but a device that is dead, or given up, knows what the guest wrote; the platform's other events count all the same. */
+static void on_unheard(struct proc *p, const Bulkhead__Event *e)
+{
+	char device[KIND_NAME_MAX] = "its device", text[200];
+
+	if (e->has_device)
+		control_process_name(e->device, e->instance, device);
+	snprintf(text, sizeof(text), "the guest left through an exit port, but %s was given up or died over that twice: its code is lost",
+		 device);
+	machine_conclude(p->vm, EXIT_QUARANTINE, "exit lost", text);
+}
+
 static void on_undelivered(struct proc *p, const Bulkhead__Event *e)
 {
 	if (p->vm->state == VM_ENDED)
@@ -426,6 +447,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR, FROM(VCPU), on_engine_error },
 	{ BULKHEAD__EVENT_TYPE__EVENT_RUNNING, FROM(VCPU), on_running },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, FROM(BOOT), on_progress },
+	{ BULKHEAD__EVENT_TYPE__EVENT_UNHEARD, FROM(VCPU), on_unheard },
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, FROM(VCPU), on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED, FROM(SERIALD), on_undelivered },

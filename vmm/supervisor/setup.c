@@ -88,6 +88,7 @@ int setup_device(struct proc *p, bool recover)
 	m.skip_seq = p->recovery.skip_seq;
 	m.has_drop_to = p->recovery.drops;
 	m.drop_to = p->recovery.drop_to;
+	m.has_reset = m.reset = p->recovery.must_reset;
 	m.sandbox = proc_sandbox(p);
 	add(&l, d->req.ro);
 	add(&l, d->rsp.rw);
@@ -103,6 +104,10 @@ int setup_device(struct proc *p, bool recover)
 		add_line_sources(vm, &l, rows, list, &m);
 	if (kind->memory != KIND_MEMORY_NONE)
 		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
+	m.has_has_code_map = true;
+	m.has_code_map = kind->memory == KIND_MEMORY_WRITES && !vm->engine_kvm;
+	if (m.has_code_map)
+		add(&l, vm->code_map.ro);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
 }
 
@@ -185,7 +190,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.channels = roles;
 	m.instances = instances;
 	m.n_instances = m.n_channels;
-	if (vm->engine_kvm)
-		add(&l, vm->launch->kvm_fd);
+	m.has_has_code_map = true;
+	m.has_code_map = !vm->engine_kvm;
+	add(&l, vm->engine_kvm ? vm->launch->kvm_fd : vm->code_map.rw);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, &m.base, l.fds, l.count);
 }

@@ -197,6 +197,7 @@ struct vm {
 	int self_fd; /* our own /proc/self/fd, as a detached mount: nothing else is reachable there; -1 when all is set up */
 	struct spawn_link spawner;
 
+	struct object code_map; /* engine emu; as long as ram */
 	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object msi;
 	const struct msi_page *msi_view;
