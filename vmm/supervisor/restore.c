@@ -130,7 +130,7 @@ static void unmap_views(const struct views *v)
 	shm_unmap(v->journal, sizeof(struct journal_object));
 }
 
-/* irqd starts from these words: a line that begins anew would look like one that has risen two billion times. */
+/* irqd has counted up to these words, and goes on from there. */
 static void restore_lines(struct line_page *to, const struct line_page *from, uint32_t owned)
 {
 	uint32_t words[MODEL_LINES] = { 0 }, last[MODEL_LINES] = { 0 };
