@@ -66,9 +66,10 @@ static uint8_t read_port(struct irq_state *s, enum irq_range range, uint32_t off
 /*
  * The 8259 remembers one edge of a line. When a daemon was away, several may have come since anybody looked, and a guest
  * that counts ticks would be late for ever. Those of the timers' lines are presented one after the other, each when the
- * one before it is acknowledged, as if the timer had been waited for. One that comes while they are would merge with the one
- * that is latched just then: it is owed, too. But only as many as were missed, else a guest that is too slow for its ticks
- * would do nothing else from then on. What is masked is not owed: a PC would have merged it.
+ * one before it is acknowledged, as if the timer had been waited for. One that was pending already when nobody looked any
+ * more takes none of the others in; nor does one of those that are being presented take in one that comes just then. But of
+ * the latter only as many are owed as were missed, else a guest that is too slow for its ticks would do nothing else from
+ * then on. What is masked is not owed: a PC would have merged it.
  */
 #define TICKING (1u << LAYOUT_PIT_IRQ | 1u << LAYOUT_RTC_IRQ)
 
@@ -82,22 +83,24 @@ static uint32_t add_owed(uint32_t owed, uint32_t more)
 	return more < IRQ_OWED_MAX - owed ? owed + more : IRQ_OWED_MAX;
 }
 
-static void owe(struct irq_state *s, unsigned line, uint32_t rises)
+/* `away`: nobody has looked for a while. */
+static void owe(struct irq_state *s, unsigned line, uint32_t rises, bool away)
 {
 	const uint8_t bit = (uint8_t)(1u << (line & 7));
+	const bool latched = chip_of(s, line)->irr & bit;
 	struct irq_debt *d = &s->debts[line];
+	uint32_t owed = rises - 1;
 
 	if (!rises || !(TICKING >> line & 1) || (chip_of(s, line)->elcr | chip_of(s, line)->imr) & bit)
 		return;
-	if (d->catching_up && d->grace) {
-		d->grace--;
-		d->owed = add_owed(d->owed, 1);
-	}
-	if (rises < 2)
+	away = away || rises > 1;
+	if (latched && (away || (d->catching_up && d->grace)))
+		owed++;
+	if (!owed)
 		return;
+	d->owed = add_owed(d->owed, owed);
+	d->grace = away ? add_owed(d->grace, owed) : d->grace - 1;
 	d->catching_up = 1;
-	d->owed = add_owed(d->owed, rises - 1);
-	d->grace = add_owed(d->grace, rises - 1);
 }
 
 /* The line's request has been acknowledged. */
@@ -289,10 +292,8 @@ static uint32_t count_rises(uint32_t old, uint32_t word)
 
 /* ISA interrupts 0..15 reach both controllers. ISA 0 is on pin 2; pin 0 and the 8259's IR2 belong to the
  * 8259s. */
-void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES])
+static void set_lines(struct irq_state *s, const uint32_t words[MODEL_LINES], bool away)
 {
-	struct irq_state *s = state;
-
 	for (unsigned line = 0; line < MODEL_LINES; line++) {
 		const uint32_t old = s->words[line], word = words[line];
 		const uint32_t rises = count_rises(old, word);
@@ -302,13 +303,23 @@ void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES])
 		s->words[line] = word;
 		if (line == LAYOUT_PIT_PIN)
 			continue; /* there is no ISA line 2 */
-		pic_set_line(&s->pic, line, word & LINE_LEVEL, rises > 0);
 		if (line < 16)
-			owe(s, line, rises);
+			owe(s, line, rises, away);
+		pic_set_line(&s->pic, line, word & LINE_LEVEL, rises > 0);
 		ioapic_set_pin(&s->ioapic, line == LAYOUT_PIT_IRQ ? LAYOUT_PIT_PIN : line, word & LINE_LEVEL,
 			       rises);
 	}
 	publish(s, false);
+}
+
+void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES])
+{
+	set_lines(state, words, false);
+}
+
+void irq_model_look_again(void *state, const uint32_t words[MODEL_LINES])
+{
+	set_lines(state, words, true);
 }
 
 bool irq_model_take_message(void *state, struct irq_message *out)

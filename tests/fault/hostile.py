@@ -39,6 +39,15 @@ def evil_libexec(t, evil, program="bulkhead-evild"):
     return {**t.env, "BULKHEAD_LIBEXEC": d}
 
 
+def expect_decent(data, what):
+    """Bytes for a terminal or a log: UTF-8, of control characters only line feeds, and nothing of rude.h on a line of its own,
+    nor what turns it around."""
+    text = data.decode() if isinstance(data, bytes) else data
+    bad = sorted({c for c in text if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u200e\u200f\u2028\u2029\u202e")})
+    forged = [line for line in text.split("\n") if line.startswith(("bulkhead: forged", "<0>"))]
+    check(not bad and not forged, f"{what}: {bad}, {forged}: {text[-600:]!r}")
+
+
 def rss_kb(pid):
     """Memory of its own that a process holds; its share of guest memory, which is shared, is not counted."""
     with open(f"/proc/{pid}/statm") as f:

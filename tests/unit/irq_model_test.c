@@ -128,6 +128,18 @@ Test(irq_model, slow_guest_catches_up)
 	cr_assert_eq(take_all(0x30, 100), 0);
 }
 
+/* One was pending when irqd left, and more came before it looked again: it takes none of them in. */
+Test(irq_model, a_tick_that_waits_does_not_merge_with_those_of_an_absence)
+{
+	edges(LAYOUT_PIT_IRQ, 1);
+	words[LAYOUT_PIT_IRQ] += LINE_EDGE;
+	irq_model_look_again(&s, words);
+	cr_assert_eq(take_all(0x30, 100), 2);
+	edges(LAYOUT_PIT_IRQ, 1);
+	edges(LAYOUT_PIT_IRQ, 4);
+	cr_assert_eq(take_all(0x30, 100), 5);
+}
+
 /* What a PC would have merged whatever happens: other lines, masked ones; and ICW1 forgets requests. */
 Test(irq_model, what_is_not_owed)
 {
