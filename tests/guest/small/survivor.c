@@ -349,20 +349,16 @@ static uint64_t ticks_passed(struct round *r)
 
 /*
  * A host that is short of processors may leave ours standing while its devices run: ticks merge in the 8259 then, as on a PC
- * whose processor is busy: for each time up to two more than it took. Beats merge as well, which no daemon has a part in: so
- * many are missing from the best round there was. While we wait for a device they merge, too; that is no excuse.
+ * whose processor is busy: each time up to twice as many as it took. Beats merge as well, which no daemon has a part in; they
+ * come every 4 ms (the APIC timer's crystal, CPUID 15h, has 1 GHz). While we wait for a device they merge, too: no excuse.
  */
 static uint64_t ticks_excused(const struct round *r)
 {
-	static uint64_t best; /* beats in 2^20 counts of ACPI's timer */
-	uint64_t got = beats - r->beats, rate = got ? ((got - 1) << 20) / r->pm_sum : 0, expected, missing, waited;
+	uint64_t waited = r->waited_tsc * r->pm_sum / (rdtsc() - r->tsc);
+	uint64_t due = (r->pm_sum > waited ? r->pm_sum - waited : 0) * (1000000000 / BEAT) / LAYOUT_PM_TIMER_HZ;
+	uint64_t got = beats - r->beats + 1, missing = due > got ? due - got : 0;
 
-	best = rate > best ? rate : best;
-	expected = best * r->pm_sum >> 20;
-	missing = expected > got ? ((expected - got) << 20) / best : 0;
-	waited = r->waited_tsc * r->pm_sum / (rdtsc() - r->tsc);
-	missing = missing > waited ? ticks_of(missing - waited) : 0;
-	return 2 * missing;
+	return (missing * 2 * BEAT + 9999999) / 10000000;
 }
 
 /* Mode 2, about 100 Hz. A tick may come late, and then several at once; sooner or later all of them are there, unless one is
