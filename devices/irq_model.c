@@ -249,6 +249,14 @@ static int irq_validate(const void *state, const char **field)
 	return bad ? -EINVAL : 0;
 }
 
+/* 31 bits wide. A device that was reset by itself counts from 0 again: if its line is high now, it has risen since. */
+static uint32_t count_rises(uint32_t old, uint32_t word)
+{
+	const uint32_t rises = (word - (old & ~LINE_LEVEL)) >> 1;
+
+	return rises <= 1u << 30 ? rises : word & LINE_LEVEL;
+}
+
 /* ISA interrupts 0..15 reach both controllers. ISA 0 is on pin 2; pin 0 and the 8259's IR2 belong to the
  * 8259s. */
 void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES])
@@ -257,7 +265,7 @@ void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES])
 
 	for (unsigned line = 0; line < MODEL_LINES; line++) {
 		const uint32_t old = s->words[line], word = words[line];
-		const uint32_t rises = (word - (old & ~LINE_LEVEL)) >> 1;
+		const uint32_t rises = count_rises(old, word);
 
 		if (word == old)
 			continue;

@@ -287,9 +287,10 @@ static void skip(struct runtime *rt, const struct io_slot *slot)
 	log_error("request %u was skipped: it has killed this device twice", slot->seq);
 }
 
+/* What the guest asked for is lost; that the machine was reset meanwhile is not. */
 static bool is_dropped(const struct runtime *rt, const struct io_slot *slot)
 {
-	return rt->drops && (int32_t)(rt->drop_to - slot->seq) > 0;
+	return rt->drops && slot->op != IO_RESET && (int32_t)(rt->drop_to - slot->seq) > 0;
 }
 
 static bool is_full(struct runtime *rt)

@@ -223,6 +223,13 @@ static int complain(struct runtime *rt, int err, const char *field, const char *
 	return err;
 }
 
+/* Before anybody is told that we are there: a death in between leaves the one or the other, and we are asked again. */
+static void reset_late(struct runtime *rt)
+{
+	runtime_reset(rt, runtime_now(rt));
+	runtime_commit(rt);
+}
+
 int runtime_setup(struct runtime *rt)
 {
 	struct frame *f = &rt->child.frame;
@@ -255,6 +262,8 @@ int runtime_setup(struct runtime *rt)
 		err = rt->shell->start(rt, setup, f->fds + own, f->fd_count - own - (rt->ram != NULL));
 	if (err)
 		return complain(rt, err, "start", strerror(-err));
+	if (setup->has_reset && setup->reset)
+		reset_late(rt);
 	frame_close_fds(f);
 	return 0;
 }

@@ -4,9 +4,9 @@
  * (ld --wrap), so that the product needs no hooks. The plan is text that the test writes into a copy of the program, over
  * the marks behind PLAN: "WHERE HOW INCARNATION COUNT".
  *
- *   WHERE        taken, before-commit, after-commit, line-high (irqd: an interrupt was sent), load, poison (a character 1 is
- *                sent through COM1), exit-port (the guest writes to one), newer (nothing fails, but the state's layout is
- *                another)
+ *   WHERE        accepted (a console client, by seriald), taken, before-commit, after-commit, line-high (irqd: an interrupt
+ *                was sent), load, poison (a character 1 is sent through COM1), exit-port (the guest writes to one), newer
+ *                (nothing fails, but the state's layout is another)
  *   HOW          segv, sys, loop, stop (waits for ever), exit, memory, files
  *   INCARNATION  which one fails; 0: each of them, 1000 + n: up to n
  *   COUNT        at which pass by WHERE
@@ -133,8 +133,19 @@ int __real_journal_load(struct journal *j, const struct journal_id *id, void *co
 			struct journal_mark *mark, const char **why);
 int __wrap_child_hello(struct child *c);
 int __real_child_hello(struct child *c);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 int __wrap_msi_push(struct msi_producer *p, const struct irq_message *message);
 int __real_msi_push(struct msi_producer *p, const struct irq_message *message);
+
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	int peer = __real_accept4(fd, addr, len, flags);
+
+	if (peer >= 0)
+		pass("accepted");
+	return peer;
+}
 
 int __wrap_child_hello(struct child *c)
 {

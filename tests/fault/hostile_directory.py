@@ -3,6 +3,7 @@
 A directory of another user that pretends to be a machine's, and root who is led there: what is written in it, linked
 from it or answered in it brings no harm to anybody but its owner.
 """
+import ctypes
 import os
 import signal
 import socket
@@ -40,6 +41,17 @@ def attacker(action):
     return pid
 
 
+def named(name, action):
+    """action(), in a process that calls itself so and has a child that does."""
+    def act(ready):
+        ctypes.CDLL(None).prctl(15, name, 0, 0, 0)  # PR_SET_NAME
+        if os.fork() == 0:
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
+            signal.pause()
+        action(ready)
+    return act
+
+
 def is_alive(pid):
     return os.waitpid(pid, os.WNOHANG) == (0, 0)
 
@@ -69,8 +81,7 @@ def listen(directory, answer=None):
         while True:
             peer = control.accept()[0]
             held.append(peer)
-            if answer:
-                peer.recv(65536)
+            if answer and peer.recv(65536):  # some only want to know who listens
                 peer.send(answer)
     return action
 
@@ -179,10 +190,10 @@ def words(t):
     status = b"".join(field(n, bad) for n in (1, 2, 3, 6, 9, 10, 11)) + field(8, process)
     directory, env = trap(t)
     body = field(4, status) if len(status) < 128 else bytes([4 << 3 | 2, len(status) & 0x7f | 0x80, len(status) >> 7]) + status
-    pid = attacker(listen(directory, frame(OK, 1, body)))
-    for command in ("status",), ("device", "list"), ("status", "--json"):
+    pid = attacker(named(bad, listen(directory, frame(OK, 1, body))))
+    for command in ("status",), ("device", "list"), ("status", "--json"), ("security",), ("security", "--json"):
         r = t.bulkhead(*command, "trap", env=env)
-        r.expect(0, out=r"x\?\]0;owned|DEVICE")
+        r.expect(0, out=r"x\?\]0;owne|DEVICE")
         harmful = [c for c in r.out + r.err if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)]
         check(not harmful and "\nvm9" not in r.out and "\\n" not in r.out, f"{harmful}: {r}")
     os.kill(pid, signal.SIGKILL)

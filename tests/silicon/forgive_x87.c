@@ -57,10 +57,17 @@ static void leave_pointer_width(const struct test_case *t, struct outcome *a, st
 	mask_pointers(&b->s, fip, fdp);
 }
 
+static bool loads_pointers(const struct isa_row *r)
+{
+	return r->sem == sem_fxrstor || r->sem == sem_xrstor || r->sem == sem_fldenv || r->sem == sem_frstor;
+}
+
 /* Are the pointers those that the case was to begin with? FXRSTOR and XRSTOR may not have loaded them. */
 static bool is_older(const struct test_case *t, uint16_t sw, uint64_t fip)
 {
-	return !(t->in.fx.sw & SW_ES) && !((sw & SW_ES) && (uint32_t)fip == (uint32_t)t->in.rip);
+	const bool newer = loads_pointers(&isa_rows[t->row]) || (uint32_t)fip == (uint32_t)t->in.rip;
+
+	return !(t->in.fx.sw & SW_ES) && !((sw & SW_ES) && newer);
 }
 
 static bool has_same_pointers(const struct state *a, const struct state *b)

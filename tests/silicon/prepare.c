@@ -293,7 +293,7 @@ static void prepare_control(struct test_case *t, uint64_t linear)
 /* A misaligned operand of which the mask leaves nothing: #GP all the same for SDM vol. 2, table 2-46; some run it. */
 static void prepare_mask(struct test_case *t)
 {
-	if (t->i.mask && (isa_rows[t->row].attr >> ISA_EXC_SHIFT & 15) == 1)
+	if (t->i.mask && isa_exception_class(&isa_rows[t->row]) == 1)
 		t->in.k[t->i.mask] |= 1;
 }
 

@@ -166,6 +166,7 @@ int daemon_setup(struct daemon *d, bool recover)
 	s.console_clients_max = 2;
 	s.has_drop_to = d->has_drop_to;
 	s.drop_to = d->drop_to;
+	s.has_reset = s.reset = d->reset;
 	source.has_lines = true;
 	source.lines = d->source_lines;
 	s.sources = sources;

@@ -29,7 +29,7 @@ struct daemon {
 	struct daemon *source;
 	uint32_t source_lines;
 	uint32_t spin_ns;
-	bool has_drop_to;
+	bool has_drop_to, reset;
 	uint32_t drop_to;
 	struct ring_producer producer; /* its clock is the machine's */
 	struct frame frame;

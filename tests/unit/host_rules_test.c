@@ -377,19 +377,24 @@ static unsigned cases_of(unsigned row)
 	return !is_of_interest(row) ? 0 : restores ? CASES_RESTORING : CASES;
 }
 
-/* All rows. Returns the number of cases that are red. */
-static unsigned compare_all(const struct made_up *m, spoil_fn *spoil, unsigned *spoilt)
+/* All rows. Returns the number of cases that are red. `draw`: another set of cases. */
+static unsigned compare_drawn(const struct made_up *m, spoil_fn *spoil, unsigned *spoilt, unsigned draw)
 {
 	static struct test_case t;
 	unsigned red = 0;
 
 	for (unsigned row = 1; row < ISA_COUNT; row++) {
-		rnd_seed(row * 0x9e3779b97f4a7c15ull);
+		rnd_seed((row + (uint64_t)draw * ISA_COUNT) * 0x9e3779b97f4a7c15ull);
 		for (unsigned n = 0; n < cases_of(row) && !(spoil && n >= CASES_SPOILT); n++)
 			if (generate(row, 8, &t))
 				red += is_red(m, &t, spoil, spoilt);
 	}
 	return red;
+}
+
+static unsigned compare_all(const struct made_up *m, spoil_fn *spoil, unsigned *spoilt)
+{
+	return compare_drawn(m, spoil, spoilt, 0);
 }
 
 static void expect_green(const struct made_up *m)
@@ -434,15 +439,16 @@ Test(host_rules, processor_that_cannot_be_asked_is_green_and_reported)
 	expect_green(&blind);
 }
 
-/* What was wrong once: a Zen 3, taken for what Zen 4 does. The row of Zen 4 allows no doubt. */
+/* What was wrong once: a Zen 3, taken for what Zen 4 does. The row of Zen 4 allows no doubt. Few cases show the difference. */
 Test(host_rules, zen3_is_no_zen4)
 {
-	struct made_up wrong = zen3;
-	unsigned none = 0;
+	unsigned none = 0, red = 0;
 
 	meet(&zen4);
 	setup();
-	cr_assert_gt(compare_all(&wrong, NULL, &none), 0);
+	for (unsigned draw = 0; draw < 20 && red == 0; draw++)
+		red = compare_drawn(&zen3, NULL, &none, draw);
+	cr_assert_gt(red, 0);
 }
 
 /* ---- errors of the emulator are found on each of them -------------------------------------------------------------- */
@@ -500,9 +506,10 @@ static bool spoil_fault(struct outcome *emulated, const struct test_case *t)
 	return fails;
 }
 
-/* With an exception pending, all processors keep the pointers, and tell them. */
+/* With an exception pending, all processors keep the pointers of the instruction that raised it, and tell them. */
 static bool spoil_pointer(struct outcome *emulated, const struct test_case *t)
 {
+	const bool noted = emulated->s.fx.fip == t->in.rip;
 	uint16_t sw = emulated->s.fx.sw;
 
 	if (has_environment(t, emulated)) {
@@ -510,7 +517,7 @@ static bool spoil_pointer(struct outcome *emulated, const struct test_case *t)
 		*emulated_memory(0, ENVIRONMENT + ENV_FIP) ^= 0x10;
 	}
 	emulated->s.fx.fip ^= 0x10;
-	return !faults(t, emulated) && (sw & SW_ES);
+	return !faults(t, emulated) && noted && (sw & SW_ES);
 }
 
 static void expect_found(const struct made_up *m, spoil_fn *spoil, const char *what)

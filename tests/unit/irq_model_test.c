@@ -119,6 +119,26 @@ Test(irq_model, what_is_not_owed)
 	cr_assert_eq(take_all(0x30, 2 * IRQ_OWED_MAX), IRQ_OWED_MAX + 1);
 }
 
+/* A device that was given up and is reset by itself: its counts begin anew, which is no interrupt. */
+Test(irq_model, counts_that_begin_anew)
+{
+	edges(LAYOUT_PIT_IRQ, 5);
+	take_all(0x30, 100);
+	line(LAYOUT_COM1_IRQ, true);
+	take_all(0x34, 100);
+	words[LAYOUT_PIT_IRQ] = words[LAYOUT_COM1_IRQ] = 0;
+	irq_model_set_lines(&s, words);
+	cr_assert_eq(take_all(0x30, 100), 0);
+	line(LAYOUT_COM1_IRQ, true);
+	cr_assert_eq(take_all(0x34, 100), 1);
+	line(LAYOUT_COM1_IRQ, false);
+	line(LAYOUT_COM1_IRQ, true);
+	take_all(0x34, 100);
+	words[LAYOUT_COM1_IRQ] = LINE_EDGE | LINE_LEVEL; /* reset, and high again: nobody saw it low */
+	irq_model_set_lines(&s, words);
+	cr_assert_eq(take_all(0x34, 100), 1);
+}
+
 /* Registers read what their table says, and write_mask is what a write changes. */
 Test(irq_model, read_back)
 {

@@ -13,6 +13,7 @@
 
 #include "../../proto/clock.h"
 #include "../../proto/text.h"
+#include "../../proto/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -215,6 +216,15 @@ static void end_machine(struct run *r, unsigned times)
 	terminal_say(times ? "\nbulkhead: ending %s\n" : "\nbulkhead: stopping %s; once more ends it at once\n", r->name);
 }
 
+static bool reconnect(struct run *r)
+{
+	int fd = console_reconnect(r->console_fd, r->dir);
+
+	if (fd >= 0)
+		r->console_fd = fd;
+	return fd >= 0;
+}
+
 static int attached(struct run *r)
 {
 	unsigned signals = 0;
@@ -222,7 +232,9 @@ static int attached(struct run *r)
 	for (;;) {
 		switch (console_run(r->console_fd, r->config.escape, true)) {
 		case CONSOLE_CLOSED:
-			return finish(r);
+			if (!reconnect(r))
+				return finish(r);
+			break;
 		case CONSOLE_DETACHED:
 			return leave(r);
 		case CONSOLE_OUTPUT:

@@ -74,7 +74,7 @@ _Noreturn void supervisor_main(struct launch *launch);
 
 /* 0 or -errno; `fd` -1: none. */
 int note_send(int sock, const struct keeper_note *note, int fd);
-/* 0, -EAGAIN, -ECONNRESET. The text is terminated, *fd is -1 if there was none. */
+/* 0, -EAGAIN, -ECONNRESET. The text is terminated and harmless (proto/text.h), *fd is -1 if there was none. */
 int note_recv(int sock, struct keeper_note *note, int *fd);
 
 #endif

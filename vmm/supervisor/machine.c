@@ -31,12 +31,21 @@ enum { QUIET_LOOK_MS = 5 };
 
 /* ---- start and reboot ------------------------------------------------------------------------------------------ */
 
+/* The new vcpu process resets all devices but those that it is told are given up. */
+static void owe_resets(struct vm *vm)
+{
+	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
+		if (vm->procs[i].recovery.health == DEVICE_GIVEN_UP)
+			vm->procs[i].recovery.must_reset = true;
+}
+
 /* Fresh memory, a loader for it, and a vcpu process that will run what the loader put there. */
 static int start_guest(struct vm *vm)
 {
 	int rc = objects_fresh_ram(vm);
 
 	vm->rebooting = vm->run_sent = vm->boot_done = false;
+	owe_resets(vm);
 	if (!rc)
 		rc = proc_spawn(&vm->procs[PROC_BOOT]);
 	if (!rc)

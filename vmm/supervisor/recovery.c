@@ -360,7 +360,7 @@ void recovery_ready(struct proc *p)
 		r->cost_ns += watchdog_cpu_ns(p);
 	}
 	r->left_ns = 0;
-	r->strict = false;
+	r->strict = r->must_reset = false;
 	if (r->on_trial) {
 		r->on_trial = false;
 		if (r->fallback_fd >= 0)

@@ -87,6 +87,7 @@ int setup_device(struct proc *p, bool recover)
 	m.skip_seq = p->recovery.skip_seq;
 	m.has_drop_to = p->recovery.drops;
 	m.drop_to = p->recovery.drop_to;
+	m.has_reset = m.reset = p->recovery.must_reset;
 	m.sandbox = proc_sandbox(p);
 	add(&l, d->req.ro);
 	add(&l, d->rsp.rw);
