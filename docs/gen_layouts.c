@@ -40,7 +40,7 @@ static const struct field slot[] = {
 	FIELD(io_slot, offset, "from the beginning of the range"),
 	FIELD(io_slot, addr, "port or guest-physical address; for reports"),
 	FIELD(io_slot, data, "data of a write; EOI: vector; INTA: seq of the 8259's output"),
-	FIELD(io_slot, when, "CLOCK_MONOTONIC of the access, ns"),
+	FIELD(io_slot, when, "the machine's clock at the access, ns"),
 	FIELD(io_slot, payload, "items of REP OUTS"),
 };
 static const struct field req[] = {
@@ -61,6 +61,7 @@ static const struct field rsp[] = {
 	FIELD(ring_rsp, room, "moves when a full ring has become half empty; futex word"),
 	FIELD(ring_rsp, holding, "1: requests wait until there is room for what follows from them"),
 	FIELD(ring_rsp, cells, "one reply cell per vCPU"),
+	FIELD(ring_rsp, written, "notices of code that this device has overwritten: count, then address and size of the latest 15"),
 };
 static const struct field cell[] = {
 	FIELD(ring_cell, seq, "slot's seq + 1; stored (release) last; futex word"),
@@ -71,7 +72,7 @@ static const struct field shadow[] = {
 	FIELD(shadow_entry, seq, "odd while the rest changes"),
 	FIELD(shadow_entry, valid, "0: ask the daemon"),
 	FIELD(shadow_entry, value, "hz = 0: the value; else value + (now - base_ns) * hz / 1e9"),
-	FIELD(shadow_entry, base_ns, "CLOCK_MONOTONIC"),
+	FIELD(shadow_entry, base_ns, "of the machine's clock"),
 	FIELD(shadow_entry, hz, "rate of a time function, 0: none"),
 	FIELD(shadow_entry, mask, "of the result of a time function"),
 };

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "code_notice.h"
 
 enum { RING_SLOTS = 64, RING_VCPUS = 32, RING_PAYLOAD = 24, RING_REPLY_DATA = 112 };
 
@@ -110,9 +111,11 @@ struct ring_rsp {
 	_Atomic uint32_t holding;  /* it leaves its requests alone until there is room for what follows from them */
 	uint32_t pad1[7];
 	struct ring_cell cells[RING_VCPUS];
+	struct code_notices written; /* of daemons that write guest memory */
+	uint64_t pad2;
 };
 _Static_assert(offsetof(struct ring_rsp, sleeping) == 64 && offsetof(struct ring_rsp, heartbeat_ns) == 72, "RSP");
-_Static_assert(offsetof(struct ring_rsp, cells) == 128 && sizeof(struct ring_rsp) == 4224, "RSP");
+_Static_assert(offsetof(struct ring_rsp, cells) == 128 && offsetof(struct ring_rsp, written) == 4224 && sizeof(struct ring_rsp) == 4480, "RSP");
 
 /*
  * Producer: the vCPU process's side. One per daemon; every function may be called from any vCPU thread.

@@ -87,7 +87,7 @@ static unsigned put_evex(const struct isa_row *r, const struct evex *f, bool vsi
  * 2-46 asks for #GP all the same, and which some run. */
 static void place_operand(struct test_case *t, const struct isa_row *r, const struct evex *f, unsigned unit)
 {
-	const unsigned class = r->attr >> ISA_EXC_SHIFT & 15, align = class == 1 && (f->aaa || rnd_below(8)) ? 64 : 1;
+	const unsigned class = isa_exception_class(r), align = class == 1 && (f->aaa || rnd_below(8)) ? 64 : 1;
 	unsigned at = rnd_below(900) / align * align;
 
 	if (rnd_below(4) == 0)

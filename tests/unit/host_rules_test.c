@@ -267,14 +267,15 @@ static void setup(void)
 /* All rows, with `spoil` for an error of the emulator. Returns the number of cases that are red. */
 typedef bool spoil_fn(struct state *emulated, const struct test_case *t);
 
-static unsigned compare_all(const struct made_up *m, spoil_fn *spoil, unsigned *spoilt)
+/* `draw`: another set of cases. */
+static unsigned compare_drawn(const struct made_up *m, spoil_fn *spoil, unsigned *spoilt, unsigned draw)
 {
 	static struct state emulated, native;
 	static struct test_case t;
 	unsigned red = 0;
 
 	for (unsigned row = 1; row < ISA_COUNT; row++) {
-		rnd_seed(row * 0x9e3779b97f4a7c15ull);
+		rnd_seed((row + (uint64_t)draw * ISA_COUNT) * 0x9e3779b97f4a7c15ull);
 		for (unsigned n = 0; n < (spoil ? CASES_SPOILT : CASES); n++) {
 			random_state(&t.in);
 			if (!encode_case(row, &t))
@@ -289,6 +290,11 @@ static unsigned compare_all(const struct made_up *m, spoil_fn *spoil, unsigned *
 		}
 	}
 	return red;
+}
+
+static unsigned compare_all(const struct made_up *m, spoil_fn *spoil, unsigned *spoilt)
+{
+	return compare_drawn(m, spoil, spoilt, 0);
 }
 
 static void expect_green(const struct made_up *m)
@@ -331,14 +337,16 @@ Test(host_rules, processor_that_cannot_be_asked_is_green_and_reported)
 	expect_green(&blind);
 }
 
-/* What was wrong once: a Zen 3, taken for what Zen 4 does. The row of Zen 4 allows no doubt. */
+/* What was wrong once: a Zen 3, taken for what Zen 4 does. The row of Zen 4 allows no doubt. Few cases show the difference. */
 Test(host_rules, zen3_is_no_zen4)
 {
-	struct made_up wrong = zen3;
+	unsigned red = 0;
 
 	setup();
 	meet(&zen4);
-	cr_assert_gt(compare_all(&wrong, NULL, NULL), 0);
+	for (unsigned draw = 0; draw < 20 && red == 0; draw++)
+		red = compare_drawn(&zen3, NULL, NULL, draw);
+	cr_assert_gt(red, 0);
 }
 
 /* ---- errors of the emulator are found on each of them -------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 
 #include "../../devices/backlog.h"
 
+#include "../../proto/code_map.h"
 #include "../../proto/journal.h"
 #include "../../proto/line.h"
 #include "../../proto/msi.h"
@@ -128,11 +129,19 @@ int objects_create(struct vm *vm)
 }
 
 /* Devices may have mapped it, so a reboot empties the object that is there. */
+static int make_or_empty(struct vm *vm, const char *name, size_t size, struct object *out)
+{
+	if (out->rw < 0)
+		return make_object(vm, name, size, out);
+	return fallocate(out->rw, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0 ? -errno : 0;
+}
+
 int objects_fresh_ram(struct vm *vm)
 {
-	off_t size = (off_t)vm->config->ram_bytes;
+	const uint64_t bytes = vm->config->ram_bytes;
+	int rc = make_or_empty(vm, "bulkhead-ram", (size_t)bytes, &vm->ram);
 
-	if (vm->ram.rw < 0)
-		return make_object(vm, "bulkhead-ram", (size_t)size, &vm->ram);
-	return fallocate(vm->ram.rw, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size) < 0 ? -errno : 0;
+	if (rc || vm->engine_kvm)
+		return rc;
+	return make_or_empty(vm, "bulkhead-map", code_map_bytes(bytes >> CODE_MAP_PAGE_SHIFT, VM_VCPUS), &vm->code_map);
 }

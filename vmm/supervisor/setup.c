@@ -34,7 +34,7 @@ static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	bulkhead__machine_config__init(m);
 	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = m->has_clock_offset_ns = true;
 	m->ram_bytes = vm->config->ram_bytes;
-	m->vcpus = 1;
+	m->vcpus = VM_VCPUS;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->realtime_ns = realtime_minus_machine(&vm->clock);
 	m->clock_offset_ns = vm->clock.offset_ns;
@@ -103,6 +103,10 @@ int setup_device(struct proc *p, bool recover)
 		add_line_sources(vm, &l, rows, list, &m);
 	if (kind->memory != KIND_MEMORY_NONE)
 		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
+	m.has_has_code_map = true;
+	m.has_code_map = kind->memory == KIND_MEMORY_WRITES && !vm->engine_kvm;
+	if (m.has_code_map)
+		add(&l, vm->code_map.ro);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
 }
 
@@ -178,7 +182,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.channels = roles;
 	m.instances = instances;
 	m.n_instances = m.n_channels;
-	if (vm->engine_kvm)
-		add(&l, vm->launch->kvm_fd);
+	m.has_has_code_map = true;
+	m.has_code_map = !vm->engine_kvm;
+	add(&l, vm->engine_kvm ? vm->launch->kvm_fd : vm->code_map.rw);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, &m.base, l.fds, l.count);
 }

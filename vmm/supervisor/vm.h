@@ -112,7 +112,7 @@ struct proc {
 
 enum vm_state { VM_STARTING, VM_RUNNING, VM_STOPPING, VM_ENDED };
 
-enum { VM_CLIENTS = 16 };
+enum { VM_CLIENTS = 16, VM_VCPUS = 1 };
 
 struct client {
 	struct vm *vm;
@@ -171,6 +171,7 @@ struct vm {
 	int self_fd; /* our own /proc/self/fd, as a detached mount: nothing else is reachable there; -1 when all is set up */
 	struct spawn_link spawner;
 
+	struct object code_map; /* engine emu; as long as ram */
 	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object msi;
 	struct pipe_ends vcpu_bell;
