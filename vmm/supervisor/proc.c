@@ -232,8 +232,10 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 void proc_read_events(struct proc *p)
 {
 	p->talk = (struct budget){ 0 };
-	if (p->on_pardon && evtimer_del(p->on_pardon) == 0)
+	if (p->on_pardon && evtimer_pending(p->on_pardon, NULL)) {
+		evtimer_del(p->on_pardon);
 		on_pardon(-1, 0, p);
+	}
 	for (unsigned i = 0; i < TALK_LIMIT && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL); i++)
 		on_event(p->event_fd, EV_READ, p);
 }
