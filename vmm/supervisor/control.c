@@ -3,6 +3,10 @@
  * Clients of the control socket. The keeper accepts them and checks who they are (only there do user ids have their
  * host meaning); here a bounded number of them is served, each of which may vanish at any moment.
  */
+#include "control.h"
+#include "ending.h"
+#include "proc.h"
+#include "recovery.h"
 #include "vm.h"
 
 #include "../../proto/clock.h"
