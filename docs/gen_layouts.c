@@ -8,6 +8,7 @@
 #include "proto/msi.h"
 #include "proto/ring.h"
 #include "proto/shadow.h"
+#include "proto/state.h"
 
 #include <stdio.h>
 
@@ -129,6 +130,21 @@ static const struct field frame[] = {
 	FIELD(frame_header, nfds, "descriptors that come with it"),
 };
 
+static const struct field state_fields[] = {
+	FIELD(state_header, magic, "\"BHST\""),
+	FIELD(state_header, version, "1"),
+	FIELD(state_header, checksum, "of everything behind this field"),
+	FIELD(state_header, bytes, "from this header's beginning to the last part's end"),
+	FIELD(state_header, parts, "how many follow, each at a multiple of 8"),
+};
+static const struct field part_fields[] = {
+	FIELD(state_part, kind, "1 machine, 2 processor, 3 bus, 4 ring, 5 lines, 6 journal, 7 messages, 8 console, 9 debug text"),
+	FIELD(state_part, version, "1"),
+	FIELD(state_part, role, "of the device, or 0"),
+	FIELD(state_part, instance, "of the device, or number of the vCPU"),
+	FIELD(state_part, bytes, "of what follows"),
+};
+
 static const struct layout layouts[] = {
 	LAYOUT(ring_req, "REQ", "vcpu", "daemon, supervisor", req),
 	LAYOUT(io_slot, "slot of REQ", "vcpu", "daemon", slot),
@@ -142,6 +158,8 @@ static const struct layout layouts[] = {
 	LAYOUT(journal_record, "record of JOURNAL", "daemon", "supervisor, next incarnation", record),
 	LAYOUT(backlog, "BACKLOG", "seriald", "seriald, supervisor", console),
 	LAYOUT(code_map, "code map", "vcpu, each word one thread of it", "who writes guest RAM", code_map_fields),
+	LAYOUT(state_header, "STATE", "supervisor", "who took the machine", state_fields),
+	LAYOUT(state_part, "part of STATE", "supervisor", "who took the machine", part_fields),
 	LAYOUT(frame_header, "header of a control frame", "sender", "receiver", frame),
 };
 

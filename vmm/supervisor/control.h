@@ -5,11 +5,17 @@
 
 #include "../common/launch.h"
 
+#include "../../proto/frame.h"
+
+struct client;
 struct proc;
 struct vm;
 
 void control_init(struct vm *vm);
 void control_add(struct vm *vm, int fd, enum client_rights rights);
+/* It has what it asked for: descriptors of enum frame_take_fd. */
+void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
+void control_refuse(struct client *c, uint32_t id, int code, const char *text);
 /* Answers everyone who waits for the end. */
 void control_ended(struct vm *vm);
 /* A device has a new incarnation that serves (error NULL), or will not get one. */

@@ -209,6 +209,7 @@ void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *f
 
 	if (vm->state == VM_ENDED)
 		return;
+	vm->hooks->ends(vm); /* what it has still to say needs its devices */
 	vm->state = VM_ENDED;
 	vm->question = QUESTION_NONE;
 	vm->exit_code = code;

@@ -84,7 +84,8 @@ int setup_device(struct proc *p, bool recover)
 	m.has_recover = m.has_sandbox = m.has_console_clients_max = true;
 	m.console_clients_max = CONSOLE_CLIENTS_MAX;
 	m.recover = recover;
-	m.has_strict = m.strict = recover && p->recovery.strict;
+	/* The first incarnation has a journal only if that comes from another machine. */
+	m.has_strict = m.strict = recover && (p->recovery.strict || p->incarnation == 1);
 	m.has_skip_seq = p->recovery.skips;
 	m.skip_seq = p->recovery.skip_seq;
 	m.has_drop_to = p->recovery.drops;
@@ -137,6 +138,11 @@ int setup_boot(struct proc *p)
 	m.has_sandbox = true;
 	m.sandbox = config->sandbox;
 	add(&l, vm->ram.rw);
+	if (vm->restored) {
+		m.format = (char *)"memory";
+		add(&l, vm->launch->taken_fd[FRAME_TAKE_RAM]);
+		return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT, &m.base, l.fds, l.count);
+	}
 	add(&l, vm->launch->kernel_fd);
 	for (unsigned n = 0; n < config->initrds.count; n++) {
 		names[n] = file_name(config->initrds.of[n].file);
@@ -163,6 +169,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
 	m.cpu = (char *)config_cpu(vm->config);
 	m.entry = (Bulkhead__EntryState *)entry;
+	m.has_restored = true;
+	m.restored = vm->restored != NULL;
 	m.has_sandbox = true;
 	m.sandbox = vm->config->sandbox;
 	add(&l, vm->ram.rw);

@@ -8,6 +8,7 @@
 #include "machine.h"
 #include "proc.h"
 #include "spawn.h"
+#include "take.h"
 #include "tell.h"
 #include "vm.h"
 #include "watchdog.h"
@@ -213,10 +214,14 @@ static const struct vm_hooks hooks = {
 	.reply = machine_reply,
 	.event = machine_event,
 	.gone = machine_proc_gone,
+	.ends = take_end,
 	.start_again = machine_start_again,
 	.ended = control_ended,
+	.left = take_device_gone,
 	.maybe_run = machine_maybe_run,
 	.device_changed = control_device_changed,
+	.answer_take = control_answer_take,
+	.refuse = control_refuse,
 	.stats_changed = control_stats_changed,
 };
 

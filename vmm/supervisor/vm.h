@@ -7,6 +7,8 @@
  *   supervisor.c  enters the fence, owns the event loop
  *   control.c     clients of the control socket
  *   machine.c     the life of the machine: start, reboot, what its processes say
+ *   take.c        the machine stands still, and its state is handed out
+ *   restore.c     it begins where another machine stood still
  *   recovery.c    death of a device and its next incarnation; restart.c says when
  *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
  *   ending.c      its end: what the guest still has to say, the drain, stop, the exit code
@@ -30,6 +32,7 @@
 
 #include "../../proto/clock.h"
 #include "../../proto/frame.h"
+#include "../../proto/state.h"
 #include "../../proto/watch_time.h"
 
 #include <event2/event.h>
@@ -69,11 +72,15 @@ struct device_objects {
 	struct object req, rsp, shadow, line, journal;
 	struct pipe_ends doorbell; /* vcpu -> device */
 	struct pipe_ends irq_bell; /* device -> irqd */
+	const struct line_page *lines; /* our view */
 };
 
 enum { PROC_PENDING = 8, PROC_LINE = 200 };
 
 struct vm;
+struct backlog;
+struct line_page;
+struct msi_page;
 
 struct proc {
 	struct vm *vm;
@@ -103,6 +110,7 @@ struct proc {
 	struct watch watch;
 	uint64_t killed_ns; /* watch time at which it was first seen to have been killed and not to have ended; 0: not */
 	unsigned hung_up_looks;
+	bool taken;   /* it has left so that the machine's state can be taken */
 	bool drained; /* at the machine's end: it has delivered what it had */
 	bool hung_up; /* its end of the control channel is closed: it is dying, or useless */
 	char line[PROC_LINE]; /* of its stderr, not yet complete */
@@ -126,6 +134,7 @@ struct client {
 	uint16_t wait_type;	/* 0: none */
 	uint32_t status_id;
 	bool status_wanted;
+	bool takes;	     /* the machine stands still for it, or is about to */
 	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
 	struct proc *device; /* NULL: none */
 	uint64_t heard_ns; /* when it last asked for something, or came */
@@ -146,6 +155,23 @@ struct drain_look {
 	unsigned looks, all;
 };
 
+/* How far the machine is on its way to standing still: take.c. */
+enum take_step {
+	TAKE_NOT,
+	TAKE_PAUSE,	/* its vCPUs are asked to stop */
+	TAKE_DEVICES,	/* its devices are asked to leave */
+	TAKE_PROCESSOR, /* the vcpu process hands out its parts */
+	TAKE_HELD,	/* nothing moves; all is told */
+};
+
+struct take {
+	enum take_step step;
+	uint32_t id;   /* of the client's request */
+	unsigned part; /* of the vcpu process: number of a vCPU, then the bus */
+	struct state_writer writer;
+	struct event *timer;
+};
+
 /* The process that makes all others, and how many requests it has not answered. */
 struct spawn_link {
 	int sock, pidfd;
@@ -155,7 +181,7 @@ struct spawn_link {
 
 /*
  * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, proc, ending with
- * setup and objects, watchdog, recovery, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ * setup and objects, watchdog, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
 	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */
@@ -166,12 +192,17 @@ struct vm_hooks {
 	void (*reply)(struct proc *p, uint16_t request, const struct frame *reply);
 	void (*event)(struct proc *p, const Bulkhead__Event *event);
 	void (*gone)(struct proc *p, int code, int status); /* as in siginfo_t of waitid() */
-	/* ending.c: the question before a reboot is answered; all is over */
+	/* ending.c: it begins to end; the question before a reboot is answered; all is over */
+	void (*ends)(struct vm *vm);
 	void (*start_again)(struct vm *vm);
 	void (*ended)(struct vm *vm);
-	/* recovery.c: nobody has to wait for a device any more; what was asked for by a client is done (error NULL), or failed */
+	/* recovery.c: a device was let go, and has left (false: another incarnation is to follow at once); nobody has to wait for a device any more; what was asked for by a client is done (error NULL), or failed */
+	bool (*left)(struct proc *p);
 	void (*maybe_run)(struct vm *vm);
 	void (*device_changed)(struct vm *vm, struct proc *p, const char *error);
+	/* take.c: for the client that asked */
+	void (*answer_take)(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
+	void (*refuse)(struct client *c, uint32_t id, int code, const char *text);
 	/* machine.c: a STATS reply came, or a process is gone */
 	void (*stats_changed)(struct vm *vm);
 };
@@ -201,6 +232,14 @@ struct vm {
 	struct object code_map; /* engine emu; as long as ram */
 	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object msi;
+	const struct msi_page *msi_view;
+	const struct backlog *backlog_view;
+	struct object state_object; /* what TAKE hands out */
+	void *state_memory;
+	struct take take;
+	uint8_t *restored; /* the state from which we begin, checked; NULL: the guest begins with its kernel, or has begun */
+	unsigned restored_part;
+	uint64_t restored_ns; /* what its clock is to show when it goes on */
 	struct pipe_ends vcpu_bell;
 	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
 	struct device_objects devices[DEVICES];

@@ -207,6 +207,8 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 		msi_consumer_init(&p->msi, p->bus.msi, p->bus.irqd->ring.req);
 		ret = make_engine(&s, m, err, err_len);
 	}
+	p->restored = m->has_restored && m->restored;
+	p->used_before &= !p->restored;
 	if (ret && !err[0])
 		snprintf(err, err_len, "%s cannot be used: %s", *field, strerror(-ret));
 	return ret;
