@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* One child process as the supervisor sees it: start, requests, events, log lines, death. */
+#include "proc.h"
+#include "cpu_time.h"
+#include "spawn.h"
+#include "tell.h"
 #include "vm.h"
 
 #include "../common/limits.h"
@@ -194,7 +198,7 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
 		distrust(p, "control", -EPROTO);
 		return;
 	}
-	machine_reply(p, type, f);
+	p->vm->hooks->reply(p, type, f);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *ctx)
@@ -222,7 +226,7 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
-	machine_event(p, (const Bulkhead__Event *)f->msg);
+	p->vm->hooks->event(p, (const Bulkhead__Event *)f->msg);
 }
 
 /*
@@ -294,6 +298,12 @@ static void forget(struct proc *p)
 	p->stats_wanted = p->stats_late = false;
 }
 
+void proc_count_cost(struct proc *p, uint64_t ns)
+{
+	if (p->recovery.is_restart)
+		p->recovery.cost_ns += ns;
+}
+
 static uint64_t to_ns(struct timeval tv)
 {
 	return (uint64_t)tv.tv_sec * CLOCK_NS_PER_S + (uint64_t)tv.tv_usec * 1000;
@@ -319,8 +329,8 @@ static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
 	line_done(p);
 	forget(p);
 	if (!p->recovery.served_ns) /* else its start has been counted then */
-		recovery_cost(p, to_ns(used.ru_utime) + to_ns(used.ru_stime));
-	machine_proc_gone(p, info.si_code, info.si_status);
+		proc_count_cost(p, to_ns(used.ru_utime) + to_ns(used.ru_stime));
+	p->vm->hooks->gone(p, info.si_code, info.si_status);
 }
 
 static void send_kill(struct proc *p)
@@ -446,7 +456,7 @@ static void stillborn(struct proc *p, int error)
 {
 	snprintf(p->last_line, sizeof(p->last_line), "it could not be started: %s%s", strerror(error), limits_hint(error));
 	forget(p);
-	machine_proc_gone(p, CLD_EXITED, 127);
+	p->vm->hooks->gone(p, CLD_EXITED, 127);
 }
 
 void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd)
@@ -468,7 +478,7 @@ void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd)
 	p->pid = answer->pid;
 	p->host_pid = answer->host_pid;
 	/* It may have been quicker than the answer; nobody knew then which process it is. */
-	recovery_cost(p, cost_ns + (p->state == PROC_READY ? watchdog_cpu_ns(p->pid) : 0));
+	proc_count_cost(p, cost_ns + (p->state == PROC_READY ? cpu_time_ns(p->pid) : 0));
 	p->on_exit = listen_on(p, pidfd, on_exit_event);
 	if (p->doomed || !p->on_exit)
 		send_kill(p);
@@ -502,7 +512,7 @@ int proc_spawn(struct proc *p)
 	if (!rc) {
 		p->state = PROC_STARTING;
 		p->killed_ns = 0;
-		watchdog_born(p);
+		p->vm->hooks->born(p);
 		rc = listen_all(p);
 	}
 	if (!rc)

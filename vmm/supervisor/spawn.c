@@ -3,9 +3,10 @@
  * The supervisor's end of the spawner. It does not wait for answers: a child's channels are there before the child is,
  * and keep what is said to it until it listens.
  */
+#include "spawn.h"
+#include "cpu_time.h"
 #include "vm.h"
 
-#include "spawner.h"
 #include "../common/exit_codes.h"
 #include "../common/packet.h"
 
@@ -46,7 +47,7 @@ static int wait_until_ready(struct vm *vm)
 
 uint64_t spawn_cost(struct vm *vm)
 {
-	uint64_t now = watchdog_cpu_ns(vm->spawner.pid), spent = now - vm->spawner.cpu_ns;
+	uint64_t now = cpu_time_ns(vm->spawner.pid), spent = now - vm->spawner.cpu_ns;
 
 	if (!now)
 		return 0;
@@ -84,7 +85,7 @@ int spawn_go(struct vm *vm)
 
 static void lost(struct vm *vm, const char *why)
 {
-	machine_end(vm, EXIT_VMM, "failure", "the spawner %s: no process can be started any more", why);
+	vm->hooks->spawner_lost(vm, why);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *ctx)
@@ -119,7 +120,7 @@ static void on_answer(evutil_socket_t fd, short what, void *ctx)
 	}
 	vm->spawner.answered++;
 	expect_answers(vm);
-	proc_spawned(vm, &answer, fds[0]);
+	vm->hooks->spawned(vm, &answer, fds[0]);
 }
 
 static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
