@@ -5,6 +5,7 @@
  */
 #include "spawn.h"
 #include "cpu_time.h"
+#include "tell.h"
 #include "vm.h"
 
 #include "../common/exit_codes.h"
