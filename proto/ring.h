@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "clock.h"
+#include "code_notice.h"
 
 enum { RING_SLOTS = 64, RING_VCPUS = 32, RING_PAYLOAD = 24, RING_REPLY_DATA = 112 };
 
@@ -110,9 +111,11 @@ struct ring_rsp {
 	_Atomic uint32_t holding;  /* it leaves its requests alone until there is room for what follows from them */
 	uint32_t pad1[7];
 	struct ring_cell cells[RING_VCPUS];
+	struct code_notices written; /* of daemons that write guest memory */
+	uint64_t pad2;
 };
 _Static_assert(offsetof(struct ring_rsp, sleeping) == 64 && offsetof(struct ring_rsp, heartbeat_ns) == 72, "RSP");
-_Static_assert(offsetof(struct ring_rsp, cells) == 128 && sizeof(struct ring_rsp) == 4224, "RSP");
+_Static_assert(offsetof(struct ring_rsp, cells) == 128 && offsetof(struct ring_rsp, written) == 4224 && sizeof(struct ring_rsp) == 4480, "RSP");
 
 /*
  * Producer: the vCPU process's side. One per daemon; every function may be called from any vCPU thread.
@@ -226,6 +229,9 @@ void ring_consumer_init(struct ring_consumer *r, const struct ring_req *req, str
  */
 int ring_peek(struct ring_consumer *r, struct io_slot *slot);
 
+/* Could a producer have sent this, as request number `seq` of a machine with so many vCPUs? */
+bool ring_slot_is_valid(const struct io_slot *s, uint32_t seq, unsigned vcpus);
+
 /* Is such a request on the ring, the one that ring_peek() gave included? A hint, for nothing is checked. */
 bool ring_holds(const struct ring_consumer *r, enum io_op op);
 
@@ -246,6 +252,22 @@ void ring_quarantine(struct ring_consumer *r);
 
 /* Requests queued: 0..RING_SLOTS, or -EPROTO. Works on read-only mappings of both: for the supervisor. */
 int ring_backlog(const struct ring_req *req, const struct ring_rsp *rsp);
+
+/*
+ * What a ring is while neither side moves: for the state of a machine (ring_image.c).
+ */
+struct ring_image {
+	uint32_t tail, head;
+	uint32_t msi_head; /* irqd's channel only */
+	uint32_t reserved; /* 0 */
+	struct io_slot slots[RING_SLOTS]; /* those from head to tail count, at their places; the others are zeroes */
+};
+_Static_assert(sizeof(struct ring_image) == 4112, "ring image");
+
+/* -EPROTO: tail and head contradict each other. */
+int ring_save(const struct ring_req *req, const struct ring_rsp *rsp, struct ring_image *out);
+/* Into new objects that nobody uses yet. -EINVAL: no ring can be like that. */
+int ring_restore(struct ring_req *req, struct ring_rsp *rsp, const struct ring_image *in, unsigned vcpus);
 
 /* Futex calls on shared words; wait returns after `timeout_ns`, a wake-up, or a signal. */
 void futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);

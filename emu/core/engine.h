@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one interface behind which guest code runs: the emulator (emu/) and KVM (vmm/kvm_*.c) implement it, the vcpu
+ * The one interface behind which guest code runs: the emulator (emu/) and KVM (vmm/kvm/) implement it, the vcpu
  * process, tests, and later snapshots and debuggers use it.
  *
  * Threads: run() of a vCPU is called by one thread at a time; kick(), signal_msi(), set_route(), ram_written() and extint_changed()
@@ -46,9 +46,10 @@ struct engine_ram {
 	uint8_t *host;
 };
 
-enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32 };
+enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32, ENGINE_MAX_WRITERS = 16 };
 
 struct engine_state;
+struct code_notices;
 struct native_memory;
 
 struct engine_config {
@@ -64,6 +65,9 @@ struct engine_config {
 	const struct native_memory *native;
 	void *code_map;	       /* engine emu: zeroed memory for its code map (proto/code_map.h), which others may read; NULL: its own */
 	size_t code_map_bytes;
+	/* engine emu: who else writes guest memory and says so (proto/code_notice.h); each vCPU looks for itself. */
+	const struct code_notices *writers[ENGINE_MAX_WRITERS];
+	unsigned writer_count;
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */

@@ -9,6 +9,8 @@
 #define BULKHEAD_EMU_MMU_H
 
 #include "emu/core/emu.h"
+#include "emu/core/machine.h"
+#include "emu/core/ram.h"
 #include "emu/core/tlb.h"
 
 #include <stddef.h>
@@ -68,6 +70,8 @@ int mmu_page_ptr(struct emu *e, unsigned seg, uint64_t linear, bool write, uint8
 struct rmw {
 	uint64_t linear;
 	uint8_t *host; /* NULL: not RAM in one page; the caller does emu_read() and emu_write(), which do not fault any more */
+	bool is_split; /* no `host`, but RAM in two pages: `halves`, unless the caller does as above */
+	struct ram_halves halves;
 	unsigned size;
 	bool is_told;  /* somebody wants to know of the store: decoded code lies in the page, or a breakpoint is armed */
 };
@@ -121,8 +125,11 @@ void mmu_ram_written(struct machine *m, uint64_t gpa, uint64_t size);
 
 /* What other vCPUs and devices have posted; between two instructions. */
 void mmu_take_post(struct emu *e);
+void mmu_take_notices(struct emu *e);
 static inline void mmu_poll(struct emu *e)
 {
+	if (__builtin_expect(e->machine->config.writer_count, 0))
+		mmu_take_notices(e);
 	if (__builtin_expect(atomic_load_explicit(&e->kicked, memory_order_relaxed) & EMU_KICK_CODE, 0))
 		mmu_take_post(e);
 }

@@ -39,7 +39,8 @@ static unsigned differ_fault(const struct outcome *a, const struct outcome *b, b
 static unsigned differ_registers(const struct state *in, const struct outcome *a, const struct outcome *b, bool show)
 {
 	unsigned bad = FIELD("rip", rip) + FIELD("rflags", rflags) + FIELD("fsbase", fs_base) + FIELD("gsbase", gs_base) +
-		       FIELD("cw", fx.cw) + FIELD("sw", fx.sw) + FIELD("tag", fx.tag) + FIELD("mxcsr", fx.mxcsr);
+		       FIELD("cw", fx.cw) + FIELD("sw", fx.sw) + FIELD("tag", fx.tag) + FIELD("mxcsr", fx.mxcsr) +
+		       FIELD("fop", fx.fop) + FIELD("fip", fx.fip) + FIELD("fdp", fx.fdp);
 
 	for (unsigned n = 0; n < 16; n++) {
 		bad += differ("gpr", n, &in->gpr[n], &a->s.gpr[n], &b->s.gpr[n], 8, show);
@@ -81,7 +82,7 @@ static void show_case(const struct test_case *t, const struct outcome *native, u
 	const struct state *s = &t->in;
 
 	printf("  %s, %u-bit, %s tier:", isa_rows[t->row].mnemonic, 8 * t->code_size, tier ? "block" : "step");
-	for (unsigned n = 0; n < t->length; n++)
+	for (unsigned n = 0; n < t->bytes; n++)
 		printf(" %02x", t->code[n]);
 	printf(" at %lx (%u/%lx) (size %u asize %u) rflags=%lx rsp=%lx rcx=%lx rsi=%lx rdi=%lx\n", t->at, native->vector, native->cr2, t->i.size, t->i.asize,
 	       s->rflags, s->gpr[RSP], s->gpr[RCX], s->gpr[RSI], s->gpr[RDI]);
@@ -93,6 +94,20 @@ void make_equal(unsigned tier)
 {
 	for (unsigned n = 0; n < sizeof(pages) / sizeof(pages[0]); n++)
 		memcpy(emulated_memory(tier, pages[n]), native_memory(pages[n]), PAGE);
+}
+
+static uint8_t kept[sizeof(pages) / sizeof(pages[0])][PAGE];
+
+void keep_memory(void)
+{
+	for (unsigned n = 0; n < sizeof(pages) / sizeof(pages[0]); n++)
+		memcpy(kept[n], native_memory(pages[n]), PAGE);
+}
+
+void restore_memory(void)
+{
+	for (unsigned n = 0; n < sizeof(pages) / sizeof(pages[0]); n++)
+		memcpy(native_memory(pages[n]), kept[n], PAGE);
 }
 
 unsigned compare(const struct test_case *t, const struct outcome *native, const struct outcome *emulated, unsigned tier,

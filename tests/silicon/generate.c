@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { DRAWS = 24 };
+enum { DRAWS = 24, LONGEST = 16 };
 
 bool has_operand(const struct isa_row *r, unsigned kind)
 {
@@ -35,7 +35,7 @@ static bool one_in(unsigned n)
 
 static void put(struct test_case *t, uint64_t v, unsigned bytes)
 {
-	for (unsigned n = 0; n < bytes && t->length < sizeof(t->code); n++)
+	for (unsigned n = 0; n < bytes && t->length < LONGEST; n++)
 		t->code[t->length++] = (uint8_t)(v >> (8 * n));
 }
 
@@ -342,7 +342,7 @@ static bool encode(unsigned row, unsigned code_size, struct test_case *t)
 		put_modrm(t, &d, code_size);
 	for (unsigned n = 0; n < 4; n++)
 		put_immediate(t, &r->op[n], &d, code_size, r);
-	return t->length < sizeof(t->code);
+	return t->length < LONGEST;
 }
 
 /* A branch to itself would never end. */
@@ -351,6 +351,21 @@ static bool is_loop(const struct test_case *t)
 	const uint64_t target = t->i.imm + t->length;
 
 	return has_operand(&isa_rows[t->row], OPK_J) && target < t->length;
+}
+
+/* Instructions that note or load x87 pointers. */
+static bool has_pointers(const struct isa_row *r)
+{
+	return (r->attr & ISA_FP) || r->sem == sem_fxrstor || r->sem == sem_xrstor;
+}
+
+static void append_fnstenv(struct test_case *t)
+{
+	static const uint8_t fnstenv[] = { 0xd9, 0x34, 0x25, ENVIRONMENT & 0xff, ENVIRONMENT >> 8 & 0xff, ENVIRONMENT >> 16 & 0xff,
+					   ENVIRONMENT >> 24 };
+
+	memcpy(t->code + t->length, fnstenv, sizeof(fnstenv));
+	t->bytes = t->length + (unsigned)sizeof(fnstenv);
 }
 
 bool generate(unsigned row, unsigned code_size, struct test_case *t)
@@ -364,8 +379,12 @@ bool generate(unsigned row, unsigned code_size, struct test_case *t)
 		if (!encode(row, code_size, t))
 			continue;
 		r = decode(t->code, t->length, code_size, &t->i);
-		if (r == DECODE_OK && t->i.id == row && t->i.len == t->length && !is_loop(t))
-			return true;
+		if (r != DECODE_OK || t->i.id != row || t->i.len != t->length || is_loop(t))
+			continue;
+		t->bytes = t->length;
+		if (code_size == 8 && has_pointers(&isa_rows[row]) && rnd_below(2))
+			append_fnstenv(t);
+		return true;
 	}
 	return false;
 }

@@ -10,6 +10,7 @@
  * assembler, and makes them ours first.
  */
 #include "silicon.h"
+#include "tests/host/processor.h"
 
 #include <asm/ldt.h>
 #include <cpuid.h>
@@ -151,6 +152,11 @@ bool native_has_avx512(void)
 {
 	return native_has_avx() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
 	       place_of(OPMASK) < XSAVE_BYTES && place_of(ZMM_HIGH) < XSAVE_BYTES && place_of(ZMM16) < XSAVE_BYTES;
+}
+
+bool native_loses_pointers(void)
+{
+	return processor_differs(PT_SAVED_POINTERS, true);
 }
 
 /* IRETQ to a 16-bit stack loads SP only: bits 31..16 of ESP are what they were (SDM vol. 2, IRET). */

@@ -290,33 +290,10 @@ static void prepare_control(struct test_case *t, uint64_t linear)
 	}
 }
 
-/* Where the double word of a vector register is kept. */
-static uint8_t *element(struct state *s, unsigned reg, unsigned n)
-{
-	if (reg >= 16)
-		return s->zmm16[reg - 16] + 4 * n;
-	return n < 4 ? s->fx.xmm[reg] + 4 * n : n < 8 ? s->ymm_high[reg] + 4 * (n - 4) : s->zmm_high[reg] + 4 * (n - 8);
-}
-
-/* Indexes that stay in the pages, but for one that faults now and then. */
-static void prepare_gather(struct test_case *t)
-{
-	const bool quads = isa_rows[t->row].opcode & 1;
-
-	for (unsigned n = 0; n < (native_has_avx512() ? 16 : 8); n++) {
-		const uint64_t offset = one_in(64) ? 0 - 0x4000000ull : rnd_below(480) >> t->i.scale;
-		uint32_t half = (uint32_t)offset;
-
-		if (quads && (n & 1)) /* the sign of the double word before */
-			memcpy(&half, element(&t->in, (unsigned)t->i.index, n - 1), 4), half = half >> 31 ? UINT32_MAX : 0;
-		memcpy(element(&t->in, (unsigned)t->i.index, n), &half, 4);
-	}
-}
-
 /* A misaligned operand of which the mask leaves nothing: #GP all the same for SDM vol. 2, table 2-46; some run it. */
 static void prepare_mask(struct test_case *t)
 {
-	if (t->i.mask && (isa_rows[t->row].attr >> ISA_EXC_SHIFT & 15) == 1)
+	if (t->i.mask && isa_exception_class(&isa_rows[t->row]) == 1)
 		t->in.k[t->i.mask] |= 1;
 }
 
@@ -365,7 +342,7 @@ static void prepare_row(struct test_case *t, const struct isa_row *r, uint64_t l
 	if (is_division(r))
 		prepare_division(t);
 	if (has_operand(r, OPK_VS))
-		prepare_gather(t);
+		tame_indexes(&t->in, (unsigned)t->i.index, r->opcode & 1, t->i.scale);
 	if (r->feature == FEAT_XSAVE || r->feature == FEAT_XSAVEOPT || r->feature == FEAT_XSAVEC)
 		prepare_xsave(t, linear);
 	if (r->feature == FEAT_FXSR || (r->map != ISA_M0 && r->opcode == 0xae && r->ext == 2))
@@ -375,49 +352,19 @@ static void prepare_row(struct test_case *t, const struct isa_row *r, uint64_t l
 	prepare_control(t, linear);
 }
 
-/* Opmasks, and what only AVX-512 has of vectors. */
-static void prepare_zmm(struct state *s)
+static enum vectors vectors_of(const struct isa_row *r)
 {
-	static const uint64_t masks[] = { 0, 1, 0x8000000000000000, UINT64_MAX, 0x5555555555555555, 0xff, 0xfe, 0xffff, 3, 2 };
-
-	for (unsigned n = 0; n < 16; n++) {
-		random_bytes(s->zmm_high[n], sizeof(s->zmm_high[n]));
-		random_bytes(s->zmm16[n], sizeof(s->zmm16[n]));
-	}
-	for (unsigned n = 0; n < 8; n++)
-		s->k[n] = rnd_below(2) ? rnd() : masks[rnd_below(sizeof(masks) / sizeof(masks[0]))];
-}
-
-/* Now and then two registers are equal. */
-static void prepare_equals(struct state *s)
-{
-	const unsigned to = rnd_below(16), from = rnd_below(16);
-
-	memcpy(s->fx.xmm[to], s->fx.xmm[from], sizeof(s->fx.xmm[to]));
-	memcpy(s->ymm_high[to], s->ymm_high[from], sizeof(s->ymm_high[to]));
-	memcpy(s->zmm_high[to], s->zmm_high[from], sizeof(s->zmm_high[to]));
-	memcpy(s->zmm16[from], s->zmm16[to], sizeof(s->zmm16[to]));
+	if (native_has_avx512() && (r->attr & VECTOR_ROWS))
+		return VECTORS_ZMM;
+	return native_has_avx() ? VECTORS_YMM : VECTORS_XMM;
 }
 
 static void prepare_values(struct test_case *t)
 {
 	struct state *s = &t->in;
 
-	memset(s, 0, sizeof(*s));
-	random_x87(&s->fx);
-	s->fx.mxcsr = (uint32_t)rnd() & 0xe07f;
-	s->fx.mxcsr |= rnd_below(4) ? 0x1f80 : (uint32_t)rnd() & 0x1f80;
-	for (unsigned n = 0; n < 16; n++)
-		random_bytes(s->fx.xmm[n], 16);
-	for (unsigned n = 0; n < 16 && native_has_avx(); n++)
-		random_bytes(s->ymm_high[n], 16);
-	if (native_has_avx512() && (isa_rows[t->row].attr & VECTOR_ROWS))
-		prepare_zmm(s);
-	if (one_in(4))
-		prepare_equals(s);
-	for (unsigned n = 0; n < 16; n++)
-		s->gpr[n] = t->code_size == 8 ? random_integer() : (uint32_t)random_integer();
-	s->rflags = 0x202 | (rnd() & RFLAGS_ARITH) | (one_in(4) ? RFLAGS_DF : 0) | (one_in(16) ? RFLAGS_AC : 0);
+	random_state(s, vectors_of(&isa_rows[t->row]));
+	s->rflags |= (one_in(4) ? RFLAGS_DF : 0) | (one_in(16) ? RFLAGS_AC : 0);
 	s->rip = t->at - code_base(t);
 }
 

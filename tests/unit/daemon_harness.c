@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "model_at.h"
+#include "proto/code_map.h"
 #include "proto/control_check.h"
 #include "proto/kind.h"
 
@@ -47,6 +48,7 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	test_object_make(&d->backlog, "backlog", sizeof(struct backlog));
 	test_object_make(&d->msi, "msi", sizeof(struct msi_page));
 	test_object_make(&d->ram, "ram", DAEMON_RAM);
+	test_object_make(&d->map, "map", code_map_bytes(DAEMON_RAM >> CODE_MAP_PAGE_SHIFT, 2));
 	cr_assert_eq(pipe2(d->doorbell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(pipe2(d->irqd_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, d->debug), 0);
@@ -69,6 +71,7 @@ void daemon_free(struct daemon *d)
 	test_object_free(&d->backlog);
 	test_object_free(&d->msi);
 	test_object_free(&d->ram);
+	test_object_free(&d->map);
 	for (int i = 0; i < 2; i++) {
 		close(d->doorbell[i]);
 		close(d->irqd_bell[i]);
@@ -143,6 +146,8 @@ static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 	}
 	if (kind->memory != KIND_MEMORY_NONE)
 		fds[n++] = kind->memory == KIND_MEMORY_WRITES ? d->ram.fd : d->ram.ro_fd;
+	if (kind->memory == KIND_MEMORY_WRITES)
+		fds[n++] = d->map.ro_fd;
 	return n;
 }
 
@@ -171,6 +176,8 @@ int daemon_setup(struct daemon *d, bool recover)
 	source.lines = d->source_lines;
 	s.sources = sources;
 	s.n_sources = d->role == ROLE(IRQD);
+	s.has_has_code_map = true;
+	s.has_code_map = kind_of_role(d->role)->memory == KIND_MEMORY_WRITES;
 #ifdef __SANITIZE_ADDRESS__
 	s.has_sandbox = true;
 	s.sandbox = 2;

@@ -6,6 +6,7 @@
 #include "emu/core/engine.h"
 #include "emu/core/ram.h"
 #include "proto/code_map.h"
+#include "proto/code_notice.h"
 #include "proto/shm.h"
 
 #include <criterion/criterion.h>
@@ -40,6 +41,7 @@ struct smp {
 	void *map; /* the code map, as its writer sees it */
 	size_t map_bytes;
 	int map_fd;
+	struct code_notices notices; /* of a device */
 };
 
 /* ---- a machine --------------------------------------------------------------------------------------------------- */
@@ -72,6 +74,8 @@ static void create(struct smp *s, bool single_step)
 	config.ram[0] = (struct engine_ram){ .gpa = 0, .size = RAM, .host = s->ram };
 	config.code_map = s->map;
 	config.code_map_bytes = s->map_bytes;
+	config.writers[0] = &s->notices;
+	config.writer_count = 1;
 	cr_assert_eq(engine_emu.create(&config, &s->engine), 0);
 }
 
@@ -370,18 +374,25 @@ static void attach(struct smp *s, const void **map, struct code_map_view *view)
 	cr_assert_eq(code_map_attach(*map, s->map_bytes, view), 0);
 }
 
+enum teller { BY_CALL, BY_NOTICE, BY_MANY_NOTICES, TELLERS };
+
 /* A transfer: the bytes, the question to the map, the word to the engine if need be, and only then the completion. */
-static void transfer(struct smp *s, const struct code_map_view *view, uint32_t value, unsigned *told)
+static void transfer(struct smp *s, const struct code_map_view *view, uint32_t value, enum teller teller, unsigned *told)
 {
 	ram_store_4(s->ram + OPERAND, value);
 	if (code_map_hit(view, OPERAND, 4)) {
-		engine_emu.ram_written(s->engine, OPERAND, 4);
+		if (teller == BY_CALL)
+			engine_emu.ram_written(s->engine, OPERAND, 4);
+		for (unsigned n = 0; n <= CODE_NOTICES && teller == BY_MANY_NOTICES; n++)
+			code_notice_give(&s->notices, 64 * n, 64); /* so many that the right one is lost */
+		if (teller != BY_CALL)
+			code_notice_give(&s->notices, teller == BY_NOTICE ? OPERAND : 0, 4);
 		++*told;
 	}
 	ram_store_4(s->ram + WORD(0, flag), value);
 }
 
-Test(emu_smp, a_transfer_into_code)
+static void transfers(enum teller teller)
 {
 	struct timespec nap = { .tv_nsec = 20000 };
 	struct code_map_view view;
@@ -397,7 +408,7 @@ Test(emu_smp, a_transfer_into_code)
 	r = (struct runner){ .s = &s, .vcpu = 0 };
 	cr_assert_eq(pthread_create(&r.thread, NULL, run, &r), 0);
 	for (uint32_t n = 1; n <= ROUNDS; n++) {
-		transfer(&s, &view, n, &told);
+		transfer(&s, &view, n, teller, &told);
 		while (ram_load_4(s.ram + WORD(0, ack)) != n)
 			nanosleep(&nap, NULL);
 	}
@@ -406,6 +417,35 @@ Test(emu_smp, a_transfer_into_code)
 	cr_expect(told >= ROUNDS - 1, "told %u times", told); /* at the first nothing was decoded yet */
 	shm_unmap(map, s.map_bytes);
 	destroy(&s);
+}
+
+Test(emu_smp, a_transfer_into_code)
+{
+	for (enum teller t = BY_CALL; t < TELLERS; t++)
+		transfers(t);
+}
+
+/* Its writer is not believed: proto/code_notice.h. */
+Test(emu_smp, notices)
+{
+	struct code_notices c = { .count = 100 };
+	uint64_t seen = c.count, gpa, size;
+
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -EAGAIN);
+	for (uint64_t n = 0; n < CODE_NOTICES - 1; n++)
+		code_notice_give(&c, n << 12, n + 1);
+	for (uint64_t n = 0; n < CODE_NOTICES - 1; n++) {
+		cr_assert_eq(code_notice_take(&c, &seen, &gpa, &size), 0);
+		cr_expect(gpa == n << 12 && size == n + 1);
+	}
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -EAGAIN);
+	for (unsigned n = 0; n < CODE_NOTICES; n++)
+		code_notice_give(&c, 0, 1);
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -ENOMSG, "the next one may be half overwritten");
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -EAGAIN);
+	atomic_store(&c.count, seen - 1);
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -ENOMSG, "a count that goes back");
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -EAGAIN);
 }
 
 /* The map tells of what is decoded, to the 64 bytes, and of nothing else. */
@@ -510,6 +550,88 @@ Test(emu_smp, locked_increments)
 		for (unsigned n = 0; n < 2; n++)
 			seen += engine_emu.instructions(s.engine, n);
 		cr_expect_eq(seen, 2 * (3 * EACH + 2)); /* mov, three in the loop, out */
+		destroy(&s);
+	}
+}
+
+/* EACH times on one processor, when the other is there, while that does its own: an instruction, or several, that end with a 32-bit address. */
+enum { EACH = 100000 };
+
+static void emit_loop(struct smp *s, unsigned vcpu, const char *insn, unsigned bytes, uint32_t address, const char *rest)
+{
+	struct program p = { s->ram + READER + vcpu * 0x100, READER + vcpu * 0x100 };
+	uint32_t loop;
+
+	EMIT(&p, "\xf0\xff\x05"); /* lock inc dword [flag] */
+	emit32(&p, WORD(0, flag));
+	loop = p.eip;
+	EMIT(&p, "\x83\x3d"); /* cmp dword [flag], 2 */
+	emit32(&p, WORD(0, flag));
+	EMIT(&p, "\x02");
+	jump_back(&p, 0x75, loop);
+	EMIT(&p, "\xbe"); /* mov esi, EACH */
+	emit32(&p, EACH);
+	loop = p.eip;
+	emit(&p, insn, bytes);
+	emit32(&p, address);
+	emit(&p, rest, strlen(rest));
+	EMIT(&p, "\x4e"); /* dec esi */
+	jump_back(&p, 0x75, loop);
+	EMIT(&p, "\xe6\x80\xf4");
+}
+#define LOOP(s, vcpu, insn, address, rest) emit_loop((s), (vcpu), (insn), sizeof(insn) - 1, (address), (rest))
+
+/* "Locked operations ... identical addresses and operand lengths" (SDM vol. 3, 8.1.2.2), in two pages, at each place that a page
+ * boundary can have in the operand; the second page has code, or not. */
+Test(emu_smp, locked_increments_in_two_pages)
+{
+	for (unsigned n = 0; n < 6; n++) {
+		const uint32_t counter = (n < 3 ? DATA : READER) + 0x1000 - 1 - n % 3;
+		struct smp s;
+
+		create(&s, false);
+		LOOP(&s, 0, "\xf0\xff\x05", counter, ""); /* lock inc dword [counter] */
+		LOOP(&s, 1, "\xba\x01\x00\x00\x00\xf0\x0f\xc1\x15", counter, ""); /* mov edx, 1; lock xadd [counter], edx */
+		run_both(&s, READER, READER + 0x100);
+		cr_expect_eq(ram_load_4(s.ram + counter), 2 * EACH, "at %x: %u", counter, ram_load_4(s.ram + counter));
+		destroy(&s);
+	}
+}
+
+/* The increment of a CMPXCHG that has found what it expects is not lost, nor is one made in vain. */
+Test(emu_smp, compare_and_exchange_in_two_pages)
+{
+	const uint32_t counter = DATA + 0xffd;
+	struct smp s;
+
+	create(&s, false);
+	LOOP(&s, 0, "\xf0\xff\x05", counter, "");
+	/* mov eax, [counter]; again: lea ecx, [eax + 1]; lock cmpxchg [counter], ecx; jne again */
+	LOOP(&s, 1, "\xa1\xfd\x0f\x01\x00\x8d\x48\x01\xf0\x0f\xb1\x0d", counter, "\x75\xf3");
+	run_both(&s, READER, READER + 0x100);
+	cr_expect_eq(ram_load_4(s.ram + counter), 2 * EACH, "%u", ram_load_4(s.ram + counter));
+	destroy(&s);
+}
+
+/* Locked operations are atomic to all others' operations on the same bytes (8.1.2), also on some of them; what lies beside the
+ * operand is nobody's business. */
+Test(emu_smp, parts_and_neighbours_of_a_value_in_two_pages)
+{
+	static const struct {
+		uint32_t byte, sum; /* `sum`: what an increment of the byte adds to the doubleword */
+	} cases[] = { { 0xffd, 0 }, { 0x1001, 1 << 24 }, { 0x1002, 0 } };
+
+	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		const uint32_t counter = DATA + 0xffe, byte = DATA + cases[n].byte;
+		struct smp s;
+
+		create(&s, false);
+		LOOP(&s, 0, "\xf0\xff\x05", counter, "");
+		LOOP(&s, 1, "\xf0\xfe\x05", byte, ""); /* lock inc byte [byte] */
+		run_both(&s, READER, READER + 0x100);
+		cr_expect_eq(ram_load_4(s.ram + counter), EACH + EACH * cases[n].sum, "%x: %x", byte, ram_load_4(s.ram + counter));
+		if (!cases[n].sum)
+			cr_expect_eq(ram_load_1(s.ram + byte), EACH & 0xff, "%x: %x", byte, ram_load_1(s.ram + byte));
 		destroy(&s);
 	}
 }

@@ -12,6 +12,8 @@
 #include "daemon_harness.h"
 #include "proto/kind.h"
 #include "devices/chips/hpet.h"
+#include "proto/code_map.h"
+#include "proto/code_notice.h"
 #include "proto/reg.h"
 #include "proto/clock.h"
 #include "proto/layout.h"
@@ -772,4 +774,48 @@ Test(runtime, storm)
 		daemon_free(&d);
 		d.req.rw = NULL;
 	}
+}
+
+static void testd_stores(uint64_t address, uint64_t value)
+{
+	const uint64_t window = 0xff010000;
+	struct io_slot s = daemon_slot(&d, IO_WRITE, MODEL_MMIO, window, 8, address);
+	struct ring_reply reply;
+
+	cr_assert_eq(ring_call(&d.producer, &s, &reply), 0);
+	s = daemon_slot(&d, IO_WRITE, MODEL_MMIO, window + 8, 8, value);
+	cr_assert_eq(ring_call(&d.producer, &s, &reply), 0);
+}
+
+/* proto/code_map.h: who writes code says so before it says that it is done; who writes other memory says nothing. */
+Test(runtime, says_what_code_it_overwrites)
+{
+	const struct code_map_region region = { .gpa = 0, .size = DAEMON_RAM };
+	const struct ring_rsp *rsp;
+	struct code_map_view map;
+	uint64_t seen = 0, gpa, size;
+
+	daemon_start(&d, (Bulkhead__Role)kind_rows[KIND_TESTD].role);
+	rsp = d.rsp.ro;
+	testd_stores(0x5040, 1);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), -EAGAIN, "no vcpu process has run yet");
+	cr_assert_eq(code_map_init(d.map.rw, d.map.size, &region, 1, 2, &map), 0);
+	testd_stores(0x5040, 2);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), -EAGAIN, "there is no code");
+	atomic_store(code_map_word(&map, 5, 1), 1 << 1);
+	testd_stores(0x5078, 3);
+	cr_assert_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), 0);
+	cr_expect(gpa == 0x5078 && size == 8, "%lx %lx", gpa, size);
+	testd_stores(0x5080, 4);
+	testd_stores(0x6040, 5);
+	testd_stores(DAEMON_RAM, 6);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), -EAGAIN);
+	daemon_kill(&d);
+	daemon_spawn(&d);
+	cr_assert_eq(daemon_setup(&d, true), TYPE(OK));
+	testd_stores(0x5040, 7);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), 0, "another incarnation goes on counting");
+	((struct code_map *)d.map.rw)->version++;
+	testd_stores(0x8000, 8);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), 0, "a map that makes no sense");
 }

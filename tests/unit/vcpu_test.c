@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "proto/code_map.h"
 #include "proto/control_check.h"
 #include "proto/frame.h"
 #include "proto/layout.h"
@@ -33,7 +34,7 @@ static struct machine {
 	pid_t pid;
 	int control, event;
 	uint32_t next_id;
-	struct test_object ram, msi, shadow[CHANNELS];
+	struct test_object ram, map, msi, shadow[CHANNELS];
 	struct test_channel channel[CHANNELS];
 	int bell[2];
 	struct frame frame;
@@ -95,7 +96,7 @@ static void setup(void)
 	Bulkhead__EntryState entry = BULKHEAD__ENTRY_STATE__INIT;
 	Bulkhead__SetupVcpu m = BULKHEAD__SETUP_VCPU__INIT;
 	Bulkhead__Segment seg[6], *segs[6];
-	int fds[3 + 4 * CHANNELS] = { vm.ram.fd, vm.msi.ro_fd, vm.bell[0] };
+	int fds[4 + 4 * CHANNELS] = { vm.ram.fd, vm.msi.ro_fd, vm.bell[0] };
 
 	for (unsigned i = 0; i < 6; i++) {
 		bulkhead__segment__init(&seg[i]);
@@ -126,13 +127,18 @@ static void setup(void)
 	m.n_channels = CHANNELS;
 	m.has_sandbox = true;
 	m.sandbox = SANDBOX;
+	m.has_has_code_map = m.has_code_map = true;
+	fds[3 + 4 * CHANNELS] = vm.map.fd;
 	call(TYPE(SETUP_VCPU), &m.base, fds, 3 + 4 * CHANNELS);
+	cr_assert_eq(vm.frame.header.type, TYPE(ERROR), "the map is missing");
+	call(TYPE(SETUP_VCPU), &m.base, fds, 4 + 4 * CHANNELS);
 	expect_ok("SETUP_VCPU");
 }
 
 static void make_objects(const uint8_t *code, size_t len)
 {
 	test_object_make(&vm.ram, "ram", RAM);
+	test_object_make(&vm.map, "map", code_map_bytes(RAM >> CODE_MAP_PAGE_SHIFT, 1));
 	test_object_make(&vm.msi, "msi", sizeof(struct msi_page));
 	for (unsigned i = 0; i < CHANNELS; i++) {
 		test_channel_make(&vm.channel[i]);
@@ -230,6 +236,20 @@ Test(vcpu, route_added_while_running, .fini = stop)
 	cr_assert_eq(slot.addr, LAYOUT_COM2);
 	cr_assert_eq(slot.data, 0x5a);
 	cr_assert_eq(add_route(ROLE(SERIALD), 1, LATER), TYPE(ERROR), "it is there already");
+}
+
+/* The code map that its supervisor made tells others what the vcpu process has decoded: proto/code_map.h. */
+Test(vcpu, code_map_is_shared, .fini = stop)
+{
+	static const uint8_t code[] = { 0xba, 0xf8, 0x02, 0xee, 0xf4, 0xeb, 0xfd }; /* mov dx, COM2; out dx, al; hlt; jmp -3 */
+	struct code_map_view view;
+
+	start(code, sizeof(code));
+	next_request();
+	cr_assert_eq(code_map_attach(vm.map.ro, vm.map.size, &view), 0);
+	cr_expect(view.vcpus == 1 && view.region_count == 1 && view.region[0].size == RAM);
+	cr_expect(code_map_hit(&view, CODE, 1));
+	cr_expect_not(code_map_hit(&view, 0, CODE));
 }
 
 static void expect_event(Bulkhead__EventType type)

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "client.h"
+#include "take.h"
 #include "../common/config.h"
 #include "console.h"
 #include "terminal.h"
@@ -38,6 +39,7 @@ struct run {
 	char last_words[256];
 	int failure; /* exit code of a keeper that did not get far, 0: it did */
 	bool output_lost;
+	struct taken taken; /* --from */
 };
 
 static void run_help(void)
@@ -62,9 +64,9 @@ static uint64_t begun_ns(void)
 }
 
 /* The keeper gets our options as they were given, and some that only it knows. */
-static _Noreturn void exec_keeper(int argc, char **argv, bool demo, int ready_fd, bool keep)
+static _Noreturn void exec_keeper(int argc, char **argv, bool demo, int ready_fd, bool keep, int taken_fd)
 {
-	char *args[ARGS_MAX + 8], ready[32], path[4200], start[32];
+	char *args[ARGS_MAX + 8], ready[32], taken[32], path[4200], start[32];
 	int n = 0, fd = program_open("bulkhead-supervisor", path, sizeof(path));
 
 	if (fd < 0) {
@@ -82,6 +84,10 @@ static _Noreturn void exec_keeper(int argc, char **argv, bool demo, int ready_fd
 	if (ready_fd >= 0) {
 		snprintf(ready, sizeof(ready), "--ready-fd=%d", ready_fd);
 		args[n++] = ready;
+	}
+	if (taken_fd >= 0) {
+		snprintf(taken, sizeof(taken), "--taken-fd=%d", taken_fd);
+		args[n++] = taken;
 	}
 	args[n] = NULL;
 	snprintf(start, sizeof(start), "%llu", (unsigned long long)begun_ns());
@@ -102,7 +108,7 @@ static int start_keeper(struct run *r, int argc, char **argv)
 		return -errno;
 	if (!r->keeper) {
 		fcntl(pair[1], F_SETFD, 0);
-		exec_keeper(argc, argv, r->config.demo, pair[1], r->config.detach);
+		exec_keeper(argc, argv, r->config.demo, pair[1], r->config.detach, take_inherit(&r->taken));
 	}
 	close(pair[1]);
 	r->ready_fd = pair[0];
@@ -270,7 +276,8 @@ static int detached(struct run *r)
 		what = next_packet(r);
 	while (what == 'D' || what == 'W');
 	if (what != 'R')
-		return finish(r);
+		return finish(r); /* and our end of its connection closes: the other machine goes on */
+	take_away(&r->taken);
 	printf("%s\ncontrol: %s/control.sock\nconsole: %s/console.sock\n", r->name, r->dir, r->dir);
 	return fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
 }
@@ -303,7 +310,11 @@ static int run_with(int argc, char **argv, bool demo)
 		return EXIT_USAGE;
 	}
 	if (r.config.no_console)
-		exec_keeper(argc, argv, demo, -1, true);
+		exec_keeper(argc, argv, demo, -1, true, -1);
+	take_none(&r.taken);
+	rc = r.config.from ? take_machine(r.config.from, &r.taken) : 0;
+	if (rc)
+		return rc;
 	console_catch_signals();
 	rc = start_keeper(&r, argc, argv);
 	if (rc) {

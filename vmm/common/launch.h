@@ -9,6 +9,7 @@
 
 #include "config.h"
 
+#include "../../proto/frame.h"
 #include "../../proto/kind.h"
 
 #include <stdint.h>
@@ -35,6 +36,7 @@ struct launch {
 	int program_fd[PROGRAMS];
 	int kernel_fd, kvm_fd;
 	int initrd_fd[CONFIG_INITRDS]; /* as many as the configuration names */
+	int taken_fd[FRAME_TAKE_FDS]; /* enum frame_take_fd: the machine goes on from there; -1: it starts with the kernel */
 	int null_fd;
 	int console_fd; /* listening */
 	int keeper_fd;	/* our end of the pair */

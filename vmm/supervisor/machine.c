@@ -8,7 +8,17 @@
  *   STOPPING  the power button was pressed, or is as soon as platformd is there; a timer runs
  *   ENDED     vcpu dead, the guest's last bytes delivered, waiting clients answered, exit: ending.c
  */
+#include "machine.h"
+#include "ending.h"
+#include "objects.h"
+#include "proc.h"
+#include "recovery.h"
+#include "restore.h"
+#include "setup.h"
+#include "take.h"
+#include "tell.h"
 #include "vm.h"
+#include "watchdog.h"
 
 #include "../common/exit_codes.h"
 #include "../common/limits.h"
@@ -53,28 +63,62 @@ static int start_guest(struct vm *vm)
 	return rc ? rc : proc_spawn(&vm->procs[PROC_VCPU]);
 }
 
+static int start_device(struct proc *p)
+{
+	int rc = proc_spawn(p);
+
+	return rc ? rc : setup_device(p, p->vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0);
+}
+
+static int view_devices(struct vm *vm)
+{
+	int rc = 0;
+
+	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++)
+		if (proc_exists(&vm->procs[i]))
+			rc = recovery_init(&vm->procs[i], &vm->devices[i - PROC_FIRST_DEVICE]);
+	return rc;
+}
+
+/* Those that drive lines, or those that collect them. */
+static int start_devices(struct vm *vm, bool collectors)
+{
+	int rc = 0;
+
+	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++)
+		if (proc_exists(&vm->procs[i]) && vm->procs[i].kind->collects == collectors)
+			rc = start_device(&vm->procs[i]);
+	return rc;
+}
+
+static int start_all(struct vm *vm)
+{
+	int rc = start_guest(vm);
+
+	if (!rc && !vm->restored)
+		rc = start_devices(vm, false);
+	if (!rc && !vm->restored)
+		rc = start_devices(vm, true);
+	return rc;
+}
+
 int machine_start(struct vm *vm)
 {
 	int rc = objects_create(vm);
 
+	if (!rc && vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0)
+		rc = restore_objects(vm);
 	if (!rc)
-		rc = start_guest(vm);
-	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++) {
-		if (!proc_exists(&vm->procs[i]))
-			continue;
-		rc = recovery_init(&vm->procs[i], &vm->devices[i - PROC_FIRST_DEVICE]);
-		if (!rc)
-			rc = proc_spawn(&vm->procs[i]);
-		if (!rc)
-			rc = setup_device(&vm->procs[i], false);
-	}
+		rc = view_devices(vm);
+	if (!rc)
+		rc = start_all(vm);
 	vm_trace(vm, "all processes cloned");
 	return rc ? rc : watchdog_start(vm);
 }
 
 void machine_maybe_run(struct vm *vm)
 {
-	if (vm->run_sent || vm->state == VM_ENDED || vm->rebooting || vm->paused)
+	if (vm->run_sent || vm->state == VM_ENDED || vm->rebooting || vm->paused || vm->restored)
 		return;
 	for (unsigned i = PROC_VCPU; i < PROCS; i++)
 		if (proc_exists(&vm->procs[i]) && vm->procs[i].state != PROC_READY &&
@@ -168,8 +212,12 @@ static void booted(struct proc *p, const Bulkhead__Ok *ok)
 		if (ok->entry->note && ok->entry->note[0])
 			vm_trace(vm, "%s", ok->entry->note);
 		vm->boot_done = true;
+		if (vm->restored)
+			restore_clock(vm);
 		rc = setup_vcpu(&vm->procs[PROC_VCPU], ok->entry);
 	}
+	if (!rc && vm->restored)
+		rc = start_devices(vm, false);
 	if (rc)
 		machine_end(vm, EXIT_VMM, "failure", "the loader's result could not be used: %s", strerror(-rc));
 }
@@ -193,7 +241,7 @@ static void keep_stats(struct proc *p, const Bulkhead__Ok *ok)
 	if (ok && ok->stats)
 		p->stats = *ok->stats; /* numbers only: trust_message() has cut the pointers into the frame */
 	p->stats_wanted = p->stats_late = false;
-	control_stats_changed(p->vm);
+	p->vm->hooks->stats_changed(p->vm);
 }
 
 static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *error)
@@ -201,7 +249,11 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	struct vm *vm = p->vm;
 	const char *text = error->text && error->text[0] ? error->text : strerror(error->code);
 
-	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT && !vm->reboots)
+	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SAVE || request == BULKHEAD__MESSAGE_TYPE__MSG_PAUSE)
+		take_replied(vm, request, NULL, text);
+	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_RESTORE)
+		machine_end(vm, EXIT_USAGE, "state", "the state of the processors cannot be restored: %s", text);
+	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT && !vm->reboots)
 		machine_end(vm, EXIT_USAGE, "image", "%s%s", text, limits_hint(error->code));
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU && error->field && !strcmp(error->field, "cpu"))
 		machine_end(vm, EXIT_USAGE, "cpu", "--cpu: %s", text);
@@ -231,6 +283,21 @@ static void keep_cpu_features(struct vm *vm, const Bulkhead__Ok *ok)
 	cpu_remove(&vm->cpu_features, CPUF_NONE);
 }
 
+/* One part after the other; behind the last one, the guest may go on. */
+static void restore(struct vm *vm)
+{
+	int rc;
+
+	if (!vm->restored)
+		return;
+	rc = restore_next(vm);
+	if (!rc && !vm->restored)
+		rc = start_devices(vm, true);
+	if (rc)
+		machine_end(vm, EXIT_VMM, "failure", "the state could not be restored: %s", strerror(-rc));
+	machine_maybe_run(vm);
+}
+
 static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 {
 	switch (request) {
@@ -240,6 +307,14 @@ static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU:
 		keep_cpu_features(p->vm, ok);
 		ready(p, ok);
+		restore(p->vm);
+		break;
+	case BULKHEAD__MESSAGE_TYPE__MSG_RESTORE:
+		restore(p->vm);
+		break;
+	case BULKHEAD__MESSAGE_TYPE__MSG_PAUSE:
+	case BULKHEAD__MESSAGE_TYPE__MSG_SAVE:
+		take_replied(p->vm, request, ok, NULL);
 		break;
 	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE:
 		ready(p, ok);
@@ -459,7 +534,7 @@ void machine_proc_gone(struct proc *p, int code, int status)
 
 	p->state = PROC_GONE;
 	p->host_pid = 0;
-	control_stats_changed(vm);
+	vm->hooks->stats_changed(vm);
 	if (machine_process_ended(p, well))
 		return;
 	if (is_device(p)) {

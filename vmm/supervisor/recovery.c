@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The death of a device and its next incarnation: see recovery.h. */
+#include "recovery.h"
+#include "ending.h"
+#include "proc.h"
+#include "setup.h"
+#include "tell.h"
 #include "vm.h"
+#include "watchdog.h"
 
 #include "../common/exit_codes.h"
 
@@ -48,6 +54,9 @@ int recovery_init(struct proc *p, const struct device_objects *d)
 	r->req = req;
 	r->rsp = rsp;
 	r->journal = journal;
+	/* Not zero in a machine that goes on from the state of another. */
+	r->start_events = journal_events(r->journal);
+	r->start_head = atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
 	r->program_fd = r->fallback_fd = -1;
 	return 0;
 }
@@ -156,7 +165,7 @@ static int start_again(struct proc *p)
 	return rc;
 }
 
-static void respawn(struct proc *p)
+void recovery_respawn(struct proc *p)
 {
 	struct recovery *r = &p->recovery;
 	int rc = start_again(p);
@@ -175,7 +184,7 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 	struct proc *p = ctx;
 
 	if (p->recovery.health == DEVICE_WAITING && machine_wants(p))
-		respawn(p);
+		recovery_respawn(p);
 }
 
 /* ---- giving up ------------------------------------------------------------------------------------------------- */
@@ -244,7 +253,7 @@ static void give_up(struct proc *p)
 	p->recovery.gave_up = true;
 	log_loss(p);
 	read_in_its_place(p, true);
-	control_device_changed(vm, p, "the device was given up");
+	vm->hooks->device_changed(vm, p, "the device was given up");
 	if (policy == ON_DEVICE_FAILURE_STOP) {
 		machine_end(vm, EXIT_QUARANTINE, "device", "%s was given up: %s", proc_name(p), p->last_reason);
 	} else if (policy == ON_DEVICE_FAILURE_PAUSE && vm->state != VM_ENDED) {
@@ -252,7 +261,7 @@ static void give_up(struct proc *p)
 		proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, NULL, NULL, 0);
 	}
 	tell_vcpu(p, true);
-	machine_maybe_run(vm);
+	vm->hooks->maybe_run(vm);
 	machine_device_settled(p);
 }
 
@@ -292,13 +301,13 @@ static void end_trial(struct proc *p)
 	struct recovery *r = &p->recovery;
 
 	vm_log(p->vm, 0, "the new program of %s is not used: %s", proc_name(p), p->last_reason);
-	control_device_changed(p->vm, p, p->last_reason);
+	p->vm->hooks->device_changed(p->vm, p, p->last_reason);
 	if (r->program_fd >= 0)
 		close(r->program_fd);
 	r->program_fd = r->fallback_fd;
 	r->fallback_fd = -1;
 	r->on_trial = r->strict = false;
-	respawn(p);
+	recovery_respawn(p);
 }
 
 static void answer_death(struct proc *p, bool progress, uint64_t now)
@@ -310,7 +319,7 @@ static void answer_death(struct proc *p, bool progress, uint64_t now)
 	else if (wait)
 		retry_after(p, wait);
 	else
-		respawn(p);
+		recovery_respawn(p);
 }
 
 /* The host refuses a process: it may have more to give later. It is no death, and not this device's failure. */
@@ -327,7 +336,8 @@ void recovery_gone(struct proc *p, bool foreign)
 
 	if (r->leaving_ns) {
 		r->leaving_ns = 0;
-		respawn(p);
+		if (!p->vm->hooks->left(p))
+			recovery_respawn(p);
 		return;
 	}
 	if (r->on_trial) {
@@ -370,7 +380,7 @@ void recovery_ready(struct proc *p)
 	if (back)
 		vm_log(p->vm, 2, "%s is back: incarnation %u, after %.1f ms", proc_name(p), p->incarnation,
 		       (double)(r->ready_ns - r->died_ns) / 1e6);
-	control_device_changed(p->vm, p, NULL);
+	p->vm->hooks->device_changed(p->vm, p, NULL);
 }
 
 void recovery_broken(struct proc *p)
@@ -393,7 +403,7 @@ uint64_t recovery_time(const struct recovery *r)
 /* ---- on request ------------------------------------------------------------------------------------------------ */
 
 /* It finishes its ring and commits before it goes. */
-static int let_go(struct proc *p)
+int recovery_let_go(struct proc *p)
 {
 	int rc = proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE, NULL, NULL, 0);
 
@@ -422,7 +432,7 @@ static void rearm(struct proc *p)
 		r->drops = true;
 		r->drop_to = atomic_load_explicit(&r->req->tail, memory_order_relaxed);
 	}
-	respawn(p);
+	recovery_respawn(p);
 	tell_vcpu(p, false);
 	resume(p->vm);
 }
@@ -435,7 +445,7 @@ int recovery_restart(struct proc *p)
 		rearm(p);
 		return 0;
 	}
-	return p->state == PROC_READY && !r->leaving_ns ? let_go(p) : -EBUSY;
+	return p->state == PROC_READY && !r->leaving_ns ? recovery_let_go(p) : -EBUSY;
 }
 
 int recovery_replace(struct proc *p, int program_fd)
@@ -445,7 +455,7 @@ int recovery_replace(struct proc *p, int program_fd)
 
 	if (p->state != PROC_READY || r->leaving_ns || r->on_trial)
 		return -EBUSY;
-	rc = let_go(p);
+	rc = recovery_let_go(p);
 	if (rc)
 		return rc;
 	r->fallback_fd = r->program_fd;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The SETUP messages: which objects each process gets, in the order that control.proto names. */
+#include "setup.h"
+#include "proc.h"
 #include "vm.h"
 
 #include "../../proto/clock.h"
@@ -34,7 +36,7 @@ static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	bulkhead__machine_config__init(m);
 	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = m->has_clock_offset_ns = true;
 	m->ram_bytes = vm->config->ram_bytes;
-	m->vcpus = 1;
+	m->vcpus = VM_VCPUS;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->realtime_ns = realtime_minus_machine(&vm->clock);
 	m->clock_offset_ns = vm->clock.offset_ns;
@@ -82,7 +84,8 @@ int setup_device(struct proc *p, bool recover)
 	m.has_recover = m.has_sandbox = m.has_console_clients_max = true;
 	m.console_clients_max = CONSOLE_CLIENTS_MAX;
 	m.recover = recover;
-	m.has_strict = m.strict = recover && p->recovery.strict;
+	/* The first incarnation has a journal only if that comes from another machine. */
+	m.has_strict = m.strict = recover && (p->recovery.strict || p->incarnation == 1);
 	m.has_skip_seq = p->recovery.skips;
 	m.skip_seq = p->recovery.skip_seq;
 	m.has_drop_to = p->recovery.drops;
@@ -103,6 +106,10 @@ int setup_device(struct proc *p, bool recover)
 		add_line_sources(vm, &l, rows, list, &m);
 	if (kind->memory != KIND_MEMORY_NONE)
 		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
+	m.has_has_code_map = true;
+	m.has_code_map = kind->memory == KIND_MEMORY_WRITES && !vm->engine_kvm;
+	if (m.has_code_map)
+		add(&l, vm->code_map.ro);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
 }
 
@@ -131,6 +138,11 @@ int setup_boot(struct proc *p)
 	m.has_sandbox = true;
 	m.sandbox = config->sandbox;
 	add(&l, vm->ram.rw);
+	if (vm->restored) {
+		m.format = (char *)"memory";
+		add(&l, vm->launch->taken_fd[FRAME_TAKE_RAM]);
+		return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT, &m.base, l.fds, l.count);
+	}
 	add(&l, vm->launch->kernel_fd);
 	for (unsigned n = 0; n < config->initrds.count; n++) {
 		names[n] = file_name(config->initrds.of[n].file);
@@ -157,6 +169,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
 	m.cpu = (char *)config_cpu(vm->config);
 	m.entry = (Bulkhead__EntryState *)entry;
+	m.has_restored = true;
+	m.restored = vm->restored != NULL;
 	m.has_sandbox = true;
 	m.sandbox = vm->config->sandbox;
 	add(&l, vm->ram.rw);
@@ -178,7 +192,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.channels = roles;
 	m.instances = instances;
 	m.n_instances = m.n_channels;
-	if (vm->engine_kvm)
-		add(&l, vm->launch->kvm_fd);
+	m.has_has_code_map = true;
+	m.has_code_map = !vm->engine_kvm;
+	add(&l, vm->engine_kvm ? vm->launch->kvm_fd : vm->code_map.rw);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, &m.base, l.fds, l.count);
 }

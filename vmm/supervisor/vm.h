@@ -2,16 +2,21 @@
 /*
  * The supervisor's picture of one machine: its memory objects, its processes, its control clients.
  *
+ * No functions: what each part offers stands in its own header.
+ *
  *   supervisor.c  enters the fence, owns the event loop
+ *   control.c     clients of the control socket
  *   machine.c     the life of the machine: start, reboot, what its processes say
+ *   take.c        the machine stands still, and its state is handed out
+ *   restore.c     it begins where another machine stood still
+ *   recovery.c    death of a device and its next incarnation; restart.c says when
+ *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
  *   ending.c      its end: what the guest still has to say, the drain, stop, the exit code
+ *   setup.c       which objects each process gets; objects.c makes them
  *   proc.c        one child process: birth, requests and replies, events, log lines, death
  *   spawn.c       asks the spawner for processes; spawner.c is that
  *   trust.c       how much a child may say, and what of it reaches a terminal
- *   recovery.c    death of a device and its next incarnation; restart.c says when
- *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
- *   objects.c     memory objects and pipes
- *   control.c     clients of the control socket
+ *   tell.c        what the supervisor itself says
  *
  * A device's objects outlive its process, and the machine's outlive the guest's reboot: a new incarnation of a daemon is
  * given the same ones, the journal included.
@@ -27,6 +32,7 @@
 
 #include "../../proto/clock.h"
 #include "../../proto/frame.h"
+#include "../../proto/state.h"
 #include "../../proto/watch_time.h"
 
 #include <event2/event.h>
@@ -66,11 +72,15 @@ struct device_objects {
 	struct object req, rsp, shadow, line, journal;
 	struct pipe_ends doorbell; /* vcpu -> device */
 	struct pipe_ends irq_bell; /* device -> irqd */
+	const struct line_page *lines; /* our view */
 };
 
 enum { PROC_PENDING = 8, PROC_LINE = 200 };
 
 struct vm;
+struct backlog;
+struct line_page;
+struct msi_page;
 
 struct proc {
 	struct vm *vm;
@@ -100,6 +110,7 @@ struct proc {
 	struct watch watch;
 	uint64_t killed_ns; /* watch time at which it was first seen to have been killed and not to have ended; 0: not */
 	unsigned hung_up_looks;
+	bool taken;   /* it has left so that the machine's state can be taken */
 	bool drained; /* at the machine's end: it has delivered what it had */
 	bool hung_up; /* its end of the control channel is closed: it is dying, or useless */
 	char line[PROC_LINE]; /* of its stderr, not yet complete */
@@ -112,7 +123,7 @@ struct proc {
 
 enum vm_state { VM_STARTING, VM_RUNNING, VM_STOPPING, VM_ENDED };
 
-enum { VM_CLIENTS = 16 };
+enum { VM_CLIENTS = 16, VM_VCPUS = 1 };
 
 struct client {
 	struct vm *vm;
@@ -123,6 +134,7 @@ struct client {
 	uint16_t wait_type;	/* 0: none */
 	uint32_t status_id;
 	bool status_wanted;
+	bool takes;	     /* the machine stands still for it, or is about to */
 	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
 	struct proc *device; /* NULL: none */
 	uint64_t heard_ns; /* when it last asked for something, or came */
@@ -143,6 +155,23 @@ struct drain_look {
 	unsigned looks, all;
 };
 
+/* How far the machine is on its way to standing still: take.c. */
+enum take_step {
+	TAKE_NOT,
+	TAKE_PAUSE,	/* its vCPUs are asked to stop */
+	TAKE_DEVICES,	/* its devices are asked to leave */
+	TAKE_PROCESSOR, /* the vcpu process hands out its parts */
+	TAKE_HELD,	/* nothing moves; all is told */
+};
+
+struct take {
+	enum take_step step;
+	uint32_t id;   /* of the client's request */
+	unsigned part; /* of the vcpu process: number of a vCPU, then the bus */
+	struct state_writer writer;
+	struct event *timer;
+};
+
 /* The process that makes all others, and how many requests it has not answered. */
 struct spawn_link {
 	int sock, pidfd;
@@ -150,7 +179,36 @@ struct spawn_link {
 	struct event *on_answer, *on_exit, *timer;
 };
 
+/*
+ * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, proc, ending with
+ * setup and objects, watchdog, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ */
+struct vm_hooks {
+	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */
+	void (*spawned)(struct vm *vm, const struct spawn_answer *answer, int pidfd);
+	void (*spawner_lost)(struct vm *vm, const char *why);
+	/* proc.c */
+	void (*born)(struct proc *p);
+	void (*reply)(struct proc *p, uint16_t request, const struct frame *reply);
+	void (*event)(struct proc *p, const Bulkhead__Event *event);
+	void (*gone)(struct proc *p, int code, int status); /* as in siginfo_t of waitid() */
+	/* ending.c: it begins to end; the question before a reboot is answered; all is over */
+	void (*ends)(struct vm *vm);
+	void (*start_again)(struct vm *vm);
+	void (*ended)(struct vm *vm);
+	/* recovery.c: a device was let go, and has left (false: another incarnation is to follow at once); nobody has to wait for a device any more; what was asked for by a client is done (error NULL), or failed */
+	bool (*left)(struct proc *p);
+	void (*maybe_run)(struct vm *vm);
+	void (*device_changed)(struct vm *vm, struct proc *p, const char *error);
+	/* take.c: for the client that asked */
+	void (*answer_take)(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
+	void (*refuse)(struct client *c, uint32_t id, int code, const char *text);
+	/* machine.c: a STATS reply came, or a process is gone */
+	void (*stats_changed)(struct vm *vm);
+};
+
 struct vm {
+	const struct vm_hooks *hooks;
 	struct launch *launch;
 	const struct vm_config *config;
 	struct event_base *base;
@@ -171,8 +229,17 @@ struct vm {
 	int self_fd; /* our own /proc/self/fd, as a detached mount: nothing else is reachable there; -1 when all is set up */
 	struct spawn_link spawner;
 
+	struct object code_map; /* engine emu; as long as ram */
 	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object msi;
+	const struct msi_page *msi_view;
+	const struct backlog *backlog_view;
+	struct object state_object; /* what TAKE hands out */
+	void *state_memory;
+	struct take take;
+	uint8_t *restored; /* the state from which we begin, checked; NULL: the guest begins with its kernel, or has begun */
+	unsigned restored_part;
+	uint64_t restored_ns; /* what its clock is to show when it goes on */
 	struct pipe_ends vcpu_bell;
 	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
 	struct device_objects devices[DEVICES];
@@ -193,121 +260,5 @@ struct vm {
 	char exit_text[2048];
 	struct sandbox_report missing;
 };
-
-/* supervisor.c; none of these waits for a reader (common/say.h). Levels as in proto/log.h */
-void vm_say(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void vm_log(struct vm *vm, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void vm_trace(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text);
-/* Adds phrases that are not there yet. */
-void vm_note_missing(struct vm *vm, const char *phrase);
-
-/* objects.c: 0 or -errno */
-int objects_create(struct vm *vm);
-int objects_fresh_ram(struct vm *vm);
-
-/* machine.c */
-int machine_start(struct vm *vm);
-void machine_start_again(struct vm *vm);
-void machine_reply(struct proc *p, uint16_t request, const struct frame *reply);
-void machine_event(struct proc *p, const Bulkhead__Event *event);
-/* `code` and `status` as in siginfo_t of waitid(). */
-void machine_proc_gone(struct proc *p, int code, int status);
-/* Starts or goes on with the guest when everybody is there who will be. */
-void machine_maybe_run(struct vm *vm);
-
-/* ending.c */
-/* A timer of the machine's, made when it is first set; without memory for it, its time has come. */
-void machine_timer(struct vm *vm, struct event **timer, uint32_t ms, event_callback_fn callback);
-/* timeout_ms 0: at once, without asking the guest. */
-void machine_stop(struct vm *vm, uint32_t timeout_ms);
-/* Presses the power button if the machine is being stopped and platformd is there. */
-void machine_press_button(struct vm *vm);
-/* Ends it, when everything is delivered. */
-void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-/* The same, unless platformd has heard otherwise from the guest. */
-void machine_conclude(struct vm *vm, uint32_t code, const char *reason, const char *text);
-/* An end that has been asked for comes within a second, whatever is left undone. */
-void machine_hurry(struct vm *vm);
-/* Ends the guest's processes, then asks platformd. */
-void machine_ask(struct vm *vm, enum question question);
-/* Its answer. */
-void machine_fenced(struct proc *p);
-/* A device is ready, or given up. */
-void machine_device_settled(struct proc *p);
-/* A process has ended; `well`: with code 0. False: it is somebody else's business. */
-bool machine_process_ended(struct proc *p, bool well);
-/* Is this device to be started again if it dies? */
-bool machine_wants(const struct proc *p);
-
-/* setup.c: builds and sends SETUP_*; 0 or -errno */
-int setup_device(struct proc *p, bool recover);
-int setup_boot(struct proc *p);
-int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry);
-
-/* proc.c */
-void proc_init(struct vm *vm);
-/* Asks for its process and sends HELLO. 0 or -errno. */
-int proc_spawn(struct proc *p);
-/* The process is there, or will not be. */
-void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd);
-/* How its program is fenced: one that somebody has put in a device's place is, whatever the machine's option says. */
-enum sandbox_mode proc_sandbox(const struct proc *p);
-int proc_request(struct proc *p, uint16_t type, const ProtobufCMessage *msg, const int *fds, unsigned nfds);
-/* What it has sent and nobody has read yet, bounded. */
-void proc_read_events(struct proc *p);
-void proc_kill(struct proc *p);
-/* Kills it for a reason; what follows is what follows a crash. */
-void proc_blame(struct proc *p, const char *why);
-/* May another line on its behalf be logged? A child gone mad must not use up what others may say. */
-bool proc_may_log(struct proc *p);
-const char *proc_name(const struct proc *p);
-Bulkhead__Role proc_role(const struct proc *p);
-/* Does this machine have it? The instances of a kind are those that its configuration asks for. */
-bool proc_exists(const struct proc *p);
-
-/* recovery.c; the first is for once, when the objects exist. 0 or -errno */
-int recovery_init(struct proc *p, const struct device_objects *d);
-/* Its process has ended, last_reason is set; `foreign`: by a SIGKILL that was not ours. */
-void recovery_gone(struct proc *p, bool foreign);
-/* It has broken its ring: its end, and no progress. */
-void recovery_broken(struct proc *p);
-void recovery_ready(struct proc *p);
-/* A new vcpu process does not know yet which devices are given up. */
-void recovery_tell_vcpu(struct vm *vm);
-/* From the latest death to the first answer after it, in ns; 0: there was none, or it goes on. */
-uint64_t recovery_time(const struct recovery *r);
-/* A fresh incarnation of the same program, or of another one, which is then the callee's; control_device_changed() tells
- * the outcome. 0, -EBUSY */
-int recovery_restart(struct proc *p);
-int recovery_replace(struct proc *p, int program_fd);
-
-/* watchdog.c: 0 or -1 */
-int watchdog_start(struct vm *vm);
-void watchdog_born(struct proc *p);
-/* Processor time of a live process, in ns. */
-uint64_t watchdog_cpu_ns(const struct proc *p);
-/* Watch time in ns: stands still while the supervisor does not run; never 0. */
-uint64_t watchdog_now(const struct vm *vm);
-
-/* spawn.c: before there is a root of our own; when there is, and we have our user id; when there is an event loop. 0 or
- * -errno. `id`: user and group under ISOLATION_ROOT. */
-int spawn_start(struct vm *vm, uint32_t id);
-int spawn_go(struct vm *vm);
-int spawn_watch(struct vm *vm);
-/* Asks for a child, and numbers the request; proc_spawned() gets the answer. The descriptors stay the caller's. 0 or
- * -errno. */
-int spawn(struct vm *vm, struct spawn_packet *request, const int fds[SPAWN_FDS]);
-
-/* control.c */
-void control_init(struct vm *vm);
-void control_add(struct vm *vm, int fd, enum client_rights rights);
-/* Answers everyone who waits for the end. */
-void control_ended(struct vm *vm);
-/* A device has a new incarnation that serves (error NULL), or will not get one. */
-void control_device_changed(struct vm *vm, struct proc *p, const char *error);
-/* A STATS reply came, or a process is gone. */
-void control_stats_changed(struct vm *vm);
 
 #endif
