@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* One child process as the supervisor sees it: start, requests, events, log lines, death. */
+#include "proc.h"
+#include "spawn.h"
+#include "tell.h"
 #include "vm.h"
 
 #include "../common/limits.h"
@@ -192,7 +195,7 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
 		distrust(p, "control", -EPROTO);
 		return;
 	}
-	machine_reply(p, type, f);
+	p->vm->hooks->reply(p, type, f);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *ctx)
@@ -220,7 +223,7 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
-	machine_event(p, (const Bulkhead__Event *)f->msg);
+	p->vm->hooks->event(p, (const Bulkhead__Event *)f->msg);
 }
 
 /*
@@ -307,7 +310,7 @@ static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
 	on_log(p->log_fd, EV_READ, p);
 	line_done(p);
 	forget(p);
-	machine_proc_gone(p, info.si_code, info.si_status);
+	p->vm->hooks->gone(p, info.si_code, info.si_status);
 }
 
 static void send_kill(struct proc *p)
@@ -433,7 +436,7 @@ static void stillborn(struct proc *p, int error)
 {
 	snprintf(p->last_line, sizeof(p->last_line), "it could not be started: %s%s", strerror(error), limits_hint(error));
 	forget(p);
-	machine_proc_gone(p, CLD_EXITED, 127);
+	p->vm->hooks->gone(p, CLD_EXITED, 127);
 }
 
 void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd)
@@ -486,7 +489,7 @@ int proc_spawn(struct proc *p)
 	if (!rc) {
 		p->state = PROC_STARTING;
 		p->killed_ns = 0;
-		watchdog_born(p);
+		p->vm->hooks->born(p);
 		rc = listen_all(p);
 	}
 	if (!rc)

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The death of a device and its next incarnation: see recovery.h. */
+#include "recovery.h"
+#include "ending.h"
+#include "proc.h"
+#include "setup.h"
+#include "tell.h"
 #include "vm.h"
+#include "watchdog.h"
 
 #include "../common/exit_codes.h"
 
@@ -247,7 +253,7 @@ static void give_up(struct proc *p)
 	p->recovery.gave_up = true;
 	log_loss(p);
 	read_in_its_place(p, true);
-	control_device_changed(vm, p, "the device was given up");
+	vm->hooks->device_changed(vm, p, "the device was given up");
 	if (policy == ON_DEVICE_FAILURE_STOP) {
 		machine_end(vm, EXIT_QUARANTINE, "device", "%s was given up: %s", proc_name(p), p->last_reason);
 	} else if (policy == ON_DEVICE_FAILURE_PAUSE && vm->state != VM_ENDED) {
@@ -255,7 +261,7 @@ static void give_up(struct proc *p)
 		proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, NULL, NULL, 0);
 	}
 	tell_vcpu(p, true);
-	machine_maybe_run(vm);
+	vm->hooks->maybe_run(vm);
 	machine_device_settled(p);
 }
 
@@ -295,7 +301,7 @@ static void end_trial(struct proc *p)
 	struct recovery *r = &p->recovery;
 
 	vm_log(p->vm, 0, "the new program of %s is not used: %s", proc_name(p), p->last_reason);
-	control_device_changed(p->vm, p, p->last_reason);
+	p->vm->hooks->device_changed(p->vm, p, p->last_reason);
 	if (r->program_fd >= 0)
 		close(r->program_fd);
 	r->program_fd = r->fallback_fd;
@@ -330,7 +336,7 @@ void recovery_gone(struct proc *p, bool foreign)
 
 	if (r->leaving_ns) {
 		r->leaving_ns = 0;
-		if (!take_device_gone(p))
+		if (!p->vm->hooks->left(p))
 			recovery_respawn(p);
 		return;
 	}
@@ -374,7 +380,7 @@ void recovery_ready(struct proc *p)
 	if (back)
 		vm_log(p->vm, 2, "%s is back: incarnation %u, after %.1f ms", proc_name(p), p->incarnation,
 		       (double)(r->ready_ns - r->died_ns) / 1e6);
-	control_device_changed(p->vm, p, NULL);
+	p->vm->hooks->device_changed(p->vm, p, NULL);
 }
 
 void recovery_broken(struct proc *p)

@@ -71,4 +71,28 @@ struct recovery {
 	bool on_trial;
 };
 
+struct proc;
+struct vm;
+struct device_objects;
+
+/* For once, when the objects exist. 0 or -errno */
+int recovery_init(struct proc *p, const struct device_objects *d);
+/* Its process has ended, last_reason is set; `foreign`: by a SIGKILL that was not ours. */
+void recovery_gone(struct proc *p, bool foreign);
+/* It has broken its ring: its end, and no progress. */
+void recovery_broken(struct proc *p);
+void recovery_ready(struct proc *p);
+/* A new vcpu process does not know yet which devices are given up. */
+void recovery_tell_vcpu(struct vm *vm);
+/* From the latest death to the first answer after it, in ns; 0: there was none, or it goes on. */
+uint64_t recovery_time(const struct recovery *r);
+/* A fresh incarnation of the same program, or of another one, which is then the callee's; the hook device_changed() tells
+ * the outcome. 0, -EBUSY */
+int recovery_restart(struct proc *p);
+/* Asks it to finish its ring, to commit and to leave; its end is no death. 0 or -errno */
+int recovery_let_go(struct proc *p);
+/* Another incarnation of one that has left. */
+void recovery_respawn(struct proc *p);
+int recovery_replace(struct proc *p, int program_fd);
+
 #endif

@@ -3,9 +3,9 @@
  * The supervisor's end of the spawner. It does not wait for answers: a child's channels are there before the child is,
  * and keep what is said to it until it listens.
  */
+#include "spawn.h"
 #include "vm.h"
 
-#include "spawner.h"
 #include "../common/exit_codes.h"
 #include "../common/packet.h"
 
@@ -64,7 +64,7 @@ int spawn_go(struct vm *vm)
 
 static void lost(struct vm *vm, const char *why)
 {
-	machine_end(vm, EXIT_VMM, "failure", "the spawner %s: no process can be started any more", why);
+	vm->hooks->spawner_lost(vm, why);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *ctx)
@@ -99,7 +99,7 @@ static void on_answer(evutil_socket_t fd, short what, void *ctx)
 	}
 	vm->spawner.answered++;
 	expect_answers(vm);
-	proc_spawned(vm, &answer, fds[0]);
+	vm->hooks->spawned(vm, &answer, fds[0]);
 }
 
 static void on_exit_event(evutil_socket_t fd, short what, void *ctx)

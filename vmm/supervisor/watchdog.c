@@ -4,6 +4,9 @@
  * says. A device that is, is killed, and goes on as a death (recovery.c). What a vcpu process or a loader has done, nobody
  * can take over: the machine ends.
  */
+#include "watchdog.h"
+#include "ending.h"
+#include "proc.h"
 #include "vm.h"
 
 #include "../common/exit_codes.h"
