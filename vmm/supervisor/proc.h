@@ -18,6 +18,8 @@ void proc_init(struct vm *vm);
 int proc_spawn(struct proc *p);
 /* The process is there, or will not be. */
 void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd);
+/* Processor time that went into its latest start, in ns; counted if that is a restart. */
+void proc_count_cost(struct proc *p, uint64_t ns);
 /* How its program is fenced: one that somebody has put in a device's place is, whatever the machine's option says. */
 enum sandbox_mode proc_sandbox(const struct proc *p);
 int proc_request(struct proc *p, uint16_t type, const ProtobufCMessage *msg, const int *fds, unsigned nfds);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The death of a device and its next incarnation: see recovery.h. */
 #include "recovery.h"
+#include "cpu_time.h"
 #include "ending.h"
 #include "proc.h"
 #include "setup.h"
@@ -155,6 +156,7 @@ static int start_again(struct proc *p)
 	int rc = proc_spawn(p);
 
 	r->health = DEVICE_SERVING;
+	r->is_restart = r->left_ns != 0;
 	r->broken = false;
 	r->served_ns = 0;
 	r->start_events = journal_events(r->journal);
@@ -365,10 +367,9 @@ void recovery_ready(struct proc *p)
 	bool back = r->left_ns != 0;
 
 	r->ready_ns = r->served_ns = clock_ns();
-	if (back) {
+	proc_count_cost(p, cpu_time_ns(p->pid));
+	if (back)
 		r->away_ns += r->ready_ns - r->left_ns;
-		r->cost_ns += watchdog_cpu_ns(p);
-	}
 	r->left_ns = 0;
 	r->strict = r->must_reset = false;
 	if (r->on_trial) {

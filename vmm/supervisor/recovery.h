@@ -49,7 +49,8 @@ struct recovery {
 	bool broken;	     /* it is killed for breaking its ring: that is no progress */
 	struct event *retry; /* end of a wait */
 	uint64_t away_ns;    /* from deaths to the next service, added up */
-	uint64_t cost_ns;    /* processor time of all restarts, its own until it served and ours */
+	bool is_restart;     /* the present incarnation, or the one to come, follows a death */
+	uint64_t cost_ns;    /* processor time of all restarts: its own until it served or died over it, the spawner's, ours */
 
 	/* the request during which the last death came */
 	bool suspected;

@@ -17,5 +17,7 @@ int spawn_watch(struct vm *vm);
 /* Asks for a child, and numbers the request; the hook spawned() gets the answer. The descriptors stay the caller's. 0 or
  * -errno. */
 int spawn(struct vm *vm, struct spawn_packet *request, const int fds[SPAWN_FDS]);
+/* Processor time that the spawner has spent since this was last asked, in ns. */
+uint64_t spawn_cost(struct vm *vm);
 
 #endif

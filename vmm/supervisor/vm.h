@@ -175,6 +175,8 @@ struct take {
 /* The process that makes all others, and how many requests it has not answered. */
 struct spawn_link {
 	int sock, pidfd;
+	pid_t pid;
+	uint64_t cpu_ns; /* processor time of it that has been accounted for */
 	uint32_t asked, answered;
 	struct event *on_answer, *on_exit, *timer;
 };

@@ -11,8 +11,6 @@ struct vm;
 /* 0 or -1 */
 int watchdog_start(struct vm *vm);
 void watchdog_born(struct proc *p);
-/* Processor time of a live process, in ns. */
-uint64_t watchdog_cpu_ns(const struct proc *p);
 /* Watch time in ns: stands still while the supervisor does not run; never 0. */
 uint64_t watchdog_now(const struct vm *vm);
 
