@@ -23,7 +23,6 @@ struct block {
 	uint32_t key;	      /* e->mode_key that it was made for */
 	uint16_t bytes;	      /* of guest code */
 	uint8_t count;	      /* instructions */
-	bool dead;	      /* the code changed; entering it looks for its successor */
 	uint32_t size;	      /* of this structure, to walk the cache */
 	struct block *hash_next, *page_next[2];
 	struct insn insns[];
