@@ -49,7 +49,7 @@ static void destroy_vcpu(struct emu *e)
 	free(e);
 }
 
-static const struct emu_hooks hooks = { .code_written = code_drop, .data_accessed = sys_debug_data };
+static const struct emu_hooks hooks = { .code_written = code_drop, .data_accessed = debugger_data };
 
 /* The processor's part of what the machine was lent, else memory of its own. */
 static int create_blocks(struct machine *m, struct emu *e, unsigned n)
@@ -228,6 +228,9 @@ const struct engine_ops engine_emu = {
 	.set_state = emu_set_state,
 	.save = emu_save,
 	.restore = emu_restore,
+	.debug = debugger_set,
+	.debug_hit = debugger_hit,
+	.translate = debugger_translate,
 	.run = emu_run_vcpu,
 	.kick = emu_kick,
 	.signal_msi = emu_signal_msi,

@@ -9,6 +9,7 @@ int cmd_run(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_device(int argc, char **argv);
+int cmd_gdb(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_security(int argc, char **argv);

@@ -22,6 +22,7 @@ static const struct command {
 	{ "list", "running machines", cmd_list },
 	{ "status", "one machine and its processes", cmd_status },
 	{ "device", "list a machine's device processes, restart or replace one", cmd_device },
+	{ "gdb", "debug a running machine's guest", cmd_gdb },
 	{ "security", "what each process of a machine could still do", cmd_security },
 	{ "stop", "press the power button, then end the machine", cmd_stop },
 	{ "kill", "end a machine now", cmd_kill },

@@ -20,7 +20,7 @@
 #define RAM_MIN (1ull << 20)
 enum { CMDLINE_MAX = 2047 };
 
-enum option_type { OPT_TEXT, OPT_FLAG, OPT_SIZE, OPT_DURATION, OPT_NAME, OPT_CHOICE, OPT_SANDBOX, OPT_ON_HALT, OPT_ON_DEVICE_FAILURE, OPT_COUNT, OPT_CPU, OPT_ESCAPE, OPT_INITRD, OPT_GROUP,
+enum option_type { OPT_TEXT, OPT_FLAG, OPT_SIZE, OPT_DURATION, OPT_NAME, OPT_CHOICE, OPT_SANDBOX, OPT_ON_HALT, OPT_ON_DEVICE_FAILURE, OPT_COUNT, OPT_CPU, OPT_ESCAPE, OPT_INITRD, OPT_GROUP, OPT_GDB,
 	OPT_FD, OPT_DEVICE };
 
 struct option_row {
@@ -65,6 +65,8 @@ static const struct option_row rows[] = {
 	{ "stop-timeout", OPT_DURATION, AT(stop_timeout_ms), "TIME", "how long SIGTERM waits for the guest (default 30s)" },
 	{ "escape", OPT_ESCAPE, AT(escape), "^X", "escape key of the console (default ^])" },
 	{ "group", OPT_GROUP, AT(group), "GROUP", "members may use the console and control it too (default: only you and root)" },
+	{ "gdb", OPT_GDB, AT(gdb), "PORT|SOCKET",
+	  "the guest waits for a debugger before its first instruction: gdb's target remote, on this loopback port or socket" },
 	{ "sandbox", OPT_SANDBOX, AT(sandbox), "on|log|off", "log: forbidden calls are logged by the kernel, not stopped" },
 	{ "log", OPT_TEXT, AT(log_file), "FILE", "append messages here instead of stderr" },
 	{ "verbose", OPT_FLAG, AT(verbose), NULL, "tell what happens, with times" },
@@ -332,6 +334,19 @@ static int add_initrd(struct initrd_list *list, const struct option_row *row, co
 	return 0;
 }
 
+int gdb_port(const char *gdb)
+{
+	unsigned long port;
+	char *end;
+
+	if (!gdb)
+		return -1;
+	if (strchr(gdb, '/'))
+		return 0;
+	port = strtoul(gdb, &end, 10);
+	return isdigit((unsigned char)gdb[0]) && !*end && port > 0 && port <= 65535 ? (int)port : -1;
+}
+
 static int set(struct vm_config *config, const struct option_row *row, char *value, char *error)
 {
 	char *field = (char *)config + row->offset;
@@ -378,6 +393,11 @@ static int set(struct vm_config *config, const struct option_row *row, char *val
 		return add_initrd((struct initrd_list *)field, row, value, error);
 	case OPT_GROUP:
 		return set_group((int64_t *)field, value) ? bad(error, row, value, "no such group; name one of /etc/group") : 0;
+	case OPT_GDB:
+		if (gdb_port(value) < 0)
+			return bad(error, row, value, "write a port from 1 to 65535, or the path of a socket with a / in it");
+		*(const char **)field = value;
+		return 0;
 	case OPT_DEVICE:
 		return add_device((uint8_t *)field, row, error);
 	case OPT_FD:

@@ -44,6 +44,7 @@ struct vm_config {
 	const char *kernel, *cmdline, *format, *engine, *vga;
 	struct initrd_list initrds;
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
+	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */
 	const char *log_file;
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
 	uint64_t ram_bytes;
@@ -79,6 +80,9 @@ int config_parse_size(const char *text, uint64_t *out);
 int config_parse_duration(const char *text, uint32_t *out_ms);
 /* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX. */
 bool config_is_name(const char *name);
+
+/* The port that --gdb names; 0: it names a path; -1: it is not there. */
+int gdb_port(const char *gdb);
 
 /* The processor model as text: what was asked for, or the engine's default. */
 const char *config_cpu(const struct vm_config *config);

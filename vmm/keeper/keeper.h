@@ -22,6 +22,7 @@ struct keeper {
 	struct launch launch;
 	struct rundir rundir;
 	int control_fd; /* listening */
+	int gdb_fd;	/* listening */
 	int note_fd;	/* our end of the pair */
 	int signal_fd;	/* read end of the pipe that signal handlers write to */
 	int signal_wr;

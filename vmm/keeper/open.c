@@ -7,7 +7,9 @@
 #include "../common/programs.h"
 
 #include <errno.h>
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,7 +21,7 @@
 static int open_programs(struct keeper *k)
 {
 	static const char *const names[PROGRAM_DEVICE] = {
-		[PROGRAM_BOOT] = "bulkhead-boot", [PROGRAM_VCPU] = "bulkhead-vcpu",
+		[PROGRAM_BOOT] = "bulkhead-boot", [PROGRAM_VCPU] = "bulkhead-vcpu", [PROGRAM_GDBD] = "bulkhead-gdbd",
 	};
 	char path[4200];
 
@@ -129,6 +131,67 @@ static int claim_name(struct keeper *k)
 	return 0;
 }
 
+/* Nobody but this host's own can reach a loopback address. */
+static int listen_on_loopback(int port)
+{
+	const struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0)
+		rc = -errno;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/* Where the user wants it. What a killed predecessor has left there is a socket of ours that nobody listens on any more. */
+static int listen_on_path(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
+	struct stat st;
+
+	if (fd < 0 || strlen(path) >= sizeof(a.sun_path)) {
+		close(fd);
+		return -ENAMETOOLONG;
+	}
+	strcpy(a.sun_path, path);
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid() &&
+	    connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 && errno == ECONNREFUSED)
+		unlink(path);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0)
+		rc = -errno;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/* A machine's debugger comes through its directory, unless the user has named another place. */
+static int open_gdb(struct keeper *k)
+{
+	const char *place = k->config.gdb;
+	int port = gdb_port(place);
+	char *name = k->launch.debugger;
+
+	if (port > 0) {
+		k->gdb_fd = listen_on_loopback(port);
+		snprintf(name, sizeof(k->launch.debugger), "localhost:%d", port);
+	} else if (place) {
+		k->gdb_fd = listen_on_path(place);
+		snprintf(name, sizeof(k->launch.debugger), "%s", place);
+	} else {
+		k->gdb_fd = listen_at(k, "gdb.sock", SOCK_STREAM);
+		snprintf(name, sizeof(k->launch.debugger), "%s/gdb.sock", k->rundir.path);
+	}
+	return k->gdb_fd >= 0 ? 0 : keeper_fail(k, EXIT_USAGE, "--gdb %.120s: %s", name, strerror(-k->gdb_fd));
+}
+
 /* The group passes through the directories, without reading them, and may connect. */
 static int share_with_group(struct keeper *k)
 {
@@ -146,10 +209,14 @@ static int share_with_group(struct keeper *k)
 static int open_sockets(struct keeper *k)
 {
 	mode_t mask = umask(0177);
+	int rc;
 
 	k->control_fd = listen_at(k, "control.sock", SOCK_SEQPACKET);
 	k->launch.console_fd = k->control_fd < 0 ? -1 : listen_at(k, "console.sock", SOCK_STREAM);
+	rc = k->launch.console_fd < 0 ? 0 : open_gdb(k);
 	umask(mask);
+	if (rc)
+		return rc;
 	if (k->control_fd < 0 || k->launch.console_fd < 0)
 		return keeper_fail(k, EXIT_INTERNAL, "sockets in %.90s: %s", k->rundir.path,
 			    strerror(k->control_fd < 0 ? -k->control_fd : -k->launch.console_fd));
