@@ -9,6 +9,7 @@ int cmd_run(int argc, char **argv);
 int cmd_demo(int argc, char **argv);
 int cmd_console(int argc, char **argv);
 int cmd_device(int argc, char **argv);
+int cmd_log(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_security(int argc, char **argv);
@@ -23,7 +24,7 @@ int cpu_help(bool json);
  * Arguments of the small commands: one machine's name, and the flags they know. Unknown ones are reported.
  * Bits of `wanted` say which flags exist. 0, or the exit code with which to end.
  */
-enum cli_flag { CLI_JSON = 1, CLI_FORCE = 2, CLI_TIMEOUT = 4, CLI_ESCAPE = 8, CLI_NO_NAME = 16 };
+enum cli_flag { CLI_JSON = 1, CLI_FORCE = 2, CLI_TIMEOUT = 4, CLI_ESCAPE = 8, CLI_NO_NAME = 16, CLI_ALL = 32 };
 struct cli_args {
 	const char *name;
 	unsigned given;

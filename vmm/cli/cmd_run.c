@@ -36,7 +36,7 @@ struct run {
 	int console_fd;
 	char name[VM_NAME_MAX + 1];
 	char dir[RUNDIR_PATH_MAX];
-	char last_words[256];
+	char last_words[256], last_line[128]; /* what went wrong; how it ended */
 	int failure; /* exit code of a keeper that did not get far, 0: it did */
 	bool output_lost;
 	struct taken taken; /* --from */
@@ -51,9 +51,9 @@ static void run_help(void)
 	       "  bulkhead run --kernel vmlinuz --initrd initrd.img --cmdline 'console=ttyS0'\n"
 	       "  bulkhead run --kernel vmlinuz --name web --memory 1G --detach\n"
 	       "  bulkhead console web          attach to it; bulkhead stop web    end it\n\n"
-	       "Exit codes: 0 power-off or stop; 1 internal; 2 usage or image; 32 reset with --no-reboot; 33 a process\n"
-	       "of the machine failed; 34 triple fault; 37 a device was given up; 38 sandbox violation; 40 output was lost;\n"
-	       "else what the guest wrote to an exit port.\n");
+	       "Exit codes: 0 power-off or stop; 2 usage or image; 32 reset with --no-reboot; 33 a process of the machine\n"
+	       "failed; 34 triple fault; 35 kernel panic; 36 --timeout; 37 a device was given up; 38 sandbox violation; 39 the\n"
+	       "guest chose one of these codes; 40 output was lost; 41 internal; else what the guest wrote to an exit port.\n");
 }
 
 static uint64_t begun_ns(void)
@@ -136,6 +136,8 @@ static char take_packet(struct run *r)
 		return 0;
 	if (packet[0] == 'W')
 		fprintf(stderr, "bulkhead: %s: %s\n", r->name, text);
+	if (packet[0] == 'L')
+		snprintf(r->last_line, sizeof(r->last_line), "%s", text);
 	if (packet[0] == 'E' || packet[0] == 'X') {
 		r->failure = code;
 		snprintf(r->last_words, sizeof(r->last_words), "%s", text);
@@ -163,7 +165,7 @@ static void explain(const struct run *r, int code)
 	if (code && code != r->failure)
 		return;
 	if (code == EXIT_INTERNAL || code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET ||
-	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT)
+	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT || code == EXIT_TIMEOUT || code == EXIT_GUEST_CODE || code == EXIT_PANIC)
 		if (r->last_words[0])
 			terminal_say("bulkhead: %s%s%s\n", r->name, r->name[0] ? ": " : "", r->last_words);
 }
@@ -194,6 +196,8 @@ static int finish(struct run *r)
 		;
 	code = reap(r);
 	explain(r, code);
+	if (r->last_line[0] && !r->config.quiet)
+		terminal_say("bulkhead: %s: ended: %s%s\n", r->name, r->last_line, r->output_lost ? "; not all of its output was written" : "");
 	return code == EXIT_OK && r->output_lost ? EXIT_OUTPUT : code;
 }
 
@@ -279,7 +283,7 @@ static int detached(struct run *r)
 		return finish(r); /* and our end of its connection closes: the other machine goes on */
 	take_away(&r->taken);
 	printf("%s\ncontrol: %s/control.sock\nconsole: %s/console.sock\n", r->name, r->dir, r->dir);
-	return fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+	return EXIT_OK;
 }
 
 static int run_with(int argc, char **argv, bool demo)

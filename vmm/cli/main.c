@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* bulkhead: the command line. */
 #include "cli.h"
+#include "output.h"
 #include "../common/exit_codes.h"
 
 #include "../../proto/clock.h"
@@ -23,9 +24,10 @@ static const struct command {
 	{ "status", "one machine and its processes", cmd_status },
 	{ "device", "list a machine's device processes, restart or replace one", cmd_device },
 	{ "security", "what each process of a machine could still do", cmd_security },
+	{ "log", "what a machine has said", cmd_log },
 	{ "stop", "press the power button, then end the machine", cmd_stop },
 	{ "kill", "end a machine now", cmd_kill },
-	{ "wait", "wait for a machine's end and return its exit code", cmd_wait },
+	{ "wait", "wait for a machine's end, or hear of it, and return its exit code", cmd_wait },
 	{ "version", "print the version", cmd_version },
 	{ "help", "this text", cmd_help },
 };
@@ -75,11 +77,10 @@ static void note_start(void)
 	setenv("BULKHEAD_START_NS", text, 1);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const struct command *c;
 
-	note_start();
 	if (argc < 2) {
 		cmd_help(1, argv);
 		return EXIT_USAGE;
@@ -93,4 +94,10 @@ int main(int argc, char **argv)
 		return c->run(argc - 1, argv + 1);
 	fprintf(stderr, "bulkhead: unknown command %.60s; see bulkhead help\n", argv[1]);
 	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	note_start();
+	return output_end(run(argc, argv));
 }

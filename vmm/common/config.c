@@ -66,6 +66,9 @@ static const struct option_row rows[] = {
 	{ "escape", OPT_ESCAPE, AT(escape), "^X", "escape key of the console (default ^])" },
 	{ "group", OPT_GROUP, AT(group), "GROUP", "members may use the console and control it too (default: only you and root)" },
 	{ "sandbox", OPT_SANDBOX, AT(sandbox), "on|log|off", "log: forbidden calls are logged by the kernel, not stopped" },
+	{ "timeout", OPT_DURATION, AT(timeout_ms), "TIME", "end the machine with code 36 if it takes longer" },
+	{ "result", OPT_TEXT, AT(result_file), "FILE", "write how it ended here, as JSON" },
+	{ "quiet", OPT_FLAG, AT(quiet), NULL, "no last line that tells how it ended" },
 	{ "log", OPT_TEXT, AT(log_file), "FILE", "append messages here instead of stderr" },
 	{ "verbose", OPT_FLAG, AT(verbose), NULL, "tell what happens, with times" },
 	{ "help", OPT_FLAG, AT(help), NULL, "this text" },
@@ -149,7 +152,7 @@ bool config_is_name(const char *name)
 {
 	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
-	return n > 0 && n <= VM_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-';
+	return n > 0 && n <= VM_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-' && strcmp(name, "ended");
 }
 
 static int bad(char *error, const struct option_row *row, const char *value, const char *why)
