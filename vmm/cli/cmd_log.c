@@ -67,10 +67,10 @@ int cmd_log(int argc, char **argv)
 {
 	struct machine_ref ref;
 	struct cli_args args;
-	int rc = cli_parse(&args, 0, "log NAME", argc, argv);
+	int rc = cli_parse(COMMAND_LOG, &args, argc, argv);
 
 	if (!rc)
-		rc = client_locate(args.name, &ref);
+		rc = client_locate(args.words[0], &ref);
 	if (rc)
 		return rc;
 	return rundir_is_alive(ref.path) ? show_file(&ref) : show_record(&ref);

@@ -222,16 +222,16 @@ int cmd_status(int argc, char **argv)
 	const Bulkhead__Status *s;
 	struct machine_ref ref;
 	struct cli_args args;
-	int rc = cli_parse(&args, CLI_JSON, "status NAME [--json]", argc, argv), code;
+	int rc = cli_parse(COMMAND_STATUS, &args, argc, argv), code;
 
 	if (!rc)
-		rc = client_locate(args.name, &ref);
+		rc = client_locate(args.words[0], &ref);
 	if (rc)
 		return rc;
 	if (!rundir_is_alive(ref.path))
-		return show_ended(&ref, args.given & CLI_JSON);
+		return show_ended(&ref, args.json);
 	s = ask(ref.path, &rc);
-	if (args.given & CLI_JSON) {
+	if (args.json) {
 		code = output_json(status_json(ref.name, ref.path, s));
 		return s ? code : client_complain(ref.name, &frame, rc);
 	}
@@ -286,19 +286,19 @@ int cmd_list(int argc, char **argv)
 {
 	struct listing l = { 0 };
 	struct cli_args args;
-	int rc = cli_parse(&args, CLI_JSON | CLI_NO_NAME | CLI_ALL, "list [--all] [--json]", argc, argv);
+	int rc = cli_parse(COMMAND_LIST, &args, argc, argv);
 
 	if (rc)
 		return rc;
-	if (args.given & CLI_JSON)
+	if (args.json)
 		l.json = json_array();
 	rundir_each(NULL, list_one, &l);
-	if (args.given & CLI_ALL)
+	if (args.all)
 		ended_records(list_ended, &l);
 	if (l.json)
 		return output_json(l.json);
 	if (!l.count)
-		fprintf(stderr, args.given & CLI_ALL ? "no machine is running, and none has left a record\n" :
+		fprintf(stderr, args.all ? "no machine is running, and none has left a record\n" :
 						       "no machine is running; bulkhead demo shows one\n");
 	return EXIT_OK;
 }
