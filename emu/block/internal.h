@@ -26,6 +26,12 @@ struct block {
 	bool dead;	      /* the code changed; entering it looks for its successor */
 	uint32_t size;	      /* of this structure, to walk the cache */
 	struct block *hash_next, *page_next[2];
+	/* The translation (jit/): entries for flags in the host's EFLAGS and in e->flags_image; where these lead once the block is
+	 * dead; which of them costs less. NULL: there is none. */
+	insn_handler *first; /* of insns[0], which may have become h_count or that of the translation */
+	const uint8_t *native[2], *native_dead[2];
+	uint32_t native_key, heat; /* entries until it is hot */
+	uint8_t native_likes;
 	struct insn insns[];
 };
 
@@ -57,6 +63,8 @@ struct code_cache {
 	uint64_t built, dropped, flushes;
 	struct block **patch;	    /* the link that led to the address in RIP and may be set to the block found there */
 	const struct insn *next;    /* builds without tail calls: what to run next */
+	uint32_t threshold;	    /* entries of a block before it is translated; 0: never */
+	bool full;		    /* nothing more can be translated before a flush */
 	struct block *bucket[BLOCK_BUCKETS];
 	struct jump_entry jump[2][JUMP_ENTRIES]; /* of 64-bit code, and of 32-bit code with MODE_KEY_DATA32 */
 };
@@ -100,7 +108,9 @@ insn_handler *fast_fused(const struct emu *e, const struct insn *i, const struct
 
 /* ---- handlers ---- */
 
-insn_handler h_generic, h_end, h_dead;
+insn_handler h_generic, h_end, h_dead, h_count;
+/* Leaves the block behind (r == 0 or a jump) or at (a fault) instruction i: RIP, budget. */
+void block_leave(struct emu *e, const struct insn *i, int r);
 
 #if defined(__has_attribute)
 #if __has_attribute(musttail)

@@ -63,6 +63,8 @@ struct engine_config {
 	void *code_map;	       /* engine emu: zeroed memory for its code map (proto/code_map.h), which others may read; NULL: its own */
 	size_t code_map_bytes;
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
+	unsigned translate_after; /* engine emu: how often a block is entered before it is translated; 0: default */
+	bool no_translator;	  /* engine emu: never */
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
 	char *cpu_error; /* CPU_MODEL_ERROR_MAX (model/features.h) bytes, or NULL: what create() did not like about it, with -ENOTSUP */

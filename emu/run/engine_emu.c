@@ -7,6 +7,7 @@
 #include "emu/core/flags.h"
 #include "emu/core/machine.h"
 #include "emu/decode/decode.h"
+#include "emu/jit/jit.h"
 #include "emu/mmu/mmu.h"
 #include "emu/native/memory.h"
 #include "emu/sem/sys/sys.h"
@@ -44,12 +45,27 @@ static void destroy_vcpu(struct emu *e)
 		lapic_destroy(e->lapic);
 	if (e->sys)
 		sys_fini(e);
+	jit_destroy(e);
 	block_destroy(e);
 	mmu_destroy(e);
-	free(e);
+	jit_free(e);
 }
 
-static const struct emu_hooks hooks = { .code_written = code_drop, .data_accessed = sys_debug_data };
+static const struct emu_hooks hooks = {
+	.code_written = code_drop,
+	.data_accessed = sys_debug_data,
+	.translations_dropped = jit_translations_dropped,
+	.block_hot = jit_hot,
+	.block_killed = jit_killed,
+	.code_flushed = jit_flushed,
+};
+
+enum { TRANSLATE_AFTER = 40 };
+
+static unsigned threshold(const struct engine_config *c)
+{
+	return c->no_translator || c->single_step ? 0 : c->translate_after ? c->translate_after : TRANSLATE_AFTER;
+}
 
 /* The processor's part of what the machine was lent, else memory of its own. */
 static int create_blocks(struct machine *m, struct emu *e, unsigned n)
@@ -64,12 +80,11 @@ static int create_blocks(struct machine *m, struct emu *e, unsigned n)
 
 static int create_vcpu(struct machine *m, unsigned n)
 {
-	struct emu *e = aligned_alloc(64, (sizeof(*e) + 63) & ~(size_t)63);
+	struct emu *e = jit_allocate();
 	int r;
 
 	if (!e)
 		return -ENOMEM;
-	memset(e, 0, sizeof(*e));
 	e->machine = m;
 	e->hooks = &hooks;
 	e->budget = -1;
@@ -79,6 +94,8 @@ static int create_vcpu(struct machine *m, unsigned n)
 	r = mmu_create(e);
 	if (r == 0)
 		r = create_blocks(m, e, n);
+	if (r == 0)
+		r = jit_create(e, threshold(&m->config));
 	if (r)
 		return r;
 	cpu_reset(&e->cpu);

@@ -358,7 +358,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"kernel", required_argument, NULL, 'k'}, {"initrd", required_argument, NULL, 'i'},
 		{"cmdline", required_argument, NULL, 'c'}, {"memory", required_argument, NULL, 'm'},
-		{"format", required_argument, NULL, 'f'},  {"single-step", no_argument, NULL, 's'},
+		{"format", required_argument, NULL, 'f'},  {"single-step", no_argument, NULL, 's'}, {"tier", required_argument, NULL, 'T'},
 		{"seconds", required_argument, NULL, 't'}, {0},
 	};
 	struct engine_bus bus = {&mono, bus_read, bus_write, bus_read_string, bus_write_string, bus_extint_pending,
@@ -380,6 +380,11 @@ int main(int argc, char **argv)
 		case 'c': req.cmdline = optarg; break;
 		case 'm': mem = strtoull(optarg, NULL, 0) << 20; break;
 		case 's': config.single_step = true; break;
+		case 'T':
+			config.single_step = !strcmp(optarg, "step");
+			config.no_translator = !strcmp(optarg, "block");
+			config.translate_after = !strcmp(optarg, "jit") ? 1 : 0;
+			break;
 		case 't': alarm((unsigned)atoi(optarg)); break;
 		case 'f':
 			if (boot_format_parse(optarg, &req.format) == 0)
@@ -387,7 +392,7 @@ int main(int argc, char **argv)
 			/* fall through */
 		default:
 			fprintf(stderr, "usage: mono --kernel K [--initrd I] [--cmdline S] [--memory MIB] [--format F]"
-					" [--single-step] [--seconds N]\n");
+					" [--single-step] [--tier step|block|jit] [--seconds N]\n");
 			return 2;
 		}
 	}

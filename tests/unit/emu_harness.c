@@ -166,7 +166,8 @@ void harness_init(struct harness *h, enum harness_mode mode, enum harness_tier t
 					       .write_string = bus_write_string };
 	struct engine_bus mine = bus;
 	struct engine_config config = { .ram_count = 1, .vcpus = 1, .kvm_fd = -1, .single_step = tier == HARNESS_STEP,
-					.code_cache_bytes = 1 << 20 };
+					.code_cache_bytes = 1 << 20, .no_translator = tier == HARNESS_BLOCK,
+					.translate_after = 1 };
 
 	memset(h, 0, sizeof(*h));
 	h->tier = tier;

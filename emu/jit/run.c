@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* Running translated blocks, and what happens to them: links, drops, flushes. */
+#include "internal.h"
+
+#include "emu/mmu/mmu.h"
+#include "emu/sem/sem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef HOST_X86_64
+
+/* ---- memory of a processor ---- */
+
+static size_t region_bytes(void)
+{
+	return JIT_STACK + JIT_ENV_AT + sizeof(struct jit_env);
+}
+
+struct emu *jit_allocate(void)
+{
+	uint8_t *p = mmu_reserve(region_bytes());
+
+	return p ? (struct emu *)(void *)(p + JIT_STACK) : NULL;
+}
+
+void jit_free(struct emu *e)
+{
+	mmu_unreserve((uint8_t *)e - JIT_STACK, region_bytes());
+}
+
+/* ---- what is known of translations ---- */
+
+static void forget_jumps(struct emu *e)
+{
+	memset(jit_env(e)->jump, 0, sizeof(jit_env(e)->jump));
+}
+
+void jit_translations_dropped(struct emu *e)
+{
+	struct jit_env *env = jit_env(e);
+
+	if (!e->jit || env->log_next == env->log)
+		return;
+	for (struct range **r = env->log; r < env->log_next; r++)
+		(*r)->len = 0;
+	env->log_next = env->log;
+	forget_jumps(e);
+	e->jit->counts.flushes++;
+}
+
+static void note(struct emu *e, struct range *r, uint64_t len)
+{
+	if (!r->len)
+		*jit_env(e)->log_next++ = r;
+	r->len = len;
+}
+
+static struct jit_jump *entry_slot(struct emu *e, uint64_t pc, unsigned user)
+{
+	return &jit_env(e)->jump[user][pc & (JIT_JUMPS - 1)];
+}
+
+/* ---- calls from translated code ---- */
+
+const uint8_t *jit_execute(struct emu *e, uint32_t n)
+{
+	const struct jit_site *s = &e->jit->site[n];
+	struct block *b = s->block;
+	const uint32_t key = jit_key(e);
+	int r;
+
+	e->jit->counts.calls++;
+	e->block = b;
+	e->pc = b->pc;
+	if (s->charged)
+		e->budget += b->count;
+	if (UNLIKELY(e->mxcsr_live))
+		mxcsr_sync(e);
+	r = insn_execute(e, &b->insns[s->insn]);
+	if (UNLIKELY(r != 0 || e->stop || jit_key(e) != key)) {
+		block_leave(e, &b->insns[s->insn], r);
+		return NULL;
+	}
+	if (s->charged)
+		e->budget -= b->count;
+	return s->resume;
+}
+
+/* ---- links ---- */
+
+static void patch_jump(struct jit *j, uint8_t *where, const uint8_t *to)
+{
+	const uint8_t *from = j->memory->runnable + (where + 4 - j->memory->writable);
+	const uint32_t distance = (uint32_t)(to - from);
+
+	memcpy(where, &distance, sizeof(distance));
+}
+
+static void link_blocks(struct emu *e, const struct jit_site *s, const struct block *to, bool crosses)
+{
+	struct jit *j = e->jit;
+
+	if (!to->native[0] || to->native_key != s->block->native_key || to->dead || s->block->dead)
+		return;
+	patch_jump(j, s->patch, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]);
+	if (crosses)
+		note(e, &jit_env(e)->range[s - j->site], 1);
+}
+
+static uint64_t side_pc(const struct block *b, const struct link *l, unsigned side)
+{
+	const struct insn *last = &b->insns[b->count - 1];
+
+	return b->pc + l->end + (side ? last->imm : 0);
+}
+
+/* ---- entering ---- */
+
+/* A block was reached in a way that checked its translation. */
+static void note_entry(struct emu *e, const struct block *b)
+{
+	const unsigned user = e->cpl == 3;
+
+	if (e->jit->jump_key[user] != b->native_key) {
+		memset(jit_env(e)->jump[user], 0, sizeof(jit_env(e)->jump[user]));
+		e->jit->jump_key[user] = b->native_key;
+	}
+	jit_env(e)->jumps = jit_env(e)->jump[user];
+	*entry_slot(e, b->pc, user) = (struct jit_jump){ .pc = b->pc, .code = b->native[1] };
+	/* so that the next flush clears the table */
+	if (jit_env(e)->log_next == jit_env(e)->log)
+		note(e, &jit_env(e)->range[0], 1);
+}
+
+/* What translated code could not do by itself; `place` is a site, in the form of a handler's argument. */
+static void go_on(struct emu *e, const struct insn *place)
+{
+	const struct jit_site *s = (const struct jit_site *)(const void *)place;
+	struct block *b = s->block, *to;
+	struct link *l = (struct link *)(void *)&b->insns[b->count];
+
+	e->pc = b->pc;
+	switch ((enum site_kind)s->kind) {
+	case SITE_LINK:
+		to = l->to[s->side];
+		if (e->budget < 0 || !to || (l->cross[s->side] && tlb_fetch_ptr(e, to->pc) != to->host)) {
+			e->cpu.rip = side_pc(b, l, s->side);
+			e->code->patch = &l->to[s->side];
+			return;
+		}
+		link_blocks(e, s, to, l->cross[s->side]);
+		e->block = to;
+		e->pc = to->pc;
+		GO(e, to->insns);
+	case SITE_INTERPRET:
+		e->block = b;
+		if (s->charged)
+			e->budget += b->count;
+		if (s->insn == 0)
+			TAIL(b->first(e, b->insns));
+		GO(e, &b->insns[s->insn]);
+	case SITE_DEAD: case SITE_EXECUTE:
+		e->cpu.rip = b->pc;
+		e->code->patch = NULL;
+		return;
+	}
+}
+
+/* The first handler of a translated block. */
+void h_jit(struct emu *e, const struct insn *i)
+{
+	struct block *b = e->block;
+	int site;
+
+	if (UNLIKELY(b->native_key != jit_key(e)))
+		TAIL(b->first(e, i));
+	if (UNLIKELY(e->mxcsr_live))
+		mxcsr_sync(e);
+	note_entry(e, b);
+	site = e->jit->enter(e, b->native[1]);
+	if (site < 0)
+		return;
+	TAIL(go_on(e, (const struct insn *)(const void *)&e->jit->site[site]));
+}
+
+/* ---- hooks ---- */
+
+void jit_hot(struct emu *e, struct block *b)
+{
+	b->insns[0].fn = b->first;
+	if (!e->jit || e->code->full || b->dead)
+		return;
+	if (translate(e, b))
+		b->insns[0].fn = h_jit;
+	else
+		e->jit->counts.refused++;
+}
+
+static void put_dead_jump(struct jit *j, const uint8_t *entry, const uint8_t *to)
+{
+	uint8_t *p = j->memory->writable + (entry - j->memory->runnable);
+
+	p[0] = 0xe9;
+	patch_jump(j, p + 1, to);
+}
+
+void jit_killed(struct emu *e, struct block *b)
+{
+	struct jit *j = e->jit;
+
+	if (!j || !b->native[0])
+		return;
+	for (unsigned n = 0; n < 2; n++)
+		put_dead_jump(j, b->native[n], b->native_dead[n]);
+	for (unsigned user = 0; user < 2; user++)
+		if (entry_slot(e, b->pc, user)->pc == b->pc)
+			*entry_slot(e, b->pc, user) = (struct jit_jump){ 0 };
+}
+
+/* The code memory has been emptied. */
+void jit_flushed(struct emu *e)
+{
+	struct jit *j = e->jit;
+	struct jit_env *env = jit_env(e);
+
+	if (!j)
+		return;
+	for (struct range **r = env->log; r < env->log_next; r++)
+		(*r)->len = 0;
+	env->log_next = env->log;
+	forget_jumps(e);
+	j->sites = 1;
+	if (!stubs_make(j))
+		e->code->threshold = 0;
+}
+
+struct jit_counts jit_counts(const struct emu *e)
+{
+	return e->jit ? e->jit->counts : (struct jit_counts){ 0 };
+}
+
+/* ---- life ---- */
+
+int jit_create(struct emu *e, unsigned threshold)
+{
+	struct jit *j;
+
+	if (threshold == 0 || !e->code->native.writable)
+		return 0;
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return -ENOMEM;
+	e->jit = j;
+	j->threshold = threshold;
+	j->memory = &e->code->native;
+	j->site = mmu_reserve(JIT_SITES * sizeof(*j->site));
+	if (!j->site)
+		return -ENOMEM;
+	jit_env(e)->log_next = jit_env(e)->log;
+	jit_env(e)->jumps = jit_env(e)->jump[0];
+	e->code->threshold = threshold;
+	jit_flushed(e);
+	return 0;
+}
+
+void jit_destroy(struct emu *e)
+{
+	if (!e->jit)
+		return;
+	mmu_unreserve(e->jit->site, JIT_SITES * sizeof(*e->jit->site));
+	free(e->jit);
+	e->jit = NULL;
+}
+
+#else
+
+struct emu *jit_allocate(void)
+{
+	const size_t bytes = (sizeof(struct emu) + 63) & ~(size_t)63;
+	struct emu *e = aligned_alloc(64, bytes);
+
+	return e ? memset(e, 0, bytes) : NULL;
+}
+
+void jit_free(struct emu *e)
+{
+	free(e);
+}
+
+int jit_create(struct emu *e, unsigned threshold)
+{
+	return 0;
+}
+
+void jit_destroy(struct emu *e)
+{
+}
+
+void jit_hot(struct emu *e, struct block *b)
+{
+	b->insns[0].fn = b->first;
+}
+
+void jit_killed(struct emu *e, struct block *b)
+{
+}
+
+void jit_flushed(struct emu *e)
+{
+}
+
+void jit_translations_dropped(struct emu *e)
+{
+}
+
+struct jit_counts jit_counts(const struct emu *e)
+{
+	return (struct jit_counts){ 0 };
+}
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* The code that all translations share: entering and leaving, calls of C, misses of a range. */
+#include "internal.h"
+
+#ifdef HOST_X86_64
+
+#include "emu/core/tlb.h"
+
+static const uint8_t pinned[] = { RAX, RCX, RDX, RBX, RBP, RSI, RDI, R12, R13, R14, R15 };
+
+static void store_registers(struct code *c)
+{
+	for (unsigned n = 0; n < sizeof(pinned); n++)
+		put_env(c, true, OP_STORE, pinned[n], GPR(pinned[n]));
+	put_env(c, true, OP_STORE, HOST_RSP, GPR(RSP));
+	put_env(c, false, OP_STORE, BUDGET, EMU(budget));
+}
+
+static void load_registers(struct code *c)
+{
+	for (unsigned n = 0; n < sizeof(pinned); n++)
+		put_env(c, true, OP_LOAD, pinned[n], GPR(pinned[n]));
+	put_env(c, true, OP_LOAD, HOST_RSP, GPR(RSP));
+	put_env(c, false, OP_LOAD, BUDGET, EMU(budget));
+}
+
+/* int enter(struct emu *rdi, code rsi): by the C convention of the host (System V). */
+static void put_enter(struct code *c)
+{
+	put(c, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57", 10); /* PUSH RBX, RBP, R12 to R15 */
+	put(c, "\x48\x83\xec\x08", 4);				 /* SUB RSP, 8: aligned for calls */
+	put(c, "\x48\x89\xa7", 3);				 /* MOV [RDI + host_rsp], RSP */
+	put4(c, (uint32_t)ENV(host_rsp));
+	put_regs(c, true, OP_STORE, RDI, RSP);
+	put_regs(c, true, OP_STORE, RSI, S0);
+	load_registers(c);
+	put(c, "\x41\xff\xe1", 3); /* JMP S0 */
+}
+
+static void put_return(struct code *c)
+{
+	put_env(c, true, OP_LOAD, RSP, ENV(host_rsp));
+	put(c, "\x48\x83\xc4\x08", 4);				     /* ADD RSP, 8 */
+	put(c, "\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3", 11); /* POP R15 to R12, RBP, RBX; RET */
+}
+
+/* Jumped to with the site in S0; flags in the image. */
+static void put_leave(struct code *c)
+{
+	store_registers(c);
+	put_regs(c, false, OP_STORE, S0, RAX);
+	put_return(c);
+}
+
+/* Jumped to with the site in S0; flags in the image. */
+static void put_execute(struct code *c)
+{
+	uint32_t out;
+
+	store_registers(c);
+	put_regs(c, true, OP_STORE, RSP, RBX);
+	put_regs(c, true, OP_STORE, RSP, RDI);
+	put_regs(c, false, OP_STORE, S0, RSI);
+	put_env(c, true, OP_LOAD, RSP, ENV(host_rsp));
+	put_mov_imm(c, RAX, (uintptr_t)jit_execute);
+	put(c, "\xff\xd0", 2); /* CALL RAX */
+	put_regs(c, true, OP_STORE, RBX, RSP);
+	put_regs(c, true, OP_TEST, RAX, RAX);
+	out = put_jump(c, 4, NULL);
+	put_env(c, true, OP_STORE, RAX, ENV(resume));
+	load_registers(c);
+	put(c, "\xff\xa4\x24", 3); /* JMP [RSP + resume] */
+	put4(c, (uint32_t)ENV(resume));
+	jump_here(c, out);
+	put(c, "\xb8\xff\xff\xff\xff", 5); /* MOV EAX, -1 */
+	put_return(c);
+}
+
+/* An operation of `reg` with [base + disp]. */
+static void put_based(struct code *c, bool wide, uint8_t opcode, unsigned reg, unsigned base, int8_t disp)
+{
+	put1(c, (uint8_t)(0x40 | wide << 3 | (reg >> 3) << 2 | base >> 3));
+	put1(c, opcode);
+	put1(c, (uint8_t)(0x40 | (reg & 7) << 3 | (base & 7)));
+	put1(c, (uint8_t)disp);
+}
+
+/*
+ * Called with the site in S1 and in S0 the address - range.base; flags are in the image. On a hit of the TLB the range is
+ * filled and the caller goes on with S0 anew; otherwise the instruction is executed by C.
+ */
+static void put_miss(struct code *c, const uint8_t *execute, uint8_t tag)
+{
+	enum { RETURN = 8 /* on the stack */ };
+	uint32_t slow[2], logged;
+
+	put_env(c, true, OP_STORE, RAX, ENV(saved[0]) + RETURN);
+	put_env(c, true, OP_STORE, RCX, ENV(saved[1]) + RETURN);
+	put_env(c, false, OP_STORE, S1, ENV(saved[2]) + RETURN);
+	put(c, "\x49\xc1\xe2\x05", 4); /* SHL S1, 5 */
+	_Static_assert(sizeof(struct range) == 32, "the shift");
+	put(c, "\x4e\x8d\x94\x14", 4); /* LEA S1, [RSP + S1 + ranges] */
+	put4(c, (uint32_t)ENV(range) + RETURN);
+	put_based(c, true, OP_ADD, S0, S1, offsetof(struct range, base));
+	/* RAX: the entry of the TLB */
+	put_regs(c, true, OP_STORE, S0, RAX);
+	put(c, "\x48\xc1\xe8\x0c", 4); /* SHR RAX, 12 */
+	put_imm(c, false, 4, RAX, TLB_ENTRIES - 1);
+	put(c, "\x48\xc1\xe0\x05", 4); /* SHL RAX, 5 */
+	_Static_assert(sizeof(struct tlb_entry) == 32, "the shift");
+	put_env(c, true, OP_ADD, RAX, EMU(tlb) + RETURN);
+	put_regs(c, true, OP_STORE, S0, RCX);
+	put_imm(c, true, 4, RCX, (uint32_t)PAGE_MASK);
+	put_based(c, true, OP_XOR, RCX, RAX, (int8_t)tag);
+	put(c, "\x48\x85\x8c\x24", 4); /* TEST [RSP + tlb_mask], RCX */
+	put4(c, (uint32_t)EMU(tlb_mask) + RETURN);
+	slow[0] = put_jump(c, 5, NULL);
+	/* its last byte lies in the same page */
+	put_regs(c, false, OP_STORE, S0, RCX);
+	put_imm(c, false, 4, RCX, PAGE_SIZE - 1);
+	put_based(c, false, OP_ADD, RCX, S1, offsetof(struct range, last));
+	put_imm(c, false, 7, RCX, PAGE_SIZE - 1);
+	slow[1] = put_jump(c, 7, NULL);
+	put(c, "\x49\x83\x7a\x08\x00", 5); /* CMP QWORD [S1 + len], 0 */
+	_Static_assert(offsetof(struct range, len) == 8, "above");
+	logged = put_jump(c, 5, NULL);
+	put_env(c, true, OP_LOAD, RCX, ENV(log_next) + RETURN);
+	put(c, "\x4c\x89\x11", 3); /* MOV [RCX], S1 */
+	put(c, "\x48\x83\xc1\x08", 4);
+	put_env(c, true, OP_STORE, RCX, ENV(log_next) + RETURN);
+	jump_here(c, logged);
+	put_regs(c, true, OP_STORE, S0, RCX);
+	put_imm(c, true, 4, RCX, (uint32_t)PAGE_MASK);
+	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, base));
+	put_based(c, true, OP_ADD, RCX, RAX, offsetof(struct tlb_entry, addend));
+	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, host));
+	put(c, "\xb9", 1); /* MOV ECX, PAGE_SIZE */
+	put4(c, PAGE_SIZE);
+	put_based(c, false, OP_SUB, RCX, S1, offsetof(struct range, last));
+	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, len));
+	put_based(c, true, OP_SUB, S0, S1, offsetof(struct range, base));
+	put_env(c, true, OP_LOAD, RAX, ENV(saved[0]) + RETURN);
+	put_env(c, true, OP_LOAD, RCX, ENV(saved[1]) + RETURN);
+	put1(c, 0xc3);
+	jump_here(c, slow[0]);
+	jump_here(c, slow[1]);
+	put_env(c, true, OP_LOAD, RAX, ENV(saved[0]) + RETURN);
+	put_env(c, true, OP_LOAD, RCX, ENV(saved[1]) + RETURN);
+	put_env(c, false, OP_LOAD, S0, ENV(saved[2]) + RETURN);
+	put(c, "\x48\x8d\x64\x24\x08", 5); /* LEA RSP, [RSP + 8]: the caller is not returned to */
+	put_jump(c, -1, execute);
+}
+
+enum { STUBS_BYTES = 4096 };
+
+bool stubs_make(struct jit *j)
+{
+	struct native_memory *m = j->memory;
+	struct code c = { .p = m->writable + m->used, .at = m->runnable + m->used, .room = STUBS_BYTES };
+	uint32_t at[5];
+
+	if (native_memory_room(m) < STUBS_BYTES)
+		return false;
+	at[0] = c.n;
+	put_enter(&c);
+	at[1] = c.n;
+	put_leave(&c);
+	at[2] = c.n;
+	put_execute(&c);
+	at[3] = c.n;
+	put_miss(&c, c.at + at[2], offsetof(struct tlb_entry, r));
+	at[4] = c.n;
+	put_miss(&c, c.at + at[2], offsetof(struct tlb_entry, w));
+	j->enter = (int (*)(struct emu *, const uint8_t *))(uintptr_t)(c.at + at[0]);
+	j->leave = c.at + at[1];
+	j->execute = c.at + at[2];
+	j->miss[0] = c.at + at[3];
+	j->miss[1] = c.at + at[4];
+	m->used += (c.n + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
+	return !c.failed;
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the files that translate: a block under translation. */
+#ifndef BULKHEAD_EMU_JIT_TRANSLATE_H
+#define BULKHEAD_EMU_JIT_TRANSLATE_H
+
+#include "internal.h"
+#include "emu/isa/isa.h"
+
+#ifdef HOST_X86_64
+
+enum {
+	COLD_MAX = 4 * BLOCK_MAX_INSNS,
+	SITES_MAX = 2 * COLD_MAX,
+	CODE_MAX = 32768, /* bytes of one translation */
+};
+
+/* What an instruction does with EFLAGS first. */
+enum event {
+	EVENT_NONE,
+	EVENT_SETS,	/* sets all of the guest's */
+	EVENT_READS,	/* needs them, or changes some */
+	EVENT_CLOBBERS, /* a check, or a call of C */
+};
+
+enum cold_kind { COLD_MISS_LOAD, COLD_MISS_STORE, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_REFUND, COLD_RESUME, COLD_LEAVE };
+
+/* What stands behind the block's code, jumped to from it. */
+struct cold {
+	uint32_t from; /* where the distance of that jump stands */
+	uint32_t site, back;
+	uint8_t kind;
+	bool save; /* flags are in EFLAGS alone */
+};
+
+struct tr {
+	struct emu *e;
+	struct jit *j;
+	struct block *b;
+	const struct link *link;
+	struct code c;
+	uint8_t flags; /* enum flags_at */
+	bool charged;
+	uint32_t entry[2], dead[2];
+	struct insn insn[BLOCK_MAX_INSNS];
+	bool rewritten[BLOCK_MAX_INSNS]; /* what the block has differs: only its handlers may run it */
+	struct cold cold[COLD_MAX];
+	unsigned colds;
+};
+
+#define RANGE(site, field) ((int32_t)(ENV(range) + (site) * sizeof(struct range) + offsetof(struct range, field)))
+
+uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn);
+struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t site);
+void need_image(struct tr *t);
+void need_host(struct tr *t, bool keep_s0);
+void put_edge(struct tr *t, int cc, unsigned side);
+
+/* ---- instructions (copy.c) ---- */
+
+bool is_translatable(const struct insn *i);
+enum event copy_event(const struct insn *i);
+/* The instruction in host code. False: it has none, and nothing was put. */
+bool copy(struct tr *t, unsigned k, const struct insn *i);
+
+/* ---- control (control.c) ---- */
+
+bool is_stack_insn(const struct insn *i);
+bool stack_insn(struct tr *t, unsigned k, const struct insn *i);
+/* Calls, returns, computed jumps. */
+bool is_branch(const struct insn *i);
+bool branch(struct tr *t, unsigned k, const struct insn *i);
+
+/* ---- memory (memory.c) ---- */
+
+/* The host's address of the memory operand into S0, after the check of `bytes` there; S1 is lost. */
+void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write);
+/* The same for what lies at a guest register + disp. */
+void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigned bytes, bool write);
+/* The calls of C of instruction k, which is done, come back here. */
+void resume_here(struct tr *t, unsigned k);
+/* The address without segment base into `to`. False: not possible. */
+void put_effective(struct tr *t, const struct insn *i, unsigned to, unsigned size);
+/* The host's register for a guest's; what lives in memory is loaded into `scratch`. */
+unsigned host_register(struct tr *t, unsigned guest, unsigned scratch);
+static inline bool is_in_memory(unsigned guest)
+{
+	return guest >= R8 && guest <= R11;
+}
+
+#endif
+#endif
