@@ -16,6 +16,8 @@ static bool is_copied(const struct insn *i, const struct isa_row *r)
 
 	if (r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X | ISA_FP | ISA_MMXX | ISA_PRIV))
 		return false;
+	if (r->map >= ISA_V0F && r->flags_undefined)
+		return false; /* the semantic functions have a way of their own there */
 	if (r->attr & ISA_COPY)
 		return true;
 	if (r->sem == sem_int_bt || r->sem == sem_int_bts || r->sem == sem_int_btr || r->sem == sem_int_btc)
@@ -305,9 +307,7 @@ bool copy(struct tr *t, unsigned k, const struct insn *i)
 		return stack_insn(t, k, i);
 	if (!is_translatable(i))
 		return false;
-	if (is_nothing(r) && r->op[0].access != OPA_N && i->id != ISA_PAUSE)
-		return true;
-	if (is_nothing(r) && i->is_mem)
+	if (is_nothing(r) && i->id != ISA_PAUSE)
 		return true;
 	if (r->sem == sem_int_lea) {
 		if (i->size < 4)

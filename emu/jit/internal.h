@@ -67,7 +67,7 @@ enum site_kind {
 	SITE_EXECUTE,	/* run instruction `insn` by its semantic function, go on at `resume` */
 	SITE_INTERPRET, /* go on with instruction `insn` in the block tier */
 	SITE_LINK,	/* the block is done: to side `side` of its link */
-	SITE_DEAD,	/* the block has been dropped: find what replaces it */
+	SITE_START,	/* to the run loop, with RIP at the block */
 };
 
 struct jit_site {

@@ -161,7 +161,7 @@ static void go_on(struct emu *e, const struct insn *place)
 		if (s->insn == 0)
 			TAIL(b->first(e, b->insns));
 		GO(e, &b->insns[s->insn]);
-	case SITE_DEAD: case SITE_EXECUTE:
+	case SITE_START: case SITE_EXECUTE:
 		e->cpu.rip = b->pc;
 		e->code->patch = NULL;
 		return;
@@ -179,6 +179,7 @@ void h_jit(struct emu *e, const struct insn *i)
 	if (UNLIKELY(e->mxcsr_live))
 		mxcsr_sync(e);
 	note_entry(e, b);
+	e->jit->counts.entries++;
 	site = e->jit->enter(e, b->native[1]);
 	if (site < 0)
 		return;

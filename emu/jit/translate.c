@@ -84,25 +84,27 @@ static void execute(struct tr *t, unsigned k)
 
 /* ---- the budget ---- */
 
-/* Takes the block's instructions off the budget; if it is spent, the block tier goes on with instruction k. */
-static void charge(struct tr *t, unsigned k)
-{
-	uint32_t site = new_site(t, SITE_INTERPRET, k), from;
-
-	put_imm(&t->c, false, 5, BUDGET, t->b->count);
-	from = put_jump(&t->c, 8, NULL); /* JS */
-	new_cold(t, COLD_REFUND, from, site);
-	t->charged = true;
-	if (t->flags)
-		t->flags = IN_IMAGE;
-}
-
-/* Without a look: something else on every way round does that. */
-static void charge_blindly(struct tr *t)
+static void take_off(struct tr *t)
 {
 	put(&t->c, "\x45\x8d\x9b", 3); /* LEA R11D, [R11 - count] */
 	put4(&t->c, (uint32_t)-(int32_t)t->b->count);
 	t->charged = true;
+}
+
+/*
+ * Takes the block's instructions off the budget, if there is any left. At the start of a block it is left as if it had not been
+ * entered; before instruction k, which sets all flags, they are nowhere, and the block tier finishes the block.
+ */
+static void charge(struct tr *t, unsigned k)
+{
+	uint32_t site = new_site(t, t->flags ? SITE_START : SITE_INTERPRET, k), from;
+
+	put_regs(&t->c, false, OP_TEST, BUDGET, BUDGET);
+	from = put_jump(&t->c, 8, NULL); /* JS */
+	new_cold(t, COLD_LEAVE, from, site);
+	take_off(t);
+	if (t->flags)
+		t->flags = IN_IMAGE;
 }
 
 /* ---- edges ---- */
@@ -232,10 +234,6 @@ static void put_cold(struct tr *t, const struct cold *cold)
 	case COLD_CROSS:
 		put_cross(t, cold);
 		break;
-	case COLD_REFUND:
-		put_imm(c, false, 0, BUDGET, t->b->count);
-		put_site_jump(t, cold->site, t->j->leave);
-		break;
 	case COLD_RESUME:
 		put_restore_flags(c);
 		put_jump(c, -1, c->at + cold->back);
@@ -298,7 +296,7 @@ static void put_body(struct tr *t, enum event event)
 	put_entries(t, event);
 	if (event == EVENT_READS || event == EVENT_NONE) {
 		if (goes_forward(t)) {
-			charge_blindly(t);
+			take_off(t); /* something else on every way round looks at it */
 		} else {
 			need_image(t);
 			charge(t, 0);
@@ -316,7 +314,7 @@ static void put_dead_ends(struct tr *t)
 	uint32_t site;
 
 	t->charged = false;
-	site = new_site(t, SITE_DEAD, 0);
+	site = new_site(t, SITE_START, 0);
 	t->dead[0] = t->c.n;
 	put_save_flags(&t->c);
 	t->dead[1] = t->c.n;

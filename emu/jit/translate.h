@@ -22,7 +22,7 @@ enum event {
 	EVENT_CLOBBERS, /* a check, or a call of C */
 };
 
-enum cold_kind { COLD_MISS_LOAD, COLD_MISS_STORE, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_REFUND, COLD_RESUME, COLD_LEAVE };
+enum cold_kind { COLD_MISS_LOAD, COLD_MISS_STORE, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, COLD_LEAVE };
 
 /* What stands behind the block's code, jumped to from it. */
 struct cold {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A bare emulated processor for unit tests. */
 #include "emu_harness.h"
+#include "emu/jit/jit.h"
+#include <stdlib.h>
+#include <stdio.h>
 #include "emu/run/engine_emu.h"
 #include "emu/core/flags.h"
 #include "emu/block/block.h"
@@ -188,6 +191,7 @@ void harness_init(struct harness *h, enum harness_mode mode, enum harness_tier t
 
 void harness_fini(struct harness *h)
 {
+	if (getenv("JITCOUNT")) { struct jit_counts c = jit_counts(h->emu); fprintf(stderr, "jit blocks %lu calls %lu refused %lu entries %lu\n", c.blocks, c.calls, c.refused, c.entries); }
 	engine_emu.destroy(h->engine);
 	munmap(h->ram, HARNESS_RAM);
 }
@@ -202,6 +206,8 @@ void harness_sync(struct harness *h)
 void harness_code(struct harness *h, const void *bytes, size_t count)
 {
 	memcpy(h->ram + HARNESS_CODE, bytes, count);
+	if (h->tier == HARNESS_JIT) /* which may run to the end of a block more */
+		memcpy(h->ram + HARNESS_CODE + count, "\xeb\xfe", 2);
 	h->cpu->rip = h->cpu->seg[SEG_CS].base == HARNESS_CODE ? 0 : HARNESS_CODE;
 	harness_sync(h);
 }
