@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-	DEFAULT_CODE_CACHE = 11 << 19, /* 5.5 MiB: most of what a vcpu process holds */
+	DEFAULT_CODE_CACHE = 24 << 20, /* touched as it is filled */
 	NATIVE_BYTES = 32 << 20,       /* for translated code; touched as it is filled */
 };
 

@@ -87,6 +87,8 @@ bool is_translatable(const struct insn *i)
 		return true;
 	if (i->id == ISA_INVALID || !host_has_it(r))
 		return false;
+	if (is_vector(i))
+		return true;
 	if (is_divide(r))
 		return i->size >= 4;
 	if (!is_copied(i, r))
@@ -99,7 +101,7 @@ enum event copy_event(const struct insn *i)
 	const struct isa_row *r = &isa_rows[i->id];
 	const int m = memory_operand(i, r);
 
-	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || is_divide(r))
+	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || is_divide(r) || is_vector(i))
 		return EVENT_CLOBBERS;
 	if (is_nothing(r) || is_shift_by_zero(i, r))
 		return m >= 0 && !is_nothing(r) ? EVENT_CLOBBERS : EVENT_NONE;
@@ -113,13 +115,6 @@ enum event copy_event(const struct insn *i)
 }
 
 /* ---- registers ---- */
-
-/* Guest registers of one instruction that stand in scratch registers meanwhile. */
-struct scratch {
-	uint8_t guest[2], host[2];
-	bool written[2];
-	unsigned count, room;
-};
 
 /* Which field of the instruction an operand of general registers has; NULL: none. */
 static uint8_t *field(struct insn *i, const struct isa_operand *op)
@@ -153,7 +148,7 @@ static int place(struct scratch *s, unsigned guest, bool written)
 }
 
 /* The instruction with the host's registers. False: there are not enough. */
-static bool rename(struct insn *h, const struct isa_row *r, struct scratch *s)
+bool rename_registers(struct insn *h, const struct isa_row *r, struct scratch *s)
 {
 	bool done[3] = { false };
 
@@ -191,7 +186,7 @@ static bool is_high_byte(const struct insn *i, const struct isa_row *r)
 
 /* ---- the copy ---- */
 
-static struct insn hosted(const struct insn *i)
+struct insn hosted(const struct insn *i)
 {
 	struct insn h = *i;
 
@@ -208,11 +203,24 @@ static struct insn hosted(const struct insn *i)
 }
 
 /* High byte registers go with nothing that needs REX. */
-static bool fits(const struct insn *h)
+bool fits(const struct insn *h)
 {
 	uint8_t bytes[INSN_MAX_BYTES];
 
 	return encode(h, bytes) != 0;
+}
+
+void load_scratch(struct tr *t, const struct scratch *s)
+{
+	for (unsigned n = 0; n < s->count; n++)
+		put_env(&t->c, true, OP_LOAD, s->host[n], GPR(s->guest[n]));
+}
+
+void store_scratch(struct tr *t, const struct scratch *s)
+{
+	for (unsigned n = 0; n < s->count; n++)
+		if (s->written[n])
+			put_env(&t->c, true, OP_STORE, s->host[n], GPR(s->guest[n]));
 }
 
 static void load_effective(struct tr *t, const struct insn *i)
@@ -232,18 +240,15 @@ static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct i
 	struct insn h = hosted(i);
 	const enum event event = copy_event(&(struct insn){ .id = i->id, .size = i->size, .imm = i->imm });
 
-	if (!rename(&h, r, &s) || !fits(&h) || (i->is_mem && is_high_byte(i, r)))
+	if (!rename_registers(&h, r, &s) || !fits(&h) || (i->is_mem && is_high_byte(i, r)))
 		return false;
 	if (m >= 0)
 		put_access(t, k, i, operand_bytes(i, r->op[m].size), r->op[m].access & OPA_W);
 	if (event == EVENT_READS)
 		need_host(t, i->is_mem);
-	for (unsigned n = 0; n < s.count; n++)
-		put_env(&t->c, true, OP_LOAD, s.host[n], GPR(s.guest[n]));
+	load_scratch(t, &s);
 	put_insn(&t->c, &h);
-	for (unsigned n = 0; n < s.count; n++)
-		if (s.written[n])
-			put_env(&t->c, true, OP_STORE, s.host[n], GPR(s.guest[n]));
+	store_scratch(t, &s);
 	if (event == EVENT_SETS || (event == EVENT_READS && ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH)))
 		t->flags = IN_HOST;
 	if (m >= 0)
@@ -307,6 +312,8 @@ bool copy(struct tr *t, unsigned k, const struct insn *i)
 		return stack_insn(t, k, i);
 	if (!is_translatable(i))
 		return false;
+	if (is_vector(i))
+		return vector_insn(t, k, i);
 	if (is_nothing(r) && i->id != ISA_PAUSE)
 		return true;
 	if (r->sem == sem_int_lea) {

@@ -29,7 +29,7 @@ enum { HOST_RSP = 8, S0 = 9, S1 = 10, BUDGET = 11 };
 struct range {
 	uint64_t base, len, host;
 	uint32_t last; /* bytes of the operand - 1 */
-	uint32_t unused;
+	uint32_t site; /* that executes the instruction otherwise */
 };
 
 /* Where computed jumps go: the code for a RIP, of the key in struct jit. */
@@ -38,17 +38,22 @@ struct jit_jump {
 	const uint8_t *code;
 };
 
-enum { JIT_SITES = 1 << 16, JIT_JUMPS = 1 << 10, JIT_STACK = 1 << 16 };
+enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 10, JIT_STACK = 1 << 16 };
+
+/* Whose the host's vector registers are: nobody's, or the guest's XMM, YMM (and what is above is zero), or ZMM and opmasks. */
+enum vectors { VECTORS_NONE, VECTORS_SSE, VECTORS_AVX, VECTORS_AVX512, VECTORS_LEVELS };
 
 /* What translated code reaches besides struct emu, behind which it lies. */
 struct jit_env {
 	uint64_t host_rsp, saved[4];
 	const uint8_t *resume;
+	uint32_t host_mxcsr;
+	uint8_t vectors; /* enum vectors */
 	struct range **log_next;
 	struct jit_jump *jumps; /* of the current privilege */
 	struct jit_jump jump[2][JIT_JUMPS];
-	struct range range[JIT_SITES]; /* by site */
-	struct range *log[JIT_SITES];  /* those with len != 0 */
+	struct range range[JIT_RANGES];
+	struct range *log[JIT_RANGES]; /* those with len != 0 */
 };
 
 enum { JIT_ENV_AT = (sizeof(struct emu) + 63) & ~63u };
@@ -74,6 +79,7 @@ struct jit_site {
 	struct block *block;
 	const uint8_t *resume;
 	uint8_t *patch;	 /* SITE_LINK: the distance of the jump that may go straight to the other block */
+	uint32_t range;	 /* SITE_LINK to another page: its `len` says that the jump may be taken; 0: none */
 	uint8_t kind, insn, side;
 	uint8_t flags;	 /* SITE_LINK: enum flags_at, where that jump leaves them */
 	bool charged;	 /* the block's instructions have been taken off the budget */
@@ -85,11 +91,11 @@ enum flags_at { IN_HOST = 1, IN_IMAGE = 2, IN_BOTH = IN_HOST | IN_IMAGE };
 struct jit {
 	struct native_memory *memory;
 	uint32_t threshold;
-	uint32_t sites;
+	uint32_t sites, ranges;
 	struct jit_site *site;
 	uint32_t jump_key[2];
 	int (*enter)(struct emu *e, const uint8_t *code);
-	const uint8_t *leave, *execute, *miss[2]; /* stubs.c; miss: of loads, of stores */
+	const uint8_t *leave, *execute, *miss[2], *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads, of stores */
 	struct jit_counts counts;
 };
 
@@ -132,7 +138,12 @@ enum { OP_ADD = 0x03, OP_SUB = 0x2b, OP_CMP = 0x3b, OP_XOR = 0x33, OP_AND = 0x23
 void put_save_flags(struct code *c);
 void put_restore_flags(struct code *c);
 
-/* ---- the common code (stubs.c) ---- */
+/* ---- the common code (stubs.c, vector.c) ---- */
+
+/* What the host has. */
+enum vectors vectors_most(void);
+void put_vectors_save(struct code *c);
+void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave);
 
 /* False: no room. */
 bool stubs_make(struct jit *j);

@@ -26,7 +26,7 @@ void jit_flushed(struct emu *e);
 void jit_translations_dropped(struct emu *e);
 
 struct jit_counts {
-	uint64_t blocks, bytes, flushes, refused, calls, entries;
+	uint64_t blocks, bytes, flushes, refused, calls, entries, code_flushes;
 };
 struct jit_counts jit_counts(const struct emu *e);
 

@@ -47,15 +47,16 @@ void put_effective(struct tr *t, const struct insn *i, unsigned to, unsigned siz
 
 static void put_check(struct tr *t, unsigned k, unsigned bytes, bool write)
 {
-	uint32_t site = new_site(t, SITE_EXECUTE, k), from;
+	const uint32_t site = new_site(t, SITE_EXECUTE, k);
 	struct code *c = &t->c;
+	uint32_t from;
+	const uint32_t range = new_range(t, site, bytes - 1);
 
-	jit_env(t->e)->range[site] = (struct range){ .last = bytes - 1 };
-	put_env(c, true, OP_SUB, S0, RANGE(site, base));
-	put_env(c, true, OP_CMP, S0, RANGE(site, len));
+	put_env(c, true, OP_SUB, S0, RANGE(range, base));
+	put_env(c, true, OP_CMP, S0, RANGE(range, len));
 	from = put_jump(c, 3, NULL); /* JAE */
-	new_cold(t, write ? COLD_MISS_STORE : COLD_MISS_LOAD, from, site)->back = c->n;
-	put_env(c, true, OP_ADD, S0, RANGE(site, host));
+	new_cold(t, write ? COLD_MISS_STORE : COLD_MISS_LOAD, from, range)->back = c->n;
+	put_env(c, true, OP_ADD, S0, RANGE(range, host));
 	t->flags = IN_IMAGE;
 }
 
@@ -75,16 +76,30 @@ void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigne
 	put_access(t, k, &at, bytes, write);
 }
 
+/* C leaves the guest's state in struct cpu: if code goes on with more in registers, it comes back by way of a cold part. */
+static void resume_from(struct tr *t, unsigned k, uint32_t site)
+{
+	const bool restores = t->flags & IN_HOST;
+	struct cold *cold;
+
+	t->j->site[site].resume = t->c.at + t->c.n;
+	if (!restores && !t->vectors)
+		return;
+	cold = new_cold(t, COLD_RESUME, 0, site);
+	cold->back = t->c.n;
+	cold->restores = restores;
+	cold->level = t->vectors;
+	if (t->vectors)
+		cold->to_leave = new_site(t, SITE_INTERPRET, k + 1);
+}
+
 void resume_here(struct tr *t, unsigned k)
 {
-	struct jit *j = t->j;
+	const struct jit *j = t->j;
 
 	for (uint32_t n = j->sites; n-- > 0 && j->site[n].block == t->b && j->site[n].insn >= k;)
-		if (j->site[n].kind == SITE_EXECUTE && j->site[n].insn == k) {
-			j->site[n].resume = t->c.at + t->c.n;
-			if (t->flags & IN_HOST) /* C leaves them in the image */
-				new_cold(t, COLD_RESUME, 0, n)->back = t->c.n;
-		}
+		if (j->site[n].kind == SITE_EXECUTE && j->site[n].insn == k)
+			resume_from(t, k, n);
 }
 
 #endif

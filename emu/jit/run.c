@@ -106,7 +106,7 @@ static void link_blocks(struct emu *e, const struct jit_site *s, const struct bl
 		return;
 	patch_jump(j, s->patch, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]);
 	if (crosses)
-		note(e, &jit_env(e)->range[s - j->site], 1);
+		note(e, &jit_env(e)->range[s->range], 1);
 }
 
 static uint64_t side_pc(const struct block *b, const struct link *l, unsigned side)
@@ -232,7 +232,9 @@ void jit_flushed(struct emu *e)
 		(*r)->len = 0;
 	env->log_next = env->log;
 	forget_jumps(e);
+	j->counts.code_flushes++;
 	j->sites = 1;
+	j->ranges = 1;
 	if (!stubs_make(j))
 		e->code->threshold = 0;
 }

@@ -33,6 +33,8 @@ static void put_enter(struct code *c)
 	put4(c, (uint32_t)ENV(host_rsp));
 	put_regs(c, true, OP_STORE, RDI, RSP);
 	put_regs(c, true, OP_STORE, RSI, S0);
+	put(c, "\x0f\xae\x9c\x24", 4); /* STMXCSR */
+	put4(c, (uint32_t)ENV(host_mxcsr));
 	load_registers(c);
 	put(c, "\x41\xff\xe1", 3); /* JMP S0 */
 }
@@ -44,20 +46,34 @@ static void put_return(struct code *c)
 	put(c, "\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3", 11); /* POP R15 to R12, RBP, RBX; RET */
 }
 
-/* Jumped to with the site in S0; flags in the image. */
-static void put_leave(struct code *c)
+/* The guest's state into struct emu. EFLAGS are lost. */
+static void put_all_back(struct code *c, const uint8_t *save)
 {
+	uint32_t none;
+
 	store_registers(c);
+	put(c, "\x80\xbc\x24", 3); /* CMP BYTE [RSP + vectors], 0 */
+	put4(c, (uint32_t)ENV(vectors));
+	put1(c, 0);
+	none = put_jump(c, 4, NULL);
+	put_jump(c, -2, save);
+	jump_here(c, none);
+}
+
+/* Jumped to with the site in S0; flags in the image. */
+static void put_leave(struct code *c, const uint8_t *save)
+{
+	put_all_back(c, save);
 	put_regs(c, false, OP_STORE, S0, RAX);
 	put_return(c);
 }
 
 /* Jumped to with the site in S0; flags in the image. */
-static void put_execute(struct code *c)
+static void put_execute(struct code *c, const uint8_t *save)
 {
 	uint32_t out;
 
-	store_registers(c);
+	put_all_back(c, save);
 	put_regs(c, true, OP_STORE, RSP, RBX);
 	put_regs(c, true, OP_STORE, RSP, RDI);
 	put_regs(c, false, OP_STORE, S0, RSI);
@@ -86,7 +102,7 @@ static void put_based(struct code *c, bool wide, uint8_t opcode, unsigned reg, u
 }
 
 /*
- * Called with the site in S1 and in S0 the address - range.base; flags are in the image. On a hit of the TLB the range is
+ * Called with the range's number in S1 and in S0 the address - range.base; flags are in the image. On a hit of the TLB the range is
  * filled and the caller goes on with S0 anew; otherwise the instruction is executed by C.
  */
 static void put_miss(struct code *c, const uint8_t *execute, uint8_t tag)
@@ -96,7 +112,6 @@ static void put_miss(struct code *c, const uint8_t *execute, uint8_t tag)
 
 	put_env(c, true, OP_STORE, RAX, ENV(saved[0]) + RETURN);
 	put_env(c, true, OP_STORE, RCX, ENV(saved[1]) + RETURN);
-	put_env(c, false, OP_STORE, S1, ENV(saved[2]) + RETURN);
 	put(c, "\x49\xc1\xe2\x05", 4); /* SHL S1, 5 */
 	_Static_assert(sizeof(struct range) == 32, "the shift");
 	put(c, "\x4e\x8d\x94\x14", 4); /* LEA S1, [RSP + S1 + ranges] */
@@ -146,36 +161,41 @@ static void put_miss(struct code *c, const uint8_t *execute, uint8_t tag)
 	jump_here(c, slow[1]);
 	put_env(c, true, OP_LOAD, RAX, ENV(saved[0]) + RETURN);
 	put_env(c, true, OP_LOAD, RCX, ENV(saved[1]) + RETURN);
-	put_env(c, false, OP_LOAD, S0, ENV(saved[2]) + RETURN);
+	put_based(c, false, OP_LOAD, S0, S1, offsetof(struct range, site));
 	put(c, "\x48\x8d\x64\x24\x08", 5); /* LEA RSP, [RSP + 8]: the caller is not returned to */
 	put_jump(c, -1, execute);
 }
 
-enum { STUBS_BYTES = 4096 };
+enum { STUBS_BYTES = 16384 };
+
+static const uint8_t *here(const struct code *c)
+{
+	return c->at + c->n;
+}
 
 bool stubs_make(struct jit *j)
 {
 	struct native_memory *m = j->memory;
 	struct code c = { .p = m->writable + m->used, .at = m->runnable + m->used, .room = STUBS_BYTES };
-	uint32_t at[5];
 
 	if (native_memory_room(m) < STUBS_BYTES)
 		return false;
-	at[0] = c.n;
+	j->enter = (int (*)(struct emu *, const uint8_t *))(uintptr_t)here(&c);
 	put_enter(&c);
-	at[1] = c.n;
-	put_leave(&c);
-	at[2] = c.n;
-	put_execute(&c);
-	at[3] = c.n;
-	put_miss(&c, c.at + at[2], offsetof(struct tlb_entry, r));
-	at[4] = c.n;
-	put_miss(&c, c.at + at[2], offsetof(struct tlb_entry, w));
-	j->enter = (int (*)(struct emu *, const uint8_t *))(uintptr_t)(c.at + at[0]);
-	j->leave = c.at + at[1];
-	j->execute = c.at + at[2];
-	j->miss[0] = c.at + at[3];
-	j->miss[1] = c.at + at[4];
+	j->save = here(&c);
+	put_vectors_save(&c);
+	j->leave = here(&c);
+	put_leave(&c, j->save);
+	j->execute = here(&c);
+	put_execute(&c, j->save);
+	j->miss[0] = here(&c);
+	put_miss(&c, j->execute, offsetof(struct tlb_entry, r));
+	j->miss[1] = here(&c);
+	put_miss(&c, j->execute, offsetof(struct tlb_entry, w));
+	for (enum vectors level = VECTORS_SSE; level <= vectors_most(); level++) {
+		j->load[level] = here(&c);
+		put_vectors_load(&c, level, j->leave);
+	}
 	m->used += (c.n + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
 	return !c.failed;
 }

@@ -28,6 +28,14 @@ uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn)
 	return n;
 }
 
+uint32_t new_range(struct tr *t, uint32_t site, unsigned last)
+{
+	const uint32_t n = t->j->ranges++;
+
+	jit_env(t->e)->range[n] = (struct range){ .last = last, .site = site };
+	return n;
+}
+
 struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t site)
 {
 	struct cold *cold = &t->cold[t->colds];
@@ -80,6 +88,7 @@ static void execute(struct tr *t, unsigned k)
 	put_jump(&t->c, -1, t->j->execute);
 	t->j->site[site].resume = t->c.at + t->c.n;
 	t->flags = IN_IMAGE;
+	t->vectors = VECTORS_NONE;
 }
 
 /* ---- the budget ---- */
@@ -122,6 +131,7 @@ void put_edge(struct tr *t, int cc, unsigned side)
 	struct cold *cold;
 
 	t->j->site[site].side = (uint8_t)side;
+	t->j->site[site].range = crosses ? new_range(t, site, 0) : 0;
 	t->j->site[site].flags = crosses ? IN_IMAGE : t->flags;
 	from = put_jump(&t->c, cc, NULL);
 	cold = new_cold(t, crosses ? COLD_CROSS : COLD_LINK, from, site);
@@ -198,7 +208,7 @@ static void put_cross(struct tr *t, const struct cold *cold)
 	uint32_t unknown, jump;
 
 	put(c, "\x48\x83\xbc\x24", 4); /* CMP QWORD [RSP + len], 0 */
-	put4(c, (uint32_t)RANGE(cold->site, len));
+	put4(c, (uint32_t)RANGE(t->j->site[cold->site].range, len));
 	put1(c, 0);
 	unknown = put_jump(c, 4, NULL);
 	jump = put_jump(c, -1, NULL);
@@ -206,6 +216,24 @@ static void put_cross(struct tr *t, const struct cold *cold)
 	jump_here(c, jump);
 	jump_here(c, unknown);
 	put_site_jump(t, cold->site, t->j->leave);
+}
+
+/* Back from C, which had all of the guest's state in struct cpu. */
+static void put_resume(struct tr *t, const struct cold *cold)
+{
+	struct code *c = &t->c;
+	uint32_t from, after;
+
+	if (cold->level) {
+		put_vectors_check(c, cold->level, &from);
+		after = put_jump(c, -1, NULL);
+		jump_here(c, from);
+		put_mov_imm(c, S0, cold->to_leave);
+		put_jump(c, -2, t->j->load[cold->level]);
+		jump_here(c, after);
+	}
+	if (cold->restores)
+		put_restore_flags(c);
 }
 
 static void put_cold(struct tr *t, const struct cold *cold)
@@ -234,8 +262,13 @@ static void put_cold(struct tr *t, const struct cold *cold)
 	case COLD_CROSS:
 		put_cross(t, cold);
 		break;
+	case COLD_VECTORS:
+		put_mov_imm(c, S0, cold->site);
+		put_jump(c, -2, t->j->load[cold->level]);
+		put_jump(c, -1, c->at + cold->back);
+		break;
 	case COLD_RESUME:
-		put_restore_flags(c);
+		put_resume(t, cold);
 		put_jump(c, -1, c->at + cold->back);
 		break;
 	case COLD_LEAVE:
@@ -369,12 +402,13 @@ static bool try(struct tr *t, enum event event)
 {
 	struct jit *j = t->j;
 	struct native_memory *m = j->memory;
-	const uint32_t sites = j->sites;
+	const uint32_t sites = j->sites, ranges = j->ranges;
 
 	t->c = (struct code){ .p = m->writable + m->used, .at = m->runnable + m->used, .room = CODE_MAX };
 	t->colds = 0;
 	t->charged = false;
 	t->flags = 0;
+	t->vectors = VECTORS_NONE;
 	put_body(t, event);
 	if (event == EVENT_SETS) { /* apart from the other, because each has its own way when the block is dead */
 		t->entry[1] = t->c.n;
@@ -383,8 +417,10 @@ static bool try(struct tr *t, enum event event)
 	for (unsigned n = 0; n < t->colds; n++)
 		put_cold(t, &t->cold[n]);
 	put_dead_ends(t);
-	if (t->c.failed)
+	if (t->c.failed) {
 		j->sites = sites;
+		j->ranges = ranges;
+	}
 	return !t->c.failed;
 }
 
@@ -411,7 +447,7 @@ bool translate(struct emu *e, struct block *b)
 	enum event event;
 	unsigned at;
 
-	if (native_memory_room(j->memory) < CODE_MAX || j->sites + SITES_MAX > JIT_SITES) {
+	if (native_memory_room(j->memory) < CODE_MAX || j->sites + SITES_MAX > JIT_SITES || j->ranges + SITES_MAX > JIT_RANGES) {
 		e->code->full = true;
 		return false;
 	}

@@ -22,14 +22,17 @@ enum event {
 	EVENT_CLOBBERS, /* a check, or a call of C */
 };
 
-enum cold_kind { COLD_MISS_LOAD, COLD_MISS_STORE, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, COLD_LEAVE };
+enum cold_kind { COLD_MISS_LOAD, COLD_MISS_STORE, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, COLD_VECTORS, COLD_LEAVE };
 
 /* What stands behind the block's code, jumped to from it. */
 struct cold {
 	uint32_t from; /* where the distance of that jump stands */
-	uint32_t site, back;
-	uint8_t kind;
+	uint32_t site; /* or range, of a miss */
+	uint32_t back;
+	uint8_t kind, level; /* level: enum vectors that is needed */
 	bool save; /* flags are in EFLAGS alone */
+	bool restores; /* COLD_RESUME: flags to EFLAGS */
+	uint32_t to_leave; /* COLD_RESUME: site by which to leave if vectors cannot be loaded */
 };
 
 struct tr {
@@ -39,6 +42,7 @@ struct tr {
 	const struct link *link;
 	struct code c;
 	uint8_t flags; /* enum flags_at */
+	uint8_t vectors; /* enum vectors that is certain here */
 	bool charged;
 	uint32_t entry[2], dead[2];
 	struct insn insn[BLOCK_MAX_INSNS];
@@ -50,6 +54,7 @@ struct tr {
 #define RANGE(site, field) ((int32_t)(ENV(range) + (site) * sizeof(struct range) + offsetof(struct range, field)))
 
 uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn);
+uint32_t new_range(struct tr *t, uint32_t site, unsigned last);
 struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t site);
 void need_image(struct tr *t);
 void need_host(struct tr *t, bool keep_s0);
@@ -61,6 +66,28 @@ bool is_translatable(const struct insn *i);
 enum event copy_event(const struct insn *i);
 /* The instruction in host code. False: it has none, and nothing was put. */
 bool copy(struct tr *t, unsigned k, const struct insn *i);
+
+/* Guest registers of one instruction that stand in scratch registers meanwhile. */
+struct scratch {
+	uint8_t guest[2], host[2];
+	bool written[2];
+	unsigned count, room;
+};
+
+/* The instruction without prefixes of its address, which is in S0. */
+struct insn hosted(const struct insn *i);
+/* General registers become the host's. False: there are not enough scratch registers. */
+bool rename_registers(struct insn *h, const struct isa_row *r, struct scratch *s);
+/* Can be encoded so. */
+bool fits(const struct insn *h);
+void load_scratch(struct tr *t, const struct scratch *s);
+void store_scratch(struct tr *t, const struct scratch *s);
+
+/* ---- vectors (vector.c) ---- */
+
+bool is_vector(const struct insn *i);
+bool vector_insn(struct tr *t, unsigned k, const struct insn *i);
+void put_vectors_check(struct code *c, enum vectors level, uint32_t *from);
 
 /* ---- control (control.c) ---- */
 

@@ -8,6 +8,8 @@
 #include "devices/irq_model.h"
 #include "devices/platform_model.h"
 #include "devices/serial_model.h"
+#include "emu/jit/jit.h"
+#include "emu/run/engine_emu.h"
 #include "emu/core/engine.h"
 #include "proto/layout.h"
 
@@ -331,6 +333,7 @@ static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 	double seconds = (double)(now_ns() - start) / 1e9;
 	uint64_t insns = m->engine->ops->instructions(m->engine, 0);
 
+	if (getenv("JITCOUNT")) { struct jit_counts c = jit_counts(engine_emu_vcpu(m->engine, 0)); fprintf(stderr, "jit: %lu blocks, %lu bytes, %lu flushes, %lu refused, %lu calls, %lu entries, %lu code flushes\n", c.blocks, c.bytes, c.flushes, c.refused, c.calls, c.entries, c.code_flushes); }
 	fprintf(stderr, "\nmono: %.3f s, %.1f M instructions, %.1f MIPS, %lu device accesses\n", seconds,
 		(double)insns / 1e6, (double)insns / 1e6 / seconds, (unsigned long)m->accesses);
 	if (stop == ENGINE_KICKED)
