@@ -5,6 +5,7 @@
  * nothing but the image and the memory of the guest that wanted it.
  */
 #include "boot.h"
+#include "memory.h"
 
 #include "proto/child.h"
 #include "proto/clock.h"
@@ -196,6 +197,14 @@ static void fill_registers(Bulkhead__EntryState *e, const struct cpu *c)
 	e->mtrr_def_type = c->msr.mtrr_def_type;
 }
 
+static void fill_missing(Bulkhead__Ok *ok, char *missing[SANDBOX_MISSING_MAX], struct sandbox_report *report)
+{
+	for (unsigned i = 0; i < report->count; i++)
+		missing[i] = report->missing[i];
+	ok->n_sandbox_missing = report->count;
+	ok->sandbox_missing = missing;
+}
+
 static int send_entry(uint32_t id, struct boot_result *r, struct sandbox_report *report)
 {
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
@@ -222,10 +231,7 @@ static int send_entry(uint32_t id, struct boot_result *r, struct sandbox_report 
 	e.loaded_bytes = r->loaded_bytes;
 	e.kaslr = r->kaslr;
 	ok.entry = &e;
-	for (unsigned i = 0; i < report->count; i++)
-		missing[i] = report->missing[i];
-	ok.n_sandbox_missing = report->count;
-	ok.sandbox_missing = missing;
+	fill_missing(&ok, missing, report);
 	return frame_send(child.control_fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok.base, NULL, 0);
 }
 
@@ -233,6 +239,36 @@ static int send_entry(uint32_t id, struct boot_result *r, struct sandbox_report 
 static const char *field_of(int err)
 {
 	return err == -E2BIG ? "cmdline" : err == -ENOMEM ? "memory" : "kernel";
+}
+
+/* SETUP_BOOT with format "memory": no image is parsed, and the state of the processors comes on another way. */
+static int serve_memory(const Bulkhead__SetupBoot *m, const struct frame *f, struct sandbox_report *report)
+{
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	Bulkhead__EntryState e = BULKHEAD__ENTRY_STATE__INIT;
+	struct trouble t = {"sandbox", "the final system call filter cannot be loaded"};
+	char *missing[SANDBOX_MISSING_MAX];
+	uint64_t bytes = m->machine->ram_bytes;
+	struct boot_ram ram = {0};
+	size_t size;
+	int err = image_size(f->fds[FD_KERNEL], bytes, "memory", &size, &t);
+
+	if (err == 0 && size != bytes)
+		err = trouble(&t, -EINVAL, "memory", "it is of a machine with less memory");
+	if (err == 0)
+		err = map_ram(f, bytes, &ram, &t);
+	if (err == 0)
+		err = sandbox_enter_run(SANDBOX_BOOT, (enum sandbox_mode)m->sandbox);
+	if (err == 0)
+		err = memory_copy(f->fds[FD_KERNEL], ram.low, bytes, tell_progress);
+	if (err == -ENODATA)
+		trouble(&t, err, "memory", "the file became shorter while it was read");
+	if (err != 0)
+		return frame_reply_error(child.control_fd, f->header.id, -err, t.field, "%s: %s", t.field, t.text);
+	e.format = (char *)"memory";
+	ok.entry = &e;
+	fill_missing(&ok, missing, report);
+	return frame_send(child.control_fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, f->header.id, &ok.base, NULL, 0);
 }
 
 static int serve(struct sandbox_report *report)
@@ -248,6 +284,8 @@ static int serve(struct sandbox_report *report)
 	if (err != 0)
 		return frame_reply_error(child.control_fd, id, -err, complaint.field, "%s: %s",
 					 complaint.field, complaint.why);
+	if (m->format != NULL && strcmp(m->format, "memory") == 0)
+		return serve_memory(m, f, report);
 	err = prepare(m, f, &rq, &t);
 	/* From here on: memory, pread of the images, random numbers, the reply. Not a byte of them has been
 	 * read yet. */

@@ -33,4 +33,16 @@ uint64_t backlog_start(const struct backlog *b);
  * much. 0: nothing new. */
 size_t backlog_peek(const struct backlog *b, uint64_t *cursor, const uint8_t **chunk, uint64_t *skipped);
 
+/* The history while nobody writes, for the state of a machine; its bytes follow, the oldest first. */
+struct backlog_image {
+	uint64_t written;
+	uint64_t bytes;
+};
+enum { BACKLOG_IMAGE_MAX = sizeof(struct backlog_image) + BACKLOG_BYTES };
+
+/* Returns how many bytes were written to `out`, which has room for BACKLOG_IMAGE_MAX. */
+size_t backlog_save(const struct backlog *b, void *out);
+/* Into a new object. -EINVAL: no history can be like that. */
+int backlog_restore(struct backlog *b, const void *image, size_t bytes);
+
 #endif

@@ -67,6 +67,7 @@ static uint8_t read_port(struct irq_state *s, enum irq_range range, uint32_t off
  * The 8259 remembers one edge of a line. When a daemon was away, several may have come since anybody looked, and a guest
  * that counts ticks would be late for ever. Those of the timers' lines are presented one after the other, each when the
  * one before it is acknowledged, as if the timer had been waited for. What is masked is not owed: a PC would have merged it.
+ * One that was pending already when nobody looked any more takes none of the others in.
  */
 #define TICKING (1u << LAYOUT_PIT_IRQ | 1u << LAYOUT_RTC_IRQ)
 
@@ -75,13 +76,15 @@ static const struct pic *chip_of(const struct irq_state *s, unsigned line)
 	return &s->pic.chip[line >> 3];
 }
 
-static void owe(struct irq_state *s, unsigned line, uint32_t rises)
+static void owe(struct irq_state *s, unsigned line, uint32_t rises, bool away)
 {
 	const uint8_t bit = (uint8_t)(1u << (line & 7));
+	const bool pending = (away || rises > 1) && chip_of(s, line)->irr & bit;
+	const uint32_t shown = pending ? 0 : 1;
 
-	if (rises < 2 || !(TICKING >> line & 1) || (chip_of(s, line)->elcr | chip_of(s, line)->imr) & bit)
+	if (rises <= shown || !(TICKING >> line & 1) || (chip_of(s, line)->elcr | chip_of(s, line)->imr) & bit)
 		return;
-	s->owed[line] += rises - 1 < IRQ_OWED_MAX ? rises - 1 : IRQ_OWED_MAX;
+	s->owed[line] += rises - shown < IRQ_OWED_MAX ? rises - shown : IRQ_OWED_MAX;
 	if (s->owed[line] > IRQ_OWED_MAX)
 		s->owed[line] = IRQ_OWED_MAX;
 }
@@ -249,28 +252,44 @@ static int irq_validate(const void *state, const char **field)
 	return bad ? -EINVAL : 0;
 }
 
+/* 31 bits wide. A device that was reset by itself counts from 0 again: if its line is high now, it has risen since. */
+static uint32_t count_rises(uint32_t old, uint32_t word)
+{
+	const uint32_t rises = (word - (old & ~LINE_LEVEL)) >> 1;
+
+	return rises <= 1u << 30 ? rises : word & LINE_LEVEL;
+}
+
 /* ISA interrupts 0..15 reach both controllers. ISA 0 is on pin 2; pin 0 and the 8259's IR2 belong to the
  * 8259s. */
-void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES])
+static void set_lines(struct irq_state *s, const uint32_t words[MODEL_LINES], bool away)
 {
-	struct irq_state *s = state;
-
 	for (unsigned line = 0; line < MODEL_LINES; line++) {
 		const uint32_t old = s->words[line], word = words[line];
-		const uint32_t rises = (word - (old & ~LINE_LEVEL)) >> 1;
+		const uint32_t rises = count_rises(old, word);
 
 		if (word == old)
 			continue;
 		s->words[line] = word;
 		if (line == LAYOUT_PIT_PIN)
 			continue; /* there is no ISA line 2 */
-		pic_set_line(&s->pic, line, word & LINE_LEVEL, rises > 0);
 		if (line < 16)
-			owe(s, line, rises);
+			owe(s, line, rises, away);
+		pic_set_line(&s->pic, line, word & LINE_LEVEL, rises > 0);
 		ioapic_set_pin(&s->ioapic, line == LAYOUT_PIT_IRQ ? LAYOUT_PIT_PIN : line, word & LINE_LEVEL,
 			       rises);
 	}
 	publish(s, false);
+}
+
+void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES])
+{
+	set_lines(state, words, false);
+}
+
+void irq_model_look_again(void *state, const uint32_t words[MODEL_LINES])
+{
+	set_lines(state, words, true);
 }
 
 bool irq_model_take_message(void *state, struct irq_message *out)

@@ -31,6 +31,8 @@ struct irq_state {
 /* Wires in, messages out. */
 /* New words for all lines (as the devices' LINE pages show them, already filtered by owner). */
 void irq_model_set_lines(void *state, const uint32_t words[MODEL_LINES]);
+/* The same, when nobody has looked for a while. */
+void irq_model_look_again(void *state, const uint32_t words[MODEL_LINES]);
 /* Takes the oldest message to the vcpu process; false when there is none. Bounded queue: level state is never lost,
  * because a pin that could not send stays pending. */
 bool irq_model_take_message(void *state, struct irq_message *out);

@@ -44,6 +44,7 @@ static struct source sources[SOURCES_MAX];
 static unsigned source_count;
 static struct msi_producer messages;
 static uint64_t sent;
+static bool has_looked; /* this incarnation, at the lines */
 
 static int add_source(struct runtime *rt, uint32_t lines, int line_fd, int *bell_fd)
 {
@@ -104,8 +105,13 @@ static void prepare(struct runtime *rt)
 
 	for (unsigned i = 0; i < source_count; i++)
 		line_join(sources[i].page, words, sources[i].lines);
-	if (!ring_holds(&rt->ring, IO_INTA))
+	if (ring_holds(&rt->ring, IO_INTA))
+		return;
+	if (rt->recovered && !has_looked)
+		irq_model_look_again(rt->state, words);
+	else
 		irq_model_set_lines(rt->state, words);
+	has_looked = true;
 }
 
 static void forget_sent(void)

@@ -23,7 +23,7 @@ struct model_config {
 	uint64_t ram_low;	/* bytes of RAM below 4 GiB, for CMOS */
 	uint64_t ram_high;	/* bytes at and above 4 GiB */
 	int64_t rtc_offset_s;	/* CMOS time = host UTC + offset */
-	int64_t realtime_ns;	/* host CLOCK_REALTIME - CLOCK_MONOTONIC, in ns, at start */
+	int64_t realtime_ns;	/* the host's CLOCK_REALTIME less the machine's clock, at start */
 	uint8_t vcpus;
 	bool no_vga;		/* nobody answers at the display's ports */
 };

@@ -49,6 +49,7 @@ static void reset(struct runtime *rt, uint64_t now_ns)
 	pending.event_type = PLATFORM_NONE;
 }
 
+/* 0, or -errno: it has not been told. */
 static int deliver(struct runtime *rt, enum platform_event_type type, uint32_t code)
 {
 	struct child *c = &rt->child;
@@ -69,6 +70,12 @@ static int deliver(struct runtime *rt, enum platform_event_type type, uint32_t c
 	return 0;
 }
 
+/* Whatever keeps an event from being told (no room, no memory for a moment): it stays, unless there is nobody to be told. */
+static bool is_told(int err)
+{
+	return !err || err == -ENOTCONN;
+}
+
 /* True: nothing is left. */
 static bool send_events(struct runtime *rt)
 {
@@ -81,7 +88,7 @@ static bool send_events(struct runtime *rt)
 		}
 		if (pending.event_type == PLATFORM_NONE)
 			return true;
-		if (deliver(rt, pending.event_type, pending.event_code) == -EAGAIN)
+		if (!is_told(deliver(rt, pending.event_type, pending.event_code)))
 			return false;
 		pending.event_type = PLATFORM_NONE;
 		runtime_touch(rt);

@@ -121,12 +121,15 @@ static int create_loop(struct runtime *rt)
 static void arm_timer(struct runtime *rt, uint64_t deadline_ns)
 {
 	struct itimerspec spec = { 0 };
+	uint64_t host_ns = machine_to_host_ns(&rt->clock, deadline_ns);
 
 	if (deadline_ns == rt->armed_ns)
 		return;
 	rt->armed_ns = deadline_ns;
-	spec.it_value.tv_sec = (time_t)(deadline_ns / CLOCK_NS_PER_S);
-	spec.it_value.tv_nsec = (long)(deadline_ns % CLOCK_NS_PER_S);
+	spec.it_value.tv_sec = (time_t)(host_ns / CLOCK_NS_PER_S);
+	spec.it_value.tv_nsec = (long)(host_ns % CLOCK_NS_PER_S);
+	if (host_ns == 0) /* which would turn it off */
+		spec.it_value.tv_nsec = 1;
 	timerfd_settime(rt->timer_fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
@@ -193,7 +196,7 @@ static int power_button(struct runtime *rt, uint32_t id)
  */
 static int quiesce(struct runtime *rt, uint32_t id, const Bulkhead__Quiesce *q)
 {
-	uint64_t now = clock_ns();
+	uint64_t now = machine_ns(&rt->clock);
 	bool last_words = q->has_last_words && q->last_words;
 
 	runtime_touch(rt);
@@ -209,7 +212,7 @@ static void stay_longer(struct runtime *rt)
 
 	if (!rt->leaving_ns || !rt->patience_ns)
 		return;
-	then = clock_ns() + rt->patience_ns;
+	then = machine_ns(&rt->clock) + rt->patience_ns;
 	rt->leaving_ns = then < rt->gone_ns ? then : rt->gone_ns;
 }
 
@@ -284,9 +287,10 @@ static void skip(struct runtime *rt, const struct io_slot *slot)
 	log_error("request %u was skipped: it has killed this device twice", slot->seq);
 }
 
+/* What the guest asked for is lost; that the machine was reset meanwhile is not. */
 static bool is_dropped(const struct runtime *rt, const struct io_slot *slot)
 {
-	return rt->drops && (int32_t)(rt->drop_to - slot->seq) > 0;
+	return rt->drops && slot->op != IO_RESET && (int32_t)(rt->drop_to - slot->seq) > 0;
 }
 
 static bool is_full(struct runtime *rt)
@@ -377,7 +381,7 @@ static void relax(void)
  */
 static void serve(struct runtime *rt)
 {
-	uint64_t polled_ns = clock_ns();
+	uint64_t polled_ns = machine_ns(&rt->clock);
 
 	rt->busy_ns = polled_ns;
 	rt->dirty = true;

@@ -11,6 +11,7 @@
 
 #include "devices/model.h"
 #include "proto/child.h"
+#include "proto/clock.h"
 #include "proto/journal.h"
 #include "proto/kind.h"
 #include "proto/line.h"
@@ -69,7 +70,10 @@ struct runtime {
 	struct event_base *base;
 	struct event control_event, doorbell_event, timer_event;
 	struct model_config config;
+	struct machine_clock clock; /* all times below and in the model are by it */
 	uint8_t *ram; /* the guest's, if the kind's row says so, else NULL: runtime_memory() */
+	const struct code_map *code_map; /* of who writes it, if the processor is emulated: runtime_memory_written() */
+	size_t code_map_bytes;
 
 	struct ring_consumer ring;
 	struct shadow_writer shadow;
@@ -111,6 +115,11 @@ void runtime_output_moved(struct runtime *rt);
 uint64_t runtime_now(struct runtime *rt);
 /* Guest memory at this address, or NULL if not all of it is there. The guest may change it at any time: read once. */
 void *runtime_memory(const struct runtime *rt, uint64_t addr, uint64_t len);
+/* After these bytes of guest memory were written, and before anything says so to the guest: an answer, a line, a used index.
+ * If processors hold decoded code of them, they hear of it. */
+void runtime_memory_written(struct runtime *rt, uint64_t addr, uint64_t len);
+/* SETUP: maps what `fds` holds of it, guest memory and the code map. 0 or -errno. */
+int runtime_map_memory(struct runtime *rt, const Bulkhead__SetupDevice *m, const int *fds);
 /* Writes one byte; a full pipe is as good. */
 void runtime_ring_bell(int fd);
 /* A further doorbell pipe: its bytes mean runtime_touch(). `bell` stays where it is. 0 or -EIO. */

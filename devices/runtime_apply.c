@@ -16,7 +16,7 @@ static uint64_t all_ones(unsigned size)
 
 uint64_t runtime_now(struct runtime *rt)
 {
-	uint64_t now = clock_ns();
+	uint64_t now = machine_ns(&rt->clock);
 
 	if (now > rt->now_ns)
 		rt->now_ns = now;
@@ -30,7 +30,7 @@ uint64_t runtime_now(struct runtime *rt)
  */
 static uint64_t slot_time(struct runtime *rt, const struct io_slot *slot)
 {
-	uint64_t now = clock_ns();
+	uint64_t now = machine_ns(&rt->clock);
 	bool late = slot->op == IO_READ && ring_is_last(&rt->ring, slot);
 	uint64_t when = slot->when < now && !late ? slot->when : now;
 

@@ -183,51 +183,25 @@ static int start_device(struct runtime *rt, const Bulkhead__SetupDevice *setup, 
 	return 0;
 }
 
-void *runtime_memory(const struct runtime *rt, uint64_t addr, uint64_t len)
-{
-	const struct model_config *c = &rt->config;
-
-	if (!rt->ram || len > UINT64_MAX - addr)
-		return NULL;
-	if (addr + len <= c->ram_low)
-		return rt->ram + addr;
-	if (addr < LAYOUT_RAM_HIGH_BASE || addr + len > LAYOUT_RAM_HIGH_BASE + c->ram_high)
-		return NULL;
-	return rt->ram + c->ram_low + (addr - LAYOUT_RAM_HIGH_BASE);
-}
-
-static int map_ram(struct runtime *rt, int fd, uint64_t bytes)
-{
-	void *ram = NULL;
-	const void *read_only = NULL;
-	int err = 0;
-
-	switch (kind_rows[rt->shell->kind].memory) {
-	case KIND_MEMORY_NONE:
-		break;
-	case KIND_MEMORY_READS:
-		err = shm_map_ro(fd, bytes, &read_only);
-		ram = (void *)(uintptr_t)read_only; /* who writes it nevertheless, dies of it */
-		break;
-	case KIND_MEMORY_WRITES:
-		err = shm_map_rw(fd, bytes, &ram);
-		break;
-	}
-	rt->ram = ram;
-	return err;
-}
-
 static int complain(struct runtime *rt, int err, const char *field, const char *why)
 {
 	frame_reply_error(rt->child.control_fd, rt->child.frame.header.id, err, field, "SETUP_DEVICE: %s: %s", field, why);
 	return err;
 }
 
+/* Before anybody is told that we are there: a death in between leaves the one or the other, and we are asked again. */
+static void reset_late(struct runtime *rt)
+{
+	runtime_reset(rt, runtime_now(rt));
+	runtime_commit(rt);
+}
+
 int runtime_setup(struct runtime *rt)
 {
 	struct frame *f = &rt->child.frame;
 	const Bulkhead__SetupDevice *setup = (const Bulkhead__SetupDevice *)f->msg;
-	unsigned own = kind_rows[rt->shell->kind].collects ? SETUP_FD_OWN : SETUP_FD_OWN + 1;
+	const struct kind_row *kind = &kind_rows[rt->shell->kind];
+	unsigned own = kind->collects ? SETUP_FD_OWN : SETUP_FD_OWN + 1, memory;
 	struct control_complaint c;
 	struct objects o = { 0 };
 	const char *why = NULL;
@@ -235,15 +209,17 @@ int runtime_setup(struct runtime *rt)
 
 	if (err)
 		return complain(rt, err, c.field, c.why);
+	memory = f->fd_count - (kind->memory != KIND_MEMORY_NONE) - control_has_code_map(setup);
 	rt->state = calloc(1, rt->shell->model->state_size);
 	if (!rt->state)
 		return complain(rt, -ENOMEM, "state", "no memory");
 	err = map_objects(f->fds, &o);
 	if (!err)
-		err = map_ram(rt, f->fds[f->fd_count - 1], setup->machine->ram_bytes);
+		err = runtime_map_memory(rt, setup, f->fds + memory);
 	if (err)
 		return complain(rt, err, "objects", "wrong size, not sealed, or not of the right mode");
 	rt->config = machine_config(setup->machine);
+	rt->clock.offset_ns = setup->machine->has_clock_offset_ns ? setup->machine->clock_offset_ns : 0;
 	rt->spin_ns = setup->has_spin_ns ? setup->spin_ns : 0;
 	rt->doorbell_fd = take_pipe(&f->fds[SETUP_FD_DOORBELL]);
 	rt->irqd_doorbell_fd = own > SETUP_FD_OWN ? take_pipe(&f->fds[SETUP_FD_OWN]) : -1;
@@ -251,9 +227,11 @@ int runtime_setup(struct runtime *rt)
 	if (err)
 		return complain(rt, err, "journal", why ? why : strerror(-err));
 	if (rt->shell->start)
-		err = rt->shell->start(rt, setup, f->fds + own, f->fd_count - own - (rt->ram != NULL));
+		err = rt->shell->start(rt, setup, f->fds + own, memory - own);
 	if (err)
 		return complain(rt, err, "start", strerror(-err));
+	if (setup->has_reset && setup->reset)
+		reset_late(rt);
 	frame_close_fds(f);
 	return 0;
 }

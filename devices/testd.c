@@ -24,8 +24,10 @@ static void applied(struct runtime *rt, uint64_t now_ns)
 		break;
 	case TESTDEV_STORE:
 		at = quadword(rt, address);
-		if (at)
+		if (at) {
 			__atomic_store_n(at, data, __ATOMIC_RELAXED);
+			runtime_memory_written(rt, address, 8);
+		}
 		break;
 	}
 }

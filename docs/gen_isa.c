@@ -94,17 +94,11 @@ static void print_feature(unsigned feature)
 
 static void print_elsewhere(void)
 {
-	unsigned wide = 0;
-
 	printf("\n## Rows that `silicon` does not run\n\n| instruction | why, and which test has it |\n|---|---|\n");
 	for (unsigned row = 1; row < ISA_COUNT; row++) {
-		if (isa_rows[row].attr & ISA_AVX512X)
-			wide++;
-		else if (not_run(row))
+		if (not_run(row))
 			printf("| %s | %s |\n", isa_rows[row].mnemonic, not_run(row));
 	}
-	if (wide)
-		printf("| %u rows of AVX-512 | ZMM and opmask registers: tests/oracle |\n", wide);
 }
 
 int main(void)
@@ -116,8 +110,7 @@ int main(void)
 	       "of them with Zydis over the opcode space; `silicon` runs those of the fourth column beside the processor that\n"
 	       "it finds, in 64-, 32- and 16-bit code, with random states, through paging and segments, in both tiers, and\n"
 	       "prints how many encodings and states it compared and which rows the processor lacks (`make oracle`).\n"
-	       "Privileged instructions it asks for their #GP; what they do at CPL 0 is tested by tests/unit. Rows of AVX-512 are\n"
-	       "run by `oracle-simd`.\n\n"
+	       "Privileged instructions it asks for their #GP; what they do at CPL 0 is tested by tests/unit.\n\n"
 	       "Verified: encodings generated and states compared, without any difference, in the run that `make isa-record`\n"
 	       "recorded last (`docs/isa-verified.txt`); 0: that processor lacks the feature, or what the page names below has\n"
 	       "it. %s\n"

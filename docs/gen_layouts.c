@@ -8,6 +8,7 @@
 #include "proto/msi.h"
 #include "proto/ring.h"
 #include "proto/shadow.h"
+#include "proto/state.h"
 
 #include <stdio.h>
 
@@ -40,7 +41,7 @@ static const struct field slot[] = {
 	FIELD(io_slot, offset, "from the beginning of the range"),
 	FIELD(io_slot, addr, "port or guest-physical address; for reports"),
 	FIELD(io_slot, data, "data of a write; EOI: vector; INTA: seq of the 8259's output"),
-	FIELD(io_slot, when, "CLOCK_MONOTONIC of the access, ns"),
+	FIELD(io_slot, when, "the machine's clock at the access, ns"),
 	FIELD(io_slot, payload, "items of REP OUTS"),
 };
 static const struct field req[] = {
@@ -56,11 +57,12 @@ static const struct field rsp[] = {
 	FIELD(ring_rsp, head, "slots applied; stored (release) after their effects"),
 	FIELD(ring_rsp, sleeping, "0 awake, 1 asleep: a request needs the doorbell, 2 napping: characters alone do not"),
 	FIELD(ring_rsp, incarnation, "of the daemon that serves now"),
-	FIELD(ring_rsp, heartbeat_ns, "CLOCK_MONOTONIC, renewed every second even when idle"),
+	FIELD(ring_rsp, heartbeat_ns, "the machine's clock, renewed every second even when idle"),
 	FIELD(ring_rsp, protocol_errors, "the daemon found the ring broken and stopped reading it"),
 	FIELD(ring_rsp, room, "moves when a full ring has become half empty; futex word"),
 	FIELD(ring_rsp, holding, "1: requests wait until there is room for what follows from them"),
 	FIELD(ring_rsp, cells, "one reply cell per vCPU"),
+	FIELD(ring_rsp, written, "notices of code that this device has overwritten: count, then address and size of the latest 15"),
 };
 static const struct field cell[] = {
 	FIELD(ring_cell, seq, "slot's seq + 1; stored (release) last; futex word"),
@@ -71,7 +73,7 @@ static const struct field shadow[] = {
 	FIELD(shadow_entry, seq, "odd while the rest changes"),
 	FIELD(shadow_entry, valid, "0: ask the daemon"),
 	FIELD(shadow_entry, value, "hz = 0: the value; else value + (now - base_ns) * hz / 1e9"),
-	FIELD(shadow_entry, base_ns, "CLOCK_MONOTONIC"),
+	FIELD(shadow_entry, base_ns, "of the machine's clock"),
 	FIELD(shadow_entry, hz, "rate of a time function, 0: none"),
 	FIELD(shadow_entry, mask, "of the result of a time function"),
 };
@@ -128,6 +130,21 @@ static const struct field frame[] = {
 	FIELD(frame_header, nfds, "descriptors that come with it"),
 };
 
+static const struct field state_fields[] = {
+	FIELD(state_header, magic, "\"BHST\""),
+	FIELD(state_header, version, "1"),
+	FIELD(state_header, checksum, "of everything behind this field"),
+	FIELD(state_header, bytes, "from this header's beginning to the last part's end"),
+	FIELD(state_header, parts, "how many follow, each at a multiple of 8"),
+};
+static const struct field part_fields[] = {
+	FIELD(state_part, kind, "1 machine, 2 processor, 3 bus, 4 ring, 5 lines, 6 journal, 7 messages, 8 console, 9 debug text"),
+	FIELD(state_part, version, "1"),
+	FIELD(state_part, role, "of the device, or 0"),
+	FIELD(state_part, instance, "of the device, or number of the vCPU"),
+	FIELD(state_part, bytes, "of what follows"),
+};
+
 static const struct layout layouts[] = {
 	LAYOUT(ring_req, "REQ", "vcpu", "daemon, supervisor", req),
 	LAYOUT(io_slot, "slot of REQ", "vcpu", "daemon", slot),
@@ -141,6 +158,8 @@ static const struct layout layouts[] = {
 	LAYOUT(journal_record, "record of JOURNAL", "daemon", "supervisor, next incarnation", record),
 	LAYOUT(backlog, "BACKLOG", "seriald", "seriald, supervisor", console),
 	LAYOUT(code_map, "code map", "vcpu, each word one thread of it", "who writes guest RAM", code_map_fields),
+	LAYOUT(state_header, "STATE", "supervisor", "who took the machine", state_fields),
+	LAYOUT(state_part, "part of STATE", "supervisor", "who took the machine", part_fields),
 	LAYOUT(frame_header, "header of a control frame", "sender", "receiver", frame),
 };
 

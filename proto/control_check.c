@@ -55,6 +55,11 @@ unsigned control_device_fds(Bulkhead__Role role, unsigned sources)
 	return COMMON_DEVICE_FDS + kind->fd_count + (kind->collects ? 2 * sources : 1) + (kind->memory != KIND_MEMORY_NONE);
 }
 
+bool control_has_code_map(const Bulkhead__SetupDevice *m)
+{
+	return m->has_has_code_map && m->has_code_map;
+}
+
 /* How many instances there may be. */
 static unsigned most_of(uint32_t role)
 {
@@ -140,7 +145,9 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 		return err;
 	if (m->has_console_clients_max && m->console_clients_max > CLIENTS_MAX)
 		return complain(c, "console_clients_max", "must be at most 64");
-	if (nfds != control_device_fds(role, (unsigned)m->n_sources))
+	if (control_has_code_map(m) && kind->memory != KIND_MEMORY_WRITES)
+		return complain(c, "has_code_map", "is for who writes guest memory");
+	if (nfds != control_device_fds(role, (unsigned)m->n_sources) + control_has_code_map(m))
 		return complain(c, "descriptors", "wrong number");
 	return 0;
 }
@@ -177,7 +184,7 @@ int control_check_entry(const Bulkhead__EntryState *m, struct control_complaint 
 int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct control_complaint *c)
 {
 	int err = control_check_machine(m->machine, c);
-	bool kvm;
+	bool kvm, map = m->has_has_code_map && m->has_code_map;
 
 	if (!err)
 		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
@@ -192,7 +199,9 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 	kvm = m->engine && strcmp(m->engine, "kvm") == 0;
 	if (!m->engine || (!kvm && strcmp(m->engine, "emu") != 0))
 		return complain(c, "engine", "must be emu or kvm");
-	if (nfds != 3 + 4 * m->n_channels + kvm)
+	if (kvm && map)
+		return complain(c, "has_code_map", "is for engine emu");
+	if (nfds != 3 + 4 * m->n_channels + kvm + map)
 		return complain(c, "descriptors", "wrong number");
 	return 0;
 }
@@ -248,7 +257,7 @@ int control_check_route_add(const Bulkhead__RouteAdd *m, struct control_complain
 
 int control_check_event(const Bulkhead__Event *m, struct control_complaint *c)
 {
-	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_PROGRESS)
+	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_UNHEARD)
 		return complain(c, "type", "is not a known event");
 	return 0;
 }

@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_PROTO_CONTROL_CHECK_H
 #define BULKHEAD_PROTO_CONTROL_CHECK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,8 +33,10 @@ int control_check_entry(const Bulkhead__EntryState *m, struct control_complaint 
 int control_check_event(const Bulkhead__Event *m, struct control_complaint *c);
 int control_check_set_log(const Bulkhead__SetLog *m, struct control_complaint *c);
 
-/* How many descriptors SETUP_DEVICE carries for this role: see control.proto. 0: not a device. */
+/* How many descriptors SETUP_DEVICE carries for this role, but for the code map: see control.proto. 0: not a device. */
 unsigned control_device_fds(Bulkhead__Role role, unsigned sources);
+/* Does the last descriptor hold the code map? */
+bool control_has_code_map(const Bulkhead__SetupDevice *m);
 
 int control_check_route_add(const Bulkhead__RouteAdd *m, struct control_complaint *c);
 

@@ -22,7 +22,7 @@ struct frame_type {
 #define TYPE(id, name, message, min, max) \
 	[BULKHEAD__MESSAGE_TYPE__MSG_##id] = { name, &bulkhead__##message##__descriptor, min, max }
 static const struct frame_type types[] = {
-	TYPE(OK, "OK", ok, 0, 0),
+	TYPE(OK, "OK", ok, 0, FRAME_TAKE_FDS),
 	TYPE(ERROR, "ERROR", error, 0, 0),
 	TYPE(HELLO, "HELLO", hello, 0, 1),
 	TYPE(SETUP_DEVICE, "SETUP_DEVICE", setup_device, 7, FRAME_FDS_MAX),
@@ -44,6 +44,9 @@ static const struct frame_type types[] = {
 	TYPE(DEVICE_STATE, "DEVICE_STATE", device_state, 0, 0),
 	TYPE(FENCE, "FENCE", empty, 0, 0),
 	TYPE(ROUTE_ADD, "ROUTE_ADD", route_add, 0, 0),
+	TYPE(SAVE, "SAVE", state_part, 0, 0),
+	TYPE(RESTORE, "RESTORE", state_part, 0, 0),
+	TYPE(TAKE, "TAKE", empty, 0, 0),
 };
 #undef TYPE
 

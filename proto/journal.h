@@ -31,7 +31,7 @@ struct journal_mark {
 	uint32_t head;	   /* ring slots applied */
 	uint32_t reserved; /* 0 */
 	uint64_t events;   /* time steps and input chunks applied */
-	uint64_t time_ns;  /* CLOCK_MONOTONIC of the commit */
+	uint64_t time_ns;  /* the machine's clock at the commit */
 	/* the answer to slot head - 1, published again by the next incarnation if its vCPU still waits */
 	uint8_t reply_valid;
 	uint8_t reply_vcpu;
@@ -127,6 +127,32 @@ uint64_t journal_events(const struct journal_object *object);
 
 /* State and mark into the spare buffer, then flip. After this the reply may be published. */
 void journal_commit(struct journal *j, const void *const parts[JOURNAL_PARTS], const struct journal_mark *mark);
+
+/*
+ * The committed half of a journal whose daemon is away, for the state of a machine (journal_image.c). The parts follow it,
+ * each padded to whole blocks.
+ */
+struct journal_image {
+	uint32_t format, role, version, part_version;
+	uint32_t part_size[JOURNAL_PARTS];
+	struct journal_mark mark;
+	uint64_t checksum; /* as in its record */
+};
+_Static_assert(sizeof(struct journal_image) == 184, "journal image");
+enum { JOURNAL_IMAGE_MAX = sizeof(struct journal_image) + JOURNAL_STATE_MAX };
+
+/*
+ * Bytes that were written to `out`, which has room for JOURNAL_IMAGE_MAX, or
+ *
+ * -EINVAL  no journal of that role; *why says what is wrong
+ * and the errors of journal_load().
+ */
+int64_t journal_save(const struct journal_object *object, uint32_t role, void *out, const char **why);
+/*
+ * Into a new object: the daemon that is given it goes on there (journal_load checks the rest, and its owners the states).
+ * -EINVAL: no image of a journal of that role; *why.
+ */
+int journal_restore(struct journal_object *object, uint32_t role, const void *image, size_t bytes, const char **why);
 
 /* A fast 64-bit hash against damage, not against forgery. */
 uint64_t journal_hash(const void *data, size_t len, uint64_t seed);

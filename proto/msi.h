@@ -96,4 +96,18 @@ void msi_awake(struct msi_consumer *c);
  * or NMI (SDM vol. 3, "Message Signalled Interrupts"); ExtINT has its own path (pic_out). A masked route is always fine. */
 int msi_check(const struct irq_message *message);
 
+/* What the page is while irqd is away: for the state of a machine (msi_image.c). */
+struct msi_image {
+	uint32_t tail;
+	uint32_t reserved; /* 0 */
+	uint64_t pic_out;
+	struct msi_slot slots[MSI_SLOTS]; /* those from the reader's msi_head to tail count; the others are zeroes */
+};
+_Static_assert(sizeof(struct msi_image) == 2064, "MSI image");
+
+/* `head`: what the reader has taken. -EPROTO: tail and head contradict each other. */
+int msi_save(const struct msi_page *page, uint32_t head, struct msi_image *out);
+/* Into a new page. -EINVAL: no page can be like that. */
+int msi_restore(struct msi_page *page, uint32_t head, const struct msi_image *in);
+
 #endif

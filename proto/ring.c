@@ -212,7 +212,7 @@ static int push_locked(struct ring_producer *p, const struct io_slot *request, u
 	slot.seq = (uint32_t)tail;
 	slot.flags = flags;
 	if (slot.when == 0)
-		slot.when = clock_ns();
+		slot.when = machine_ns(&p->clock);
 	p->req->slots[slot.seq % RING_SLOTS] = slot;
 	note_classes(p, flags, classes, tail + 1);
 	atomic_store_explicit(&p->tail, tail + 1, memory_order_release);

@@ -19,6 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
+#include "code_notice.h"
+
 enum { RING_SLOTS = 64, RING_VCPUS = 32, RING_PAYLOAD = 24, RING_REPLY_DATA = 112 };
 
 enum io_op {
@@ -49,7 +52,7 @@ struct io_slot {
 	uint32_t offset;  /* from the beginning of the range */
 	uint64_t addr;	  /* guest-physical address or port */
 	uint64_t data;
-	uint64_t when; /* CLOCK_MONOTONIC of the access in ns; a late application of a posted write is exact by it */
+	uint64_t when; /* the machine's clock at the access, ns; a late application of a posted write is exact by it */
 	uint64_t payload[RING_PAYLOAD / 8];
 };
 _Static_assert(sizeof(struct io_slot) == 64, "a slot is one cache line");
@@ -69,7 +72,7 @@ struct ring_req {
 	_Atomic uint32_t msi_head;	/* irqd's channel only: messages of the MSI ring that were taken */
 	_Atomic uint32_t msi_sleeping;	/* irqd's channel only: ring the vcpu doorbell for messages */
 	uint32_t pad1;
-	_Atomic uint64_t heartbeat_ns; /* irqd's channel only: CLOCK_MONOTONIC, renewed every second by the vcpu process */
+	_Atomic uint64_t heartbeat_ns; /* irqd's channel only: the host's clock, renewed every second by the vcpu process */
 	uint32_t pad2[10];
 	_Atomic uint32_t waiting[RING_VCPUS]; /* vCPU i sleeps (or is about to) on its reply cell's seq */
 	struct io_slot slots[RING_SLOTS];
@@ -101,16 +104,18 @@ struct ring_rsp {
 	uint32_t pad0[15];
 	_Atomic uint32_t sleeping;	/* enum ring_sleep: does a new request need the doorbell? */
 	_Atomic uint32_t incarnation;	/* of the daemon that serves now */
-	_Atomic uint64_t heartbeat_ns;	/* CLOCK_MONOTONIC, renewed every second even when idle */
+	_Atomic uint64_t heartbeat_ns;	/* the machine's clock, renewed every second even when idle */
 	_Atomic uint32_t protocol_errors; /* the daemon found this ring broken and has stopped reading it */
 	_Atomic uint32_t room; /* moves when a full ring has become half empty; futex word of producers that wait for that */
-	_Atomic uint64_t first_ns; /* CLOCK_MONOTONIC of this incarnation's first answer; 0: none yet */
+	_Atomic uint64_t first_ns; /* the host's clock at this incarnation's first answer; 0: none yet */
 	_Atomic uint32_t holding;  /* it leaves its requests alone until there is room for what follows from them */
 	uint32_t pad1[7];
 	struct ring_cell cells[RING_VCPUS];
+	struct code_notices written; /* of daemons that write guest memory */
+	uint64_t pad2;
 };
 _Static_assert(offsetof(struct ring_rsp, sleeping) == 64 && offsetof(struct ring_rsp, heartbeat_ns) == 72, "RSP");
-_Static_assert(offsetof(struct ring_rsp, cells) == 128 && sizeof(struct ring_rsp) == 4224, "RSP");
+_Static_assert(offsetof(struct ring_rsp, cells) == 128 && offsetof(struct ring_rsp, written) == 4224 && sizeof(struct ring_rsp) == 4480, "RSP");
 
 /*
  * Producer: the vCPU process's side. One per daemon; every function may be called from any vCPU thread.
@@ -127,6 +132,7 @@ struct ring_producer {
 	struct ring_req *req;
 	const struct ring_rsp *rsp;
 	int doorbell_fd;   /* write end of a pipe, O_NONBLOCK */
+	struct machine_clock clock; /* of the times in slots; all zero after ring_attach() */
 	uint32_t spin_ns;  /* how long a wait polls before it sleeps */
 	uint64_t slice_ns; /* first sleep of a wait, doubled up to 8 ms; longer only in tests that look for lost wakes */
 	/* Asked before each sleep, told how long the wait has been going on and what is odd about it: 0 nothing; -EPROTO the
@@ -223,6 +229,9 @@ void ring_consumer_init(struct ring_consumer *r, const struct ring_req *req, str
  */
 int ring_peek(struct ring_consumer *r, struct io_slot *slot);
 
+/* Could a producer have sent this, as request number `seq` of a machine with so many vCPUs? */
+bool ring_slot_is_valid(const struct io_slot *s, uint32_t seq, unsigned vcpus);
+
 /* Is such a request on the ring, the one that ring_peek() gave included? A hint, for nothing is checked. */
 bool ring_holds(const struct ring_consumer *r, enum io_op op);
 
@@ -243,6 +252,22 @@ void ring_quarantine(struct ring_consumer *r);
 
 /* Requests queued: 0..RING_SLOTS, or -EPROTO. Works on read-only mappings of both: for the supervisor. */
 int ring_backlog(const struct ring_req *req, const struct ring_rsp *rsp);
+
+/*
+ * What a ring is while neither side moves: for the state of a machine (ring_image.c).
+ */
+struct ring_image {
+	uint32_t tail, head;
+	uint32_t msi_head; /* irqd's channel only */
+	uint32_t reserved; /* 0 */
+	struct io_slot slots[RING_SLOTS]; /* those from head to tail count, at their places; the others are zeroes */
+};
+_Static_assert(sizeof(struct ring_image) == 4112, "ring image");
+
+/* -EPROTO: tail and head contradict each other. */
+int ring_save(const struct ring_req *req, const struct ring_rsp *rsp, struct ring_image *out);
+/* Into new objects that nobody uses yet. -EINVAL: no ring can be like that. */
+int ring_restore(struct ring_req *req, struct ring_rsp *rsp, const struct ring_image *in, unsigned vcpus);
 
 /* Futex calls on shared words; wait returns after `timeout_ns`, a wake-up, or a signal. */
 void futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);

@@ -40,9 +40,9 @@ static bool is_access_valid(const struct io_slot *s)
 	return s->op == IO_WRITE || (s->flags & IO_SYNC);
 }
 
-static bool is_valid(const struct ring_consumer *r, const struct io_slot *s)
+bool ring_slot_is_valid(const struct io_slot *s, uint32_t seq, unsigned vcpus)
 {
-	if (s->seq != r->head || s->vcpu >= r->vcpus || (s->flags & ~IO_FLAGS))
+	if (s->seq != seq || s->vcpu >= vcpus || (s->flags & ~IO_FLAGS))
 		return false;
 	switch (s->op) {
 	case IO_READ:
@@ -69,7 +69,7 @@ int ring_peek(struct ring_consumer *r, struct io_slot *slot)
 		return -EAGAIN;
 	if (queued <= RING_SLOTS) {
 		copy_slot(slot, &r->req->slots[r->head % RING_SLOTS]);
-		if (is_valid(r, slot))
+		if (ring_slot_is_valid(slot, r->head, r->vcpus))
 			return 0;
 	}
 	ring_quarantine(r);

@@ -165,6 +165,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	KVM_CALL(KVM_SET_REGS, 0, KVM, "resume"),
 	KVM_CALL(KVM_GET_SREGS, 0, KVM, "register dump, pause"),
 	KVM_CALL(KVM_SET_SREGS, 0, KVM, "resume"),
+	KVM_CALL(KVM_TRANSLATE, 0, KVM, "KVM gave up: do the guest's tables lie in memory"),
 	KVM_CALL(KVM_GET_XSAVE, 0, KVM, "pause"),
 	KVM_CALL(KVM_GET_XSAVE2, 0, KVM, "pause, where the state is larger than a page"),
 	KVM_CALL(KVM_SET_XSAVE, 0, KVM, "resume"),

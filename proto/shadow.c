@@ -4,8 +4,6 @@
 
 #include <errno.h>
 
-#include "clock.h"
-
 enum { READ_TRIES = 4 };
 
 static void write_entry(struct shadow_entry *e, const struct shadow_value *v)
@@ -70,7 +68,7 @@ static uint64_t value_at(const struct shadow_value *v, uint64_t now_ns)
 	return (v->value + (uint64_t)((unsigned __int128)ns * v->hz / CLOCK_NS_PER_S)) & v->mask;
 }
 
-int shadow_read(const struct shadow_page *page, unsigned index, uint64_t *value)
+int shadow_read(const struct shadow_page *page, unsigned index, const struct machine_clock *clock, uint64_t *value)
 {
 	struct shadow_value v;
 
@@ -81,7 +79,7 @@ int shadow_read(const struct shadow_page *page, unsigned index, uint64_t *value)
 			continue;
 		if (!v.valid)
 			return -EAGAIN;
-		*value = v.hz ? value_at(&v, clock_ns()) : v.value;
+		*value = v.hz ? value_at(&v, machine_ns(clock)) : v.value;
 		return 0;
 	}
 	return -EAGAIN;

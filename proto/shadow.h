@@ -12,13 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
+
 enum { MODEL_MAX_SHADOW = 16 };
 
 /* A read that can be answered from shared memory. `index` is a row of the model's shadow table. */
 struct shadow_value {
 	bool valid;
 	uint64_t value;	  /* REG_SHADOW_VALUE; REG_SHADOW_TIME: see `hz` */
-	uint64_t base_ns; /* REG_SHADOW_TIME: value + (now - base_ns) * hz / 1e9, masked by `mask` */
+	uint64_t base_ns; /* REG_SHADOW_TIME: value + (now - base_ns) * hz / 1e9, masked by `mask`; `now`: the machine's clock */
 	uint64_t hz;
 	uint64_t mask;
 };
@@ -55,6 +57,6 @@ void shadow_publish(struct shadow_writer *w, const struct shadow_value *values, 
  * -EAGAIN  not valid, or being changed: take the slow path
  * The caller has checked ring_is_applied() for the classes that the register depends on, before this call.
  */
-int shadow_read(const struct shadow_page *page, unsigned index, uint64_t *value);
+int shadow_read(const struct shadow_page *page, unsigned index, const struct machine_clock *clock, uint64_t *value);
 
 #endif

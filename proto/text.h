@@ -4,13 +4,23 @@
 #define BULKHEAD_PROTO_TEXT_H
 
 #include <protobuf-c/protobuf-c.h>
-#include <stdbool.h>
+#include <stddef.h>
 
-/* Control characters, and bytes that are not UTF-8, become question marks, in place; NULL is fine. `lines`: line feeds may
- * stay. */
-void text_clean(char *text, bool lines);
+/* Where line feeds may stay. */
+enum text_lines {
+	TEXT_ONE_LINE,
+	TEXT_REGISTERS, /* before a line that begins like a register dump's, "RIP=": no other line can be forged */
+	TEXT_LINES,
+};
+
+/* Control characters, bytes that are not UTF-8, and characters that turn the order of others around, become question marks, in
+ * place; NULL is fine. */
+void text_clean(char *text, enum text_lines lines);
+
+/* The same for `len` bytes, zeroes among them, which are control characters. text[len] must be 0. */
+void text_clean_bytes(char *text, size_t len, enum text_lines lines);
 
 /* The same for every string in a decoded message and in the messages within it. */
-void text_clean_message(ProtobufCMessage *message, bool lines);
+void text_clean_message(ProtobufCMessage *message, enum text_lines lines);
 
 #endif

@@ -31,12 +31,13 @@ bool lapic_accepts_extint(struct lapic *a); /* LVT0 unmasked ExtINT, or APIC dis
 bool lapic_take_nmi(struct lapic *a);
 bool lapic_take_init(struct lapic *a);
 int lapic_take_sipi(struct lapic *a);	    /* vector or -1 */
-/* Fires what is due; returns the next deadline in CLOCK_MONOTONIC ns, UINT64_MAX if none. Own thread. */
+/* Fires what is due; returns the next deadline by the machine's clock, UINT64_MAX if none. Own thread. */
 uint64_t lapic_advance(struct lapic *a, uint64_t now_ns);
 /* The whole state out and in (core/state.h): own thread, or while it does not run. An NMI that has arrived is taken by
- * lapic_take_nmi() first. What goes in has passed engine_state_check(), with cpu.msr.apic_base in place. */
-void lapic_save(struct lapic *a, struct apic_state *s);
-void lapic_restore(struct lapic *a, const struct apic_state *s);
+ * lapic_take_nmi() first. What goes in has passed engine_state_check(), with cpu.msr.apic_base in place. Its timer counts
+ * as of `time_ns`, and goes on from then. */
+void lapic_save(struct lapic *a, struct apic_state *s, uint64_t time_ns);
+void lapic_restore(struct lapic *a, const struct apic_state *s, uint64_t time_ns);
 /* A message to all APICs of the machine. Any thread. -EINVAL for an invalid one. */
 int lapic_deliver_msi(struct machine *m, uint64_t addr, uint32_t data);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Local APIC: life, priorities, acknowledgement, end of interrupt (SDM vol. 3, 10.8). */
 #include "lapic.h"
+#include "emu/core/machine.h"
 #include "emu/core/tsc.h"
-#include "proto/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ struct lapic *lapic_create(struct machine *m, struct emu *e, unsigned id)
 	a->machine = m;
 	a->emu = e;
 	a->initial_id = id;
-	a->now_ns = clock_ns;
+	a->now_ns = emu_now_ns;
 	a->tsc = emu_tsc;
 	lapic_reset_registers(a);
 	return a;

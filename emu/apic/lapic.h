@@ -66,7 +66,7 @@ struct lapic {
 	struct lapic_timer timer;
 	struct lapic_mailbox box;
 	/* Clocks, replaced by tests. */
-	uint64_t (*now_ns)(void);
+	uint64_t (*now_ns)(const struct emu *);
 	uint64_t (*tsc)(const struct emu *e);
 };
 
@@ -97,9 +97,10 @@ void timer_reset(struct lapic *a);
 void timer_set_initial(struct lapic *a, uint32_t count);
 void timer_set_divide(struct lapic *a, uint32_t value);
 void timer_set_lvt(struct lapic *a, uint32_t value);
-uint32_t timer_current(const struct lapic *a);
+uint32_t timer_current(const struct lapic *a, uint64_t now_ns);
 void timer_set_deadline(struct lapic *a, uint64_t tsc);
-/* `current` of the count is left; 0: it has run out, or the timer is in TSC-deadline mode. */
-void timer_restore(struct lapic *a, uint32_t initial, uint32_t current, uint32_t divide, uint64_t tsc_deadline);
+/* As `in`, with `current` of the count left at time_ns, from which deadline_ns follows; 0: it has run out, or the timer is in
+ * TSC-deadline mode. */
+void timer_restore(struct lapic *a, const struct lapic_timer *in, uint32_t current, uint64_t time_ns);
 
 #endif

@@ -91,7 +91,7 @@ static uint32_t read_register(struct lapic *a, uint32_t offset)
 	case APIC_ICR: return (uint32_t)a->icr;
 	case APIC_ICR_HIGH: return (uint32_t)(a->icr >> 32);
 	case APIC_TIMER_INITIAL: return a->timer.initial;
-	case APIC_TIMER_CURRENT: return timer_current(a);
+	case APIC_TIMER_CURRENT: return timer_current(a, a->now_ns(a->emu));
 	case APIC_TIMER_DIVIDE: return a->timer.divide;
 	}
 	return 0;

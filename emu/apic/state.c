@@ -35,10 +35,11 @@ static unsigned id_shift(const struct lapic *a)
 	return lapic_is_x2(a) ? 0 : 24;
 }
 
-void lapic_save(struct lapic *a, struct apic_state *s)
+void lapic_save(struct lapic *a, struct apic_state *s, uint64_t time_ns)
 {
 	unsigned flags;
 
+	lapic_advance(a, time_ns); /* nobody may have looked since it expired */
 	lapic_drain(a);
 	flags = atomic_load(&a->box.flags);
 	*s = (struct apic_state){ .esr_pending = a->esr_pending, .tsc_deadline = a->timer.tsc_deadline };
@@ -56,7 +57,7 @@ void lapic_save(struct lapic *a, struct apic_state *s)
 	memcpy(&s->reg[TMR_AT], a->tmr, sizeof(a->tmr));
 	memcpy(&s->reg[IRR_AT], a->irr, sizeof(a->irr));
 	*at(s, APIC_TIMER_INITIAL) = a->timer.initial;
-	*at(s, APIC_TIMER_CURRENT) = timer_current(a);
+	*at(s, APIC_TIMER_CURRENT) = timer_current(a, time_ns);
 	*at(s, APIC_TIMER_DIVIDE) = a->timer.divide;
 	for (unsigned n = 0; n < MAILS; n++)
 		s->pending |= flags & mails[n].flag ? (uint8_t)mails[n].pending : 0;
@@ -76,7 +77,7 @@ static void restore_mail(struct lapic *a, const struct apic_state *s)
 	atomic_store(&a->box.mail, 1);
 }
 
-void lapic_restore(struct lapic *a, const struct apic_state *s)
+void lapic_restore(struct lapic *a, const struct apic_state *s, uint64_t time_ns)
 {
 	atomic_store(&a->id, from(s, APIC_ID) >> id_shift(a));
 	atomic_store(&a->tpr, from(s, APIC_TPR) & 0xff);
@@ -92,5 +93,7 @@ void lapic_restore(struct lapic *a, const struct apic_state *s)
 	memcpy(a->tmr, &s->reg[TMR_AT], sizeof(a->tmr));
 	memcpy(a->irr, &s->reg[IRR_AT], sizeof(a->irr));
 	restore_mail(a, s);
-	timer_restore(a, from(s, APIC_TIMER_INITIAL), from(s, APIC_TIMER_CURRENT), from(s, APIC_TIMER_DIVIDE), s->tsc_deadline);
+	timer_restore(a, &(struct lapic_timer){ .initial = from(s, APIC_TIMER_INITIAL), .divide = from(s, APIC_TIMER_DIVIDE),
+						.tsc_deadline = s->tsc_deadline },
+		      from(s, APIC_TIMER_CURRENT), time_ns);
 }

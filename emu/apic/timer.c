@@ -48,13 +48,13 @@ void timer_set_initial(struct lapic *a, uint32_t count)
 	if (is_deadline_mode(a))
 		return; /* SDM vol. 3, 10.5.4.1: writes are ignored */
 	a->timer.initial = count;
-	a->timer.deadline_ns = count ? after(a->now_ns(), period_ns(a)) : STOPPED;
+	a->timer.deadline_ns = count ? after(a->now_ns(a->emu), period_ns(a)) : STOPPED;
 	emu_attention(a->emu);
 }
 
-uint32_t timer_current(const struct lapic *a)
+uint32_t timer_current(const struct lapic *a, uint64_t now)
 {
-	uint64_t now = a->now_ns(), left;
+	uint64_t left;
 
 	if (is_deadline_mode(a) || a->timer.deadline_ns == STOPPED || a->timer.initial == 0)
 		return 0;
@@ -72,11 +72,12 @@ uint32_t timer_current(const struct lapic *a)
 /* A change on the fly keeps the count and changes its speed. */
 void timer_set_divide(struct lapic *a, uint32_t value)
 {
-	uint32_t count = timer_current(a);
+	uint64_t now = a->now_ns(a->emu);
+	uint32_t count = timer_current(a, now);
 
 	a->timer.divide = value & 0xb;
 	if (count)
-		a->timer.deadline_ns = after(a->now_ns(), (uint64_t)count << divide_shift(a->timer.divide));
+		a->timer.deadline_ns = after(now, (uint64_t)count << divide_shift(a->timer.divide));
 	emu_attention(a->emu);
 }
 
@@ -88,7 +89,7 @@ void timer_set_lvt(struct lapic *a, uint32_t value)
 {
 	bool was_deadline = is_deadline_mode(a);
 
-	lapic_advance(a, a->now_ns());
+	lapic_advance(a, a->now_ns(a->emu));
 	a->lvt[LVT_TIMER] = value;
 	if (was_deadline != is_deadline_mode(a)) {
 		a->timer.deadline_ns = STOPPED;
@@ -147,11 +148,11 @@ uint64_t lapic_advance(struct lapic *a, uint64_t now_ns)
 	return a->lvt[LVT_TIMER] & LVT_MASKED ? STOPPED : next;
 }
 
-void timer_restore(struct lapic *a, uint32_t initial, uint32_t current, uint32_t divide, uint64_t tsc_deadline)
+void timer_restore(struct lapic *a, const struct lapic_timer *in, uint32_t current, uint64_t time_ns)
 {
-	a->timer = (struct lapic_timer){ .initial = initial, .divide = divide & 0xb, .deadline_ns = STOPPED,
-					 .tsc_deadline = is_deadline_mode(a) ? tsc_deadline : 0 };
-	if (current && !is_deadline_mode(a))
-		a->timer.deadline_ns = after(a->now_ns(), (uint64_t)current << divide_shift(a->timer.divide));
+	a->timer = (struct lapic_timer){ .initial = in->initial, .divide = in->divide & 0xb, .deadline_ns = STOPPED,
+					 .tsc_deadline = is_deadline_mode(a) ? in->tsc_deadline : 0 };
+	if (current && in->initial && !is_deadline_mode(a))
+		a->timer.deadline_ns = after(time_ns, (uint64_t)current << divide_shift(a->timer.divide));
 	emu_attention(a->emu);
 }

@@ -104,7 +104,6 @@ static void kill_block(struct emu *e, struct block *b)
 	hash_remove(e->code, b);
 	if (b == e->block)
 		e->stop = true;
-	e->code->dropped++;
 }
 
 uint64_t code_drop(struct emu *e, uint64_t page, uint64_t granules)
@@ -152,7 +151,6 @@ void code_flush(struct emu *e)
 	e->hooks->code_flushed(e);
 	c->used = 0;
 	c->generation++;
-	c->flushes++;
 	e->block = NULL;
 	e->code->patch = NULL;
 }
@@ -165,7 +163,6 @@ void block_enter(struct emu *e, struct block *b)
 
 	b->size = (uint32_t)((sizeof(*b) + (b->count + 1u) * sizeof(struct insn) + 15) & ~15u);
 	c->used += b->size;
-	c->built++;
 	hash_insert(c, b);
 	page_insert(e, b, b->host, 0);
 	if (b->host2)

@@ -11,6 +11,8 @@ insn_handler *fast_handler(const struct emu *e, struct insn *i)
 	if (!fn)
 		fn = fast_misc(e, i);
 	if (!fn)
+		fn = fast_vector_move(e, i);
+	if (!fn)
 		fn = fast_native(e, i);
 	if (!fn)
 		fn = fast_x87(e, i);

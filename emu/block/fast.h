@@ -154,6 +154,7 @@ void note_jump(struct emu *e, uint64_t pc);
 insn_handler *fast_move(const struct emu *e, struct insn *i);
 insn_handler *fast_alu(const struct emu *e, struct insn *i);
 insn_handler *fast_misc(const struct emu *e, struct insn *i);
+insn_handler *fast_vector_move(const struct emu *e, struct insn *i);
 insn_handler *fast_native(const struct emu *e, struct insn *i);
 insn_handler *fast_x87(const struct emu *e, struct insn *i);
 

@@ -14,8 +14,6 @@
 
 #include "fast.h"
 
-#ifdef HOST_X86_64
-
 #define NEED(e, i, unit)                                                                                               \
 	do {                                                                                                           \
 		if (UNLIKELY(!((e)->units & (unit))))                                                                   \
@@ -27,5 +25,4 @@
 			TAIL(h_mxcsr_load((e), (i)));                                                                  \
 	} while (0)
 
-#endif
 #endif

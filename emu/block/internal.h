@@ -60,7 +60,6 @@ struct code_cache {
 	struct native_memory native; /* the host's forms of instructions in blocks; forgotten with them */
 	struct block **page_blocks; /* per RAM page */
 	uint64_t generation;	    /* counts flushes: pointers to blocks do not outlive one */
-	uint64_t built, dropped, flushes;
 	struct block **patch;	    /* the link that led to the address in RIP and may be set to the block found there */
 	const struct insn *next;    /* builds without tail calls: what to run next */
 	uint32_t threshold;	    /* entries of a block before it is translated; 0: never */

@@ -135,7 +135,7 @@ struct msrs {
 	uint64_t pat, tsc_aux, tsc_adjust, apic_base, misc_enable, debugctl;
 	uint64_t mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
 	uint64_t xss, mcg_status, mcg_ctl, mc_ctl[MCA_BANKS], spec_ctrl;
-	uint64_t tsc_offset; /* guest TSC = host-derived TSC + tsc_offset */
+	uint64_t tsc_offset; /* guest TSC = the emulator's counter + tsc_offset */
 };
 
 /* Which features a processor has: bits by enum cpu_feature (model/features.h). */

@@ -203,7 +203,7 @@ enum emu_kick {
 
 /* Any thread: wakes the vCPU from HLT and makes it poll. */
 void emu_wake(struct emu *e);
-/* Own thread: sleeps until emu_wake() has been called since e->wakes was `wakes`, or CLOCK_MONOTONIC is `until_ns` (UINT64_MAX: never). */
+/* Own thread: sleeps until emu_wake() has been called since e->wakes was `wakes`, or the machine's clock is `until_ns` (UINT64_MAX: never). */
 void emu_sleep(struct emu *e, unsigned wakes, uint64_t until_ns);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one interface behind which guest code runs: the emulator (emu/) and KVM (vmm/kvm_*.c) implement it, the vcpu
+ * The one interface behind which guest code runs: the emulator (emu/) and KVM (vmm/kvm/) implement it, the vcpu
  * process, tests, and later snapshots and debuggers use it.
  *
  * Threads: run() of a vCPU is called by one thread at a time; kick(), signal_msi(), set_route(), ram_written() and extint_changed()
@@ -10,6 +10,7 @@
 #define BULKHEAD_EMU_ENGINE_H
 
 #include "cpu.h"
+#include "proto/clock.h"
 
 #include <stddef.h>
 
@@ -45,9 +46,10 @@ struct engine_ram {
 	uint8_t *host;
 };
 
-enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32 };
+enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32, ENGINE_MAX_WRITERS = 16 };
 
 struct engine_state;
+struct code_notices;
 struct native_memory;
 
 struct engine_config {
@@ -55,6 +57,7 @@ struct engine_config {
 	struct engine_ram ram[ENGINE_MAX_RAM];
 	unsigned ram_count;
 	unsigned vcpus;
+	struct machine_clock clock; /* what local APICs and engine_state mean by a time */
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
 	size_t code_cache_bytes; /* engine emu: bound of the decoded code cache per vCPU; 0 = default */
 	/* engine emu: memory for generated code, made before the sandbox forbids it (native/memory.h), which the caller owns;
@@ -62,6 +65,9 @@ struct engine_config {
 	const struct native_memory *native;
 	void *code_map;	       /* engine emu: zeroed memory for its code map (proto/code_map.h), which others may read; NULL: its own */
 	size_t code_map_bytes;
+	/* engine emu: who else writes guest memory and says so (proto/code_notice.h); each vCPU looks for itself. */
+	const struct code_notices *writers[ENGINE_MAX_WRITERS];
+	unsigned writer_count;
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
 	unsigned translate_after; /* engine emu: how often a block is entered before it is translated; 0: default */
 	bool no_translator;	  /* engine emu: never */
@@ -93,7 +99,9 @@ struct engine_ops {
 	int (*set_state)(struct engine *e, unsigned vcpu, const struct cpu *in);
 
 	/* The same for all that the processor is (state.h). restore(): -EINVAL, *field names what no processor can be, or
-	 * what this engine's has not; nothing has changed then. */
+	 * what this engine's has not; nothing has changed then. Of several processors, all at once, none running, and from
+	 * vCPU 0 on: its time is the others'. The counter and timers go on as if it had run since: the machine's clock says
+	 * how long that is. */
 	int (*save)(struct engine *e, unsigned vcpu, struct engine_state *out);
 	int (*restore)(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field);
 

@@ -5,6 +5,8 @@
 
 #include "emu.h"
 #include "engine.h"
+#include "tsc.h"
+#include "proto/clock.h"
 #include "proto/code_map.h"
 
 struct machine {
@@ -20,6 +22,7 @@ struct machine {
 	struct code_map *code_map;	/* which pieces of RAM hold decoded code of whom; see code for access */
 	size_t code_map_bytes;
 	struct code_map_view code;
+	struct tsc_moment moment;	/* of the latest save or restore of vCPU 0: all others go by it (core/state.h) */
 	char error[256];
 };
 
@@ -33,6 +36,12 @@ static inline bool emu_has_feature(const struct emu *e, unsigned feature)
 static inline bool emu_has_cpu_feature(const struct emu *e, unsigned feature)
 {
 	return cpu_has(&e->machine->features, feature);
+}
+
+/* The machine's clock. */
+static inline uint64_t emu_now_ns(const struct emu *e)
+{
+	return machine_ns(&e->machine->config.clock);
 }
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "cpu.h"
 
-enum { ENGINE_STATE_VERSION = 1, APIC_REGISTERS = 64 };
+enum { ENGINE_STATE_VERSION = 2, APIC_REGISTERS = 64 };
 
 enum apic_pending { APIC_PENDING_INIT = 1, APIC_PENDING_SIPI = 2, APIC_PENDING_EXTINT = 4, APIC_PENDING_ALL = 7 };
 
@@ -26,13 +26,20 @@ struct apic_state {
 struct engine_state {
 	uint32_t version; /* ENGINE_STATE_VERSION */
 	uint32_t bytes;	  /* of this structure */
-	struct cpu cpu;	  /* msr.tsc_offset has no meaning: it belongs to a host */
+	struct cpu cpu;	  /* msr.tsc_offset has no meaning: it belongs to one process */
 	struct apic_state apic;
-	uint64_t tsc;	  /* the guest's counter when the state was taken */
+	uint64_t time_ns; /* when the state was taken, by the machine's clock; by it time goes on for who takes it over */
+	uint64_t tsc;	  /* the guest's counter then */
 	uint64_t debug_pending; /* bits of DR6 that a #DB will report before the next instruction, or after a MOV SS's successor */
 	uint8_t task_trap; /* the T bit of a new task's TSS was set: #DB before its first instruction */
 	uint8_t in_rep;	   /* between two iterations of a repeated instruction: RIP is still at it */
 };
+
+/* By how much time has gone on since the state was taken: nothing, if it says that it is from the future. */
+static inline uint64_t engine_state_age(const struct engine_state *s, uint64_t machine_ns)
+{
+	return machine_ns > s->time_ns ? machine_ns - s->time_ns : 0;
+}
 
 /*
  * Is it a state that a processor can be in, as far as an engine relies on it? It may come from a file. 0, or -EINVAL with

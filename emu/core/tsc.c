@@ -15,6 +15,23 @@
 
 #define NOMINAL_HZ 1000000000ull
 
+/* One reading of both clocks, the tightest of a few, so that a preemption between the two does not spoil it. */
+static void read_both(uint64_t (*counter)(void), uint64_t *tsc, uint64_t *ns)
+{
+	uint64_t best = UINT64_MAX;
+
+	*tsc = *ns = 0;
+	for (int n = 0; n < 16; n++) {
+		uint64_t before = counter(), now = clock_ns(), after = counter();
+
+		if (after - before < best) {
+			best = after - before;
+			*tsc = before + best / 2;
+			*ns = now;
+		}
+	}
+}
+
 #ifdef HOST_X86_64
 #include <cpuid.h>
 #include <x86intrin.h>
@@ -25,7 +42,7 @@ static struct {
 } clock_source;
 
 /* Ordered after what the guest did before: the counter must not be read early on an out-of-order host. */
-static inline uint64_t host_tsc(void)
+static uint64_t host_tsc(void)
 {
 	_mm_lfence();
 	return __rdtsc();
@@ -38,31 +55,14 @@ static bool host_tsc_is_invariant(void)
 	return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 1u << 8);
 }
 
-/* One reading of both clocks, the tightest of a few, so that a preemption between the two does not spoil it. */
-static void read_both(uint64_t *tsc, uint64_t *ns)
-{
-	uint64_t best = UINT64_MAX;
-
-	*tsc = *ns = 0;
-	for (int n = 0; n < 16; n++) {
-		uint64_t before = host_tsc(), now = clock_ns(), after = host_tsc();
-
-		if (after - before < best) {
-			best = after - before;
-			*tsc = before + best / 2;
-			*ns = now;
-		}
-	}
-}
-
 static uint64_t measured_hz(void)
 {
 	uint64_t tsc0, ns0, tsc1, ns1;
 
-	read_both(&tsc0, &ns0);
+	read_both(host_tsc, &tsc0, &ns0);
 	while (clock_ns() - ns0 < 4000000)
 		;
-	read_both(&tsc1, &ns1);
+	read_both(host_tsc, &tsc1, &ns1);
 	return (uint64_t)((unsigned __int128)(tsc1 - tsc0) * NOMINAL_HZ / (ns1 - ns0));
 }
 
@@ -120,4 +120,12 @@ uint64_t emu_tsc(const struct emu *e)
 uint64_t emu_tsc_hz(void)
 {
 	return NOMINAL_HZ;
+}
+
+struct tsc_moment emu_tsc_moment(const struct machine_clock *clock)
+{
+	uint64_t base, host_ns;
+
+	read_both(base_tsc, &base, &host_ns);
+	return (struct tsc_moment){ machine_from_host_ns(clock, host_ns), base };
 }

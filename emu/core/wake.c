@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Waking a virtual processor that sleeps in HLT, and its sleep. */
-#include "emu.h"
+#include "machine.h"
 #include "proto/clock.h"
 
 #include <limits.h>
@@ -17,7 +17,7 @@ void emu_wake(struct emu *e)
 
 void emu_sleep(struct emu *e, unsigned wakes, uint64_t until_ns)
 {
-	uint64_t now = clock_ns();
+	uint64_t now = emu_now_ns(e);
 	struct timespec t, *timeout = NULL;
 
 	if (until_ns != UINT64_MAX) {

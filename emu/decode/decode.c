@@ -23,9 +23,17 @@ static bool pp_matches(const struct isa_row *r, const struct prefixes *p)
 	return false;
 }
 
-/* W selects between sizes of a general operand in 64-bit mode only; where it selects the row it does so in all modes. */
-static bool w_matches(const struct isa_row *r, const struct prefixes *p)
+/* Only 64-bit mode has a general register of 64 bits to broadcast: elsewhere W is ignored (SDM vol. 2, VPBROADCAST, note 1). */
+static bool broadcasts_register(const struct isa_row *r)
 {
+	return r->map >= ISA_E0F && r->op[1].kind == OPK_R && (r->op[1].size == OPS_d || r->op[1].size == OPS_q);
+}
+
+/* W selects between sizes of a general operand in 64-bit mode only; where it selects the row it does so in all modes. */
+static bool w_matches(const struct isa_row *r, const struct prefixes *p, bool code64)
+{
+	if (!code64 && broadcasts_register(r))
+		return r->w == ISA_W0;
 	return r->w == ISA_WIG || (r->w == ISA_W1) == ((p->rex & 8) != 0);
 }
 
@@ -61,7 +69,7 @@ static bool row_matches(const struct isa_row *r, const struct prefixes *p, unsig
 {
 	if (r->modes & (code64 ? ISA_MODE_NO64 : ISA_MODE_ONLY64))
 		return false;
-	if (!pp_matches(r, p) || (p->vex && (!w_matches(r, p) || !l_matches(r, vector_length(r, p, modrm >= 0xc0)))))
+	if (!pp_matches(r, p) || (p->vex && (!w_matches(r, p, code64) || !l_matches(r, vector_length(r, p, modrm >= 0xc0)))))
 		return false;
 	if (r->ext == ISA_EXT_NO_MODRM) /* with REX.B, 90 is XCHG r8 and neither NOP nor PAUSE */
 		return !(r->opcode == 0x90 && r->map == ISA_M0 && !r->plus_r && (p->rex & 1));

@@ -62,6 +62,39 @@ uint8_t isa_flags_replaced(const struct isa_row *row)
 	return (row->flags_written | row->flags_undefined) & ISA_FL_ARITH;
 }
 
+unsigned isa_operand_bytes(const struct insn *i, unsigned n)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+	const unsigned kind = r->op[n].kind, vector = r->attr & (ISA_AVXX | ISA_AVX512X) ? 16u << i->vl : 16;
+
+	if (r->map >= ISA_E0F && i->is_mem && (kind == OPK_W || kind == OPK_M || kind == OPK_E || kind == OPK_KE))
+		return isa_evex_bytes(r, i->vl, i->bcst, i->prefixes & PFX_REX_W);
+	switch ((enum isa_size)r->op[n].size) {
+	case OPS_b:
+		return 1;
+	case OPS_w:
+		return 2;
+	case OPS_d: case OPS_ss:
+		return 4;
+	case OPS_q: case OPS_sd:
+		return 8;
+	case OPS_y: case OPS_v:
+		return i->size;
+	case OPS_dq:
+		return 16;
+	case OPS_x:
+		return vector;
+	case OPS_hx:
+		return vector / 2;
+	case OPS_qx:
+		return vector / 4;
+	case OPS_ex:
+		return vector / 8;
+	default:
+		return 0;
+	}
+}
+
 /* The vocabulary of the rows (isa.h explains each word). */
 enum {
 	M0 = ISA_M0, M0F = ISA_M0F, M0F38 = ISA_M0F38, M0F3A = ISA_M0F3A,
@@ -80,7 +113,7 @@ enum {
 	PLUS_R = 0x100,
 	LOCKABLE = ISA_LOCKABLE, PRIV = ISA_PRIV, END = ISA_END, BRANCH = ISA_BRANCH, STRING = ISA_STRING, FP = ISA_FP,
 	SSEX = ISA_SSEX, MMXX = ISA_MMXX, NOALIGN = ISA_NOALIGN,
-	FPNW = ISA_FPNW, AVXX = ISA_AVXX, AVX512X = ISA_AVX512X, COPY = ISA_COPY,
+	FPNW = ISA_FPNW, AVXX = ISA_AVXX, AVX512X = ISA_AVX512X, COPY = ISA_COPY, MOVE = ISA_MOVE,
 	COUNT1 = ISA_COUNT1, COUNTW = ISA_COUNTW, COUNT16 = ISA_COUNT16,
 	FL_C = ISA_FL_C, FL_P = ISA_FL_P, FL_A = ISA_FL_A, FL_Z = ISA_FL_Z, FL_S = ISA_FL_S, FL_O = ISA_FL_O,
 	FL_D = ISA_FL_D, FL_I = ISA_FL_I,

@@ -65,6 +65,8 @@
  *            COPY: the row does what its operands and flags say and nothing else (no implicit register, no memory but the
  *            operand, MXCSR only for the exceptions of its class), so that an x86-64 host may run it itself on the guest's
  *            values (native/stub.h). Never a default: who writes the word has looked.
+ *            MOVE (rows of vectors): all it does, unless masked, is to copy the bits of the second operand to the first,
+ *            as many as the shorter one has; a vector register is cleared above them, by legacy rows up to 128 bits.
  *            Shifts and rotates, where the masked count decides what else is undefined than FLAGS says (nothing is, and
  *            no flag changes, if it is zero): COUNT1 OF, unless the count is 1; COUNTW CF, for a count of the
  *            operand's width or more; COUNT16 flags and result, for a count above 16 of 16-bit operands
@@ -164,6 +166,7 @@ enum isa_attr {
 	ISA_AVXX = 1 << 16,
 	ISA_AVX512X = 1 << 17,
 	ISA_COPY = 1 << 18,
+	ISA_MOVE = 1 << 19,
 	ISA_COUNT1 = 1 << 20,
 	ISA_COUNTW = 1 << 21,
 	ISA_COUNT16 = 1 << 22,
@@ -226,6 +229,14 @@ uint8_t isa_flags_replaced(const struct isa_row *row);
 /* Bytes of the memory operand of an EVEX row, and so N of disp8*N (SDM vol. 2, tables 2-34, 2-35): `vl` 0, 1, 2. Gathers,
  * scatters, VCOMPRESS and VEXPAND access several of these. */
 unsigned isa_evex_bytes(const struct isa_row *r, unsigned vl, bool broadcast, bool w);
+
+static inline unsigned isa_exception_class(const struct isa_row *r)
+{
+	return r->attr >> ISA_EXC_SHIFT & 15;
+}
+
+/* Bytes of operand n of a row of vectors, `i` being such an instruction; 0: nothing here knows. */
+unsigned isa_operand_bytes(const struct insn *i, unsigned n);
 
 /* The semantic functions, declared from the table itself. */
 #define I(id, mnemonic, enc, ops, flags, feature, attr, sem) isa_semantic sem_##sem;

@@ -14,6 +14,7 @@
  * has, the code is not decoded for keeps but executed one instruction at a time, as it is in memory just then.
  */
 #include "internal.h"
+#include "proto/code_notice.h"
 
 #include <errno.h>
 
@@ -141,7 +142,6 @@ static void post_written(struct emu *owner, uint64_t page, uint64_t mask)
 /* Own thread: blocks of these pieces go; what is left of the page's code stays marked. */
 static void drop(struct emu *e, uint64_t page, uint64_t mask)
 {
-	e->mmu->smc++;
 	atomic_store_explicit(own_word(e, page), e->hooks->code_written(e, page, mask), memory_order_relaxed);
 }
 
@@ -251,28 +251,56 @@ void mmu_code_written(struct emu *e, const uint8_t *host, uint64_t size)
 	}
 }
 
-/* To one page, by somebody else. */
-static void page_changed(struct machine *m, uint64_t page, uint64_t mask)
+/* To one page, by somebody else: `e`'s part of it. */
+static void page_changed(struct emu *e, uint64_t page, uint64_t mask, bool own_thread)
 {
-	for (unsigned n = 0; n < m->vcpus; n++) {
-		uint64_t hit = load_word(m, page, n) & mask;
+	uint64_t hit = load_word(e->machine, page, e->cpu.vcpu) & mask;
 
-		if (hit)
-			post_written(m->emu[n], page, hit);
-	}
+	if (hit && own_thread)
+		drop(e, page, hit);
+	else if (hit)
+		post_written(e, page, hit);
 }
 
-void mmu_ram_written(struct machine *m, uint64_t gpa, uint64_t size)
+static void range_changed(struct emu *e, uint64_t gpa, uint64_t size, bool own_thread)
 {
-	atomic_thread_fence(memory_order_seq_cst);
+	const struct machine *m = e->machine;
+
 	for (unsigned k = 0; k < m->ram_count; k++) {
 		const struct engine_ram *r = &m->ram[k];
 		uint64_t at = gpa > r->gpa ? gpa - r->gpa : 0, end = gpa + size > r->gpa ? gpa + size - r->gpa : 0;
 
 		end = end < r->size ? end : r->size;
 		for (; at < end; at = (at | (PAGE_SIZE - 1)) + 1)
-			page_changed(m, m->code.region[k].first_page + (at >> PAGE_SHIFT),
-				     code_map_mask(at & (PAGE_SIZE - 1), end - at));
+			page_changed(e, m->code.region[k].first_page + (at >> PAGE_SHIFT),
+				     code_map_mask(at & (PAGE_SIZE - 1), end - at), own_thread);
+	}
+}
+
+void mmu_ram_written(struct machine *m, uint64_t gpa, uint64_t size)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	for (unsigned n = 0; n < m->vcpus; n++)
+		range_changed(m->emu[n], gpa, size, false);
+}
+
+/* Notices that come meanwhile are taken the next time: nobody keeps a vCPU here. */
+void mmu_take_notices(struct emu *e)
+{
+	const struct engine_config *c = &e->machine->config;
+
+	for (unsigned n = 0; n < c->writer_count; n++) {
+		for (unsigned i = 0; i < CODE_NOTICES; i++) {
+			uint64_t gpa, size;
+			int err = code_notice_take(c->writers[n], &e->mmu->noticed[n], &gpa, &size);
+
+			if (err == -EAGAIN)
+				break;
+			if (err)
+				range_changed(e, 0, UINT64_MAX, true);
+			else
+				range_changed(e, gpa, size, true);
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The tables of the TLB: which one is in use, and every way to drop translations. */
 #include "internal.h"
+#include "proto/code_notice.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +14,6 @@ static void clear_table(struct emu *e, unsigned n)
 	for (unsigned k = 0; k < TLB_ENTRIES; k++)
 		t->e[k].r = t->e[k].w = t->e[k].x = TAG_INVALID;
 	e->mmu->table[n].has_large = e->mmu->table[n].has_global = false;
-	e->mmu->flushes++;
 }
 
 static unsigned oldest_table(const struct mmu *m)
@@ -219,6 +219,8 @@ int mmu_create(struct emu *e)
 	page_set_init(&m->to_close, pages, m->sets + words);
 	page_set_init(&m->written, pages, m->sets + 2 * words);
 	m->written_granules = m->sets + 3 * words;
+	for (unsigned n = 0; n < e->machine->config.writer_count; n++)
+		m->noticed[n] = atomic_load(&e->machine->config.writers[n]->count);
 	return 0;
 }
 

@@ -45,9 +45,9 @@ struct mmu {
 	struct page_set to_close;	    /* which of these another vCPU wants to decode code of */
 	struct page_set written;	    /* pages whose code somebody else has changed... */
 	_Atomic uint64_t *written_granules; /* ...and where */
+	uint64_t noticed[ENGINE_MAX_WRITERS]; /* notices of config.writers that have been taken */
 	_Atomic uint64_t *sets;		    /* the memory of the sets */
 	bool key0_restricted;		     /* PKRU as it was when entries were cached */
-	uint64_t walks, flushes, smc;	     /* statistics */
 };
 
 /* ---- decoded code, from the side of those who store (code.c) ---- */

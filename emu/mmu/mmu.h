@@ -9,6 +9,7 @@
 #define BULKHEAD_EMU_MMU_H
 
 #include "emu/core/emu.h"
+#include "emu/core/machine.h"
 #include "emu/core/tlb.h"
 
 #include <stddef.h>
@@ -121,8 +122,11 @@ void mmu_ram_written(struct machine *m, uint64_t gpa, uint64_t size);
 
 /* What other vCPUs and devices have posted; between two instructions. */
 void mmu_take_post(struct emu *e);
+void mmu_take_notices(struct emu *e);
 static inline void mmu_poll(struct emu *e)
 {
+	if (__builtin_expect(e->machine->config.writer_count, 0))
+		mmu_take_notices(e);
 	if (__builtin_expect(atomic_load_explicit(&e->kicked, memory_order_relaxed) & EMU_KICK_CODE, 0))
 		mmu_take_post(e);
 }

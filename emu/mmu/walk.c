@@ -273,7 +273,6 @@ int mmu_walk(struct emu *e, uint64_t linear, unsigned access, struct translation
 	struct rights r;
 	uint32_t error;
 
-	e->mmu->walks++;
 	if (!e->paging) {
 		identity(e, linear, t);
 		return 0;

@@ -21,19 +21,6 @@ struct code {
 	bool failed; /* something could not be encoded, or is too long */
 };
 
-static void put_insn(struct code *c, const struct insn *i)
-{
-	uint8_t bytes[INSN_MAX_BYTES];
-	const unsigned length = encode(i, bytes);
-
-	if (length == 0 || c->n + length > sizeof(c->p)) {
-		c->failed = true;
-		return;
-	}
-	memcpy(c->p + c->n, bytes, length);
-	c->n += length;
-}
-
 static void put_bytes(struct code *c, const void *bytes, unsigned count)
 {
 	if (c->n + count > sizeof(c->p)) {
@@ -42,6 +29,15 @@ static void put_bytes(struct code *c, const void *bytes, unsigned count)
 	}
 	memcpy(c->p + c->n, bytes, count);
 	c->n += count;
+}
+
+static void put_insn(struct code *c, const struct insn *i)
+{
+	uint8_t bytes[INSN_MAX_BYTES];
+	const unsigned length = encode(i, bytes);
+
+	c->failed |= length == 0;
+	put_bytes(c, bytes, length);
 }
 
 /* ---- moving guest registers ---- */
@@ -313,11 +309,6 @@ static void put_work(struct code *c, const struct insn *i, enum native_unit unit
 
 /* ---- what a row asks of the host, and of the caller ---- */
 
-static unsigned exception_class(const struct isa_row *r)
-{
-	return r->attr >> ISA_EXC_SHIFT & 15;
-}
-
 static enum native_unit unit_of(const struct isa_row *r)
 {
 	return r->attr & ISA_AVX512X ? NATIVE_AVX512 : r->attr & ISA_AVXX ? NATIVE_AVX : NATIVE_SSE;
@@ -333,45 +324,10 @@ static bool host_can(const struct isa_row *r, enum native_unit unit)
 	return unit == NATIVE_SSE || native_has(FEAT_AVX);
 }
 
-static unsigned vector_bytes(const struct insn *i)
-{
-	return 16u << i->vl;
-}
-
-static unsigned memory_bytes(const struct insn *i, const struct isa_row *r, unsigned n)
-{
-	if (r->map >= ISA_E0F)
-		return isa_evex_bytes(r, i->vl, i->bcst, i->prefixes & PFX_REX_W);
-	switch ((enum isa_size)r->op[n].size) {
-	case OPS_b:
-		return 1;
-	case OPS_w:
-		return 2;
-	case OPS_d: case OPS_ss:
-		return 4;
-	case OPS_q: case OPS_sd:
-		return 8;
-	case OPS_y: case OPS_v:
-		return i->size;
-	case OPS_dq:
-		return 16;
-	case OPS_x:
-		return r->attr & ISA_AVXX ? vector_bytes(i) : 16;
-	case OPS_hx:
-		return vector_bytes(i) / 2;
-	case OPS_qx:
-		return vector_bytes(i) / 4;
-	case OPS_ex:
-		return vector_bytes(i) / 8;
-	default:
-		return 0;
-	}
-}
-
 /* False: there is an operand, or a size of one, that nothing here knows. */
 static bool describe_operands(const struct insn *i, const struct isa_row *r, struct native_form *f)
 {
-	const unsigned class = exception_class(r);
+	const unsigned class = isa_exception_class(r);
 
 	/* Classes 2, 3 and 11 raise SIMD floating-point exceptions (SDM vol. 2, 2.4, 2.7). */
 	f->mxcsr = class == 2 || class == 3 || class == 11;
@@ -383,7 +339,7 @@ static bool describe_operands(const struct insn *i, const struct isa_row *r, str
 			return false;
 		if (p.bank != BANK_MEMORY)
 			continue;
-		bytes = memory_bytes(i, r, n);
+		bytes = isa_operand_bytes(i, n);
 		if (bytes == 0 || bytes > 64 || (bytes & (bytes - 1)))
 			return false;
 		f->bytes = (uint8_t)bytes;

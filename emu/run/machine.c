@@ -45,6 +45,7 @@ int machine_init(struct machine *m)
 	int r = 0;
 
 	emu_tsc_init();
+	m->moment = emu_tsc_moment(&m->config.clock);
 	fp_provider_init();
 	available = computable();
 	if (m->config.cpu)

@@ -6,7 +6,6 @@
 #include "emu/core/machine.h"
 #include "emu/mmu/mmu.h"
 #include "emu/sem/sys/sys.h"
-#include "proto/clock.h"
 
 #include <errno.h>
 
@@ -90,7 +89,7 @@ static void events(struct emu *e)
 {
 	atomic_fetch_and(&e->kicked, ~(unsigned)EMU_KICK_EVENT);
 	mmu_poll(e);
-	e->next_event_ns = e->lapic ? lapic_advance(e->lapic, clock_ns()) : UINT64_MAX;
+	e->next_event_ns = e->lapic ? lapic_advance(e->lapic, emu_now_ns(e)) : UINT64_MAX;
 	start_up(e);
 	if (e->cpu.activity == CPU_RUNNING || e->cpu.activity == CPU_HALTED) {
 		if (!sys_debug_trap_due(e) && !deliver_nmi(e))

@@ -11,8 +11,20 @@
 #include <errno.h>
 #include <string.h>
 
+/*
+ * Counters of several processors are to stay as they are to each other, to the tick. So the first one's state says when
+ * that of the machine is taken, or put back, and the others go by that.
+ */
+static const struct tsc_moment *take_moment(struct machine *m, unsigned vcpu)
+{
+	if (vcpu == 0)
+		m->moment = emu_tsc_moment(&m->config.clock);
+	return &m->moment;
+}
+
 int emu_save(struct engine *engine, unsigned vcpu, struct engine_state *out)
 {
+	const struct tsc_moment *now;
 	struct emu *e;
 	int r;
 
@@ -23,11 +35,13 @@ int emu_save(struct engine *engine, unsigned vcpu, struct engine_state *out)
 	e = engine_emu_vcpu(engine, vcpu);
 	out->version = ENGINE_STATE_VERSION;
 	out->bytes = sizeof(*out);
-	out->tsc = emu_tsc(e);
+	now = take_moment(e->machine, vcpu);
+	out->time_ns = now->machine_ns;
+	out->tsc = now->base + e->cpu.msr.tsc_offset;
 	out->cpu.msr.tsc_offset = 0;
 	out->cpu.nmi_pending |= lapic_take_nmi(e->lapic);
 	e->cpu.nmi_pending = out->cpu.nmi_pending;
-	lapic_save(e->lapic, &out->apic);
+	lapic_save(e->lapic, &out->apic, now->machine_ns);
 	sys_debug_save(e, &out->debug_pending, &out->task_trap);
 	out->in_rep = e->in_rep;
 	return 0;
@@ -45,6 +59,8 @@ static const char *check_model(const struct machine *m, const struct cpu *c)
 
 int emu_restore(struct engine *engine, unsigned vcpu, const struct engine_state *in, const char **field)
 {
+	const struct tsc_moment *now;
+	uint64_t age;
 	struct emu *e;
 	int r = engine_state_check(in, field);
 
@@ -57,9 +73,10 @@ int emu_restore(struct engine *engine, unsigned vcpu, const struct engine_state 
 	r = engine->ops->set_state(engine, vcpu, &in->cpu);
 	if (r)
 		return r;
-	e->cpu.msr.tsc_offset = 0;
-	e->cpu.msr.tsc_offset = in->tsc - emu_tsc(e);
-	lapic_restore(e->lapic, &in->apic);
+	now = take_moment(e->machine, vcpu);
+	age = engine_state_age(in, now->machine_ns);
+	e->cpu.msr.tsc_offset = in->tsc + age - now->base; /* a tick is a nanosecond: core/tsc.c */
+	lapic_restore(e->lapic, &in->apic, now->machine_ns - age);
 	sys_debug_restore(e, in->debug_pending, in->task_trap);
 	e->in_rep = in->in_rep;
 	return 0;

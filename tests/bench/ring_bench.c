@@ -204,7 +204,7 @@ static void console_bytes(const char *program, const char *what, uint32_t spin_n
 		struct ring_reply r;
 
 		do {
-			if (ring_is_applied(&b.producer, CLASS_CONFIG) && shadow_read(b.shadow, 0, &value) == 0) {
+			if (ring_is_applied(&b.producer, CLASS_CONFIG) && shadow_read(b.shadow, 0, &b.producer.clock, &value) == 0) {
 				shadowed++;
 			} else {
 				must(ring_call(&b.producer, &lsr, &r) == 0, "LSR");
@@ -245,7 +245,7 @@ static void post_and_shadow(const char *program)
 		t = clock_ns();
 		for (int k = 0; k < 100; k++) {
 			if (ring_is_applied(&b.producer, CLASS_CONFIG))
-				shadow_read(b.shadow, 0, &value);
+				shadow_read(b.shadow, 0, &b.producer.clock, &value);
 		}
 		samples[i] = clock_ns() - t;
 	}

@@ -2,6 +2,8 @@
 /* What a hostile daemon does: one function per kind of harm, a table of modes, and the loop. */
 #include "evil.h"
 
+#include "rude.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -166,7 +168,7 @@ static void act_events(struct evil *e)
 		if (evil_random(e) % 32 == 0)
 			child_event(&e->child, type, garbage(e), (Bulkhead__Role)garbage(e), text);
 		else
-			child_event(&e->child, BULKHEAD__EVENT_TYPE__EVENT_LOG, garbage(e) % 3, e->child.role, "\x1b[31mevil\a");
+			child_event(&e->child, BULKHEAD__EVENT_TYPE__EVENT_LOG, garbage(e) % 3, e->child.role, RUDE_WORDS);
 	}
 }
 
@@ -250,7 +252,7 @@ static void act_replies(struct evil *e)
 		return;
 	ok.hello = &hello;
 	if (evil_random(e) & 1)
-		frame_reply_error(e->child.control_fd, e->pending_id, (int)garbage(e), "\x1b[31m", "%s", "\x1b[2Jevil");
+		frame_reply_error(e->child.control_fd, e->pending_id, (int)garbage(e), RUDE_WORDS, "%s", RUDE_WORDS);
 	else
 		frame_send(e->child.control_fd, TYPE(OK), e->pending_id + (uint32_t)(evil_random(e) % 3), &ok.base, NULL, 0);
 	e->pending_type = 0;

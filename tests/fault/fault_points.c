@@ -4,8 +4,9 @@
  * (ld --wrap), so that the product needs no hooks. The plan is text that the test writes into a copy of the program, over
  * the marks behind PLAN: "WHERE HOW INCARNATION COUNT".
  *
- *   WHERE        taken, before-commit, after-commit, line-high (irqd: an interrupt was sent), load, poison (a character 1 is
- *                sent through COM1), newer (nothing fails, but the state's layout is another)
+ *   WHERE        accepted (a console client, by seriald), taken, before-commit, after-commit, line-high (irqd: an interrupt
+ *                was sent), load, poison (a character 1 is sent through COM1), exit-port (the guest writes to one), newer
+ *                (nothing fails, but the state's layout is another)
  *   HOW          segv, sys, loop, stop (waits for ever), exit, memory, files
  *   INCARNATION  which one fails; 0: each of them, 1000 + n: up to n
  *   COUNT        at which pass by WHERE
@@ -21,6 +22,7 @@
 
 #include "proto/child.h"
 #include "proto/journal.h"
+#include "proto/layout.h"
 #include "proto/line.h"
 #include "proto/msi.h"
 #include "proto/ring.h"
@@ -131,8 +133,19 @@ int __real_journal_load(struct journal *j, const struct journal_id *id, void *co
 			struct journal_mark *mark, const char **why);
 int __wrap_child_hello(struct child *c);
 int __real_child_hello(struct child *c);
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
+int __real_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags);
 int __wrap_msi_push(struct msi_producer *p, const struct irq_message *message);
 int __real_msi_push(struct msi_producer *p, const struct irq_message *message);
+
+int __wrap_accept4(int fd, struct sockaddr *addr, socklen_t *len, int flags)
+{
+	int peer = __real_accept4(fd, addr, len, flags);
+
+	if (peer >= 0)
+		pass("accepted");
+	return peer;
+}
 
 int __wrap_child_hello(struct child *c)
 {
@@ -161,11 +174,19 @@ int __wrap_ring_peek(struct ring_consumer *r, struct io_slot *slot)
 	return 0;
 }
 
+/* Is this the commit of a write to that port? */
+static bool commits_write(const struct journal_mark *mark, uint16_t port)
+{
+	return mark->head == last_slot.seq + 1 && last_slot.op == IO_WRITE && last_slot.addr == port;
+}
+
 void __wrap_journal_commit(struct journal *j, const void *const parts[JOURNAL_PARTS], const struct journal_mark *mark)
 {
-	if (mark->head == last_slot.seq + 1 && last_slot.op == IO_WRITE && last_slot.addr == 0x3f8 &&
-	    last_slot.data == 1)
+	if (commits_write(mark, LAYOUT_COM1) && last_slot.data == 1)
 		pass("poison");
+	if (commits_write(mark, LAYOUT_EXIT_PORT) || commits_write(mark, LAYOUT_EXIT_PORT_ALT) ||
+	    commits_write(mark, LAYOUT_EXIT_PLAIN_PORT))
+		pass("exit-port");
 	pass("before-commit");
 	__real_journal_commit(j, parts, mark);
 	pass("after-commit");

@@ -2,8 +2,11 @@
 /*
  * A vcpu process that was taken over and says the same again and again: linked into an otherwise unchanged one
  * (-Wl,--wrap=child_event). From the moment at which it tells that the guest runs, it claims that the guest has halted, or
- * that its processor has shut down, for two seconds and as often as it is listened to. Which, stands in the machine's name.
+ * that its processor has shut down, or that the engine cannot go on, for two seconds and as often as it is listened to. Which,
+ * stands in the machine's name. The words are rude, too.
  */
+#include "rude.h"
+
 #include "proto/child.h"
 #include "proto/clock.h"
 
@@ -22,7 +25,7 @@ static void flood(struct child *c, Bulkhead__EventType type)
 	uint64_t end = clock_ns() + FLOOD_NS;
 
 	while (clock_ns() < end)
-		if (__real_child_event(c, type, 0, BULKHEAD__ROLE__ROLE_VCPU, "again") == -EAGAIN)
+		if (__real_child_event(c, type, 0, BULKHEAD__ROLE__ROLE_VCPU, RUDE_WORDS "\nRIP=1") == -EAGAIN)
 			ppoll(NULL, 0, &moment, NULL);
 }
 
@@ -32,6 +35,7 @@ int __wrap_child_event(struct child *c, Bulkhead__EventType type, uint32_t code,
 
 	if (type == BULKHEAD__EVENT_TYPE__EVENT_RUNNING)
 		flood(c, strstr(c->vm, "halted") ? BULKHEAD__EVENT_TYPE__EVENT_HALTED :
+			 strstr(c->vm, "engine") ? BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR :
 						   BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT);
 	return rc;
 }

@@ -30,13 +30,22 @@ def find(path):
 
 
 def evil_libexec(t, evil, program="bulkhead-evild"):
-    """A directory of programs in which that of the process `evil` is another one, of this folder."""
-    d = f"{t.dir}/libexec-{evil}-{program}"
+    """A directory of programs in which that of the process `evil` is another one, of this folder, or of any if it is a path."""
+    d = f"{t.dir}/libexec-{evil}-{os.path.basename(program)}"
     if not os.path.isdir(d):
         os.mkdir(d)
         for name, path in PROGRAMS.items():
-            os.symlink(f"{BUILD}/tests/fault/{program}" if name == evil else find(path), f"{d}/bulkhead-{name}")
+            os.symlink(os.path.join(BUILD, "tests/fault", program) if name == evil else find(path), f"{d}/bulkhead-{name}")
     return {**t.env, "BULKHEAD_LIBEXEC": d}
+
+
+def expect_decent(data, what):
+    """Bytes for a terminal or a log: UTF-8, of control characters only line feeds, and nothing of rude.h on a line of its own,
+    nor what turns it around."""
+    text = data.decode() if isinstance(data, bytes) else data
+    bad = sorted({c for c in text if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u200e\u200f\u2028\u2029\u202e")})
+    forged = [line for line in text.split("\n") if line.startswith(("bulkhead: forged", "<0>"))]
+    check(not bad and not forged, f"{what}: {bad}, {forged}: {text[-600:]!r}")
 
 
 def rss_kb(pid):

@@ -14,6 +14,7 @@ import signal
 import time
 
 from bh import BUILD, Failure, Skip, check, debian, main, test, wait_until
+from hostile import evil_libexec
 from kinds import DEVICES
 
 MARK = b"BULKHEAD-FAULT-PLAN:"
@@ -42,8 +43,13 @@ class Guest:
     def device(self, name):
         return next(p for p in self.status()["processes"] if p["role"] == name)
 
+    def pid(self, name):
+        """Of its process, as soon as there is one."""
+        wait_until(lambda: self.device(name)["pid"], f"a process of {name}")
+        return self.device(name)["pid"]
+
     def kill(self, name, number=signal.SIGKILL):
-        pid = self.device(name)["pid"]
+        pid = self.pid(name)
         os.kill(pid, number)
         self.faults += 1
         return pid
@@ -162,7 +168,7 @@ def cell(g, name, where, how):
             wait_until(lambda: g.device(name)["incarnation"] == turn, "it restarts", 5)
         time.sleep(0.12)
         try:
-            os.kill(g.device(name)["pid"], signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+            os.kill(g.pid(name), signal.SIGKILL if how == "kill" else signal.SIGSTOP)
         except ProcessLookupError:
             pass
     died = wait_for_death(g, name, now["deaths"] + restart, 3)
@@ -339,6 +345,24 @@ def given_up(t):
     check("platformd was given up" in g.vm.stderr(), g.vm.stderr())
 
 
+@test
+def given_up_reset(t):
+    """A device that was given up when the guest reset the machine, and is taken back by hand: it is reset like the others."""
+    vm = t.start(*t.command(*t.guest("reborn", "--on-device-failure", "degrade")))
+    vm.expect("ready\n")
+    vm.send("sg")
+    vm.expect("it is 0*2\n")
+    os.kill(t.processes()["timerd"], signal.SIGKILL)
+    wait_until(lambda: '"given up"' in t.bulkhead("status", "--json", t.name).out, "it is given up")
+    vm.send("g@")
+    vm.expect("it is 0*3\n(.|\n)*ready\n")
+    t.bulkhead("device", "restart", t.name, "timer").expect(0)
+    vm.send("g")
+    vm.expect("it is 0+\n")
+    vm.send("q")
+    check(vm.wait(20) == 37, f"exit code {vm.code}: {vm.stderr()}")
+
+
 def replace_by_hopeless(g, name, deaths):
     """A program that dies so many times before it has applied a request; then it is well."""
     turn = g.device(name)["incarnation"] + deaths
@@ -411,12 +435,32 @@ def idle(t):
     check(g.vm.wait(30) == 0, f"exit code {g.vm.code}")
 
 
+@test
+def accepted(t):
+    """seriald dies with a console client that it has just taken off the listener. `run` and `console` notice that nothing came
+    and connect again; what was typed meanwhile arrives, once."""
+    env = evil_libexec(t, "seriald", faulty(t, "seriald", "accepted segv 1002 1"))
+    vm = t.start(*t.command(*t.guest("echo", "--device-failure-limit", "0")), env=env)
+    vm.expect("ready\n")
+    incarnation = lambda: next(p["incarnation"] for p in json.loads(t.bulkhead("status", "--json", t.name).out)["processes"]
+                               if p["role"] == "seriald")
+    check(incarnation() == 3, f"it died twice over its first client: {incarnation()}")
+    t.bulkhead("device", "replace", t.name, "seriald", "--binary", faulty(t, "seriald", "accepted segv 1005 1")).expect(0)
+    console = t.start(*t.command("console", t.name))
+    console.send("typed")
+    console.expect("ready\n[a-z]*TYPED")
+    vm.expect("TYPED")
+    check(incarnation() == 6 and vm.talk.text.count("TYPED") == 1, f"{incarnation()}: {vm.talk.text}")
+    vm.send("q")
+    check(vm.wait(20) == 0 and console.wait(20) == 0, f"exit codes {vm.code}, {console.code}: {vm.stderr()}")
+
+
 @test(limit=100)
 def limits(t):
     """Memory and descriptors of a serving daemon are taken away: it lives on what it has."""
     g = Guest(t)
     for name in DEVICES:
-        pid = g.device(name)["pid"]
+        pid = g.pid(name)
         resource.prlimit(pid, resource.RLIMIT_AS, (1, 1))
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, 0))
         g.faults += 1

@@ -21,16 +21,9 @@ import time
 from bh import BUILD, Failure, check, debian, main, test, wait_until
 from kinds import DEVICES
 import recovery
-ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+from report import ALPHABET, Report
+
 PATIENCE = 50  # seconds without a line; the guest itself gives up after about 40, and says for what it waited
-LINE = re.compile(rb"L ([0-9a-f]{6}) ([A-Za-z0-9]*) ([0-9a-f]{4})$")
-
-
-def checksum(text):
-    s = 0
-    for c in text:
-        s = (s * 31 + c) & 0xffff
-    return s
 
 
 class Victims:
@@ -77,43 +70,6 @@ def in_pairs(rng):
 
 def all_four(rng):
     return list(DEVICES)
-
-
-class Report:
-    """What a guest prints, as it comes: each number once at least, in order, always with the same contents."""
-    KEPT = 20000  # lines, to compare repeated ones with; a chunk that comes twice is shorter
-
-    def __init__(self):
-        self.rest, self.lines, self.repeats, self.boots, self.total = b"", {}, 0, 0, 0
-        self.next = 0
-        self.typed = []
-
-    def feed(self, data):
-        self.rest += data
-        lines = self.rest.split(b"\n")
-        self.rest = lines.pop()
-        for line in lines:
-            m = LINE.match(line)
-            if m and checksum(line[:-4]) == int(m.group(3), 16):
-                self.line(int(m.group(1), 16), m.group(2))
-            elif line.endswith(b"survivor"):
-                self.boots += 1
-                self.next, self.lines = 0, {}
-            elif b"FAILED" in line or b"bytes skipped" in line:
-                raise Failure(line.decode("utf-8", "replace"))
-
-    def line(self, n, text):
-        check(n <= self.next, f"lines {self.next} to {n - 1} of boot {self.boots} are lost")
-        if n < self.next:
-            self.repeats += 1
-            check(self.lines.get(n, text) == text, f"line {n} comes in two forms")
-            return
-        self.lines[n] = text
-        self.lines.pop(n - self.KEPT, None)
-        self.next += 1
-        self.total += 1
-        if text:
-            self.typed.append(text.decode())
 
 
 class Survivor:
@@ -384,6 +340,31 @@ def stop(t):
 
     for away in (lambda: Victims(t).kill(["platformd"], signal.SIGSTOP), lambda: Victims(t).kill(["platformd"]), starts_badly):
         press(away)
+
+
+@test(limit=60)
+def exit_lost(t):
+    """An exit write that kills platformd is tried twice, then skipped; one to a platformd that was given up is dropped. The
+    guest does not go on behind it, and the machine does not wait for ever: it ends, and says that the code is lost."""
+    def leave_in_vain(break_it, *options):
+        vm = t.start(*t.command(*t.guest("echo", *options)))
+        vm.expect("ready")
+        break_it()
+        vm.send("q")
+        check(vm.wait(30) == 37, f"exit code {vm.code}: {vm.stderr()}")
+        check("left through an exit port" in vm.stderr() and "its code is lost" in vm.stderr(), vm.stderr())
+
+    def deadly():
+        path = recovery.faulty(t, "platformd", "exit-port segv 1003 1")
+        t.bulkhead("device", "replace", t.name, "platformd", "--binary", path).expect(0)
+
+    def give_up():
+        Victims(t).kill(["platformd"])
+        wait_until(lambda: '"given up"' in t.bulkhead("status", "--json", t.name).out, "it is given up")
+
+    leave_in_vain(deadly, "--device-failure-limit", "0")
+    leave_in_vain(give_up, "--on-device-failure", "degrade")
+    t.expect_clean()
 
 
 @test(limit=90)

@@ -23,7 +23,7 @@ uint64_t emu_tsc(const struct emu *e)
 	return now_ns * 2;
 }
 
-static uint64_t fuzz_clock(void)
+static uint64_t fuzz_clock(const struct emu *e)
 {
 	return now_ns;
 }

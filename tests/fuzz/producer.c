@@ -156,7 +156,7 @@ static void read_pages(struct world *w)
 	uint32_t words[MODEL_LINES] = { 0 }, owned = (uint32_t)take(&w->in, 3);
 	unsigned index = (unsigned)take(&w->in, 1);
 	uint64_t value;
-	int err = shadow_read(w->shadow, index, &value);
+	int err = shadow_read(w->shadow, index, &w->ring.clock, &value);
 
 	CHECK(err == 0 || err == -EAGAIN);
 	CHECK(err != 0 || index < MODEL_MAX_SHADOW);

@@ -197,13 +197,14 @@ static void commit(struct world *w)
 
 static void receive_all(struct world *w)
 {
+	static const struct machine_clock host;
 	struct ring_consumer r;
 	uint64_t value;
 
 	ring_consumer_init(&r, &w->req, &w->rsp, 0, VCPUS);
 	consume(w, &r);
 	for (unsigned n = 0; n < ROUNDS; n++)
-		shadow_read(&w->shadow, n % MODEL_MAX_SHADOW, &value);
+		shadow_read(&w->shadow, n % MODEL_MAX_SHADOW, &host, &value);
 	read_messages(w);
 	load_journal(w);
 	produce(w);

@@ -7,7 +7,7 @@
 #define BULKHEAD_TESTS_PROBE_H
 
 #include "processor.h"
-#include "tests/oracle/values.h"
+#include "tests/silicon/values.h"
 
 /* Fills in all but vendor, family and model. Without x86-64, without memory for code, or if the child dies: nothing. */
 void probe_processor(struct processor *p);

@@ -39,15 +39,20 @@ static unsigned differ_fault(const struct outcome *a, const struct outcome *b, b
 static unsigned differ_registers(const struct state *in, const struct outcome *a, const struct outcome *b, bool show)
 {
 	unsigned bad = FIELD("rip", rip) + FIELD("rflags", rflags) + FIELD("fsbase", fs_base) + FIELD("gsbase", gs_base) +
-		       FIELD("cw", fx.cw) + FIELD("sw", fx.sw) + FIELD("tag", fx.tag) + FIELD("mxcsr", fx.mxcsr);
+		       FIELD("cw", fx.cw) + FIELD("sw", fx.sw) + FIELD("tag", fx.tag) + FIELD("mxcsr", fx.mxcsr) +
+		       FIELD("fop", fx.fop) + FIELD("fip", fx.fip) + FIELD("fdp", fx.fdp);
 
 	for (unsigned n = 0; n < 16; n++) {
 		bad += differ("gpr", n, &in->gpr[n], &a->s.gpr[n], &b->s.gpr[n], 8, show);
 		bad += differ("xmm", n, in->fx.xmm[n], a->s.fx.xmm[n], b->s.fx.xmm[n], 16, show);
 		bad += differ("ymmh", n, in->ymm_high[n], a->s.ymm_high[n], b->s.ymm_high[n], 16, show);
+		bad += differ("zmmh", n, in->zmm_high[n], a->s.zmm_high[n], b->s.zmm_high[n], 32, show);
+		bad += differ("zmm", 16 + n, in->zmm16[n], a->s.zmm16[n], b->s.zmm16[n], 64, show);
 	}
-	for (unsigned n = 0; n < 8; n++)
+	for (unsigned n = 0; n < 8; n++) {
 		bad += differ("st", n, in->fx.st[n], a->s.fx.st[n], b->s.fx.st[n], 10, show);
+		bad += differ("k", n, &in->k[n], &a->s.k[n], &b->s.k[n], 8, show);
+	}
 	for (unsigned n = 0; n < SEG_COUNT; n++)
 		bad += differ("seg", n, &in->seg[n], &a->s.seg[n], &b->s.seg[n], 2, show);
 	return bad;
@@ -72,12 +77,14 @@ static unsigned differ_page(uint64_t linear, unsigned tier, bool show)
 	return bad;
 }
 
+static const char *const tiers[TIERS] = { "step", "block", "translated" };
+
 static void show_case(const struct test_case *t, const struct outcome *native, unsigned tier)
 {
 	const struct state *s = &t->in;
 
-	printf("  %s, %u-bit, %s tier:", isa_rows[t->row].mnemonic, 8 * t->code_size, tier ? "block" : "step");
-	for (unsigned n = 0; n < t->length; n++)
+	printf("  %s, %u-bit, %s tier:", isa_rows[t->row].mnemonic, 8 * t->code_size, tiers[tier]);
+	for (unsigned n = 0; n < t->bytes; n++)
 		printf(" %02x", t->code[n]);
 	printf(" at %lx (%u/%lx) (size %u asize %u) rflags=%lx rsp=%lx rcx=%lx rsi=%lx rdi=%lx\n", t->at, native->vector, native->cr2, t->i.size, t->i.asize,
 	       s->rflags, s->gpr[RSP], s->gpr[RCX], s->gpr[RSI], s->gpr[RDI]);
@@ -89,6 +96,20 @@ void make_equal(unsigned tier)
 {
 	for (unsigned n = 0; n < sizeof(pages) / sizeof(pages[0]); n++)
 		memcpy(emulated_memory(tier, pages[n]), native_memory(pages[n]), PAGE);
+}
+
+static uint8_t kept[sizeof(pages) / sizeof(pages[0])][PAGE];
+
+void keep_memory(void)
+{
+	for (unsigned n = 0; n < sizeof(pages) / sizeof(pages[0]); n++)
+		memcpy(kept[n], native_memory(pages[n]), PAGE);
+}
+
+void restore_memory(void)
+{
+	for (unsigned n = 0; n < sizeof(pages) / sizeof(pages[0]); n++)
+		memcpy(native_memory(pages[n]), kept[n], PAGE);
 }
 
 unsigned compare(const struct test_case *t, const struct outcome *native, const struct outcome *emulated, unsigned tier,

@@ -82,14 +82,14 @@ void emulated_init(void)
 	for (unsigned n = 0; n < TIERS; n++) {
 		struct harness *h = &machines[n];
 
-		harness_init(h, HARNESS_LONG_USER, n ? HARNESS_BLOCK : HARNESS_STEP);
+		harness_init(h, HARNESS_LONG_USER, (enum harness_tier)n);
 		map_pages(h);
 		install_tables(h);
 		memcpy(h->ram + HARNESS_TSS + 0x66, "\xff\xff", 2); /* no I/O bitmap */
 		memset(h->ram + CODE, 0xf4, CODE_PAGES * PAGE);
 		h->cpu->cr0 |= CR0_AM | CR0_MP | CR0_NE | CR0_WP;
 		h->cpu->cr4 |= CR4_OSXSAVE | CR4_FSGSBASE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-		h->cpu->xcr0 = 7;
+		h->cpu->xcr0 = native_has_avx512() ? 0xe7 : 7;
 		make_addresses_alike(h);
 		harness_sync(h);
 	}
@@ -119,7 +119,10 @@ static void load_vectors(const struct state *s, struct cpu *c)
 	for (unsigned n = 0; n < 16; n++) {
 		memcpy(c->vec[n].u8, s->fx.xmm[n], 16);
 		memcpy(c->vec[n].u8 + 16, s->ymm_high[n], 16);
+		memcpy(c->vec[n].u8 + 32, s->zmm_high[n], 32);
+		memcpy(c->vec[16 + n].u8, s->zmm16[n], 64);
 	}
+	memcpy(c->k, s->k, sizeof(c->k));
 }
 
 static void store_vectors(const struct cpu *c, struct state *s)
@@ -139,7 +142,10 @@ static void store_vectors(const struct cpu *c, struct state *s)
 	for (unsigned n = 0; n < 16; n++) {
 		memcpy(s->fx.xmm[n], c->vec[n].u8, 16);
 		memcpy(s->ymm_high[n], c->vec[n].u8 + 16, 16);
+		memcpy(s->zmm_high[n], c->vec[n].u8 + 32, 32);
+		memcpy(s->zmm16[n], c->vec[16 + n].u8, 64);
 	}
+	memcpy(s->k, c->k, sizeof(s->k));
 }
 
 static void load(struct harness *h, const struct state *s)

@@ -2,63 +2,14 @@
 /* What cannot be compared of memory: the emulator's is made like the processor's there. */
 #include "silicon.h"
 #include "tests/host/processor.h"
-#include "tests/host/undefined.h"
 
 #include <string.h>
 
-static void leave_bytes(unsigned tier, uint64_t linear, unsigned bytes)
+void leave_bytes(unsigned tier, uint64_t linear, unsigned bytes)
 {
 	for (unsigned n = 0; n < bytes; n++)
 		if (is_ours(linear + n))
 			*emulated_memory(tier, linear + n) = *native_memory(linear + n);
-}
-
-/* ---- x87 state: what FNSTENV, FNSAVE, FXSAVE and the XSAVEs store ------------------------------------------------ */
-
-static bool is_environment(const struct isa_row *r)
-{
-	return r->feature == FEAT_FPU && (has_size(r, OPS_env) || has_size(r, OPS_fsv)) && r->op[0].access == OPA_W;
-}
-
-static bool is_fx(const struct isa_row *r)
-{
-	return r->map != ISA_M0 && ((r->feature == FEAT_FXSR && r->ext == 0) || (r->feature == FEAT_XSAVE && r->ext == 4) ||
-				    r->feature == FEAT_XSAVEOPT || r->feature == FEAT_XSAVEC);
-}
-
-/* Also by FNSTENV: a context switch in the middle of the case may have lost them. */
-static void leave_pointers(unsigned tier, const struct test_case *t, uint64_t linear)
-{
-	const bool narrow = t->i.size == 2;
-
-	if (!point_leaves(PT_SAVED_POINTERS))
-		return;
-	if (is_fx(&isa_rows[t->row]))
-		leave_bytes(tier, linear + 6, 18);
-	else
-		leave_bytes(tier, linear + (narrow ? 6 : 12), narrow ? 8 : 16);
-}
-
-static void leave_reserved(unsigned tier, const struct test_case *t, uint64_t linear)
-{
-	if (!point_doubted(PT_IMAGE_RESERVED))
-		return;
-	for (unsigned n = 0; n < IMAGE_BYTES; n++)
-		if (is_reserved_byte(t->row, t->i.size == 2, n))
-			leave_bytes(tier, linear + n, 1);
-}
-
-static void leave_image(unsigned tier, const struct test_case *t)
-{
-	const struct isa_row *r = &isa_rows[t->row];
-	const uint64_t linear = operand_linear(t);
-
-	if (!is_environment(r) && !is_fx(r))
-		return;
-	leave_pointers(tier, t, linear);
-	leave_reserved(tier, t, linear);
-	if (is_fx(r) && point_leaves(PT_MXCSR_BITS))
-		leave_bytes(tier, linear + 28, 4);
 }
 
 /* ---- the stack ----------------------------------------------------------------------------------------------------- */
@@ -92,6 +43,6 @@ void forgive_memory(unsigned tier, const struct test_case *t, const struct outco
 {
 	if (native->s.rip == t->in.rip || emulated->s.rip == t->in.rip)
 		return; /* nothing was stored */
-	leave_image(tier, t);
+	forgive_x87_memory(tier, t, native, emulated);
 	leave_selector(tier, t, native);
 }

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { DRAWS = 24 };
+enum { DRAWS = 24, LONGEST = 16 };
 
 bool has_operand(const struct isa_row *r, unsigned kind)
 {
@@ -35,7 +35,7 @@ static bool one_in(unsigned n)
 
 static void put(struct test_case *t, uint64_t v, unsigned bytes)
 {
-	for (unsigned n = 0; n < bytes && t->length < sizeof(t->code); n++)
+	for (unsigned n = 0; n < bytes && t->length < LONGEST; n++)
 		t->code[t->length++] = (uint8_t)(v >> (8 * n));
 }
 
@@ -119,12 +119,15 @@ static void put_vex(struct test_case *t, const struct isa_row *r, const struct d
 	const bool l = r->l == ISA_L1 || (r->l != ISA_L0 && rnd_below(2));
 	const bool w = r->w == ISA_W1 || (r->w == ISA_WIG && rnd_below(2));
 	const bool uses_vvvv = has_operand(r, OPK_H) || has_operand(r, OPK_B) || has_operand(r, OPK_VS);
-	const unsigned vvvv = uses_vvvv ? rnd_below(code_size == 8 ? 16 : 8) : one_in(100) ? 3 : 0;
+	const unsigned vvvv = uses_vvvv ? rnd_below(code_size == 8 ? 16 : 8) :
+			      has_operand(r, OPK_KH) ? rnd_below(8) : one_in(100) ? 3 : 0;
 	const unsigned tail = (~vvvv & 15) << 3 | (l ? 4u : 0) | pp_of[r->pp], map = r->map - ISA_V0F + 1u;
 	unsigned rxb = ~d->rxb & 7;
 
 	if (code_size != 8)
 		rxb |= 6;
+	if (has_operand(r, OPK_KG))
+		rxb |= 4; /* eight opmasks: VEX.R is #UD (SDM vol. 2, KMOVW), and is ignored by some */
 	put_segment(t);
 	if (d->addrsize)
 		put(t, 0x67, 1);
@@ -136,6 +139,70 @@ static void put_vex(struct test_case *t, const struct isa_row *r, const struct d
 		put(t, rxb << 5 | map, 1);
 		put(t, (w ? 0x80u : 0) | tail, 1);
 	}
+	put(t, r->opcode, 1);
+}
+
+/* ---- EVEX ---- */
+
+static unsigned draw_length(const struct isa_row *r)
+{
+	switch ((enum isa_l)r->l) {
+	case ISA_L0: return 0;
+	case ISA_L1: return 1;
+	case ISA_L2: return 2;
+	case ISA_L12: return 1 + rnd_below(2);
+	case ISA_LIG: case ISA_L01: case ISA_L012: break;
+	}
+	return rnd_below(3);
+}
+
+/* EVEX.R', X, B and R as far as operands have that many registers; R', V', X and R stay out of other code's way. */
+static unsigned draw_extensions(const struct isa_row *r, const struct draw *d, unsigned code_size)
+{
+	const bool vectors_only = !has_operand(r, OPK_E) && !has_operand(r, OPK_R);
+	unsigned rxb = (unsigned)rnd() & 0xf; /* R' R X B */
+
+	if (code_size != 8 || one_in(4))
+		return 0;
+	if (has_operand(r, OPK_G))
+		rxb &= 7;
+	if (has_operand(r, OPK_KG))
+		rxb &= 3;
+	if (!d->memory && !vectors_only)
+		rxb &= ~2u;
+	if (!d->memory && has_operand(r, OPK_KR))
+		rxb &= ~3u;
+	return rxb;
+}
+
+/* The last byte: z, L'L, b, V', aaa. What the form does not allow, the decoder refuses: drawn again. */
+static unsigned draw_context(const struct isa_row *r, const struct draw *d, unsigned v4)
+{
+	const bool b = (d->memory ? (r->evex & ISA_BC) : (r->evex & (ISA_ER | ISA_SAE))) && one_in(3);
+	const unsigned l = b && !d->memory ? rnd_below(4) : draw_length(r);
+	const bool masked = (r->evex & ISA_KREQ) || ((r->evex & ISA_MK) && rnd_below(3));
+	const unsigned aaa = masked ? 1 + rnd_below(7) : 0;
+	const bool z = aaa && (r->evex & ISA_MZ) && rnd_below(2);
+
+	return (z ? 0x80u : 0) | l << 5 | (b ? 0x10u : 0) | (v4 ? 0 : 8u) | aaa;
+}
+
+/* Registers are stored inverted. */
+static void put_evex(struct test_case *t, const struct isa_row *r, const struct draw *d, unsigned code_size)
+{
+	static const uint8_t pp_of[] = { [ISA_PP_NP] = 0, [ISA_PP_66] = 1, [ISA_PP_F3] = 2, [ISA_PP_F2] = 3 };
+	const unsigned registers = code_size == 8 ? 32 : 8, rxb = draw_extensions(r, d, code_size);
+	const bool w = r->w == ISA_W1 || (r->w == ISA_WIG && rnd_below(2)), vsib = has_operand(r, OPK_VS);
+	const unsigned vvvv = has_operand(r, OPK_H) ? rnd_below(registers) : 0;
+	const unsigned v4 = vsib ? rnd_below(registers) >> 4 : vvvv >> 4;
+
+	put_segment(t);
+	if (d->addrsize)
+		put(t, 0x67, 1);
+	put(t, 0x62, 1);
+	put(t, (~rxb & 7) << 5 | (rxb & 8 ? 0 : 0x10u) | (r->map - ISA_E0F + 1u), 1);
+	put(t, (w ? 0x80u : 0) | (~vvvv & 15) << 3 | 4 | pp_of[r->pp], 1);
+	put(t, draw_context(r, d, v4), 1);
 	put(t, r->opcode, 1);
 }
 
@@ -265,7 +332,9 @@ static bool encode(unsigned row, unsigned code_size, struct test_case *t)
 	const struct draw d = draw_form(r, code_size);
 
 	t->length = t->disp_bytes = 0;
-	if (r->map >= ISA_V0F)
+	if (r->map >= ISA_E0F)
+		put_evex(t, r, &d, code_size);
+	else if (r->map >= ISA_V0F)
 		put_vex(t, r, &d, code_size);
 	else
 		put_legacy(t, r, &d, code_size);
@@ -273,7 +342,7 @@ static bool encode(unsigned row, unsigned code_size, struct test_case *t)
 		put_modrm(t, &d, code_size);
 	for (unsigned n = 0; n < 4; n++)
 		put_immediate(t, &r->op[n], &d, code_size, r);
-	return t->length < sizeof(t->code);
+	return t->length < LONGEST;
 }
 
 /* A branch to itself would never end. */
@@ -282,6 +351,21 @@ static bool is_loop(const struct test_case *t)
 	const uint64_t target = t->i.imm + t->length;
 
 	return has_operand(&isa_rows[t->row], OPK_J) && target < t->length;
+}
+
+/* Instructions that note or load x87 pointers. */
+static bool has_pointers(const struct isa_row *r)
+{
+	return (r->attr & ISA_FP) || r->sem == sem_fxrstor || r->sem == sem_xrstor;
+}
+
+static void append_fnstenv(struct test_case *t)
+{
+	static const uint8_t fnstenv[] = { 0xd9, 0x34, 0x25, ENVIRONMENT & 0xff, ENVIRONMENT >> 8 & 0xff, ENVIRONMENT >> 16 & 0xff,
+					   ENVIRONMENT >> 24 };
+
+	memcpy(t->code + t->length, fnstenv, sizeof(fnstenv));
+	t->bytes = t->length + (unsigned)sizeof(fnstenv);
 }
 
 bool generate(unsigned row, unsigned code_size, struct test_case *t)
@@ -295,8 +379,12 @@ bool generate(unsigned row, unsigned code_size, struct test_case *t)
 		if (!encode(row, code_size, t))
 			continue;
 		r = decode(t->code, t->length, code_size, &t->i);
-		if (r == DECODE_OK && t->i.id == row && t->i.len == t->length && !is_loop(t))
-			return true;
+		if (r != DECODE_OK || t->i.id != row || t->i.len != t->length || is_loop(t))
+			continue;
+		t->bytes = t->length;
+		if (code_size == 8 && has_pointers(&isa_rows[row]) && rnd_below(2))
+			append_fnstenv(t);
+		return true;
 	}
 	return false;
 }

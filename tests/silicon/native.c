@@ -3,10 +3,14 @@
  * The processor's side. silicon_enter() loads a state and leaves with IRETQ, which reaches all kinds of code segments;
  * each case ends in a signal, whose handler notes the state and leads back.
  *
+ * Vectors come and go as XSAVE areas in the standard form, whose layout this processor's CPUID tells. Only components 0 to 2
+ * and 5 to 7: others (AMX has 8 KiB) would neither fit nor be ours to lose.
+ *
  * The case may have left any FS base (thread-local data, the stack protector's canary), DF and AC: the handler begins in
  * assembler, and makes them ours first.
  */
 #include "silicon.h"
+#include "tests/host/processor.h"
 
 #include <asm/ldt.h>
 #include <cpuid.h>
@@ -21,27 +25,27 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { XSAVE_BYTES = 832, AVX_OFFSET = 576, ALTERNATE_BYTES = 1 << 16, HWCAP2_FSGSBASE_BIT = 1 << 1 };
+enum { XSAVE_BYTES = 4096, HEADER = 512, ALTERNATE_BYTES = 1 << 16, HWCAP2_FSGSBASE_BIT = 1 << 1 };
 
 /* Addressed by the assembler below. */
 struct native_frame {
 	uint8_t xsave[XSAVE_BYTES] __attribute__((aligned(64)));
-	uint64_t gpr[16];			       /* 832 */
-	uint64_t rip, cs, rflags, rsp, ss;	       /* 960: what IRETQ takes */
-	uint64_t fs_base, gs_base;		       /* 1000 */
-	uint64_t ds, es, fs, gs;		       /* 1016 */
-	uint64_t host_rsp, host_fs_base;	       /* 1048 */
-	uint64_t out_fs_base, out_gs_base;	       /* 1064 */
-	uint64_t out_ds, out_es, out_fs, out_gs;       /* 1080 */
-	uint64_t mask;				       /* 1112: of XRSTOR */
-} silicon_frame __attribute__((used, visibility("hidden"), aligned(2048))); /* in one 64 KiB: see native_esp_high() */
+	uint64_t gpr[16];			       /* 4096 */
+	uint64_t rip, cs, rflags, rsp, ss;	       /* 4224: what IRETQ takes */
+	uint64_t fs_base, gs_base;		       /* 4264 */
+	uint64_t ds, es, fs, gs;		       /* 4280 */
+	uint64_t host_rsp, host_fs_base;	       /* 4312 */
+	uint64_t out_fs_base, out_gs_base;	       /* 4328 */
+	uint64_t out_ds, out_es, out_fs, out_gs;       /* 4344 */
+	uint64_t mask;				       /* 4376: of XRSTOR */
+} silicon_frame __attribute__((used, visibility("hidden"), aligned(8192))); /* in one 64 KiB: see native_esp_high() */
 
-_Static_assert(offsetof(struct native_frame, gpr) == 832, "the assembler below");
-_Static_assert(offsetof(struct native_frame, rip) == 960, "the assembler below");
-_Static_assert(offsetof(struct native_frame, fs_base) == 1000, "the assembler below");
-_Static_assert(offsetof(struct native_frame, host_rsp) == 1048, "the assembler below");
-_Static_assert(offsetof(struct native_frame, out_ds) == 1080, "the assembler below");
-_Static_assert(offsetof(struct native_frame, mask) == 1112, "the assembler below");
+_Static_assert(offsetof(struct native_frame, gpr) == 4096, "the assembler below");
+_Static_assert(offsetof(struct native_frame, rip) == 4224, "the assembler below");
+_Static_assert(offsetof(struct native_frame, fs_base) == 4264, "the assembler below");
+_Static_assert(offsetof(struct native_frame, host_rsp) == 4312, "the assembler below");
+_Static_assert(offsetof(struct native_frame, out_ds) == 4344, "the assembler below");
+_Static_assert(offsetof(struct native_frame, mask) == 4376, "the assembler below");
 
 void silicon_enter(void);
 void silicon_signal(int sig, siginfo_t *info, void *context);
@@ -53,68 +57,68 @@ __asm__(".text\n"
 	".globl silicon_enter, silicon_signal, silicon_return\n"
 	"silicon_enter:\n"
 	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
-	"	mov %rsp, silicon_frame+1048(%rip)\n"
+	"	mov %rsp, silicon_frame+4312(%rip)\n"
 	/* The kernel's return from a signal leaves NT as a POPF has set it, and IRETQ does not like it. */
 	"	pushq $0x202\n"
 	"	popfq\n"
 	"	rdfsbase %rax\n"
-	"	mov %rax, silicon_frame+1056(%rip)\n"
-	"	mov silicon_frame+1112(%rip), %eax\n"
+	"	mov %rax, silicon_frame+4320(%rip)\n"
+	"	mov silicon_frame+4376(%rip), %eax\n"
 	"	xor %edx, %edx\n"
 	"	xrstor64 silicon_frame(%rip)\n"
-	"	mov silicon_frame+1016(%rip), %ds\n"
-	"	mov silicon_frame+1024(%rip), %es\n"
-	"	mov silicon_frame+1032(%rip), %fs\n"
-	"	mov silicon_frame+1040(%rip), %gs\n"
+	"	mov silicon_frame+4280(%rip), %ds\n"
+	"	mov silicon_frame+4288(%rip), %es\n"
+	"	mov silicon_frame+4296(%rip), %fs\n"
+	"	mov silicon_frame+4304(%rip), %gs\n"
 	/* A loaded selector brings its own base: only a null one leaves room for ours. */
-	"	mov silicon_frame+1000(%rip), %rax\n"
-	"	cmpw $0, silicon_frame+1032(%rip)\n"
+	"	mov silicon_frame+4264(%rip), %rax\n"
+	"	cmpw $0, silicon_frame+4296(%rip)\n"
 	"	jne 1f\n"
 	"	wrfsbase %rax\n"
-	"1:	mov silicon_frame+1008(%rip), %rax\n"
-	"	cmpw $0, silicon_frame+1040(%rip)\n"
+	"1:	mov silicon_frame+4272(%rip), %rax\n"
+	"	cmpw $0, silicon_frame+4304(%rip)\n"
 	"	jne 1f\n"
 	"	wrgsbase %rax\n"
-	"1:	mov silicon_frame+832(%rip), %rax\n"
-	"	mov silicon_frame+840(%rip), %rcx\n"
-	"	mov silicon_frame+848(%rip), %rdx\n"
-	"	mov silicon_frame+856(%rip), %rbx\n"
-	"	mov silicon_frame+872(%rip), %rbp\n"
-	"	mov silicon_frame+880(%rip), %rsi\n"
-	"	mov silicon_frame+888(%rip), %rdi\n"
-	"	mov silicon_frame+896(%rip), %r8\n"
-	"	mov silicon_frame+904(%rip), %r9\n"
-	"	mov silicon_frame+912(%rip), %r10\n"
-	"	mov silicon_frame+920(%rip), %r11\n"
-	"	mov silicon_frame+928(%rip), %r12\n"
-	"	mov silicon_frame+936(%rip), %r13\n"
-	"	mov silicon_frame+944(%rip), %r14\n"
-	"	mov silicon_frame+952(%rip), %r15\n"
-	"	lea silicon_frame+960(%rip), %rsp\n"
+	"1:	mov silicon_frame+4096(%rip), %rax\n"
+	"	mov silicon_frame+4104(%rip), %rcx\n"
+	"	mov silicon_frame+4112(%rip), %rdx\n"
+	"	mov silicon_frame+4120(%rip), %rbx\n"
+	"	mov silicon_frame+4136(%rip), %rbp\n"
+	"	mov silicon_frame+4144(%rip), %rsi\n"
+	"	mov silicon_frame+4152(%rip), %rdi\n"
+	"	mov silicon_frame+4160(%rip), %r8\n"
+	"	mov silicon_frame+4168(%rip), %r9\n"
+	"	mov silicon_frame+4176(%rip), %r10\n"
+	"	mov silicon_frame+4184(%rip), %r11\n"
+	"	mov silicon_frame+4192(%rip), %r12\n"
+	"	mov silicon_frame+4200(%rip), %r13\n"
+	"	mov silicon_frame+4208(%rip), %r14\n"
+	"	mov silicon_frame+4216(%rip), %r15\n"
+	"	lea silicon_frame+4224(%rip), %rsp\n"
 	"	iretq\n"
 	"silicon_signal:\n"
 	"	pushfq\n"
 	"	andl $~0x40400, (%rsp)\n"
 	"	popfq\n"
 	"	mov %ds, %eax\n"
-	"	mov %rax, silicon_frame+1080(%rip)\n"
+	"	mov %rax, silicon_frame+4344(%rip)\n"
 	"	mov %es, %eax\n"
-	"	mov %rax, silicon_frame+1088(%rip)\n"
+	"	mov %rax, silicon_frame+4352(%rip)\n"
 	"	mov %fs, %eax\n"
-	"	mov %rax, silicon_frame+1096(%rip)\n"
+	"	mov %rax, silicon_frame+4360(%rip)\n"
 	"	mov %gs, %eax\n"
-	"	mov %rax, silicon_frame+1104(%rip)\n"
+	"	mov %rax, silicon_frame+4368(%rip)\n"
 	"	rdfsbase %rax\n"
-	"	mov %rax, silicon_frame+1064(%rip)\n"
+	"	mov %rax, silicon_frame+4328(%rip)\n"
 	"	rdgsbase %rax\n"
-	"	mov %rax, silicon_frame+1072(%rip)\n"
+	"	mov %rax, silicon_frame+4336(%rip)\n"
 	"	xor %eax, %eax\n"
 	"	mov %eax, %ds\n"
 	"	mov %eax, %es\n"
 	"	mov %eax, %fs\n"
 	"	mov %eax, %gs\n"
 	"	wrgsbase %rax\n"
-	"	mov silicon_frame+1056(%rip), %rax\n"
+	"	mov silicon_frame+4320(%rip), %rax\n"
 	"	wrfsbase %rax\n"
 	"	jmp silicon_note\n"
 	"silicon_return:\n"
@@ -123,12 +127,36 @@ __asm__(".text\n"
 
 static uint8_t *code_alias, *data_alias, *stack_alias;
 static struct outcome *result;
-static bool has_avx;
 static volatile bool dropped;
+
+/* Components of XSAVE; where each stands, and whether it fits. */
+enum component { SSE = 1, AVX = 2, OPMASK = 5, ZMM_HIGH = 6, ZMM16 = 7, COMPONENTS = 8 };
+enum { AVX512_STATE = 1 << OPMASK | 1 << ZMM_HIGH | 1 << ZMM16 };
+
+static unsigned place_of(enum component k)
+{
+	static unsigned place[COMPONENTS];
+	unsigned bytes, b, c, d;
+
+	if (!place[k] && (!__get_cpuid_count(0xd, k, &bytes, &b, &c, &d) || (place[k] = b) + bytes > XSAVE_BYTES))
+		place[k] = XSAVE_BYTES;
+	return place[k];
+}
 
 bool native_has_avx(void)
 {
-	return has_avx;
+	return __builtin_cpu_supports("avx") && place_of(AVX) < XSAVE_BYTES;
+}
+
+bool native_has_avx512(void)
+{
+	return native_has_avx() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+	       place_of(OPMASK) < XSAVE_BYTES && place_of(ZMM_HIGH) < XSAVE_BYTES && place_of(ZMM16) < XSAVE_BYTES;
+}
+
+bool native_loses_pointers(void)
+{
+	return processor_differs(PT_SAVED_POINTERS, true);
 }
 
 /* IRETQ to a 16-bit stack loads SP only: bits 31..16 of ESP are what they were (SDM vol. 2, IRET). */
@@ -141,19 +169,45 @@ uint32_t native_esp_high(void)
 static const int greg_of[16] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
 				 REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15 };
 
-/* The frame has the standard XSAVE form. A component in its initial state may not have been written. */
-static void note_vectors(const uint8_t *fpregs, struct state *s)
+/* A component in its initial state may not have been written. */
+static void note_component(const uint8_t *area, enum component k, void *data, unsigned bytes)
 {
 	uint64_t present;
 
-	memcpy(&present, fpregs + 512, sizeof(present));
-	memcpy(&s->fx, fpregs, sizeof(s->fx));
-	if (!(present & 2))
-		memset(s->fx.xmm, 0, sizeof(s->fx.xmm));
-	if (has_avx && (present & 4))
-		memcpy(s->ymm_high, fpregs + AVX_OFFSET, sizeof(s->ymm_high));
+	memcpy(&present, area + HEADER, sizeof(present));
+	if (silicon_frame.mask & present & 1u << k)
+		memcpy(data, area + place_of(k), bytes);
 	else
-		memset(s->ymm_high, 0, sizeof(s->ymm_high));
+		memset(data, 0, bytes);
+}
+
+static void note_vectors(const uint8_t *area, struct state *s)
+{
+	uint64_t present;
+
+	memcpy(&present, area + HEADER, sizeof(present));
+	memcpy(&s->fx, area, sizeof(s->fx));
+	if (!(present & 1 << SSE))
+		memset(s->fx.xmm, 0, sizeof(s->fx.xmm));
+	note_component(area, AVX, s->ymm_high, sizeof(s->ymm_high));
+	note_component(area, OPMASK, s->k, sizeof(s->k));
+	note_component(area, ZMM_HIGH, s->zmm_high, sizeof(s->zmm_high));
+	note_component(area, ZMM16, s->zmm16, sizeof(s->zmm16));
+}
+
+static void load_component(enum component k, const void *data, unsigned bytes)
+{
+	if (silicon_frame.mask & 1u << k)
+		memcpy(silicon_frame.xsave + place_of(k), data, bytes);
+}
+
+static void load_vectors(const struct state *s)
+{
+	memcpy(silicon_frame.xsave, &s->fx, sizeof(s->fx));
+	load_component(AVX, s->ymm_high, sizeof(s->ymm_high));
+	load_component(OPMASK, s->k, sizeof(s->k));
+	load_component(ZMM_HIGH, s->zmm_high, sizeof(s->zmm_high));
+	load_component(ZMM16, s->zmm16, sizeof(s->zmm16));
 }
 
 static void note_segments(const greg_t *g, struct state *s)
@@ -287,9 +341,8 @@ __attribute__((target("fsgsbase"))) const char *native_init(void)
 		return "no XSAVE";
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT))
 		return "no FSGSBASE";
-	has_avx = __builtin_cpu_supports("avx") != 0;
-	silicon_frame.mask = has_avx ? 7 : 3;
-	memcpy(silicon_frame.xsave + 512, &silicon_frame.mask, 8);
+	silicon_frame.mask = 3u | (native_has_avx() ? 1u << AVX : 0) | (native_has_avx512() ? AVX512_STATE : 0);
+	memcpy(silicon_frame.xsave + HEADER, &silicon_frame.mask, 8);
 	if (!map_all())
 		return "low addresses cannot be mapped";
 	if (!install_segments())
@@ -317,8 +370,7 @@ bool native_run(const struct test_case *t, struct outcome *out)
 	const struct state *s = &t->in;
 
 	memcpy(code, t->code, visible_bytes(t));
-	memcpy(f->xsave, &s->fx, sizeof(s->fx));
-	memcpy(f->xsave + AVX_OFFSET, s->ymm_high, sizeof(s->ymm_high));
+	load_vectors(s);
 	memcpy(f->gpr, s->gpr, sizeof(f->gpr));
 	f->rsp = s->gpr[RSP];
 	f->rip = s->rip;

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* Whose cases have something in the registers of AVX-512. */
+enum { VECTOR_ROWS = ISA_SSEX | ISA_AVXX | ISA_AVX512X };
+
 static bool one_in(unsigned n)
 {
 	return rnd_below(n) == 0;
@@ -76,8 +79,18 @@ static void aim(struct test_case *t, uint64_t offset)
 	}
 }
 
+/* EVEX.W, which is not in struct insn. */
+static bool has_evex_w(const struct test_case *t)
+{
+	const uint8_t *p = memchr(t->code, 0x62, t->length);
+
+	return p && p[2] & 0x80;
+}
+
 static unsigned size_of(const struct test_case *t, const struct isa_operand *op)
 {
+	if (isa_rows[t->row].map >= ISA_E0F)
+		return isa_evex_bytes(&isa_rows[t->row], t->i.vl, t->i.is_mem && t->i.bcst, has_evex_w(t));
 	switch (op->size) {
 	case OPS_b: return 1;
 	case OPS_w: return 2;
@@ -277,21 +290,11 @@ static void prepare_control(struct test_case *t, uint64_t linear)
 	}
 }
 
-/* Indexes that stay in the pages, but for one that faults now and then. */
-static void prepare_gather(struct test_case *t)
+/* A misaligned operand of which the mask leaves nothing: #GP all the same for SDM vol. 2, table 2-46; some run it. */
+static void prepare_mask(struct test_case *t)
 {
-	const bool quads = isa_rows[t->row].opcode & 1;
-	const unsigned index = t->i.index;
-
-	for (unsigned k = 0; k < 8; k++) {
-		uint8_t *half = k < 4 ? t->in.fx.xmm[index] : t->in.ymm_high[index];
-		uint64_t offset = one_in(64) ? 0 - 0x4000000ull : rnd_below(480) >> t->i.scale;
-
-		if (!quads)
-			memcpy(half + 4 * (k % 4), &offset, 4);
-		else if (k % 2 == 0)
-			memcpy(half + 4 * (k % 4), &offset, 8);
-	}
+	if (t->i.mask && isa_exception_class(&isa_rows[t->row]) == 1)
+		t->in.k[t->i.mask] |= 1;
 }
 
 /*
@@ -339,29 +342,29 @@ static void prepare_row(struct test_case *t, const struct isa_row *r, uint64_t l
 	if (is_division(r))
 		prepare_division(t);
 	if (has_operand(r, OPK_VS))
-		prepare_gather(t);
+		tame_indexes(&t->in, (unsigned)t->i.index, r->opcode & 1, t->i.scale);
 	if (r->feature == FEAT_XSAVE || r->feature == FEAT_XSAVEOPT || r->feature == FEAT_XSAVEC)
 		prepare_xsave(t, linear);
 	if (r->feature == FEAT_FXSR || (r->map != ISA_M0 && r->opcode == 0xae && r->ext == 2))
 		prepare_mxcsr(t, linear);
+	if (r->map >= ISA_E0F)
+		prepare_mask(t);
 	prepare_control(t, linear);
+}
+
+static enum vectors vectors_of(const struct isa_row *r)
+{
+	if (native_has_avx512() && (r->attr & VECTOR_ROWS))
+		return VECTORS_ZMM;
+	return native_has_avx() ? VECTORS_YMM : VECTORS_XMM;
 }
 
 static void prepare_values(struct test_case *t)
 {
 	struct state *s = &t->in;
 
-	memset(s, 0, sizeof(*s));
-	random_x87(&s->fx);
-	s->fx.mxcsr = (uint32_t)rnd() & 0xe07f;
-	s->fx.mxcsr |= rnd_below(4) ? 0x1f80 : (uint32_t)rnd() & 0x1f80;
-	for (unsigned n = 0; n < 16; n++)
-		random_bytes(s->fx.xmm[n], 16);
-	for (unsigned n = 0; n < 16 && native_has_avx(); n++)
-		random_bytes(s->ymm_high[n], 16);
-	for (unsigned n = 0; n < 16; n++)
-		s->gpr[n] = t->code_size == 8 ? random_integer() : (uint32_t)random_integer();
-	s->rflags = 0x202 | (rnd() & RFLAGS_ARITH) | (one_in(4) ? RFLAGS_DF : 0) | (one_in(16) ? RFLAGS_AC : 0);
+	random_state(s, vectors_of(&isa_rows[t->row]));
+	s->rflags |= (one_in(4) ? RFLAGS_DF : 0) | (one_in(16) ? RFLAGS_AC : 0);
 	s->rip = t->at - code_base(t);
 }
 
@@ -372,7 +375,7 @@ static uint64_t aim_operand(struct test_case *t, const struct isa_row *r)
 	const bool area = r->feature == FEAT_FXSR || r->feature == FEAT_XSAVE || r->feature == FEAT_XSAVEOPT ||
 			  r->feature == FEAT_XSAVEC;
 	const uint64_t linear = any_address(area ? 576 : op ? size_of(t, op) : 1);
-	uint8_t fresh[32];
+	uint8_t fresh[64];
 
 	random_bytes(fresh, sizeof(fresh));
 	put_memory(linear, fresh, sizeof(fresh));

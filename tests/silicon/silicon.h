@@ -4,21 +4,23 @@
  * paging and segments; registers, flags, memory, and if it faults vector, error code, CR2 and RIP, must be the same.
  * Cases come from the rows of the instruction table.
  *
- *   place.c     memory and selectors         random.c (tests/oracle)  awkward values
+ *   place.c     memory and selectors         random.c, state.c  awkward values, and registers full of them
  *   generate.c  a row to bytes               prepare.c  registers that make the operands land where they should
  *   native.c    this processor               emulated.c  the emulator
- *   compare.c   differences                  forgive.c  what one of the two cannot say: tests/host/points.def
- *   elsewhere.c rows that are not run here
+ *   compare.c   differences                  forgive*.c  what one of the two cannot say: tests/host/points.def
+ *   judge.c     both of these                elsewhere.c rows that are not run here
+ *   sweep.c     which VEX and EVEX encodings exist
  *
  * An instruction is followed and surrounded by HLT (at CPL 3: #GP at that very address): so each case ends in a fault,
- * and where it ends tells where it went.
+ * and where it ends tells where it went. FOP, FIP and FDP a signal frame may not have: behind some instructions stands
+ * FNSTENV, which stores them to ENVIRONMENT.
  */
 #ifndef BULKHEAD_TESTS_SILICON_H
 #define BULKHEAD_TESTS_SILICON_H
 
 #include "emu/core/emu.h"
 #include "emu/isa/isa.h"
-#include "tests/oracle/values.h"
+#include "values.h"
 
 /* Linear addresses, the same in both. The guest's are physical ones, too (identity mapped). */
 enum {
@@ -28,6 +30,7 @@ enum {
 	PAGE = 4096,
 	CODE_PAGES = 2, DATA_PAGES = 5, STACK_PAGES = 4,
 	DATA_READ_ONLY = 2, DATA_MISSING = 3,
+	ENVIRONMENT = DATA + 4 * PAGE + 256,
 };
 
 /* Local descriptors, in the order of the LDT. Flat ones are the system's. */
@@ -56,6 +59,10 @@ struct state {
 	uint16_t seg[SEG_COUNT];
 	struct fximage fx;
 	uint8_t ymm_high[16][16];
+	/* Where the processor has AVX-512; zero elsewhere. */
+	uint8_t zmm_high[16][32]; /* of ZMM0..15 */
+	uint8_t zmm16[16][64];	  /* ZMM16..31 */
+	uint64_t k[8];
 };
 
 struct outcome {
@@ -67,8 +74,9 @@ struct outcome {
 
 struct test_case {
 	unsigned row, code_size;
-	uint8_t code[16];
-	unsigned length;
+	uint8_t code[24];
+	unsigned length; /* of the instruction */
+	unsigned bytes;	 /* with FNSTENV behind it */
 	uint64_t at;	   /* linear address of the code */
 	unsigned disp_at;  /* where the displacement stands, and how many bytes it has */
 	unsigned disp_bytes;
@@ -81,7 +89,7 @@ static inline unsigned visible_bytes(const struct test_case *t)
 {
 	const uint64_t room = CODE + CODE_PAGES * PAGE - t->at;
 
-	return room < t->length ? (unsigned)room : t->length;
+	return room < t->bytes ? (unsigned)room : t->bytes;
 }
 
 /* place.c */
@@ -104,6 +112,13 @@ uint64_t any_target(const struct test_case *t, uint64_t base);
 bool has_operand(const struct isa_row *r, unsigned kind);
 bool has_size(const struct isa_row *r, unsigned size);
 
+/* state.c */
+enum vectors { VECTORS_XMM, VECTORS_YMM, VECTORS_ZMM };
+/* Registers and flags; the other vectors are zero. */
+void random_state(struct state *s, enum vectors vectors);
+/* Makes a register a vector of indexes that stay within 480 bytes, but for one that faults now and then. */
+void tame_indexes(struct state *s, unsigned reg, bool quads, unsigned scale);
+
 /* prepare.c: the state; patches the displacement of RIP-relative and absolute operands. */
 void prepare(struct test_case *t);
 
@@ -113,11 +128,14 @@ uint8_t *native_memory(uint64_t linear); /* writable alias */
 /* False: the case took too long, and is worth nothing. */
 bool native_run(const struct test_case *t, struct outcome *out);
 bool native_has_avx(void);
+bool native_has_avx512(void);
+/* May a context switch in the middle of a case zero FOP, FIP and FDP? It goes through the kernel's XSAVE. */
+bool native_loses_pointers(void);
 /* What the upper half of ESP is on a 16-bit stack. */
 uint32_t native_esp_high(void);
 
 /* emulated.c */
-enum { TIERS = 2 };
+enum { TIERS = 3 };
 void emulated_init(void);
 uint8_t *emulated_memory(unsigned tier, uint64_t linear);
 void emulated_run(unsigned tier, const struct test_case *t, struct outcome *out);
@@ -130,6 +148,9 @@ unsigned compare(const struct test_case *t, const struct outcome *native, const 
 
 /* The emulator's memory as the processor left its own. */
 void make_equal(unsigned tier);
+/* The processor's memory before a case, and back to that. */
+void keep_memory(void);
+void restore_memory(void);
 
 /* forgive.c: takes out of both, and out of the tier's memory, what cannot be compared: the points of tests/host/points.def.
  * False: nothing of this case can. */
@@ -137,5 +158,21 @@ bool forgive(unsigned tier, const struct test_case *t, struct outcome *native, s
 
 /* forgive_memory.c: the same for what is in memory only. */
 void forgive_memory(unsigned tier, const struct test_case *t, const struct outcome *native, const struct outcome *emulated);
+/* The emulator's memory as the processor's. */
+void leave_bytes(unsigned tier, uint64_t linear, unsigned bytes);
+
+/* forgive_x87.c: x87 pointers, codes, and images of the state. */
+void forgive_x87(const struct test_case *t, struct outcome *native, struct outcome *emulated);
+void forgive_x87_memory(unsigned tier, const struct test_case *t, const struct outcome *native, const struct outcome *emulated);
+
+/* judge.c: leaves out what cannot be compared: 0 if nothing is left, else one more than the number of differences. */
+unsigned judge(unsigned tier, const struct test_case *t, const struct outcome *native, const struct outcome *emulated, bool show);
+/* A difference: is it only where this processor has never been seen to do as the emulator does? */
+bool judge_excuses(unsigned tier, const struct test_case *t, const struct outcome *native, const struct outcome *emulated);
+
+/* sweep.c: the number of encodings that only one of the two refuses. */
+unsigned sweep_vex(unsigned *encodings);
+/* `all`: every one, else about a quarter of them. */
+unsigned sweep_evex(bool all, unsigned *encodings);
 
 #endif

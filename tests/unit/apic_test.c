@@ -13,7 +13,7 @@ enum { CPUS = 20 };
 
 static struct machine machine;
 static struct emu cpus[CPUS];
-static uint64_t clock_ns, clock_tsc;
+static uint64_t test_ns, clock_tsc;
 static unsigned wakes[CPUS], eois, last_eoi;
 
 void emu_wake(struct emu *e)
@@ -26,9 +26,9 @@ uint64_t emu_tsc(const struct emu *e)
 	return clock_tsc;
 }
 
-static uint64_t test_clock(void)
+static uint64_t test_clock(const struct emu *e)
 {
-	return clock_ns;
+	return test_ns;
 }
 
 static void record_eoi(void *ctx, unsigned vcpu, uint8_t vector)
@@ -49,7 +49,7 @@ static void set_up(void)
 		cpus[n].lapic = lapic_create(&machine, &cpus[n], n);
 		cpus[n].lapic->now_ns = test_clock;
 	}
-	clock_ns = 1000000;
+	test_ns = 1000000;
 	clock_tsc = 5000000;
 }
 
@@ -210,7 +210,7 @@ Test(apic, timer_divide)
 	for (unsigned n = 0; n < 8; n++) {
 		lapic_mmio_write(a, APIC_TIMER_DIVIDE, divides[n].value);
 		lapic_mmio_write(a, APIC_TIMER_INITIAL, 1000);
-		cr_expect_eq(lapic_advance(a, clock_ns), clock_ns + 1000ull * divides[n].by);
+		cr_expect_eq(lapic_advance(a, test_ns), test_ns + 1000ull * divides[n].by);
 	}
 }
 
@@ -222,18 +222,18 @@ Test(apic, timer_one_shot)
 	lapic_mmio_write(a, APIC_LVT_TIMER, 0x40);
 	lapic_mmio_write(a, APIC_TIMER_DIVIDE, 0xb);
 	lapic_mmio_write(a, APIC_TIMER_INITIAL, 5000);
-	clock_ns += 1500;
+	test_ns += 1500;
 	cr_expect_eq(lapic_mmio_read(a, APIC_TIMER_CURRENT), 3500);
-	cr_expect_eq(lapic_advance(a, clock_ns), clock_ns + 3500);
+	cr_expect_eq(lapic_advance(a, test_ns), test_ns + 3500);
 	cr_expect_eq(lapic_pending(a), -1);
-	clock_ns += 3500;
-	cr_expect_eq(lapic_advance(a, clock_ns), UINT64_MAX);
+	test_ns += 3500;
+	cr_expect_eq(lapic_advance(a, test_ns), UINT64_MAX);
 	cr_expect_eq(lapic_pending(a), 0x40);
 	cr_expect_eq(lapic_mmio_read(a, APIC_TIMER_CURRENT), 0);
 	lapic_ack(a, 0x40);
 	lapic_mmio_write(a, APIC_EOI, 0);
-	clock_ns += 100000;
-	cr_expect_eq(lapic_advance(a, clock_ns), UINT64_MAX);
+	test_ns += 100000;
+	cr_expect_eq(lapic_advance(a, test_ns), UINT64_MAX);
 	cr_expect_eq(lapic_pending(a), -1);
 }
 
@@ -246,7 +246,7 @@ Test(apic, timer_stop)
 	lapic_mmio_write(a, APIC_LVT_TIMER, 0x20040);
 	lapic_mmio_write(a, APIC_TIMER_INITIAL, 5000);
 	lapic_mmio_write(a, APIC_TIMER_INITIAL, 0);
-	cr_expect_eq(lapic_advance(a, clock_ns + 1000000), UINT64_MAX);
+	cr_expect_eq(lapic_advance(a, test_ns + 1000000), UINT64_MAX);
 	cr_expect_eq(lapic_pending(a), -1);
 }
 
@@ -254,23 +254,23 @@ Test(apic, timer_stop)
 Test(apic, timer_periodic_does_not_drift)
 {
 	struct lapic *a = cpus[0].lapic;
-	uint64_t start = clock_ns, next;
+	uint64_t start = test_ns, next;
 
 	enable(0);
 	lapic_mmio_write(a, APIC_LVT_TIMER, 0x20040);
 	lapic_mmio_write(a, APIC_TIMER_DIVIDE, 0xb);
 	lapic_mmio_write(a, APIC_TIMER_INITIAL, 1000000);
 	for (unsigned n = 1; n <= 100; n++) {
-		clock_ns = start + n * 1000000ull + 300 * n;
-		next = lapic_advance(a, clock_ns);
+		test_ns = start + n * 1000000ull + 300 * n;
+		next = lapic_advance(a, test_ns);
 		cr_assert_eq(next, start + (n + 1) * 1000000ull);
 		cr_assert_eq(lapic_pending(a), 0x40);
 		lapic_ack(a, 0x40);
 		lapic_mmio_write(a, APIC_EOI, 0);
 	}
 	/* Five periods late: one interrupt, and back on the grid. */
-	clock_ns = start + 105 * 1000000ull + 7;
-	cr_expect_eq(lapic_advance(a, clock_ns), start + 106 * 1000000ull);
+	test_ns = start + 105 * 1000000ull + 7;
+	cr_expect_eq(lapic_advance(a, test_ns), start + 106 * 1000000ull);
 	cr_expect_eq(lapic_mmio_read(a, APIC_TIMER_CURRENT), 1000000 - 7);
 }
 
@@ -282,8 +282,8 @@ Test(apic, timer_masked)
 	enable(0);
 	lapic_mmio_write(a, APIC_LVT_TIMER, 0x30040);
 	lapic_mmio_write(a, APIC_TIMER_INITIAL, 1000);
-	clock_ns += 1000000;
-	lapic_advance(a, clock_ns);
+	test_ns += 1000000;
+	lapic_advance(a, test_ns);
 	cr_expect_eq(lapic_pending(a), -1);
 }
 
@@ -301,26 +301,26 @@ Test(apic, tsc_deadline)
 	cr_assert_eq(lapic_msr_write(a, 0x6e0, clock_tsc + 100), 0);
 	lapic_msr_read(a, 0x6e0, &value);
 	cr_expect_eq(value, clock_tsc + 100);
-	cr_expect_eq(lapic_advance(a, clock_ns), clock_ns + 100);
+	cr_expect_eq(lapic_advance(a, test_ns), test_ns + 100);
 	clock_tsc += 99;
-	clock_ns += 500; /* the wall clock may run ahead of the counter: never early */
-	cr_expect_eq(lapic_advance(a, clock_ns), clock_ns + 1);
+	test_ns += 500; /* the wall clock may run ahead of the counter: never early */
+	cr_expect_eq(lapic_advance(a, test_ns), test_ns + 1);
 	cr_expect_eq(lapic_pending(a), -1);
 	clock_tsc += 1;
-	cr_expect_eq(lapic_advance(a, clock_ns), UINT64_MAX);
+	cr_expect_eq(lapic_advance(a, test_ns), UINT64_MAX);
 	cr_expect_eq(lapic_pending(a), 0x40);
 	lapic_msr_read(a, 0x6e0, &value);
 	cr_expect_eq(value, 0, "the timer disarms itself when it expires");
 	lapic_ack(a, 0x40);
 	lapic_mmio_write(a, APIC_EOI, 0);
 	lapic_msr_write(a, 0x6e0, 1);
-	lapic_advance(a, clock_ns);
+	lapic_advance(a, test_ns);
 	cr_expect_eq(lapic_pending(a), 0x40, "a deadline in the past expires at once");
 	lapic_msr_write(a, 0x6e0, clock_tsc + 1000);
 	lapic_msr_write(a, 0x6e0, 0);
 	clock_tsc += 2000;
 	lapic_ack(a, 0x40);
-	lapic_advance(a, clock_ns);
+	lapic_advance(a, test_ns);
 	lapic_mmio_write(a, APIC_EOI, 0);
 	cr_expect_eq(lapic_pending(a), -1, "zero disarms");
 	lapic_mmio_write(a, APIC_TIMER_INITIAL, 1000);
@@ -374,16 +374,16 @@ Test(apic, tsc_deadline_anywhere)
 		uint64_t deadline = any64(), next;
 		unsigned __int128 exact;
 
-		clock_ns = any_time();
+		test_ns = any_time();
 		clock_tsc = any64();
-		exact = (unsigned __int128)clock_ns + (deadline - clock_tsc);
+		exact = (unsigned __int128)test_ns + (deadline - clock_tsc);
 		lapic_msr_write(a, 0x6e0, deadline);
-		next = lapic_advance(a, clock_ns);
+		next = lapic_advance(a, test_ns);
 		cr_assert_eq(take_interrupt(a), deadline != 0 && clock_tsc >= deadline);
 		if (deadline == 0 || clock_tsc >= deadline)
 			cr_assert_eq(next, UINT64_MAX);
 		else
-			cr_assert_eq(next, exact < UINT64_MAX ? (uint64_t)exact : UINT64_MAX, "%lu at %lu, %lu", deadline, clock_tsc, clock_ns);
+			cr_assert_eq(next, exact < UINT64_MAX ? (uint64_t)exact : UINT64_MAX, "%lu at %lu, %lu", deadline, clock_tsc, test_ns);
 	}
 }
 
@@ -402,26 +402,26 @@ static struct count_down start_count(struct lapic *a)
 	bool periodic = r >> 3 & 1;
 
 	lapic_mmio_write(a, APIC_TIMER_INITIAL, 0);
-	clock_ns = any_time();
+	test_ns = any_time();
 	lapic_mmio_write(a, APIC_LVT_TIMER, periodic ? 0x20040 : 0x40);
 	lapic_mmio_write(a, APIC_TIMER_DIVIDE, divides[r % 8]);
 	lapic_mmio_write(a, APIC_TIMER_INITIAL, initial);
 	period = (uint64_t)initial << shift;
-	return (struct count_down){ clock_ns, period, clock_ns + period, periodic };
+	return (struct count_down){ test_ns, period, test_ns + period, periodic };
 }
 
 /* Never early, never lost, on the grid of its periods; periods below 20 us come together, that much late at most. */
 static void check_step(struct lapic *a, struct count_down *c)
 {
-	uint64_t next = lapic_advance(a, clock_ns);
-	unsigned __int128 due = (unsigned __int128)c->start + ((clock_ns - c->start) / c->period + 1) * (unsigned __int128)c->period;
+	uint64_t next = lapic_advance(a, test_ns);
+	unsigned __int128 due = (unsigned __int128)c->start + ((test_ns - c->start) / c->period + 1) * (unsigned __int128)c->period;
 
-	cr_assert_eq(take_interrupt(a), clock_ns >= c->next, "%lu: %lu, period %lu", clock_ns, c->next, c->period);
-	if (clock_ns < c->next) {
+	cr_assert_eq(take_interrupt(a), test_ns >= c->next, "%lu: %lu, period %lu", test_ns, c->next, c->period);
+	if (test_ns < c->next) {
 		cr_assert_eq(next, c->next);
 	} else if (c->periodic) {
-		cr_assert(next > clock_ns && next >= due && (next - c->start) % c->period == 0);
-		cr_assert(next == due || next - clock_ns < 20000 + c->period);
+		cr_assert(next > test_ns && next >= due && (next - c->start) % c->period == 0);
+		cr_assert(next == due || next - test_ns < 20000 + c->period);
 	} else {
 		cr_assert_eq(next, UINT64_MAX);
 	}
@@ -438,9 +438,9 @@ Test(apic, count_anywhere)
 		struct count_down c = start_count(a);
 
 		for (unsigned step = 0; step < 4 && c.next >> 63 == 0; step++) {
-			uint64_t later = clock_ns + (random64() >> (2 + random64() % 60));
+			uint64_t later = test_ns + (random64() >> (2 + random64() % 60));
 
-			clock_ns = random64() % 2 ? later : c.next - (random64() & 1);
+			test_ns = random64() % 2 ? later : c.next - (random64() & 1);
 			check_step(a, &c);
 		}
 	}
@@ -458,11 +458,11 @@ Test(apic, masked_wakes_nobody)
 		lapic_mmio_write(a, APIC_LVT_TIMER, mode | 0x10000);
 		lapic_mmio_write(a, APIC_TIMER_INITIAL, 1000);
 		lapic_msr_write(a, 0x6e0, clock_tsc + 1000);
-		cr_expect_eq(lapic_advance(a, clock_ns), UINT64_MAX);
-		clock_ns += 5000;
+		cr_expect_eq(lapic_advance(a, test_ns), UINT64_MAX);
+		test_ns += 5000;
 		clock_tsc += 5000;
 		lapic_mmio_write(a, APIC_LVT_TIMER, mode);
-		cr_expect_eq(lapic_advance(a, clock_ns), UINT64_MAX);
+		cr_expect_eq(lapic_advance(a, test_ns), UINT64_MAX);
 		cr_expect_eq(lapic_pending(a), -1);
 	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * AVX-512 on the whole emulated processor, both tiers: availability, fault suppression over a missing page, gathers and
- * scatters that restart, XSAVE components 5 to 7. What instructions compute is the oracle's business.
+ * scatters that restart, XSAVE components 5 to 7. What instructions compute is silicon's business.
  */
 #include "emu_harness.h"
 

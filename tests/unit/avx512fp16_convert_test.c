@@ -44,7 +44,7 @@ static uint16_t ref_from_integer(uint64_t v, bool negative, unsigned rc, unsigne
 /* VCVTQQ2PH and VCVTUQQ2PH xmm1, zmm3: eight halves, zeroes above. */
 static void check_quads(bool is_signed, unsigned rc, struct fp_random *r)
 {
-	struct cpu *c = &machine.cpu;
+	struct cpu *c = &machine->cpu;
 	unsigned flags = 0;
 	uint16_t want[8];
 
@@ -105,7 +105,7 @@ Test(avx512fp16_convert, from_general_embedded_rounding)
 	cr_assert_eq(c->vec[1].u16[0], 0x6801); /* 2050 */
 	cr_assert_eq(c->mxcsr, 0);
 	cr_assert_eq(STEP(0x62, 0xf5, 0x6e, 0x08, 0x2a, 0xc8), EMU_STOP);
-	cr_assert_eq(machine.fault.vector, VEC_XM);
+	cr_assert_eq(machine->fault.vector, VEC_XM);
 }
 
 /* A half to an integer of `bits`: what does not fit is IE and the integer indefinite. */
@@ -131,7 +131,7 @@ static uint64_t ref_to_integer(uint16_t h, unsigned bits, bool is_signed, unsign
 /* Every half, in a register of its own and as the last of eight: the quarter of a ZMM register. */
 static void check_to_quads(uint8_t opcode, bool is_signed, bool chop)
 {
-	struct cpu *c = &machine.cpu;
+	struct cpu *c = &machine->cpu;
 
 	for (unsigned h = 0; h < 0x10000; h++) {
 		const unsigned rc = h % 4;
@@ -161,7 +161,7 @@ Test(avx512fp16_convert, to_quads)
 /* VCVTSH2SI and its like: a 32-bit result clears the upper half. */
 static void check_to_general(uint8_t opcode, bool is_wide, bool is_signed, bool chop)
 {
-	struct cpu *c = &machine.cpu;
+	struct cpu *c = &machine->cpu;
 
 	for (unsigned h = 0; h < 0x10000; h++) {
 		const unsigned rc = h % 4;
@@ -301,10 +301,10 @@ Test(avx512fp16_convert, masked_at_the_end_of_memory)
 	struct cpu *c = setup();
 
 	memcpy(window + WINDOW_BYTES - 2, &(uint16_t){ 0x4500 }, 2);
-	c->gpr[RSI] = (uintptr_t)window + WINDOW_BYTES - 2;
+	c->gpr[RSI] = WINDOW + WINDOW_BYTES - 2;
 	c->vec[1].u64[1] = 77;
 	cr_assert_eq(STEP(0x62, 0xf5, 0x7d, 0x48, 0x7b, 0x0e), EMU_STOP);
-	cr_assert_eq(machine.fault.vector, VEC_PF);
+	cr_assert_eq(machine->fault.vector, VEC_PF);
 	c->k[1] = 1;
 	cr_assert_eq(STEP(0x62, 0xf5, 0x7d, 0x49, 0x7b, 0x0e), 0); /* VCVTPH2QQ zmm1{k1}, [rsi] */
 	cr_assert(c->vec[1].u64[0] == 5 && c->vec[1].u64[1] == 77);
@@ -333,5 +333,5 @@ Test(avx512fp16_convert, movw)
 	cr_assert_eq(STEP(0x62, 0xf5, 0x7d, 0x08, 0x6e, 0x56, 0x01), 0); /* VMOVW xmm2, [rsi + 2] */
 	cr_assert_eq(c->vec[2].u64[0], 0x4444);
 	cr_assert_eq(STEP(0x62, 0xf5, 0x7d, 0x28, 0x6e, 0xc8), EMU_STOP); /* 256 bits */
-	cr_assert_eq(machine.fault.vector, VEC_UD);
+	cr_assert_eq(machine->fault.vector, VEC_UD);
 }

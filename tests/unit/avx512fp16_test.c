@@ -13,7 +13,7 @@ enum { ROUNDS = 60000 };
 /* VxxxSH xmm1, xmm2, xmm3 with MXCSR's rounding; returns the result, flags in *flags. */
 static uint16_t run(uint8_t map, uint8_t pp, uint8_t opcode, uint16_t d, uint16_t a, uint16_t b, unsigned rc, unsigned *flags)
 {
-	struct cpu *c = &machine.cpu;
+	struct cpu *c = &machine->cpu;
 
 	c->vec[1].u16[0] = d;
 	c->vec[2].u16[0] = a;
@@ -156,7 +156,7 @@ static void check_complex(bool add, bool conjugate, struct complex d, struct com
 {
 	const uint8_t p1 = 0x6c | (conjugate ? PF2 : PF3), opcode = add ? MADDC : MULC;
 	struct complex want = { 0 };
-	struct cpu *c = &machine.cpu;
+	struct cpu *c = &machine->cpu;
 	unsigned flags = 0;
 
 	memset(c->vec, 0, 4 * sizeof(c->vec[0]));
@@ -229,9 +229,9 @@ Test(avx512fp16, complex_destination_is_no_source)
 {
 	setup();
 	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x08, 0xd6, 0xd3), EMU_STOP); /* xmm2, xmm2, xmm3 */
-	cr_assert_eq(machine.fault.vector, VEC_UD);
+	cr_assert_eq(machine->fault.vector, VEC_UD);
 	cr_assert_eq(STEP(0x62, 0xf6, 0x6f, 0x08, 0x57, 0xdb), EMU_STOP); /* xmm3, xmm2, xmm3 */
-	cr_assert_eq(machine.fault.vector, VEC_UD);
+	cr_assert_eq(machine->fault.vector, VEC_UD);
 	cr_assert_eq(STEP(0x62, 0xb6, 0x6e, 0x08, 0x56, 0xdb), 0);	  /* xmm3, xmm2, xmm19 */
 	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x08, 0x56, 0x36), 0);	  /* xmm6, xmm2, [rsi] */
 }
@@ -326,7 +326,7 @@ Test(avx512fp16, unmasked_underflow)
 	c->vec[3].u16[0] = 0x3800; /* 0.5 */
 	c->mxcsr = 0x1f80 & ~(UE << 7);
 	cr_assert_eq(STEP(0x62, 0xf5, 0x6e, 0x08, 0x59, 0xcb), EMU_STOP); /* VMULSH */
-	cr_assert_eq(machine.fault.vector, VEC_XM);
+	cr_assert_eq(machine->fault.vector, VEC_XM);
 	cr_assert_eq(c->mxcsr & FLAGS, UE);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "model_at.h"
+#include "proto/code_map.h"
 #include "proto/control_check.h"
 #include "proto/kind.h"
 
@@ -47,6 +48,7 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	test_object_make(&d->backlog, "backlog", sizeof(struct backlog));
 	test_object_make(&d->msi, "msi", sizeof(struct msi_page));
 	test_object_make(&d->ram, "ram", DAEMON_RAM);
+	test_object_make(&d->map, "map", code_map_bytes(DAEMON_RAM >> CODE_MAP_PAGE_SHIFT, 2));
 	cr_assert_eq(pipe2(d->doorbell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(pipe2(d->irqd_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, d->debug), 0);
@@ -54,6 +56,7 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	cr_assert_eq(pipe2(d->vcpu_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	make_listener(d);
 	cr_assert_eq(ring_attach(&d->producer, d->req.rw, d->rsp.ro, d->doorbell[1], 0), 0);
+	d->producer.clock = machine_clock_at(clock_ns(), DAEMON_AGE_NS);
 }
 
 void daemon_free(struct daemon *d)
@@ -68,6 +71,7 @@ void daemon_free(struct daemon *d)
 	test_object_free(&d->backlog);
 	test_object_free(&d->msi);
 	test_object_free(&d->ram);
+	test_object_free(&d->map);
 	for (int i = 0; i < 2; i++) {
 		close(d->doorbell[i]);
 		close(d->irqd_bell[i]);
@@ -142,6 +146,8 @@ static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 	}
 	if (kind->memory != KIND_MEMORY_NONE)
 		fds[n++] = kind->memory == KIND_MEMORY_WRITES ? d->ram.fd : d->ram.ro_fd;
+	if (kind->memory == KIND_MEMORY_WRITES)
+		fds[n++] = d->map.ro_fd;
 	return n;
 }
 
@@ -153,7 +159,8 @@ int daemon_setup(struct daemon *d, bool recover)
 	int fds[FRAME_FDS_MAX] = { d->req.ro_fd, d->rsp.fd, d->shadow.fd, d->line.fd, d->journal.fd, d->doorbell[0] };
 	unsigned nfds = add_own_fds(d, fds, 6);
 
-	m.has_ram_bytes = m.has_vcpus = true;
+	m.has_ram_bytes = m.has_vcpus = m.has_clock_offset_ns = true;
+	m.clock_offset_ns = d->producer.clock.offset_ns;
 	m.ram_bytes = DAEMON_RAM;
 	m.vcpus = 2;
 	s.machine = &m;
@@ -164,10 +171,13 @@ int daemon_setup(struct daemon *d, bool recover)
 	s.console_clients_max = 2;
 	s.has_drop_to = d->has_drop_to;
 	s.drop_to = d->drop_to;
+	s.has_reset = s.reset = d->reset;
 	source.has_lines = true;
 	source.lines = d->source_lines;
 	s.sources = sources;
 	s.n_sources = d->role == ROLE(IRQD);
+	s.has_has_code_map = true;
+	s.has_code_map = kind_of_role(d->role)->memory == KIND_MEMORY_WRITES;
 #ifdef __SANITIZE_ADDRESS__
 	s.has_sandbox = true;
 	s.sandbox = 2;

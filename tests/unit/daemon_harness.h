@@ -5,6 +5,7 @@
 
 #include "devices/backlog.h"
 #include "devices/model.h"
+#include "proto/clock.h"
 #include "proto/frame.h"
 #include "proto/journal.h"
 #include "proto/line.h"
@@ -14,21 +15,23 @@
 #include "proto_harness.h"
 
 enum { DAEMON_RAM = 64 << 20 };
+/* What the machine's clock shows when a test makes its objects: not what the host's does. */
+#define DAEMON_AGE_NS (5 * CLOCK_NS_PER_S)
 
 struct daemon {
 	Bulkhead__Role role;
 	pid_t pid;
 	int control, event; /* our ends */
 	uint32_t incarnation, next_id;
-	struct test_object req, rsp, shadow, line, journal, backlog, msi, ram;
+	struct test_object req, rsp, shadow, line, journal, backlog, msi, ram, map;
 	int doorbell[2], irqd_bell[2], debug[2], vcpu_bell[2], stash[2], listen;
 	/* irqd: the device whose line page it watches */
 	struct daemon *source;
 	uint32_t source_lines;
 	uint32_t spin_ns;
-	bool has_drop_to;
+	bool has_drop_to, reset;
 	uint32_t drop_to;
-	struct ring_producer producer;
+	struct ring_producer producer; /* its clock is the machine's */
 	struct frame frame;
 };
 

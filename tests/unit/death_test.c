@@ -148,6 +148,38 @@ Test(death, requests_of_a_time_when_it_was_given_up)
 	cr_assert_eq(b->data[0], 'y');
 }
 
+/* "The machine was reset while this device was given up: power-on state". PIIX, "NMISC": 00h after a reset. */
+Test(death, a_reset_while_it_was_given_up)
+{
+	daemon_start(&d, ROLE(TIMERD));
+	port_out(&d, 0x61, 1, 2);
+	restart();
+	cr_assert_eq(port_in(&d, 0x61, 1) & 3, 2);
+	d.reset = true;
+	restart();
+	cr_assert_eq(port_in(&d, 0x61, 1) & 3, 0);
+	port_out(&d, 0x61, 1, 2);
+	d.reset = false;
+	restart();
+	cr_assert_eq(port_in(&d, 0x61, 1) & 3, 2, "once");
+}
+
+/* It was given up when the reset was in its ring already. Of what is dropped, that is not. */
+Test(death, a_reset_that_was_in_its_ring)
+{
+	const struct io_slot reset = { .op = IO_RESET };
+
+	daemon_start(&d, ROLE(TIMERD));
+	port_out(&d, 0x61, 1, 2);
+	daemon_kill(&d);
+	cr_assert_eq(ring_post(&d.producer, &reset, 0xff), 0);
+	d.has_drop_to = true;
+	d.drop_to = (uint32_t)atomic_load(&d.producer.tail);
+	daemon_spawn(&d);
+	cr_assert_eq(daemon_setup(&d, true), TYPE(OK));
+	cr_assert_eq(port_in(&d, 0x61, 1) & 3, 0);
+}
+
 /* irqd has published and was killed before it rang: the next one rings, whatever it finds. */
 Test(death, a_bell_that_was_not_rung)
 {
@@ -233,7 +265,7 @@ Test(death, late_read_shows_the_present)
 
 	daemon_start(&d, ROLE(TIMERD));
 	s = daemon_slot(&d, IO_READ, MODEL_PORT, LAYOUT_PM_TIMER, 4, 0);
-	s.when = clock_ns();
+	s.when = machine_ns(&d.producer.clock);
 	cr_assert_eq(ring_call(&d.producer, &s, &now), 0);
 	usleep(1000);
 	cr_assert_eq(ring_call(&d.producer, &s, &late), 0, "as old as the first");

@@ -6,6 +6,7 @@
 #include "emu/core/engine.h"
 #include "emu/core/ram.h"
 #include "proto/code_map.h"
+#include "proto/code_notice.h"
 #include "proto/shm.h"
 
 #include <criterion/criterion.h>
@@ -40,6 +41,7 @@ struct smp {
 	void *map; /* the code map, as its writer sees it */
 	size_t map_bytes;
 	int map_fd;
+	struct code_notices notices; /* of a device */
 };
 
 /* ---- a machine --------------------------------------------------------------------------------------------------- */
@@ -72,6 +74,8 @@ static void create(struct smp *s, bool single_step)
 	config.ram[0] = (struct engine_ram){ .gpa = 0, .size = RAM, .host = s->ram };
 	config.code_map = s->map;
 	config.code_map_bytes = s->map_bytes;
+	config.writers[0] = &s->notices;
+	config.writer_count = 1;
 	cr_assert_eq(engine_emu.create(&config, &s->engine), 0);
 }
 
@@ -370,18 +374,25 @@ static void attach(struct smp *s, const void **map, struct code_map_view *view)
 	cr_assert_eq(code_map_attach(*map, s->map_bytes, view), 0);
 }
 
+enum teller { BY_CALL, BY_NOTICE, BY_MANY_NOTICES, TELLERS };
+
 /* A transfer: the bytes, the question to the map, the word to the engine if need be, and only then the completion. */
-static void transfer(struct smp *s, const struct code_map_view *view, uint32_t value, unsigned *told)
+static void transfer(struct smp *s, const struct code_map_view *view, uint32_t value, enum teller teller, unsigned *told)
 {
 	ram_store_4(s->ram + OPERAND, value);
 	if (code_map_hit(view, OPERAND, 4)) {
-		engine_emu.ram_written(s->engine, OPERAND, 4);
+		if (teller == BY_CALL)
+			engine_emu.ram_written(s->engine, OPERAND, 4);
+		for (unsigned n = 0; n <= CODE_NOTICES && teller == BY_MANY_NOTICES; n++)
+			code_notice_give(&s->notices, 64 * n, 64); /* so many that the right one is lost */
+		if (teller != BY_CALL)
+			code_notice_give(&s->notices, teller == BY_NOTICE ? OPERAND : 0, 4);
 		++*told;
 	}
 	ram_store_4(s->ram + WORD(0, flag), value);
 }
 
-Test(emu_smp, a_transfer_into_code)
+static void transfers(enum teller teller)
 {
 	struct timespec nap = { .tv_nsec = 20000 };
 	struct code_map_view view;
@@ -397,7 +408,7 @@ Test(emu_smp, a_transfer_into_code)
 	r = (struct runner){ .s = &s, .vcpu = 0 };
 	cr_assert_eq(pthread_create(&r.thread, NULL, run, &r), 0);
 	for (uint32_t n = 1; n <= ROUNDS; n++) {
-		transfer(&s, &view, n, &told);
+		transfer(&s, &view, n, teller, &told);
 		while (ram_load_4(s.ram + WORD(0, ack)) != n)
 			nanosleep(&nap, NULL);
 	}
@@ -406,6 +417,35 @@ Test(emu_smp, a_transfer_into_code)
 	cr_expect(told >= ROUNDS - 1, "told %u times", told); /* at the first nothing was decoded yet */
 	shm_unmap(map, s.map_bytes);
 	destroy(&s);
+}
+
+Test(emu_smp, a_transfer_into_code)
+{
+	for (enum teller t = BY_CALL; t < TELLERS; t++)
+		transfers(t);
+}
+
+/* Its writer is not believed: proto/code_notice.h. */
+Test(emu_smp, notices)
+{
+	struct code_notices c = { .count = 100 };
+	uint64_t seen = c.count, gpa, size;
+
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -EAGAIN);
+	for (uint64_t n = 0; n < CODE_NOTICES - 1; n++)
+		code_notice_give(&c, n << 12, n + 1);
+	for (uint64_t n = 0; n < CODE_NOTICES - 1; n++) {
+		cr_assert_eq(code_notice_take(&c, &seen, &gpa, &size), 0);
+		cr_expect(gpa == n << 12 && size == n + 1);
+	}
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -EAGAIN);
+	for (unsigned n = 0; n < CODE_NOTICES; n++)
+		code_notice_give(&c, 0, 1);
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -ENOMSG, "the next one may be half overwritten");
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -EAGAIN);
+	atomic_store(&c.count, seen - 1);
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -ENOMSG, "a count that goes back");
+	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -EAGAIN);
 }
 
 /* The map tells of what is decoded, to the 64 bytes, and of nothing else. */

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* FXSAVE and the XSAVE family: layout, header rules, initial states, faults (SDM vol. 1, 10.5 and chapter 13). */
-#include "tests/oracle/flat.h"
-
-#include "emu/decode/decode.h"
+#include "flat.h"
 #include "emu/sem/fp/fp.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-static uint8_t window[WINDOW_BYTES] __attribute__((aligned(64))), code[CODE_BYTES];
-static struct emu machine;
+static uint8_t *window; /* the guest has it at WINDOW */
+static struct emu *machine;
 
-#define STEP(...) flat_step(&machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
+#define STEP(...) flat_step(machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
 #define FXSAVE STEP(0x0f, 0xae, 0x06)
 #define XSAVE STEP(0x0f, 0xae, 0x26)
 #define XRSTOR STEP(0x0f, 0xae, 0x2e)
@@ -22,21 +20,12 @@ static struct emu machine;
 
 static struct cpu *setup(void)
 {
-	decode_init(NULL, NULL);
-	oracle_window = window;
-	oracle_code = code;
-	memset(&machine, 0, sizeof(machine));
-	memset(window, 0xcc, sizeof(window));
+	machine = flat_machine(CR4_OSFXSR | CR4_OSXSAVE, 7, 0xcc);
+	window = flat_window();
 	memset(window + LEGACY, 0, 64);
-	machine.code_size = 8;
-	machine.cpu.cr0 = CR0_PE | CR0_NE;
-	machine.cpu.cr4 = CR4_OSFXSR | CR4_OSXSAVE;
-	machine.cpu.xcr0 = 7;
-	machine.cpu.gpr[RSI] = (uintptr_t)window;
-	machine.cpu.gpr[RAX] = machine.cpu.gpr[RDX] = UINT64_MAX;
-	cpu_reset_fpu(&machine.cpu);
+	machine->cpu.gpr[RAX] = machine->cpu.gpr[RDX] = UINT64_MAX;
 	STEP(0xdb, 0xe3);
-	return &machine.cpu;
+	return &machine->cpu;
 }
 
 static uint64_t qword_at(unsigned offset)
@@ -55,7 +44,7 @@ static void put_qword(unsigned offset, uint64_t v)
 #define ASSERT_FAULT(expr, vec)                                                                                   \
 	do {                                                                                                      \
 		cr_assert_eq((expr), EMU_STOP);                                                                   \
-		cr_assert_eq(machine.fault.vector, (vec));                                                        \
+		cr_assert_eq(machine->fault.vector, (vec));                                                        \
 	} while (0)
 
 /* SDM vol. 1, 13.4: legacy region and header are 576 bytes; AVX would stand behind them. */
@@ -90,7 +79,7 @@ Test(fpu_xsave, fxsave_32bit_mode)
 
 	c->vec[7].u64[0] = 0x1111;
 	c->vec[8].u64[0] = 0x2222;
-	machine.code_size = 4;
+	machine->code_size = 4;
 	cr_assert_eq(FXSAVE, 0);
 	cr_assert_eq(qword_at(160 + 7 * 16), 0x1111);
 	cr_assert_eq(qword_at(160 + 8 * 16), 0xcccccccccccccccc);
@@ -244,7 +233,7 @@ Test(fpu_xsave, xsave_fault_writes_nothing)
 {
 	struct cpu *c = setup();
 
-	c->gpr[RSI] = (uintptr_t)window + 512; /* the header would lie beyond the window */
+	c->gpr[RSI] = WINDOW + 512; /* the header would lie beyond the window */
 	STEP(0xd9, 0xeb);
 	memset(window + 512, 0xcc, 512);
 	ASSERT_FAULT(XSAVE, VEC_PF);

@@ -6,35 +6,25 @@
 #ifndef BULKHEAD_TESTS_HALF_MACHINE_H
 #define BULKHEAD_TESTS_HALF_MACHINE_H
 
-#include "tests/oracle/flat.h"
-
-#include "emu/decode/decode.h"
+#include "flat.h"
 #include "fp_operands.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-static uint8_t window[WINDOW_BYTES] __attribute__((aligned(64))), code[CODE_BYTES];
-static struct emu machine;
+static uint8_t *window; /* the guest has it at WINDOW */
+static struct emu *machine;
 
-#define STEP(...) flat_step(&machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
+#define STEP(...) flat_step(machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
 
 enum { IE = 1, DE = 2, ZE = 4, OE = 8, UE = 16, PE = 32, FLAGS = 63, DAZ = 0x40, FTZ = 0x8000, RC_SHIFT = 13 };
 enum { NEAREST, DOWN, UP, CHOP };
 
 static inline struct cpu *setup(void)
 {
-	decode_init(NULL, NULL);
-	oracle_window = window;
-	oracle_code = code;
-	memset(&machine, 0, sizeof(machine));
-	machine.code_size = 8;
-	machine.cpu.cr0 = CR0_PE | CR0_NE;
-	machine.cpu.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-	machine.cpu.xcr0 = 0xe7;
-	machine.cpu.gpr[RSI] = (uintptr_t)window;
-	cpu_reset_fpu(&machine.cpu);
-	return &machine.cpu;
+	machine = flat_machine(CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE, 0xe7, 0);
+	window = flat_window();
+	return &machine->cpu;
 }
 
 /* ---- the reference ------------------------------------------------------------------------------------- */

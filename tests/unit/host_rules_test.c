@@ -7,14 +7,20 @@
 #include "tests/host/probe.h"
 #include "tests/host/processor.h"
 #include "tests/host/undefined.h"
-#include "tests/oracle/oracle.h"
+#include "tests/silicon/silicon.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-enum { CASES = 8, CASES_SPOILT = 1, SW_ES = 0x80, MXCSR_PE = 0x20 };
+enum { CASES = 8, CASES_RESTORING = 64, CASES_SPOILT = 1, SW_ES = 0x80, MXCSR_PE = 0x20, ENV_SW = 4, ENV_FIP = 12, ENV_FOP = 18, ENV_FDP = 20 };
 
-static uint8_t window[WINDOW_BYTES], code[CODE_BYTES];
+/* The processor's memory. */
+static uint8_t data[DATA_PAGES * PAGE], stack[STACK_PAGES * PAGE];
+
+uint8_t *native_memory(uint64_t linear)
+{
+	return linear >= STACK ? stack + (linear - STACK) : data + (linear - DATA);
+}
 
 bool native_has_avx(void)
 {
@@ -24,6 +30,11 @@ bool native_has_avx(void)
 bool native_has_avx512(void)
 {
 	return true;
+}
+
+uint32_t native_esp_high(void)
+{
+	return 0;
 }
 
 /* ---- made-up processors ----------------------------------------------------------------------------------- */
@@ -98,16 +109,49 @@ static isa_semantic *semantic(const struct test_case *t)
 	return isa_rows[t->row].sem;
 }
 
-static uint8_t *operand(const struct test_case *t, struct state *s)
+static bool faults(const struct test_case *t, const struct outcome *o)
 {
-	return s->window + (t->in.gpr[RSI] - (uintptr_t)window);
+	return o->s.rip == t->in.rip;
 }
 
-static bool saves_image(const struct test_case *t, const struct state *s)
+/* It has not faulted, but gone on to the HLT behind. */
+static void go_on(const struct test_case *t, struct outcome *o)
+{
+	o->s.rip = t->in.rip + t->bytes;
+	o->vector = VEC_GP;
+	o->error = 0;
+}
+
+static bool has_environment(const struct test_case *t, const struct outcome *o)
+{
+	return t->bytes > t->length && o->s.rip == t->in.rip + t->bytes;
+}
+
+/* The processor's memory at the operand; false if a part of it is not there. */
+static bool peek(uint64_t linear, void *to, unsigned bytes)
+{
+	if (!is_ours(linear) || !is_ours(linear + bytes - 1))
+		return false;
+	for (unsigned n = 0; n < bytes; n++) {
+		if ((linear + n) / PAGE == DATA / PAGE + DATA_MISSING)
+			return false;
+		((uint8_t *)to)[n] = *native_memory(linear + n);
+	}
+	return true;
+}
+
+static void poke(uint64_t linear, const void *from, unsigned bytes)
+{
+	for (unsigned n = 0; n < bytes; n++)
+		if (is_ours(linear + n))
+			*native_memory(linear + n) = ((const uint8_t *)from)[n];
+}
+
+static bool saves_image(const struct test_case *t, const struct outcome *o)
 {
 	isa_semantic *const sem = semantic(t);
 
-	return s->vector == NO_FAULT && (sem == sem_fxsave || sem == sem_xsave || sem == sem_xsaveopt || sem == sem_xsavec);
+	return !faults(t, o) && (sem == sem_fxsave || sem == sem_xsave || sem == sem_xsaveopt || sem == sem_xsavec);
 }
 
 static bool has_x87(const struct test_case *t)
@@ -123,179 +167,243 @@ static uint64_t keep(uint64_t v, unsigned bits)
 }
 
 /* FXRSTOR64 and XRSTOR64: so many bits of the pointers in the image. */
-static void restore_pointers(const struct made_up *m, const struct test_case *t, struct state *s)
+static void restore_pointers(const struct made_up *m, const struct test_case *t, struct outcome *o)
 {
-	const bool fx = semantic(t) == sem_fxrstor, wide = (t->code[0] & 0xf8) == 0x48;
-	const uint8_t *image = operand(t, s);
-	uint64_t fip, fdp, present;
+	const bool fx = semantic(t) == sem_fxrstor, wide = t->i.prefixes & PFX_REX_W;
+	const uint64_t linear = operand_linear(t);
+	uint64_t fip, fdp, present = 0;
 
-	if (s->vector != NO_FAULT || !wide || (!fx && semantic(t) != sem_xrstor))
+	if (faults(t, o) || !wide || (!fx && semantic(t) != sem_xrstor))
 		return;
-	memcpy(&fip, image + 8, 8);
-	memcpy(&fdp, image + 16, 8);
-	memcpy(&present, image + 512, 8);
+	if (!peek(linear + 8, &fip, 8) || !peek(linear + 16, &fdp, 8) || (!fx && !peek(linear + 512, &present, 8)))
+		return;
 	if (!fx && !(t->in.gpr[RAX] & present & 1))
 		return;
-	s->fx.fip = keep(fip, m->is.fip_bits);
-	s->fx.fdp = keep(fdp, m->is.fdp_bits);
+	o->s.fx.fip = keep(fip, m->is.fip_bits);
+	o->s.fx.fdp = keep(fdp, m->is.fdp_bits);
 }
 
-static void note_pointers(const struct made_up *m, const struct test_case *t, struct state *s)
+/* In a register, and in what FNSTENV behind the instruction has stored. */
+static void note_pointers(const struct made_up *m, const struct test_case *t, struct outcome *o)
 {
-	if (!(isa_rows[t->row].attr & ISA_FP) || s->fx.fip != (uintptr_t)code || (s->fx.sw & SW_ES))
+	const uint16_t fop = 0x5a5;
+	const uint64_t fdp = t->in.gpr[RSI];
+	uint16_t sw = o->s.fx.sw;
+
+	if (has_environment(t, o))
+		peek(ENVIRONMENT + ENV_SW, &sw, sizeof(sw));
+	if (!(isa_rows[t->row].attr & ISA_FP) || o->s.fx.fip != t->in.rip || (sw & SW_ES))
 		return;
 	if (does_otherwise(m, PT_NOTED_FOP))
-		s->fx.fop = 0x5a5;
+		o->s.fx.fop = fop;
 	if (does_otherwise(m, PT_NOTED_FDP))
-		s->fx.fdp = t->in.gpr[RSI];
+		o->s.fx.fdp = fdp;
+	if (does_otherwise(m, PT_NOTED_FOP) && has_environment(t, o))
+		poke(ENVIRONMENT + ENV_FOP, &fop, 2);
+	if (does_otherwise(m, PT_NOTED_FDP) && has_environment(t, o))
+		poke(ENVIRONMENT + ENV_FDP, &fdp, 4);
 }
 
-/* As tests/oracle/native.c sees it: by FNSTENV, or not at all after a fault. */
-static void hide_pointers(const struct made_up *m, struct state *s)
+/* As a signal frame has them. */
+static void hide_pointers(const struct made_up *m, struct outcome *o)
 {
-	if (!does_otherwise(m, PT_SAVED_POINTERS) || (s->fx.sw & SW_ES))
+	if (!does_otherwise(m, PT_SAVED_POINTERS) || (o->s.fx.sw & SW_ES))
 		return;
-	s->told = s->vector == NO_FAULT ? UINT32_MAX : 0;
-	s->fx.fip = (uint32_t)s->fx.fip;
-	s->fx.fdp = (uint32_t)s->fx.fdp;
-	if (s->vector != NO_FAULT)
-		s->fx.fop = 0, s->fx.fip = s->fx.fdp = 0;
+	o->s.fx.fop = 0;
+	o->s.fx.fip = o->s.fx.fdp = 0;
 }
 
-static void save_image(const struct made_up *m, const struct test_case *t, struct state *s)
+static void save_image(const struct made_up *m, const struct test_case *t, const struct outcome *o)
 {
-	uint8_t *image = operand(t, s);
-	uint32_t mask;
+	const uint64_t linear = operand_linear(t);
+	const uint8_t none[18] = { 0 }, some = 0xa5;
+	uint32_t mask = 0;
 
-	if (!saves_image(t, s))
+	if (!saves_image(t, o))
 		return;
 	if (does_otherwise(m, PT_SAVED_POINTERS) && has_x87(t) && !(t->in.fx.sw & SW_ES))
-		memset(image + 6, 0, 18);
-	memcpy(&mask, image + 28, sizeof(mask));
-	if (mask == 0xffff)
-		memcpy(image + 28, &m->is.mxcsr_mask, sizeof(mask));
+		poke(linear + 6, none, sizeof(none));
+	if (peek(linear + 28, &mask, sizeof(mask)) && mask == 0xffff)
+		poke(linear + 28, &m->is.mxcsr_mask, sizeof(mask));
 	for (unsigned n = 0; n < IMAGE_BYTES && does_otherwise(m, PT_IMAGE_RESERVED); n++)
 		if (is_reserved_byte(t->row, false, n))
-			image[n] = 0xa5;
+			poke(linear + n, &some, 1);
 }
 
 /* LDMXCSR of a bit that the emulated MXCSR has not. */
-static void load_more_mxcsr(const struct made_up *m, const struct test_case *t, struct state *s)
+static void load_more_mxcsr(const struct made_up *m, const struct test_case *t, struct outcome *o)
 {
 	uint32_t v;
 
-	memcpy(&v, operand(t, s), sizeof(v));
-	if (isa_rows[t->row].opcode != 0xae || isa_rows[t->row].ext != 2 || isa_rows[t->row].map == ISA_M0 ||
-	    s->vector != VEC_GP || (v & ~m->is.mxcsr_mask))
+	if (isa_rows[t->row].opcode != 0xae || isa_rows[t->row].ext != 2 || isa_rows[t->row].map == ISA_M0 || !faults(t, o) ||
+	    o->vector != VEC_GP || !peek(operand_linear(t), &v, sizeof(v)) || !(v & ~0xffffu) || (v & ~m->is.mxcsr_mask))
 		return;
-	s->vector = NO_FAULT;
-	s->fx.mxcsr = v;
+	go_on(t, o);
+	o->s.fx.mxcsr = v;
 }
 
-static void load_misaligned(const struct made_up *m, const struct test_case *t, struct state *s)
+static void load_misaligned(const struct made_up *m, const struct test_case *t, struct outcome *o)
 {
-	if (!does_otherwise(m, PT_SHA_ALIGNMENT) || isa_rows[t->row].feature != FEAT_SHA || s->vector != VEC_GP)
+	uint8_t there[16];
+
+	if (!does_otherwise(m, PT_SHA_ALIGNMENT) || isa_rows[t->row].feature != FEAT_SHA || !faults(t, o) ||
+	    o->vector != VEC_GP || !peek(operand_linear(t), there, sizeof(there)))
 		return;
-	s->vector = NO_FAULT;
-	s->fx.xmm[3][5] ^= 0x77; /* some result */
+	go_on(t, o);
+	o->s.fx.xmm[3][5] ^= 0x77; /* some result */
 }
 
 /* Only completed elements have changed: those whose part of the mask is zero now. */
-static void fault_in_gather(const struct made_up *m, const struct test_case *t, struct state *s)
+static void fault_in_gather(const struct made_up *m, const struct test_case *t, struct outcome *o)
 {
 	const struct isa_row *r = &isa_rows[t->row];
-	const unsigned mask = ~t->code[2] >> 3 & 15, to = (t->code[4] >> 3 & 7) | (t->code[1] & 0x80 ? 0 : 8);
+	struct state *s = &o->s;
 
-	if (!does_otherwise(m, PT_GATHER_FAULT) || r->op[1].kind != OPK_VS || r->map >= ISA_E0F || s->vector != VEC_PF)
+	if (!does_otherwise(m, PT_GATHER_FAULT) || r->op[1].kind != OPK_VS || r->map >= ISA_E0F || o->vector != VEC_PF)
 		return;
 	for (unsigned n = 0; n < 16; n++)
-		s->fx.xmm[mask][n] &= t->in.fx.xmm[mask][n] | 0x7f; /* not widened, or so */
-	memcpy(s->zmm_high[to], t->in.zmm_high[to], 32);
-	if (!(t->code[2] & 4))
-		memcpy(s->ymm_high[to], t->in.ymm_high[to], 16);
+		s->fx.xmm[t->i.vvvv][n] &= t->in.fx.xmm[t->i.vvvv][n] | 0x7f; /* not widened, or so */
+	memcpy(s->zmm_high[t->i.reg], t->in.zmm_high[t->i.reg], 32);
+	if (!t->i.vl)
+		memcpy(s->ymm_high[t->i.reg], t->in.ymm_high[t->i.reg], 16);
 }
 
-static void reduce(const struct made_up *m, const struct test_case *t, struct state *s)
+static void reduce(const struct made_up *m, const struct test_case *t, struct outcome *o)
 {
-	const uint32_t raised = s->fx.mxcsr & ~t->in.fx.mxcsr & 0x3f;
+	const uint32_t raised = o->s.fx.mxcsr & ~t->in.fx.mxcsr & 0x3f;
 
-	if (!does_otherwise(m, PT_VREDUCE_PE) || strncmp(isa_rows[t->row].mnemonic, "vreduce", 7) != 0 ||
-	    (t->code[t->length - 1] & 8) || raised != MXCSR_PE)
+	if (!does_otherwise(m, PT_VREDUCE_PE) || strncmp(isa_rows[t->row].mnemonic, "vreduce", 7) != 0 || (t->i.imm & 8) ||
+	    raised != MXCSR_PE)
 		return;
-	s->fx.mxcsr &= ~(uint32_t)MXCSR_PE;
-	if (s->vector == VEC_XM) {
-		s->vector = NO_FAULT;
-		s->zmm16[7][3] ^= 1; /* some result */
+	o->s.fx.mxcsr &= ~(uint32_t)MXCSR_PE;
+	if (o->vector == VEC_XM) {
+		go_on(t, o);
+		o->s.zmm16[7][3] ^= 1; /* some result */
 	}
 }
 
-static void restore_partly(const struct made_up *m, const struct test_case *t, struct state *s)
+static void restore_partly(const struct made_up *m, const struct test_case *t, struct outcome *o)
 {
-	if (does_otherwise(m, PT_PARTIAL_RESTORE) && semantic(t) == sem_xrstor && s->vector == VEC_GP)
-		s->fx.st[2][0] ^= 1;
+	if (does_otherwise(m, PT_PARTIAL_RESTORE) && semantic(t) == sem_xrstor && faults(t, o) && o->vector == VEC_GP)
+		o->s.fx.st[2][0] ^= 1;
 }
 
-static void set_codes(const struct made_up *m, const struct test_case *t, struct state *s)
+static void set_codes(const struct made_up *m, const struct test_case *t, struct outcome *o)
 {
-	if (does_otherwise(m, PT_X87_CODES))
-		s->fx.sw ^= x87_undefined_codes(t->row);
+	const uint16_t codes = x87_undefined_codes(t->row);
+	uint16_t sw;
+
+	if (!does_otherwise(m, PT_X87_CODES))
+		return;
+	o->s.fx.sw ^= codes;
+	if (!has_environment(t, o) || !peek(ENVIRONMENT + ENV_SW, &sw, sizeof(sw)))
+		return;
+	sw ^= codes;
+	poke(ENVIRONMENT + ENV_SW, &sw, sizeof(sw));
 }
 
-static void pretend(const struct made_up *m, const struct test_case *t, struct state *s)
+static void pretend(const struct made_up *m, const struct test_case *t, struct outcome *o)
 {
-	restore_pointers(m, t, s);
-	note_pointers(m, t, s);
-	hide_pointers(m, s);
-	save_image(m, t, s);
-	load_more_mxcsr(m, t, s);
-	load_misaligned(m, t, s);
-	fault_in_gather(m, t, s);
-	reduce(m, t, s);
-	restore_partly(m, t, s);
-	set_codes(m, t, s);
+	restore_pointers(m, t, o);
+	note_pointers(m, t, o);
+	hide_pointers(m, o);
+	save_image(m, t, o);
+	load_more_mxcsr(m, t, o);
+	load_misaligned(m, t, o);
+	fault_in_gather(m, t, o);
+	reduce(m, t, o);
+	restore_partly(m, t, o);
+	set_codes(m, t, o);
 }
 
 /* ---- the comparison --------------------------------------------------------------------------------------------- */
 
 static void setup(void)
 {
-	oracle_window = window;
-	oracle_code = code;
+	uint8_t page[PAGE];
+
 	emulated_init();
+	rnd_seed(1);
+	for (unsigned n = 0; n < DATA_PAGES + STACK_PAGES; n++) {
+		random_bytes(page, PAGE);
+		put_memory(n < DATA_PAGES ? DATA + n * PAGE : STACK + (n - DATA_PAGES) * PAGE, page, PAGE);
+	}
 }
 
-/* All rows, with `spoil` for an error of the emulator. Returns the number of cases that are red. */
-typedef bool spoil_fn(struct state *emulated, const struct test_case *t);
-
-static unsigned compare_all(const struct made_up *m, spoil_fn *spoil, unsigned *spoilt)
+/* The processor's memory is as the emulator has left its own. */
+static void take_memory(void)
 {
-	static struct state emulated, native;
+	memcpy(data, emulated_memory(0, DATA), sizeof(data));
+	memcpy(stack, emulated_memory(0, STACK), sizeof(stack));
+}
+
+/* x87, vectors, and what saves them: what points are about. */
+static bool is_of_interest(unsigned row)
+{
+	const struct isa_row *r = &isa_rows[row];
+
+	return (r->attr & (ISA_FP | ISA_MMXX | ISA_SSEX | ISA_AVXX | ISA_AVX512X)) || r->feature == FEAT_FXSR ||
+	       r->feature == FEAT_XSAVE || r->feature == FEAT_XSAVEOPT || r->feature == FEAT_XSAVEC;
+}
+
+typedef bool spoil_fn(struct outcome *emulated, const struct test_case *t);
+
+/* Is the case red? With `spoil` for an error of the emulator, which *spoilt counts if the case has room for it. */
+static bool is_red(const struct made_up *m, struct test_case *t, spoil_fn *spoil, unsigned *spoilt)
+{
+	static struct outcome emulated, native;
+	bool red, has_room;
+	unsigned seen;
+
+	prepare(t);
+	emulated_run(0, t, &emulated);
+	native = emulated;
+	take_memory();
+	pretend(m, t, &native);
+	has_room = !spoil || (!is_undocumented(t->row) && spoil(&emulated, t));
+	seen = judge(0, t, &native, &emulated, false);
+	*spoilt += spoil && has_room && seen;
+	red = has_room && seen > 1 && !judge_excuses(0, t, &native, &emulated);
+	if (red && !spoil)
+		judge(0, t, &native, &emulated, true);
+	make_equal(0);
+	return red;
+}
+
+static unsigned cases_of(unsigned row)
+{
+	const bool restores = isa_rows[row].sem == sem_fxrstor || isa_rows[row].sem == sem_xrstor;
+
+	return !is_of_interest(row) ? 0 : restores ? CASES_RESTORING : CASES;
+}
+
+/* All rows. Returns the number of cases that are red. `draw`: another set of cases. */
+static unsigned compare_drawn(const struct made_up *m, spoil_fn *spoil, unsigned *spoilt, unsigned draw)
+{
 	static struct test_case t;
 	unsigned red = 0;
 
 	for (unsigned row = 1; row < ISA_COUNT; row++) {
-		rnd_seed(row * 0x9e3779b97f4a7c15ull);
-		for (unsigned n = 0; n < (spoil ? CASES_SPOILT : CASES); n++) {
-			random_state(&t.in);
-			if (!encode_case(row, &t))
-				break;
-			emulated_run(&t, &emulated);
-			native = emulated;
-			pretend(m, &t, &native);
-			if (spoil && (is_undocumented(row) || !spoil(&emulated, &t)))
-				continue;
-			*spoilt += spoil != NULL;
-			red += !judge_same(&t, &native, &emulated) && !judge_excuses(&t, &native, &emulated);
-		}
+		rnd_seed((row + (uint64_t)draw * ISA_COUNT) * 0x9e3779b97f4a7c15ull);
+		for (unsigned n = 0; n < cases_of(row) && !(spoil && n >= CASES_SPOILT); n++)
+			if (generate(row, 8, &t))
+				red += is_red(m, &t, spoil, spoilt);
 	}
 	return red;
 }
 
+static unsigned compare_all(const struct made_up *m, spoil_fn *spoil, unsigned *spoilt)
+{
+	return compare_drawn(m, spoil, spoilt, 0);
+}
+
 static void expect_green(const struct made_up *m)
 {
-	setup();
+	unsigned none = 0;
+
 	meet(m);
-	cr_expect_eq(compare_all(m, NULL, NULL), 0, "%s", m->name);
+	setup();
+	cr_expect_eq(compare_all(m, NULL, &none), 0, "%s", m->name);
 	cr_expect_eq(points_differences() != 0, m->differs, "%s: %lu differences reported", m->name, points_differences());
 }
 
@@ -331,57 +439,85 @@ Test(host_rules, processor_that_cannot_be_asked_is_green_and_reported)
 	expect_green(&blind);
 }
 
-/* What was wrong once: a Zen 3, taken for what Zen 4 does. The row of Zen 4 allows no doubt. */
+/* What was wrong once: a Zen 3, taken for what Zen 4 does. The row of Zen 4 allows no doubt. Few cases show the difference. */
 Test(host_rules, zen3_is_no_zen4)
 {
-	struct made_up wrong = zen3;
+	unsigned none = 0, red = 0;
 
-	setup();
 	meet(&zen4);
-	cr_assert_gt(compare_all(&wrong, NULL, NULL), 0);
+	setup();
+	for (unsigned draw = 0; draw < 20 && red == 0; draw++)
+		red = compare_drawn(&zen3, NULL, &none, draw);
+	cr_assert_gt(red, 0);
 }
 
 /* ---- errors of the emulator are found on each of them -------------------------------------------------------------- */
 
-static bool spoil_register(struct state *emulated, const struct test_case *t)
+static bool spoil_register(struct outcome *emulated, const struct test_case *t)
 {
-	emulated->gpr[RBX] ^= 1;
+	emulated->s.gpr[RBX] ^= 1;
 	return true;
 }
 
-static bool spoil_vector(struct state *emulated, const struct test_case *t)
+static bool spoil_vector(struct outcome *emulated, const struct test_case *t)
 {
 	const bool gather = isa_rows[t->row].op[1].kind == OPK_VS, reduces = strncmp(isa_rows[t->row].mnemonic, "vreduce", 7) == 0;
 
-	emulated->fx.xmm[9][2] ^= 4;
-	return emulated->vector == NO_FAULT && isa_rows[t->row].map >= ISA_V0F && !gather && !reduces;
+	emulated->s.fx.xmm[9][2] ^= 4;
+	return !faults(t, emulated) && isa_rows[t->row].map >= ISA_V0F && !gather && !reduces;
 }
 
-static bool spoil_flags(struct state *emulated, const struct test_case *t)
+static bool is_wide(const struct test_case *t, const struct outcome *o)
 {
-	emulated->fx.mxcsr ^= 1;
-	return emulated->vector == NO_FAULT && (isa_rows[t->row].attr & ISA_SSEX) && isa_rows[t->row].feature != FEAT_SHA;
+	return !faults(t, o) && isa_rows[t->row].map >= ISA_E0F && strncmp(isa_rows[t->row].mnemonic, "vreduce", 7) != 0;
 }
 
-static bool spoil_memory(struct state *emulated, const struct test_case *t)
+static bool spoil_zmm(struct outcome *emulated, const struct test_case *t)
 {
-	emulated->window[WINDOW_BYTES - 1] ^= 0x80;
-	return emulated->vector == NO_FAULT && t->in.gpr[RSI] < (uintptr_t)window + WINDOW_BYTES - 600;
+	emulated->s.zmm_high[2][31] ^= 1;
+	emulated->s.zmm16[13][63] ^= 1;
+	return is_wide(t, emulated);
 }
 
-static bool spoil_fault(struct state *emulated, const struct test_case *t)
+static bool spoil_opmask(struct outcome *emulated, const struct test_case *t)
 {
-	const bool fails = emulated->vector == NO_FAULT && isa_rows[t->row].feature != FEAT_SHA;
+	emulated->s.k[6] ^= 1ull << 63;
+	return is_wide(t, emulated);
+}
+
+static bool spoil_flags(struct outcome *emulated, const struct test_case *t)
+{
+	emulated->s.fx.mxcsr ^= 1;
+	return !faults(t, emulated) && (isa_rows[t->row].attr & ISA_SSEX) && isa_rows[t->row].feature != FEAT_SHA;
+}
+
+static bool spoil_memory(struct outcome *emulated, const struct test_case *t)
+{
+	*emulated_memory(0, STACK + 3 * PAGE - 1) ^= 0x80;
+	return !faults(t, emulated);
+}
+
+static bool spoil_fault(struct outcome *emulated, const struct test_case *t)
+{
+	const bool fails = !faults(t, emulated) && isa_rows[t->row].feature != FEAT_SHA;
 
 	emulated->vector = VEC_UD;
+	emulated->s.rip = t->in.rip;
 	return fails;
 }
 
-/* With an exception pending, all processors keep the pointers, and tell them. */
-static bool spoil_pointer(struct state *emulated, const struct test_case *t)
+/* With an exception pending, all processors keep the pointers of the instruction that raised it, and tell them. */
+static bool spoil_pointer(struct outcome *emulated, const struct test_case *t)
 {
-	emulated->fx.fip ^= 0x10;
-	return emulated->vector == NO_FAULT && (emulated->fx.sw & SW_ES);
+	const bool noted = emulated->s.fx.fip == t->in.rip;
+	uint16_t sw = emulated->s.fx.sw;
+
+	if (has_environment(t, emulated)) {
+		memcpy(&sw, emulated_memory(0, ENVIRONMENT + ENV_SW), sizeof(sw));
+		*emulated_memory(0, ENVIRONMENT + ENV_FIP) ^= 0x10;
+	}
+	emulated->s.fx.fip ^= 0x10;
+	return !faults(t, emulated) && noted && (sw & SW_ES);
 }
 
 static void expect_found(const struct made_up *m, spoil_fn *spoil, const char *what)
@@ -402,6 +538,8 @@ Test(host_rules, errors_are_found_everywhere)
 	for (unsigned n = 0; n < sizeof(all) / sizeof(all[0]); n++) {
 		expect_found(all[n], spoil_register, "a register");
 		expect_found(all[n], spoil_vector, "an element");
+		expect_found(all[n], spoil_zmm, "a ZMM register");
+		expect_found(all[n], spoil_opmask, "an opmask");
 		expect_found(all[n], spoil_flags, "a flag of MXCSR");
 		expect_found(all[n], spoil_memory, "a byte of memory");
 		expect_found(all[n], spoil_fault, "#UD");

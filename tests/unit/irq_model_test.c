@@ -99,6 +99,18 @@ Test(irq_model, ticks_that_nobody_saw_come_late)
 	cr_assert_eq(take_all(0x30, 100), 1, "seen one by one, they merge as on the 8259: one edge is latched");
 }
 
+/* One was pending when irqd left, and more came before it looked again: it takes none of them in. */
+Test(irq_model, a_tick_that_waits_does_not_merge_with_those_of_an_absence)
+{
+	edges(LAYOUT_PIT_IRQ, 1);
+	words[LAYOUT_PIT_IRQ] += LINE_EDGE;
+	irq_model_look_again(&s, words);
+	cr_assert_eq(take_all(0x30, 100), 2);
+	edges(LAYOUT_PIT_IRQ, 1);
+	edges(LAYOUT_PIT_IRQ, 4);
+	cr_assert_eq(take_all(0x30, 100), 5);
+}
+
 /* What a PC would have merged whatever happens: other lines, masked ones; and ICW1 forgets requests. */
 Test(irq_model, what_is_not_owed)
 {
@@ -117,6 +129,26 @@ Test(irq_model, what_is_not_owed)
 	cr_assert_eq(take_all(0x30, 100), 0);
 	edges(LAYOUT_PIT_IRQ, 1u << 30);
 	cr_assert_eq(take_all(0x30, 2 * IRQ_OWED_MAX), IRQ_OWED_MAX + 1);
+}
+
+/* A device that was given up and is reset by itself: its counts begin anew, which is no interrupt. */
+Test(irq_model, counts_that_begin_anew)
+{
+	edges(LAYOUT_PIT_IRQ, 5);
+	take_all(0x30, 100);
+	line(LAYOUT_COM1_IRQ, true);
+	take_all(0x34, 100);
+	words[LAYOUT_PIT_IRQ] = words[LAYOUT_COM1_IRQ] = 0;
+	irq_model_set_lines(&s, words);
+	cr_assert_eq(take_all(0x30, 100), 0);
+	line(LAYOUT_COM1_IRQ, true);
+	cr_assert_eq(take_all(0x34, 100), 1);
+	line(LAYOUT_COM1_IRQ, false);
+	line(LAYOUT_COM1_IRQ, true);
+	take_all(0x34, 100);
+	words[LAYOUT_COM1_IRQ] = LINE_EDGE | LINE_LEVEL; /* reset, and high again: nobody saw it low */
+	irq_model_set_lines(&s, words);
+	cr_assert_eq(take_all(0x34, 100), 1);
 }
 
 /* Registers read what their table says, and write_mask is what a write changes. */

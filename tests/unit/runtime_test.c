@@ -12,6 +12,8 @@
 #include "daemon_harness.h"
 #include "proto/kind.h"
 #include "devices/chips/hpet.h"
+#include "proto/code_map.h"
+#include "proto/code_notice.h"
 #include "proto/reg.h"
 #include "proto/clock.h"
 #include "proto/layout.h"
@@ -273,11 +275,11 @@ Test(runtime, lsr_from_shadow_agrees_with_the_slow_path)
 	daemon_start(&d, ROLE(SERIALD));
 	for (int i = 0; i < 200; i++) {
 		port_post(&d, LAYOUT_COM1, 1, 'x', CLASS_TXDATA);
-		if (ring_is_applied(&d.producer, CLASS_CONFIG) && shadow_read(d.shadow.ro, 0, &value) == 0)
+		if (ring_is_applied(&d.producer, CLASS_CONFIG) && shadow_read(d.shadow.ro, 0, &d.producer.clock, &value) == 0)
 			cr_assert_eq(value, port_in(&d, LAYOUT_COM1 + 5, 1));
 	}
 	port_out(&d, LAYOUT_COM1 + 4, 1, 0x10); /* loop-back: LSR depends on THR now */
-	cr_assert_eq(shadow_read(d.shadow.ro, 0, &value), -EAGAIN);
+	cr_assert_eq(shadow_read(d.shadow.ro, 0, &d.producer.clock, &value), -EAGAIN);
 }
 
 /* PC16550D: THRE interrupt when enabled with an empty THR; the PC gates it with OUT2. */
@@ -562,6 +564,51 @@ Test(runtime, comparator_set_while_nobody_serves)
 	cr_assert_neq(line->words[LAYOUT_PIT_IRQ], before, "it has fired");
 }
 
+static uint32_t hpet_counter(void)
+{
+	struct io_slot counter = daemon_slot(&d, IO_READ, MODEL_MMIO, LAYOUT_HPET_BASE + HPET_COUNTER, 4, 0);
+	struct ring_reply reply;
+
+	cr_assert_eq(ring_call(&d.producer, &counter, &reply), 0);
+	return (uint32_t)reply.data;
+}
+
+/*
+ * A machine that is older than its host (another one has run it before) stops, and goes on later: to its devices that is the
+ * same moment, and what was to happen is as far away as it was.
+ */
+Test(runtime, machine_time_stands_still_between_hosts)
+{
+	const struct line_page *line;
+	uint64_t first, stopped;
+	uint32_t count, edges;
+
+	daemon_make(&d, ROLE(TIMERD));
+	d.producer.clock = machine_clock_at(0, 1000 * 86400 * CLOCK_NS_PER_S);
+	daemon_spawn(&d);
+	cr_assert_eq(daemon_setup(&d, false), TYPE(OK));
+	line = d.line.ro;
+	post_hpet(HPET_CONFIG, HPET_ENABLE | HPET_LEGACY);
+	first = machine_ns(&d.producer.clock);
+	count = hpet_counter();
+	edges = line->words[LAYOUT_PIT_IRQ];
+	post_hpet(HPET_TIMER + HPET_TIMER_CONFIG, HPET_T_INT_ENABLE | HPET_T_32BIT);
+	post_hpet(HPET_TIMER + HPET_TIMER_COMPARATOR, count + HPET_HZ);
+	cr_assert_eq(daemon_request(&d, TYPE(QUIESCE)), TYPE(OK));
+	cr_assert_eq(daemon_wait(&d), 0);
+	stopped = machine_ns(&d.producer.clock);
+	usleep(100000);
+	d.producer.clock = machine_clock_at(clock_ns(), stopped);
+	daemon_spawn(&d);
+	cr_assert_eq(daemon_setup(&d, true), TYPE(OK));
+	count = hpet_counter() - count;
+	cr_assert_leq(count, (machine_ns(&d.producer.clock) - first) / HPET_TICK_NS + 1, "no more than its machine");
+	for (int i = 0; i < 10000 && line->words[LAYOUT_PIT_IRQ] == edges; i++)
+		usleep(1000);
+	cr_assert_neq(line->words[LAYOUT_PIT_IRQ], edges, "the comparator matches");
+	cr_assert_geq(machine_ns(&d.producer.clock) - first, CLOCK_NS_PER_S, "not before its time");
+}
+
 Test(runtime, killed_at_any_time_state_goes_on)
 {
 	daemon_start(&d, ROLE(SERIALD));
@@ -727,4 +774,48 @@ Test(runtime, storm)
 		daemon_free(&d);
 		d.req.rw = NULL;
 	}
+}
+
+static void testd_stores(uint64_t address, uint64_t value)
+{
+	const uint64_t window = 0xff010000;
+	struct io_slot s = daemon_slot(&d, IO_WRITE, MODEL_MMIO, window, 8, address);
+	struct ring_reply reply;
+
+	cr_assert_eq(ring_call(&d.producer, &s, &reply), 0);
+	s = daemon_slot(&d, IO_WRITE, MODEL_MMIO, window + 8, 8, value);
+	cr_assert_eq(ring_call(&d.producer, &s, &reply), 0);
+}
+
+/* proto/code_map.h: who writes code says so before it says that it is done; who writes other memory says nothing. */
+Test(runtime, says_what_code_it_overwrites)
+{
+	const struct code_map_region region = { .gpa = 0, .size = DAEMON_RAM };
+	const struct ring_rsp *rsp;
+	struct code_map_view map;
+	uint64_t seen = 0, gpa, size;
+
+	daemon_start(&d, (Bulkhead__Role)kind_rows[KIND_TESTD].role);
+	rsp = d.rsp.ro;
+	testd_stores(0x5040, 1);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), -EAGAIN, "no vcpu process has run yet");
+	cr_assert_eq(code_map_init(d.map.rw, d.map.size, &region, 1, 2, &map), 0);
+	testd_stores(0x5040, 2);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), -EAGAIN, "there is no code");
+	atomic_store(code_map_word(&map, 5, 1), 1 << 1);
+	testd_stores(0x5078, 3);
+	cr_assert_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), 0);
+	cr_expect(gpa == 0x5078 && size == 8, "%lx %lx", gpa, size);
+	testd_stores(0x5080, 4);
+	testd_stores(0x6040, 5);
+	testd_stores(DAEMON_RAM, 6);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), -EAGAIN);
+	daemon_kill(&d);
+	daemon_spawn(&d);
+	cr_assert_eq(daemon_setup(&d, true), TYPE(OK));
+	testd_stores(0x5040, 7);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), 0, "another incarnation goes on counting");
+	((struct code_map *)d.map.rw)->version++;
+	testd_stores(0x8000, 8);
+	cr_expect_eq(code_notice_take(&rsp->written, &seen, &gpa, &size), 0, "a map that makes no sense");
 }

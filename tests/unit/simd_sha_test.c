@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* Instructions that few hosts have to compare with: SHA against the examples of FIPS 180-4, VAES against its halves. */
-#include "tests/oracle/flat.h"
-
-#include "emu/decode/decode.h"
+#include "flat.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-static struct emu machine;
+static struct emu *machine;
 
 #define STEP(...)                                                                                                      \
-	cr_assert_eq(flat_step(&machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ })), 0)
+	cr_assert_eq(flat_step(machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ })), 0)
 
 static void setup(void)
 {
-	decode_init(NULL, NULL);
-	memset(&machine, 0, sizeof(machine));
-	machine.code_size = 8;
+	machine = flat_machine(CR4_OSFXSR | CR4_OSXSAVE, 7, 0);
 }
 
 /* By value; union vec is aligned to 64 bytes, which no calling convention passes without a remark. */
@@ -26,14 +22,14 @@ struct xmm {
 
 static void set_xmm(unsigned n, struct xmm v)
 {
-	memcpy(&machine.cpu.vec[n], &v, sizeof(v));
+	memcpy(&machine->cpu.vec[n], &v, sizeof(v));
 }
 
 static struct xmm get_xmm(unsigned n)
 {
 	struct xmm v;
 
-	memcpy(&v, &machine.cpu.vec[n], sizeof(v));
+	memcpy(&v, &machine->cpu.vec[n], sizeof(v));
 	return v;
 }
 
@@ -153,8 +149,8 @@ Test(simd_sha, sha256_of_abc)
 			const unsigned t = 4 * g + 2 * half;
 			struct xmm next;
 
-			machine.cpu.vec[0].u32[0] = w[g].u32[2 * half] + root_fraction(prime(t), true);
-			machine.cpu.vec[0].u32[1] = w[g].u32[2 * half + 1] + root_fraction(prime(t + 1), true);
+			machine->cpu.vec[0].u32[0] = w[g].u32[2 * half] + root_fraction(prime(t), true);
+			machine->cpu.vec[0].u32[1] = w[g].u32[2 * half + 1] + root_fraction(prime(t + 1), true);
 			next = sha(RNDS2, cdgh, abef);
 			cdgh = abef;
 			abef = next;
@@ -174,23 +170,23 @@ static void check_lanes(uint8_t map, uint8_t opcode, const uint8_t *imm)
 		a.u8[k] = (uint8_t)(opcode * 7 + 31 * k);
 		b.u8[k] = (uint8_t)(opcode + 17 * k * k);
 	}
-	machine.cpu.vec[2] = a;
-	machine.cpu.vec[3] = b;
-	memset(&machine.cpu.vec[1], 0xee, sizeof(wide));
+	machine->cpu.vec[2] = a;
+	machine->cpu.vec[3] = b;
+	memset(&machine->cpu.vec[1], 0xee, sizeof(wide));
 	if (imm)
 		STEP(0xc4, map, 0x6d, opcode, 0xcb, *imm);
 	else
 		STEP(0xc4, map, 0x6d, opcode, 0xcb);
-	wide = machine.cpu.vec[1];
+	wide = machine->cpu.vec[1];
 	for (unsigned lane = 0; lane < 2; lane++) {
-		memcpy(machine.cpu.vec[2].u8, a.u8 + 16 * lane, 16);
-		memcpy(machine.cpu.vec[3].u8, b.u8 + 16 * lane, 16);
+		memcpy(machine->cpu.vec[2].u8, a.u8 + 16 * lane, 16);
+		memcpy(machine->cpu.vec[3].u8, b.u8 + 16 * lane, 16);
 		if (imm)
 			STEP(0xc4, map, 0x69, opcode, 0xcb, *imm);
 		else
 			STEP(0xc4, map, 0x69, opcode, 0xcb);
-		cr_expect_arr_eq(machine.cpu.vec[1].u8, wide.u8 + 16 * lane, 16);
-		cr_expect_eq(machine.cpu.vec[1].u64[2], 0);
+		cr_expect_arr_eq(machine->cpu.vec[1].u8, wide.u8 + 16 * lane, 16);
+		cr_expect_eq(machine->cpu.vec[1].u64[2], 0);
 	}
 	cr_expect_eq(wide.u64[4] | wide.u64[7], 0);
 }

@@ -1,37 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* SSE rules around the arithmetic, which tests/oracle proves: faults, alignment, MXCSR, partial stores. */
-#include "tests/oracle/flat.h"
-
-#include "emu/decode/decode.h"
+/* SSE rules around the arithmetic, which tests/silicon proves: faults, alignment, MXCSR, partial stores. */
+#include "flat.h"
 #include "emu/sem/fp/provider.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-static uint8_t window[WINDOW_BYTES] __attribute__((aligned(64))), code[CODE_BYTES];
-static struct emu machine;
+static uint8_t *window; /* the guest has it at WINDOW */
+static struct emu *machine;
 
-#define STEP(...) flat_step(&machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
+#define STEP(...) flat_step(machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
 
 #define ASSERT_FAULT(expr, vec)                                                                                   \
 	do {                                                                                                      \
 		cr_assert_eq((expr), EMU_STOP);                                                                   \
-		cr_assert_eq(machine.fault.vector, (vec));                                                        \
+		cr_assert_eq(machine->fault.vector, (vec));                                                        \
 	} while (0)
 
 static struct cpu *setup(void)
 {
-	decode_init(NULL, NULL);
-	oracle_window = window;
-	oracle_code = code;
-	memset(&machine, 0, sizeof(machine));
-	memset(window, 0, sizeof(window));
-	machine.code_size = 8;
-	machine.cpu.cr0 = CR0_PE | CR0_NE;
-	machine.cpu.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
-	machine.cpu.gpr[RSI] = machine.cpu.gpr[RDI] = (uintptr_t)window;
-	cpu_reset_fpu(&machine.cpu);
-	return &machine.cpu;
+	machine = flat_machine(CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE, 0xe7, 0);
+	window = flat_window();
+	return &machine->cpu;
 }
 
 /* SDM vol. 1, 10.2.3: a set reserved bit is #GP(0), MXCSR keeps its value. */
@@ -196,7 +186,7 @@ Test(sse_rules, faulting_load)
 	struct cpu *c = setup();
 
 	c->vec[0].u64[0] = 0x55;
-	c->gpr[RSI] = (uintptr_t)window + WINDOW_BYTES - 8;
+	c->gpr[RSI] = WINDOW + WINDOW_BYTES - 8;
 	ASSERT_FAULT(STEP(0x0f, 0x10, 0x06), VEC_PF);
 	cr_assert_eq(c->vec[0].u64[0], 0x55);
 }
@@ -212,7 +202,7 @@ Test(sse_rules, maskmovdqu)
 	cr_assert_eq(window[0], 0x11);
 	cr_assert_eq(window[1], 0);
 	cr_assert_eq(window[15], 0x11);
-	c->gpr[RDI] = (uintptr_t)window + WINDOW_BYTES - 8;
+	c->gpr[RDI] = WINDOW + WINDOW_BYTES - 8;
 	ASSERT_FAULT(STEP(0x66, 0x0f, 0xf7, 0xc1), VEC_PF);
 	cr_assert_eq(window[WINDOW_BYTES - 8], 0);
 }

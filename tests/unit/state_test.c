@@ -2,6 +2,7 @@
 /* A processor's whole state: taken between two instructions, checked, put into another processor, which goes on. */
 #include "emu_harness.h"
 #include "emu/core/state.h"
+#include "proto/clock.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -98,6 +99,7 @@ Test(state, the_local_apic_comes_along)
 	s.apic.reg[0x32] = 0x20030;	      /* timer: periodic, vector 30h */
 	s.apic.reg[0x38] = 100000000;	      /* initial count */
 	s.apic.reg[0x39] = 50000000;	      /* half of it is left */
+	s.time_ns = clock_ns();
 	s.apic.reg[0x3e] = 0xb;		      /* divided by 1 */
 	s.apic.reg[0x20 + 2] = 1u << 5;	      /* IRR: vector 45h */
 	s.apic.reg[0x10 + 1] = 1u << 9;	      /* ISR: vector 29h */
@@ -113,6 +115,45 @@ Test(state, the_local_apic_comes_along)
 	cr_expect_gt(again.apic.reg[0x39], 0);
 	again.apic.reg[0x39] = s.apic.reg[0x39];
 	cr_expect_eq(memcmp(&again.apic, &s.apic, sizeof(s.apic)), 0);
+	harness_fini(&a);
+	harness_fini(&b);
+}
+
+/* A state that is an hour old, by the machine's clock, is one of a processor that has stood still for an hour: its counter and
+ * its timer have not. */
+Test(state, time_goes_on_by_the_clock_of_the_machine)
+{
+	const uint64_t hour = 3600 * CLOCK_NS_PER_S, period = CLOCK_NS_PER_S / 10;
+	struct engine_state s, again;
+	struct harness a, b;
+	const char *field;
+	uint64_t age;
+
+	start(&a, HARNESS_STEP);
+	cr_assert_eq(a.engine->ops->save(a.engine, 0, &s), 0);
+	s.apic.reg[0xf] = 0x1ff;	      /* SVR: enabled */
+	s.apic.reg[0x32] = 0x20030;	      /* timer: periodic, vector 30h */
+	s.apic.reg[0x38] = (uint32_t)period;
+	s.apic.reg[0x39] = 50000000;	      /* half of it is left */
+	s.apic.reg[0x3e] = 0xb;		      /* divided by 1 */
+	s.time_ns -= hour;
+	harness_init(&b, HARNESS_LONG, HARNESS_STEP);
+	cr_assert_eq(b.engine->ops->restore(b.engine, 0, &s, &field), 0, "%s", field);
+	cr_assert_eq(b.engine->ops->save(b.engine, 0, &again), 0);
+	age = again.time_ns - s.time_ns;
+	cr_expect_geq(age, hour);
+	cr_expect_geq(again.tsc - s.tsc + 1000000, age, "%lu after %lu", again.tsc - s.tsc, age);
+	cr_expect_leq(again.tsc - s.tsc, age + 1000000, "%lu after %lu", again.tsc - s.tsc, age);
+	cr_expect(again.apic.reg[0x20 + 1] & 1u << 16, "it expired meanwhile: vector 30h is requested");
+	cr_expect_eq((age + period - s.apic.reg[0x39] + again.apic.reg[0x39]) % period, 0, "and is on its grid");
+	s.time_ns = UINT64_MAX;
+	cr_assert_eq(b.engine->ops->restore(b.engine, 0, &s, &field), 0, "%s", field);
+	cr_assert_eq(b.engine->ops->save(b.engine, 0, &again), 0);
+	cr_expect_leq(again.apic.reg[0x39], s.apic.reg[0x39], "nobody comes from the future");
+	s.apic.reg[0x38] = 0;
+	cr_assert_eq(b.engine->ops->restore(b.engine, 0, &s, &field), 0, "%s", field);
+	cr_assert_eq(b.engine->ops->save(b.engine, 0, &again), 0);
+	cr_expect_eq(again.apic.reg[0x39], 0, "SDM vol. 3, 10.5.4: an initial count of 0 stops the timer");
 	harness_fini(&a);
 	harness_fini(&b);
 }
@@ -135,6 +176,7 @@ Test(state, debug_exceptions_and_repeats_come_along)
 	cr_assert_eq(b.engine->ops->restore(b.engine, 0, &s, &field), 0, "%s", field);
 	cr_assert_eq(b.engine->ops->save(b.engine, 0, &again), 0);
 	again.tsc = s.tsc;
+	again.time_ns = s.time_ns;
 	cr_expect_eq(memcmp(&again, &s, sizeof(s)), 0);
 	harness_fini(&a);
 	harness_fini(&b);

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "proto/code_map.h"
 #include "proto/control_check.h"
 #include "proto/frame.h"
 #include "proto/layout.h"
@@ -33,7 +34,7 @@ static struct machine {
 	pid_t pid;
 	int control, event;
 	uint32_t next_id;
-	struct test_object ram, msi, shadow[CHANNELS];
+	struct test_object ram, map, msi, shadow[CHANNELS];
 	struct test_channel channel[CHANNELS];
 	int bell[2];
 	struct frame frame;
@@ -95,7 +96,7 @@ static void setup(void)
 	Bulkhead__EntryState entry = BULKHEAD__ENTRY_STATE__INIT;
 	Bulkhead__SetupVcpu m = BULKHEAD__SETUP_VCPU__INIT;
 	Bulkhead__Segment seg[6], *segs[6];
-	int fds[3 + 4 * CHANNELS] = { vm.ram.fd, vm.msi.ro_fd, vm.bell[0] };
+	int fds[4 + 4 * CHANNELS] = { vm.ram.fd, vm.msi.ro_fd, vm.bell[0] };
 
 	for (unsigned i = 0; i < 6; i++) {
 		bulkhead__segment__init(&seg[i]);
@@ -126,13 +127,18 @@ static void setup(void)
 	m.n_channels = CHANNELS;
 	m.has_sandbox = true;
 	m.sandbox = SANDBOX;
+	m.has_has_code_map = m.has_code_map = true;
+	fds[3 + 4 * CHANNELS] = vm.map.fd;
 	call(TYPE(SETUP_VCPU), &m.base, fds, 3 + 4 * CHANNELS);
+	cr_assert_eq(vm.frame.header.type, TYPE(ERROR), "the map is missing");
+	call(TYPE(SETUP_VCPU), &m.base, fds, 4 + 4 * CHANNELS);
 	expect_ok("SETUP_VCPU");
 }
 
-static void start(const uint8_t *code, size_t len)
+static void make_objects(const uint8_t *code, size_t len)
 {
 	test_object_make(&vm.ram, "ram", RAM);
+	test_object_make(&vm.map, "map", code_map_bytes(RAM >> CODE_MAP_PAGE_SHIFT, 1));
 	test_object_make(&vm.msi, "msi", sizeof(struct msi_page));
 	for (unsigned i = 0; i < CHANNELS; i++) {
 		test_channel_make(&vm.channel[i]);
@@ -141,11 +147,21 @@ static void start(const uint8_t *code, size_t len)
 	}
 	cr_assert_eq(pipe2(vm.bell, O_CLOEXEC | O_NONBLOCK), 0);
 	memcpy((uint8_t *)vm.ram.rw + CODE, code, len);
+}
+
+static void run(void)
+{
 	spawn();
 	hello();
 	setup();
 	call(TYPE(RUN), NULL, NULL, 0);
 	expect_ok("RUN");
+}
+
+static void start(const uint8_t *code, size_t len)
+{
+	make_objects(code, len);
+	run();
 }
 
 static void stop(void)
@@ -220,4 +236,106 @@ Test(vcpu, route_added_while_running, .fini = stop)
 	cr_assert_eq(slot.addr, LAYOUT_COM2);
 	cr_assert_eq(slot.data, 0x5a);
 	cr_assert_eq(add_route(ROLE(SERIALD), 1, LATER), TYPE(ERROR), "it is there already");
+}
+
+/* The code map that its supervisor made tells others what the vcpu process has decoded: proto/code_map.h. */
+Test(vcpu, code_map_is_shared, .fini = stop)
+{
+	static const uint8_t code[] = { 0xba, 0xf8, 0x02, 0xee, 0xf4, 0xeb, 0xfd }; /* mov dx, COM2; out dx, al; hlt; jmp -3 */
+	struct code_map_view view;
+
+	start(code, sizeof(code));
+	next_request();
+	cr_assert_eq(code_map_attach(vm.map.ro, vm.map.size, &view), 0);
+	cr_expect(view.vcpus == 1 && view.region_count == 1 && view.region[0].size == RAM);
+	cr_expect(code_map_hit(&view, CODE, 1));
+	cr_expect_not(code_map_hit(&view, 0, CODE));
+}
+
+static void expect_event(Bulkhead__EventType type)
+{
+	do {
+		struct pollfd p = { .fd = vm.event, .events = POLLIN };
+
+		cr_assert_eq(poll(&p, 1, 20000), 1);
+		cr_assert_eq(frame_recv(vm.event, &vm.frame), 0);
+	} while (((const Bulkhead__Event *)vm.frame.msg)->type != type);
+}
+
+static uint16_t set_given_up(Bulkhead__Role role, bool given_up)
+{
+	Bulkhead__DeviceState m = BULKHEAD__DEVICE_STATE__INIT;
+
+	m.has_device = m.has_given_up = true;
+	m.device = role;
+	m.given_up = given_up;
+	call(TYPE(DEVICE_STATE), &m.base, NULL, 0);
+	return vm.frame.header.type;
+}
+
+/*
+ * design.md, Waiting: "The control plane never waits." A guest reads from a device that does not answer. Meanwhile the
+ * process answers; PAUSE is answered when the instruction is over; the supervisor's word ends a wait.
+ */
+Test(vcpu, control_does_not_wait_for_devices, .fini = stop)
+{
+	static const uint8_t code[] = {
+		0xba, 0xfb, 0x03, /* mov dx, COM1 LCR */
+		0xec,		  /* in  al, dx */
+		0xba, 0xf9, 0x03, /* mov dx, COM1 IER */
+		0xee,		  /* out dx, al */
+		0xfa, 0xf4,	  /* cli; hlt */
+	};
+	static const Bulkhead__Empty empty = BULKHEAD__EMPTY__INIT;
+	struct ring_reply reply = { .data = 0x11 };
+	struct pollfd answer;
+	struct io_slot slot;
+
+	start(code, sizeof(code));
+	slot = next_request();
+	cr_assert_eq(slot.op, IO_READ);
+	call(TYPE(STATS), NULL, NULL, 0);
+	expect_ok("STATS");
+	cr_assert_eq(frame_send(vm.control, TYPE(PAUSE), ++vm.next_id, &empty.base, NULL, 0), 0);
+	answer = (struct pollfd){ .fd = vm.control, .events = POLLIN };
+	cr_assert_eq(poll(&answer, 1, 50), 0, "the instruction is not over");
+	ring_complete(&vm.channel[SERIAL].consumer, &slot, &reply);
+	cr_assert_eq(poll(&answer, 1, 20000), 1);
+	cr_assert_eq(frame_recv(vm.control, &vm.frame), 0);
+	expect_ok("PAUSE");
+	cr_assert_eq(ring_peek(&vm.channel[SERIAL].consumer, &slot), -EAGAIN, "it is paused");
+	call(TYPE(RUN), NULL, NULL, 0);
+	expect_ok("RUN");
+	slot = next_request();
+	cr_assert_eq(slot.op, IO_WRITE);
+	cr_assert_eq(slot.data, 0x11, "what was answered, not all-ones");
+	cr_assert_eq(set_given_up(ROLE(SERIALD), true), TYPE(OK));
+	expect_event(BULKHEAD__EVENT_TYPE__EVENT_HALTED);
+}
+
+/* A machine that is started again while its devices are away: RUN is answered, they are reset when they are there. */
+Test(vcpu, reset_waits_for_devices, .fini = stop)
+{
+	static const uint8_t code[] = { 0xba, 0xfb, 0x03, 0xec, 0xfa, 0xf4 };
+	struct ring_reply reply = { .data = 0 };
+	struct io_slot slot;
+
+	make_objects(code, sizeof(code));
+	for (unsigned i = 0; i < CHANNELS; i++) {
+		struct ring_req *req = vm.channel[i].req.rw;
+
+		req->slots[0] = (struct io_slot){ .op = IO_FENCE };
+		atomic_store(&req->tail, 1);
+	}
+	run();
+	call(TYPE(STATS), NULL, NULL, 0);
+	expect_ok("STATS");
+	for (unsigned i = 0; i < 2; i++) {
+		slot = next_request();
+		cr_assert_eq(slot.op, i ? IO_RESET : IO_FENCE, "what is left of before, then the reset");
+		ring_complete(&vm.channel[SERIAL].consumer, &slot, slot.flags & IO_SYNC ? &reply : NULL);
+	}
+	cr_assert_eq(set_given_up(ROLE(IRQD), true), TYPE(OK));
+	expect_event(BULKHEAD__EVENT_TYPE__EVENT_RUNNING);
+	cr_assert_eq(next_request().op, IO_READ);
 }

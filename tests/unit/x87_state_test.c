@@ -1,31 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* x87 state instructions in every mode, and what faults leave behind. Arithmetic is proved by tests/oracle. */
-#include "tests/oracle/flat.h"
-
-#include "emu/decode/decode.h"
+/* x87 state instructions in every mode, and what faults leave behind. Arithmetic is proved by tests/silicon. */
+#include "flat.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
 
-static uint8_t window[WINDOW_BYTES], code[CODE_BYTES];
-static struct emu machine;
+static uint8_t *window; /* the guest has it at WINDOW */
+static struct emu *machine;
 
-#define STEP(...) flat_step(&machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
+#define STEP(...) flat_step(machine, (const uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
 
 /* Always 64-bit code, whose operands can be host addresses; the mode bits of CR0 choose the form of images. */
 static struct cpu *setup(unsigned code_size)
 {
-	decode_init(NULL, NULL);
-	oracle_window = window;
-	oracle_code = code;
-	memset(&machine, 0, sizeof(machine));
-	memset(window, 0xcc, sizeof(window));
-	machine.code_size = (uint8_t)code_size;
-	machine.cpu.cr0 = CR0_PE | CR0_NE;
-	machine.cpu.gpr[RSI] = machine.cpu.gpr[RDI] = (uintptr_t)window;
-	cpu_reset_fpu(&machine.cpu);
+	machine = flat_machine(CR4_OSFXSR, 0, 0xcc);
+	window = flat_window();
+	machine->code_size = (uint8_t)code_size;
 	STEP(0xdb, 0xe3); /* FNINIT */
-	return &machine.cpu;
+	return &machine->cpu;
 }
 
 static uint16_t word_at(unsigned offset)
@@ -128,7 +120,7 @@ Test(x87_state, fnstenv_real)
 	cr_assert_eq(dword_at(20) & 0xffff, 0x6789);
 	cr_assert_eq(dword_at(24), 0x00005000);
 
-	memset(window, 0xcc, sizeof(window));
+	memset(window, 0xcc, WINDOW_BYTES);
 	cr_assert_eq(STEP(0x66, 0xd9, 0x36), 0);
 	cr_assert_eq(word_at(6), 0x1234);
 	cr_assert_eq(word_at(8), 0xd7ff, "FIP 19..16 in bits 15..12");
@@ -164,7 +156,7 @@ Test(x87_state, fldenv_makes_pending)
 	cr_assert_eq(STEP(0xd9, 0x26), 0);
 	cr_assert_eq(c->fpu.sw & 0x8080, 0x8080);
 	cr_assert_eq(STEP(0xd9, 0xd0), EMU_STOP, "FNOP waits");
-	cr_assert_eq(machine.fault.vector, VEC_MF);
+	cr_assert_eq(machine->fault.vector, VEC_MF);
 	cr_assert_eq(STEP(0xdf, 0xe0), 0, "FNSTSW AX does not");
 	cr_assert_eq(STEP(0x9b), EMU_STOP, "FWAIT does");
 	cr_assert_eq(STEP(0xdb, 0xe2), 0, "FNCLEX ends it");
@@ -180,7 +172,7 @@ Test(x87_state, fwait_nm)
 	cr_assert_eq(STEP(0x9b), 0);
 	c->cr0 |= CR0_MP;
 	cr_assert_eq(STEP(0x9b), EMU_STOP);
-	cr_assert_eq(machine.fault.vector, VEC_NM);
+	cr_assert_eq(machine->fault.vector, VEC_NM);
 }
 
 /* A store that faults does not pop and raises no flag. */
@@ -193,7 +185,7 @@ Test(x87_state, faulting_store)
 	c->gpr[RSI] = 0x1000;
 	sw = c->fpu.sw;
 	cr_assert_eq(STEP(0xd9, 0x1e), EMU_STOP, "FSTP m32: inexact, and not mapped");
-	cr_assert_eq(machine.fault.vector, VEC_PF);
+	cr_assert_eq(machine->fault.vector, VEC_PF);
 	cr_assert_eq(c->fpu.sw, sw);
 	cr_assert_eq(STEP(0xdb, 0x3e), EMU_STOP, "FSTP m80");
 	cr_assert_eq(STEP(0xdd, 0x36), EMU_STOP, "FNSAVE");
@@ -255,7 +247,7 @@ Test(x87_state, pointers_without_exception)
 	c->fpu.fop = 0x123;
 	c->fpu.fdp = 0x5678;
 	cr_assert_eq(STEP(0xd9, 0xe8), 0); /* FLD1 */
-	cr_assert_eq(c->fpu.fip, (uintptr_t)code);
+	cr_assert_eq(c->fpu.fip, HARNESS_CODE);
 	memset(window, 0, 8);
 	cr_assert_eq(STEP(0xdc, 0x36), 0); /* FDIV m64: by zero, masked */
 	cr_assert_eq(c->fpu.sw & 0x84, 0x04);
@@ -270,12 +262,11 @@ Test(x87_state, pointers_with_exception)
 	memset(window, 0, 8);
 	c->fpu.fdp = 0x5678;
 	c->fpu.cw = 0x37b; /* ZM clear */
-	memcpy(code, (const uint8_t[]){ 0xdc, 0x36 }, 2);
 	cr_assert_eq(STEP(0xd9, 0xe8), 0);
 	cr_assert_eq(STEP(0xdc, 0x36), 0);
 	cr_assert_eq(c->fpu.sw & 0x84, 0x84);
 	cr_assert_eq(c->fpu.fop, 0x436, "DC 36 without the five bits that all have");
-	cr_assert_eq(c->fpu.fdp, (uintptr_t)window);
+	cr_assert_eq(c->fpu.fdp, WINDOW);
 }
 
 /* SDM vol. 1, 8.1.8: FINIT and its like apart, control instructions leave the pointers alone. */
@@ -299,12 +290,11 @@ Test(x87_state, fxsave_keeps_pointers)
 {
 	struct cpu *c = setup(8);
 
-	c->gpr[RSI] = ((uintptr_t)window + 15) & ~15ull;
 	c->fpu.fop = 0x5a5;
 	c->fpu.fip = 0x123456789abc;
 	c->fpu.fdp = 0xfedcba987654;
 	cr_assert_eq(STEP(0x48, 0x0f, 0xae, 0x06), 0);
-	cr_assert_eq(memcmp((const uint8_t *)(uintptr_t)c->gpr[RSI] + 8, &c->fpu.fip, 8), 0);
+	cr_assert_eq(memcmp(window + 8, &c->fpu.fip, 8), 0);
 	STEP(0xdb, 0xe3);
 	cr_assert_eq(c->fpu.fop, 0);
 	cr_assert_eq(STEP(0x48, 0x0f, 0xae, 0x0e), 0);

@@ -45,7 +45,7 @@ int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int
 	if (rc)
 		return rc;
 	/* The machine may be another user's, and its words go to our terminal. */
-	text_clean_message(frame->msg, type == BULKHEAD__MESSAGE_TYPE__MSG_WAIT);
+	text_clean_message(frame->msg, type == BULKHEAD__MESSAGE_TYPE__MSG_WAIT ? TEXT_REGISTERS : TEXT_ONE_LINE);
 	return frame->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR ? -EREMOTEIO : 0;
 }
 

@@ -84,6 +84,19 @@ static void wait_until_gone(const struct machine_ref *ref)
 		usleep(5000);
 }
 
+/* Until it ends for good; *sock may be another one then. */
+static enum console_end attached(int *sock, int escape, const char *dir)
+{
+	for (;;) {
+		enum console_end end = console_run(*sock, escape, false);
+		int again = end == CONSOLE_CLOSED ? console_reconnect(*sock, dir) : -1;
+
+		if (again < 0)
+			return end;
+		*sock = again;
+	}
+}
+
 int cmd_console(int argc, char **argv)
 {
 	struct machine_ref ref;
@@ -98,7 +111,7 @@ int cmd_console(int argc, char **argv)
 	if (sock < 0)
 		return client_complain(ref.name, &frame, sock);
 	console_catch_signals();
-	switch (console_run(sock, args.escape, false)) {
+	switch (attached(&sock, args.escape, ref.path)) {
 	case CONSOLE_CLOSED:
 		terminal_say("\n%s closed the console\n", ref.name);
 		return EXIT_OK;

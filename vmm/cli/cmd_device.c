@@ -19,7 +19,8 @@ enum { ANSWER_MS = 15000 };
 
 static const char usage[] = "Usage: bulkhead device list NAME\n"
 			    "       bulkhead device restart NAME DEVICE                  a fresh process; also for one that was given up\n"
-			    "       bulkhead device replace NAME DEVICE [--binary FILE]  another program, while the guest runs\n"
+			    "       bulkhead device replace NAME DEVICE [--binary FILE]  another program, while the guest runs;\n"
+			    "                                                             for the machine's owner and root\n"
 			    "DEVICE is one of those that the list shows, with or without its d.\n";
 
 static struct frame frame;

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "client.h"
+#include "take.h"
 #include "../common/config.h"
 #include "console.h"
 #include "terminal.h"
@@ -12,6 +13,8 @@
 #include "../common/rundir.h"
 
 #include "../../proto/clock.h"
+#include "../../proto/text.h"
+#include "../../proto/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +39,7 @@ struct run {
 	char last_words[256];
 	int failure; /* exit code of a keeper that did not get far, 0: it did */
 	bool output_lost;
+	struct taken taken; /* --from */
 };
 
 static void run_help(void)
@@ -60,9 +64,9 @@ static uint64_t begun_ns(void)
 }
 
 /* The keeper gets our options as they were given, and some that only it knows. */
-static _Noreturn void exec_keeper(int argc, char **argv, bool demo, int ready_fd, bool keep)
+static _Noreturn void exec_keeper(int argc, char **argv, bool demo, int ready_fd, bool keep, int taken_fd)
 {
-	char *args[ARGS_MAX + 8], ready[32], path[4200], start[32];
+	char *args[ARGS_MAX + 8], ready[32], taken[32], path[4200], start[32];
 	int n = 0, fd = program_open("bulkhead-supervisor", path, sizeof(path));
 
 	if (fd < 0) {
@@ -80,6 +84,10 @@ static _Noreturn void exec_keeper(int argc, char **argv, bool demo, int ready_fd
 	if (ready_fd >= 0) {
 		snprintf(ready, sizeof(ready), "--ready-fd=%d", ready_fd);
 		args[n++] = ready;
+	}
+	if (taken_fd >= 0) {
+		snprintf(taken, sizeof(taken), "--taken-fd=%d", taken_fd);
+		args[n++] = taken;
 	}
 	args[n] = NULL;
 	snprintf(start, sizeof(start), "%llu", (unsigned long long)begun_ns());
@@ -100,7 +108,7 @@ static int start_keeper(struct run *r, int argc, char **argv)
 		return -errno;
 	if (!r->keeper) {
 		fcntl(pair[1], F_SETFD, 0);
-		exec_keeper(argc, argv, r->config.demo, pair[1], r->config.detach);
+		exec_keeper(argc, argv, r->config.demo, pair[1], r->config.detach, take_inherit(&r->taken));
 	}
 	close(pair[1]);
 	r->ready_fd = pair[0];
@@ -121,6 +129,7 @@ static char take_packet(struct run *r)
 	if (n <= 1)
 		return 0;
 	packet[n] = 0;
+	text_clean(packet, true); /* some of it comes from the supervisor, which listens to everybody */
 	code = (int)strtol(packet + 1, &text, 10);
 	text += *text == ' ';
 	if (packet[0] == 'D' && sscanf(text, "%48s %95s", r->name, r->dir) != 2)
@@ -213,6 +222,15 @@ static void end_machine(struct run *r, unsigned times)
 	terminal_say(times ? "\nbulkhead: ending %s\n" : "\nbulkhead: stopping %s; once more ends it at once\n", r->name);
 }
 
+static bool reconnect(struct run *r)
+{
+	int fd = console_reconnect(r->console_fd, r->dir);
+
+	if (fd >= 0)
+		r->console_fd = fd;
+	return fd >= 0;
+}
+
 static int attached(struct run *r)
 {
 	unsigned signals = 0;
@@ -220,7 +238,9 @@ static int attached(struct run *r)
 	for (;;) {
 		switch (console_run(r->console_fd, r->config.escape, true)) {
 		case CONSOLE_CLOSED:
-			return finish(r);
+			if (!reconnect(r))
+				return finish(r);
+			break;
 		case CONSOLE_DETACHED:
 			return leave(r);
 		case CONSOLE_OUTPUT:
@@ -256,7 +276,8 @@ static int detached(struct run *r)
 		what = next_packet(r);
 	while (what == 'D' || what == 'W');
 	if (what != 'R')
-		return finish(r);
+		return finish(r); /* and our end of its connection closes: the other machine goes on */
+	take_away(&r->taken);
 	printf("%s\ncontrol: %s/control.sock\nconsole: %s/console.sock\n", r->name, r->dir, r->dir);
 	return fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
 }
@@ -289,7 +310,11 @@ static int run_with(int argc, char **argv, bool demo)
 		return EXIT_USAGE;
 	}
 	if (r.config.no_console)
-		exec_keeper(argc, argv, demo, -1, true);
+		exec_keeper(argc, argv, demo, -1, true, -1);
+	take_none(&r.taken);
+	rc = r.config.from ? take_machine(r.config.from, &r.taken) : 0;
+	if (rc)
+		return rc;
 	console_catch_signals();
 	rc = start_keeper(&r, argc, argv);
 	if (rc) {

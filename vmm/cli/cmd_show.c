@@ -82,7 +82,8 @@ static json_t *process_json(const Bulkhead__ProcessStatus *p)
 	json_t *j = json_object();
 
 	json_object_set_new(j, "role", text(process_name(p)));
-	json_object_set_new(j, "pid", number(p->pid));
+	/* Not 0: to kill(2) that is the process group of whoever calls. */
+	json_object_set_new(j, "pid", p->pid ? number(p->pid) : json_null());
 	json_object_set_new(j, "incarnation", number(p->incarnation));
 	json_object_set_new(j, "state", text(p->state));
 	json_object_set_new(j, "last_reason", text(p->last_reason));

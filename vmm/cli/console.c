@@ -2,6 +2,7 @@
 /* The console client: console.h. */
 #include "console.h"
 
+#include "client.h"
 #include "terminal.h"
 
 #include <errno.h>
@@ -15,13 +16,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { RECONNECT_MS = 20 }; /* so long between two attempts: who hangs up at once may do so again */
+
 struct console {
 	int sock, escape;
 	bool stoppable;
 	bool escaped;	  /* the last byte was the escape key */
 	bool stdin_ended; /* its end does not end the machine */
-	char out[4096];	  /* towards the machine */
-	size_t out_len;
+	char out[4096];	  /* towards the machine; what has been sent is kept while nothing has come back */
+	size_t out_sent, out_len;
+	bool heard;  /* something has come through this connection */
+	bool forgot; /* it was more than there is room for */
 	int output_error;
 	char in[16384]; /* towards the user: what lies from in_at to in_len */
 	size_t in_at, in_len;
@@ -84,6 +89,13 @@ const char *console_escape_name(int escape)
 	return name;
 }
 
+static void forget_sent(struct console *c)
+{
+	memmove(c->out, c->out + c->out_sent, c->out_len - c->out_sent);
+	c->out_len -= c->out_sent;
+	c->out_sent = 0;
+}
+
 static void put(struct console *c, char byte)
 {
 	if (c->out_len < sizeof(c->out))
@@ -136,13 +148,15 @@ static void take_input(struct console *c)
 
 static void flush_to_machine(struct console *c)
 {
-	ssize_t n = send(c->sock, c->out, c->out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	size_t due = c->out_len - c->out_sent;
+	ssize_t n = send(c->sock, c->out + c->out_sent, due, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	n = n < 0 ? (ssize_t)c->out_len : n; /* nobody reads it any more */
-	memmove(c->out, c->out + n, c->out_len - (size_t)n);
-	c->out_len -= (size_t)n;
+	c->out_sent += n < 0 ? due : (size_t)n; /* nobody reads it any more */
+	c->forgot = c->forgot || (!c->heard && c->out_len == sizeof(c->out));
+	if (c->heard || c->forgot)
+		forget_sent(c);
 }
 
 /* 1: more may come; 0: the machine closed it. */
@@ -154,6 +168,7 @@ static int take_output(struct console *c)
 		return 1;
 	c->in_at = 0;
 	c->in_len = n > 0 ? (size_t)n : 0;
+	c->heard = c->heard || n > 0;
 	return n > 0;
 }
 
@@ -174,9 +189,10 @@ static enum console_end move_bytes(struct console *c)
 {
 	for (;;) {
 		bool behind = c->in_at < c->in_len, read_more = !c->stdin_ended && c->out_len < sizeof(c->out);
+		bool due = c->out_sent < c->out_len;
 		struct pollfd fds[] = {
-			{ .fd = behind && !c->out_len ? -1 : c->sock,
-			  .events = (short)((behind ? 0 : POLLIN) | (c->out_len ? POLLOUT : 0)) },
+			{ .fd = behind && !due ? -1 : c->sock,
+			  .events = (short)((behind ? 0 : POLLIN) | (due ? POLLOUT : 0)) },
 			{ .fd = read_more ? STDIN_FILENO : -1, .events = POLLIN },
 			{ .fd = wake[0], .events = POLLIN },
 			{ .fd = behind ? STDOUT_FILENO : -1, .events = POLLOUT },
@@ -188,7 +204,7 @@ static enum console_end move_bytes(struct console *c)
 			return CONSOLE_SIGNAL;
 		if (fds[1].revents)
 			take_input(c);
-		if (c->out_len)
+		if (c->out_sent < c->out_len)
 			flush_to_machine(c);
 		if (c->left)
 			return CONSOLE_DETACHED;
@@ -202,6 +218,26 @@ static enum console_end move_bytes(struct console *c)
 		if (!behind && (fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && !take_output(c))
 			return CONSOLE_CLOSED;
 	}
+}
+
+int console_reconnect(int sock, const char *dir)
+{
+	struct console *c = &the_console;
+	int next;
+
+	if (c->sock != sock || c->heard)
+		return -1;
+	poll(NULL, 0, RECONNECT_MS);
+	next = client_console(dir);
+	if (next < 0)
+		return -1;
+	close(sock);
+	if (c->forgot)
+		terminal_say("\nbulkhead: the console's daemon died; of what was typed some may be lost\n");
+	c->forgot = false;
+	c->sock = next;
+	c->out_sent = 0;
+	return next;
 }
 
 enum console_end console_run(int sock, int escape, int stoppable)

@@ -17,6 +17,15 @@ enum console_end {
  */
 enum console_end console_run(int sock, int escape, int stoppable);
 
+/*
+ * After CONSOLE_CLOSED: the connection may have ended because the console's daemon died between taking it off the listener
+ * and putting it where it outlives a daemon. Nothing has come through it then, and what was typed has reached nobody. So
+ * if nothing has: another connection, on which console_run() sends what was typed once more; if that was
+ * more than 4 KiB, it says that some may be lost. -1: something has come, or nobody listens any more. `dir` as
+ * client_console() takes it.
+ */
+int console_reconnect(int sock, const char *dir);
+
 /* Why standard output is gone, after CONSOLE_OUTPUT: an errno. */
 int console_output_error(void);
 

@@ -2,6 +2,8 @@
 /* Reading /proc: proc_facts.h. */
 #include "proc_facts.h"
 
+#include "../../proto/text.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -28,9 +30,10 @@ static FILE *open_file(pid_t pid, const char *name)
 
 static void take_status_line(struct proc_facts *f, const char *key, const char *value)
 {
-	if (!strcmp(key, "Name"))
+	if (!strcmp(key, "Name")) {
 		sscanf(value, "%16s", f->comm);
-	else if (!strcmp(key, "PPid"))
+		text_clean(f->comm, TEXT_ONE_LINE); /* a process chooses it */
+	} else if (!strcmp(key, "PPid"))
 		f->parent = atoi(value);
 	else if (!strcmp(key, "Uid"))
 		f->uid = (uint32_t)strtoul(value, NULL, 10);
@@ -158,8 +161,12 @@ static void take_mapping(struct proc_facts *f, const char *perms, const char *na
 		return;
 	name += sizeof(prefix) - 1;
 	f->maps_guest_memory |= !strncmp(name, "ram", 3);
-	if (writable && shared && f->writable_count < FACT_OBJECTS)
-		snprintf(f->writable[f->writable_count++], FACT_OBJECT_LEN, "%.*s", (int)strcspn(name, ". \n"), name);
+	if (writable && shared && f->writable_count < FACT_OBJECTS) {
+		char *object = f->writable[f->writable_count++];
+
+		snprintf(object, FACT_OBJECT_LEN, "%.*s", (int)strcspn(name, ". \n"), name);
+		text_clean(object, TEXT_ONE_LINE);
+	}
 }
 
 static bool read_maps(struct proc_facts *f)

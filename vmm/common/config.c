@@ -73,6 +73,8 @@ static const struct option_row rows[] = {
 #include "../../proto/devices.def"
 	{ "runtime-dir", OPT_TEXT, AT(runtime_dir), "DIR", NULL },
 	{ "demo", OPT_FLAG, AT(demo), NULL, NULL },
+	{ "from", OPT_TEXT, AT(from), "NAME", NULL },
+	{ "taken-fd", OPT_FD, AT(taken_fd), "FD", NULL },
 	{ "ready-fd", OPT_FD, AT(ready_fd), "FD", NULL },
 	{ "keep", OPT_FLAG, AT(keep_on_parent_exit), NULL, NULL },
 };
@@ -82,7 +84,7 @@ void config_init(struct vm_config *config)
 {
 	*config = (struct vm_config){
 		.format = "auto", .engine = "auto", .vga = "stub", .cmdline = "", .ram_bytes = 512ull << 20,
-		.stop_timeout_ms = 30000, .device_failure_limit = DEVICE_FAILURE_LIMIT, .escape = 0x1d, .group = -1, .ready_fd = -1,
+		.stop_timeout_ms = 30000, .device_failure_limit = DEVICE_FAILURE_LIMIT, .escape = 0x1d, .group = -1, .ready_fd = -1, .taken_fd = -1,
 		 .sandbox = SANDBOX_DEFAULT,
 #define ALWAYS 1
 #define OPTION 0
@@ -542,6 +544,10 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 	}
 	if (config->detach && config->no_console) {
 		snprintf(error, CONFIG_ERROR_MAX, "--detach and --no-console exclude each other");
+		return -EINVAL;
+	}
+	if (config->from && !config->detach) {
+		snprintf(error, CONFIG_ERROR_MAX, "--from needs --detach: consoles stay attached to the machine that goes on");
 		return -EINVAL;
 	}
 	if (config->sandbox != SANDBOX_OFF && SANDBOX_DEFAULT == SANDBOX_OFF) {

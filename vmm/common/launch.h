@@ -9,6 +9,7 @@
 
 #include "config.h"
 
+#include "../../proto/frame.h"
 #include "../../proto/kind.h"
 
 #include <stdint.h>
@@ -35,6 +36,7 @@ struct launch {
 	int program_fd[PROGRAMS];
 	int kernel_fd, kvm_fd;
 	int initrd_fd[CONFIG_INITRDS]; /* as many as the configuration names */
+	int taken_fd[FRAME_TAKE_FDS]; /* enum frame_take_fd: the machine goes on from there; -1: it starts with the kernel */
 	int null_fd;
 	int console_fd; /* listening */
 	int keeper_fd;	/* our end of the pair */
@@ -74,7 +76,7 @@ _Noreturn void supervisor_main(struct launch *launch);
 
 /* 0 or -errno; `fd` -1: none. */
 int note_send(int sock, const struct keeper_note *note, int fd);
-/* 0, -EAGAIN, -ECONNRESET. The text is terminated, *fd is -1 if there was none. */
+/* 0, -EAGAIN, -ECONNRESET. The text is terminated and harmless (proto/text.h), *fd is -1 if there was none. */
 int note_recv(int sock, struct keeper_note *note, int *fd);
 
 #endif

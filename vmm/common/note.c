@@ -4,6 +4,8 @@
 
 #include "packet.h"
 
+#include "../../proto/text.h"
+
 #include <unistd.h>
 
 int note_send(int sock, const struct keeper_note *note, int fd)
@@ -23,5 +25,7 @@ int note_recv(int sock, struct keeper_note *note, int *fd)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	note->text[sizeof(note->text) - 1] = 0;
+	/* It goes to a terminal, and to systemd, for which a line feed begins another statement. */
+	text_clean(note->text, note->kind == NOTE_ENDED ? TEXT_REGISTERS : TEXT_ONE_LINE);
 	return 0;
 }

@@ -310,12 +310,38 @@ static int standard_fds(void)
 	return 0;
 }
 
-/* What the caller has left open, but for the pipe that awaits readiness, is none of a machine's business. */
-static void close_inherited(int keep)
+static int by_number(const void *a, const void *b)
 {
-	if (keep > 3)
-		close_range(3, (unsigned)keep - 1, 0);
-	close_range(keep >= 3 ? (unsigned)keep + 1 : 3, ~0u, 0);
+	return *(const int *)a - *(const int *)b;
+}
+
+/* What the caller has left open, but for what an option names, is none of a machine's business. */
+static void close_inherited(const struct vm_config *c)
+{
+	int kept[1 + FRAME_TAKE_FDS] = { c->ready_fd }, from = 3;
+
+	for (int i = 0; i < FRAME_TAKE_FDS; i++)
+		kept[1 + i] = c->taken_fd < 0 ? -1 : c->taken_fd + i;
+	qsort(kept, sizeof(kept) / sizeof(kept[0]), sizeof(kept[0]), by_number);
+	for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		if (kept[i] < from)
+			continue;
+		if (kept[i] > from)
+			close_range((unsigned)from, (unsigned)kept[i] - 1, 0);
+		from = kept[i] + 1;
+	}
+	close_range((unsigned)from, ~0u, 0);
+}
+
+static void keep_taken(struct keeper *k)
+{
+	for (int i = 0; i < FRAME_TAKE_FDS; i++) {
+		int fd = k->config.taken_fd < 0 ? -1 : k->config.taken_fd + i;
+
+		k->launch.taken_fd[i] = fd;
+		if (fd >= 0)
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+	}
 }
 
 int main(int argc, char **argv)
@@ -336,7 +362,8 @@ int main(int argc, char **argv)
 		return EXIT_INTERNAL;
 	rc = config_parse(&k.config, argc, argv, error);
 	k.ready_fd = k.config.ready_fd;
-	close_inherited(k.ready_fd);
+	close_inherited(&k.config);
+	keep_taken(&k);
 	signal(SIGPIPE, SIG_IGN);
 	if (k.ready_fd >= 0) {
 		fcntl(k.ready_fd, F_SETFD, FD_CLOEXEC);

@@ -11,6 +11,8 @@
 #include "../common/say.h"
 #include "../common/title.h"
 
+#include "../../proto/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -61,6 +63,15 @@ static void write_message(const char *text, size_t len)
 		failed++;
 }
 
+/* Keeper and supervisor have cleaned what others said to them. But the supervisor listens to all of these, and what passes here
+ * is shown by terminals. */
+static void pass_on(char *text, size_t len)
+{
+	text[len] = 0;
+	text_clean_bytes(text, len, TEXT_LINES);
+	write_message(text, len);
+}
+
 /* An empty message looks like the end, which it is when the other side is closed. */
 static bool is_closed(int sock)
 {
@@ -71,13 +82,13 @@ static bool is_closed(int sock)
 
 static _Noreturn void serve(int sock)
 {
-	char text[SAY_MAX];
+	char text[SAY_MAX + 1];
 
 	for (;;) {
-		ssize_t n = read(sock, text, sizeof(text));
+		ssize_t n = read(sock, text, SAY_MAX);
 
 		if (n > 0)
-			write_message(text, (size_t)n);
+			pass_on(text, (size_t)n);
 		else if (n < 0 && errno != EINTR)
 			_exit(EXIT_INTERNAL);
 		else if (n == 0 && is_closed(sock))

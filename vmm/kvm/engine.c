@@ -135,6 +135,9 @@ static int kvm_engine_create(const struct engine_config *config, struct engine *
 	k->kvm_fd = config->kvm_fd;
 	k->vm_fd = -1;
 	k->vcpus = config->vcpus;
+	memcpy(k->ram, config->ram, sizeof(k->ram));
+	k->ram_count = config->ram_count;
+	k->clock = config->clock;
 	if (config->cpu)
 		k->cpu = *config->cpu;
 	else

@@ -26,9 +26,12 @@ struct kvm_engine {
 	struct engine base; /* first */
 	struct engine_bus bus;
 	int kvm_fd, vm_fd;
+	struct engine_ram ram[ENGINE_MAX_RAM];
+	unsigned ram_count;
 	unsigned vcpus;
 	size_t run_size;
 	uint64_t tsc_khz;
+	struct machine_clock clock;
 	size_t xsave_bytes; /* of the area that holds a vCPU's extended state; 0: this KVM has no XSAVE */
 	bool has_xcrs;
 	struct cpu_model cpu;
@@ -64,6 +67,11 @@ void kvm_xstate_in(struct cpu *out, uint8_t *area, size_t bytes);
 /* whole.c: save and restore of struct engine_ops. */
 int kvm_save(struct engine *e, unsigned vcpu, struct engine_state *out);
 int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field);
+
+/* gave_up.c: KVM_EXIT_INTERNAL_ERROR and KVM_EXIT_SHUTDOWN. Has the guest shut down, or is it a limit of KVM? Then k->error tells
+ * which. */
+enum engine_stop kvm_gave_up(struct kvm_engine *k, unsigned vcpu);
+enum engine_stop kvm_shut_down(struct kvm_engine *k, unsigned vcpu);
 
 /* One KVM_RUN and what it asked for: true if the guest goes on, false with *stop set. */
 bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);

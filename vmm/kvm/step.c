@@ -88,50 +88,6 @@ static bool is_dead_halt(struct kvm_engine *k, unsigned vcpu)
 	       mp.mp_state == KVM_MP_STATE_HALTED;
 }
 
-/* INT3, INT n, INTO, IRET, INT1: they read tables and use the stack, as the delivery of an event does. */
-static bool is_delivery(const uint8_t *insn, unsigned size)
-{
-	static const char prefixes[] = "\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3";
-	unsigned i = 0;
-
-	while (i < size && insn[i] && strchr(prefixes, insn[i]))
-		i++;
-	if (i < size && (insn[i] & 0xf0) == 0x40) /* REX */
-		i++;
-	return i < size && ((insn[i] >= 0xcc && insn[i] <= 0xcf) || insn[i] == 0xf1);
-}
-
-/*
- * A guest whose interrupt table, stack, task state or descriptors lie where there is no memory: KVM has no way to deliver
- * an event through a device, and gives up, by either of two names. The guest has brought it about, and a processor that
- * reads there what nobody drives shuts down, too. So it is called that, as it is under the emulator.
- */
-static bool is_shutdown(const struct kvm_run *run)
-{
-	if (run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV || run->internal.suberror == KVM_INTERNAL_ERROR_SIMUL_EX)
-		return true;
-	return run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && run->internal.ndata >= 3 &&
-	       (run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) &&
-	       is_delivery(run->emulation_failure.insn_bytes, run->emulation_failure.insn_size < 15 ?
-								      run->emulation_failure.insn_size : 15);
-}
-
-static bool internal_error(struct kvm_engine *k, struct kvm_run *run, enum engine_stop *stop)
-{
-	static const char *const reasons[] = {"", "emulation of an instruction failed", "simultaneous exception",
-					      "exception while delivering an event", "unexpected exit"};
-	unsigned sub = run->internal.suberror;
-	int n;
-
-	n = snprintf(k->error, sizeof(k->error), "KVM gave up: %s (suberror %u)",
-		     sub < sizeof(reasons) / sizeof(reasons[0]) ? reasons[sub] : "internal error", sub);
-	for (unsigned i = 0; i < run->internal.ndata && i < 6 && n > 0 && (size_t)n < sizeof(k->error); i++)
-		n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " %llx",
-			      (unsigned long long)run->internal.data[i]);
-	*stop = is_shutdown(run) ? ENGINE_TRIPLE_FAULT : ENGINE_ERROR;
-	return false;
-}
-
 static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 {
 	struct kvm_run *run = k->vcpu[vcpu].run;
@@ -156,10 +112,11 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 		*stop = ENGINE_HALTED;
 		return false;
 	case KVM_EXIT_SHUTDOWN:
-		*stop = ENGINE_TRIPLE_FAULT;
+		*stop = kvm_shut_down(k, vcpu);
 		return false;
 	case KVM_EXIT_INTERNAL_ERROR:
-		return internal_error(k, run, stop);
+		*stop = kvm_gave_up(k, vcpu);
+		return false;
 	case KVM_EXIT_FAIL_ENTRY:
 		snprintf(k->error, sizeof(k->error), "the processor refused the guest state (reason %llx)",
 			 (unsigned long long)run->fail_entry.hardware_entry_failure_reason);

@@ -53,7 +53,14 @@ int kvm_save(struct engine *e, unsigned vcpu, struct engine_state *out)
 		err = save_apic(k, k->vcpu[vcpu].fd, &out->apic);
 	if (!err)
 		err = kvm_msr_get(k->vcpu[vcpu].fd, MSR_TSC, &out->tsc);
+	out->time_ns = machine_ns(&k->clock);
 	return err;
+}
+
+/* The counter has gone on while nobody ran. (The local APIC's timer, unless it waits for the counter, goes on from its count.) */
+static uint64_t tsc_now(const struct kvm_engine *k, const struct engine_state *s)
+{
+	return s->tsc + (uint64_t)((unsigned __int128)engine_state_age(s, machine_ns(&k->clock)) * k->tsc_khz / 1000000);
 }
 
 int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field)
@@ -71,7 +78,7 @@ int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, 
 	if (err)
 		return err;
 	*field = "kvm";
-	err = kvm_msr_set(k->vcpu[vcpu].fd, MSR_TSC, in->tsc);
+	err = kvm_msr_set(k->vcpu[vcpu].fd, MSR_TSC, tsc_now(k, in));
 	if (!err)
 		err = kvm_state_set(k, vcpu, &in->cpu);
 	return err ? err : restore_apic(k, k->vcpu[vcpu].fd, &in->apic);

@@ -19,11 +19,15 @@ enum { STATS_MS = 50, WAITERS_MAX = VM_CLIENTS - 4, STOP_DEFAULT_MS = 30000 };
 
 static void drop(struct client *c)
 {
+	bool took = c->takes;
+
 	if (c->on_read)
 		event_free(c->on_read);
 	if (c->fd >= 0)
 		close(c->fd);
 	*c = (struct client){ .vm = c->vm, .fd = -1 };
+	if (took)
+		take_end(c->vm);
 }
 
 static void reply(struct client *c, uint32_t id, const Bulkhead__Ok *ok)
@@ -32,7 +36,7 @@ static void reply(struct client *c, uint32_t id, const Bulkhead__Ok *ok)
 		drop(c);
 }
 
-static void refuse(struct client *c, uint32_t id, int code, const char *text)
+void control_refuse(struct client *c, uint32_t id, int code, const char *text)
 {
 	if (frame_reply_error(c->fd, id, code, NULL, "%s", text))
 		drop(c);
@@ -46,7 +50,7 @@ static const char *state_name(const struct vm *vm)
 	case VM_STARTING:
 		return "starting";
 	case VM_RUNNING:
-		return vm->rebooting ? "rebooting" : vm->paused ? "paused" : "running";
+		return vm->rebooting ? "rebooting" : vm->paused || take_is_going_on(vm) ? "paused" : "running";
 	case VM_STOPPING:
 		return "stopping";
 	case VM_ENDED:
@@ -105,6 +109,16 @@ static void add_recovery(Bulkhead__ProcessStatus *row, char **poison, const stru
 		poison[row->n_poison] = (char *)r->poison[row->n_poison];
 }
 
+/* As the host numbers it; 0: it has no process now, or only its number in the machine is known. */
+static uint32_t host_pid(const struct proc *p)
+{
+	if (p->pidfd < 0)
+		return 0;
+	if (p->host_pid || p->vm->launch->isolation != ISOLATION_NONE)
+		return (uint32_t)p->host_pid;
+	return (uint32_t)p->pid;
+}
+
 static void add_process(Bulkhead__Status *s, struct status_parts *parts, const struct proc *p)
 {
 	Bulkhead__ProcessStatus *row = &parts->rows[s->n_processes];
@@ -113,7 +127,7 @@ static void add_process(Bulkhead__Status *s, struct status_parts *parts, const s
 	row->has_role = row->has_pid = row->has_incarnation = true;
 	row->role = proc_role(p);
 	row->name = (char *)proc_name(p);
-	row->pid = (uint32_t)(p->host_pid ? p->host_pid : p->pid);
+	row->pid = host_pid(p);
 	row->incarnation = p->incarnation;
 	row->state = (char *)proc_state_name(p);
 	row->last_reason = (char *)(p->last_reason[0] ? p->last_reason : NULL);
@@ -255,6 +269,8 @@ static void on_stop(struct client *c, const struct frame *f)
 static void on_kill(struct client *c, const struct frame *f)
 {
 	wait_for_end(c, f);
+	if (take_leave(c))
+		return;
 	machine_end(c->vm, 33, "killed", "killed by request");
 	machine_hurry(c->vm);
 }
@@ -264,7 +280,29 @@ static void on_wait(struct client *c, const struct frame *f)
 	if (count_waiters(c->vm) < WAITERS_MAX)
 		wait_for_end(c, f);
 	else
-		refuse(c, f->header.id, EBUSY, "too many clients wait for the end of this machine; try again later");
+		control_refuse(c, f->header.id, EBUSY, "too many clients wait for the end of this machine; try again later");
+}
+
+static void on_take(struct client *c, const struct frame *f)
+{
+	take_begin(c, f->header.id);
+}
+
+struct client *control_taker(struct vm *vm)
+{
+	for (unsigned i = 0; i < VM_CLIENTS; i++)
+		if (vm->clients[i].fd >= 0 && vm->clients[i].takes)
+			return &vm->clients[i];
+	return NULL;
+}
+
+void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS])
+{
+	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	struct client *c = control_taker(vm);
+
+	if (c && frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok.base, fds, FRAME_TAKE_FDS))
+		drop(c);
 }
 
 /* ---- devices --------------------------------------------------------------------------------------------------- */
@@ -294,7 +332,7 @@ static void renew(struct client *c, const struct frame *f, int fd)
 	if (fd >= 0)
 		close(fd);
 	c->device = NULL;
-	refuse(c, id, -rc, p ? "the device is being restarted already, or was given up" :
+	control_refuse(c, id, -rc, p ? "the device is being restarted already, or was given up" :
 			       "no such device in this machine; bulkhead device list NAME tells");
 }
 
@@ -323,13 +361,14 @@ void control_device_changed(struct vm *vm, struct proc *p, const char *error)
 			continue;
 		c->device = NULL;
 		if (error)
-			refuse(c, c->device_id, EIO, error);
+			control_refuse(c, c->device_id, EIO, error);
 		else
 			reply(c, c->device_id, &ok);
 	}
 }
 
-/* What each request takes. Replacing a program is executing a program: that belongs to the owner. */
+/* What each request takes. Replacing a program is executing a program, and a machine's state is all that its guest knows:
+ * that belongs to the owner. */
 static const struct {
 	uint16_t type;
 	enum client_rights least;
@@ -341,6 +380,7 @@ static const struct {
 	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, CLIENT_MEMBER, on_wait },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, CLIENT_MEMBER, on_device_restart },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, CLIENT_OWNER, on_device_replace },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_TAKE, CLIENT_OWNER, on_take },
 };
 
 static void dispatch(struct client *c, const struct frame *f)
@@ -348,8 +388,8 @@ static void dispatch(struct client *c, const struct frame *f)
 	uint32_t id = f->header.id;
 
 	c->heard_ns = clock_ns();
-	if (c->wait_type || c->status_wanted || c->device) {
-		refuse(c, id, EBUSY, "one request at a time: the last one is not answered yet");
+	if (c->wait_type || c->status_wanted || c->device || (c->takes && c->vm->take.step != TAKE_HELD)) {
+		control_refuse(c, id, EBUSY, "one request at a time: the last one is not answered yet");
 		return;
 	}
 	for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
@@ -358,10 +398,10 @@ static void dispatch(struct client *c, const struct frame *f)
 		if (c->rights >= requests[i].least)
 			requests[i].handle(c, f);
 		else
-			refuse(c, id, EPERM, "only the machine's owner and root may do that");
+			control_refuse(c, id, EPERM, "only the machine's owner and root may do that");
 		return;
 	}
-	refuse(c, id, EOPNOTSUPP, "not a request that this supervisor serves");
+	control_refuse(c, id, EOPNOTSUPP, "not a request that this supervisor serves");
 }
 
 static void on_client(evutil_socket_t fd, short what, void *ctx)
@@ -396,7 +436,7 @@ static struct client *find_place(struct vm *vm)
 
 		if (c->fd < 0)
 			return c;
-		if (!c->wait_type && !c->status_wanted && !c->device && (!idle || c->heard_ns < idle->heard_ns))
+		if (!c->wait_type && !c->status_wanted && !c->device && !c->takes && (!idle || c->heard_ns < idle->heard_ns))
 			idle = c;
 	}
 	if (idle)

@@ -88,9 +88,23 @@ static unsigned count_unserved(const struct vm *vm)
 	return n;
 }
 
+static bool needs_drain(const struct proc *p)
+{
+	return p->vm->ran && !p->drained && p->recovery.health != DEVICE_GIVEN_UP;
+}
+
+/* Who should have delivered the guest's last words, and has not said that it did. */
+static const struct proc *find_undrained(const struct vm *vm)
+{
+	for (unsigned i = 0; i < DRAINED_LAST; i++)
+		if (needs_drain(&vm->procs[drained_last[i]]))
+			return &vm->procs[drained_last[i]];
+	return NULL;
+}
+
 static void settle_code(struct vm *vm)
 {
-	const struct proc *lost = find_given_up(vm);
+	const struct proc *lost = find_given_up(vm), *undrained = find_undrained(vm);
 	unsigned unserved = vm->ran ? count_unserved(vm) : 0;
 	char text[160];
 
@@ -100,6 +114,10 @@ static void settle_code(struct vm *vm)
 	}
 	if (unserved) {
 		snprintf(text, sizeof(text), "%u requests of the guest were not served before the end", unserved);
+		spoil(vm, EXIT_OUTPUT, text);
+	}
+	if (undrained && !vm->hurry_timer) {
+		snprintf(text, sizeof(text), "%s did not finish in time: output of the guest may be lost", proc_name(undrained));
 		spoil(vm, EXIT_OUTPUT, text);
 	}
 	if (vm->undelivered) {
@@ -123,17 +141,11 @@ static void finish(struct vm *vm)
 
 /* ---- the drain ------------------------------------------------------------------------------------------------- */
 
-static bool needs_drain(const struct proc *p)
-{
-	return p->vm->ran && !p->drained && p->recovery.health != DEVICE_GIVEN_UP;
-}
-
 static struct proc *next_to_drain(struct vm *vm)
 {
-	for (unsigned i = 0; i < DRAINED_LAST; i++)
-		if (needs_drain(&vm->procs[drained_last[i]]))
-			return &vm->procs[drained_last[i]];
-	return NULL;
+	const struct proc *p = find_undrained(vm);
+
+	return p ? &vm->procs[p->id] : NULL;
 }
 
 bool machine_wants(const struct proc *p)
@@ -194,6 +206,7 @@ void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *f
 
 	if (vm->state == VM_ENDED)
 		return;
+	take_end(vm); /* what it has still to say needs its devices */
 	vm->state = VM_ENDED;
 	vm->question = QUESTION_NONE;
 	vm->exit_code = code;

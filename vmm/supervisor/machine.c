@@ -31,12 +31,21 @@ enum { QUIET_LOOK_MS = 5 };
 
 /* ---- start and reboot ------------------------------------------------------------------------------------------ */
 
+/* The new vcpu process resets all devices but those that it is told are given up. */
+static void owe_resets(struct vm *vm)
+{
+	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
+		if (vm->procs[i].recovery.health == DEVICE_GIVEN_UP)
+			vm->procs[i].recovery.must_reset = true;
+}
+
 /* Fresh memory, a loader for it, and a vcpu process that will run what the loader put there. */
 static int start_guest(struct vm *vm)
 {
 	int rc = objects_fresh_ram(vm);
 
 	vm->rebooting = vm->run_sent = vm->boot_done = false;
+	owe_resets(vm);
 	if (!rc)
 		rc = proc_spawn(&vm->procs[PROC_BOOT]);
 	if (!rc)
@@ -44,28 +53,62 @@ static int start_guest(struct vm *vm)
 	return rc ? rc : proc_spawn(&vm->procs[PROC_VCPU]);
 }
 
+static int start_device(struct proc *p)
+{
+	int rc = proc_spawn(p);
+
+	return rc ? rc : setup_device(p, p->vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0);
+}
+
+static int view_devices(struct vm *vm)
+{
+	int rc = 0;
+
+	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++)
+		if (proc_exists(&vm->procs[i]))
+			rc = recovery_init(&vm->procs[i], &vm->devices[i - PROC_FIRST_DEVICE]);
+	return rc;
+}
+
+/* Those that drive lines, or those that collect them. */
+static int start_devices(struct vm *vm, bool collectors)
+{
+	int rc = 0;
+
+	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++)
+		if (proc_exists(&vm->procs[i]) && vm->procs[i].kind->collects == collectors)
+			rc = start_device(&vm->procs[i]);
+	return rc;
+}
+
+static int start_all(struct vm *vm)
+{
+	int rc = start_guest(vm);
+
+	if (!rc && !vm->restored)
+		rc = start_devices(vm, false);
+	if (!rc && !vm->restored)
+		rc = start_devices(vm, true);
+	return rc;
+}
+
 int machine_start(struct vm *vm)
 {
 	int rc = objects_create(vm);
 
+	if (!rc && vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0)
+		rc = restore_objects(vm);
 	if (!rc)
-		rc = start_guest(vm);
-	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++) {
-		if (!proc_exists(&vm->procs[i]))
-			continue;
-		rc = recovery_init(&vm->procs[i], &vm->devices[i - PROC_FIRST_DEVICE]);
-		if (!rc)
-			rc = proc_spawn(&vm->procs[i]);
-		if (!rc)
-			rc = setup_device(&vm->procs[i], false);
-	}
+		rc = view_devices(vm);
+	if (!rc)
+		rc = start_all(vm);
 	vm_trace(vm, "all processes cloned");
 	return rc ? rc : watchdog_start(vm);
 }
 
 void machine_maybe_run(struct vm *vm)
 {
-	if (vm->run_sent || vm->state == VM_ENDED || vm->rebooting || vm->paused)
+	if (vm->run_sent || vm->state == VM_ENDED || vm->rebooting || vm->paused || vm->restored)
 		return;
 	for (unsigned i = PROC_VCPU; i < PROCS; i++)
 		if (proc_exists(&vm->procs[i]) && vm->procs[i].state != PROC_READY &&
@@ -159,8 +202,12 @@ static void booted(struct proc *p, const Bulkhead__Ok *ok)
 		if (ok->entry->note && ok->entry->note[0])
 			vm_trace(vm, "%s", ok->entry->note);
 		vm->boot_done = true;
+		if (vm->restored)
+			restore_clock(vm);
 		rc = setup_vcpu(&vm->procs[PROC_VCPU], ok->entry);
 	}
+	if (!rc && vm->restored)
+		rc = start_devices(vm, false);
 	if (rc)
 		machine_end(vm, EXIT_VMM, "failure", "the loader's result could not be used: %s", strerror(-rc));
 }
@@ -192,7 +239,11 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	struct vm *vm = p->vm;
 	const char *text = error->text && error->text[0] ? error->text : strerror(error->code);
 
-	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT && !vm->reboots)
+	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SAVE || request == BULKHEAD__MESSAGE_TYPE__MSG_PAUSE)
+		take_replied(vm, request, NULL, text);
+	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_RESTORE)
+		machine_end(vm, EXIT_USAGE, "state", "the state of the processors cannot be restored: %s", text);
+	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT && !vm->reboots)
 		machine_end(vm, EXIT_USAGE, "image", "%s%s", text, limits_hint(error->code));
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU && error->field && !strcmp(error->field, "cpu"))
 		machine_end(vm, EXIT_USAGE, "cpu", "--cpu: %s", text);
@@ -222,6 +273,21 @@ static void keep_cpu_features(struct vm *vm, const Bulkhead__Ok *ok)
 	cpu_remove(&vm->cpu_features, CPUF_NONE);
 }
 
+/* One part after the other; behind the last one, the guest may go on. */
+static void restore(struct vm *vm)
+{
+	int rc;
+
+	if (!vm->restored)
+		return;
+	rc = restore_next(vm);
+	if (!rc && !vm->restored)
+		rc = start_devices(vm, true);
+	if (rc)
+		machine_end(vm, EXIT_VMM, "failure", "the state could not be restored: %s", strerror(-rc));
+	machine_maybe_run(vm);
+}
+
 static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 {
 	switch (request) {
@@ -231,6 +297,14 @@ static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU:
 		keep_cpu_features(p->vm, ok);
 		ready(p, ok);
+		restore(p->vm);
+		break;
+	case BULKHEAD__MESSAGE_TYPE__MSG_RESTORE:
+		restore(p->vm);
+		break;
+	case BULKHEAD__MESSAGE_TYPE__MSG_PAUSE:
+	case BULKHEAD__MESSAGE_TYPE__MSG_SAVE:
+		take_replied(p->vm, request, ok, NULL);
 		break;
 	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE:
 		ready(p, ok);
@@ -332,6 +406,18 @@ static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 			recovery_broken(&p->vm->procs[i]);
 }
 
+/* Nobody but a device that is dead, or given up, knows what the guest wrote; the platform's other events count all the same. */
+static void on_unheard(struct proc *p, const Bulkhead__Event *e)
+{
+	char device[KIND_NAME_MAX] = "its device", text[200];
+
+	if (e->has_device)
+		control_process_name(e->device, e->instance, device);
+	snprintf(text, sizeof(text), "the guest left through an exit port, but %s was given up or died over that twice: its code is lost",
+		 device);
+	machine_conclude(p->vm, EXIT_QUARANTINE, "exit lost", text);
+}
+
 static void on_undelivered(struct proc *p, const Bulkhead__Event *e)
 {
 	if (p->vm->state == VM_ENDED)
@@ -361,6 +447,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR, FROM(VCPU), on_engine_error },
 	{ BULKHEAD__EVENT_TYPE__EVENT_RUNNING, FROM(VCPU), on_running },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROGRESS, FROM(BOOT), on_progress },
+	{ BULKHEAD__EVENT_TYPE__EVENT_UNHEARD, FROM(VCPU), on_unheard },
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, FROM(VCPU), on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED, FROM(SERIALD), on_undelivered },

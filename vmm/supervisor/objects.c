@@ -4,6 +4,7 @@
 
 #include "../../devices/backlog.h"
 
+#include "../../proto/code_map.h"
 #include "../../proto/journal.h"
 #include "../../proto/line.h"
 #include "../../proto/msi.h"
@@ -35,6 +36,14 @@ static int make_object(struct vm *vm, const char *name, size_t size, struct obje
 	return rc ? rc : reopen_readonly(vm, out->rw, &out->ro);
 }
 
+/* The same, and our view of it. */
+static int make_viewed(struct vm *vm, const char *name, size_t size, struct object *out, const void **view)
+{
+	int rc = make_object(vm, name, size, out);
+
+	return rc ? rc : shm_map_ro(out->ro, size, view);
+}
+
 /* Both ends non-blocking: a full doorbell is a rung one. */
 static int make_pipe(struct pipe_ends *out)
 {
@@ -57,9 +66,9 @@ static int make_device(struct vm *vm, const struct proc *p, struct device_object
 		{ "req", sizeof(struct ring_req), &d->req },
 		{ "rsp", sizeof(struct ring_rsp), &d->rsp },
 		{ "shadow", sizeof(struct shadow_page), &d->shadow },
-		{ "line", sizeof(struct line_page), &d->line },
 		{ "journal", sizeof(struct journal_object), &d->journal },
 	};
+	const void *lines = NULL;
 	char name[48];
 	int rc = 0;
 
@@ -67,6 +76,10 @@ static int make_device(struct vm *vm, const struct proc *p, struct device_object
 		snprintf(name, sizeof(name), "bulkhead-%s.%s", objects[i].kind, proc_name(p));
 		rc = make_object(vm, name, objects[i].size, objects[i].object);
 	}
+	snprintf(name, sizeof(name), "bulkhead-line.%s", proc_name(p));
+	if (!rc)
+		rc = make_viewed(vm, name, sizeof(struct line_page), &d->line, &lines);
+	d->lines = lines;
 	if (!rc)
 		rc = make_pipe(&d->doorbell);
 	return rc ? rc : make_pipe(&d->irq_bell);
@@ -84,11 +97,16 @@ static int make_debug(int *fds)
 	return 0;
 }
 
-/* seriald keeps its clients' connections in this pair's queue (devices/stash.h). */
-static int make_stash(int *fds)
+/* seriald keeps its clients' connections in this pair's queue (devices/stash.h). They go along with a machine. */
+static int make_stash(const struct launch *l, int *fds)
 {
 	int pair[2];
 
+	if (l->taken_fd[FRAME_TAKE_STASH_WRITE] >= 0) {
+		fds[KIND_FD_STASH_WRITE] = l->taken_fd[FRAME_TAKE_STASH_WRITE];
+		fds[KIND_FD_STASH_READ] = l->taken_fd[FRAME_TAKE_STASH_READ];
+		return 0;
+	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	fds[KIND_FD_STASH_WRITE] = pair[0];
@@ -99,11 +117,15 @@ static int make_stash(int *fds)
 static int make_shared(struct vm *vm)
 {
 	int *fds = vm->shared_fd, rc = make_debug(fds);
+	const void *backlog = NULL;
 
 	if (!rc)
-		rc = make_stash(fds);
+		rc = make_stash(vm->launch, fds);
 	if (!rc)
 		rc = shm_create("bulkhead-backlog", sizeof(struct backlog), &fds[KIND_FD_BACKLOG]);
+	if (!rc)
+		rc = shm_map_ro(fds[KIND_FD_BACKLOG], sizeof(struct backlog), &backlog);
+	vm->backlog_view = backlog;
 	if (rc)
 		return rc;
 	fds[KIND_FD_MSI] = vm->msi.rw;
@@ -112,10 +134,20 @@ static int make_shared(struct vm *vm)
 	return 0;
 }
 
+/* Costs no memory until it is written. */
+static int make_state(struct vm *vm)
+{
+	int rc = make_object(vm, "bulkhead-state", STATE_MAX, &vm->state_object);
+
+	return rc ? rc : shm_map_rw(vm->state_object.rw, STATE_MAX, &vm->state_memory);
+}
+
 int objects_create(struct vm *vm)
 {
-	int rc = make_object(vm, "bulkhead-msi", sizeof(struct msi_page), &vm->msi);
+	const void *msi = NULL;
+	int rc = make_viewed(vm, "bulkhead-msi", sizeof(struct msi_page), &vm->msi, &msi);
 
+	vm->msi_view = msi;
 	for (unsigned i = 0; !rc && i < DEVICES; i++) {
 		const struct proc *p = &vm->procs[PROC_FIRST_DEVICE + i];
 
@@ -124,15 +156,25 @@ int objects_create(struct vm *vm)
 	}
 	if (!rc)
 		rc = make_pipe(&vm->vcpu_bell);
+	if (!rc)
+		rc = make_state(vm);
 	return rc ? rc : make_shared(vm);
 }
 
 /* Devices may have mapped it, so a reboot empties the object that is there. */
+static int make_or_empty(struct vm *vm, const char *name, size_t size, struct object *out)
+{
+	if (out->rw < 0)
+		return make_object(vm, name, size, out);
+	return fallocate(out->rw, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0 ? -errno : 0;
+}
+
 int objects_fresh_ram(struct vm *vm)
 {
-	off_t size = (off_t)vm->config->ram_bytes;
+	const uint64_t bytes = vm->config->ram_bytes;
+	int rc = make_or_empty(vm, "bulkhead-ram", (size_t)bytes, &vm->ram);
 
-	if (vm->ram.rw < 0)
-		return make_object(vm, "bulkhead-ram", (size_t)size, &vm->ram);
-	return fallocate(vm->ram.rw, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size) < 0 ? -errno : 0;
+	if (rc || vm->engine_kvm)
+		return rc;
+	return make_or_empty(vm, "bulkhead-map", code_map_bytes(bytes >> CODE_MAP_PAGE_SHIFT, VM_VCPUS), &vm->code_map);
 }

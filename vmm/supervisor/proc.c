@@ -223,9 +223,16 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 	machine_event(p, (const Bulkhead__Event *)f->msg);
 }
 
+/*
+ * What lies in the channel is bounded by the kernel, unless its process goes on writing. That it talked too much is no
+ * reason not to hear its last words: they may be its guest's exit.
+ */
 void proc_read_events(struct proc *p)
 {
-	for (unsigned i = 0; i < 64 && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL); i++)
+	p->talk = (struct budget){ 0 };
+	if (p->on_pardon && evtimer_del(p->on_pardon) == 0)
+		on_pardon(-1, 0, p);
+	for (unsigned i = 0; i < TALK_LIMIT && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL); i++)
 		on_event(p->event_fd, EV_READ, p);
 }
 

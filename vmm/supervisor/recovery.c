@@ -48,6 +48,9 @@ int recovery_init(struct proc *p, const struct device_objects *d)
 	r->req = req;
 	r->rsp = rsp;
 	r->journal = journal;
+	/* Not zero in a machine that goes on from the state of another. */
+	r->start_events = journal_events(r->journal);
+	r->start_head = atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
 	r->program_fd = r->fallback_fd = -1;
 	return 0;
 }
@@ -156,7 +159,7 @@ static int start_again(struct proc *p)
 	return rc;
 }
 
-static void respawn(struct proc *p)
+void recovery_respawn(struct proc *p)
 {
 	struct recovery *r = &p->recovery;
 	int rc = start_again(p);
@@ -175,7 +178,7 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 	struct proc *p = ctx;
 
 	if (p->recovery.health == DEVICE_WAITING && machine_wants(p))
-		respawn(p);
+		recovery_respawn(p);
 }
 
 /* ---- giving up ------------------------------------------------------------------------------------------------- */
@@ -298,7 +301,7 @@ static void end_trial(struct proc *p)
 	r->program_fd = r->fallback_fd;
 	r->fallback_fd = -1;
 	r->on_trial = r->strict = false;
-	respawn(p);
+	recovery_respawn(p);
 }
 
 static void answer_death(struct proc *p, bool progress, uint64_t now)
@@ -310,7 +313,7 @@ static void answer_death(struct proc *p, bool progress, uint64_t now)
 	else if (wait)
 		retry_after(p, wait);
 	else
-		respawn(p);
+		recovery_respawn(p);
 }
 
 /* The host refuses a process: it may have more to give later. It is no death, and not this device's failure. */
@@ -327,7 +330,8 @@ void recovery_gone(struct proc *p, bool foreign)
 
 	if (r->leaving_ns) {
 		r->leaving_ns = 0;
-		respawn(p);
+		if (!take_device_gone(p))
+			recovery_respawn(p);
 		return;
 	}
 	if (r->on_trial) {
@@ -360,7 +364,7 @@ void recovery_ready(struct proc *p)
 		r->cost_ns += watchdog_cpu_ns(p);
 	}
 	r->left_ns = 0;
-	r->strict = false;
+	r->strict = r->must_reset = false;
 	if (r->on_trial) {
 		r->on_trial = false;
 		if (r->fallback_fd >= 0)
@@ -393,7 +397,7 @@ uint64_t recovery_time(const struct recovery *r)
 /* ---- on request ------------------------------------------------------------------------------------------------ */
 
 /* It finishes its ring and commits before it goes. */
-static int let_go(struct proc *p)
+int recovery_let_go(struct proc *p)
 {
 	int rc = proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE, NULL, NULL, 0);
 
@@ -422,7 +426,7 @@ static void rearm(struct proc *p)
 		r->drops = true;
 		r->drop_to = atomic_load_explicit(&r->req->tail, memory_order_relaxed);
 	}
-	respawn(p);
+	recovery_respawn(p);
 	tell_vcpu(p, false);
 	resume(p->vm);
 }
@@ -435,7 +439,7 @@ int recovery_restart(struct proc *p)
 		rearm(p);
 		return 0;
 	}
-	return p->state == PROC_READY && !r->leaving_ns ? let_go(p) : -EBUSY;
+	return p->state == PROC_READY && !r->leaving_ns ? recovery_let_go(p) : -EBUSY;
 }
 
 int recovery_replace(struct proc *p, int program_fd)
@@ -445,7 +449,7 @@ int recovery_replace(struct proc *p, int program_fd)
 
 	if (p->state != PROC_READY || r->leaving_ns || r->on_trial)
 		return -EBUSY;
-	rc = let_go(p);
+	rc = recovery_let_go(p);
 	if (rc)
 		return rc;
 	r->fallback_fd = r->program_fd;

@@ -65,6 +65,7 @@ struct recovery {
 	/* taken up again after it was given up: what the guest had asked for before is dropped, as it was told */
 	bool drops;
 	uint32_t drop_to;
+	bool must_reset; /* the machine was, meanwhile: this device still has to be */
 	int program_fd;	   /* what is to be executed; -1: what was installed */
 	int fallback_fd;   /* what was before, while the new one is on trial */
 	bool on_trial;

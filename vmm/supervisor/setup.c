@@ -2,6 +2,7 @@
 /* The SETUP messages: which objects each process gets, in the order that control.proto names. */
 #include "vm.h"
 
+#include "../../proto/clock.h"
 #include "../../proto/layout.h"
 
 #include <string.h>
@@ -20,23 +21,23 @@ static void add(struct fd_list *l, int fd)
 		l->fds[l->count++] = fd;
 }
 
-static int64_t realtime_minus_monotonic(void)
+static int64_t realtime_minus_machine(const struct machine_clock *clock)
 {
-	struct timespec real, mono;
+	struct timespec real;
 
 	clock_gettime(CLOCK_REALTIME, &real);
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	return (real.tv_sec - mono.tv_sec) * 1000000000ll + (real.tv_nsec - mono.tv_nsec);
+	return (int64_t)real.tv_sec * (int64_t)CLOCK_NS_PER_S + real.tv_nsec - (int64_t)machine_ns(clock);
 }
 
 static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 {
 	bulkhead__machine_config__init(m);
-	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = true;
+	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = m->has_clock_offset_ns = true;
 	m->ram_bytes = vm->config->ram_bytes;
-	m->vcpus = 1;
+	m->vcpus = VM_VCPUS;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
-	m->realtime_ns = realtime_minus_monotonic();
+	m->realtime_ns = realtime_minus_machine(&vm->clock);
+	m->clock_offset_ns = vm->clock.offset_ns;
 }
 
 static struct device_objects *objects_of(struct vm *vm, enum proc_id id)
@@ -81,11 +82,13 @@ int setup_device(struct proc *p, bool recover)
 	m.has_recover = m.has_sandbox = m.has_console_clients_max = true;
 	m.console_clients_max = CONSOLE_CLIENTS_MAX;
 	m.recover = recover;
-	m.has_strict = m.strict = recover && p->recovery.strict;
+	/* The first incarnation has a journal only if that comes from another machine. */
+	m.has_strict = m.strict = recover && (p->recovery.strict || p->incarnation == 1);
 	m.has_skip_seq = p->recovery.skips;
 	m.skip_seq = p->recovery.skip_seq;
 	m.has_drop_to = p->recovery.drops;
 	m.drop_to = p->recovery.drop_to;
+	m.has_reset = m.reset = p->recovery.must_reset;
 	m.sandbox = proc_sandbox(p);
 	add(&l, d->req.ro);
 	add(&l, d->rsp.rw);
@@ -101,6 +104,10 @@ int setup_device(struct proc *p, bool recover)
 		add_line_sources(vm, &l, rows, list, &m);
 	if (kind->memory != KIND_MEMORY_NONE)
 		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
+	m.has_has_code_map = true;
+	m.has_code_map = kind->memory == KIND_MEMORY_WRITES && !vm->engine_kvm;
+	if (m.has_code_map)
+		add(&l, vm->code_map.ro);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
 }
 
@@ -129,6 +136,11 @@ int setup_boot(struct proc *p)
 	m.has_sandbox = true;
 	m.sandbox = config->sandbox;
 	add(&l, vm->ram.rw);
+	if (vm->restored) {
+		m.format = (char *)"memory";
+		add(&l, vm->launch->taken_fd[FRAME_TAKE_RAM]);
+		return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT, &m.base, l.fds, l.count);
+	}
 	add(&l, vm->launch->kernel_fd);
 	for (unsigned n = 0; n < config->initrds.count; n++) {
 		names[n] = file_name(config->initrds.of[n].file);
@@ -155,6 +167,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
 	m.cpu = (char *)config_cpu(vm->config);
 	m.entry = (Bulkhead__EntryState *)entry;
+	m.has_restored = true;
+	m.restored = vm->restored != NULL;
 	m.has_sandbox = true;
 	m.sandbox = vm->config->sandbox;
 	add(&l, vm->ram.rw);
@@ -176,7 +190,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.channels = roles;
 	m.instances = instances;
 	m.n_instances = m.n_channels;
-	if (vm->engine_kvm)
-		add(&l, vm->launch->kvm_fd);
+	m.has_has_code_map = true;
+	m.has_code_map = !vm->engine_kvm;
+	add(&l, vm->engine_kvm ? vm->launch->kvm_fd : vm->code_map.rw);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, &m.base, l.fds, l.count);
 }

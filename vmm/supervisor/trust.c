@@ -45,15 +45,15 @@ static void forget_unknown(ProtobufCMessage *m)
 
 static void trust_ok(Bulkhead__Ok *ok)
 {
-	text_clean_message(&ok->base, false);
+	text_clean_message(&ok->base, TEXT_ONE_LINE);
 	if (ok->stats)
 		forget_unknown(&ok->stats->base);
 }
 
-/* A register dump has several lines; anything else with a line feed in it would forge log lines. */
-static bool has_lines(const Bulkhead__Event *e)
+static enum text_lines lines_of(const Bulkhead__Event *e)
 {
-	return e->type == BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT || e->type == BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR;
+	return e->type == BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT || e->type == BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR ?
+		       TEXT_REGISTERS : TEXT_ONE_LINE;
 }
 
 void trust_message(struct frame *f)
@@ -63,10 +63,10 @@ void trust_message(struct frame *f)
 		trust_ok((Bulkhead__Ok *)f->msg);
 		break;
 	case TYPE(ERROR):
-		text_clean_message(f->msg, false);
+		text_clean_message(f->msg, TEXT_ONE_LINE);
 		break;
 	case TYPE(EVENT):
-		text_clean_message(f->msg, has_lines((Bulkhead__Event *)f->msg));
+		text_clean_message(f->msg, lines_of((Bulkhead__Event *)f->msg));
 		break;
 	default:
 		break;

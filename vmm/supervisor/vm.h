@@ -9,6 +9,8 @@
  *   spawn.c       asks the spawner for processes; spawner.c is that
  *   trust.c       how much a child may say, and what of it reaches a terminal
  *   recovery.c    death of a device and its next incarnation; restart.c says when
+ *   take.c        the machine stands still, and its state is handed out
+ *   restore.c     it begins where another machine stood still
  *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
  *   objects.c     memory objects and pipes
  *   control.c     clients of the control socket
@@ -25,7 +27,9 @@
 #include "trust.h"
 #include "watch.h"
 
+#include "../../proto/clock.h"
 #include "../../proto/frame.h"
+#include "../../proto/state.h"
 #include "../../proto/watch_time.h"
 
 #include <event2/event.h>
@@ -65,11 +69,15 @@ struct device_objects {
 	struct object req, rsp, shadow, line, journal;
 	struct pipe_ends doorbell; /* vcpu -> device */
 	struct pipe_ends irq_bell; /* device -> irqd */
+	const struct line_page *lines; /* our view */
 };
 
 enum { PROC_PENDING = 8, PROC_LINE = 200 };
 
 struct vm;
+struct backlog;
+struct line_page;
+struct msi_page;
 
 struct proc {
 	struct vm *vm;
@@ -99,6 +107,7 @@ struct proc {
 	struct watch watch;
 	uint64_t killed_ns; /* watch time at which it was first seen to have been killed and not to have ended; 0: not */
 	unsigned hung_up_looks;
+	bool taken;   /* it has left so that the machine's state can be taken */
 	bool drained; /* at the machine's end: it has delivered what it had */
 	bool hung_up; /* its end of the control channel is closed: it is dying, or useless */
 	char line[PROC_LINE]; /* of its stderr, not yet complete */
@@ -111,7 +120,7 @@ struct proc {
 
 enum vm_state { VM_STARTING, VM_RUNNING, VM_STOPPING, VM_ENDED };
 
-enum { VM_CLIENTS = 16 };
+enum { VM_CLIENTS = 16, VM_VCPUS = 1 };
 
 struct client {
 	struct vm *vm;
@@ -122,6 +131,7 @@ struct client {
 	uint16_t wait_type;	/* 0: none */
 	uint32_t status_id;
 	bool status_wanted;
+	bool takes;	     /* the machine stands still for it, or is about to */
 	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
 	struct proc *device; /* NULL: none */
 	uint64_t heard_ns; /* when it last asked for something, or came */
@@ -140,6 +150,23 @@ struct verdict {
 struct drain_look {
 	uint64_t process, beat;
 	unsigned looks, all;
+};
+
+/* How far the machine is on its way to standing still: take.c. */
+enum take_step {
+	TAKE_NOT,
+	TAKE_PAUSE,	/* its vCPUs are asked to stop */
+	TAKE_DEVICES,	/* its devices are asked to leave */
+	TAKE_PROCESSOR, /* the vcpu process hands out its parts */
+	TAKE_HELD,	/* nothing moves; all is told */
+};
+
+struct take {
+	enum take_step step;
+	uint32_t id;   /* of the client's request */
+	unsigned part; /* of the vcpu process: number of a vCPU, then the bus */
+	struct state_writer writer;
+	struct event *timer;
 };
 
 /* The process that makes all others, and how many requests it has not answered. */
@@ -162,6 +189,7 @@ struct vm {
 	bool engine_kvm;
 	bool paused; /* a device was given up, and that is the policy */
 	struct watch_time watch_time;
+	struct machine_clock clock;
 	struct event *watchdog;
 	uint32_t reboots;
 	struct cpu_feature_set cpu_features; /* as the vcpu process says */
@@ -169,8 +197,17 @@ struct vm {
 	int self_fd; /* our own /proc/self/fd, as a detached mount: nothing else is reachable there; -1 when all is set up */
 	struct spawn_link spawner;
 
+	struct object code_map; /* engine emu; as long as ram */
 	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object msi;
+	const struct msi_page *msi_view;
+	const struct backlog *backlog_view;
+	struct object state_object; /* what TAKE hands out */
+	void *state_memory;
+	struct take take;
+	uint8_t *restored; /* the state from which we begin, checked; NULL: the guest begins with its kernel, or has begun */
+	unsigned restored_part;
+	uint64_t restored_ns; /* what its clock is to show when it goes on */
 	struct pipe_ends vcpu_bell;
 	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
 	struct device_objects devices[DEVICES];
@@ -213,6 +250,30 @@ void machine_event(struct proc *p, const Bulkhead__Event *event);
 void machine_proc_gone(struct proc *p, int code, int status);
 /* Starts or goes on with the guest when everybody is there who will be. */
 void machine_maybe_run(struct vm *vm);
+
+/* take.c */
+/* The client gets an answer, now or later. */
+void take_begin(struct client *c, uint32_t id);
+/* It hung up: the machine goes on, if it had stopped. */
+void take_end(struct vm *vm);
+/* The client ends the machine that it holds: nothing of it is to be delivered here any more. False: it holds none. */
+bool take_leave(struct client *c);
+bool take_is_going_on(const struct vm *vm);
+/* Answers of the vcpu process; error NULL: it did what it was asked. */
+void take_replied(struct vm *vm, uint16_t request, const Bulkhead__Ok *ok, const char *error);
+/* A device has left. False: it was not asked to, for this. */
+bool take_device_gone(struct proc *p);
+/* The text of the debug ports that nobody has taken yet: how many bytes. */
+size_t take_debug_text(struct vm *vm, void *out, size_t size);
+void give_debug_text(struct vm *vm, const void *text, size_t len);
+
+/* restore.c */
+/* Before any process is there: into the machine's new objects. 0, or -errno; what is wrong has been said. */
+int restore_objects(struct vm *vm);
+/* Guest memory is there: the machine's time goes on from here. */
+void restore_clock(struct vm *vm);
+/* The next part for the vcpu process; when it has all of them, `restored` is no more. 0 or -errno */
+int restore_next(struct vm *vm);
 
 /* ending.c */
 /* A timer of the machine's, made when it is first set; without memory for it, its time has come. */
@@ -279,6 +340,10 @@ uint64_t recovery_time(const struct recovery *r);
 /* A fresh incarnation of the same program, or of another one, which is then the callee's; control_device_changed() tells
  * the outcome. 0, -EBUSY */
 int recovery_restart(struct proc *p);
+/* Asks it to finish its ring, to commit and to leave; its end is no death. 0 or -errno */
+int recovery_let_go(struct proc *p);
+/* Another incarnation of one that has left. */
+void recovery_respawn(struct proc *p);
 int recovery_replace(struct proc *p, int program_fd);
 
 /* watchdog.c: 0 or -1 */
@@ -301,6 +366,11 @@ int spawn(struct vm *vm, struct spawn_packet *request, const int fds[SPAWN_FDS])
 /* control.c */
 void control_init(struct vm *vm);
 void control_add(struct vm *vm, int fd, enum client_rights rights);
+/* The client for which the machine stands still. NULL: none. */
+struct client *control_taker(struct vm *vm);
+/* It has what it asked for: descriptors of enum frame_take_fd. */
+void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
+void control_refuse(struct client *c, uint32_t id, int code, const char *text);
 /* Answers everyone who waits for the end. */
 void control_ended(struct vm *vm);
 /* A device has a new incarnation that serves (error NULL), or will not get one. */

@@ -75,7 +75,7 @@ static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned
 
 	if (access.way == ROUTE_SHADOWED && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed) &&
 	    ring_is_applied(&c->ring, access.classes) &&
-	    shadow_read(c->shadow, access.shadow, &value) == 0) {
+	    shadow_read(c->shadow, access.shadow, &c->ring.clock, &value) == 0) {
 		atomic_fetch_add_explicit(&b->shadow_reads, 1, memory_order_relaxed);
 		return value & all_ones(size);
 	}
@@ -103,13 +103,26 @@ static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space io_space, uint6
 	return value;
 }
 
-/* What stands behind the write that ended the machine is not run: the supervisor will end this process. */
-static void rest(struct bus *b)
+/* What stands behind the write that ends the machine is not run: the supervisor will end this process. */
+static void rest(const struct channel *c, bool heard)
 {
+	struct bus *b = c->bus;
 	uint32_t resting = atomic_fetch_add(&b->at_rest, 1) + 1;
 
-	for (;;)
+	for (;;) {
+		if (!heard)
+			heard = !child_device_event(b->child, BULKHEAD__EVENT_TYPE__EVENT_UNHEARD, 0, c->role, c->instance, NULL);
 		futex_wait(&b->at_rest, resting, CLOCK_NS_PER_S);
+	}
+}
+
+/* Nobody heard it if the device is given up, or has skipped the request: then the answer is all-ones. */
+static void write_last(struct channel *c, const struct io_slot *slot)
+{
+	struct ring_reply reply = { .data = ~0ull };
+	int err = ring_call(&c->ring, slot, &reply);
+
+	rest(c, !err && !reply.data);
 }
 
 static void write_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
@@ -123,10 +136,10 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 		return;
 	if (access.way == ROUTE_POST)
 		ring_post(&c->ring, &slot, access.classes);
+	else if (access.way == ROUTE_LAST)
+		write_last(c, &slot);
 	else
 		ring_call(&c->ring, &slot, NULL);
-	if (access.way == ROUTE_LAST && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed))
-		rest(b);
 }
 
 static void bus_write(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, uint64_t data, unsigned size)

@@ -128,6 +128,10 @@ static void finish_pause(struct vcpu_process *p, bool at_once)
 
 static void on_run(struct vcpu_process *p, struct frame *f)
 {
+	if (state_is_incomplete(p)) {
+		frame_reply_error(p->child.control_fd, f->header.id, EPROTO, "state", "not all of the state was restored");
+		return;
+	}
 	finish_pause(p, true);
 	pthread_mutex_lock(&p->lock);
 	p->want_run = true;
@@ -217,6 +221,8 @@ static bool serve_control(struct vcpu_process *p)
 		{BULKHEAD__MESSAGE_TYPE__MSG_STATS, true, on_stats},
 		{BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, true, on_device_state},
 		{BULKHEAD__MESSAGE_TYPE__MSG_ROUTE_ADD, true, on_route_add},
+		{BULKHEAD__MESSAGE_TYPE__MSG_SAVE, true, state_save},
+		{BULKHEAD__MESSAGE_TYPE__MSG_RESTORE, true, state_restore},
 	};
 	struct frame *f = &p->child.frame;
 	int err = frame_recv(p->child.control_fd, f);
@@ -237,11 +243,24 @@ static bool serve_control(struct vcpu_process *p)
 	return true;
 }
 
+static void take_message(struct vcpu_process *p, const struct irq_message *msg)
+{
+	struct engine *e = p->engine;
+
+	atomic_fetch_add_explicit(&p->bus.interrupts, 1, memory_order_relaxed);
+	if (msg->type == IRQ_MSG_MSI) {
+		e->ops->signal_msi(e, msg->addr, msg->data);
+	} else {
+		p->bus.pin_routes[msg->pin] = *msg;
+		e->ops->set_route(e, msg->pin, msg->addr, msg->data, msg->masked);
+	}
+}
+
 /*
- * Everything that irqd has published. Bounded: the ring holds MSI_SLOTS, and a fresh doorbell comes for more. If irqd
- * broke the ring, what is in it is lost and reading goes on at its end: the next incarnation may be sane. False: that.
+ * Bounded: the ring holds MSI_SLOTS, and a fresh doorbell comes for more. If irqd broke the ring, reading goes on at its
+ * end: the next incarnation may be sane.
  */
-static bool serve_interrupts(struct vcpu_process *p, struct pic_output *seen)
+bool interrupts_take(struct vcpu_process *p)
 {
 	struct engine *e = p->engine;
 	struct irq_message msg;
@@ -250,21 +269,16 @@ static bool serve_interrupts(struct vcpu_process *p, struct pic_output *seen)
 
 	for (unsigned n = 0; n < 4 * MSI_SLOTS && err != -EAGAIN && err != -EPROTO; n++) {
 		err = msi_pop(&p->msi, &msg);
-		if (err)
-			continue;
-		atomic_fetch_add_explicit(&p->bus.interrupts, 1, memory_order_relaxed);
-		if (msg.type == IRQ_MSG_MSI)
-			e->ops->signal_msi(e, msg.addr, msg.data);
-		else
-			e->ops->set_route(e, msg.pin, msg.addr, msg.data, msg.masked);
+		if (!err)
+			take_message(p, &msg);
 	}
 	if (err == -EPROTO) {
 		log_warning("irqd broke the ring of interrupt messages: what was in it is lost");
 		msi_discard(&p->msi);
 	}
 	out = msi_get_pic(p->bus.msi);
-	if (out.seq != seen->seq || out.intr != seen->intr) {
-		*seen = out;
+	if (out.seq != p->seen.seq || out.intr != p->seen.intr) {
+		p->seen = out;
 		e->ops->extint_changed(e);
 	}
 	return err != -EPROTO;
@@ -312,11 +326,11 @@ static bool is_thread_due(const struct vcpu_process *p)
 	return p->pausing || (p->want_run && !atomic_load(&p->begun));
 }
 
-static enum helper_wait choose_wait(struct vcpu_process *p, struct pic_output seen, bool sane)
+static enum helper_wait choose_wait(struct vcpu_process *p, bool sane)
 {
 	if (!sane)
 		return WAIT_PENANCE;
-	if (atomic_load(&p->begun) && !msi_sleep(&p->msi, seen))
+	if (atomic_load(&p->begun) && !msi_sleep(&p->msi, p->seen))
 		return WAIT_NOT;
 	return is_thread_due(p) ? WAIT_SOON : WAIT_WORK;
 }
@@ -324,12 +338,11 @@ static enum helper_wait choose_wait(struct vcpu_process *p, struct pic_output se
 static int serve(struct vcpu_process *p)
 {
 	struct pollfd fds[2] = {{.fd = p->child.control_fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
-	struct pic_output seen = {0};
 	bool sane = true;
 
 	for (;;) {
 		bool begun = atomic_load(&p->begun);
-		enum helper_wait wait = choose_wait(p, seen, sane);
+		enum helper_wait wait = choose_wait(p, sane);
 
 		fds[0].revents = fds[1].revents = 0;
 		fds[1].fd = begun ? p->msi_doorbell_fd : -1;
@@ -340,7 +353,7 @@ static int serve(struct vcpu_process *p)
 			msi_awake(&p->msi);
 			if (fds[1].revents)
 				drain_pipe(p->msi_doorbell_fd);
-			sane = serve_interrupts(p, &seen);
+			sane = interrupts_take(p);
 		}
 		finish_pause(p, false);
 		if (fds[0].revents && !serve_control(p))

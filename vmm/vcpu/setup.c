@@ -3,6 +3,7 @@
 #include "vcpu.h"
 
 #include "devices/model.h"
+#include "proto/code_map.h"
 #include "proto/control_check.h"
 #include "proto/layout.h"
 #include "proto/shm.h"
@@ -18,6 +19,8 @@ static const struct device_model *model_of(Bulkhead__Role role)
 
 	return kind ? device_models[kind - kind_rows] : NULL;
 }
+
+_Static_assert(ROUTE_CHANNELS <= ENGINE_MAX_WRITERS, "each may be one");
 
 struct setup {
 	struct vcpu_process *p;
@@ -86,10 +89,13 @@ static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, 
 		return err;
 	/* The write end is ours alone, so nobody else can turn this off again (design.md, section 2). */
 	fcntl(bell_fd, F_SETFL, O_NONBLOCK);
+	if (kind_of_role(role)->memory == KIND_MEMORY_WRITES)
+		s->config.writers[s->config.writer_count++] = &c->ring.rsp->written;
 	c->bus = b;
 	c->role = role;
 	c->instance = instance;
 	c->shadow = shadow;
+	c->ring.clock = s->config.clock;
 	c->ring.patience = bus_patience;
 	c->ring.patience_ctx = c;
 	s->p->used_before |= atomic_load(&c->ring.tail) != 0;
@@ -109,6 +115,13 @@ static int map_msi(struct setup *s)
 	s->p->bus.msi = page;
 	s->p->msi_doorbell_fd = take_fd(s);
 	return err;
+}
+
+static int map_code(struct setup *s, const Bulkhead__MachineConfig *machine)
+{
+	*s->field = "code map";
+	s->config.code_map_bytes = code_map_bytes(machine->ram_bytes >> CODE_MAP_PAGE_SHIFT, machine->vcpus);
+	return shm_map_rw(take_fd(s), s->config.code_map_bytes, &s->config.code_map);
 }
 
 /* Parsed once more: what comes over a channel is not believed. */
@@ -178,11 +191,14 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 	}
 	route_init(&p->bus.routes);
 	p->bus.child = &p->child;
+	s.config.clock.offset_ns = m->machine->has_clock_offset_ns ? m->machine->clock_offset_ns : 0;
 	ret = map_ram(&s, m->machine->ram_bytes);
 	if (!ret)
 		ret = map_msi(&s);
 	for (size_t i = 0; !ret && i < m->n_channels; i++)
 		ret = add_channel(&s, m->channels[i], m->n_instances ? m->instances[i] : 0, m->spin_ns);
+	if (!ret && m->has_has_code_map && m->has_code_map)
+		ret = map_code(&s, m->machine);
 	if (!ret && !p->bus.irqd) {
 		*field = "channels";
 		ret = -EINVAL;
@@ -191,6 +207,8 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 		msi_consumer_init(&p->msi, p->bus.msi, p->bus.irqd->ring.req);
 		ret = make_engine(&s, m, err, err_len);
 	}
+	p->restored = m->has_restored && m->restored;
+	p->used_before &= !p->restored;
 	if (ret && !err[0])
 		snprintf(err, err_len, "%s cannot be used: %s", *field, strerror(-ret));
 	return ret;

@@ -10,6 +10,7 @@
 #include "emu/model/features.h"
 #include "emu/native/memory.h"
 #include "proto/child.h"
+#include "proto/line.h"
 #include "proto/msi.h"
 #include "proto/ring.h"
 #include "proto/route.h"
@@ -38,6 +39,7 @@ struct bus {
 	unsigned channel_count;
 	struct channel *irqd;
 	const struct msi_page *msi;
+	struct irq_message pin_routes[MODEL_LINES]; /* the latest of each pin of the IOAPIC; the helper's */
 	_Atomic uint32_t acked_seq; /* of the 8259's output: taken by vCPU 0 already */
 	struct route_table routes;
 	_Atomic uint64_t shadow_reads, unclaimed, interrupts;
@@ -69,7 +71,10 @@ struct vcpu_process {
 	unsigned vcpus;
 	struct msi_consumer msi;
 	int msi_doorbell_fd;
+	struct pic_output seen; /* of the 8259: the engine knows of this */
 	bool used_before; /* the rings come from an earlier vcpu process: devices need a reset first */
+	bool restored;	  /* they come with processors, which are still to be brought */
+	uint64_t restored_parts; /* bit n: vCPU n; bit vcpus: the bus */
 	_Atomic bool begun; /* they have had it, and the helper may read irqd's messages */
 	bool pausing; /* PAUSE is not answered yet: a vCPU may wait for a device, but its helper does not */
 	uint32_t pause_id;
@@ -91,6 +96,18 @@ void life_signs(struct vcpu_process *p);
 /* MSG_SETUP_VCPU: maps everything, creates the engine. 0, or -errno with a reason in err and the field in *field. */
 int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct frame *frame, char *err, size_t err_len,
 	       const char **field);
+
+/*
+ * Everything that irqd has published goes to the engine. False: irqd broke its ring, and what was in it is lost. Helper
+ * thread.
+ */
+bool interrupts_take(struct vcpu_process *p);
+
+/* MSG_SAVE, MSG_RESTORE. They answer. */
+void state_save(struct vcpu_process *p, struct frame *f);
+void state_restore(struct vcpu_process *p, struct frame *f);
+/* Is a part still to be restored? */
+bool state_is_incomplete(const struct vcpu_process *p);
 
 /* Applies an entry state to a processor that was reset. */
 void entry_apply(struct cpu *cpu, const Bulkhead__EntryState *entry);

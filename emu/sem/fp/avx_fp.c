@@ -2,133 +2,79 @@
 /* AVX floating point: the provider's 128-bit functions on each half, one set of exceptions for all elements. */
 #include "sse_fp.h"
 
-/* A 256-bit operand as the pair of halves that fp_run_with() takes, and back. */
-static void split(union vec out[2], const union vec *v, unsigned n)
+/* The operand as what fp_run_with() takes: `step` bytes for each half of 16 bytes of the wider operand. What is more than that
+ * has no meaning. */
+static void split(union vec out[2], const union vec *v, const struct insn *i, unsigned step)
 {
 	memcpy(&out[0], v->u8, SSE_BYTES);
-	if (n > SSE_BYTES)
-		memcpy(&out[1], v->u8 + SSE_BYTES, SSE_BYTES);
+	if (i->vl)
+		memcpy(&out[1], v->u8 + step, SSE_BYTES);
 }
 
-static void write_halves(struct emu *e, const struct insn *i, const union vec d[2], unsigned n)
+static void write_halves(struct emu *e, const struct insn *i, const union vec d[2], unsigned step)
 {
 	union vec v;
 
 	memcpy(v.u8, &d[0], SSE_BYTES);
-	if (n > SSE_BYTES)
-		memcpy(v.u8 + SSE_BYTES, &d[1], SSE_BYTES);
-	vex_write(e, i, &v, n);
+	if (i->vl)
+		memcpy(v.u8 + step, &d[1], SSE_BYTES);
+	vex_write(e, i, &v, vex_bytes(i) / SSE_BYTES * step);
 }
 
 /* H into d[], W into s[]. */
-static int operands(struct emu *e, const struct insn *i, union vec d[2], union vec s[2])
+static int operands(struct emu *e, const struct insn *i, union vec d[2], union vec s[2], unsigned from)
 {
-	const unsigned n = vex_bytes(i);
 	union vec w;
 
-	if (vex_source(e, i, n, &w))
+	if (vex_source(e, i, vex_bytes(i) / SSE_BYTES * from, &w))
 		return EMU_STOP;
-	split(s, &w, n);
-	split(d, vex_first(e, i), n);
+	split(s, &w, i, from);
+	split(d, vex_first(e, i), i, SSE_BYTES);
 	return 0;
 }
 
-static int packed(struct emu *e, const struct insn *i, fp_sse_fn *fn)
+static int halves(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned from, unsigned to, uint32_t mxcsr, uint32_t ignore)
 {
 	union vec d[2], s[2];
 
-	if (operands(e, i, d, s) || fp_run_with(e, fn, d, s, 1u + i->vl, e->cpu.mxcsr, 0))
+	if (operands(e, i, d, s, from) || fp_run_with(e, fn, d, s, 1u + i->vl, mxcsr, ignore))
 		return EMU_STOP;
-	write_halves(e, i, d, vex_bytes(i));
+	write_halves(e, i, d, to);
 	return 0;
 }
 
 /* The low element is computed, the rest of the low 128 bits comes from H. */
-static int scalar(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn)
+static int lowest(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned size, uint32_t mxcsr, uint32_t ignore)
 {
 	union vec d = *vex_first(e, i), s;
 
-	if (vex_source(e, i, i->is_mem ? size : SSE_BYTES, &s) || fp_run_with(e, fn, &d, &s, 1, e->cpu.mxcsr, 0))
+	if (vex_source(e, i, i->is_mem ? size : SSE_BYTES, &s) || fp_run_with(e, fn, &d, &s, 1, mxcsr, ignore))
 		return EMU_STOP;
 	vex_write(e, i, &d, SSE_BYTES);
 	return 0;
 }
 
-#define PACKED_SEM(name)                                                                                          \
-	SEM(avx_##name)                                                                                           \
-	{                                                                                                         \
-		return packed(e, i, fp_##name);                                                                   \
-	}
-#define SCALAR_SEM(name, size)                                                                                    \
-	SEM(avx_##name)                                                                                           \
-	{                                                                                                         \
-		return scalar(e, i, size, fp_##name);                                                             \
-	}
-#define TYPED_SEM(op) PACKED_SEM(op##ps) PACKED_SEM(op##pd) SCALAR_SEM(op##ss, 4) SCALAR_SEM(op##sd, 8)
-
-TYPED_SEM(add)
-TYPED_SEM(sub)
-TYPED_SEM(mul)
-TYPED_SEM(div)
-TYPED_SEM(min)
-TYPED_SEM(max)
-TYPED_SEM(sqrt)
-PACKED_SEM(rcpps)
-PACKED_SEM(rsqrtps)
-SCALAR_SEM(rcpss, 4)
-SCALAR_SEM(rsqrtss, 4)
-PACKED_SEM(addsubps)
-PACKED_SEM(addsubpd)
-PACKED_SEM(haddps)
-PACKED_SEM(haddpd)
-PACKED_SEM(hsubps)
-PACKED_SEM(hsubpd)
-PACKED_SEM(cvtdq2ps)
-PACKED_SEM(cvtps2dq)
-PACKED_SEM(cvttps2dq)
-SCALAR_SEM(cvtss2sd, 4)
-SCALAR_SEM(cvtsd2ss, 8)
-
-/* Widening: 8 bytes of the source for each half of the result. */
-static int widen(struct emu *e, const struct insn *i, fp_sse_fn *fn)
+static int avx_packed(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned from, unsigned to)
 {
-	const unsigned n = vex_bytes(i);
-	union vec d[2], s[2], w;
-
-	if (vex_source(e, i, n / 2, &w))
-		return EMU_STOP;
-	s[0].u64[0] = w.u64[0];
-	s[1].u64[0] = n == AVX_BYTES ? w.u64[1] : 0;
-	if (fp_run_with(e, fn, d, s, 1u + i->vl, e->cpu.mxcsr, 0))
-		return EMU_STOP;
-	write_halves(e, i, d, n);
-	return 0;
+	return halves(e, i, fn, from, to, e->cpu.mxcsr, 0);
 }
 
-/* Narrowing: each half of the source gives 8 bytes. */
-static int narrow(struct emu *e, const struct insn *i, fp_sse_fn *fn)
+static int avx_scalar(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned size)
 {
-	union vec d[2], s[2];
-
-	if (operands(e, i, d, s) || fp_run_with(e, fn, d, s, 1u + i->vl, e->cpu.mxcsr, 0))
-		return EMU_STOP;
-	d[0].u64[1] = i->vl ? d[1].u64[0] : 0;
-	vex_write(e, i, d, SSE_BYTES);
-	return 0;
+	return lowest(e, i, fn, size, e->cpu.mxcsr, 0);
 }
 
-#define WIDTH_SEM(how, name)                                                                                      \
-	SEM(avx_##name)                                                                                           \
-	{                                                                                                         \
-		return how(e, i, fp_##name);                                                                      \
-	}
-WIDTH_SEM(widen, cvtps2pd)
-WIDTH_SEM(widen, cvtdq2pd)
-WIDTH_SEM(narrow, cvtpd2ps)
-WIDTH_SEM(narrow, cvtpd2dq)
-WIDTH_SEM(narrow, cvttpd2dq)
+static int avx_round_packed(struct emu *e, const struct insn *i, fp_sse_fn *fn)
+{
+	return halves(e, i, fn, SSE_BYTES, SSE_BYTES, fp_directed(e->cpu.mxcsr, (uint8_t)i->imm), i->imm & 8 ? MXCSR_PE : 0);
+}
 
-static int from_integer(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64)
+static int avx_round_scalar(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned size)
+{
+	return lowest(e, i, fn, size, fp_directed(e->cpu.mxcsr, (uint8_t)i->imm), i->imm & 8 ? MXCSR_PE : 0);
+}
+
+static int avx_from_gpr(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64)
 {
 	union vec d = *vex_first(e, i), s;
 
@@ -140,76 +86,16 @@ static int from_integer(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp
 	return 0;
 }
 
-SEM(avx_cvtsi2ss)
-{
-	return from_integer(e, i, fp_cvtsi2ss32, fp_cvtsi2ss64);
-}
-
-SEM(avx_cvtsi2sd)
-{
-	return from_integer(e, i, fp_cvtsi2sd32, fp_cvtsi2sd64);
-}
-
-/* ---- rounding, dot products ---------------------------------------------------------------------------- */
-
-static uint32_t rounding(const struct emu *e, unsigned imm)
-{
-	if (imm & 4)
-		return e->cpu.mxcsr;
-	return (e->cpu.mxcsr & ~(uint32_t)MXCSR_RC) | (imm & 3) << MXCSR_RC_SHIFT;
-}
-
-static int round_packed(struct emu *e, const struct insn *i, fp_sse_fn *fn)
-{
-	const unsigned imm = (uint8_t)i->imm;
-	union vec d[2], s[2];
-
-	if (operands(e, i, d, s) ||
-	    fp_run_with(e, fn, d, s, 1u + i->vl, rounding(e, imm), imm & 8 ? MXCSR_PE : 0))
-		return EMU_STOP;
-	write_halves(e, i, d, vex_bytes(i));
-	return 0;
-}
-
-static int round_scalar(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn)
-{
-	const unsigned imm = (uint8_t)i->imm;
-	union vec d = *vex_first(e, i), s;
-
-	if (vex_source(e, i, i->is_mem ? size : SSE_BYTES, &s) ||
-	    fp_run_with(e, fn, &d, &s, 1, rounding(e, imm), imm & 8 ? MXCSR_PE : 0))
-		return EMU_STOP;
-	vex_write(e, i, &d, SSE_BYTES);
-	return 0;
-}
-
-SEM(avx_roundps)
-{
-	return round_packed(e, i, fp_roundps);
-}
-
-SEM(avx_roundpd)
-{
-	return round_packed(e, i, fp_roundpd);
-}
-
-SEM(avx_roundss)
-{
-	return round_scalar(e, i, 4, fp_roundss);
-}
-
-SEM(avx_roundsd)
-{
-	return round_scalar(e, i, 8, fp_roundsd);
-}
+FP_ALL_FORMS(FP_FORM, avx)
+FP_LEGACY_AND_VEX(FP_FORM, avx)
 
 #define DOT_SEM(type)                                                                                             \
 	SEM(avx_dp##type)                                                                                         \
 	{                                                                                                         \
 		union vec d[2], s[2];                                                                             \
-		if (operands(e, i, d, s) || fp_dot_##type(e, d, s, 1u + i->vl, (uint8_t)i->imm))                  \
+		if (operands(e, i, d, s, SSE_BYTES) || fp_dot_##type(e, d, s, 1u + i->vl, (uint8_t)i->imm))                  \
 			return EMU_STOP;                                                                          \
-		write_halves(e, i, d, vex_bytes(i));                                                              \
+		write_halves(e, i, d, SSE_BYTES);                                                              \
 		return 0;                                                                                         \
 	}
 DOT_SEM(ps)
@@ -286,9 +172,9 @@ static int compare_packed(struct emu *e, const struct insn *i, const struct comp
 {
 	union vec d[2], s[2];
 
-	if (operands(e, i, d, s) || compare(e, f, d, s, 1u + i->vl, (unsigned)i->imm & 31))
+	if (operands(e, i, d, s, SSE_BYTES) || compare(e, f, d, s, 1u + i->vl, (unsigned)i->imm & 31))
 		return EMU_STOP;
-	write_halves(e, i, d, vex_bytes(i));
+	write_halves(e, i, d, SSE_BYTES);
 	return 0;
 }
 

@@ -49,7 +49,7 @@ static int run(struct emu *e, const struct insn *i, fp_sse_fn *fn, union vec *d,
 }
 
 /* Steps in bytes: of the source and of the result for each part of 16 (or, half precision, 32) bytes of the wider one. */
-static int packed(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned from, unsigned to)
+static int evex_packed(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned from, unsigned to)
 {
 	const unsigned wide = from > to ? from : to, count = evex_bytes(i) < wide ? 1 : evex_bytes(i) / wide;
 	union vec a = *vex_first(e, i), b, d[PARTS], s[PARTS + 1] = { { .u64 = { 0 } } };
@@ -66,8 +66,8 @@ static int packed(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned f
 	return 0;
 }
 
-/* Result in the low element, the rest of the low 128 bits from H. */
-static int scalar(struct emu *e, const struct insn *i, fp_sse_fn *fn)
+/* Result in the low element, the rest of the low 128 bits from H. Here and below the row knows the size of the source, too. */
+static int evex_scalar(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned size)
 {
 	union vec d = *vex_first(e, i), s;
 
@@ -77,45 +77,15 @@ static int scalar(struct emu *e, const struct insn *i, fp_sse_fn *fn)
 	return 0;
 }
 
-#define PACKED_SEM(name, from, to)                                                                                \
-	SEM(evex_##name)                                                                                          \
-	{                                                                                                         \
-		return packed(e, i, fp_##name, from, to);                                                         \
-	}
-#define SCALAR_SEM(name)                                                                                          \
-	SEM(evex_##name)                                                                                          \
-	{                                                                                                         \
-		return scalar(e, i, fp_##name);                                                                   \
-	}
-#define TYPED_SEM(op) PACKED_SEM(op##ps, 16, 16) PACKED_SEM(op##pd, 16, 16) SCALAR_SEM(op##ss) SCALAR_SEM(op##sd)
-TYPED_SEM(add)
-TYPED_SEM(sub)
-TYPED_SEM(mul)
-TYPED_SEM(div)
-TYPED_SEM(min)
-TYPED_SEM(max)
-TYPED_SEM(sqrt)
-PACKED_SEM(cvtps2pd, 8, 16)
-PACKED_SEM(cvtpd2ps, 16, 8)
-PACKED_SEM(cvtdq2ps, 16, 16)
-PACKED_SEM(cvtdq2pd, 8, 16)
-PACKED_SEM(cvtps2dq, 16, 16)
-PACKED_SEM(cvttps2dq, 16, 16)
-PACKED_SEM(cvtpd2dq, 16, 8)
-PACKED_SEM(cvttpd2dq, 16, 8)
-PACKED_SEM(cvtph2ps, 16, 32)
-SCALAR_SEM(cvtss2sd)
-SCALAR_SEM(cvtsd2ss)
+FP_FORM_PACKED(evex, cvtph2ps, 16, 32)
 
 /* The immediate rounds; only exceptions can be suppressed between registers. */
 SEM(evex_cvtps2ph)
 {
 	const unsigned imm = (uint8_t)i->imm, n = evex_bytes(i);
-	uint32_t mxcsr = evex_mxcsr(e, i) & ~(uint32_t)MXCSR_FTZ;
+	const uint32_t mxcsr = fp_directed(evex_mxcsr(e, i) & ~(uint32_t)MXCSR_FTZ, imm);
 	union vec v = *sse_reg(e, i), d[PARTS], s[PARTS + 1] = { { .u64 = { 0 } } };
 
-	if (!(imm & 4))
-		mxcsr = (mxcsr & ~(uint32_t)MXCSR_RC) | (imm & 3) << MXCSR_RC_SHIFT;
 	benign(&v, 4, evex_mask(e, i) & low_bits(n / 4));
 	split(s, &v, 32);
 	if (fp_run_with(e, fp_cvtps2ph, d, s, n > 32 ? 2 : 1, mxcsr, evex_ignored(i)))
@@ -191,7 +161,7 @@ FP_FMA_SCALAR(FMA_SCALAR_SEM)
 
 /* ---- flags and general registers ------------------------------------------------------------------------------ */
 
-static int compare(struct emu *e, const struct insn *i, fp_sse_fn *fn)
+static int evex_flags(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned size)
 {
 	union vec d = *sse_reg(e, i), s;
 
@@ -201,17 +171,7 @@ static int compare(struct emu *e, const struct insn *i, fp_sse_fn *fn)
 	return 0;
 }
 
-#define COMPARE_SEM(name)                                                                                         \
-	SEM(evex_##name)                                                                                          \
-	{                                                                                                         \
-		return compare(e, i, fp_##name);                                                                  \
-	}
-COMPARE_SEM(comiss)
-COMPARE_SEM(comisd)
-COMPARE_SEM(ucomiss)
-COMPARE_SEM(ucomisd)
-
-static int from_integer(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64)
+static int evex_from_gpr(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64)
 {
 	union vec d = *vex_first(e, i), s;
 
@@ -222,7 +182,7 @@ static int from_integer(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp
 	return 0;
 }
 
-static int to_integer(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64)
+static int evex_to_gpr(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64, unsigned size)
 {
 	union vec d = { .u64 = { 0 } }, s;
 
@@ -232,17 +192,8 @@ static int to_integer(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_s
 	return 0;
 }
 
-#define GPR_SEM(how, name)                                                                                        \
-	SEM(evex_##name)                                                                                          \
-	{                                                                                                         \
-		return how(e, i, fp_##name##32, fp_##name##64);                                                   \
-	}
-GPR_SEM(from_integer, cvtsi2ss)
-GPR_SEM(from_integer, cvtsi2sd)
-GPR_SEM(to_integer, cvtss2si)
-GPR_SEM(to_integer, cvttss2si)
-GPR_SEM(to_integer, cvtsd2si)
-GPR_SEM(to_integer, cvttsd2si)
+FP_ALL_FORMS(FP_FORM, evex)
+FP_NO_VECTOR(FP_FORM, evex)
 
 /* ---- approximations --------------------------------------------------------------------------------------------- */
 

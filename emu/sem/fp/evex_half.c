@@ -5,51 +5,21 @@
  * evex_half_convert.c.
  */
 #include "evex_half.h"
+#include "emu/sem/fp/soft/soft_sse.h"
 
 /* ---- arithmetic ---------------------------------------------------------------------------------------- */
 
-#define BINARY(name, op)                                                                                          \
-	static uint64_t name(struct fp_context *c, uint64_t a, uint64_t b)                                        \
+/* The software provider's arithmetic at half precision. */
+#define ARITHMETIC(P, F, op)                                                                                      \
+	static uint64_t op##ph(struct fp_context *c, uint64_t a, uint64_t b)                                      \
 	{                                                                                                         \
-		struct sf_env env = half_env(c);                                                                    \
-		return half_finish(c, &env, &sf_f16, op(&env, half(a), half(b)));                                      \
+		struct sf_env env = half_env(c);                                                                  \
+		const uint64_t r = soft_el_##op(&env, &sf_f16, a, b);                                             \
+		c->flags |= env.flags;                                                                            \
+		return r;                                                                                         \
 	}                                                                                                         \
-	HALF_SEM(name)
-BINARY(addph, sf_add)
-BINARY(subph, sf_sub)
-BINARY(mulph, sf_mul)
-BINARY(divph, sf_div)
-
-static uint64_t sqrtph(struct fp_context *c, uint64_t a, uint64_t b)
-{
-	struct sf_env env = half_env(c);
-
-	return half_finish(c, &env, &sf_f16, sf_sqrt(&env, half(b)));
-}
-HALF_SEM(sqrtph)
-
-/* The second operand if one is a NaN, or if both are zero. */
-static uint64_t choose(struct fp_context *c, uint64_t a, uint64_t b, unsigned wanted)
-{
-	const struct sf x = half(a), y = half(b);
-	struct sf_env env = half_env(c);
-	const bool first = sf_compare(&env, &x, &y, true) == wanted;
-
-	c->flags |= env.flags;
-	return first ? a : b;
-}
-
-static uint64_t minph(struct fp_context *c, uint64_t a, uint64_t b)
-{
-	return choose(c, a, b, SF_LESS);
-}
-HALF_SEM(minph)
-
-static uint64_t maxph(struct fp_context *c, uint64_t a, uint64_t b)
-{
-	return choose(c, a, b, SF_GREATER);
-}
-HALF_SEM(maxph)
+	HALF_SEM(op##ph)
+FP_ARITHMETIC(ARITHMETIC, , )
 
 /* x * y + z, where signs of numbers, but not of NaNs, are turned. */
 static uint64_t multiply_add(struct fp_context *c, struct sf x, struct sf y, struct sf z, bool product, bool addend)
@@ -68,16 +38,11 @@ static uint64_t multiply_add(struct fp_context *c, struct sf x, struct sf y, str
 		return multiply_add(c, half(x), half(y), half(z), product, addend);                               \
 	}                                                                                                         \
 	HALF_SEM(name)
-#define FMA_FORMS(name, suffix, product, addend)                                                                  \
-	FMA_FORM(name##132##suffix, c->old, b, a, product, addend)                                                \
-	FMA_FORM(name##213##suffix, a, c->old, b, product, addend)                                                \
-	FMA_FORM(name##231##suffix, a, b, c->old, product, addend)
-FMA_FORMS(fmadd, ph, false, false)
-FMA_FORMS(fmsub, ph, false, true)
-FMA_FORMS(fnmadd, ph, true, false)
-FMA_FORMS(fnmsub, ph, true, true)
-FMA_FORMS(fmaddsub, ph, false, !(c->index & 1))
-FMA_FORMS(fmsubadd, ph, false, c->index & 1)
+#define FMA_FORMS(F, name, product, even, odd)                                                                    \
+	FMA_FORM(name##132ph, c->old, b, a, product, c->index & 1 ? odd : even)                                   \
+	FMA_FORM(name##213ph, a, c->old, b, product, c->index & 1 ? odd : even)                                   \
+	FMA_FORM(name##231ph, a, b, c->old, product, c->index & 1 ? odd : even)
+FP_FMA(FMA_FORMS, )
 
 /* Scalars: what lies above the result is the destination's own, not H's. */
 static int fma_scalar(struct emu *e, const struct insn *i, fp_element_fn *fn)
@@ -95,11 +60,8 @@ static int fma_scalar(struct emu *e, const struct insn *i, fp_element_fn *fn)
 	{                                                                                                         \
 		return fma_scalar(e, i, name##ph);                                                                \
 	}
-#define SCALAR_SEMS(op) SCALAR_SEM(op##132) SCALAR_SEM(op##213) SCALAR_SEM(op##231)
-SCALAR_SEMS(fmadd)
-SCALAR_SEMS(fmsub)
-SCALAR_SEMS(fnmadd)
-SCALAR_SEMS(fnmsub)
+#define SCALAR_SEMS(F, op, product, even, odd) SCALAR_SEM(op##132) SCALAR_SEM(op##213) SCALAR_SEM(op##231)
+FP_FMA_UNIFORM(SCALAR_SEMS, )
 
 /* ---- complex numbers: the real part in the low half of 32 bits, the imaginary part in the high half ------------ */
 

@@ -45,8 +45,8 @@ FP_FMA_PACKED(PACKED_SEM)
 	}
 #define SINGLE_SEM(name) SCALAR_SEM(name, 4)
 #define DOUBLE_SEM(name) SCALAR_SEM(name, 8)
-FP_FMA_SS(SINGLE_SEM)
-FP_FMA_SD(DOUBLE_SEM)
+FP_FMA_UNIFORM(FP_FMA_SS, SINGLE_SEM)
+FP_FMA_UNIFORM(FP_FMA_SD, DOUBLE_SEM)
 
 /* ---- half precision ------------------------------------------------------------------------------------ */
 
@@ -64,11 +64,9 @@ SEM(f16c_cvtph2ps)
 SEM(f16c_cvtps2ph)
 {
 	const unsigned n = vex_bytes(i), imm = (uint8_t)i->imm;
-	uint32_t mxcsr = e->cpu.mxcsr & ~(uint32_t)MXCSR_FTZ;
+	const uint32_t mxcsr = fp_directed(e->cpu.mxcsr & ~(uint32_t)MXCSR_FTZ, imm);
 	union vec d, s[2] = { { .u64 = { 0 } } };
 
-	if (!(imm & 4))
-		mxcsr = (mxcsr & ~(uint32_t)MXCSR_RC) | (imm & 3) << MXCSR_RC_SHIFT;
 	memcpy(&s[0], sse_reg(e, i), n);
 	if (fp_run_with(e, fp_cvtps2ph, &d, s, 1, mxcsr, 0))
 		return EMU_STOP;

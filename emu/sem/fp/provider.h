@@ -14,12 +14,14 @@
 #define BULKHEAD_EMU_FPU_PROVIDER_H
 
 #include "emu/core/cpu.h"
+#include "operations.h"
 
 /*
  * SSE. `mxcsr` is the guest's with all exceptions masked; flags set in it are flags of no interest to the
  * caller. d is the first operand and the result, of 16 bytes; returns the MXCSR flags (bits 0..5) raised,
  * exact but for those of no interest. Instructions with an integer result put it into d->u64[0];
- * comparisons into RFLAGS put SF ZF AF PF CF there as LAHF gives them.
+ * comparisons into RFLAGS put SF ZF AF PF CF there as LAHF gives them. ROUNDxx goes in the direction of mxcsr, DPxx adds all
+ * products: their immediates are the caller's business.
  *
  * A caller who only wants flags may leave overflow or underflow unmasked, and P computes, whoever was chosen: UE is raised
  * for every tiny result, exact or not, PE if the result, rounded without limits of the exponent, is inexact (SDM vol. 1,
@@ -27,41 +29,13 @@
  */
 typedef uint32_t fp_sse_fn(union vec *d, const union vec *s, uint32_t mxcsr);
 
-#define FP_SSE_TYPED(F, op) F(op##ps) F(op##pd) F(op##ss) F(op##sd)
-#define FP_SSE_ALL(F)                                                                                             \
-	FP_SSE_TYPED(F, add) FP_SSE_TYPED(F, sub) FP_SSE_TYPED(F, mul) FP_SSE_TYPED(F, div)                       \
-	FP_SSE_TYPED(F, min) FP_SSE_TYPED(F, max) FP_SSE_TYPED(F, sqrt)                                           \
-	FP_SSE_TYPED(F, cmpeq) FP_SSE_TYPED(F, cmplt) FP_SSE_TYPED(F, cmple) FP_SSE_TYPED(F, cmpunord)            \
-	FP_SSE_TYPED(F, cmpneq) FP_SSE_TYPED(F, cmpnlt) FP_SSE_TYPED(F, cmpnle) FP_SSE_TYPED(F, cmpord)           \
-	FP_SSE_TYPED(F, round) /* in the direction of mxcsr; the immediate is the caller's business */            \
-	F(rcpps) F(rcpss) F(rsqrtps) F(rsqrtss)                                                                   \
-	F(addsubps) F(addsubpd) F(haddps) F(haddpd) F(hsubps) F(hsubpd) F(dpps) F(dppd)                           \
-	F(comiss) F(comisd) F(ucomiss) F(ucomisd)                                                                 \
-	F(cvtps2pd) F(cvtpd2ps) F(cvtss2sd) F(cvtsd2ss)                                                           \
-	F(cvtdq2ps) F(cvtdq2pd) F(cvtps2dq) F(cvttps2dq) F(cvtpd2dq) F(cvttpd2dq)                                 \
-	F(cvtsi2ss32) F(cvtsi2ss64) F(cvtsi2sd32) F(cvtsi2sd64)                                                   \
-	F(cvtss2si32) F(cvtss2si64) F(cvttss2si32) F(cvttss2si64)                                                 \
-	F(cvtsd2si32) F(cvtsd2si64) F(cvttsd2si32) F(cvttsd2si64)
-
 #define FP_DECLARE_SSE(name) fp_sse_fn fp_##name;
 FP_SSE_ALL(FP_DECLARE_SSE)
 
 /*
- * FMA3, on 32 bytes: d is the first operand and the result, s[0] the second, s[1] the third one. The three forms are
- * kept apart for the sake of NaNs. Half precision: cvtph2ps makes 8 elements of s[0], cvtps2ph rounds as mxcsr says.
+ * FMA3, on 32 bytes: d is the first operand and the result, s[0] the second, s[1] the third one. Half precision: cvtph2ps
+ * makes 8 elements of s[0], cvtps2ph rounds as mxcsr says.
  */
-#define FP_FMA_FORMS(F, op, type) F(op##132##type) F(op##213##type) F(op##231##type)
-#define FP_FMA_OPS(F, type)                                                                                       \
-	FP_FMA_FORMS(F, fmadd, type) FP_FMA_FORMS(F, fmsub, type)                                                 \
-	FP_FMA_FORMS(F, fnmadd, type) FP_FMA_FORMS(F, fnmsub, type)
-#define FP_FMA_SS(F) FP_FMA_OPS(F, ss)
-#define FP_FMA_SD(F) FP_FMA_OPS(F, sd)
-#define FP_FMA_SCALAR(F) FP_FMA_SS(F) FP_FMA_SD(F)
-#define FP_FMA_PACKED(F)                                                                                          \
-	FP_FMA_OPS(F, ps) FP_FMA_OPS(F, pd)                                                                       \
-	FP_FMA_FORMS(F, fmaddsub, ps) FP_FMA_FORMS(F, fmaddsub, pd)                                               \
-	FP_FMA_FORMS(F, fmsubadd, ps) FP_FMA_FORMS(F, fmsubadd, pd)
-
 FP_FMA_PACKED(FP_DECLARE_SSE)
 FP_FMA_SCALAR(FP_DECLARE_SSE)
 fp_sse_fn fp_cvtph2ps, fp_cvtps2ph;

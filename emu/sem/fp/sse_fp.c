@@ -72,95 +72,52 @@ FPU_INLINE int run(struct emu *e, fp_sse_fn *fn, union vec *d, const union vec *
 }
 
 /* V = fn(V, W) with a memory operand of `size` bytes. */
-static int binary(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn)
+static int binary(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn, uint32_t mxcsr, uint32_t ignore)
 {
 	union vec d, s;
 
 	if (sse_source(e, i, size, &s))
 		return EMU_STOP;
 	memcpy(&d, sse_reg(e, i), SSE_BYTES);
-	if (run(e, fn, &d, &s))
+	if (fp_run_with(e, fn, &d, &s, 1, mxcsr, ignore))
 		return EMU_STOP;
 	sse_write(e, i, &d);
 	return 0;
 }
 
-#define FP_SEM(name, size)                                                                                        \
-	SEM(sse_##name)                                                                                           \
-	{                                                                                                         \
-		return binary(e, i, size, fp_##name);                                                             \
-	}
-#define FP_SEM_TYPED(op) FP_SEM(op##ps, 16) FP_SEM(op##pd, 16) FP_SEM(op##ss, 4) FP_SEM(op##sd, 8)
+static int sse_packed(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned from, unsigned to)
+{
+	return binary(e, i, from, fn, e->cpu.mxcsr, 0);
+}
 
-FP_SEM_TYPED(add)
-FP_SEM_TYPED(sub)
-FP_SEM_TYPED(mul)
-FP_SEM_TYPED(div)
-FP_SEM_TYPED(min)
-FP_SEM_TYPED(max)
-FP_SEM_TYPED(sqrt)
-FP_SEM(rcpps, 16)
-FP_SEM(rcpss, 4)
-FP_SEM(rsqrtps, 16)
-FP_SEM(rsqrtss, 4)
-FP_SEM(addsubps, 16)
-FP_SEM(addsubpd, 16)
-FP_SEM(haddps, 16)
-FP_SEM(haddpd, 16)
-FP_SEM(hsubps, 16)
-FP_SEM(hsubpd, 16)
-FP_SEM(cvtps2pd, 8)
-FP_SEM(cvtpd2ps, 16)
-FP_SEM(cvtss2sd, 4)
-FP_SEM(cvtsd2ss, 8)
-FP_SEM(cvtdq2ps, 16)
-FP_SEM(cvtdq2pd, 8)
-FP_SEM(cvtps2dq, 16)
-FP_SEM(cvttps2dq, 16)
-FP_SEM(cvtpd2dq, 16)
-FP_SEM(cvttpd2dq, 16)
+static int sse_scalar(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned size)
+{
+	return binary(e, i, size, fn, e->cpu.mxcsr, 0);
+}
+
+/* ROUNDxx: the immediate gives the direction and may suppress PE (bit 3). */
+static int sse_round_scalar(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned size)
+{
+	return binary(e, i, size, fn, fp_directed(e->cpu.mxcsr, (uint8_t)i->imm), i->imm & 8 ? MXCSR_PE : 0);
+}
+
+static int sse_round_packed(struct emu *e, const struct insn *i, fp_sse_fn *fn)
+{
+	return sse_round_scalar(e, i, fn, SSE_BYTES);
+}
 
 /* Legacy CMPxx has eight predicates; the upper bits of the immediate are ignored. */
+#define PREDICATE(P, type, op) fp_##op##type,
 #define CMP_SEM(type, size)                                                                                       \
 	SEM(sse_cmp##type)                                                                                        \
 	{                                                                                                         \
-		static fp_sse_fn *const predicates[8] = { fp_cmpeq##type,  fp_cmplt##type,  fp_cmple##type,       \
-							  fp_cmpunord##type, fp_cmpneq##type, fp_cmpnlt##type,    \
-							  fp_cmpnle##type, fp_cmpord##type };                     \
-		return binary(e, i, size, predicates[i->imm & 7]);                                                \
+		static fp_sse_fn *const predicates[8] = { FP_COMPARISONS(PREDICATE, , type) };                    \
+		return sse_scalar(e, i, predicates[i->imm & 7], size);                                            \
 	}
 CMP_SEM(ps, 16)
 CMP_SEM(pd, 16)
 CMP_SEM(ss, 4)
 CMP_SEM(sd, 8)
-
-/* ROUNDxx: the immediate gives the direction (bit 2 clear) and may suppress PE (bit 3). */
-static int round_to(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn)
-{
-	const uint32_t direction = ((uint32_t)i->imm & 3) << MXCSR_RC_SHIFT;
-	uint32_t mxcsr = e->cpu.mxcsr;
-	union vec d, s;
-
-	if (sse_source(e, i, size, &s))
-		return EMU_STOP;
-	if (!(i->imm & 4))
-		mxcsr = (mxcsr & ~(uint32_t)MXCSR_RC) | direction;
-	memcpy(&d, sse_reg(e, i), SSE_BYTES);
-	if (fp_run_with(e, fn, &d, &s, 1, mxcsr, i->imm & 8 ? MXCSR_PE : 0))
-		return EMU_STOP;
-	sse_write(e, i, &d);
-	return 0;
-}
-
-#define ROUND_SEM(type, size)                                                                                     \
-	SEM(sse_round##type)                                                                                      \
-	{                                                                                                         \
-		return round_to(e, i, size, fp_round##type);                                                      \
-	}
-ROUND_SEM(ps, 16)
-ROUND_SEM(pd, 16)
-ROUND_SEM(ss, 4)
-ROUND_SEM(sd, 8)
 
 /* DPPS multiplies, then adds neighbours once or twice: an unmasked exception of one step stops the next
  * ones. */
@@ -211,7 +168,7 @@ DOT_SEM(ps, u32, 4)
 DOT_SEM(pd, u64, 2)
 
 /* COMISx, UCOMISx: ZF PF CF; OF SF AF are cleared. */
-static int compare(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn)
+static int sse_flags(struct emu *e, const struct insn *i, fp_sse_fn *fn, unsigned size)
 {
 	union vec d, s;
 
@@ -224,19 +181,9 @@ static int compare(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn
 	return 0;
 }
 
-#define COMPARE_SEM(name, size)                                                                                   \
-	SEM(sse_##name)                                                                                           \
-	{                                                                                                         \
-		return compare(e, i, size, fp_##name);                                                            \
-	}
-COMPARE_SEM(comiss, 4)
-COMPARE_SEM(comisd, 8)
-COMPARE_SEM(ucomiss, 4)
-COMPARE_SEM(ucomisd, 8)
-
 /* ---- general registers --------------------------------------------------------------------------------- */
 
-static int from_integer(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64)
+static int sse_from_gpr(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64)
 {
 	const bool wide = i->prefixes & PFX_REX_W;
 	union vec d, s;
@@ -254,7 +201,7 @@ static int from_integer(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp
 	return 0;
 }
 
-static int to_integer(struct emu *e, const struct insn *i, unsigned size, fp_sse_fn *fn32, fp_sse_fn *fn64)
+static int sse_to_gpr(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp_sse_fn *fn64, unsigned size)
 {
 	union vec d = { .u64 = { 0 } }, s;
 
@@ -266,22 +213,9 @@ static int to_integer(struct emu *e, const struct insn *i, unsigned size, fp_sse
 	return 0;
 }
 
-#define FROM_INT_SEM(name)                                                                                        \
-	SEM(sse_##name)                                                                                           \
-	{                                                                                                         \
-		return from_integer(e, i, fp_##name##32, fp_##name##64);                                          \
-	}
-#define TO_INT_SEM(name, size)                                                                                    \
-	SEM(sse_##name)                                                                                           \
-	{                                                                                                         \
-		return to_integer(e, i, size, fp_##name##32, fp_##name##64);                                      \
-	}
-FROM_INT_SEM(cvtsi2ss)
-FROM_INT_SEM(cvtsi2sd)
-TO_INT_SEM(cvtss2si, 4)
-TO_INT_SEM(cvttss2si, 4)
-TO_INT_SEM(cvtsd2si, 8)
-TO_INT_SEM(cvttsd2si, 8)
+FP_ALL_FORMS(FP_FORM, sse)
+FP_NO_VECTOR(FP_FORM, sse)
+FP_LEGACY_AND_VEX(FP_FORM, sse)
 
 /* ---- MMX registers: the packed instruction on two elements, the rest zero, which raises nothing. The
  * transition to MMX comes before #XM. ---- */

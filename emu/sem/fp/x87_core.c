@@ -42,8 +42,8 @@ void x87_note(struct emu *e, const struct insn *i)
 		note_pointers(e, i);
 }
 
-/* ModRM is not kept in struct insn; the rare reader fetches it again. Returns FOP: opcode low bits and
- * ModRM. */
+/* ModRM is not kept in struct insn; the rare reader fetches it again, by bytes, which are never misaligned (EFLAGS.AC).
+ * Returns FOP: opcode low bits and ModRM. */
 static uint16_t opcode_of(struct emu *e, const struct insn *i)
 {
 	uint64_t linear = e->cpu.seg[SEG_CS].base + emu_rip(e, i);
@@ -51,7 +51,7 @@ static uint16_t opcode_of(struct emu *e, const struct insn *i)
 	uint8_t byte[2] = { 0, 0 };
 
 	for (unsigned k = 0; k + 1 < i->len; k++) {
-		if (emu_read(e, SEG_CS, linear + k, byte, sizeof(byte))) {
+		if (emu_read(e, SEG_CS, linear + k, &byte[0], 1) || emu_read(e, SEG_CS, linear + k + 1, &byte[1], 1)) {
 			e->fault = saved;
 			break;
 		}

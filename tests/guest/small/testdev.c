@@ -147,6 +147,23 @@ static void try_memory(void)
 	check(address[1] == ~0ull, "not aligned");
 }
 
+/* What a device stores into code that has run is executed the next time: mov eax, N; ret. */
+static void try_code(void)
+{
+	const uint64_t at = SPOT + 0x1000 + ports;
+	volatile uint64_t *address = (volatile uint64_t *)(window + 0x10000);
+	uint32_t (*code)(void) = (uint32_t(*)(void))at;
+
+	for (uint64_t n = 0; n < 200; n++) {
+		uint32_t a = 0, c = 0;
+
+		*address = at;
+		address[1] = 0xc300000000b8 | n << 8;
+		__asm__ volatile("cpuid" : "+a"(a), "+c"(c)::"rbx", "rdx", "memory"); /* SDM vol. 3, 8.3: serialising */
+		check(code() == n, "code that a device has overwritten");
+	}
+}
+
 static bool try_device(unsigned n)
 {
 	ports = (uint16_t)(n * PORT_STEP);
@@ -159,6 +176,7 @@ static bool try_device(unsigned n)
 	try_window();
 	try_fw_cfg();
 	try_memory();
+	try_code();
 	outl(ports + 0xe0, 0xcafe0000 + n);
 	return true;
 }

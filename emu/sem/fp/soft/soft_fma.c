@@ -7,9 +7,8 @@ struct fma_signs {
 	bool product;
 	bool addend[2];
 };
-static const struct fma_signs fmadd = { false, { false, false } }, fmsub = { false, { true, true } };
-static const struct fma_signs fnmadd = { true, { false, false } }, fnmsub = { true, { true, true } };
-static const struct fma_signs fmaddsub = { false, { true, false } }, fmsubadd = { false, { false, true } };
+#define SIGNS(F, op, product, even, odd) static const struct fma_signs op = { product, { even, odd } };
+FP_FMA(SIGNS, )
 
 /* A NaN keeps its sign. */
 static void negate_if(struct sf *a, bool negate)
@@ -65,23 +64,15 @@ static uint32_t fma_scalar(union vec *d, const union vec *s, uint32_t mxcsr, con
 	{                                                                                                         \
 		return fma_scalar(d, s, mxcsr, format, &op, order);                                               \
 	}
-#define SOFT_FMA_PACKED(op)                                                                                       \
+#define SOFT_FMA_PACKED(F, op, product, even, odd)                                                                \
 	SOFT_FMA(op, 132, ps, SOFT_PS, 8) SOFT_FMA(op, 213, ps, SOFT_PS, 8) SOFT_FMA(op, 231, ps, SOFT_PS, 8)     \
 	SOFT_FMA(op, 132, pd, SOFT_PD, 4) SOFT_FMA(op, 213, pd, SOFT_PD, 4) SOFT_FMA(op, 231, pd, SOFT_PD, 4)
-#define SOFT_FMA_SCALAR(op)                                                                                       \
+#define SOFT_FMA_SCALAR(F, op, product, even, odd)                                                                \
 	SOFT_FMA_LOW(op, 132, ss, SOFT_SS) SOFT_FMA_LOW(op, 213, ss, SOFT_SS) SOFT_FMA_LOW(op, 231, ss, SOFT_SS)  \
 	SOFT_FMA_LOW(op, 132, sd, SOFT_SD) SOFT_FMA_LOW(op, 213, sd, SOFT_SD) SOFT_FMA_LOW(op, 231, sd, SOFT_SD)
 
-SOFT_FMA_PACKED(fmadd)
-SOFT_FMA_PACKED(fmsub)
-SOFT_FMA_PACKED(fnmadd)
-SOFT_FMA_PACKED(fnmsub)
-SOFT_FMA_PACKED(fmaddsub)
-SOFT_FMA_PACKED(fmsubadd)
-SOFT_FMA_SCALAR(fmadd)
-SOFT_FMA_SCALAR(fmsub)
-SOFT_FMA_SCALAR(fnmadd)
-SOFT_FMA_SCALAR(fnmsub)
+FP_FMA(SOFT_FMA_PACKED, )
+FP_FMA_UNIFORM(SOFT_FMA_SCALAR, )
 
 /* ---- half precision ------------------------------------------------------------------------------------ */
 

@@ -2,11 +2,8 @@
 /* Provider P, SSE arithmetic and comparison. */
 #include "soft_sse.h"
 
-/* One element of the result from those of both operands; the bits that are not taken apart are for MIN and MAX. */
-typedef uint64_t element_fn(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b);
-
 static uint32_t each(union vec *d, const union vec *s, uint32_t mxcsr, const struct sf_format *f, unsigned count,
-		     element_fn *fn)
+		     soft_element_fn *fn)
 {
 	struct sf_env env = soft_env(mxcsr);
 
@@ -16,7 +13,7 @@ static uint32_t each(union vec *d, const union vec *s, uint32_t mxcsr, const str
 }
 
 #define ARITHMETIC(op)                                                                                            \
-	static uint64_t el_##op(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)                 \
+	uint64_t soft_el_##op(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)                 \
 	{                                                                                                         \
 		return sf_finish(env, f, sf_##op(env, sf_unpack(env, f, a), sf_unpack(env, f, b)));               \
 	}
@@ -25,7 +22,7 @@ ARITHMETIC(sub)
 ARITHMETIC(mul)
 ARITHMETIC(div)
 
-static uint64_t el_sqrt(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)
+uint64_t soft_el_sqrt(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)
 {
 	return sf_finish(env, f, sf_sqrt(env, sf_unpack(env, f, b)));
 }
@@ -41,18 +38,18 @@ static uint64_t choose(struct sf_env *env, const struct sf_format *f, uint64_t a
 	return y.class == SF_ZERO ? sf_pack(f, &y) : b;
 }
 
-static uint64_t el_min(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)
+uint64_t soft_el_min(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)
 {
 	return choose(env, f, a, b, SF_LESS);
 }
 
-static uint64_t el_max(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)
+uint64_t soft_el_max(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)
 {
 	return choose(env, f, a, b, SF_GREATER);
 }
 
 /* ROUNDxx: PE, but neither DE nor UE. */
-static uint64_t el_round(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)
+static uint64_t soft_el_round(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)
 {
 	struct sf x = sf_unpack(env, f, b);
 	bool inexact;
@@ -75,7 +72,7 @@ static uint64_t compare(struct sf_env *env, const struct sf_format *f, uint64_t 
 }
 
 #define COMPARISON(name, holds, signalling)                                                                       \
-	static uint64_t el_##name(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)          \
+	static uint64_t soft_el_##name(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b)          \
 	{                                                                                                         \
 		return compare(env, f, a, b, holds, signalling);                                                  \
 	}
@@ -91,24 +88,12 @@ COMPARISON(cmpord, SF_LESS | SF_EQUAL | SF_GREATER, false)
 #define SOFT_EACH(name, op, format, count)                                                                        \
 	uint32_t soft_##name(union vec *d, const union vec *s, uint32_t mxcsr)                                    \
 	{                                                                                                         \
-		return each(d, s, mxcsr, format, count, el_##op);                                                      \
+		return each(d, s, mxcsr, format, count, soft_el_##op);                                                      \
 	}
-SOFT_TYPED(SOFT_EACH, add)
-SOFT_TYPED(SOFT_EACH, sub)
-SOFT_TYPED(SOFT_EACH, mul)
-SOFT_TYPED(SOFT_EACH, div)
-SOFT_TYPED(SOFT_EACH, sqrt)
-SOFT_TYPED(SOFT_EACH, min)
-SOFT_TYPED(SOFT_EACH, max)
-SOFT_TYPED(SOFT_EACH, round)
-SOFT_TYPED(SOFT_EACH, cmpeq)
-SOFT_TYPED(SOFT_EACH, cmplt)
-SOFT_TYPED(SOFT_EACH, cmple)
-SOFT_TYPED(SOFT_EACH, cmpunord)
-SOFT_TYPED(SOFT_EACH, cmpneq)
-SOFT_TYPED(SOFT_EACH, cmpnlt)
-SOFT_TYPED(SOFT_EACH, cmpnle)
-SOFT_TYPED(SOFT_EACH, cmpord)
+#define SOFT_ELEMENTS(P, F, op) SOFT_TYPED(SOFT_EACH, op)
+FP_ARITHMETIC(SOFT_ELEMENTS, , )
+FP_COMPARISONS(SOFT_ELEMENTS, , )
+SOFT_ELEMENTS(, , round)
 
 /* ---- neighbours ---------------------------------------------------------------------------------------- */
 
@@ -117,13 +102,13 @@ static uint32_t addsub(union vec *d, const union vec *s, uint32_t mxcsr, const s
 	struct sf_env env = soft_env(mxcsr);
 
 	for (unsigned k = 0; k < count; k++)
-		soft_put(d, f, k, (k & 1 ? el_add : el_sub)(&env, f, soft_bits(d, f, k), soft_bits(s, f, k)));
+		soft_put(d, f, k, (k & 1 ? soft_el_add : soft_el_sub)(&env, f, soft_bits(d, f, k), soft_bits(s, f, k)));
 	return env.flags;
 }
 
 /* Pairs of d, then pairs of s. */
 static uint32_t horizontal(union vec *d, const union vec *s, struct sf_env env, const struct sf_format *f,
-			   unsigned count, element_fn *fn)
+			   unsigned count, soft_element_fn *fn)
 {
 	const union vec from[2] = { *d, *s };
 
@@ -143,11 +128,11 @@ static uint32_t horizontal(union vec *d, const union vec *s, struct sf_env env, 
 	}                                                                                                         \
 	uint32_t soft_hadd##type(union vec *d, const union vec *s, uint32_t mxcsr)                                \
 	{                                                                                                         \
-		return horizontal(d, s, soft_env(mxcsr), format, count, el_add);                                     \
+		return horizontal(d, s, soft_env(mxcsr), format, count, soft_el_add);                                     \
 	}                                                                                                         \
 	uint32_t soft_hsub##type(union vec *d, const union vec *s, uint32_t mxcsr)                                \
 	{                                                                                                         \
-		return horizontal(d, s, soft_env(mxcsr), format, count, el_sub);                                     \
+		return horizontal(d, s, soft_env(mxcsr), format, count, soft_el_sub);                                     \
 	}
 SOFT_NEIGHBOURS(ps, SOFT_PS, 4)
 SOFT_NEIGHBOURS(pd, SOFT_PD, 2)

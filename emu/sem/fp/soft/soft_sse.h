@@ -36,6 +36,12 @@ static inline struct sf soft_element(const struct sf_env *env, const union vec *
 	return sf_unpack(env, f, soft_bits(v, f, k));
 }
 
+/* One element of the result from those of both operands, in any format: soft_el_add(). The bits that are not taken apart are
+ * for MIN and MAX. */
+typedef uint64_t soft_element_fn(struct sf_env *env, const struct sf_format *f, uint64_t a, uint64_t b);
+#define SOFT_ELEMENT(P, F, op) soft_element_fn soft_el_##op;
+FP_ARITHMETIC(SOFT_ELEMENT, , )
+
 #define SOFT_PS (&sf_f32)
 #define SOFT_PD (&sf_f64)
 #define SOFT_SS (&sf_f32)

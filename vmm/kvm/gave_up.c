@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What KVM cannot do, and what it then says. It delivers no event by a table or to a stack that is not memory: not through a
+ * device, and not where nobody answers. A processor does not care, it makes bus cycles:
+ *
+ * - From a table where nobody drives the bus it reads ones. No gate, descriptor or stack pointer is good that has these, so
+ *   exception follows exception, and it shuts down (SDM vol. 3, 6.15, interrupt 8). That is how such a guest ends here, too,
+ *   and under the emulator.
+ * - What it pushes is written to whoever is there, and it goes on, as the emulator does. Here it cannot go on; that is no
+ *   fault of the guest's, and it is told what it was.
+ */
+#include "kvm.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+/* INT3, INT n, INTO, IRET, INT1: they read tables and use the stack, as the delivery of an event does. */
+static bool is_delivery(const uint8_t *insn, unsigned size)
+{
+	static const char prefixes[] = "\x26\x2e\x36\x3e\x64\x65\x66\x67\xf0\xf2\xf3";
+	unsigned i = 0;
+
+	while (i < size && insn[i] && strchr(prefixes, insn[i]))
+		i++;
+	if (i < size && (insn[i] & 0xf0) == 0x40) /* REX */
+		i++;
+	return i < size && ((insn[i] >= 0xcc && insn[i] <= 0xcf) || insn[i] == 0xf1);
+}
+
+/* KVM has three names for it, and some call it a shutdown. */
+static bool was_delivering(const struct kvm_run *run)
+{
+	if (run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV || run->internal.suberror == KVM_INTERNAL_ERROR_SIMUL_EX)
+		return true;
+	return run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && run->internal.ndata >= 3 &&
+	       (run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) &&
+	       is_delivery(run->emulation_failure.insn_bytes, run->emulation_failure.insn_size < 15 ?
+								      run->emulation_failure.insn_size : 15);
+}
+
+/* The host's view of guest memory at a linear address; NULL: there is none. *mapped: has the guest a translation? Who has none gets a
+ * page fault, which KVM can deliver. */
+static const uint8_t *memory_at(const struct kvm_engine *k, unsigned vcpu, uint64_t linear, bool *mapped)
+{
+	struct kvm_translation t = {.linear_address = linear};
+
+	*mapped = ioctl(k->vcpu[vcpu].fd, KVM_TRANSLATE, &t) == 0 && t.valid;
+	for (unsigned i = 0; *mapped && i < k->ram_count; i++)
+		if (t.physical_address - k->ram[i].gpa < k->ram[i].size)
+			return (const uint8_t *)k->ram[i].host + (t.physical_address - k->ram[i].gpa);
+	return NULL;
+}
+
+static bool is_elsewhere(const struct kvm_engine *k, unsigned vcpu, uint64_t linear)
+{
+	bool mapped;
+
+	return !memory_at(k, vcpu, linear, &mapped) && mapped;
+}
+
+/* By their beginnings: which entry was wanted KVM does not tell. */
+static bool has_tables(const struct kvm_engine *k, unsigned vcpu, const struct kvm_sregs *s)
+{
+	return !is_elsewhere(k, vcpu, s->idt.base) && !is_elsewhere(k, vcpu, s->gdt.base) && !is_elsewhere(k, vcpu, s->tr.base);
+}
+
+/* Is there a gate for double faults that takes the stack as it is? SDM vol. 3, 6.11, 6.14.1, 6.14.5. */
+static bool has_last_gate(const struct kvm_engine *k, unsigned vcpu, const struct kvm_sregs *s)
+{
+	unsigned size = s->efer & EFER_LMA ? 16 : 8;
+	const uint8_t *gate;
+	bool mapped;
+
+	if (!(s->cr0 & CR0_PE) || s->ss.dpl || s->idt.limit < 9 * size - 1)
+		return false;
+	gate = memory_at(k, vcpu, s->idt.base + 8 * size, &mapped);
+	return gate && gate[5] & 0x80 && !(size == 16 && gate[4] & 7);
+}
+
+/* A processor shuts down when a double fault cannot be delivered. This one could have been, but for its stack. */
+static bool lacks_stack(const struct kvm_engine *k, unsigned vcpu, const struct kvm_sregs *s)
+{
+	uint64_t base = s->efer & EFER_LMA ? 0 : s->ss.base;
+	struct kvm_regs r;
+
+	return has_last_gate(k, vcpu, s) && ioctl(k->vcpu[vcpu].fd, KVM_GET_REGS, &r) == 0 &&
+	       is_elsewhere(k, vcpu, base + r.rsp - 8);
+}
+
+static void explain(struct kvm_engine *k, const struct kvm_run *run, const char *reason)
+{
+	int n = snprintf(k->error, sizeof(k->error), "KVM gave up: %s", reason);
+
+	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR)
+		return;
+	n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " (suberror %u)", run->internal.suberror);
+	for (unsigned i = 0; i < run->internal.ndata && i < 6 && (size_t)n < sizeof(k->error); i++)
+		n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " %llx",
+			      (unsigned long long)run->internal.data[i]);
+}
+
+static enum engine_stop no_stack(struct kvm_engine *k, unsigned vcpu)
+{
+	explain(k, k->vcpu[vcpu].run, "it cannot deliver an event to a stack that is not memory; --engine emu can");
+	return ENGINE_ERROR;
+}
+
+enum engine_stop kvm_shut_down(struct kvm_engine *k, unsigned vcpu)
+{
+	struct kvm_sregs s;
+
+	if (ioctl(k->vcpu[vcpu].fd, KVM_GET_SREGS, &s) == 0 && has_tables(k, vcpu, &s) && lacks_stack(k, vcpu, &s))
+		return no_stack(k, vcpu);
+	return ENGINE_TRIPLE_FAULT;
+}
+
+enum engine_stop kvm_gave_up(struct kvm_engine *k, unsigned vcpu)
+{
+	static const char *const reasons[] = {"", "emulation of an instruction failed", "simultaneous exception",
+					      "exception while delivering an event", "unexpected exit"};
+	const struct kvm_run *run = k->vcpu[vcpu].run;
+	unsigned sub = run->internal.suberror;
+	struct kvm_sregs s;
+
+	if (was_delivering(run) && ioctl(k->vcpu[vcpu].fd, KVM_GET_SREGS, &s) == 0)
+		return has_tables(k, vcpu, &s) ? no_stack(k, vcpu) : ENGINE_TRIPLE_FAULT;
+	explain(k, run, sub < sizeof(reasons) / sizeof(reasons[0]) ? reasons[sub] : "internal error");
+	return ENGINE_ERROR;
+}
