@@ -111,8 +111,8 @@ static void put_lookup(struct tr *t, unsigned k)
 	need_image(t);
 	put_regs(c, false, OP_STORE, S0, S1);
 	put_imm(c, false, 4, S1, JIT_JUMPS - 1);
-	put(c, "\x49\xc1\xe2\x04", 4); /* SHL S1, 4 */
-	_Static_assert(sizeof(struct jit_jump) == 16, "the shift");
+	put(c, "\x49\xc1\xe2\x05", 4); /* SHL S1, 5 */
+	_Static_assert(sizeof(struct jit_jump) == 32, "the shift");
 	put_env(c, true, OP_ADD, S1, ENV(jumps));
 	put(c, "\x4d\x3b\x0a", 3); /* CMP S0, [S1] */
 	new_cold(t, COLD_LEAVE, put_jump(c, 5, NULL), site);
@@ -159,12 +159,12 @@ static void call_computed(struct tr *t, unsigned k, const struct insn *i)
 
 	put_target(t, k, i);
 	put_lookup(t, k);
-	put(c, "\x4d\x8b\x52\x08", 4); /* MOV S1, [S1 + 8] */
 	put_env(c, true, OP_STORE, S1, ENV(saved[3]));
 	put_access_at(t, k, RSP, -8, 8, true);
 	put_return_address(t, i);
-	put(c, "\xff\xa4\x24", 3); /* JMP [RSP + saved] */
-	put4(c, (uint32_t)ENV(saved[3]));
+	put_env(c, true, OP_LOAD, S1, ENV(saved[3]));
+	put(c, "\x4d\x8b\x0a", 3); /* MOV S0, [S1]: for the stub that looks */
+	put_jump_to_entry(c);
 }
 
 bool branch(struct tr *t, unsigned k, const struct insn *i)

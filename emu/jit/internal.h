@@ -32,10 +32,13 @@ struct range {
 	uint32_t site; /* that executes the instruction otherwise */
 };
 
-/* Where computed jumps go: the code for a RIP, of the key in struct jit. */
+/*
+ * Where computed jumps go: the code for a RIP whose page leads to `host`. `code` is `real`, or a stub that looks whether the page
+ * still does. An empty entry has a pc that belongs elsewhere in the table.
+ */
 struct jit_jump {
 	uint64_t pc;
-	const uint8_t *code;
+	const uint8_t *code, *real, *host;
 };
 
 enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 10, JIT_STACK = 1 << 16 };
@@ -51,6 +54,8 @@ struct jit_env {
 	uint8_t vectors; /* enum vectors */
 	struct range **log_next;
 	struct jit_jump *jumps; /* of the current privilege */
+	struct jit_jump **jump_log_next;
+	struct jit_jump *jump_log[4 * JIT_JUMPS]; /* those whose code is real; C fills half of it, code the rest */
 	struct jit_jump jump[2][JIT_JUMPS];
 	struct range range[JIT_RANGES];
 	struct range *log[JIT_RANGES]; /* those with len != 0 */
@@ -73,6 +78,7 @@ enum site_kind {
 	SITE_INTERPRET, /* go on with instruction `insn` in the block tier */
 	SITE_LINK,	/* the block is done: to side `side` of its link */
 	SITE_START,	/* to the run loop, with RIP at the block */
+	SITE_RIP,	/* to the run loop; RIP is set */
 };
 
 struct jit_site {
@@ -91,11 +97,12 @@ enum flags_at { IN_HOST = 1, IN_IMAGE = 2, IN_BOTH = IN_HOST | IN_IMAGE };
 struct jit {
 	struct native_memory *memory;
 	uint32_t threshold;
+	bool checks; /* each hit of a range is compared with the page tables (tests) */
 	uint32_t sites, ranges;
 	struct jit_site *site;
 	uint32_t jump_key[2];
 	int (*enter)(struct emu *e, const uint8_t *code);
-	const uint8_t *leave, *execute, *miss[2], *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads, of stores */
+	const uint8_t *leave, *execute, *miss[2], *cross, *revalidate, *check, *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads, of stores */
 	struct jit_counts counts;
 };
 
@@ -152,6 +159,8 @@ bool stubs_make(struct jit *j);
 
 /* Called by translated code; NULL: it is to leave. */
 const uint8_t *jit_execute(struct emu *e, uint32_t site);
+/* With j->checks: a range was hit at `linear`. */
+void jit_check(struct emu *e, uint32_t range, uint64_t linear);
 insn_handler h_jit;
 
 /* ---- translating (translate.c) ---- */

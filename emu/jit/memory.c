@@ -56,6 +56,13 @@ static void put_check(struct tr *t, unsigned k, unsigned bytes, bool write)
 	put_env(c, true, OP_CMP, S0, RANGE(range, len));
 	from = put_jump(c, 3, NULL); /* JAE */
 	new_cold(t, write ? COLD_MISS_STORE : COLD_MISS_LOAD, from, range)->back = c->n;
+	if (t->j->checks) {
+		put_env(c, true, OP_ADD, S0, RANGE(range, base));
+		put_mov_imm(c, S1, range);
+		put_jump(c, -2, t->j->check);
+		put_env(c, true, OP_SUB, S0, RANGE(range, base));
+		t->vectors = VECTORS_NONE;
+	}
 	put_env(c, true, OP_ADD, S0, RANGE(range, host));
 	t->flags = IN_IMAGE;
 }

@@ -2,10 +2,12 @@
 /* Running translated blocks, and what happens to them: links, drops, flushes. */
 #include "internal.h"
 
+#include "emu/core/machine.h"
 #include "emu/mmu/mmu.h"
 #include "emu/sem/sem.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,34 +34,43 @@ void jit_free(struct emu *e)
 
 /* ---- what is known of translations ---- */
 
-static void forget_jumps(struct emu *e)
+static void empty_jumps(struct jit_jump *jump)
 {
-	memset(jit_env(e)->jump, 0, sizeof(jit_env(e)->jump));
-}
-
-void jit_translations_dropped(struct emu *e)
-{
-	struct jit_env *env = jit_env(e);
-
-	if (!e->jit || env->log_next == env->log)
-		return;
-	for (struct range **r = env->log; r < env->log_next; r++)
-		(*r)->len = 0;
-	env->log_next = env->log;
-	forget_jumps(e);
-	e->jit->counts.flushes++;
-}
-
-static void note(struct emu *e, struct range *r, uint64_t len)
-{
-	if (!r->len)
-		*jit_env(e)->log_next++ = r;
-	r->len = len;
+	for (unsigned n = 0; n < JIT_JUMPS; n++)
+		jump[n] = (struct jit_jump){ .pc = n + 1 };
 }
 
 static struct jit_jump *entry_slot(struct emu *e, uint64_t pc, unsigned user)
 {
 	return &jit_env(e)->jump[user][pc & (JIT_JUMPS - 1)];
+}
+
+/* From now on each has to be looked at. */
+static void doubt_jumps(struct emu *e)
+{
+	struct jit_env *env = jit_env(e);
+
+	for (struct jit_jump **p = env->jump_log; p < env->jump_log_next; p++)
+		(*p)->code = (*p)->real ? e->jit->revalidate : NULL;
+	env->jump_log_next = env->jump_log;
+}
+
+static void forget_ranges(struct emu *e)
+{
+	struct jit_env *env = jit_env(e);
+
+	for (struct range **r = env->log; r < env->log_next; r++)
+		(*r)->len = 0;
+	env->log_next = env->log;
+}
+
+void jit_translations_dropped(struct emu *e)
+{
+	if (!e->jit)
+		return;
+	forget_ranges(e);
+	doubt_jumps(e);
+	e->jit->counts.flushes++;
 }
 
 /* ---- calls from translated code ---- */
@@ -88,6 +99,19 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	return s->resume;
 }
 
+void jit_check(struct emu *e, uint32_t n, uint64_t linear)
+{
+	const struct range *r = &jit_env(e)->range[n];
+	const uint8_t *there = (const uint8_t *)(uintptr_t)(r->host + (linear - r->base));
+	uint8_t *host = NULL;
+
+	if (mmu_look(e, linear, &host) == 0 && host == there)
+		return;
+	fprintf(stderr, "translator: %llx was thought to lie at %p, the page tables say %p\n", (unsigned long long)linear,
+		(const void *)there, (void *)host);
+	abort();
+}
+
 /* ---- links ---- */
 
 static void patch_jump(struct jit *j, uint8_t *where, const uint8_t *to)
@@ -98,15 +122,19 @@ static void patch_jump(struct jit *j, uint8_t *where, const uint8_t *to)
 	memcpy(where, &distance, sizeof(distance));
 }
 
-static void link_blocks(struct emu *e, const struct jit_site *s, const struct block *to, bool crosses)
+static void link_blocks(struct emu *e, const struct jit_site *s, const struct block *to)
 {
 	struct jit *j = e->jit;
+	struct range *r;
 
 	if (!to->native[0] || to->native_key != s->block->native_key || to->dead || s->block->dead)
 		return;
 	patch_jump(j, s->patch, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]);
-	if (crosses)
-		note(e, &jit_env(e)->range[s->range], 1);
+	if (s->range) {
+		r = &jit_env(e)->range[s->range];
+		r->base = to->pc;
+		r->host = (uintptr_t)to->host;
+	}
 }
 
 static uint64_t side_pc(const struct block *b, const struct link *l, unsigned side)
@@ -122,16 +150,19 @@ static uint64_t side_pc(const struct block *b, const struct link *l, unsigned si
 static void note_entry(struct emu *e, const struct block *b)
 {
 	const unsigned user = e->cpl == 3;
+	struct jit_env *env = jit_env(e);
+	struct jit_jump *jump = entry_slot(e, b->pc, user);
 
+	env->jumps = env->jump[user];
 	if (e->jit->jump_key[user] != b->native_key) {
-		memset(jit_env(e)->jump[user], 0, sizeof(jit_env(e)->jump[user]));
+		empty_jumps(env->jumps);
 		e->jit->jump_key[user] = b->native_key;
 	}
-	jit_env(e)->jumps = jit_env(e)->jump[user];
-	*entry_slot(e, b->pc, user) = (struct jit_jump){ .pc = b->pc, .code = b->native[1] };
-	/* so that the next flush clears the table */
-	if (jit_env(e)->log_next == jit_env(e)->log)
-		note(e, &jit_env(e)->range[0], 1);
+	if (env->jump_log_next >= env->jump_log + 2 * JIT_JUMPS)
+		doubt_jumps(e);
+	if (!jump->code || jump->code != jump->real)
+		*env->jump_log_next++ = jump;
+	*jump = (struct jit_jump){ .pc = b->pc, .code = b->native[1], .real = b->native[1], .host = b->host };
 }
 
 /* What translated code could not do by itself; `place` is a site, in the form of a handler's argument. */
@@ -139,23 +170,24 @@ static void go_on(struct emu *e, const struct insn *place)
 {
 	const struct jit_site *s = (const struct jit_site *)(const void *)place;
 	struct block *b = s->block, *to;
-	struct link *l = (struct link *)(void *)&b->insns[b->count];
+	struct link *l;
 
-	e->pc = b->pc;
 	switch ((enum site_kind)s->kind) {
 	case SITE_LINK:
+		l = (struct link *)(void *)&b->insns[b->count];
 		to = l->to[s->side];
 		if (e->budget < 0 || !to || (l->cross[s->side] && tlb_fetch_ptr(e, to->pc) != to->host)) {
 			e->cpu.rip = side_pc(b, l, s->side);
 			e->code->patch = &l->to[s->side];
 			return;
 		}
-		link_blocks(e, s, to, l->cross[s->side]);
+		link_blocks(e, s, to);
 		e->block = to;
 		e->pc = to->pc;
 		GO(e, to->insns);
 	case SITE_INTERPRET:
 		e->block = b;
+		e->pc = b->pc;
 		if (s->charged)
 			e->budget += b->count;
 		if (s->insn == 0)
@@ -163,9 +195,11 @@ static void go_on(struct emu *e, const struct insn *place)
 		GO(e, &b->insns[s->insn]);
 	case SITE_START: case SITE_EXECUTE:
 		e->cpu.rip = b->pc;
-		e->code->patch = NULL;
-		return;
+		break;
+	case SITE_RIP:
+		break;
 	}
+	e->code->patch = NULL;
 }
 
 /* The first handler of a translated block. */
@@ -199,6 +233,13 @@ void jit_hot(struct emu *e, struct block *b)
 		e->jit->counts.refused++;
 }
 
+/* It stays in the log, if it is there. */
+static void forget_jump(struct jit_jump *jump)
+{
+	jump->pc++;
+	jump->code = jump->real = NULL;
+}
+
 static void put_dead_jump(struct jit *j, const uint8_t *entry, const uint8_t *to)
 {
 	uint8_t *p = j->memory->writable + (entry - j->memory->runnable);
@@ -217,7 +258,7 @@ void jit_killed(struct emu *e, struct block *b)
 		put_dead_jump(j, b->native[n], b->native_dead[n]);
 	for (unsigned user = 0; user < 2; user++)
 		if (entry_slot(e, b->pc, user)->pc == b->pc)
-			*entry_slot(e, b->pc, user) = (struct jit_jump){ 0 };
+			forget_jump(entry_slot(e, b->pc, user));
 }
 
 /* The code memory has been emptied. */
@@ -228,12 +269,13 @@ void jit_flushed(struct emu *e)
 
 	if (!j)
 		return;
-	for (struct range **r = env->log; r < env->log_next; r++)
-		(*r)->len = 0;
-	env->log_next = env->log;
-	forget_jumps(e);
+	forget_ranges(e);
+	env->jump_log_next = env->jump_log;
+	empty_jumps(env->jump[0]);
+	empty_jumps(env->jump[1]);
 	j->counts.code_flushes++;
 	j->sites = 1;
+	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
 	j->ranges = 1;
 	if (!stubs_make(j))
 		e->code->threshold = 0;
@@ -257,11 +299,13 @@ int jit_create(struct emu *e, unsigned threshold)
 		return -ENOMEM;
 	e->jit = j;
 	j->threshold = threshold;
+	j->checks = e->machine->config.check_ranges;
 	j->memory = &e->code->native;
 	j->site = mmu_reserve(JIT_SITES * sizeof(*j->site));
 	if (!j->site)
 		return -ENOMEM;
 	jit_env(e)->log_next = jit_env(e)->log;
+	jit_env(e)->jump_log_next = jit_env(e)->jump_log;
 	jit_env(e)->jumps = jit_env(e)->jump[0];
 	e->code->threshold = threshold;
 	jit_flushed(e);

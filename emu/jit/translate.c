@@ -204,18 +204,19 @@ static void put_site_jump(struct tr *t, uint32_t site, const uint8_t *to)
 
 static void put_cross(struct tr *t, const struct cold *cold)
 {
+	const uint32_t range = t->j->site[cold->site].range;
 	struct code *c = &t->c;
-	uint32_t unknown, jump;
+	uint32_t known;
 
 	put(c, "\x48\x83\xbc\x24", 4); /* CMP QWORD [RSP + len], 0 */
-	put4(c, (uint32_t)RANGE(t->j->site[cold->site].range, len));
+	put4(c, (uint32_t)RANGE(range, len));
 	put1(c, 0);
-	unknown = put_jump(c, 4, NULL);
-	jump = put_jump(c, -1, NULL);
-	t->j->site[cold->site].patch = c->p + jump;
-	jump_here(c, jump);
-	jump_here(c, unknown);
-	put_site_jump(t, cold->site, t->j->leave);
+	known = put_jump(c, 5, NULL);
+	put_mov_imm(c, S0, cold->site);
+	put_mov_imm(c, S1, range);
+	put_jump(c, -2, t->j->cross);
+	jump_here(c, known);
+	t->j->site[cold->site].patch = c->p + put_jump(c, -1, t->j->leave);
 }
 
 /* Back from C, which had all of the guest's state in struct cpu. */

@@ -223,6 +223,11 @@ bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 	need_vectors(t, k, level_of(t, f.unit));
 	if (accesses)
 		put_access(t, k, i, f.bytes, f.stores);
+	if (t->vectors == VECTORS_NONE) { /* the check of the access has been to C */
+		put_env(&t->c, true, OP_STORE, S0, ENV(saved[3]));
+		need_vectors(t, k, level_of(t, f.unit));
+		put_env(&t->c, true, OP_LOAD, S0, ENV(saved[3]));
+	}
 	if (accesses && f.aligned && f.bytes > 1)
 		put_alignment(t, k, f.bytes);
 	load_scratch(t, &s);

@@ -330,10 +330,12 @@ static void dump(const struct cpu *c)
 static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 {
 	static struct cpu cpu;
+	const struct jit_counts c = jit_counts(engine_emu_vcpu(m->engine, 0));
 	double seconds = (double)(now_ns() - start) / 1e9;
 	uint64_t insns = m->engine->ops->instructions(m->engine, 0);
 
-	if (getenv("JITCOUNT")) { struct jit_counts c = jit_counts(engine_emu_vcpu(m->engine, 0)); fprintf(stderr, "jit: %lu blocks, %lu bytes, %lu flushes, %lu refused, %lu calls, %lu entries, %lu code flushes\n", c.blocks, c.bytes, c.flushes, c.refused, c.calls, c.entries, c.code_flushes); }
+	fprintf(stderr, "\nmono: %lu blocks translated (%lu not), %lu KiB, %lu calls of C, %lu entries, %lu and %lu flushes", c.blocks,
+		c.refused, c.bytes >> 10, c.calls, c.entries, c.flushes, c.code_flushes);
 	fprintf(stderr, "\nmono: %.3f s, %.1f M instructions, %.1f MIPS, %lu device accesses\n", seconds,
 		(double)insns / 1e6, (double)insns / 1e6 / seconds, (unsigned long)m->accesses);
 	if (stop == ENGINE_KICKED)
@@ -387,6 +389,7 @@ int main(int argc, char **argv)
 			config.single_step = !strcmp(optarg, "step");
 			config.no_translator = !strcmp(optarg, "block");
 			config.translate_after = !strcmp(optarg, "jit") ? 1 : 0;
+			config.check_ranges = !strcmp(optarg, "check");
 			break;
 		case 't': alarm((unsigned)atoi(optarg)); break;
 		case 'f':
@@ -395,7 +398,7 @@ int main(int argc, char **argv)
 			/* fall through */
 		default:
 			fprintf(stderr, "usage: mono --kernel K [--initrd I] [--cmdline S] [--memory MIB] [--format F]"
-					" [--single-step] [--tier step|block|jit] [--seconds N]\n");
+					" [--single-step] [--tier step|block|jit|check] [--seconds N]\n");
 			return 2;
 		}
 	}

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A bare emulated processor for unit tests. */
 #include "emu_harness.h"
-#include "emu/jit/jit.h"
-#include <stdlib.h>
-#include <stdio.h>
 #include "emu/run/engine_emu.h"
 #include "emu/core/flags.h"
 #include "emu/block/block.h"
@@ -191,7 +188,6 @@ void harness_init(struct harness *h, enum harness_mode mode, enum harness_tier t
 
 void harness_fini(struct harness *h)
 {
-	if (getenv("JITCOUNT")) { struct jit_counts c = jit_counts(h->emu); fprintf(stderr, "jit blocks %lu calls %lu refused %lu entries %lu\n", c.blocks, c.calls, c.refused, c.entries); }
 	engine_emu.destroy(h->engine);
 	munmap(h->ram, HARNESS_RAM);
 }
