@@ -41,7 +41,7 @@ struct jit_jump {
 	const uint8_t *code, *real, *host;
 };
 
-enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 10, JIT_STACK = 1 << 16 };
+enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 12, JIT_STACK = 1 << 16 };
 
 /* Whose the host's vector registers are: nobody's, or the guest's XMM, YMM (and what is above is zero), or ZMM and opmasks. */
 enum vectors { VECTORS_NONE, VECTORS_SSE, VECTORS_AVX, VECTORS_AVX512, VECTORS_LEVELS };

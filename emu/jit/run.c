@@ -144,6 +144,32 @@ static uint64_t side_pc(const struct block *b, const struct link *l, unsigned si
 	return b->pc + l->end + (side ? last->imm : 0);
 }
 
+/* It stays in the log, if it is there. */
+static void forget_jump(struct jit_jump *jump)
+{
+	jump->pc++;
+	jump->code = jump->real = NULL;
+}
+
+static void put_dead_jump(struct jit *j, const uint8_t *entry, const uint8_t *to)
+{
+	uint8_t *p = j->memory->writable + (entry - j->memory->runnable);
+
+	p[0] = 0xe9;
+	patch_jump(j, p + 1, to);
+}
+
+/* Whoever still comes to the translation is sent to the run loop. */
+static void abandon(struct emu *e, struct block *b)
+{
+	for (unsigned n = 0; n < 2; n++)
+		put_dead_jump(e->jit, b->native[n], b->native_dead[n]);
+	for (unsigned user = 0; user < 2; user++)
+		if (entry_slot(e, b->pc, user)->pc == b->pc)
+			forget_jump(entry_slot(e, b->pc, user));
+	b->native[0] = b->native[1] = NULL;
+}
+
 /* ---- entering ---- */
 
 /* A block was reached in a way that checked its translation. */
@@ -202,14 +228,25 @@ static void go_on(struct emu *e, const struct insn *place)
 	e->code->patch = NULL;
 }
 
+/* What was translated in another mode of the processor, before SMAP was switched on, say, is wanted in this one by now. */
+static void translate_again(struct emu *e, struct block *b)
+{
+	abandon(e, b);
+	b->insns[0].fn = h_count;
+	b->heat = 1;
+}
+
 /* The first handler of a translated block. */
 void h_jit(struct emu *e, const struct insn *i)
 {
 	struct block *b = e->block;
 	int site;
 
-	if (UNLIKELY(b->native_key != jit_key(e)))
+	if (UNLIKELY(b->native_key != jit_key(e))) {
+		if (--b->heat == 0)
+			translate_again(e, b);
 		TAIL(b->first(e, i));
+	}
 	if (UNLIKELY(e->mxcsr_live))
 		mxcsr_sync(e);
 	note_entry(e, b);
@@ -227,38 +264,17 @@ void jit_hot(struct emu *e, struct block *b)
 	b->insns[0].fn = b->first;
 	if (!e->jit || e->code->full || b->dead)
 		return;
-	if (translate(e, b))
+	if (translate(e, b)) {
 		b->insns[0].fn = h_jit;
-	else
+		b->heat = e->jit->threshold;
+	} else
 		e->jit->counts.refused++;
-}
-
-/* It stays in the log, if it is there. */
-static void forget_jump(struct jit_jump *jump)
-{
-	jump->pc++;
-	jump->code = jump->real = NULL;
-}
-
-static void put_dead_jump(struct jit *j, const uint8_t *entry, const uint8_t *to)
-{
-	uint8_t *p = j->memory->writable + (entry - j->memory->runnable);
-
-	p[0] = 0xe9;
-	patch_jump(j, p + 1, to);
 }
 
 void jit_killed(struct emu *e, struct block *b)
 {
-	struct jit *j = e->jit;
-
-	if (!j || !b->native[0])
-		return;
-	for (unsigned n = 0; n < 2; n++)
-		put_dead_jump(j, b->native[n], b->native_dead[n]);
-	for (unsigned user = 0; user < 2; user++)
-		if (entry_slot(e, b->pc, user)->pc == b->pc)
-			forget_jump(entry_slot(e, b->pc, user));
+	if (e->jit && b->native[0])
+		abandon(e, b);
 }
 
 /* The code memory has been emptied. */

@@ -60,7 +60,7 @@ static const struct emu_hooks hooks = {
 	.code_flushed = jit_flushed,
 };
 
-enum { TRANSLATE_AFTER = 40 };
+enum { TRANSLATE_AFTER = 32 };
 
 static unsigned threshold(const struct engine_config *c)
 {
