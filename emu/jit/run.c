@@ -202,6 +202,8 @@ static void go_on(struct emu *e, const struct insn *place)
 	case SITE_LINK:
 		l = (struct link *)(void *)&b->insns[b->count];
 		to = l->to[s->side];
+		if (to && to->dead) /* the run loop finds what replaces it, and links that */
+			to = l->to[s->side] = NULL;
 		if (e->budget < 0 || !to || (l->cross[s->side] && tlb_fetch_ptr(e, to->pc) != to->host)) {
 			e->cpu.rip = side_pc(b, l, s->side);
 			e->code->patch = &l->to[s->side];
