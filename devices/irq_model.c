@@ -66,8 +66,10 @@ static uint8_t read_port(struct irq_state *s, enum irq_range range, uint32_t off
 /*
  * The 8259 remembers one edge of a line. When a daemon was away, several may have come since anybody looked, and a guest
  * that counts ticks would be late for ever. Those of the timers' lines are presented one after the other, each when the
- * one before it is acknowledged, as if the timer had been waited for. What is masked is not owed: a PC would have merged it.
- * One that was pending already when nobody looked any more takes none of the others in.
+ * one before it is acknowledged, as if the timer had been waited for. One that was pending already when nobody looked any
+ * more takes none of the others in; nor does one of those that are being presented take in one that comes just then. But of
+ * the latter only as many are owed as were missed, else a guest that is too slow for its ticks would do nothing else from
+ * then on. What is masked is not owed: a PC would have merged it.
  */
 #define TICKING (1u << LAYOUT_PIT_IRQ | 1u << LAYOUT_RTC_IRQ)
 
@@ -76,33 +78,50 @@ static const struct pic *chip_of(const struct irq_state *s, unsigned line)
 	return &s->pic.chip[line >> 3];
 }
 
+static uint32_t add_owed(uint32_t owed, uint32_t more)
+{
+	return more < IRQ_OWED_MAX - owed ? owed + more : IRQ_OWED_MAX;
+}
+
+/* `away`: nobody has looked for a while. */
 static void owe(struct irq_state *s, unsigned line, uint32_t rises, bool away)
 {
 	const uint8_t bit = (uint8_t)(1u << (line & 7));
-	const bool pending = (away || rises > 1) && chip_of(s, line)->irr & bit;
-	const uint32_t shown = pending ? 0 : 1;
+	const bool latched = chip_of(s, line)->irr & bit;
+	struct irq_debt *d = &s->debts[line];
+	uint32_t owed = rises - 1;
 
-	if (rises <= shown || !(TICKING >> line & 1) || (chip_of(s, line)->elcr | chip_of(s, line)->imr) & bit)
+	if (!rises || !(TICKING >> line & 1) || (chip_of(s, line)->elcr | chip_of(s, line)->imr) & bit)
 		return;
-	s->owed[line] += rises - shown < IRQ_OWED_MAX ? rises - shown : IRQ_OWED_MAX;
-	if (s->owed[line] > IRQ_OWED_MAX)
-		s->owed[line] = IRQ_OWED_MAX;
+	away = away || rises > 1;
+	if (latched && (away || (d->catching_up && d->grace)))
+		owed++;
+	if (!owed)
+		return;
+	d->owed = add_owed(d->owed, owed);
+	d->grace = away ? add_owed(d->grace, owed) : d->grace - 1;
+	d->catching_up = 1;
 }
 
 /* The line's request has been acknowledged. */
 static void pay(struct irq_state *s, int ir, unsigned chip)
 {
 	const unsigned line = (unsigned)ir + 8 * chip;
+	struct irq_debt *d = &s->debts[line];
 
-	if (ir < 0 || !s->owed[line])
+	if (ir < 0)
 		return;
-	s->owed[line]--;
+	if (!d->owed) {
+		*d = (struct irq_debt){ 0 };
+		return;
+	}
+	d->owed--;
 	pic_set_line(&s->pic, line, s->words[line] & LINE_LEVEL, true);
 }
 
 static void forget_owed(struct irq_state *s, unsigned chip)
 {
-	memset(&s->owed[8 * chip], 0, 8 * sizeof(s->owed[0]));
+	memset(&s->debts[8 * chip], 0, 8 * sizeof(s->debts[0]));
 }
 
 /* ICW1 forgets requests that had been offered: an acknowledge of one of them is spurious from here on. */
@@ -235,6 +254,17 @@ static const char *check_wires(const struct irq_state *s)
 	return NULL;
 }
 
+static const char *check_debts(const struct irq_state *s)
+{
+	for (unsigned line = 0; line < 16; line++) {
+		const struct irq_debt *d = &s->debts[line];
+
+		if (d->owed > IRQ_OWED_MAX || d->grace > IRQ_OWED_MAX || d->catching_up > 1)
+			return "debts";
+	}
+	return NULL;
+}
+
 static int irq_validate(const void *state, const char **field)
 {
 	const struct irq_state *s = state;
@@ -246,8 +276,8 @@ static int irq_validate(const void *state, const char **field)
 		bad = check_offers(s);
 	if (!bad)
 		bad = check_wires(s);
-	for (unsigned line = 0; !bad && line < 16; line++)
-		bad = s->owed[line] > IRQ_OWED_MAX ? "owed" : NULL;
+	if (!bad)
+		bad = check_debts(s);
 	*field = bad;
 	return bad ? -EINVAL : 0;
 }
@@ -352,7 +382,7 @@ void irq_model_eoi(void *state, uint8_t vector)
 
 const struct device_model irq_model = {
 	.name = "irq",
-	.version = 2,
+	.version = 3,
 	.state_size = sizeof(struct irq_state),
 	.ranges = ranges,
 	.range_count = RANGES,

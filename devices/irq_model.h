@@ -25,7 +25,13 @@ struct irq_state {
 	uint8_t vector;
 	uint8_t intr;			      /* 0 or 1 */
 	struct irq_offer offers[IRQ_HISTORY]; /* by seq modulo IRQ_HISTORY */
-	uint32_t owed[16]; /* ticks of a timer line that came while nobody looked, and are still to be presented */
+	/* Ticks of a timer line that came while nobody looked. */
+	struct irq_debt {
+		uint32_t owed;	/* still to be presented */
+		uint32_t grace; /* of those that come meanwhile, so many more are owed */
+		uint8_t catching_up; /* 0 or 1: what is latched now is one of them */
+		uint8_t reserved[3];
+	} debts[16];
 };
 
 /* Wires in, messages out. */

@@ -30,13 +30,6 @@ void runtime_touch(struct runtime *rt)
 	rt->dirty = true;
 }
 
-void runtime_ring_bell(int fd)
-{
-	ssize_t n = fd >= 0 ? write(fd, "", 1) : 0;
-
-	(void)n; /* a full pipe is a rung bell */
-}
-
 int runtime_watch(struct runtime *rt, struct event *ev, int fd, short what, event_callback_fn callback, void *arg)
 {
 	if (event_assign(ev, rt->base, fd, what, callback, arg) < 0 || event_add(ev, NULL) < 0)
@@ -367,13 +360,6 @@ static void poll_once(struct runtime *rt)
 	event_base_loop(rt->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#endif
-}
-
 /*
  * The device's time does not go on before what lies in the ring has been applied at the time at which the guest asked for
  * it, which may be long ago if a predecessor died. A comparator that the guest set to a moment which has passed since
@@ -410,7 +396,7 @@ static void serve(struct runtime *rt)
 			polled_ns = now;
 			poll_once(rt);
 		} else {
-			relax();
+			spin_pause();
 		}
 	}
 }

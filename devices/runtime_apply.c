@@ -7,12 +7,8 @@
 #include <string.h>
 
 #include "proto/clock.h"
+#include "proto/reg.h"
 #include "runtime.h"
-
-static uint64_t all_ones(unsigned size)
-{
-	return size >= 8 ? UINT64_MAX : (1ull << (8 * size)) - 1;
-}
 
 uint64_t runtime_now(struct runtime *rt)
 {
@@ -62,11 +58,11 @@ static void apply_read(struct runtime *rt, const struct io_slot *s, uint64_t now
 	if (!is_ours(rt->shell->model, s)) {
 		rt->unclaimed++;
 		memset(reply, 0xff, sizeof(*reply));
-		reply->data = all_ones(s->size);
+		reply->data = reg_all_ones(s->size);
 	} else if (s->count) {
 		read_items(rt, s, now, reply);
 	} else {
-		reply->data = rt->shell->model->read(rt->state, s->range, s->offset, s->size, now) & all_ones(s->size);
+		reply->data = rt->shell->model->read(rt->state, s->range, s->offset, s->size, now) & reg_all_ones(s->size);
 	}
 }
 
@@ -80,7 +76,7 @@ static void apply_write(struct runtime *rt, const struct io_slot *s, uint64_t no
 		return;
 	}
 	if (s->count == 0)
-		m->write(rt->state, s->range, s->offset, s->data & all_ones(s->size), s->size, now);
+		m->write(rt->state, s->range, s->offset, s->data & reg_all_ones(s->size), s->size, now);
 	for (uint32_t i = 0; i < s->count; i++) {
 		uint64_t v = 0;
 

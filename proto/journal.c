@@ -121,7 +121,6 @@ void journal_commit(struct journal *j, const void *const parts[JOURNAL_PARTS], c
 	r->checksum = record_sum(j, spare, mark);
 	j->committed = spare + 1;
 	atomic_store_explicit(&j->object->header.committed, j->committed, memory_order_release);
-	j->commits++;
 }
 
 static const char *header_complaint(const struct journal_header *h, const struct journal_id *id)

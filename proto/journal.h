@@ -84,7 +84,7 @@ struct journal {
 	unsigned committed; /* 0, 1, 2 */
 	uint64_t hashes[2][JOURNAL_BLOCKS_MAX];
 	bool known[2]; /* hashes[i] describe what buffer i holds */
-	uint64_t commits, blocks_written; /* statistics */
+	uint64_t blocks_written; /* by all commits: unchanged ones are not (tests) */
 };
 
 struct journal_id {

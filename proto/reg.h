@@ -55,4 +55,10 @@ struct reg_desc {
 	uint64_t post_mask, post_match;
 };
 
+/* What an access of so many bytes reads where nobody answers; also the mask of what it carries. */
+static inline uint64_t reg_all_ones(unsigned size)
+{
+	return size >= 8 ? UINT64_MAX : (1ull << 8 * size) - 1;
+}
+
 #endif

@@ -14,15 +14,6 @@ enum { SPIN_CHECK = 16 };
 #define SLICE_MIN_NS CLOCK_NS_PER_MS
 #define SLICE_MAX_NS (8 * CLOCK_NS_PER_MS)
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#else
-	atomic_signal_fence(memory_order_seq_cst);
-#endif
-}
-
 static void count(_Atomic uint64_t *counter)
 {
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
@@ -89,7 +80,7 @@ static bool spin_for(const _Atomic uint32_t *word, uint32_t wanted, uint32_t spi
 		for (int i = 0; i < SPIN_CHECK; i++) {
 			if (atomic_load_explicit(word, memory_order_acquire) == wanted)
 				return true;
-			relax();
+			spin_pause();
 		}
 	} while (clock_ns() < end);
 	return false;
@@ -146,7 +137,7 @@ static int spin_for_room(struct ring_producer *p, uint32_t tail)
 			n = in_flight(p->rsp, tail);
 			if (is_half_empty(n))
 				return n;
-			relax();
+			spin_pause();
 		}
 	} while (clock_ns() < end);
 	return n;

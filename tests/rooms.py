@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
 The rooms of the tree and who includes whom. Fails if rooms include each other in a circle, or if something is included
-past a room's door. Usage: rooms.py SOURCE [--draw]; --draw prints the graph, each room with those it includes.
+past a room's door; and within the rooms that hold the processes of a machine, if files use each other's functions in a circle.
+Usage: rooms.py SOURCE [--draw]; --draw prints the graph, each room with those it includes.
 """
 import os
 import re
@@ -30,7 +31,15 @@ DOORS = {
     "emu/sem/simd": ["evex.h", "simd.h"],
     "emu/sem/sys": ["sys.h"],
 }
+# Here no circle of files either: what happens below is told upwards by a function that the upper one has handed down.
+IN_ORDER = [room for room in ROOMS if room.split("/")[0] in ("vmm", "devices", "proto")]
+# Here a header declares what the file of its name defines, and nothing else.
+OF_ITS_OWN = ["vmm/supervisor"]
 INCLUDE = re.compile(r'^\s*#\s*include "([^"]+)"', re.M)
+NO_CODE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
+DEFINITION = re.compile(r'^(?!static|typedef)[a-zA-Z_][\w \t*]*?\b(\w+)\([^;{}]*\)\s*\{', re.M)
+TABLE = re.compile(r'^const struct \w+ (\w+)(?:\[[^\]]*\])? = \{', re.M)
+DECLARATION = re.compile(r'^(?!static|typedef|extern)[a-zA-Z_][\w \t*]*?\b(\w+)\([^;{}]*\)[^;{}]*;', re.M)
 
 
 def room_of(path):
@@ -82,6 +91,36 @@ def find_circle(graph):
     return next((c for room in graph if (c := visit(room, []))), None)
 
 
+def read_code(source, room):
+    """The C files of a room, each without comments and texts, and which of them defines what."""
+    code, where = {}, {}
+    for name in sorted(os.listdir(os.path.join(source, room))):
+        if name.endswith((".c", ".h")):
+            with open(os.path.join(source, room, name), encoding="utf-8") as f:
+                code[name] = NO_CODE.sub("", f.read())
+    for name, text in code.items():
+        if name.endswith(".c"):
+            where.update({word: name for word in DEFINITION.findall(text) + TABLE.findall(text)})
+    return code, where
+
+
+def find_file_problems(source, room):
+    code, where = read_code(source, room)
+    files = {name: {} for name in code if name.endswith(".c")}
+    for name in files:
+        for word in set(re.findall(r"(?<![.>])\b\w+\b", code[name])):
+            if where.get(word, name) != name:
+                files[name].setdefault(where[word], []).append(word)
+    if circle := find_circle(files):
+        yield f"files of {room} use each other in a circle: " + " -> ".join(circle)
+        for a, b in zip(circle, circle[1:]):
+            yield f"  {a} uses {', '.join(sorted(files[a][b])[:4])} of {b}"
+    for name in code if room in OF_ITS_OWN else ():
+        for word in DECLARATION.findall(code[name]) if name.endswith(".h") else ():
+            if where.get(word, "")[:-2] != name[:-2]:
+                yield f"{room}/{name} declares {word}(), which is not {name[:-2]}.c's"
+
+
 def main():
     graph, problems = read_graph(sys.argv[1])
     if "--draw" in sys.argv:
@@ -90,6 +129,7 @@ def main():
     if circle := find_circle(graph):
         problems.append("rooms include each other in a circle: " + " -> ".join(circle))
         problems += ["  " + why for a, b in zip(circle, circle[1:]) for why in graph[a][b][:3]]
+    problems += [problem for room in IN_ORDER for problem in find_file_problems(sys.argv[1], room)]
     print("\n".join(problems) if problems else f"{sum(map(len, graph.values()))} ways between {len(graph)} rooms, no circle")
     return bool(problems)
 

@@ -98,7 +98,6 @@ static void kill_block(struct emu *e, struct block *b)
 
 	if (j->block == b)
 		*j = (struct jump_entry){ 0 };
-	b->dead = true;
 	e->hooks->block_killed(e, b);
 	b->insns[0].fn = h_dead;
 	hash_remove(e->code, b);

@@ -23,7 +23,6 @@ struct block {
 	uint32_t key;	      /* e->mode_key that it was made for */
 	uint16_t bytes;	      /* of guest code */
 	uint8_t count;	      /* instructions */
-	bool dead;	      /* the code changed; entering it looks for its successor */
 	uint32_t size;	      /* of this structure, to walk the cache */
 	struct block *hash_next, *page_next[2];
 	/* The translation (jit/): entries for flags in the host's EFLAGS and in e->flags_image; where these lead once the block is
@@ -108,6 +107,11 @@ insn_handler *fast_fused(const struct emu *e, const struct insn *i, const struct
 /* ---- handlers ---- */
 
 insn_handler h_generic, h_end, h_dead, h_count;
+/* The code of the block changed: it is not to be entered any more, and entering it looks for its successor. */
+static inline bool block_is_dead(const struct block *b)
+{
+	return b->insns[0].fn == h_dead;
+}
 /* Leaves the block behind (r == 0 or a jump) or at (a fault) instruction i: RIP, budget. */
 void block_leave(struct emu *e, const struct insn *i, int r);
 

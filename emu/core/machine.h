@@ -9,6 +9,8 @@
 #include "proto/clock.h"
 #include "proto/code_map.h"
 
+#include <pthread.h>
+
 struct machine {
 	struct engine_bus bus;
 	struct engine_ram ram[ENGINE_MAX_RAM];
@@ -22,6 +24,7 @@ struct machine {
 	struct code_map *code_map;	/* which pieces of RAM hold decoded code of whom; see code for access */
 	size_t code_map_bytes;
 	struct code_map_view code;
+	pthread_mutex_t split_lock;	/* of locked operations on two pages (sem/int/split.c) */
 	struct tsc_moment moment;	/* of the latest save or restore of vCPU 0: all others go by it (core/state.h) */
 	char error[256];
 };

@@ -90,6 +90,41 @@ bool ram_cas(uint8_t *p, unsigned size, uint64_t *old, uint64_t desired)
 }
 #endif
 
+/* ---- values in two pages ---- */
+
+/* The aligned quadword that has all of a half, since pages do; where in it the half begins, in bits. */
+static uint64_t *word_of(const struct ram_halves *h, unsigned n, unsigned *shift)
+{
+	const uintptr_t at = (uintptr_t)h->half[n];
+
+	*shift = 8 * (unsigned)(at & 7);
+	return (uint64_t *)(at & ~(uintptr_t)7);
+}
+
+uint64_t ram_half_load(const struct ram_halves *h, unsigned n)
+{
+	unsigned shift;
+	const uint64_t *word = word_of(h, n, &shift);
+
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE) >> shift & ((1ull << 8 * h->bytes[n]) - 1);
+}
+
+bool ram_half_cas(const struct ram_halves *h, unsigned n, uint64_t *old, uint64_t desired)
+{
+	const uint64_t mask = (1ull << 8 * h->bytes[n]) - 1;
+	unsigned shift;
+	uint64_t *word = word_of(h, n, &shift), seen = __atomic_load_n(word, __ATOMIC_RELAXED);
+
+	do {
+		if ((seen >> shift & mask) != *old) {
+			*old = seen >> shift & mask;
+			return false;
+		}
+	} while (!__atomic_compare_exchange_n(word, &seen, (seen & ~(mask << shift)) | desired << shift, true,
+					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	return true;
+}
+
 /* ---- strings ---- */
 
 /* Starting the host's own string instruction costs more than this many bytes of a loop. */

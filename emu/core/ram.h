@@ -131,6 +131,22 @@ static inline void ram_write(uint8_t *to, const void *from, unsigned size)
  * `desired` has been stored. */
 bool ram_cas(uint8_t *p, unsigned size, uint64_t *old, uint64_t desired);
 
+/* A value of 2 to 8 bytes, the first of which lie at the end of one page and the others at the beginning of another: where there
+ * is no single operation of the host's for it. */
+struct ram_halves {
+	uint8_t *half[2];
+	unsigned bytes[2];
+};
+/* One half of it, zero-extended. */
+uint64_t ram_half_load(const struct ram_halves *h, unsigned n);
+/* ram_cas() of one half; its neighbours in memory keep what others write to them meanwhile. */
+bool ram_half_cas(const struct ram_halves *h, unsigned n, uint64_t *old, uint64_t desired);
+/* The part of a value that is half `n`'s. */
+static inline uint64_t ram_half_of(const struct ram_halves *h, unsigned n, uint64_t v)
+{
+	return (n ? v >> 8 * h->bytes[0] : v) & ((1ull << 8 * h->bytes[n]) - 1);
+}
+
 /*
  * `count` items of 1, 2, 4 or 8 bytes, as REP MOVS and REP STOS do them: one after the other, upwards or downwards, so that
  * an overlapping move repeats a pattern. `to` and `from` are the lowest addresses. No byte is stored twice.

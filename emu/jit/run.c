@@ -127,7 +127,7 @@ static void link_blocks(struct emu *e, const struct jit_site *s, const struct bl
 	struct jit *j = e->jit;
 	struct range *r;
 
-	if (!to->native[0] || to->native_key != s->block->native_key || to->dead || s->block->dead)
+	if (!to->native[0] || to->native_key != s->block->native_key || block_is_dead(to) || block_is_dead(s->block))
 		return;
 	patch_jump(j, s->patch, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]);
 	if (s->range) {
@@ -202,7 +202,7 @@ static void go_on(struct emu *e, const struct insn *place)
 	case SITE_LINK:
 		l = (struct link *)(void *)&b->insns[b->count];
 		to = l->to[s->side];
-		if (to && to->dead) /* the run loop finds what replaces it, and links that */
+		if (to && block_is_dead(to)) /* the run loop finds what replaces it, and links that */
 			to = l->to[s->side] = NULL;
 		if (e->budget < 0 || !to || (l->cross[s->side] && tlb_fetch_ptr(e, to->pc) != to->host)) {
 			e->cpu.rip = side_pc(b, l, s->side);
@@ -264,7 +264,7 @@ void h_jit(struct emu *e, const struct insn *i)
 void jit_hot(struct emu *e, struct block *b)
 {
 	b->insns[0].fn = b->first;
-	if (!e->jit || e->code->full || b->dead)
+	if (!e->jit || e->code->full || block_is_dead(b))
 		return;
 	if (translate(e, b)) {
 		b->insns[0].fn = h_jit;

@@ -195,6 +195,21 @@ int mmu_fetch_page(struct emu *e, uint64_t linear, uint8_t **host, uint64_t *gpa
 	return 0;
 }
 
+/* False: one of them is not RAM, or there is only one. */
+static bool find_halves(const struct emu *e, const struct split *s, struct ram_halves *h)
+{
+	*h = (struct ram_halves){ .bytes = { s->first, s->size - s->first } };
+	for (unsigned n = 0; n < 2 && h->bytes[n]; n++)
+		h->half[n] = phys_host(e, s->t[n].gpa, h->bytes[n]);
+	return h->half[0] && h->half[1];
+}
+
+static void halves_written(struct emu *e, const struct ram_halves *h)
+{
+	for (unsigned n = 0; n < 2; n++)
+		mmu_code_written(e, h->half[n], h->bytes[n]);
+}
+
 int mmu_rmw_open(struct emu *e, unsigned seg, uint64_t linear, unsigned size, struct rmw *m)
 {
 	struct split s;
@@ -205,13 +220,17 @@ int mmu_rmw_open(struct emu *e, unsigned seg, uint64_t linear, unsigned size, st
 	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_WRITE), &s))
 		return EMU_STOP;
 	m->host = s.first == size ? phys_host(e, s.t[0].gpa, size) : NULL;
-	m->is_told = m->host != NULL;
+	m->is_split = !m->host && find_halves(e, &s, &m->halves);
+	m->is_told = m->host || m->is_split;
 	return 0;
 }
 
 void mmu_rmw_tell(struct emu *e, const struct rmw *m)
 {
-	mmu_code_written(e, m->host, m->size);
+	if (m->is_split)
+		halves_written(e, &m->halves);
+	else
+		mmu_code_written(e, m->host, m->size);
 	if (debug_armed(e))
 		e->hooks->data_accessed(e, m->linear, m->size, true);
 }
@@ -265,26 +284,45 @@ int emu_sys_write(struct emu *e, uint64_t linear, const void *data, unsigned siz
 	return 0;
 }
 
+/* In one page; its natural alignment does not matter to ram_cas(). */
+static void set_bits(struct emu *e, uint8_t *host, uint32_t bits, uint32_t clear)
+{
+	uint64_t old = ram_load(host, 4);
+
+	while (!ram_cas(host, 4, &old, (old & ~(uint64_t)clear) | bits))
+		;
+	mmu_code_written(e, host, 4);
+}
+
+/* Bits do not depend on one another. */
+static void set_bits_of_halves(struct emu *e, const struct ram_halves *h, uint32_t bits, uint32_t clear)
+{
+	for (unsigned n = 0; n < 2; n++) {
+		uint64_t old = ram_half_load(h, n);
+
+		while (!ram_half_cas(h, n, &old, (old & ~ram_half_of(h, n, clear)) | ram_half_of(h, n, bits)))
+			;
+	}
+	halves_written(e, h);
+}
+
 int emu_sys_set_bits32(struct emu *e, uint64_t linear, uint32_t bits, uint32_t clear)
 {
+	struct ram_halves halves;
 	struct split s;
 	uint32_t old;
 
 	if (check_implicit(e, linear, 4) || split_translate(e, linear, 4, implicit(ACCESS_WRITE), &s))
 		return EMU_STOP;
-	if (s.first == 4 && s.t[0].host && !(linear & 3)) {
-		uint32_t *p = (uint32_t *)(void *)s.t[0].host;
-
-		old = __atomic_load_n(p, __ATOMIC_ACQUIRE);
-		while (!__atomic_compare_exchange_n(p, &old, (old & ~clear) | bits, false, __ATOMIC_ACQ_REL,
-						    __ATOMIC_ACQUIRE))
-			;
-		mmu_code_written(e, s.t[0].host, 4);
-		return 0;
+	if (s.first == 4 && s.t[0].host) {
+		set_bits(e, s.t[0].host, bits, clear);
+	} else if (find_halves(e, &s, &halves)) {
+		set_bits_of_halves(e, &halves, bits, clear);
+	} else {
+		split_read(e, &s, &old);
+		old = (old & ~clear) | bits;
+		split_write(e, &s, &old);
 	}
-	split_read(e, &s, &old);
-	old = (old & ~clear) | bits;
-	split_write(e, &s, &old);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 
 #include "emu/core/emu.h"
 #include "emu/core/machine.h"
+#include "emu/core/ram.h"
 #include "emu/core/tlb.h"
 
 #include <stddef.h>
@@ -69,6 +70,8 @@ int mmu_page_ptr(struct emu *e, unsigned seg, uint64_t linear, bool write, uint8
 struct rmw {
 	uint64_t linear;
 	uint8_t *host; /* NULL: not RAM in one page; the caller does emu_read() and emu_write(), which do not fault any more */
+	bool is_split; /* no `host`, but RAM in two pages: `halves`, unless the caller does as above */
+	struct ram_halves halves;
 	unsigned size;
 	bool is_told;  /* somebody wants to know of the store: decoded code lies in the page, or a breakpoint is armed */
 };

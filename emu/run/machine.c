@@ -44,6 +44,7 @@ int machine_init(struct machine *m)
 	struct cpu_model model;
 	int r = 0;
 
+	pthread_mutex_init(&m->split_lock, NULL);
 	emu_tsc_init();
 	m->moment = emu_tsc_moment(&m->config.clock);
 	fp_provider_init();

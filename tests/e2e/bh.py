@@ -259,6 +259,10 @@ class Context:
         prefix = f"bulkhead: {name or self.name}/"
         return {title[len(prefix):]: pid for pid, title in titles() if title.startswith(prefix)}
 
+    def residents(self, name=None):
+        """Those that stay: the loader is done when the guest begins, and leaves when it gets round to it."""
+        return {role: pid for role, pid in self.processes(name).items() if role != "boot"}
+
     def new_mounts(self):
         """Those that were not there before, but for what other tests do in their directories meanwhile."""
         return {m for m in mounts() - self.mounts if not m.startswith("/tmp/bh-") or m.startswith(self.dir)}

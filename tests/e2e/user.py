@@ -116,13 +116,13 @@ def group_members(t):
 def members_do_not_replace(t):
     """Replacing a program is executing one: a member may do neither with a file nor with what is installed."""
     as_group, env = shared_machine(t)
-    before = t.processes()
+    before = t.residents()
     program = f"{BUILD}/devices/bulkhead-timerd"
     for member in MEMBER, MEMBER_BESIDES:
         for words in ("--binary", program), ("--binary", "/bin/true"), ():
             r = as_group(member, *t.command("device", "replace", t.name, "timer", *words))
             r.expect(1, err="only the machine's owner and root may do that")
-    check(t.processes() == before, "a process was replaced")
+    check(t.residents() == before, "a process was replaced")
     t.bulkhead("device", "replace", t.name, "timer", "--binary", program, env=env).expect(0)
     check(t.processes()["timerd"] != before["timerd"], "root replaces it")
     t.bulkhead("kill", t.name, env=env).expect(0)

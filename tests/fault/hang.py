@@ -3,6 +3,7 @@
 A vcpu process or a loader that lives and does not work: it is found, and the machine ends and says why. Devices that hang
 are in recovery.py; who is starved, asleep or busy and is left alone, in the unit tests watch and pulse.
 """
+import json
 import os
 import signal
 
@@ -59,6 +60,39 @@ def lost_engine(t):
     code = vm.wait(60)
     check(code == FAILED and "hang: vcpu 0 works for seconds" in vm.stderr(), f"exit code {code}: {vm.stderr()}")
     t.expect_clean()
+
+
+def odd_spawner(t, how):
+    return {**evil_libexec(t, "supervisor", "odd-bulkhead-supervisor"), "BULKHEAD_SPAWNER": how}
+
+
+@test
+def spawner_stops(t):
+    """The spawner is stopped before it has said a word: the start fails in time, and nothing is left."""
+    need_sandbox()
+    t.bulkhead(*t.guest("echo"), env=odd_spawner(t, "stops")).expect(FAILED, err="the spawner does not answer")
+    t.expect_clean()
+
+
+@test
+def spawner_costs(t):
+    """What restarts cost the host is told with what they cost the spawner."""
+    vm = t.start(*t.command(*t.guest("echo")), env=odd_spawner(t, "works"))
+    vm.expect("ready")
+
+    def spent():
+        with open(f"/proc/{t.processes()['spawner']}/schedstat") as f:
+            return int(f.read().split()[0])
+
+    device = lambda: next(p for p in json.loads(t.bulkhead("status", "--json", t.name).out)["processes"] if p["role"] == "timerd")
+    before = spent()
+    for deaths in range(1, 6):
+        os.kill(t.processes()["timerd"], signal.SIGKILL)
+        wait_until(lambda: device()["deaths"] == deaths and device()["state"] == "running", "it is back")
+    cost, told = spent() - before, device()["restart_cpu_ns"]
+    check(told > 0.9 * cost, f"{told} ns are told, and the spawner alone took {cost}")
+    vm.send("q")
+    check(vm.wait(20) == 0, vm.stderr())
 
 
 if __name__ == "__main__":

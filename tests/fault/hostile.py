@@ -100,12 +100,12 @@ class Watch:
 class Neighbour:
     """Another machine, which must not notice anything."""
 
-    def __init__(self, t):
+    def __init__(self, t, env=None):
         self.t, self.name, self.count = t, t.name + "n", 0
-        t.bulkhead(*t.guest("echo", "--detach", name=self.name)).expect(0)
+        t.bulkhead(*t.guest("echo", "--detach", name=self.name), env=env).expect(0)
         self.console = t.console(self.name)
         self.console.expect("ready")
-        self.pids = t.processes(self.name)
+        self.pids = t.residents(self.name)
         self.before = memory(t, self.name)
 
     def check(self):
@@ -115,11 +115,11 @@ class Neighbour:
         self.console.expect(word.upper(), seconds=20)
 
     def changes(self):
-        """What is not as it was, and why; "" if nothing. The loader may have been about to end when it began."""
-        now, before = ({(role, pid) for role, pid in pids.items() if role != "boot"}
-                       for pids in (self.t.processes(self.name), self.pids))
+        """What is not as it was, and why; "" if nothing."""
+        now, before = self.t.residents(self.name), self.pids
         if now == before:
             return ""
+        now, before = set(now.items()), set(before.items())
         reasons = {p["role"]: (p["deaths"], p["last_reason"]) for p in status(self.t, self.name)[0]["processes"]
                    if p.get("deaths")}
         with open(f"{self.t.runtime}/{self.name}/log", errors="replace") as f:

@@ -127,6 +127,15 @@ for _kind in KINDS:
     test(evil_of(_kind), limit=170)
 
 
+@test
+def late_loader(t):
+    """Under load a loader leaves long after the guest has begun; that is no harm to the neighbour."""
+    neighbour = Neighbour(t, evil_libexec(t, "boot", "late-bulkhead-boot"))
+    check("boot" in t.processes(neighbour.name), "the loader is still there")
+    wait_until(lambda: "boot" not in t.processes(neighbour.name), "it has left")
+    neighbour.end()
+
+
 @test(limit=100)
 def forced_stop(t):
     """A console daemon that does not answer, or lives and does not answer, does not hold up a forced stop: the command

@@ -150,7 +150,7 @@ def links(t):
     """The sockets, or the whole directory, are links to another machine: it is not spoken to."""
     directory, env = trap(t)
     t.bulkhead(*t.guest("echo", "--detach")).expect(0)
-    before = t.processes()
+    before = t.residents()
     real = f"{t.runtime}/{t.name}"
 
     def refused(what):
@@ -172,7 +172,7 @@ def links(t):
     os.rename(directory, directory + ".old")
     os.symlink(real, directory)
     refused("a linked directory")
-    check(t.processes() == before, "the machine was touched")
+    check(t.residents() == before, "the machine was touched")
     t.bulkhead("kill", t.name).expect(0)
 
 

@@ -15,6 +15,22 @@ def checksum(text):
     return s
 
 
+def read_line(line):
+    """Number and text of a whole line, or None."""
+    m = LINE.match(line)
+    return (int(m.group(1), 16), m.group(2)) if m and checksum(line[:-4]) == int(m.group(3), 16) else None
+
+
+def mend(line):
+    """The same of a line in which a piece comes twice, one after the other: a chunk may, and need not be a line."""
+    for at in range(len(line)):
+        for n in range(1, (len(line) - at) // 2 + 1):
+            found = line[at:at + n] == line[at + n:at + 2 * n] and read_line(line[:at] + line[at + n:])
+            if found:
+                return found
+    return None
+
+
 class Report:
     """What a guest prints, as it comes: each number once at least, in order, always with the same contents."""
     KEPT = 20000  # lines, to compare repeated ones with; a chunk that comes twice is shorter
@@ -29,14 +45,17 @@ class Report:
         lines = self.rest.split(b"\n")
         self.rest = lines.pop()
         for line in lines:
-            m = LINE.match(line)
-            if m and checksum(line[:-4]) == int(m.group(3), 16):
-                self.line(int(m.group(1), 16), m.group(2))
+            found = read_line(line)
+            if found:
+                self.line(*found)
             elif line.endswith(b"survivor"):
                 self.boots += 1
                 self.next, self.lines = 0, {}
             elif b"FAILED" in line or b"bytes skipped" in line:
                 raise Failure(line.decode("utf-8", "replace"))
+            elif mend(line):
+                self.line(*mend(line))
+                self.repeats += 1
 
     def line(self, n, text):
         check(n <= self.next, f"lines {self.next} to {n - 1} of boot {self.boots} are lost")

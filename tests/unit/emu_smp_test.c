@@ -554,6 +554,88 @@ Test(emu_smp, locked_increments)
 	}
 }
 
+/* EACH times on one processor, when the other is there, while that does its own: an instruction, or several, that end with a 32-bit address. */
+enum { EACH = 100000 };
+
+static void emit_loop(struct smp *s, unsigned vcpu, const char *insn, unsigned bytes, uint32_t address, const char *rest)
+{
+	struct program p = { s->ram + READER + vcpu * 0x100, READER + vcpu * 0x100 };
+	uint32_t loop;
+
+	EMIT(&p, "\xf0\xff\x05"); /* lock inc dword [flag] */
+	emit32(&p, WORD(0, flag));
+	loop = p.eip;
+	EMIT(&p, "\x83\x3d"); /* cmp dword [flag], 2 */
+	emit32(&p, WORD(0, flag));
+	EMIT(&p, "\x02");
+	jump_back(&p, 0x75, loop);
+	EMIT(&p, "\xbe"); /* mov esi, EACH */
+	emit32(&p, EACH);
+	loop = p.eip;
+	emit(&p, insn, bytes);
+	emit32(&p, address);
+	emit(&p, rest, strlen(rest));
+	EMIT(&p, "\x4e"); /* dec esi */
+	jump_back(&p, 0x75, loop);
+	EMIT(&p, "\xe6\x80\xf4");
+}
+#define LOOP(s, vcpu, insn, address, rest) emit_loop((s), (vcpu), (insn), sizeof(insn) - 1, (address), (rest))
+
+/* "Locked operations ... identical addresses and operand lengths" (SDM vol. 3, 8.1.2.2), in two pages, at each place that a page
+ * boundary can have in the operand; the second page has code, or not. */
+Test(emu_smp, locked_increments_in_two_pages)
+{
+	for (unsigned n = 0; n < 6; n++) {
+		const uint32_t counter = (n < 3 ? DATA : READER) + 0x1000 - 1 - n % 3;
+		struct smp s;
+
+		create(&s, false);
+		LOOP(&s, 0, "\xf0\xff\x05", counter, ""); /* lock inc dword [counter] */
+		LOOP(&s, 1, "\xba\x01\x00\x00\x00\xf0\x0f\xc1\x15", counter, ""); /* mov edx, 1; lock xadd [counter], edx */
+		run_both(&s, READER, READER + 0x100);
+		cr_expect_eq(ram_load_4(s.ram + counter), 2 * EACH, "at %x: %u", counter, ram_load_4(s.ram + counter));
+		destroy(&s);
+	}
+}
+
+/* The increment of a CMPXCHG that has found what it expects is not lost, nor is one made in vain. */
+Test(emu_smp, compare_and_exchange_in_two_pages)
+{
+	const uint32_t counter = DATA + 0xffd;
+	struct smp s;
+
+	create(&s, false);
+	LOOP(&s, 0, "\xf0\xff\x05", counter, "");
+	/* mov eax, [counter]; again: lea ecx, [eax + 1]; lock cmpxchg [counter], ecx; jne again */
+	LOOP(&s, 1, "\xa1\xfd\x0f\x01\x00\x8d\x48\x01\xf0\x0f\xb1\x0d", counter, "\x75\xf3");
+	run_both(&s, READER, READER + 0x100);
+	cr_expect_eq(ram_load_4(s.ram + counter), 2 * EACH, "%u", ram_load_4(s.ram + counter));
+	destroy(&s);
+}
+
+/* Locked operations are atomic to all others' operations on the same bytes (8.1.2), also on some of them; what lies beside the
+ * operand is nobody's business. */
+Test(emu_smp, parts_and_neighbours_of_a_value_in_two_pages)
+{
+	static const struct {
+		uint32_t byte, sum; /* `sum`: what an increment of the byte adds to the doubleword */
+	} cases[] = { { 0xffd, 0 }, { 0x1001, 1 << 24 }, { 0x1002, 0 } };
+
+	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		const uint32_t counter = DATA + 0xffe, byte = DATA + cases[n].byte;
+		struct smp s;
+
+		create(&s, false);
+		LOOP(&s, 0, "\xf0\xff\x05", counter, "");
+		LOOP(&s, 1, "\xf0\xfe\x05", byte, ""); /* lock inc byte [byte] */
+		run_both(&s, READER, READER + 0x100);
+		cr_expect_eq(ram_load_4(s.ram + counter), EACH + EACH * cases[n].sum, "%x: %x", byte, ram_load_4(s.ram + counter));
+		if (!cases[n].sum)
+			cr_expect_eq(ram_load_1(s.ram + byte), EACH & 0xff, "%x: %x", byte, ram_load_1(s.ram + byte));
+		destroy(&s);
+	}
+}
+
 /* Counters are read while the processors run, and never run backwards. */
 Test(emu_smp, counters_are_read_by_others)
 {

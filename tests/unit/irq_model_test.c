@@ -99,6 +99,35 @@ Test(irq_model, ticks_that_nobody_saw_come_late)
 	cr_assert_eq(take_all(0x30, 100), 1, "seen one by one, they merge as on the 8259: one edge is latched");
 }
 
+/* A tick that comes while missed ones are presented is not taken for the one that is latched just then. */
+Test(irq_model, ticks_that_come_while_others_are_late)
+{
+	edges(LAYOUT_PIT_IRQ, 7);
+	cr_assert_eq(take_all(0x30, 3), 3);
+	edges(LAYOUT_PIT_IRQ, 1);
+	cr_assert_eq(take_all(0x30, 4), 4);
+	edges(LAYOUT_PIT_IRQ, 1); /* the last one of them is latched */
+	cr_assert_eq(take_all(0x30, 100), 2);
+	edges(LAYOUT_PIT_IRQ, 1);
+	edges(LAYOUT_PIT_IRQ, 1);
+	cr_assert_eq(take_all(0x30, 100), 1, "that is over");
+}
+
+/* A guest that takes one tick for two that come: it is not behind for ever. */
+Test(irq_model, slow_guest_catches_up)
+{
+	unsigned taken = 0;
+
+	edges(LAYOUT_PIT_IRQ, 11);
+	for (unsigned i = 0; i < 100; i++) {
+		edges(LAYOUT_PIT_IRQ, 1);
+		edges(LAYOUT_PIT_IRQ, 1);
+		taken += take_all(0x30, 1);
+	}
+	cr_assert_eq(taken, 100);
+	cr_assert_eq(take_all(0x30, 100), 0);
+}
+
 /* One was pending when irqd left, and more came before it looked again: it takes none of them in. */
 Test(irq_model, a_tick_that_waits_does_not_merge_with_those_of_an_absence)
 {

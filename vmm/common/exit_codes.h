@@ -13,7 +13,6 @@ enum exit_code {
 	EXIT_GUEST_RESET = 32,	/* the guest asked for a reset, and --no-reboot was given */
 	EXIT_VMM = 33,		/* a process of the machine failed, or was killed */
 	EXIT_TRIPLE_FAULT = 34, /* the guest's processor shut down */
-	EXIT_WATCHDOG = 36,	/* reserved */
 	EXIT_QUARANTINE = 37,	/* a device was given up: the policy was to stop then, or the guest ended well without it */
 	EXIT_SANDBOX = 38,	/* a process made a system call that is not on its list */
 	EXIT_OUTPUT = 40,	/* the guest ended well, but not all of its output was delivered */

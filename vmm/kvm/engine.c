@@ -19,14 +19,6 @@ static void on_kick(int sig)
 	(void)sig;
 }
 
-int kvm_fail(struct kvm_engine *k, const char *what)
-{
-	int err = errno;
-
-	snprintf(k->error, sizeof(k->error), "%s: %s", what, strerror(err));
-	return -err;
-}
-
 static int add_memory(struct kvm_engine *k, const struct engine_config *config)
 {
 	for (unsigned i = 0; i < config->ram_count; i++) {

@@ -3,6 +3,11 @@
  * Clients of the control socket. The keeper accepts them and checks who they are (only there do user ids have their
  * host meaning); here a bounded number of them is served, each of which may vanish at any moment.
  */
+#include "control.h"
+#include "ending.h"
+#include "proc.h"
+#include "recovery.h"
+#include "take.h"
 #include "vm.h"
 
 #include "../../proto/clock.h"
@@ -288,18 +293,10 @@ static void on_take(struct client *c, const struct frame *f)
 	take_begin(c, f->header.id);
 }
 
-struct client *control_taker(struct vm *vm)
-{
-	for (unsigned i = 0; i < VM_CLIENTS; i++)
-		if (vm->clients[i].fd >= 0 && vm->clients[i].takes)
-			return &vm->clients[i];
-	return NULL;
-}
-
 void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS])
 {
 	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
-	struct client *c = control_taker(vm);
+	struct client *c = take_client(vm);
 
 	if (c && frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok.base, fds, FRAME_TAKE_FDS))
 		drop(c);

@@ -12,6 +12,9 @@
  * again, as at any other time. Only then everything else goes (with us: we are its init), and the code is known: a machine
  * that has lost a device or output on its way does not end with 0.
  */
+#include "ending.h"
+#include "proc.h"
+#include "tell.h"
 #include "vm.h"
 
 #include "../common/exit_codes.h"
@@ -133,7 +136,7 @@ static void finish(struct vm *vm)
 	vm->finished = true;
 	settle_code(vm);
 	vm_trace(vm, "ended: %s, code %u", vm->exit_reason, vm->exit_code);
-	control_ended(vm);
+	vm->hooks->ended(vm);
 	vm_tell_keeper(vm, NOTE_ENDED, vm->exit_code, vm->exit_text[0] ? vm->exit_text : vm->exit_reason);
 	if (vm->base)
 		event_base_loopbreak(vm->base);
@@ -206,7 +209,7 @@ void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *f
 
 	if (vm->state == VM_ENDED)
 		return;
-	take_end(vm); /* what it has still to say needs its devices */
+	vm->hooks->ends(vm); /* what it has still to say needs its devices */
 	vm->state = VM_ENDED;
 	vm->question = QUESTION_NONE;
 	vm->exit_code = code;
@@ -243,7 +246,7 @@ static void answered(struct vm *vm)
 		pronounce(vm);
 		break;
 	case QUESTION_REBOOT:
-		machine_start_again(vm);
+		vm->hooks->start_again(vm);
 		break;
 	}
 }

@@ -8,7 +8,17 @@
  *   STOPPING  the power button was pressed, or is as soon as platformd is there; a timer runs
  *   ENDED     vcpu dead, the guest's last bytes delivered, waiting clients answered, exit: ending.c
  */
+#include "machine.h"
+#include "ending.h"
+#include "objects.h"
+#include "proc.h"
+#include "recovery.h"
+#include "restore.h"
+#include "setup.h"
+#include "take.h"
+#include "tell.h"
 #include "vm.h"
+#include "watchdog.h"
 
 #include "../common/exit_codes.h"
 #include "../common/limits.h"
@@ -231,7 +241,7 @@ static void keep_stats(struct proc *p, const Bulkhead__Ok *ok)
 	if (ok && ok->stats)
 		p->stats = *ok->stats; /* numbers only: trust_message() has cut the pointers into the frame */
 	p->stats_wanted = p->stats_late = false;
-	control_stats_changed(p->vm);
+	p->vm->hooks->stats_changed(p->vm);
 }
 
 static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *error)
@@ -524,7 +534,7 @@ void machine_proc_gone(struct proc *p, int code, int status)
 
 	p->state = PROC_GONE;
 	p->host_pid = 0;
-	control_stats_changed(vm);
+	vm->hooks->stats_changed(vm);
 	if (machine_process_ended(p, well))
 		return;
 	if (is_device(p)) {

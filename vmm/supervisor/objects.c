@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine's shared memory objects and doorbell pipes: one writer each, see design.md section 2. */
+#include "objects.h"
+#include "proc.h"
 #include "vm.h"
 
 #include "../../devices/backlog.h"

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* One child process as the supervisor sees it: start, requests, events, log lines, death. */
+#include "proc.h"
+#include "cpu_time.h"
+#include "spawn.h"
+#include "tell.h"
 #include "vm.h"
 
 #include "../common/limits.h"
 
+#include "../../proto/clock.h"
 #include "../../proto/control_check.h"
 
 #include <errno.h>
@@ -12,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -192,7 +198,7 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
 		distrust(p, "control", -EPROTO);
 		return;
 	}
-	machine_reply(p, type, f);
+	p->vm->hooks->reply(p, type, f);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *ctx)
@@ -220,7 +226,7 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
-	machine_event(p, (const Bulkhead__Event *)f->msg);
+	p->vm->hooks->event(p, (const Bulkhead__Event *)f->msg);
 }
 
 /*
@@ -230,8 +236,10 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 void proc_read_events(struct proc *p)
 {
 	p->talk = (struct budget){ 0 };
-	if (p->on_pardon && evtimer_del(p->on_pardon) == 0)
+	if (p->on_pardon && evtimer_pending(p->on_pardon, NULL)) {
+		evtimer_del(p->on_pardon);
 		on_pardon(-1, 0, p);
+	}
 	for (unsigned i = 0; i < TALK_LIMIT && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL); i++)
 		on_event(p->event_fd, EV_READ, p);
 }
@@ -290,6 +298,17 @@ static void forget(struct proc *p)
 	p->stats_wanted = p->stats_late = false;
 }
 
+void proc_count_cost(struct proc *p, uint64_t ns)
+{
+	if (p->recovery.is_restart)
+		p->recovery.cost_ns += ns;
+}
+
+static uint64_t to_ns(struct timeval tv)
+{
+	return (uint64_t)tv.tv_sec * CLOCK_NS_PER_S + (uint64_t)tv.tv_usec * 1000;
+}
+
 /*
  * Its pidfd, channels and log may all become readable in one turn of the loop, in any order: what it said is read first,
  * since a guest's power-off must not look like a crash, and its last words name the reason.
@@ -297,9 +316,11 @@ static void forget(struct proc *p)
 static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
 {
 	struct proc *p = ctx;
+	struct rusage used = { 0 };
 	siginfo_t info = { 0 };
 
-	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) < 0 || !info.si_pid)
+	/* The C library's waitid() does not ask for the processor time. */
+	if (syscall(SYS_waitid, P_PIDFD, fd, &info, WEXITED | WNOHANG, &used) < 0 || !info.si_pid)
 		return;
 	proc_read_events(p);
 	for (unsigned i = 0; i < 8 && p->control_fd >= 0 && event_pending(p->on_control, EV_READ, NULL); i++)
@@ -307,7 +328,9 @@ static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
 	on_log(p->log_fd, EV_READ, p);
 	line_done(p);
 	forget(p);
-	machine_proc_gone(p, info.si_code, info.si_status);
+	if (!p->recovery.served_ns) /* else its start has been counted then */
+		proc_count_cost(p, to_ns(used.ru_utime) + to_ns(used.ru_stime));
+	p->vm->hooks->gone(p, info.si_code, info.si_status);
 }
 
 static void send_kill(struct proc *p)
@@ -433,12 +456,13 @@ static void stillborn(struct proc *p, int error)
 {
 	snprintf(p->last_line, sizeof(p->last_line), "it could not be started: %s%s", strerror(error), limits_hint(error));
 	forget(p);
-	machine_proc_gone(p, CLD_EXITED, 127);
+	p->vm->hooks->gone(p, CLD_EXITED, 127);
 }
 
 void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd)
 {
 	struct proc *p = answer->sequence ? find_spawning(vm, answer->sequence) : NULL;
+	uint64_t cost_ns = spawn_cost(vm);
 
 	if (!p) {
 		if (pidfd >= 0)
@@ -453,6 +477,8 @@ void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd)
 	}
 	p->pid = answer->pid;
 	p->host_pid = answer->host_pid;
+	/* It may have been quicker than the answer; nobody knew then which process it is. */
+	proc_count_cost(p, cost_ns + (p->state == PROC_READY ? cpu_time_ns(p->pid) : 0));
 	p->on_exit = listen_on(p, pidfd, on_exit_event);
 	if (p->doomed || !p->on_exit)
 		send_kill(p);
@@ -486,7 +512,7 @@ int proc_spawn(struct proc *p)
 	if (!rc) {
 		p->state = PROC_STARTING;
 		p->killed_ns = 0;
-		watchdog_born(p);
+		p->vm->hooks->born(p);
 		rc = listen_all(p);
 	}
 	if (!rc)

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The death of a device and its next incarnation: see recovery.h. */
+#include "recovery.h"
+#include "cpu_time.h"
+#include "ending.h"
+#include "proc.h"
+#include "setup.h"
+#include "tell.h"
 #include "vm.h"
+#include "watchdog.h"
 
 #include "../common/exit_codes.h"
 
@@ -149,6 +156,7 @@ static int start_again(struct proc *p)
 	int rc = proc_spawn(p);
 
 	r->health = DEVICE_SERVING;
+	r->is_restart = r->left_ns != 0;
 	r->broken = false;
 	r->served_ns = 0;
 	r->start_events = journal_events(r->journal);
@@ -247,7 +255,7 @@ static void give_up(struct proc *p)
 	p->recovery.gave_up = true;
 	log_loss(p);
 	read_in_its_place(p, true);
-	control_device_changed(vm, p, "the device was given up");
+	vm->hooks->device_changed(vm, p, "the device was given up");
 	if (policy == ON_DEVICE_FAILURE_STOP) {
 		machine_end(vm, EXIT_QUARANTINE, "device", "%s was given up: %s", proc_name(p), p->last_reason);
 	} else if (policy == ON_DEVICE_FAILURE_PAUSE && vm->state != VM_ENDED) {
@@ -255,7 +263,7 @@ static void give_up(struct proc *p)
 		proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, NULL, NULL, 0);
 	}
 	tell_vcpu(p, true);
-	machine_maybe_run(vm);
+	vm->hooks->maybe_run(vm);
 	machine_device_settled(p);
 }
 
@@ -295,7 +303,7 @@ static void end_trial(struct proc *p)
 	struct recovery *r = &p->recovery;
 
 	vm_log(p->vm, 0, "the new program of %s is not used: %s", proc_name(p), p->last_reason);
-	control_device_changed(p->vm, p, p->last_reason);
+	p->vm->hooks->device_changed(p->vm, p, p->last_reason);
 	if (r->program_fd >= 0)
 		close(r->program_fd);
 	r->program_fd = r->fallback_fd;
@@ -330,7 +338,7 @@ void recovery_gone(struct proc *p, bool foreign)
 
 	if (r->leaving_ns) {
 		r->leaving_ns = 0;
-		if (!take_device_gone(p))
+		if (!p->vm->hooks->left(p))
 			recovery_respawn(p);
 		return;
 	}
@@ -359,10 +367,9 @@ void recovery_ready(struct proc *p)
 	bool back = r->left_ns != 0;
 
 	r->ready_ns = r->served_ns = clock_ns();
-	if (back) {
+	proc_count_cost(p, cpu_time_ns(p->pid));
+	if (back)
 		r->away_ns += r->ready_ns - r->left_ns;
-		r->cost_ns += watchdog_cpu_ns(p);
-	}
 	r->left_ns = 0;
 	r->strict = r->must_reset = false;
 	if (r->on_trial) {
@@ -374,7 +381,7 @@ void recovery_ready(struct proc *p)
 	if (back)
 		vm_log(p->vm, 2, "%s is back: incarnation %u, after %.1f ms", proc_name(p), p->incarnation,
 		       (double)(r->ready_ns - r->died_ns) / 1e6);
-	control_device_changed(p->vm, p, NULL);
+	p->vm->hooks->device_changed(p->vm, p, NULL);
 }
 
 void recovery_broken(struct proc *p)

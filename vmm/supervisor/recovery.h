@@ -49,7 +49,8 @@ struct recovery {
 	bool broken;	     /* it is killed for breaking its ring: that is no progress */
 	struct event *retry; /* end of a wait */
 	uint64_t away_ns;    /* from deaths to the next service, added up */
-	uint64_t cost_ns;    /* processor time of all restarts, its own until it served and ours */
+	bool is_restart;     /* the present incarnation, or the one to come, follows a death */
+	uint64_t cost_ns;    /* processor time of all restarts: its own until it served or died over it, the spawner's, ours */
 
 	/* the request during which the last death came */
 	bool suspected;
@@ -70,5 +71,29 @@ struct recovery {
 	int fallback_fd;   /* what was before, while the new one is on trial */
 	bool on_trial;
 };
+
+struct proc;
+struct vm;
+struct device_objects;
+
+/* For once, when the objects exist. 0 or -errno */
+int recovery_init(struct proc *p, const struct device_objects *d);
+/* Its process has ended, last_reason is set; `foreign`: by a SIGKILL that was not ours. */
+void recovery_gone(struct proc *p, bool foreign);
+/* It has broken its ring: its end, and no progress. */
+void recovery_broken(struct proc *p);
+void recovery_ready(struct proc *p);
+/* A new vcpu process does not know yet which devices are given up. */
+void recovery_tell_vcpu(struct vm *vm);
+/* From the latest death to the first answer after it, in ns; 0: there was none, or it goes on. */
+uint64_t recovery_time(const struct recovery *r);
+/* A fresh incarnation of the same program, or of another one, which is then the callee's; the hook device_changed() tells
+ * the outcome. 0, -EBUSY */
+int recovery_restart(struct proc *p);
+/* Asks it to finish its ring, to commit and to leave; its end is no death. 0 or -errno */
+int recovery_let_go(struct proc *p);
+/* Another incarnation of one that has left. */
+void recovery_respawn(struct proc *p);
+int recovery_replace(struct proc *p, int program_fd);
 
 #endif

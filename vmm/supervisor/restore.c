@@ -5,6 +5,10 @@
  * journals, rings and lines, and check what is theirs. Meanwhile the vcpu process is brought its processors. irqd is the last,
  * so that no tick is merged with another because nobody was there yet to take it.
  */
+#include "restore.h"
+#include "proc.h"
+#include "take.h"
+#include "tell.h"
 #include "vm.h"
 
 #include "../common/exit_codes.h"

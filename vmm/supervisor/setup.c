@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The SETUP messages: which objects each process gets, in the order that control.proto names. */
+#include "setup.h"
+#include "proc.h"
 #include "vm.h"
 
 #include "../../proto/clock.h"

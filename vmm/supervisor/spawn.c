@@ -3,14 +3,17 @@
  * The supervisor's end of the spawner. It does not wait for answers: a child's channels are there before the child is,
  * and keep what is said to it until it listens.
  */
+#include "spawn.h"
+#include "cpu_time.h"
+#include "tell.h"
 #include "vm.h"
 
-#include "spawner.h"
 #include "../common/exit_codes.h"
 #include "../common/packet.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,15 +27,33 @@ _Static_assert((int)SPAWN_FDS <= (int)PACKET_FDS, "a request's descriptors");
 _Static_assert(PROCS + 1 < LAUNCH_UIDS, "a user id for each process, and the spawner's");
 
 /* An answer takes a millisecond. The spawner does nothing else: if it does not come, it never will. */
-enum { ANSWER_S = 20 };
+enum { ANSWER_S = 20, FIRST_ANSWER_MS = 10000 };
 
-/* It has taken what it needs of the host's files. */
+/* It has taken what it needs of the host's files. This is waited for, as nothing can be done before it; -ETIMEDOUT. */
 static int wait_until_ready(struct vm *vm)
 {
+	struct pollfd p = { .fd = vm->spawner.sock, .events = POLLIN };
 	struct spawn_answer answer;
-	int fds[PACKET_FDS];
+	int fds[PACKET_FDS], n;
 
-	return packet_recv(vm->spawner.sock, &answer, sizeof(answer), fds, true);
+	do
+		n = poll(&p, 1, FIRST_ANSWER_MS);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		return packet_recv(vm->spawner.sock, &answer, sizeof(answer), fds, false);
+	vm_log(vm, 0, "the spawner does not answer");
+	syscall(SYS_pidfd_send_signal, vm->spawner.pidfd, SIGKILL, NULL, 0);
+	return n < 0 ? -errno : -ETIMEDOUT;
+}
+
+uint64_t spawn_cost(struct vm *vm)
+{
+	uint64_t now = cpu_time_ns(vm->spawner.pid), spent = now - vm->spawner.cpu_ns;
+
+	if (!now)
+		return 0;
+	vm->spawner.cpu_ns = now;
+	return spent;
 }
 
 int spawn_start(struct vm *vm, uint32_t id)
@@ -51,6 +72,7 @@ int spawn_start(struct vm *vm, uint32_t id)
 	if (!pid)
 		spawner_main(&s);
 	close(pair[1]);
+	vm->spawner.pid = (pid_t)pid;
 	vm->spawner.sock = pair[0];
 	return wait_until_ready(vm);
 }
@@ -64,7 +86,7 @@ int spawn_go(struct vm *vm)
 
 static void lost(struct vm *vm, const char *why)
 {
-	machine_end(vm, EXIT_VMM, "failure", "the spawner %s: no process can be started any more", why);
+	vm->hooks->spawner_lost(vm, why);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *ctx)
@@ -99,7 +121,7 @@ static void on_answer(evutil_socket_t fd, short what, void *ctx)
 	}
 	vm->spawner.answered++;
 	expect_answers(vm);
-	proc_spawned(vm, &answer, fds[0]);
+	vm->hooks->spawned(vm, &answer, fds[0]);
 }
 
 static void on_exit_event(evutil_socket_t fd, short what, void *ctx)

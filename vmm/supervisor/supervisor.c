@@ -3,11 +3,18 @@
  * The supervisor: pid 1 of the machine's own pid namespace, so that its end is the end of every process of the machine.
  * It holds memory objects, pidfds and sockets; no file of the host can be reached from it.
  */
+#include "control.h"
+#include "ending.h"
+#include "machine.h"
+#include "proc.h"
+#include "spawn.h"
+#include "take.h"
+#include "tell.h"
 #include "vm.h"
+#include "watchdog.h"
 
 #include "../common/exit_codes.h"
 #include "../common/limits.h"
-#include "../common/say.h"
 
 #include "../../proto/clock.h"
 
@@ -27,102 +34,7 @@
 /* One machine per process. Not on the stack: the frame inside is large. */
 static struct vm the_vm;
 
-/* ---- messages for people --------------------------------------------------------------------------------------- */
-
-/* Lines per window that children may cause: a daemon gone mad must not fill the host's log. */
-enum { LOG_LINES = 200 };
-#define LOG_WINDOW 10000000000ull
-
-static void promise_to_catch_up(struct vm *vm);
-
-static void on_log_room(evutil_socket_t fd, short what, void *ctx)
-{
-	say_catch_up();
-	promise_to_catch_up(ctx);
-}
-
-/* Whether there is room for what could not be said is asked until there is. */
-static void promise_to_catch_up(struct vm *vm)
-{
-	if (!say_is_behind() || !vm->base)
-		return;
-	if (!vm->on_log_room)
-		vm->on_log_room = event_new(vm->base, STDERR_FILENO, EV_WRITE, on_log_room, vm);
-	if (vm->on_log_room)
-		event_add(vm->on_log_room, NULL);
-}
-
-void vm_say(struct vm *vm, const char *fmt, ...)
-{
-	char text[SAY_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	say("%s", text);
-	promise_to_catch_up(vm);
-}
-
-static bool may_log(struct vm *vm)
-{
-	static uint64_t window;
-	static unsigned lines;
-	uint64_t now = clock_ns();
-
-	if (now - window > LOG_WINDOW) {
-		if (lines > LOG_LINES)
-			vm_say(vm, "bulkhead: %u lines suppressed", lines - LOG_LINES);
-		window = now;
-		lines = 0;
-	}
-	return ++lines <= LOG_LINES;
-}
-
-void vm_log(struct vm *vm, int level, const char *fmt, ...)
-{
-	static const char *const journal_prefix[] = { "<3>", "<4>", "<6>", "<7>", "<7>" };
-	char line[512];
-	va_list ap;
-
-	if ((level > 1 && !vm->config->verbose) || !may_log(vm))
-		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	vm_say(vm, "%sbulkhead: %s: %s", vm->launch->journal ? journal_prefix[level < 4 ? level : 4] : "", vm->config->name, line);
-}
-
-void vm_trace(struct vm *vm, const char *fmt, ...)
-{
-	char line[200];
-	va_list ap;
-
-	if (!vm->launch->trace)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	vm_say(vm, "bulkhead: %s: %8.3f ms  %s", vm->config->name, (double)(clock_ns() - vm->launch->started_ns) / 1e6, line);
-}
-
-void vm_note_missing(struct vm *vm, const char *phrase)
-{
-	for (unsigned i = 0; i < vm->missing.count; i++)
-		if (!strncmp(vm->missing.missing[i], phrase, SANDBOX_MISSING_LEN - 1))
-			return;
-	sandbox_report_add(&vm->missing, "%s", phrase);
-}
-
 /* ---- keeper ---------------------------------------------------------------------------------------------------- */
-
-void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text)
-{
-	struct keeper_note note = { .kind = (uint8_t)kind, .code = (uint8_t)code };
-
-	snprintf(note.text, sizeof(note.text), "%.*s", (int)sizeof(note.text) - 1, text);
-	note_send(vm->launch->keeper_fd, &note, -1);
-}
 
 /* Whoever starts a machine is told what it lacks, wherever the log goes. */
 static void warn(struct vm *vm, const char *text)
@@ -290,11 +202,35 @@ static int enter_run(struct vm *vm)
 	return sandbox_enter_run(SANDBOX_SUPERVISOR, vm->config->sandbox);
 }
 
+static void spawner_lost(struct vm *vm, const char *why)
+{
+	machine_end(vm, EXIT_VMM, "failure", "the spawner %s: no process can be started any more", why);
+}
+
+static const struct vm_hooks hooks = {
+	.spawned = proc_spawned,
+	.spawner_lost = spawner_lost,
+	.born = watchdog_born,
+	.reply = machine_reply,
+	.event = machine_event,
+	.gone = machine_proc_gone,
+	.ends = take_end,
+	.start_again = machine_start_again,
+	.ended = control_ended,
+	.left = take_device_gone,
+	.maybe_run = machine_maybe_run,
+	.device_changed = control_device_changed,
+	.answer_take = control_answer_take,
+	.refuse = control_refuse,
+	.stats_changed = control_stats_changed,
+};
+
 static void init(struct vm *vm, struct launch *launch)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
+	vm->hooks = &hooks;
 	vm->launch = launch;
 	vm->config = launch->config;
 	vm->missing = launch->missing;

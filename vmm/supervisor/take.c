@@ -14,6 +14,11 @@
  * on with the same objects. So whoever wanted the state has it and its guest memory as long as the machine stands still, and
  * a machine whose requester dies is none the worse.
  */
+#include "take.h"
+#include "ending.h"
+#include "proc.h"
+#include "recovery.h"
+#include "tell.h"
 #include "vm.h"
 
 #include "../common/exit_codes.h"
@@ -56,6 +61,14 @@ static const char *obstacle(struct vm *vm)
 	return NULL;
 }
 
+struct client *take_client(struct vm *vm)
+{
+	for (unsigned i = 0; i < VM_CLIENTS; i++)
+		if (vm->clients[i].fd >= 0 && vm->clients[i].takes)
+			return &vm->clients[i];
+	return NULL;
+}
+
 bool take_is_going_on(const struct vm *vm)
 {
 	return vm->take.step != TAKE_NOT;
@@ -75,7 +88,7 @@ static void give_back_text(struct vm *vm)
 void take_end(struct vm *vm)
 {
 	enum take_step was = vm->take.step;
-	struct client *c = control_taker(vm);
+	struct client *c = take_client(vm);
 
 	if (was == TAKE_NOT)
 		return;
@@ -99,13 +112,13 @@ void take_end(struct vm *vm)
 
 static void fail(struct vm *vm, int code, const char *why)
 {
-	struct client *c = control_taker(vm);
+	struct client *c = take_client(vm);
 	uint32_t id = vm->take.id;
 
 	take_end(vm);
 	vm_log(vm, 1, "the state of the machine could not be taken: %s", why);
 	if (c)
-		control_refuse(c, id, code, why);
+		c->vm->hooks->refuse(c, id, code, why);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *ctx)
@@ -253,7 +266,7 @@ static void tell_all(struct vm *vm)
 	vm->take.step = TAKE_HELD;
 	evtimer_del(vm->take.timer);
 	vm_log(vm, 2, "the machine stands still");
-	control_answer_take(vm, vm->take.id, fds);
+	vm->hooks->answer_take(vm, vm->take.id, fds);
 }
 
 /* ---- step by step ---------------------------------------------------------------------------------------------- */
@@ -335,7 +348,7 @@ void take_begin(struct client *c, uint32_t id)
 	const char *why = obstacle(vm);
 
 	if (why) {
-		control_refuse(c, id, EBUSY, why);
+		c->vm->hooks->refuse(c, id, EBUSY, why);
 		return;
 	}
 	c->takes = true;

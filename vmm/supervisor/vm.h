@@ -2,18 +2,21 @@
 /*
  * The supervisor's picture of one machine: its memory objects, its processes, its control clients.
  *
+ * No functions: what each part offers stands in its own header.
+ *
  *   supervisor.c  enters the fence, owns the event loop
+ *   control.c     clients of the control socket
  *   machine.c     the life of the machine: start, reboot, what its processes say
+ *   take.c        the machine stands still, and its state is handed out
+ *   restore.c     it begins where another machine stood still
+ *   recovery.c    death of a device and its next incarnation; restart.c says when
+ *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
  *   ending.c      its end: what the guest still has to say, the drain, stop, the exit code
+ *   setup.c       which objects each process gets; objects.c makes them
  *   proc.c        one child process: birth, requests and replies, events, log lines, death
  *   spawn.c       asks the spawner for processes; spawner.c is that
  *   trust.c       how much a child may say, and what of it reaches a terminal
- *   recovery.c    death of a device and its next incarnation; restart.c says when
- *   take.c        the machine stands still, and its state is handed out
- *   restore.c     it begins where another machine stood still
- *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
- *   objects.c     memory objects and pipes
- *   control.c     clients of the control socket
+ *   tell.c        what the supervisor itself says
  *
  * A device's objects outlive its process, and the machine's outlive the guest's reboot: a new incarnation of a daemon is
  * given the same ones, the journal included.
@@ -172,11 +175,42 @@ struct take {
 /* The process that makes all others, and how many requests it has not answered. */
 struct spawn_link {
 	int sock, pidfd;
+	pid_t pid;
+	uint64_t cpu_ns; /* processor time of it that has been accounted for */
 	uint32_t asked, answered;
 	struct event *on_answer, *on_exit, *timer;
 };
 
+/*
+ * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, proc, ending with
+ * setup and objects, watchdog, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ */
+struct vm_hooks {
+	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */
+	void (*spawned)(struct vm *vm, const struct spawn_answer *answer, int pidfd);
+	void (*spawner_lost)(struct vm *vm, const char *why);
+	/* proc.c */
+	void (*born)(struct proc *p);
+	void (*reply)(struct proc *p, uint16_t request, const struct frame *reply);
+	void (*event)(struct proc *p, const Bulkhead__Event *event);
+	void (*gone)(struct proc *p, int code, int status); /* as in siginfo_t of waitid() */
+	/* ending.c: it begins to end; the question before a reboot is answered; all is over */
+	void (*ends)(struct vm *vm);
+	void (*start_again)(struct vm *vm);
+	void (*ended)(struct vm *vm);
+	/* recovery.c: a device was let go, and has left (false: another incarnation is to follow at once); nobody has to wait for a device any more; what was asked for by a client is done (error NULL), or failed */
+	bool (*left)(struct proc *p);
+	void (*maybe_run)(struct vm *vm);
+	void (*device_changed)(struct vm *vm, struct proc *p, const char *error);
+	/* take.c: for the client that asked */
+	void (*answer_take)(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
+	void (*refuse)(struct client *c, uint32_t id, int code, const char *text);
+	/* machine.c: a STATS reply came, or a process is gone */
+	void (*stats_changed)(struct vm *vm);
+};
+
 struct vm {
+	const struct vm_hooks *hooks;
 	struct launch *launch;
 	const struct vm_config *config;
 	struct event_base *base;
@@ -228,154 +262,5 @@ struct vm {
 	char exit_text[2048];
 	struct sandbox_report missing;
 };
-
-/* supervisor.c; none of these waits for a reader (common/say.h). Levels as in proto/log.h */
-void vm_say(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void vm_log(struct vm *vm, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void vm_trace(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text);
-/* Adds phrases that are not there yet. */
-void vm_note_missing(struct vm *vm, const char *phrase);
-
-/* objects.c: 0 or -errno */
-int objects_create(struct vm *vm);
-int objects_fresh_ram(struct vm *vm);
-
-/* machine.c */
-int machine_start(struct vm *vm);
-void machine_start_again(struct vm *vm);
-void machine_reply(struct proc *p, uint16_t request, const struct frame *reply);
-void machine_event(struct proc *p, const Bulkhead__Event *event);
-/* `code` and `status` as in siginfo_t of waitid(). */
-void machine_proc_gone(struct proc *p, int code, int status);
-/* Starts or goes on with the guest when everybody is there who will be. */
-void machine_maybe_run(struct vm *vm);
-
-/* take.c */
-/* The client gets an answer, now or later. */
-void take_begin(struct client *c, uint32_t id);
-/* It hung up: the machine goes on, if it had stopped. */
-void take_end(struct vm *vm);
-/* The client ends the machine that it holds: nothing of it is to be delivered here any more. False: it holds none. */
-bool take_leave(struct client *c);
-bool take_is_going_on(const struct vm *vm);
-/* Answers of the vcpu process; error NULL: it did what it was asked. */
-void take_replied(struct vm *vm, uint16_t request, const Bulkhead__Ok *ok, const char *error);
-/* A device has left. False: it was not asked to, for this. */
-bool take_device_gone(struct proc *p);
-/* The text of the debug ports that nobody has taken yet: how many bytes. */
-size_t take_debug_text(struct vm *vm, void *out, size_t size);
-void give_debug_text(struct vm *vm, const void *text, size_t len);
-
-/* restore.c */
-/* Before any process is there: into the machine's new objects. 0, or -errno; what is wrong has been said. */
-int restore_objects(struct vm *vm);
-/* Guest memory is there: the machine's time goes on from here. */
-void restore_clock(struct vm *vm);
-/* The next part for the vcpu process; when it has all of them, `restored` is no more. 0 or -errno */
-int restore_next(struct vm *vm);
-
-/* ending.c */
-/* A timer of the machine's, made when it is first set; without memory for it, its time has come. */
-void machine_timer(struct vm *vm, struct event **timer, uint32_t ms, event_callback_fn callback);
-/* timeout_ms 0: at once, without asking the guest. */
-void machine_stop(struct vm *vm, uint32_t timeout_ms);
-/* Presses the power button if the machine is being stopped and platformd is there. */
-void machine_press_button(struct vm *vm);
-/* Ends it, when everything is delivered. */
-void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-/* The same, unless platformd has heard otherwise from the guest. */
-void machine_conclude(struct vm *vm, uint32_t code, const char *reason, const char *text);
-/* An end that has been asked for comes within a second, whatever is left undone. */
-void machine_hurry(struct vm *vm);
-/* Ends the guest's processes, then asks platformd. */
-void machine_ask(struct vm *vm, enum question question);
-/* Its answer. */
-void machine_fenced(struct proc *p);
-/* A device is ready, or given up. */
-void machine_device_settled(struct proc *p);
-/* A process has ended; `well`: with code 0. False: it is somebody else's business. */
-bool machine_process_ended(struct proc *p, bool well);
-/* Is this device to be started again if it dies? */
-bool machine_wants(const struct proc *p);
-
-/* setup.c: builds and sends SETUP_*; 0 or -errno */
-int setup_device(struct proc *p, bool recover);
-int setup_boot(struct proc *p);
-int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry);
-
-/* proc.c */
-void proc_init(struct vm *vm);
-/* Asks for its process and sends HELLO. 0 or -errno. */
-int proc_spawn(struct proc *p);
-/* The process is there, or will not be. */
-void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd);
-/* How its program is fenced: one that somebody has put in a device's place is, whatever the machine's option says. */
-enum sandbox_mode proc_sandbox(const struct proc *p);
-int proc_request(struct proc *p, uint16_t type, const ProtobufCMessage *msg, const int *fds, unsigned nfds);
-/* What it has sent and nobody has read yet, bounded. */
-void proc_read_events(struct proc *p);
-void proc_kill(struct proc *p);
-/* Kills it for a reason; what follows is what follows a crash. */
-void proc_blame(struct proc *p, const char *why);
-/* May another line on its behalf be logged? A child gone mad must not use up what others may say. */
-bool proc_may_log(struct proc *p);
-const char *proc_name(const struct proc *p);
-Bulkhead__Role proc_role(const struct proc *p);
-/* Does this machine have it? The instances of a kind are those that its configuration asks for. */
-bool proc_exists(const struct proc *p);
-
-/* recovery.c; the first is for once, when the objects exist. 0 or -errno */
-int recovery_init(struct proc *p, const struct device_objects *d);
-/* Its process has ended, last_reason is set; `foreign`: by a SIGKILL that was not ours. */
-void recovery_gone(struct proc *p, bool foreign);
-/* It has broken its ring: its end, and no progress. */
-void recovery_broken(struct proc *p);
-void recovery_ready(struct proc *p);
-/* A new vcpu process does not know yet which devices are given up. */
-void recovery_tell_vcpu(struct vm *vm);
-/* From the latest death to the first answer after it, in ns; 0: there was none, or it goes on. */
-uint64_t recovery_time(const struct recovery *r);
-/* A fresh incarnation of the same program, or of another one, which is then the callee's; control_device_changed() tells
- * the outcome. 0, -EBUSY */
-int recovery_restart(struct proc *p);
-/* Asks it to finish its ring, to commit and to leave; its end is no death. 0 or -errno */
-int recovery_let_go(struct proc *p);
-/* Another incarnation of one that has left. */
-void recovery_respawn(struct proc *p);
-int recovery_replace(struct proc *p, int program_fd);
-
-/* watchdog.c: 0 or -1 */
-int watchdog_start(struct vm *vm);
-void watchdog_born(struct proc *p);
-/* Processor time of a live process, in ns. */
-uint64_t watchdog_cpu_ns(const struct proc *p);
-/* Watch time in ns: stands still while the supervisor does not run; never 0. */
-uint64_t watchdog_now(const struct vm *vm);
-
-/* spawn.c: before there is a root of our own; when there is, and we have our user id; when there is an event loop. 0 or
- * -errno. `id`: user and group under ISOLATION_ROOT. */
-int spawn_start(struct vm *vm, uint32_t id);
-int spawn_go(struct vm *vm);
-int spawn_watch(struct vm *vm);
-/* Asks for a child, and numbers the request; proc_spawned() gets the answer. The descriptors stay the caller's. 0 or
- * -errno. */
-int spawn(struct vm *vm, struct spawn_packet *request, const int fds[SPAWN_FDS]);
-
-/* control.c */
-void control_init(struct vm *vm);
-void control_add(struct vm *vm, int fd, enum client_rights rights);
-/* The client for which the machine stands still. NULL: none. */
-struct client *control_taker(struct vm *vm);
-/* It has what it asked for: descriptors of enum frame_take_fd. */
-void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
-void control_refuse(struct client *c, uint32_t id, int code, const char *text);
-/* Answers everyone who waits for the end. */
-void control_ended(struct vm *vm);
-/* A device has a new incarnation that serves (error NULL), or will not get one. */
-void control_device_changed(struct vm *vm, struct proc *p, const char *error);
-/* A STATS reply came, or a process is gone. */
-void control_stats_changed(struct vm *vm);
 
 #endif

@@ -4,6 +4,10 @@
  * says. A device that is, is killed, and goes on as a death (recovery.c). What a vcpu process or a loader has done, nobody
  * can take over: the machine ends.
  */
+#include "watchdog.h"
+#include "cpu_time.h"
+#include "ending.h"
+#include "proc.h"
 #include "vm.h"
 
 #include "../common/exit_codes.h"
@@ -26,17 +30,6 @@ enum { PERIOD_MS = 100, DYING_LOOKS = 1, DYING_LOOKS_MAX = 20 };
 uint64_t watchdog_now(const struct vm *vm)
 {
 	return watch_time_at(&vm->watch_time, clock_ns(), LOOK_MAX_NS);
-}
-
-/* Linux: the clock of another process is named by the complement of its pid; 2 is CPUCLOCK_SCHED. */
-uint64_t watchdog_cpu_ns(const struct proc *p)
-{
-	clockid_t clock = (clockid_t)((~(unsigned)p->pid << 3) | 2u);
-	struct timespec ts;
-
-	if (!p->pid || clock_gettime(clock, &ts) < 0) /* 0 would be ourselves */
-		return 0;
-	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 static bool is_stopped(const struct proc *p)
@@ -68,7 +61,7 @@ static struct watch_sample look(const struct proc *p, enum watch_phase phase)
 	return (struct watch_sample){
 		.phase = phase,
 		.now_ns = watchdog_now(p->vm),
-		.cpu_ns = watchdog_cpu_ns(p),
+		.cpu_ns = cpu_time_ns(p->pid),
 		.stopped = is_stopped(p),
 	};
 }

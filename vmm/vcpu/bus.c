@@ -19,11 +19,6 @@
 #define REPORT_LATE_EVERY_NS (10 * CLOCK_NS_PER_S)
 #define REPORT_BROKEN_EVERY_NS (100 * CLOCK_NS_PER_MS) /* each costs it its life, until it is given up */
 
-static uint64_t all_ones(unsigned size)
-{
-	return size >= 8 ? ~0ull : (1ull << (8 * size)) - 1;
-}
-
 static void report(struct channel *c, bool broken)
 {
 	uint64_t now = clock_ns();
@@ -77,11 +72,11 @@ static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned
 	    ring_is_applied(&c->ring, access.classes) &&
 	    shadow_read(c->shadow, access.shadow, &c->ring.clock, &value) == 0) {
 		atomic_fetch_add_explicit(&b->shadow_reads, 1, memory_order_relaxed);
-		return value & all_ones(size);
+		return value & reg_all_ones(size);
 	}
 	slot = make_slot(r, vcpu, IO_READ, addr, 0, size, space);
 	ring_call(&c->ring, &slot, &reply);
-	return reply.data & all_ones(size);
+	return reply.data & reg_all_ones(size);
 }
 
 static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, unsigned size)

@@ -20,7 +20,7 @@ static const struct device_model *model_of(Bulkhead__Role role)
 	return kind ? device_models[kind - kind_rows] : NULL;
 }
 
-_Static_assert(ROUTE_CHANNELS <= ENGINE_MAX_WRITERS, "each may be one");
+_Static_assert((int)ROUTE_CHANNELS <= (int)ENGINE_MAX_WRITERS, "each may be one");
 
 struct setup {
 	struct vcpu_process *p;

@@ -60,7 +60,7 @@ void bus_reset(struct bus *b, struct msi_consumer *msi);
 /* A ring's patience (ring.h); ctx is the struct channel. */
 bool bus_patience(void *ctx, uint64_t waited_ns, int odd);
 
-enum run_state { RUN_WAITING, RUN_RUNNING, RUN_PAUSING, RUN_PAUSED, RUN_ENDED };
+enum run_state { RUN_WAITING, RUN_RUNNING, RUN_PAUSED, RUN_ENDED };
 
 struct vcpu_process {
 	struct child child;

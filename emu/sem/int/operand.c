@@ -104,7 +104,10 @@ int memory_update(struct emu *e, const struct insn *i, uint64_t linear, unsigned
 
 	if (mmu_rmw_open(e, i->seg, linear, size, &m))
 		return EMU_STOP;
-	if (!m.host) { /* the page was checked for writing: neither access faults */
+	if (m.is_split && is_atomic(i)) {
+		a = split_update(e, &m.halves, size, op, b, &f);
+		mmu_rmw_close(e, &m);
+	} else if (!m.host) { /* the page was checked for writing: neither access faults */
 		if (emu_read(e, i->seg, linear, &a, size))
 			return EMU_STOP;
 		r = op(size, a, b, &f);
@@ -139,6 +142,11 @@ int memory_cmpxchg(struct emu *e, const struct insn *i, uint64_t linear, unsigne
 	*old = expected;
 	if (m.host) {
 		ram_cas(m.host, size, old, desired);
+		mmu_rmw_close(e, &m);
+		return 0;
+	}
+	if (m.is_split) {
+		*old = split_cmpxchg(e, &m.halves, expected, desired);
 		mmu_rmw_close(e, &m);
 		return 0;
 	}

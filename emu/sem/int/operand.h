@@ -29,6 +29,10 @@ int memory_update(struct emu *e, const struct insn *i, uint64_t linear, unsigned
 int memory_cmpxchg(struct emu *e, const struct insn *i, uint64_t linear, unsigned size, uint64_t expected,
 		   uint64_t desired, uint64_t *old);
 
+/* The same, locked, for a value in two pages (split.c): what was there. *flags are replaced. */
+uint64_t split_update(struct emu *e, const struct ram_halves *h, unsigned size, alu_function *op, uint64_t b, uint16_t *flags);
+uint64_t split_cmpxchg(struct emu *e, const struct ram_halves *h, uint64_t expected, uint64_t desired);
+
 /* Near transfer of control: truncation to the operand size, limit or canonical check. 0 or EMU_STOP (#GP). */
 int branch_check(struct emu *e, const struct insn *i, uint64_t *target);
 

@@ -10,11 +10,19 @@
  */
 #include "guest.h"
 
+static uint64_t rdtsc(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (uint64_t)hi << 32 | lo;
+}
+
 enum {
 	VECTOR_PIT = 0x20, VECTOR_UART = 0x24, VECTOR_SPURIOUS = 0x27, VECTOR_RTC = 0x28, VECTOR_SPURIOUS_SLAVE = 0x2f,
 	VECTOR_HPET = 0x50, VECTOR_BEAT = 0x60,
 	IRQS = 1 << 0 | 1 << 4 | 1 << 8,
-	BEATS_MAX = 900, /* for one interrupt: half a minute and more */
+	BEATS_MAX = 9000, BEAT = 4000000, /* for one interrupt: half a minute and more */
 	INPUT_MAX = 256, LINE_MAX = 400,
 };
 
@@ -305,23 +313,60 @@ static void say_line(void)
 
 /* ---- rounds ---------------------------------------------------------------------------------------------------- */
 
-enum { TICK_COUNT = 11932, TICKS = 60, MAKE_UP = 20 };
+enum { TICK_COUNT = 11932, TICKS = 60, MAKE_UP = 600 };
 
-/* Of time, as ACPI's timer counts it (24 bits, 4.7 s): how many ticks of the PIT are in it. */
-static uint64_t ticks_passed(uint32_t *last, uint64_t *sum)
+/* A round of ticks, by ACPI's timer (24 bits, 4.7 s), by the local APIC's beats, and by the TSC. */
+struct round {
+	uint32_t pm;
+	uint64_t pm_sum, tsc, waited_tsc;
+	unsigned beats;
+};
+
+static void begin_round(struct round *r)
 {
-	uint32_t now = inl(LAYOUT_PM_TIMER);
-
-	*sum += (now - *last) & 0xffffff;
-	*last = now;
-	return *sum * 1193182 / LAYOUT_PM_TIMER_HZ / TICK_COUNT;
+	r->pm = inl(LAYOUT_PM_TIMER);
+	r->pm_sum = r->waited_tsc = 0;
+	r->tsc = rdtsc();
+	r->beats = beats;
 }
 
-/* Mode 2, about 100 Hz. A tick may come late, and then several at once; after a few more all of them are there. */
+static uint64_t ticks_of(uint64_t pm)
+{
+	return pm * 1193182 / LAYOUT_PM_TIMER_HZ / TICK_COUNT;
+}
+
+/* How many ticks of the PIT have been due. */
+static uint64_t ticks_passed(struct round *r)
+{
+	uint64_t before = rdtsc();
+	uint32_t now = inl(LAYOUT_PM_TIMER);
+
+	r->waited_tsc += rdtsc() - before;
+	r->pm_sum += (now - r->pm) & 0xffffff;
+	r->pm = now;
+	return ticks_of(r->pm_sum);
+}
+
+/*
+ * A host that is short of processors may leave ours standing while its devices run: ticks merge in the 8259 then, as on a PC
+ * whose processor is busy: each time up to twice as many as it took. Beats merge as well, which no daemon has a part in; they
+ * come every 4 ms (the APIC timer's crystal, CPUID 15h, has 1 GHz). While we wait for a device they merge, too: no excuse.
+ */
+static uint64_t ticks_excused(const struct round *r)
+{
+	uint64_t waited = r->waited_tsc * r->pm_sum / (rdtsc() - r->tsc);
+	uint64_t due = (r->pm_sum > waited ? r->pm_sum - waited : 0) * (1000000000 / BEAT) / LAYOUT_PM_TIMER_HZ;
+	uint64_t got = beats - r->beats + 1, missing = due > got ? due - got : 0;
+
+	return (missing * 2 * BEAT + 9999999) / 10000000;
+}
+
+/* Mode 2, about 100 Hz. A tick may come late, and then several at once; sooner or later all of them are there, unless one is
+ * lost: whoever is behind then stays behind. */
 static void steady_ticks(void)
 {
-	uint64_t sum = 0, passed = 0;
-	uint32_t last;
+	uint64_t passed = 0;
+	struct round r;
 	unsigned first, got = 0;
 
 	outb(0x43, 0x34);
@@ -329,18 +374,19 @@ static void steady_ticks(void)
 	outb(0x40, TICK_COUNT >> 8);
 	first = pit;
 	wait_for(&pit, first + 1, "the PIT's first tick");
-	last = inl(LAYOUT_PM_TIMER);
+	begin_round(&r);
 	first = pit;
 	for (unsigned i = 1; i < TICKS + MAKE_UP; i++) {
 		wait_for(&pit, first + i, "the PIT's tick");
 		got = pit - first;
-		passed = ticks_passed(&last, &sum);
+		passed = ticks_passed(&r);
 		if (i >= TICKS && got + 1 >= passed)
 			break;
 	}
-	if (got + 1 < passed) {
+	if (got + 1 + ticks_excused(&r) < passed) {
 		report("ticks", got);
 		report("of", passed);
+		report("excused", ticks_excused(&r));
 		lost("a tick");
 	}
 	/* Mode 0 ends it; what was on its way is not counted as that mode's. */
@@ -348,7 +394,7 @@ static void steady_ticks(void)
 	outb(0x40, 0xff);
 	outb(0x40, 0xff);
 	wait_for(&pit, pit + 1, "the PIT's last one");
-	for (unsigned beat = beats; beats < beat + 2;)
+	for (unsigned beat = beats; beats < beat + 20;)
 		wait_for_interrupt();
 }
 
@@ -410,7 +456,7 @@ static void init(void)
 	mmio_write(LAYOUT_LAPIC_BASE + 0x350, 0x700); /* LINT0: ExtINT, the virtual wire of the 8259 */
 	mmio_write(LAYOUT_LAPIC_BASE + 0x3e0, 0xb);
 	mmio_write(LAYOUT_LAPIC_BASE + 0x320, VECTOR_BEAT | 1u << 17);
-	mmio_write(LAYOUT_LAPIC_BASE + 0x380, 40000000);
+	mmio_write(LAYOUT_LAPIC_BASE + 0x380, BEAT);
 	ioapic_route(LAYOUT_PIT_PIN, VECTOR_HPET, false, true);
 	set_cmos(0x0a, 0x26); /* 1024 Hz */
 	outb(LAYOUT_COM1 + 4, 0x0b);
