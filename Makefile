@@ -75,7 +75,7 @@ isa-record: build
 	@ninja -C $(BUILD) --quiet update-docs
 
 soak: build
-	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/kernels.py long_kexec_to_linux long_memtest_pass
+	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/kernels.py long_kexec_to_linux long_xen long_memtest_pass
 	@tests/fault/soak.sh $(BUILD) $(KILLS)
 
 software: build

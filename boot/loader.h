@@ -74,6 +74,8 @@ void boot_copy(uint8_t *to, const uint8_t *from,
 	       size_t len); /* a kernel's bytes to where boot_place() said */
 int boot_put(struct loader *l, uint64_t gpa, const void *data, size_t len); /* loader's own structures */
 int boot_put_cmdline(struct loader *l, size_t max);
+/* Says that it is longer than `max`. -E2BIG. */
+int boot_refuse_cmdline(struct loader *l, size_t max);
 int boot_put_initrd(struct loader *l, uint64_t floor, uint64_t last_addr);
 /* The first byte of the initrds in memory, 0 if there are none, and the bytes from there to the end of the last. */
 uint64_t boot_initrd_start(const struct loader *l);

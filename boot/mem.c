@@ -124,15 +124,19 @@ int boot_put(struct loader *l, uint64_t gpa, const void *data, size_t len)
 	return 0;
 }
 
+int boot_refuse_cmdline(struct loader *l, size_t max)
+{
+	return boot_fail(l, -E2BIG, "the kernel command line has %zu bytes; %s takes at most %zu: shorten it", l->cmdline_len,
+			 l->rq->kernel.name, max);
+}
+
 /* `max` is what the format allows, without the terminating zero. */
 int boot_put_cmdline(struct loader *l, size_t max)
 {
 	if (max > BOOT_CMDLINE_MAX - 1)
 		max = BOOT_CMDLINE_MAX - 1;
 	if (l->cmdline_len > max)
-		return boot_fail(l, -E2BIG,
-				 "the kernel command line has %zu bytes; %s takes at most %zu: shorten it",
-				 l->cmdline_len, l->rq->kernel.name, max);
+		return boot_refuse_cmdline(l, max);
 	return boot_put(l, BOOT_CMDLINE, l->rq->cmdline, l->cmdline_len + 1);
 }
 

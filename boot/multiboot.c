@@ -223,10 +223,7 @@ static int put_cmdline(struct loader *l)
 	int length = put_words(text, sizeof(text), l->rq->kernel.name, l->rq->cmdline);
 
 	if (length < 0)
-		return boot_fail(l, -E2BIG,
-				 "the kernel command line has %zu bytes; %s takes at most %zu: shorten it",
-				 l->cmdline_len, l->rq->kernel.name,
-				 sizeof(text) - strlen(l->rq->kernel.name) - 2);
+		return boot_refuse_cmdline(l, sizeof(text) - strlen(l->rq->kernel.name) - 2);
 	return boot_put(l, BOOT_CMDLINE, text, (size_t)length);
 }
 

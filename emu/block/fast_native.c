@@ -60,14 +60,6 @@ NATIVE(avx_fp, NEED_FP, UNIT_AVX)
 NATIVE(avx512, NEED, UNIT_AVX512)
 NATIVE(avx512_fp, NEED_FP, UNIT_AVX512)
 
-HANDLER(zeroupper)
-{
-	NEED(e, i, UNIT_AVX);
-	for (unsigned n = 0; n < 16; n++)
-		memset(&e->cpu.vec[n].u8[16], 0, 48);
-	NEXT(e, i);
-}
-
 enum access_form { REGISTERS, LOADS, STORES, ACCESSES };
 
 static insn_handler *handler_of(const struct native_form *f)
@@ -107,8 +99,6 @@ insn_handler *fast_native(const struct emu *e, struct insn *i)
 
 	if (e->code_size != 8 || (i->is_mem && i->asize != 8))
 		return NULL;
-	if (i->id == ISA_VZEROUPPER)
-		return zeroupper;
 	if (!native_describe(i, &f))
 		return NULL;
 	frame = frame_of(&f);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Vector moves of the block tier, in C for all hosts: the rows that say MOVE, unless masked. They are the most frequent vector
+ * Vector moves of the block tier, in C for all hosts: the rows that say MOVE, unless masked, and VZEROUPPER. They are the most frequent vector
  * instructions by far, and a copy between two places in memory needs no vector unit of the host.
  */
 #include "fast_simd.h"
@@ -59,6 +59,14 @@ enum { UNITS = 0xff, ALIGN_SHIFT = 8 };
 		set_##n(e, i->rm, (T)e->cpu.vec[i->reg].u64[0]);                                                       \
 		NEXT(e, i);                                                                                            \
 	}
+
+HANDLER(zeroupper)
+{
+	NEED(e, i, UNIT_AVX);
+	for (unsigned n = 0; n < 16; n++)
+		memset(&e->cpu.vec[n].u8[16], 0, 48);
+	NEXT(e, i);
+}
 
 #define LOADS(n, top) LOAD(n, top, 0) LOAD(n, top, 1) LOAD(n, top, 2)
 #define STORES(n) STORE(n, 0) STORE(n, 1) STORE(n, 2)
@@ -122,6 +130,8 @@ insn_handler *fast_vector_move(const struct emu *e, struct insn *i)
 	unsigned to, from, bytes;
 	insn_handler *fn;
 
+	if (i->id == ISA_VZEROUPPER && e->code_size == 8)
+		return zeroupper;
 	if (!(r->attr & ISA_MOVE) || i->mask || !fast_word(e))
 		return NULL;
 	to = isa_operand_bytes(i, 0);

@@ -67,8 +67,9 @@ unsigned isa_operand_bytes(const struct insn *i, unsigned n)
 	const struct isa_row *r = &isa_rows[i->id];
 	const unsigned kind = r->op[n].kind, vector = r->attr & (ISA_AVXX | ISA_AVX512X) ? 16u << i->vl : 16;
 
+	/* VCOMPRESS and VEXPAND access as many elements as the mask selects: no more than a vector. */
 	if (r->map >= ISA_E0F && i->is_mem && (kind == OPK_W || kind == OPK_M || kind == OPK_E || kind == OPK_KE))
-		return isa_evex_bytes(r, i->vl, i->bcst, i->prefixes & PFX_REX_W);
+		return r->tuple == ISA_T1S && r->op[n].size == OPS_x ? vector : isa_evex_bytes(r, i->vl, i->bcst, i->prefixes & PFX_REX_W);
 	switch ((enum isa_size)r->op[n].size) {
 	case OPS_b:
 		return 1;
@@ -113,7 +114,7 @@ enum {
 	PLUS_R = 0x100,
 	LOCKABLE = ISA_LOCKABLE, PRIV = ISA_PRIV, END = ISA_END, BRANCH = ISA_BRANCH, STRING = ISA_STRING, FP = ISA_FP,
 	SSEX = ISA_SSEX, MMXX = ISA_MMXX, NOALIGN = ISA_NOALIGN,
-	FPNW = ISA_FPNW, AVXX = ISA_AVXX, AVX512X = ISA_AVX512X, COPY = ISA_COPY, MOVE = ISA_MOVE,
+	FPNW = ISA_FPNW, AVXX = ISA_AVXX, AVX512X = ISA_AVX512X, COPY = ISA_COPY, MOVE = ISA_MOVE, GENERAL = ISA_GENERAL, DAZ = ISA_DAZ,
 	COUNT1 = ISA_COUNT1, COUNTW = ISA_COUNTW, COUNT16 = ISA_COUNT16,
 	FL_C = ISA_FL_C, FL_P = ISA_FL_P, FL_A = ISA_FL_A, FL_Z = ISA_FL_Z, FL_S = ISA_FL_S, FL_O = ISA_FL_O,
 	FL_D = ISA_FL_D, FL_I = ISA_FL_I,

@@ -65,6 +65,9 @@
  *            COPY: the row does what its operands and flags say and nothing else (no implicit register, no memory but the
  *            operand, MXCSR only for the exceptions of its class), so that an x86-64 host may run it itself on the guest's
  *            values (native/stub.h). Never a default: who writes the word has looked.
+ *            DAZ: the row takes that bit from MXCSR, though its class raises no exceptions.
+ *            GENERAL: the semantic function is all there is, also in faster tiers. A row has COPY, or GENERAL, or a handler of
+ *            its own in block/ (tests/unit/row_class_test.c).
  *            MOVE (rows of vectors): all it does, unless masked, is to copy the bits of the second operand to the first,
  *            as many as the shorter one has; a vector register is cleared above them, by legacy rows up to 128 bits.
  *            Shifts and rotates, where the masked count decides what else is undefined than FLAGS says (nothing is, and
@@ -170,6 +173,8 @@ enum isa_attr {
 	ISA_COUNT1 = 1 << 20,
 	ISA_COUNTW = 1 << 21,
 	ISA_COUNT16 = 1 << 22,
+	ISA_GENERAL = 1 << 23,
+	ISA_DAZ = 1 << 24,
 };
 
 enum isa_kind {

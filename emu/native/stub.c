@@ -330,7 +330,7 @@ static bool describe_operands(const struct insn *i, const struct isa_row *r, str
 	const unsigned class = isa_exception_class(r);
 
 	/* Classes 2, 3 and 11 raise SIMD floating-point exceptions (SDM vol. 2, 2.4, 2.7). */
-	f->mxcsr = class == 2 || class == 3 || class == 11;
+	f->mxcsr = class == 2 || class == 3 || class == 11 || (r->attr & ISA_DAZ);
 	for (unsigned n = 0; n < 4; n++) {
 		struct place p = place_of(i, n);
 		unsigned bytes;

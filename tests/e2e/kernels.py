@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Kernels that others built, untouched: 32-bit Linux by each of its ways in, and memtest86+."""
+import gzip
 import os
 import struct
 
@@ -128,6 +129,20 @@ def long_kexec_to_linux(t):
                f"{LINUX} bulkhead.run=uname")
     vm.expect("userspace is up: Linux .*686-pae", 900)
     check(vm.wait(60) == 0, f"exit code {vm.code}")
+
+
+@test(limit=1200)
+def long_xen(t):
+    """Debian's Xen by Multiboot, with Debian's kernel as its first guest in a module, and that one's RAM disk in the next."""
+    kernel, initrd = debian(t.dir)
+    with gzip.open(fetched("fetch_others.sh")["XEN"]) as packed, open(t.dir + "/xen", "wb") as image:
+        image.write(packed.read())
+    # The cloud kernel has no console of Xen's but the early one, which takes what the kernel logs.
+    command = "uname -rm >/dev/kmsg; sleep 1; exit 7"
+    r = t.bulkhead(*t.machine("--kernel", t.dir + "/xen", "--format", "multiboot", "--memory", "640M", "--no-reboot", "--initrd",
+                              f'{kernel}:earlyprintk=xen,keep bulkhead.run="{command}"', "--initrd", initrd, "--cmdline",
+                              "console=com1 com1=115200,8n1 dom0_mem=400M"), seconds=1100)
+    r.expect(7, out=r"(?s)\(XEN\) .*Hypervisor detected: Xen PV.*-cloud-amd64 x86_64")
 
 
 @test(limit=7200)

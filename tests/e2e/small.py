@@ -15,7 +15,8 @@ def hello16(t):
 @test
 def hello64(t):
     """Port 10h is the debug console, which shows up in the console; HLT with interrupts off ends the machine."""
-    t.run_guest("hello64").expect(0, out=r"hello from 64 bits\n")
+    result = t.run_guest("hello64").expect(0, out=r"hello from 64 bits\n")
+    check("talks too much" not in result.err, f"who is asked for its last words has not said them unasked: {result.err}")
 
 
 @test

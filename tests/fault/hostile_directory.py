@@ -129,7 +129,7 @@ def recycled_pid_inside(t):
         listener.listen()
         if os.fork() == 0:
             ready()
-            time.sleep(30)
+            time.sleep(5)  # the command waits for its answer as long
         os._exit(0)
 
     pid = attacker(listen_and_leave)

@@ -281,6 +281,13 @@ def mixed(t):
 
 
 @test(limit=120)
+def busy(t):
+    """Everything but idle ticks, for KVM: a processor that gets no time there for a hundredth of a second takes two ticks for
+    one, as the 8259 does."""
+    work(t, 60, 0.1, in_pairs, ("+", "=", "."))
+
+
+@test(limit=120)
 def leaving(t):
     """Exit code 42, power-off, triple fault, reset with --no-reboot: each while platformd and seriald are away."""
     leave_all(t, 2, 1)

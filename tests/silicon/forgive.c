@@ -270,7 +270,8 @@ static bool is_left_out(const struct test_case *t, const struct outcome *a, cons
 /* ---- which of several faults ---------------------------------------------------------------------------------- */
 
 /* CMPS: the first or the second operand. CALL: the target or the push. Gathers, bit strings: an address on the way that is not
- * canonical, or the page. Areas, which are accessed piece by piece. */
+ * canonical, or the page. Areas, which are accessed piece by piece; elements under a mask, each of which may be out of its segment
+ * or in a missing page. */
 static bool has_many_faults(const struct test_case *t)
 {
 	const struct isa_row *r = &isa_rows[t->row];
@@ -279,7 +280,7 @@ static bool has_many_faults(const struct test_case *t)
 	const bool area = has_size(r, OPS_env) || has_size(r, OPS_fsv) || has_size(r, OPS_fx) || r->feature == FEAT_XSAVE ||
 			  r->feature == FEAT_XSAVEOPT || r->feature == FEAT_XSAVEC;
 
-	return calls || cmps || steps || area;
+	return calls || cmps || steps || area || (r->map >= ISA_E0F && t->i.mask);
 }
 
 static void make_same_fault(const struct outcome *from, struct outcome *to)

@@ -89,7 +89,11 @@ openssl_part() {
 	for caps in $openssl_caps; do
 		say "OPENSSL_ia32cap $caps"
 		openssl_run "$dir/crypto"
-		openssl_keys
+		case $long$caps in
+		1none | 1:~0x80108 | 1:0 | 1~0x1000000000000000:0) openssl_keys ;; # each way that big numbers are multiplied in
+		1*) ;;
+		*) openssl_keys ;;
+		esac
 	done
 }
 
@@ -130,7 +134,15 @@ python() {
 
 # --verify makes a stressor fail when what it computes is not what it should be.
 stress() {
-	for method in $(stress-ng --cpu-method which 2>&1 | sed 's/.*one of: all //'); do
+	# shellcheck disable=SC2046 # words
+	set -- $(stress-ng --cpu-method which 2>&1 | sed 's/.*one of: all //')
+	# All methods in turn by one process, or each by a process of its own.
+	if [ "$long" = 1 ]; then
+		stress-ng --cpu 1 --cpu-method all --cpu-ops $# --timeout 600 --verify >out 2>&1
+		echo "cpu, $# methods: status $?, $(grep -c 'fail' out) failures"
+		set --
+	fi
+	for method; do
 		stress-ng --cpu 1 --cpu-method "$method" --cpu-ops $((2 * long)) --timeout 600 --verify >out 2>&1
 		echo "cpu $method: status $?, $(grep -c 'fail' out) failures"
 	done

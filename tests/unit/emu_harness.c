@@ -160,28 +160,31 @@ static void enter_mode(struct harness *h, enum harness_mode mode)
 	}
 }
 
-void harness_init(struct harness *h, enum harness_mode mode, enum harness_tier tier)
+void harness_create(struct harness *h, size_t ram_bytes, enum harness_tier tier, const struct cpu_model *model)
 {
-	static const struct engine_bus bus = { .read = bus_read, .write = bus_write, .read_string = bus_read_string,
-					       .write_string = bus_write_string };
-	struct engine_bus mine = bus;
-	struct engine_config config = { .ram_count = 1, .vcpus = 1, .kvm_fd = -1, .single_step = tier == HARNESS_STEP,
-					.code_cache_bytes = 1 << 20, .no_translator = tier == HARNESS_BLOCK,
-					.translate_after = 1 };
+	struct engine_bus bus = { .ctx = h, .read = bus_read, .write = bus_write, .read_string = bus_read_string,
+				  .write_string = bus_write_string };
+	struct engine_config config = { .bus = &bus, .cpu = model, .ram_count = 1, .vcpus = 1, .kvm_fd = -1,
+					.single_step = tier == HARNESS_STEP, .code_cache_bytes = 1 << 20,
+					.no_translator = tier == HARNESS_BLOCK, .translate_after = 1 };
 
 	memset(h, 0, sizeof(*h));
 	h->tier = tier;
-	h->ram = mmap(NULL, HARNESS_RAM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	h->ram_bytes = ram_bytes;
+	h->ram = mmap(NULL, ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (h->ram == MAP_FAILED)
 		abort();
-	config.ram[0] = (struct engine_ram){ 0, HARNESS_RAM, h->ram };
-	mine.ctx = h;
-	config.bus = &mine;
+	config.ram[0] = (struct engine_ram){ 0, ram_bytes, h->ram };
 	if (engine_emu.create(&config, &h->engine))
 		abort();
 	h->emu = engine_emu_vcpu(h->engine, 0);
 	h->cpu = &h->emu->cpu;
 	h->machine = h->emu->machine;
+}
+
+void harness_init(struct harness *h, enum harness_mode mode, enum harness_tier tier)
+{
+	harness_create(h, HARNESS_RAM, tier, NULL);
 	enter_mode(h, mode);
 	harness_sync(h);
 }
@@ -189,7 +192,7 @@ void harness_init(struct harness *h, enum harness_mode mode, enum harness_tier t
 void harness_fini(struct harness *h)
 {
 	engine_emu.destroy(h->engine);
-	munmap(h->ram, HARNESS_RAM);
+	munmap(h->ram, h->ram_bytes);
 }
 
 void harness_sync(struct harness *h)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A bare emulated processor for unit tests: RAM from address 0, a mode, some bytes of code, run, look.
+ * The emulated processor of all tests that need one, but for those of several (emu_smp_test.c): RAM from address 0, a bus
+ * that notes accesses, a mode, some bytes of code, run, look. sys_guest.h and flat.h stand on it.
  *
  *	struct harness h;
  *	harness_init(&h, HARNESS_LONG, HARNESS_BLOCK);
@@ -47,6 +48,7 @@ struct harness {
 	struct cpu *cpu;    /* &emu->cpu; arithmetic flags by harness_flags(), not cpu->rflags */
 	struct machine *machine;
 	uint8_t *ram;
+	size_t ram_bytes;
 	struct fault fault; /* of the last harness_run() */
 	bool deliver;
 	enum harness_tier tier;
@@ -58,7 +60,9 @@ struct harness {
 	} bus;
 };
 
-/* Aborts the test if there is no memory. */
+/* All of them abort the test if there is no memory. This one leaves the processor as RESET does. `model`: NULL for all that
+ * is offered. */
+void harness_create(struct harness *h, size_t ram_bytes, enum harness_tier tier, const struct cpu_model *model);
 void harness_init(struct harness *h, enum harness_mode mode, enum harness_tier tier);
 void harness_fini(struct harness *h);
 /* Copies code to HARNESS_CODE, points RIP there, forgets decoded code. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The table of processor features and the models made of it: closure, words, and that CPUID, the decoder, CR4, XCR0 and
  * MSRs all say the same. */
+#include "emu_harness.h"
 #include "emu/decode/decode.h"
 #include "emu/run/engine_emu.h"
 #include "emu/isa/isa.h"
@@ -202,28 +203,15 @@ Test(features, what_an_engine_lacks_is_named)
 
 /* ---- the emulator agrees with it --------------------------------------------------------------------------------- */
 
-static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
-{
-	return ~0ull;
-}
-
-static void bus_write(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, uint64_t data, unsigned size)
-{
-}
-
-static _Alignas(4096) uint8_t ram[0x10000];
-
 /* A machine with exactly these features; decode() follows it. */
+static struct harness made;
+
 static struct engine *machine(const struct cpu_feature_set *features)
 {
-	static const struct engine_bus bus = { .read = bus_read, .write = bus_write };
 	const struct cpu_model model = { .base = CPU_BASE_V2, .possible = *features };
-	const struct engine_config config = { .bus = &bus, .vcpus = 1, .kvm_fd = -1, .cpu = &model, .ram_count = 1,
-					       .ram = { { .gpa = 0, .size = sizeof(ram), .host = ram } } };
-	struct engine *e = NULL;
 
-	cr_assert_eq(engine_emu.create(&config, &e), 0);
-	return e;
+	harness_create(&made, 0x10000, HARNESS_BLOCK, &model);
+	return made.engine;
 }
 
 static struct cpu_feature_set all_but(unsigned feature)
@@ -258,7 +246,7 @@ Test(features, cpuid_shows_exactly_the_model)
 		cr_expect_eq(cpuid_read(e, 0xd, 0).r[2], cpu_has(&told, CPUF_XSAVE) ? xsave_size(sys_xcr0_supported(e), false) : 0);
 		cr_expect_eq(cpuid_read(e, 0xd, 2).r[0], cpu_has(&told, CPUF_AVX) ? 256 : 0);
 		cr_expect_eq(cpuid_read(e, 0xd, 6).r[0], cpu_has(&told, CPUF_AVX512F) ? 512 : 0);
-		engine_emu.destroy(engine);
+		harness_fini(&made);
 	}
 }
 
@@ -274,9 +262,9 @@ Test(features, huge_pages_come_and_go)
 		uint64_t v = 0;
 		struct cpu c;
 
-		memcpy(ram + 0x1000, &pml4e, 8);
-		memcpy(ram + 0x2000, &pdpte, 8);
-		memcpy(ram + 0x3000, &expected, 8);
+		memcpy(made.ram + 0x1000, &pml4e, 8);
+		memcpy(made.ram + 0x2000, &pdpte, 8);
+		memcpy(made.ram + 0x3000, &expected, 8);
 		engine_emu.get_state(engine, 0, &c);
 		c.cr0 |= CR0_PE | CR0_PG;
 		c.cr3 = 0x1000;
@@ -289,7 +277,7 @@ Test(features, huge_pages_come_and_go)
 			cr_expect_eq(v, expected);
 		else
 			cr_expect(e->fault.vector == VEC_PF && e->fault.error == 9, "P and RSVD");
-		engine_emu.destroy(engine);
+		harness_fini(&made);
 	}
 }
 
@@ -304,12 +292,12 @@ Test(features, short_evex_forms_need_avx512vl)
 
 	for (unsigned with = 0; with < 2; with++) {
 		const struct cpu_feature_set s = with ? cpu_emulated() : all_but(CPUF_AVX512VL);
-		struct engine *engine = machine(&s);
 		struct insn i;
 
+		machine(&s);
 		for (unsigned n = 0; n < 3; n++)
 			cr_expect_eq(decode(vpaddd[n], 6, 8, &i), with || n == 2 ? DECODE_OK : DECODE_UD, "VL %u, %u bits", with, 128 << n);
-		engine_emu.destroy(engine);
+		harness_fini(&made);
 	}
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Some encoding of a row with zero operands, up to ModRM; the number of bytes before that. */
-static unsigned encode_row(const struct isa_row *r, unsigned w, unsigned l, bool mask, uint8_t out[INSN_MAX_BYTES])
+static inline unsigned encode_row(const struct isa_row *r, unsigned w, unsigned l, bool mask, uint8_t out[INSN_MAX_BYTES])
 {
 	static const uint8_t pp[] = { [ISA_PP_NP] = 0, [ISA_PP_66] = 1, [ISA_PP_F3] = 2, [ISA_PP_F2] = 3 };
 	static const uint8_t prefix[] = { [ISA_PP_66] = 0x66, [ISA_PP_F3] = 0xf3, [ISA_PP_F2] = 0xf2 };
@@ -49,7 +49,7 @@ static unsigned encode_row(const struct isa_row *r, unsigned w, unsigned l, bool
 }
 
 /* A register or a vector index instead of plain memory. `at`: of ModRM. */
-static void vary_operand(uint8_t *bytes, unsigned at, unsigned how, bool is_vex)
+static inline void vary_operand(uint8_t *bytes, unsigned at, unsigned how, bool is_vex)
 {
 	if (how == 1)
 		bytes[at] |= 0xc0;
@@ -62,7 +62,7 @@ static void vary_operand(uint8_t *bytes, unsigned at, unsigned how, bool is_vex)
 }
 
 /* Tries the variants of a row until the decoder, with everything on, finds it. */
-static bool find_encoding(unsigned id, unsigned code_size, uint8_t out[INSN_MAX_BYTES])
+static inline bool find_encoding(unsigned id, unsigned code_size, uint8_t out[INSN_MAX_BYTES])
 {
 	const struct isa_row *r = &isa_rows[id];
 	struct insn i;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* A processor with memory, a GDT, an IDT and a TSS for the tests of the system half; instructions run one by one. */
+/* emu_harness with a GDT, an IDT and a TSS for the tests of the system half; instructions run one by one. */
 #ifndef BULKHEAD_TESTS_SYS_GUEST_H
 #define BULKHEAD_TESTS_SYS_GUEST_H
 
+#include "emu_harness.h"
 #include "emu/run/engine_emu.h"
 #include "emu/block/block.h"
 #include "emu/run/run.h"
 #include "emu/sem/sys/internal.h"
 
 #include <criterion/criterion.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -23,8 +23,7 @@ enum {
 };
 
 struct guest {
-	struct engine *engine;
-	struct engine_bus bus;
+	struct harness h;
 	struct emu *e;
 	uint8_t *ram;
 };
@@ -32,15 +31,6 @@ struct guest {
 static struct guest g;
 /* Which processor g_create() makes; NULL: all that is offered. */
 static const struct cpu_model *g_model;
-
-static uint64_t g_bus_read(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
-{
-	return ~0ull;
-}
-
-static void g_bus_write(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, uint64_t data, unsigned size)
-{
-}
 
 static void g_poke(uint64_t at, uint64_t value, unsigned size)
 {
@@ -100,22 +90,15 @@ static void g_gate64(unsigned vector, unsigned selector, uint64_t offset, unsign
 
 static void g_create(void)
 {
-	struct engine_config config = { .vcpus = 1, .kvm_fd = -1, .ram_count = 1, .single_step = true };
-
-	g.ram = aligned_alloc(4096, G_RAM);
-	memset(g.ram, 0, G_RAM);
-	g.bus = (struct engine_bus){ .read = g_bus_read, .write = g_bus_write };
-	config.bus = &g.bus;
-	config.cpu = g_model;
-	config.ram[0] = (struct engine_ram){ .gpa = 0, .size = G_RAM, .host = g.ram };
-	cr_assert_eq(engine_emu.create(&config, &g.engine), 0);
-	g.e = engine_emu_vcpu(g.engine, 0);
+	harness_create(&g.h, G_RAM, HARNESS_STEP, g_model);
+	g.h.bus.read_value = UINT64_MAX;
+	g.e = g.h.emu;
+	g.ram = g.h.ram;
 }
 
 static void g_destroy(void)
 {
-	engine_emu.destroy(g.engine);
-	free(g.ram);
+	harness_fini(&g.h);
 }
 
 static void g_fill_gdt(void)

@@ -17,6 +17,8 @@
 struct kvm_vcpu {
 	int fd;
 	struct kvm_run *run;
+	bool has_vector; /* of the 8259, acknowledged there, and not yet KVM's */
+	uint8_t vector;
 	atomic_bool kicked;
 	atomic_bool inside;   /* its thread is in run() and `thread` is valid */
 	pthread_t thread;

@@ -51,28 +51,52 @@ static void serve_mmio(struct kvm_engine *k, unsigned vcpu, struct kvm_run *run)
 	}
 }
 
+/* A vector that the 8259 was already asked for, or the one that it has now; negative: none. */
+static int take_vector(struct kvm_engine *k, unsigned vcpu)
+{
+	struct kvm_vcpu *v = &k->vcpu[vcpu];
+
+	if (!v->has_vector) {
+		int vector = k->bus.intack(k->bus.ctx, vcpu);
+
+		if (vector < 0)
+			return vector;
+		v->has_vector = true;
+		v->vector = (uint8_t)vector;
+	}
+	return v->vector;
+}
+
 /*
  * The 8259's vector goes in by KVM_INTERRUPT, which in split mode is exactly an ExtINT. Ask for the window only while
  * there is something to inject: a request without one spins (kernel history: 71cc849b7093).
+ *
+ * A KVM_RUN that a signal ended early has not taken the vector before this one; then KVM has no room for another
+ * (EEXIST). The 8259 believes that it was delivered, so it is kept until there is.
  */
 static int inject_extint(struct kvm_engine *k, unsigned vcpu)
 {
-	struct kvm_run *run = k->vcpu[vcpu].run;
+	struct kvm_vcpu *v = &k->vcpu[vcpu];
+	struct kvm_run *run = v->run;
 	struct kvm_interrupt irq;
 	int vector;
 
 	run->request_interrupt_window = 0;
-	if (!k->bus.extint_pending(k->bus.ctx, vcpu))
+	if (!v->has_vector && !k->bus.extint_pending(k->bus.ctx, vcpu))
 		return 0;
 	if (!run->ready_for_interrupt_injection || !run->if_flag) {
 		run->request_interrupt_window = 1;
 		return 0;
 	}
-	vector = k->bus.intack(k->bus.ctx, vcpu);
+	vector = take_vector(k, vcpu);
 	if (vector < 0)
 		return 0;
 	irq.irq = (uint32_t)vector;
-	if (ioctl(k->vcpu[vcpu].fd, KVM_INTERRUPT, &irq) < 0 && errno != EEXIST)
+	if (ioctl(v->fd, KVM_INTERRUPT, &irq) == 0)
+		v->has_vector = false;
+	else if (errno == EEXIST)
+		run->request_interrupt_window = 1;
+	else
 		return kvm_fail(k, "KVM_INTERRUPT");
 	run->ready_for_interrupt_injection = 0;
 	return 0;

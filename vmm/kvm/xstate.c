@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Extended state: struct cpu <-> KVM's XSAVE area, in the standard form (SDM vol. 1, 13.4). Where a component lies in it
+ * Extended state: struct cpu <-> KVM's XSAVE area, in the standard form (emu/core/xstate.h). Where a component lies in it
  * CPUID leaf 0Dh of the host says; what is not there keeps its initial value.
  */
 #include "kvm.h"
+#include "emu/core/xstate.h"
 
 #include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-
-enum { XSTATE_AVX = 2, XSTATE_OPMASK = 5, XSTATE_ZMM_HI = 6, XSTATE_HI16_ZMM = 7, XSTATE_PKRU = 9 };
-enum { XSAVE_MXCSR = 24, XSAVE_ST = 32, XSAVE_XMM = 160, XSAVE_BV = 512 };
 
 /* A component's place in the area of `bytes`, NULL if it has none. */
 static uint8_t *component(uint8_t *area, size_t bytes, unsigned k)
@@ -24,101 +22,68 @@ static uint8_t *component(uint8_t *area, size_t bytes, unsigned k)
 	return area + offset;
 }
 
-/* Copies `count` pieces of `size` bytes between the area and `at` of each register from `first` on. */
-struct pieces {
-	unsigned k, first, count, at, size;
-};
-static const struct pieces vector_pieces[] = {
-	{ XSTATE_AVX, 0, 16, 16, 16 },
-	{ XSTATE_ZMM_HI, 0, 16, 32, 32 },
-	{ XSTATE_HI16_ZMM, 16, 16, 0, 64 },
-};
-enum { VECTOR_PIECES = sizeof(vector_pieces) / sizeof(vector_pieces[0]) };
-
-static void legacy_out(uint8_t *area, const struct cpu *in)
+static void legacy_out(struct fx_image *m, const struct cpu *in)
 {
 	const unsigned top = (in->fpu.sw >> 11) & 7;
 
-	memcpy(area, &in->fpu.cw, 2);
-	memcpy(area + 2, &in->fpu.sw, 2);
-	area[4] = in->fpu.tag;
-	memcpy(area + 6, &in->fpu.fop, 2);
-	memcpy(area + 8, &in->fpu.fip, 8);
-	memcpy(area + 16, &in->fpu.fdp, 8);
-	memcpy(area + XSAVE_MXCSR, &in->mxcsr, 4);
-	for (unsigned n = 0; n < 8; n++) {
-		memcpy(area + XSAVE_ST + 16 * n, &in->fpu.r[(top + n) & 7].sig, 8);
-		memcpy(area + XSAVE_ST + 16 * n + 8, &in->fpu.r[(top + n) & 7].se, 2);
-	}
+	m->cw = in->fpu.cw;
+	m->sw = in->fpu.sw;
+	m->tag = in->fpu.tag;
+	m->fop = in->fpu.fop;
+	m->fip = in->fpu.fip;
+	m->fdp = in->fpu.fdp;
+	m->mxcsr = in->mxcsr;
+	for (unsigned n = 0; n < 8; n++)
+		memcpy(m->st[n], &in->fpu.r[(top + n) & 7], 10);
 	for (unsigned n = 0; n < 16; n++)
-		memcpy(area + XSAVE_XMM + 16 * n, in->vec[n].u8, 16);
+		memcpy(m->xmm[n], in->vec[n].u8, 16);
 }
 
-static void legacy_in(struct cpu *out, const uint8_t *area)
+static void legacy_in(struct cpu *out, const struct fx_image *m)
 {
 	unsigned top;
 
-	memcpy(&out->fpu.cw, area, 2);
-	memcpy(&out->fpu.sw, area + 2, 2);
-	out->fpu.tag = area[4];
-	memcpy(&out->fpu.fop, area + 6, 2);
-	memcpy(&out->fpu.fip, area + 8, 8);
-	memcpy(&out->fpu.fdp, area + 16, 8);
-	memcpy(&out->mxcsr, area + XSAVE_MXCSR, 4);
+	out->fpu.cw = m->cw;
+	out->fpu.sw = m->sw;
+	out->fpu.tag = m->tag;
+	out->fpu.fop = m->fop;
+	out->fpu.fip = m->fip;
+	out->fpu.fdp = m->fdp;
+	out->mxcsr = m->mxcsr;
 	top = (out->fpu.sw >> 11) & 7;
-	for (unsigned n = 0; n < 8; n++) {
-		memcpy(&out->fpu.r[(top + n) & 7].sig, area + XSAVE_ST + 16 * n, 8);
-		memcpy(&out->fpu.r[(top + n) & 7].se, area + XSAVE_ST + 16 * n + 8, 2);
-	}
+	for (unsigned n = 0; n < 8; n++)
+		memcpy(&out->fpu.r[(top + n) & 7], m->st[n], 10);
 	for (unsigned n = 0; n < 16; n++)
-		memcpy(out->vec[n].u8, area + XSAVE_XMM + 16 * n, 16);
+		memcpy(out->vec[n].u8, m->xmm[n], 16);
 }
 
 void kvm_xstate_out(uint8_t *area, size_t bytes, const struct cpu *in)
 {
-	uint64_t present = 3;
-	uint8_t *p;
+	struct xsave_header *header = (void *)(area + XSTATE_LEGACY_BYTES);
 
-	legacy_out(area, in);
-	for (unsigned k = 0; k < VECTOR_PIECES; k++) {
-		const struct pieces *v = &vector_pieces[k];
+	legacy_out((void *)area, in);
+	header->xstate_bv = 3;
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++) {
+		uint8_t *p = xstate_components[k].size ? component(area, bytes, k) : NULL;
 
-		p = component(area, bytes, v->k);
-		for (unsigned n = 0; p && n < v->count; n++)
-			memcpy(p + n * v->size, in->vec[v->first + n].u8 + v->at, v->size);
-		present |= p ? 1ull << v->k : 0;
+		if (!p)
+			continue;
+		xstate_pack(in, k, XSTATE_REGISTERS, p);
+		header->xstate_bv |= 1ull << k;
 	}
-	p = component(area, bytes, XSTATE_OPMASK);
-	if (p)
-		memcpy(p, in->k, sizeof(in->k));
-	present |= p ? 1ull << XSTATE_OPMASK : 0;
-	p = component(area, bytes, XSTATE_PKRU);
-	if (p)
-		memcpy(p, &in->pkru, sizeof(in->pkru));
-	present |= p ? 1ull << XSTATE_PKRU : 0;
-	memcpy(area + XSAVE_BV, &present, sizeof(present));
 }
 
 void kvm_xstate_in(struct cpu *out, uint8_t *area, size_t bytes)
 {
-	uint64_t present;
-	uint8_t *p;
+	const struct xsave_header *header = (const void *)(area + XSTATE_LEGACY_BYTES);
 
-	memcpy(&present, area + XSAVE_BV, sizeof(present));
-	legacy_in(out, area);
-	for (unsigned k = 0; k < VECTOR_PIECES; k++) {
-		const struct pieces *v = &vector_pieces[k];
+	legacy_in(out, (const void *)area);
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++) {
+		const uint8_t *p = header->xstate_bv >> k & 1 ? component(area, bytes, k) : NULL;
 
-		p = present >> v->k & 1 ? component(area, bytes, v->k) : NULL;
-		for (unsigned n = 0; p && n < v->count; n++)
-			memcpy(out->vec[v->first + n].u8 + v->at, p + n * v->size, v->size);
+		if (p)
+			xstate_unpack(out, k, XSTATE_REGISTERS, p);
 	}
-	p = present >> XSTATE_OPMASK & 1 ? component(area, bytes, XSTATE_OPMASK) : NULL;
-	if (p)
-		memcpy(out->k, p, sizeof(out->k));
-	p = present >> XSTATE_PKRU & 1 ? component(area, bytes, XSTATE_PKRU) : NULL;
-	if (p)
-		memcpy(&out->pkru, p, sizeof(out->pkru));
 }
 
 void kvm_xstate_init(struct kvm_engine *k)

@@ -201,18 +201,15 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
 	p->vm->hooks->reply(p, type, f);
 }
 
-static void on_event(evutil_socket_t fd, short what, void *ctx)
+/* False: there was none. */
+static bool take_event(struct proc *p)
 {
-	struct proc *p = ctx;
 	struct frame *f = &p->vm->frame;
 	struct control_complaint complaint;
-	int rc;
+	int rc = frame_recv(p->event_fd, f);
 
-	if (!may_talk(p))
-		return;
-	rc = frame_recv(fd, f);
 	if (rc == -EAGAIN)
-		return;
+		return false;
 	if (!rc && f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_EVENT)
 		rc = -EPROTO;
 	if (!rc)
@@ -221,12 +218,19 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
 		event_del(p->on_event);
 		if (rc != -ECONNRESET)
 			distrust(p, "event", rc);
-		return;
+		return false;
 	}
 	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
 	p->vm->hooks->event(p, (const Bulkhead__Event *)f->msg);
+	return true;
+}
+
+static void on_event(evutil_socket_t fd, short what, void *ctx)
+{
+	if (may_talk(ctx))
+		take_event(ctx);
 }
 
 /*
@@ -235,13 +239,12 @@ static void on_event(evutil_socket_t fd, short what, void *ctx)
  */
 void proc_read_events(struct proc *p)
 {
-	p->talk = (struct budget){ 0 };
 	if (p->on_pardon && evtimer_pending(p->on_pardon, NULL)) {
 		evtimer_del(p->on_pardon);
 		on_pardon(-1, 0, p);
 	}
-	for (unsigned i = 0; i < TALK_LIMIT && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL); i++)
-		on_event(p->event_fd, EV_READ, p);
+	for (unsigned i = 0; i < TALK_LIMIT && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL) && take_event(p); i++)
+		;
 }
 
 /* ---- stderr of a child ----------------------------------------------------------------------------------------- */

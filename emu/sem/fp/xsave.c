@@ -2,81 +2,46 @@
 /* FXSAVE, FXRSTOR and the XSAVE family (SDM vol. 1, 10.5 and chapter 13). */
 #include "x87.h"
 #include "emu/core/machine.h"
+#include "emu/core/xstate.h"
 #include "fp.h"
 
 #include <stddef.h>
 
-/* The first 512 bytes. In the forms without REX.W the pointers are 32 bits, with a selector above them. */
-struct fx_image {
-	uint16_t cw, sw;
-	uint8_t tag, reserved0;
-	uint16_t fop;
-	uint64_t fip, fdp;
-	uint32_t mxcsr, mxcsr_mask;
-	uint8_t st[8][16];
-	uint8_t xmm[16][16];
-	uint8_t unused[96];
-};
-_Static_assert(sizeof(struct fx_image) == 512 && offsetof(struct fx_image, xmm) == 160, "SDM vol. 1, table 10-2");
-
-struct xsave_header {
-	uint64_t xstate_bv, xcomp_bv;
-	uint64_t reserved[6];
-};
-
 enum {
 	XFEATURE_X87 = 1 << 0,
 	XFEATURE_SSE = 1 << 1,
-	XFEATURE_AVX = 1 << 2,
-	XFEATURE_OPMASK = 1 << 5,
-	XFEATURE_ZMM_HI256 = 1 << 6,
-	XFEATURE_HI16_ZMM = 1 << 7,
-	XFEATURE_PKRU = 1 << 9,
-	LEGACY_BYTES = 512,
-	HEADER_BYTES = 64,
+	XFEATURE_AVX = 1 << XSTATE_AVX,
+	LEGACY_BYTES = XSTATE_LEGACY_BYTES,
+	HEADER_BYTES = XSTATE_HEADER_BYTES,
 	FX_WRITTEN = 416,      /* FXSAVE leaves bytes 464..511 to software, and we leave 416..463, too */
 	MXCSR_DEFAULT = 0x1f80,
 	MXCSR_VALID = 0xffff,
 };
 #define XCOMP_COMPACTED (1ull << 63)
 
-/* Extended components, by number from 2 on: size, place in the standard form, alignment to 64 in the
- * compacted one. */
-static const struct xcomponent {
-	uint16_t size, offset;
-	bool align64;
-} components[] = {
-	[2] = { 256, 576, false },   /* AVX: upper halves of YMM0..15 */
-	[5] = { 64, 1088, false },   /* opmask: k0..7 */
-	[6] = { 512, 1152, false },  /* ZMM_Hi256: upper halves of ZMM0..15 */
-	[7] = { 1024, 1664, false }, /* Hi16_ZMM: ZMM16..31 */
-	[9] = { 8, 2688, false },    /* PKRU, and four reserved bytes */
-};
-enum { COMPONENTS = sizeof(components) / sizeof(components[0]), COMPONENT_MOST = 1024 };
-
 uint32_t xsave_size(uint64_t xcr0, bool compacted)
 {
 	uint32_t end = LEGACY_BYTES + HEADER_BYTES;
 
-	for (unsigned k = 2; k < COMPONENTS; k++) {
-		if (!(xcr0 >> k & 1) || !components[k].size)
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++) {
+		if (!(xcr0 >> k & 1) || !xstate_components[k].size)
 			continue;
 		if (!compacted)
-			end = components[k].offset;
-		else if (components[k].align64)
+			end = xstate_components[k].offset;
+		else if (xstate_components[k].align64)
 			end = (end + 63) & ~63u;
-		end += components[k].size;
+		end += xstate_components[k].size;
 	}
 	return end;
 }
 
 uint32_t xsave_component(unsigned k, uint32_t *offset, bool *align64)
 {
-	if (k < 2 || k >= COMPONENTS)
+	if (k < 2 || k >= XSTATE_COMPONENTS)
 		return 0;
-	*offset = components[k].offset;
-	*align64 = components[k].align64;
-	return components[k].size;
+	*offset = xstate_components[k].offset;
+	*align64 = xstate_components[k].align64;
+	return xstate_components[k].size;
 }
 
 /* ---- the two legacy components ------------------------------------------------------------------------- */
@@ -170,89 +135,43 @@ static bool xmm_is_init(const struct emu *e)
 
 /* ---- extended components: bytes of vector registers, opmasks, PKRU ------------------------------------------ */
 
-/* Which bytes of which vector registers make up a component. Outside 64-bit mode only the first eight registers exist;
- * of ZMM16..31 none (SDM vol. 1, 13.5.2, 13.5.6). */
-struct slice {
-	unsigned first, count, at, bytes;
-};
-
-static struct slice component_slice(const struct emu *e, unsigned k)
+/* Vector registers that exist. */
+static unsigned registers(const struct emu *e)
 {
-	const unsigned low = e->code_size == 8 ? 16 : 8, high = e->code_size == 8 ? 16 : 0;
-
-	switch (k) {
-	case 2:
-		return (struct slice){ 0, low, 16, 16 };
-	case 6:
-		return (struct slice){ 0, low, 32, 32 };
-	case 7:
-		return (struct slice){ 16, high, 0, 64 };
-	default:
-		return (struct slice){ 0, 0, 0, 0 };
-	}
+	return e->code_size == 8 ? XSTATE_REGISTERS : 8;
 }
 
 /* Bytes of component k that a save writes and a restore reads. */
 static unsigned component_bytes(const struct emu *e, unsigned k)
 {
-	const struct slice s = component_slice(e, k);
-
-	if (k == 9)
-		return 8;
-	return k == 5 ? sizeof(e->cpu.k) : s.count * s.bytes;
-}
-
-static void pack_component(const struct emu *e, unsigned k, uint8_t *out)
-{
-	const struct slice s = component_slice(e, k);
-	const uint64_t pkru = e->cpu.pkru;
-
-	if (k == 5)
-		memcpy(out, e->cpu.k, sizeof(e->cpu.k));
-	if (k == 9)
-		memcpy(out, &pkru, sizeof(pkru));
-	for (unsigned n = 0; n < s.count; n++)
-		memcpy(out + n * s.bytes, e->cpu.vec[s.first + n].u8 + s.at, s.bytes);
+	return xstate_bytes(k, registers(e));
 }
 
 static void unpack_component(struct emu *e, unsigned k, const uint8_t *in)
 {
-	const struct slice s = component_slice(e, k);
-
-	if (k == 5)
-		memcpy(e->cpu.k, in, sizeof(e->cpu.k));
-	if (k == 9) { /* translations depend on it: mmu_mode_changed() drops those that are not valid any more */
-		memcpy(&e->cpu.pkru, in, sizeof(e->cpu.pkru));
+	xstate_unpack(&e->cpu, k, registers(e), in);
+	if (k == XSTATE_PKRU) /* translations depend on it: mmu_mode_changed() drops those that are not valid any more */
 		mmu_mode_changed(e);
-	}
-	for (unsigned n = 0; n < s.count; n++)
-		memcpy(e->cpu.vec[s.first + n].u8 + s.at, in + n * s.bytes, s.bytes);
 }
 
-/* Is any bit of these bytes set in these registers? */
-static bool any_set(const struct emu *e, unsigned first, unsigned at, unsigned bytes)
+/* Does component k hold anything? Of all registers, whatever the mode. */
+static bool component_in_use(const struct cpu *c, unsigned k)
 {
-	uint64_t any = 0;
+	const struct xstate_component *x = &xstate_components[k];
+	uint64_t any = k == XSTATE_PKRU ? c->pkru : 0;
 
-	for (unsigned n = first; n < first + 16; n++)
-		for (unsigned q = at / 8; q < (at + bytes) / 8; q++)
-			any |= e->cpu.vec[n].u64[q];
-	return any != 0;
-}
-
-static bool opmask_in_use(const struct emu *e)
-{
-	uint64_t any = 0;
-
-	for (unsigned n = 0; n < 8; n++)
-		any |= e->cpu.k[n];
+	for (unsigned n = 0; n < 8 && k == XSTATE_OPMASK; n++)
+		any |= c->k[n];
+	for (unsigned n = x->first; n < x->first + x->count; n++)
+		for (unsigned q = x->at / 8; q < (x->at + x->bytes) / 8u; q++)
+			any |= c->vec[n].u64[q];
 	return any != 0;
 }
 
 /* Where component k of an area stands; in the compacted form the components of `xcomp_bv` follow one another. */
 static uint32_t component_offset(unsigned k, bool compacted, uint64_t xcomp_bv)
 {
-	return compacted ? xsave_size(xcomp_bv & ((1ull << k) - 1), true) : components[k].offset;
+	return compacted ? xsave_size(xcomp_bv & ((1ull << k) - 1), true) : xstate_components[k].offset;
 }
 
 /* ---- FXSAVE, FXRSTOR ----------------------------------------------------------------------------------- */
@@ -318,10 +237,11 @@ static int begin(struct emu *e, const struct insn *i, bool write, uint64_t *rfbm
 /* XINUSE: components that are not in their initial state. */
 static uint64_t in_use(const struct emu *e)
 {
-	return (x87_is_init(&e->cpu.fpu) ? 0 : XFEATURE_X87) | (xmm_is_init(e) ? 0 : XFEATURE_SSE) |
-	       (any_set(e, 0, 16, 16) ? XFEATURE_AVX : 0) | (opmask_in_use(e) ? XFEATURE_OPMASK : 0) |
-	       (any_set(e, 0, 32, 32) ? XFEATURE_ZMM_HI256 : 0) | (any_set(e, 16, 0, 64) ? XFEATURE_HI16_ZMM : 0) |
-	       (e->cpu.pkru ? XFEATURE_PKRU : 0);
+	uint64_t used = (x87_is_init(&e->cpu.fpu) ? 0 : XFEATURE_X87) | (xmm_is_init(e) ? 0 : XFEATURE_SSE);
+
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++)
+		used |= (uint64_t)component_in_use(&e->cpu, k) << k;
+	return used;
 }
 
 /* An area in memory: compacted areas hold the components of xcomp_bv, others all. */
@@ -335,7 +255,7 @@ static int probe(struct emu *e, const struct insn *i, const struct layout *l, ui
 {
 	if (emu_probe_write(e, i->seg, l->linear, LEGACY_BYTES + HEADER_BYTES))
 		return EMU_STOP;
-	for (unsigned k = 2; k < COMPONENTS; k++) {
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++) {
 		const unsigned bytes = save >> k & 1 ? component_bytes(e, k) : 0;
 
 		if (bytes && emu_probe_write(e, i->seg, l->linear + component_offset(k, l->compacted, l->xcomp_bv), bytes))
@@ -346,14 +266,14 @@ static int probe(struct emu *e, const struct insn *i, const struct layout *l, ui
 
 static int save_extended(struct emu *e, const struct insn *i, const struct layout *l, uint64_t save)
 {
-	uint8_t image[COMPONENT_MOST];
+	uint8_t image[XSTATE_COMPONENT_MOST];
 
-	for (unsigned k = 2; k < COMPONENTS; k++) {
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++) {
 		const unsigned bytes = save >> k & 1 ? component_bytes(e, k) : 0;
 
 		if (!bytes)
 			continue;
-		pack_component(e, k, image);
+		xstate_pack(&e->cpu, k, registers(e), image);
 		if (emu_write(e, i->seg, l->linear + component_offset(k, l->compacted, l->xcomp_bv), image, bytes))
 			return EMU_STOP;
 	}
@@ -463,11 +383,11 @@ static bool loads_mxcsr(const struct xsave_header *h, uint64_t rfbm)
 
 /* What a restore reads of the extended components before it changes anything; zeroes for those to be initialised. */
 static int read_extended(struct emu *e, const struct insn *i, uint64_t linear, const struct xsave_header *h, uint64_t rfbm,
-			 uint8_t image[COMPONENTS][COMPONENT_MOST])
+			 uint8_t image[XSTATE_COMPONENTS][XSTATE_COMPONENT_MOST])
 {
 	const bool compacted = h->xcomp_bv & XCOMP_COMPACTED;
 
-	for (unsigned k = 2; k < COMPONENTS; k++) {
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++) {
 		const unsigned bytes = component_bytes(e, k);
 
 		if (!(rfbm >> k & 1) || !bytes)
@@ -499,7 +419,7 @@ static void restore_legacy(struct emu *e, const struct insn *i, const struct fx_
 
 static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 {
-	uint8_t image[COMPONENTS][COMPONENT_MOST];
+	uint8_t image[XSTATE_COMPONENTS][XSTATE_COMPONENT_MOST];
 	struct xsave_header h;
 	struct fx_image m;
 	uint64_t rfbm = 0, linear;
@@ -513,7 +433,7 @@ static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 	if (loads_mxcsr(&h, rfbm) && (m.mxcsr & ~(uint32_t)MXCSR_VALID))
 		return emu_gp0(e);
 	restore_legacy(e, i, &m, &h, rfbm);
-	for (unsigned k = 2; k < COMPONENTS; k++)
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++)
 		if (rfbm >> k & 1)
 			unpack_component(e, k, image[k]);
 	return 0;

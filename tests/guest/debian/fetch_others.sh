@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Fetches other kernels that Debian ships, for tests, into the cache outside the tree and prints the paths:
-#   KERNEL_686=... KERNEL_686_PAE=... BUSYBOX_I386=... MEMTEST_X64=... MEMTEST_IA32=...
+#   KERNEL_686=... KERNEL_686_PAE=... BUSYBOX_I386=... MEMTEST_X64=... MEMTEST_IA32=... XEN=...
 # 32-bit packages come by way of package lists of their own in the cache: the host's architectures stay as they are.
 # What is in the cache already is kept. Usage: fetch_others.sh   [BULKHEAD_CACHE=DIR]
 set -eu
@@ -55,9 +55,16 @@ kernel_i386 686 kernel-686
 kernel_i386 686-pae kernel-686-pae
 [ -d busybox-i386 ] || { update_i386 && keep_file busybox-static busybox-i386 '*bin/busybox' "$options"; }
 [ -d memtest ] || keep_file memtest86+ memtest './boot/*.bin'
+# The hypervisor for new machines; its tools are not needed.
+if [ ! -d xen ]; then
+	package=$(apt-cache search --names-only '^xen-hypervisor-[0-9.]*-amd64$' | sed 's/ .*//' | sort -V | tail -n 1)
+	[ -n "$package" ] || die "the package lists do not know xen-hypervisor; run 'apt-get update'"
+	keep_file "$package" xen './boot/xen-*.gz'
+fi
 
 echo "KERNEL_686=$(ls "$cache"/kernel-686/boot/vmlinuz-* | head -n 1)"
 echo "KERNEL_686_PAE=$(ls "$cache"/kernel-686-pae/boot/vmlinuz-* | head -n 1)"
 echo "BUSYBOX_I386=$(ls "$cache"/busybox-i386/bin/busybox "$cache"/busybox-i386/usr/bin/busybox 2>/dev/null | head -n 1)"
 echo "MEMTEST_X64=$cache/memtest/boot/memtest86+x64.bin"
 echo "MEMTEST_IA32=$cache/memtest/boot/memtest86+ia32.bin"
+echo "XEN=$(ls "$cache"/xen/boot/xen-*.gz | head -n 1)"
