@@ -44,7 +44,8 @@ static struct source sources[SOURCES_MAX];
 static unsigned source_count;
 static struct msi_producer messages;
 static uint64_t sent;
-static bool has_looked; /* this incarnation, at the lines */
+static bool holds; /* does not look at lines */
+static bool away;  /* did not look for a while */
 
 static int add_source(struct runtime *rt, uint32_t lines, int line_fd, int *bell_fd)
 {
@@ -82,6 +83,7 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 		return err;
 	if (fcntl(fds[FD_VCPU_BELL], F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
+	away = rt->recovered;
 	msi_producer_init(&messages, page, rt->ring.req, fds[FD_VCPU_BELL]);
 	/* From power-on state, or a ring that the predecessor has spoilt. */
 	if (messages.tail - outbox.first > outbox.count)
@@ -105,13 +107,13 @@ static void prepare(struct runtime *rt)
 
 	for (unsigned i = 0; i < source_count; i++)
 		line_join(sources[i].page, words, sources[i].lines);
-	if (ring_holds(&rt->ring, IO_INTA))
+	if (holds || ring_holds(&rt->ring, IO_INTA))
 		return;
-	if (rt->recovered && !has_looked)
+	if (away)
 		irq_model_look_again(rt->state, words);
 	else
 		irq_model_set_lines(rt->state, words);
-	has_looked = true;
+	away = false;
 }
 
 static void forget_sent(void)
@@ -194,6 +196,13 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 	return full ? now_ns + ROOM_RETRY_NS : UINT64_MAX;
 }
 
+static void hold_lines(struct runtime *rt, bool hold)
+{
+	(void)rt;
+	holds = hold;
+	away = true;
+}
+
 static void stats(struct runtime *rt, Bulkhead__Stats *s)
 {
 	(void)rt;
@@ -215,5 +224,6 @@ const struct daemon_shell irqd_shell = {
 	.committed = committed,
 	.operate = operate,
 	.settle = settle,
+	.hold_lines = hold_lines,
 	.stats = stats,
 };

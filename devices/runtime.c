@@ -183,6 +183,15 @@ static int power_button(struct runtime *rt, uint32_t id)
 	return frame_reply_ok(rt->child.control_fd, id);
 }
 
+static int hold_lines(struct runtime *rt, uint32_t id, const Bulkhead__HoldLines *m)
+{
+	if (!rt->shell->hold_lines)
+		return frame_reply_error(rt->child.control_fd, id, ENOTSUP, NULL, "no lines are looked at here");
+	rt->shell->hold_lines(rt, m->has_hold && m->hold);
+	runtime_touch(rt);
+	return frame_reply_ok(rt->child.control_fd, id);
+}
+
 /*
  * Everything applied so far is committed after each slot and step. What is still in the ring is applied before we leave
  * (a guest's last words are posted, and it turns itself off right after them), and readers of output get a moment.
@@ -234,6 +243,8 @@ static int handle_request(struct runtime *rt, const struct frame *f)
 	case TYPE(FENCE):
 		rt->fence_id = f->header.id;
 		return 0;
+	case TYPE(HOLD_LINES):
+		return hold_lines(rt, f->header.id, (const Bulkhead__HoldLines *)f->msg);
 	case TYPE(SET_LOG):
 		return set_log(rt, f->header.id, (const Bulkhead__SetLog *)f->msg);
 	default:

@@ -60,6 +60,7 @@ struct daemon_shell {
 	/* The last thing: the machine ends, and what has_output() says now stays undone. May be NULL. */
 	void (*leave)(struct runtime *rt);
 	int (*power_button)(struct runtime *rt); /* NULL: not this device */
+	void (*hold_lines)(struct runtime *rt, bool hold); /* NULL: it looks at none */
 	void (*stats)(struct runtime *rt, Bulkhead__Stats *stats);
 };
 

@@ -230,6 +230,8 @@ int runtime_setup(struct runtime *rt)
 		err = rt->shell->start(rt, setup, f->fds + own, memory - own);
 	if (err)
 		return complain(rt, err, "start", strerror(-err));
+	if (rt->shell->hold_lines && setup->has_hold_lines && setup->hold_lines)
+		rt->shell->hold_lines(rt, true);
 	if (setup->has_reset && setup->reset)
 		reset_late(rt);
 	frame_close_fds(f);

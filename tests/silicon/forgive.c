@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { VECTOR_BYTES = 32, MXCSR_PE = 0x20 };
+enum { VECTOR_BYTES = 32, ZMM_BYTES = 64, MXCSR_PE = 0x20 };
 
 /* enum isa_flag to RFLAGS. */
 static uint64_t rflags_of(unsigned flags)
@@ -132,8 +132,10 @@ static bool is_masked_wrap(const struct test_case *t, const struct outcome *a, c
 {
 	const struct isa_row *r = &isa_rows[t->row];
 	const bool masked = r->map == ISA_V0F38 && ((r->opcode & 0xfc) == 0x2c || (r->opcode & 0xfd) == 0x8c);
+	const bool by_opmask = r->map >= ISA_E0F && t->i.is_mem && t->i.mask;
+	const unsigned bytes = by_opmask ? ZMM_BYTES : VECTOR_BYTES;
 
-	return masked && t->i.asize == 2 && operand_linear(t) - segment_base(t, t->i.seg) > 0x10000 - VECTOR_BYTES;
+	return (masked || by_opmask) && t->i.asize == 2 && operand_linear(t) - segment_base(t, t->i.seg) > 0x10000 - bytes;
 }
 
 static bool is_vector(const struct test_case *t)

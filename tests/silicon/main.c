@@ -90,12 +90,10 @@ static bool run_again(struct test_case *t, struct outcome *native)
 	return native_run(t, native);
 }
 
-/* Does the case store x87 pointers that a context switch can zero? */
+/* Does the case tell about x87 pointers that a context switch can zero? */
 static bool is_fleeting(const struct test_case *t)
 {
-	const struct isa_row *r = &isa_rows[t->row];
-
-	return (t->bytes > t->length || has_size(r, OPS_env) || has_size(r, OPS_fsv)) && native_loses_pointers();
+	return ((isa_rows[t->row].attr & ISA_FP) || t->bytes > t->length) && native_loses_pointers();
 }
 
 static void run_tier(unsigned tier, struct test_case *t, struct outcome *native, struct tally *count)

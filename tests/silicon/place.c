@@ -76,14 +76,14 @@ uint64_t segment_base(const struct test_case *t, unsigned seg)
 	return (d >> 16 & 0xffffff) | (d >> 32 & 0xff000000);
 }
 
-/* The displacement was patched after decoding. */
+/* The displacement was patched after decoding, but for one of 8 bits, which EVEX scales. */
 static uint64_t displacement(const struct test_case *t)
 {
 	const unsigned unused = 64 - 8 * t->disp_bytes;
 	uint64_t v = 0;
 
-	if (t->disp_bytes == 0)
-		return 0;
+	if (t->disp_bytes <= 1)
+		return (uint64_t)(int64_t)t->i.disp;
 	memcpy(&v, t->code + t->disp_at, t->disp_bytes);
 	return (uint64_t)((int64_t)(v << unused) >> unused);
 }

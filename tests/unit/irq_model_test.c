@@ -138,6 +138,9 @@ Test(irq_model, a_tick_that_waits_does_not_merge_with_those_of_an_absence)
 	edges(LAYOUT_PIT_IRQ, 1);
 	edges(LAYOUT_PIT_IRQ, 4);
 	cr_assert_eq(take_all(0x30, 100), 5);
+	edges(LAYOUT_PIT_IRQ, 4);
+	edges(LAYOUT_PIT_IRQ, 1);
+	cr_assert_eq(take_all(0x30, 100), 5, "nor does one that is presented late take in the one that is due now");
 }
 
 /* What a PC would have merged whatever happens: other lines, masked ones; and ICW1 forgets requests. */

@@ -80,13 +80,12 @@ static int view_devices(struct vm *vm)
 	return rc;
 }
 
-/* Those that drive lines, or those that collect them. */
-static int start_devices(struct vm *vm, bool collectors)
+static int start_devices(struct vm *vm)
 {
 	int rc = 0;
 
 	for (unsigned i = PROC_FIRST_DEVICE; !rc && i < PROCS; i++)
-		if (proc_exists(&vm->procs[i]) && vm->procs[i].kind->collects == collectors)
+		if (proc_exists(&vm->procs[i]))
 			rc = start_device(&vm->procs[i]);
 	return rc;
 }
@@ -95,11 +94,7 @@ static int start_all(struct vm *vm)
 {
 	int rc = start_guest(vm);
 
-	if (!rc && !vm->restored)
-		rc = start_devices(vm, false);
-	if (!rc && !vm->restored)
-		rc = start_devices(vm, true);
-	return rc;
+	return rc || vm->restored ? rc : start_devices(vm);
 }
 
 int machine_start(struct vm *vm)
@@ -217,7 +212,7 @@ static void booted(struct proc *p, const Bulkhead__Ok *ok)
 		rc = setup_vcpu(&vm->procs[PROC_VCPU], ok->entry);
 	}
 	if (!rc && vm->restored)
-		rc = start_devices(vm, false);
+		rc = start_devices(vm);
 	if (rc)
 		machine_end(vm, EXIT_VMM, "failure", "the loader's result could not be used: %s", strerror(-rc));
 }
@@ -249,7 +244,8 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	struct vm *vm = p->vm;
 	const char *text = error->text && error->text[0] ? error->text : strerror(error->code);
 
-	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SAVE || request == BULKHEAD__MESSAGE_TYPE__MSG_PAUSE)
+	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SAVE || request == BULKHEAD__MESSAGE_TYPE__MSG_PAUSE ||
+	    request == BULKHEAD__MESSAGE_TYPE__MSG_HOLD_LINES)
 		take_replied(vm, request, NULL, text);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_RESTORE)
 		machine_end(vm, EXIT_USAGE, "state", "the state of the processors cannot be restored: %s", text);
@@ -291,8 +287,6 @@ static void restore(struct vm *vm)
 	if (!vm->restored)
 		return;
 	rc = restore_next(vm);
-	if (!rc && !vm->restored)
-		rc = start_devices(vm, true);
 	if (rc)
 		machine_end(vm, EXIT_VMM, "failure", "the state could not be restored: %s", strerror(-rc));
 	machine_maybe_run(vm);
@@ -312,6 +306,7 @@ static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 	case BULKHEAD__MESSAGE_TYPE__MSG_RESTORE:
 		restore(p->vm);
 		break;
+	case BULKHEAD__MESSAGE_TYPE__MSG_HOLD_LINES:
 	case BULKHEAD__MESSAGE_TYPE__MSG_PAUSE:
 	case BULKHEAD__MESSAGE_TYPE__MSG_SAVE:
 		take_replied(p->vm, request, ok, NULL);
@@ -388,6 +383,8 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	struct vm *vm = p->vm;
 
 	vm_trace(vm, "first guest instruction");
+	if (vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0)
+		take_hold_lines(vm, false);
 	if (vm->state == VM_STARTING) {
 		vm->state = VM_RUNNING;
 		vm_tell_keeper(vm, NOTE_RUNNING, 0, vm->engine_kvm ? "running (kvm)" : "running (emu)");

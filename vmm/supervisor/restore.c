@@ -2,8 +2,8 @@
 /*
  * A machine that begins where another one stood still (take.c). Its objects are filled before any process is there. The
  * loader copies guest memory; from then on the machine's time runs, and its daemons are started as after a death: they find
- * journals, rings and lines, and check what is theirs. Meanwhile the vcpu process is brought its processors. irqd is the last,
- * so that no tick is merged with another because nobody was there yet to take it.
+ * journals, rings and lines, and check what is theirs. Meanwhile the vcpu process is brought its processors. irqd does not
+ * look at its lines before the guest goes on, so that no tick is merged with another because nobody was there to take it.
  */
 #include "restore.h"
 #include "proc.h"

@@ -92,6 +92,8 @@ int setup_device(struct proc *p, bool recover)
 	m.drop_to = p->recovery.drop_to;
 	m.has_reset = m.reset = p->recovery.must_reset;
 	m.sandbox = proc_sandbox(p);
+	m.has_hold_lines = kind->collects;
+	m.hold_lines = vm->restored != NULL;
 	add(&l, d->req.ro);
 	add(&l, d->rsp.rw);
 	add(&l, d->shadow.rw);

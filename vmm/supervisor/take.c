@@ -2,13 +2,12 @@
 /*
  * A machine that stands still, so that all of its state can be had. In this order:
  *
+ *   irqd looks away from its lines: it would merge ticks of a processor that stands still; those that came while it did not
+ *   look it presents one by one
  *   its vCPUs stop between two instructions, each behind the answer to its last access
  *   devices finish their rings, commit, and leave
  *   the vcpu process takes irqd's last messages, and hands out its processors
  *   what is in the objects now is all there is: rings, lines, journals, messages, history
- *
- * irqd does not have to be the last: what lines did since it looked is in their words. It had better not be, for it would
- * merge ticks of a processor that stands still; those that came while it was away it presents one by one.
  *
  * No device knows of this: it leaves as for a restart. And the machine goes on as after one: a new incarnation of each goes
  * on with the same objects. So whoever wanted the state has it and its guest memory as long as the machine stands still, and
@@ -74,6 +73,16 @@ bool take_is_going_on(const struct vm *vm)
 	return vm->take.step != TAKE_NOT;
 }
 
+void take_hold_lines(struct vm *vm, bool hold)
+{
+	Bulkhead__HoldLines m = BULKHEAD__HOLD_LINES__INIT;
+
+	m.has_hold = true;
+	m.hold = hold;
+	if (vm->procs[PROC_IRQD].state == PROC_READY)
+		proc_request(&vm->procs[PROC_IRQD], BULKHEAD__MESSAGE_TYPE__MSG_HOLD_LINES, &m.base, NULL, 0);
+}
+
 /* ---- back to normal -------------------------------------------------------------------------------------------- */
 
 static void give_back_text(struct vm *vm)
@@ -99,6 +108,8 @@ void take_end(struct vm *vm)
 		evtimer_del(vm->take.timer);
 	if (was == TAKE_HELD)
 		give_back_text(vm);
+	proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_RUN, NULL, NULL, 0);
+	take_hold_lines(vm, false);
 	for (unsigned n = 0; n < DEVICES; n++) {
 		struct proc *p = device(vm, n);
 
@@ -107,7 +118,6 @@ void take_end(struct vm *vm)
 		if (p)
 			p->taken = false;
 	}
-	proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_RUN, NULL, NULL, 0);
 }
 
 static void fail(struct vm *vm, int code, const char *why)
@@ -328,18 +338,29 @@ bool take_device_gone(struct proc *p)
 	return true;
 }
 
+static void pause_processor(struct vm *vm)
+{
+	vm->take.step = TAKE_PAUSE;
+	if (proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, NULL, NULL, 0))
+		fail(vm, EIO, "the vcpu process does not take requests");
+}
+
 void take_replied(struct vm *vm, uint16_t request, const Bulkhead__Ok *ok, const char *error)
 {
-	bool paused = request == BULKHEAD__MESSAGE_TYPE__MSG_PAUSE;
+	enum take_step step = vm->take.step;
 
-	if (vm->take.step != (paused ? TAKE_PAUSE : TAKE_PROCESSOR))
+	if (request == BULKHEAD__MESSAGE_TYPE__MSG_HOLD_LINES) {
+		if (step == TAKE_LINES)
+			pause_processor(vm); /* also if a program in irqd's place knows nothing of it */
+	} else if (step != (request == BULKHEAD__MESSAGE_TYPE__MSG_PAUSE ? TAKE_PAUSE : TAKE_PROCESSOR)) {
 		return;
-	if (error)
+	} else if (error) {
 		fail(vm, EBUSY, error);
-	else if (paused)
+	} else if (step == TAKE_PAUSE) {
 		ask_devices(vm);
-	else
+	} else {
 		processor_told(vm, ok);
+	}
 }
 
 void take_begin(struct client *c, uint32_t id)
@@ -353,8 +374,8 @@ void take_begin(struct client *c, uint32_t id)
 	}
 	c->takes = true;
 	vm->take.id = id;
-	vm->take.step = TAKE_PAUSE;
+	vm->take.step = TAKE_LINES;
 	machine_timer(vm, &vm->take.timer, TAKE_MS, on_timeout);
-	if (vm->take.step == TAKE_PAUSE && proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, NULL, NULL, 0))
-		fail(vm, EIO, "the vcpu process does not take requests");
+	if (vm->take.step == TAKE_LINES)
+		take_hold_lines(vm, true);
 }

@@ -22,7 +22,9 @@ bool take_leave(struct client *c);
 bool take_is_going_on(const struct vm *vm);
 /* The client for which the machine stands still. NULL: none. */
 struct client *take_client(struct vm *vm);
-/* Answers of the vcpu process; error NULL: it did what it was asked. */
+/* irqd, if it serves, is not to look at lines, or to look again. */
+void take_hold_lines(struct vm *vm, bool hold);
+/* Answers of the vcpu process and of irqd; error NULL: it did what it was asked. */
 void take_replied(struct vm *vm, uint16_t request, const Bulkhead__Ok *ok, const char *error);
 /* A device has left. False: it was not asked to, for this. */
 bool take_device_gone(struct proc *p);

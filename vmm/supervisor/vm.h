@@ -158,6 +158,7 @@ struct drain_look {
 /* How far the machine is on its way to standing still: take.c. */
 enum take_step {
 	TAKE_NOT,
+	TAKE_LINES,	/* irqd is asked to look away */
 	TAKE_PAUSE,	/* its vCPUs are asked to stop */
 	TAKE_DEVICES,	/* its devices are asked to leave */
 	TAKE_PROCESSOR, /* the vcpu process hands out its parts */
