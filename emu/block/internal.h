@@ -30,6 +30,7 @@ struct block {
 	insn_handler *first; /* of insns[0], which may have become h_count or that of the translation */
 	const uint8_t *native[2], *native_dead[2];
 	uint32_t native_key, heat; /* entries until it is hot */
+	uint32_t incoming;	   /* jumps of other translations that go straight to this one: a list of the translator */
 	uint8_t native_likes;
 	struct insn insns[];
 };

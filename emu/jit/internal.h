@@ -58,7 +58,7 @@ struct jit_env {
 	struct jit_jump *jump_log[4 * JIT_JUMPS]; /* those whose code is real; C fills half of it, code the rest */
 	struct jit_jump jump[2][JIT_JUMPS];
 	struct range range[JIT_RANGES];
-	struct range *log[JIT_RANGES]; /* those with len != 0 */
+	struct range *log[2 * JIT_RANGES]; /* those with len != 0, and others */
 };
 
 enum { JIT_ENV_AT = (sizeof(struct emu) + 63) & ~63u };
@@ -85,6 +85,8 @@ struct jit_site {
 	struct block *block;
 	const uint8_t *resume;
 	uint8_t *patch;	 /* SITE_LINK: the distance of the jump that may go straight to the other block */
+	const uint8_t *unlinked; /* SITE_LINK: where that jump goes otherwise */
+	uint32_t next;	 /* SITE_LINK: in the list of those that lead to the same block; 0: the last */
 	uint32_t range;	 /* SITE_LINK to another page: its `len` says that the jump may be taken; 0: none */
 	uint8_t kind, insn, side;
 	uint8_t flags;	 /* SITE_LINK: enum flags_at, where that jump leaves them */

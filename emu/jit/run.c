@@ -122,7 +122,7 @@ static void patch_jump(struct jit *j, uint8_t *where, const uint8_t *to)
 	memcpy(where, &distance, sizeof(distance));
 }
 
-static void link_blocks(struct emu *e, const struct jit_site *s, const struct block *to)
+static void link_blocks(struct emu *e, struct jit_site *s, struct block *to)
 {
 	struct jit *j = e->jit;
 	struct range *r;
@@ -130,6 +130,8 @@ static void link_blocks(struct emu *e, const struct jit_site *s, const struct bl
 	if (!to->native[0] || to->native_key != s->block->native_key || block_is_dead(to) || block_is_dead(s->block))
 		return;
 	patch_jump(j, s->patch, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]);
+	s->next = to->incoming;
+	to->incoming = (uint32_t)(s - j->site);
 	if (s->range) {
 		r = &jit_env(e)->range[s->range];
 		r->base = to->pc;
@@ -159,9 +161,27 @@ static void put_dead_jump(struct jit *j, const uint8_t *entry, const uint8_t *to
 	patch_jump(j, p + 1, to);
 }
 
-/* Whoever still comes to the translation is sent to the run loop. */
+static void unlink_incoming(struct emu *e, struct block *b)
+{
+	struct jit *j = e->jit;
+
+	for (uint32_t n = b->incoming; n; n = j->site[n].next) {
+		struct range *r = &jit_env(e)->range[j->site[n].range];
+
+		patch_jump(j, j->site[n].patch, j->site[n].unlinked);
+		if (j->site[n].range)
+			r->len = r->host = 0;
+	}
+	b->incoming = 0;
+	/* Ranges may be in the log twice now: it has room for all of them as often as this. */
+	if (jit_env(e)->log_next > jit_env(e)->log + JIT_RANGES)
+		forget_ranges(e);
+}
+
+/* Nobody leads to the translation any more; who is in it and comes back to its start is sent to the run loop. */
 static void abandon(struct emu *e, struct block *b)
 {
+	unlink_incoming(e, b);
 	for (unsigned n = 0; n < 2; n++)
 		put_dead_jump(e->jit, b->native[n], b->native_dead[n]);
 	for (unsigned user = 0; user < 2; user++)
@@ -194,7 +214,7 @@ static void note_entry(struct emu *e, const struct block *b)
 /* What translated code could not do by itself; `place` is a site, in the form of a handler's argument. */
 static void go_on(struct emu *e, const struct insn *place)
 {
-	const struct jit_site *s = (const struct jit_site *)(const void *)place;
+	struct jit_site *s = (struct jit_site *)(uintptr_t)place;
 	struct block *b = s->block, *to;
 	struct link *l;
 

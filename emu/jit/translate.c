@@ -217,6 +217,7 @@ static void put_cross(struct tr *t, const struct cold *cold)
 	put_jump(c, -2, t->j->cross);
 	jump_here(c, known);
 	t->j->site[cold->site].patch = c->p + put_jump(c, -1, t->j->leave);
+	t->j->site[cold->site].unlinked = t->j->leave;
 }
 
 /* Back from C, which had all of the guest's state in struct cpu. */
@@ -245,6 +246,7 @@ static void put_cold(struct tr *t, const struct cold *cold)
 		t->j->site[cold->site].resume = c->at + c->n;
 	else
 		jump_here(c, cold->from);
+	t->stub = c->at + c->n;
 	if (cold->save)
 		put_save_flags(c);
 	switch ((enum cold_kind)cold->kind) {
@@ -258,6 +260,7 @@ static void put_cold(struct tr *t, const struct cold *cold)
 		break;
 	case COLD_LINK:
 		t->j->site[cold->site].patch = c->p + cold->from;
+		t->j->site[cold->site].unlinked = t->stub;
 		put_site_jump(t, cold->site, t->j->leave);
 		break;
 	case COLD_CROSS:

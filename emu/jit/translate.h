@@ -44,6 +44,7 @@ struct tr {
 	uint8_t flags; /* enum flags_at */
 	uint8_t vectors; /* enum vectors that is certain here */
 	bool charged;
+	const uint8_t *stub; /* the cold part that is being put */
 	uint32_t entry[2], dead[2];
 	struct insn insn[BLOCK_MAX_INSNS];
 	bool rewritten[BLOCK_MAX_INSNS]; /* what the block has differs: only its handlers may run it */
