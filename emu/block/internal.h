@@ -32,6 +32,8 @@ struct block {
 	uint32_t native_key, heat; /* entries until it is hot */
 	uint32_t incoming;	   /* jumps of other translations that go straight to this one: a list of the translator */
 	uint8_t native_likes;
+	bool native_ungrouped;	 /* groups of operands did not pay */
+	uint16_t native_misses;	 /* of groups */
 	struct insn insns[];
 };
 

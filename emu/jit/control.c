@@ -4,30 +4,15 @@
 
 #ifdef HOST_X86_64
 
-/* MOV [S0], reg and back, 64 bits. */
-static void put_store(struct code *c, unsigned reg)
-{
-	put1(c, (uint8_t)(0x49 | (reg >> 3) << 2));
-	put1(c, OP_STORE);
-	put1(c, (uint8_t)(0x01 | (reg & 7) << 3));
-}
-
-static void put_load(struct code *c, unsigned reg)
-{
-	put1(c, (uint8_t)(0x49 | (reg >> 3) << 2));
-	put1(c, OP_LOAD);
-	put1(c, (uint8_t)(0x01 | (reg & 7) << 3));
-}
-
-static void put_store_imm(struct code *c, uint64_t v)
+static void put_store_imm(struct tr *t, uint64_t v)
 {
 	if ((int64_t)v == (int32_t)v) {
-		put(c, "\x49\xc7\x01", 3); /* MOV QWORD [S0], imm */
-		put4(c, (uint32_t)v);
+		put_insn(&t->c, &(struct insn){ .id = ISA_MOV_Ev_Iz, .size = 8, .asize = 8, .is_mem = 1, .base = t->ea.base,
+						.index = t->ea.index, .disp = t->ea.disp, .imm = v, .prefixes = PFX_REX_W });
 		return;
 	}
-	put_mov_imm(c, S1, v);
-	put_store(c, S1);
+	put_mov_imm(&t->c, S1, v);
+	put_operand_move(t, true, S1, true);
 }
 
 /* LEA R8, [R8 + by]: flags stay. */
@@ -51,9 +36,9 @@ static void push(struct tr *t, unsigned k, const struct insn *i, const struct is
 
 	put_access_at(t, k, RSP, -8, 8, true);
 	if (r->op[0].kind == OPK_I)
-		put_store_imm(&t->c, i->imm);
+		put_store_imm(t, i->imm);
 	else
-		put_store(&t->c, host_register(t, reg, S1));
+		put_operand_move(t, true, host_register(t, reg, S1), true);
 	move_stack(&t->c, -8);
 }
 
@@ -63,10 +48,10 @@ static void pop(struct tr *t, unsigned k, const struct insn *i, const struct isa
 
 	put_access_at(t, k, RSP, 0, 8, false);
 	if (reg == RSP) {
-		put_load(&t->c, HOST_RSP);
+		put_operand_move(t, false, HOST_RSP, true);
 		return;
 	}
-	put_load(&t->c, is_in_memory(reg) ? S1 : reg);
+	put_operand_move(t, false, is_in_memory(reg) ? S1 : reg, true);
 	if (is_in_memory(reg))
 		put_env(&t->c, true, OP_STORE, S1, GPR(reg));
 	move_stack(&t->c, 8);
@@ -76,7 +61,7 @@ static void leave(struct tr *t, unsigned k)
 {
 	put_access_at(t, k, RBP, 0, 8, false);
 	put(&t->c, "\x4c\x8d\x45\x08", 4); /* LEA R8, [RBP + 8] */
-	put_load(&t->c, RBP);
+	put_operand_move(t, false, RBP, true);
 }
 
 bool stack_insn(struct tr *t, unsigned k, const struct insn *i)
@@ -126,14 +111,14 @@ static void put_jump_to_entry(struct code *c)
 
 static void put_return_address(struct tr *t, const struct insn *i)
 {
-	put_store_imm(&t->c, t->b->pc + i->off + i->len);
+	put_store_imm(t, t->b->pc + i->off + i->len);
 	move_stack(&t->c, -8);
 }
 
 static void ret(struct tr *t, unsigned k, const struct insn *i)
 {
 	put_access_at(t, k, RSP, 0, 8, false);
-	put_load(&t->c, S0);
+	put_operand_move(t, false, S0, true);
 	put_lookup(t, k);
 	move_stack(&t->c, 8 + (int32_t)(i->imm & 0xffff));
 	put_jump_to_entry(&t->c);
@@ -143,7 +128,7 @@ static void put_target(struct tr *t, unsigned k, const struct insn *i)
 {
 	if (i->is_mem) {
 		put_access(t, k, i, 8, false);
-		put_load(&t->c, S0);
+		put_operand_move(t, false, S0, true);
 		return;
 	}
 	need_image(t);

@@ -161,8 +161,11 @@ bool rename_registers(struct insn *h, const struct isa_row *r, struct scratch *s
 		if (done[f == &h->reg ? 0 : f == &h->rm ? 1 : 2])
 			continue;
 		done[f == &h->reg ? 0 : f == &h->rm ? 1 : 2] = true;
-		if (*f >= REG8_AH)
+		if (*f >= REG8_AH) { /* where a row of vectors says byte register, it means a whole one */
+			if (r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X))
+				return false;
 			continue;
+		}
 		if (*f == RSP) {
 			*f = HOST_RSP;
 		} else if (is_in_memory(*f)) {
@@ -186,17 +189,17 @@ static bool is_high_byte(const struct insn *i, const struct isa_row *r)
 
 /* ---- the copy ---- */
 
-struct insn hosted(const struct insn *i)
+struct insn hosted(const struct tr *t, const struct insn *i)
 {
 	struct insn h = *i;
 
 	h.prefixes &= (uint8_t)~(PFX_SEG | PFX_ADDRSIZE | PFX_REX);
 	h.asize = 8;
 	if (h.is_mem) {
-		h.base = S0;
-		h.index = ADDR_NONE;
+		h.base = t->ea.base;
+		h.index = t->ea.index;
 		h.scale = 0;
-		h.disp = 0;
+		h.disp = t->ea.disp;
 		h.seg = SEG_DS;
 	}
 	return h;
@@ -237,13 +240,17 @@ static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct i
 {
 	const int m = memory_operand(i, r);
 	struct scratch s = { .room = i->is_mem ? 1 : 2 };
-	struct insn h = hosted(i);
+	struct insn h = hosted(t, i);
 	const enum event event = copy_event(&(struct insn){ .id = i->id, .size = i->size, .imm = i->imm });
 
 	if (!rename_registers(&h, r, &s) || !fits(&h) || (i->is_mem && is_high_byte(i, r)))
 		return false;
-	if (m >= 0)
+	if (m >= 0) {
 		put_access(t, k, i, operand_bytes(i, r->op[m].size), r->op[m].access & OPA_W);
+		h.base = t->ea.base;
+		h.index = t->ea.index;
+		h.disp = t->ea.disp;
+	}
 	if (event == EVENT_READS)
 		need_host(t, i->is_mem);
 	load_scratch(t, &s);
@@ -271,8 +278,7 @@ static bool divide(struct tr *t, unsigned k, const struct insn *i, const struct 
 		return false;
 	if (i->is_mem) {
 		put_access(t, k, i, i->size, false);
-		put1(c, (uint8_t)(0x45 | wide << 3)); /* MOV S1, [S0] */
-		put(c, "\x8b\x11", 2);
+		put_operand_move(t, false, S1, wide);
 		by = S1;
 	} else {
 		need_image(t);
@@ -302,6 +308,21 @@ static bool divide(struct tr *t, unsigned k, const struct insn *i, const struct 
 	t->flags = IN_IMAGE;
 	resume_here(t, k);
 	return true;
+}
+
+unsigned accessed_bytes(const struct tr *t, const struct insn *i, bool *write)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+	const int m = memory_operand(i, r);
+
+	if (!i->is_mem || !is_translatable(i))
+		return 0;
+	if (is_vector(i))
+		return vector_bytes(t, i, write);
+	if (m < 0 || r->op[m].access == OPA_N || is_nothing(r) || is_branch(i) || is_stack_insn(i))
+		return 0;
+	*write = r->op[m].access & OPA_W;
+	return operand_bytes(i, r->op[m].size);
 }
 
 bool copy(struct tr *t, unsigned k, const struct insn *i)

@@ -28,6 +28,7 @@ enum { HOST_RSP = 8, S0 = 9, S1 = 10, BUDGET = 11 };
  */
 struct range {
 	uint64_t base, len, host;
+	uint64_t delta; /* host - base */
 	uint32_t last; /* bytes of the operand - 1 */
 	uint32_t site; /* that executes the instruction otherwise */
 };
@@ -91,6 +92,7 @@ struct jit_site {
 	uint8_t kind, insn, side;
 	uint8_t flags;	 /* SITE_LINK: enum flags_at, where that jump leaves them */
 	bool charged;	 /* the block's instructions have been taken off the budget */
+	bool groups;	 /* SITE_INTERPRET: because the check of a group failed */
 };
 
 /* Where the guest's arithmetic flags are; 0: nowhere, they are overwritten before anybody looks. */
@@ -104,7 +106,7 @@ struct jit {
 	struct jit_site *site;
 	uint32_t jump_key[2];
 	int (*enter)(struct emu *e, const uint8_t *code);
-	const uint8_t *leave, *execute, *miss[2], *cross, *revalidate, *check, *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads, of stores */
+	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads or stores, and of their groups */
 	struct jit_counts counts;
 };
 

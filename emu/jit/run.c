@@ -80,6 +80,7 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	const struct jit_site *s = &e->jit->site[n];
 	struct block *b = s->block;
 	const uint32_t key = jit_key(e);
+	const uint64_t flushes = e->jit->counts.flushes;
 	int r;
 
 	e->jit->counts.calls++;
@@ -90,7 +91,7 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	if (UNLIKELY(e->mxcsr_live))
 		mxcsr_sync(e);
 	r = insn_execute(e, &b->insns[s->insn]);
-	if (UNLIKELY(r != 0 || e->stop || jit_key(e) != key)) {
+	if (UNLIKELY(r != 0 || e->stop || jit_key(e) != key || e->jit->counts.flushes != flushes)) {
 		block_leave(e, &b->insns[s->insn], r);
 		return NULL;
 	}
@@ -192,6 +193,8 @@ static void abandon(struct emu *e, struct block *b)
 
 /* ---- entering ---- */
 
+enum { GROUP_MISSES = 500 /* of one block, before its operands are checked one by one */ };
+
 /* A block was reached in a way that checked its translation. */
 static void note_entry(struct emu *e, const struct block *b)
 {
@@ -209,6 +212,14 @@ static void note_entry(struct emu *e, const struct block *b)
 	if (!jump->code || jump->code != jump->real)
 		*env->jump_log_next++ = jump;
 	*jump = (struct jit_jump){ .pc = b->pc, .code = b->native[1], .real = b->native[1], .host = b->host };
+}
+
+/* What was translated in another mode of the processor, before SMAP was switched on, say, is wanted in this one by now. */
+static void translate_again(struct emu *e, struct block *b)
+{
+	abandon(e, b);
+	b->insns[0].fn = h_count;
+	b->heat = 1;
 }
 
 /* What translated code could not do by itself; `place` is a site, in the form of a handler's argument. */
@@ -238,6 +249,10 @@ static void go_on(struct emu *e, const struct insn *place)
 		e->pc = b->pc;
 		if (s->charged)
 			e->budget += b->count;
+		if (s->groups && ++b->native_misses == GROUP_MISSES && b->native[0]) {
+			b->native_ungrouped = true;
+			translate_again(e, b);
+		}
 		if (s->insn == 0)
 			TAIL(b->first(e, b->insns));
 		GO(e, &b->insns[s->insn]);
@@ -248,14 +263,6 @@ static void go_on(struct emu *e, const struct insn *place)
 		break;
 	}
 	e->code->patch = NULL;
-}
-
-/* What was translated in another mode of the processor, before SMAP was switched on, say, is wanted in this one by now. */
-static void translate_again(struct emu *e, struct block *b)
-{
-	abandon(e, b);
-	b->insns[0].fn = h_count;
-	b->heat = 1;
 }
 
 /* The first handler of a translated block. */

@@ -114,6 +114,15 @@ static void put_tlb_entry(struct code *c, unsigned from, int32_t back)
 	put_imm(c, true, 4, RCX, (uint32_t)PAGE_MASK);
 }
 
+/* The range whose number is in S1. */
+static void put_range_pointer(struct code *c, int32_t back)
+{
+	put(c, "\x4f\x8d\x14\x92", 4); /* LEA S1, [S1 + 4 * S1] */
+	put(c, "\x4e\x8d\x94\xd4", 4); /* LEA S1, [RSP + 8 * S1 + ranges] */
+	put4(c, (uint32_t)(ENV(range) + back));
+	_Static_assert(sizeof(struct range) == 5 * 8, "the factors");
+}
+
 /* Notes what S1 points to in the log whose end is at `next`; RCX is lost. */
 static void put_log(struct code *c, int32_t next)
 {
@@ -131,18 +140,15 @@ static void put_spill(struct code *c, uint8_t opcode, int32_t back)
 
 /*
  * Called with the range's number in S1 and in S0 the address - range.base; flags are in the image. On a hit of the TLB the range is
- * filled and the caller goes on with S0 anew; otherwise the instruction is executed by C.
+ * filled and the caller goes on with S0 anew; otherwise the site in the range goes to `otherwise`.
  */
-static void put_miss(struct code *c, const uint8_t *execute, uint8_t tag)
+static void put_miss(struct code *c, const uint8_t *otherwise, uint8_t tag)
 {
 	enum { RETURN = 8 /* on the stack */ };
 	uint32_t slow[2], logged;
 
 	put_spill(c, OP_STORE, RETURN);
-	put(c, "\x49\xc1\xe2\x05", 4); /* SHL S1, 5 */
-	_Static_assert(sizeof(struct range) == 32, "the shift");
-	put(c, "\x4e\x8d\x94\x14", 4); /* LEA S1, [RSP + S1 + ranges] */
-	put4(c, (uint32_t)ENV(range) + RETURN);
+	put_range_pointer(c, RETURN);
 	put_based(c, true, OP_ADD, S0, S1, offsetof(struct range, base));
 	put_tlb_entry(c, S0, RETURN);
 	put_based(c, true, OP_XOR, RCX, RAX, (int8_t)tag);
@@ -163,7 +169,9 @@ static void put_miss(struct code *c, const uint8_t *execute, uint8_t tag)
 	put_regs(c, true, OP_STORE, S0, RCX);
 	put_imm(c, true, 4, RCX, (uint32_t)PAGE_MASK);
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, base));
-	put_based(c, true, OP_ADD, RCX, RAX, offsetof(struct tlb_entry, addend));
+	put_based(c, true, OP_LOAD, RAX, RAX, offsetof(struct tlb_entry, addend));
+	put_based(c, true, OP_STORE, RAX, S1, offsetof(struct range, delta));
+	put_regs(c, true, OP_ADD, RCX, RAX);
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, host));
 	put(c, "\xb9", 1); /* MOV ECX, PAGE_SIZE */
 	put4(c, PAGE_SIZE);
@@ -177,7 +185,7 @@ static void put_miss(struct code *c, const uint8_t *execute, uint8_t tag)
 	put_spill(c, OP_LOAD, RETURN);
 	put_based(c, false, OP_LOAD, S0, S1, offsetof(struct range, site));
 	put(c, "\x48\x8d\x64\x24\x08", 5); /* LEA RSP, [RSP + 8]: the caller is not returned to */
-	put_jump(c, -1, execute);
+	put_jump(c, -1, otherwise);
 }
 
 /*
@@ -190,9 +198,7 @@ static void put_cross_stub(struct code *c, const uint8_t *leave)
 	uint32_t out[3];
 
 	put_spill(c, OP_STORE, RETURN);
-	put(c, "\x49\xc1\xe2\x05", 4); /* SHL S1, 5 */
-	put(c, "\x4e\x8d\x94\x14", 4); /* LEA S1, [RSP + S1 + ranges] */
-	put4(c, (uint32_t)ENV(range) + RETURN);
+	put_range_pointer(c, RETURN);
 	put(c, "\x49\x83\x7a\x10\x00", 5); /* CMP QWORD [S1 + host], 0 */
 	_Static_assert(offsetof(struct range, host) == 16, "above");
 	out[0] = put_jump(c, 4, NULL);
@@ -287,10 +293,12 @@ bool stubs_make(struct jit *j)
 	put_leave(&c, j->save);
 	j->execute = here(&c);
 	put_execute(&c, j->save);
-	j->miss[0] = here(&c);
-	put_miss(&c, j->execute, offsetof(struct tlb_entry, r));
-	j->miss[1] = here(&c);
-	put_miss(&c, j->execute, offsetof(struct tlb_entry, w));
+	for (unsigned grouped = 0; grouped < 2; grouped++) {
+		j->miss[0][grouped] = here(&c);
+		put_miss(&c, grouped ? j->leave : j->execute, offsetof(struct tlb_entry, r));
+		j->miss[1][grouped] = here(&c);
+		put_miss(&c, grouped ? j->leave : j->execute, offsetof(struct tlb_entry, w));
+	}
 	j->cross = here(&c);
 	put_cross_stub(&c, j->leave);
 	j->revalidate = here(&c);

@@ -250,9 +250,9 @@ static void put_cold(struct tr *t, const struct cold *cold)
 	if (cold->save)
 		put_save_flags(c);
 	switch ((enum cold_kind)cold->kind) {
-	case COLD_MISS_LOAD: case COLD_MISS_STORE:
+	case COLD_MISS:
 		put_mov_imm(c, S1, cold->site);
-		put_jump(c, -2, t->j->miss[cold->kind == COLD_MISS_STORE]);
+		put_jump(c, -2, t->j->miss[cold->write][cold->grouped]);
 		put_jump(c, -1, c->at + cold->back);
 		break;
 	case COLD_EXECUTE:
@@ -413,6 +413,7 @@ static bool try(struct tr *t, enum event event)
 	t->charged = false;
 	t->flags = 0;
 	t->vectors = VECTORS_NONE;
+	find_groups(t);
 	put_body(t, event);
 	if (event == EVENT_SETS) { /* apart from the other, because each has its own way when the block is dead */
 		t->entry[1] = t->c.n;

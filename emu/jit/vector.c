@@ -203,16 +203,28 @@ static void put_alignment(struct tr *t, unsigned k, unsigned bytes)
 {
 	uint32_t from;
 
+	put_address(t);
 	put(&t->c, "\x41\xf6\xc1", 3); /* TEST S0, bytes - 1 */
 	put1(&t->c, (uint8_t)(bytes - 1));
 	from = put_jump(&t->c, 5, NULL);
 	new_cold(t, COLD_EXECUTE, from, new_site(t, SITE_EXECUTE, k));
+	t->flags = IN_IMAGE;
+}
+
+unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write)
+{
+	struct native_form f;
+
+	if (!describe(i, &f) || !is_usable(t->e, f.unit) || !(f.loads || f.stores))
+		return 0;
+	*write = f.stores;
+	return f.bytes;
 }
 
 bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
-	struct insn h = hosted(i);
+	struct insn h = hosted(t, i);
 	struct native_form f;
 	struct scratch s = { .room = i->is_mem ? 1 : 2 };
 	bool accesses;
@@ -221,6 +233,8 @@ bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 		return false;
 	accesses = f.loads || f.stores;
 	need_vectors(t, k, level_of(t, f.unit));
+	if (accesses && f.aligned)
+		need_image(t); /* before S0 holds anything */
 	if (accesses)
 		put_access(t, k, i, f.bytes, f.stores);
 	if (t->vectors == VECTORS_NONE) { /* the check of the access has been to C */
@@ -230,6 +244,11 @@ bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 	}
 	if (accesses && f.aligned && f.bytes > 1)
 		put_alignment(t, k, f.bytes);
+	if (accesses) {
+		h.base = t->ea.base;
+		h.index = t->ea.index;
+		h.disp = t->ea.disp;
+	}
 	load_scratch(t, &s);
 	put_insn(&t->c, &h);
 	store_scratch(t, &s);
