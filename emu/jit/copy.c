@@ -251,12 +251,14 @@ static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct i
 		h.index = t->ea.index;
 		h.disp = t->ea.disp;
 	}
-	if (event == EVENT_READS)
+	if (event == EVENT_READS && !t->quiet[k])
 		need_host(t, i->is_mem);
 	load_scratch(t, &s);
 	put_insn(&t->c, &h);
 	store_scratch(t, &s);
-	if (event == EVENT_SETS || (event == EVENT_READS && ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH)))
+	if (t->quiet[k])
+		t->flags = 0;
+	else if (event == EVENT_SETS || (event == EVENT_READS && ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH)))
 		t->flags = IN_HOST;
 	if (m >= 0)
 		resume_here(t, k);

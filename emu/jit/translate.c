@@ -150,7 +150,7 @@ static bool is_jump(const struct isa_row *r)
 	return r->sem == sem_int_jmp;
 }
 
-static enum event event_of(const struct tr *t, const struct insn *i)
+static enum event raw_event(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
@@ -159,6 +159,34 @@ static enum event event_of(const struct tr *t, const struct insn *i)
 	if (is_jump(r))
 		return EVENT_NONE;
 	return copy_event(i);
+}
+
+/* What it changes of the flags is overwritten before anybody looks, and it does not look itself. */
+static enum event event_of(const struct tr *t, unsigned k)
+{
+	const enum event event = raw_event(&t->insn[k]);
+
+	return event == EVENT_READS && t->quiet[k] ? EVENT_NONE : event;
+}
+
+/*
+ * Finds instructions that change some flags (rotates, INC, bit tests) and whose flags die: between them and one that sets all there
+ * is nothing that could leave the block.
+ */
+static void find_quiet(struct tr *t)
+{
+	bool dead = false;
+
+	for (unsigned k = t->b->count; k-- > 0;) {
+		const enum event event = raw_event(&t->insn[k]);
+		const bool reads = isa_rows[t->insn[k].id].flags_read & ISA_FL_ARITH;
+
+		t->quiet[k] = dead && event == EVENT_READS && !reads && !t->careful;
+		if (event == EVENT_SETS)
+			dead = true;
+		else if (event == EVENT_CLOBBERS || (event == EVENT_READS && !t->quiet[k]))
+			dead = false;
+	}
 }
 
 static void last_insn(struct tr *t, unsigned k, const struct insn *i)
@@ -289,7 +317,7 @@ static enum event first_event(const struct tr *t, unsigned *at)
 	enum event event = EVENT_NONE;
 
 	for (*at = 0; *at < t->b->count; ++*at) {
-		event = event_of(t, &t->insn[*at]);
+		event = event_of(t, *at);
 		if (event != EVENT_NONE)
 			break;
 	}
@@ -414,6 +442,7 @@ static bool try(struct tr *t, enum event event)
 	t->flags = 0;
 	t->vectors = VECTORS_NONE;
 	find_groups(t);
+	find_quiet(t);
 	put_body(t, event);
 	if (event == EVENT_SETS) { /* apart from the other, because each has its own way when the block is dead */
 		t->entry[1] = t->c.n;
@@ -458,8 +487,10 @@ bool translate(struct emu *e, struct block *b)
 	}
 	if (!decode_again(&t) || !is_worth_it(&t))
 		return false;
+	find_quiet(&t);
 	event = first_event(&t, &at);
 	if (!try(&t, event)) {
+		t.careful = true;
 		event = EVENT_CLOBBERS;
 		if (!try(&t, event))
 			return false;

@@ -65,6 +65,8 @@ struct tr {
 	const uint8_t *stub; /* the cold part that is being put */
 	uint32_t entry[2], dead[2];
 	struct insn insn[BLOCK_MAX_INSNS];
+	bool quiet[BLOCK_MAX_INSNS]; /* changes some flags, which die */
+	bool careful;		     /* none is taken for quiet */
 	bool rewritten[BLOCK_MAX_INSNS]; /* what the block has differs: only its handlers may run it */
 	struct cold cold[COLD_MAX];
 	unsigned colds;
