@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-	DEFAULT_CODE_CACHE = 24 << 20, /* touched as it is filled */
+	DEFAULT_CODE_CACHE = 11 << 19,
 	NATIVE_BYTES = 32 << 20,       /* for translated code; touched as it is filled */
 };
 

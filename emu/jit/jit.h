@@ -10,12 +10,13 @@
 
 #include "emu/core/emu.h"
 
-/* Memory for a processor, zeroed: struct emu, and behind it what translated code reaches from it. NULL: there is none. */
-struct emu *jit_allocate(void);
+/* Memory for a processor, zeroed: struct emu, and, if it is to translate, behind it what translated code reaches from there. NULL:
+ * there is none. */
+struct emu *jit_allocate(bool translates);
 void jit_free(struct emu *e);
 
 /* After block_create(). Blocks are translated when they have been entered `threshold` times; 0: never, and so it is where the
- * host is no x86-64 or permits no generated code. 0 or -ENOMEM. */
+ * host is no x86-64, permits no generated code or has too little memory for it. 0 or -ENOMEM. */
 int jit_create(struct emu *e, unsigned threshold);
 void jit_destroy(struct emu *e);
 

@@ -15,21 +15,25 @@
 
 /* ---- memory of a processor ---- */
 
-static size_t region_bytes(void)
+/* Its size stands at its start, below the stack. */
+struct emu *jit_allocate(bool translates)
 {
-	return JIT_STACK + JIT_ENV_AT + sizeof(struct jit_env);
-}
+	const size_t bytes = JIT_STACK + JIT_ENV_AT + (translates ? sizeof(struct jit_env) : 0);
+	uint8_t *p = mmu_reserve(bytes);
 
-struct emu *jit_allocate(void)
-{
-	uint8_t *p = mmu_reserve(region_bytes());
-
-	return p ? (struct emu *)(void *)(p + JIT_STACK) : NULL;
+	if (!p)
+		return NULL;
+	memcpy(p, &bytes, sizeof(bytes));
+	return (struct emu *)(void *)(p + JIT_STACK);
 }
 
 void jit_free(struct emu *e)
 {
-	mmu_unreserve((uint8_t *)e - JIT_STACK, region_bytes());
+	uint8_t *p = (uint8_t *)e - JIT_STACK;
+	size_t bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	mmu_unreserve(p, bytes);
 }
 
 /* ---- what is known of translations ---- */
@@ -333,11 +337,13 @@ struct jit_counts jit_counts(const struct emu *e)
 
 /* ---- life ---- */
 
+enum { CODE_MEMORY_MIN = 4 << 20 /* with less it would be emptied all the time */ };
+
 int jit_create(struct emu *e, unsigned threshold)
 {
 	struct jit *j;
 
-	if (threshold == 0 || !e->code->native.writable)
+	if (threshold == 0 || native_memory_room(&e->code->native) < CODE_MEMORY_MIN || !e->code->native.writable)
 		return 0;
 	j = calloc(1, sizeof(*j));
 	if (!j)
@@ -347,8 +353,10 @@ int jit_create(struct emu *e, unsigned threshold)
 	j->checks = e->machine->config.check_ranges;
 	j->memory = &e->code->native;
 	j->site = mmu_reserve(JIT_SITES * sizeof(*j->site));
-	if (!j->site)
-		return -ENOMEM;
+	if (!j->site) {
+		jit_destroy(e);
+		return 0;
+	}
 	jit_env(e)->log_next = jit_env(e)->log;
 	jit_env(e)->jump_log_next = jit_env(e)->jump_log;
 	jit_env(e)->jumps = jit_env(e)->jump[0];
@@ -368,7 +376,7 @@ void jit_destroy(struct emu *e)
 
 #else
 
-struct emu *jit_allocate(void)
+struct emu *jit_allocate(bool translates)
 {
 	const size_t bytes = (sizeof(struct emu) + 63) & ~(size_t)63;
 	struct emu *e = aligned_alloc(64, bytes);

@@ -27,13 +27,15 @@ static void *map_view(int fd, size_t bytes, int protection)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* What the process may make of files, which this is one of: to ask for more is fatal. */
+/* What the process may make of files, which this is one of: to ask for more is fatal. And of address space. */
 static size_t at_most_permitted(size_t bytes, size_t page)
 {
 	struct rlimit most;
 
 	if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < bytes)
 		bytes = (size_t)most.rlim_cur;
+	if (getrlimit(RLIMIT_AS, &most) == 0 && most.rlim_cur / 32 < bytes) /* it is mapped twice, and not all there is */
+		bytes = (size_t)most.rlim_cur / 32;
 	return bytes & ~(page - 1);
 }
 

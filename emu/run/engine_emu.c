@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 struct engine_of_emu {
 	struct engine engine;
@@ -62,25 +63,38 @@ static const struct emu_hooks hooks = {
 
 enum { TRANSLATE_AFTER = 32 };
 
+/* The translator reserves some hundred megabytes of addresses. */
+static bool has_address_space(void)
+{
+	struct rlimit most;
+
+	return getrlimit(RLIMIT_AS, &most) != 0 || most.rlim_cur >= 512ull << 20;
+}
+
 static unsigned threshold(const struct engine_config *c)
 {
-	return c->no_translator || c->single_step ? 0 : c->translate_after ? c->translate_after : TRANSLATE_AFTER;
+	return !has_address_space() || c->no_translator || c->single_step ? 0 : c->translate_after ? c->translate_after : TRANSLATE_AFTER;
 }
+
+/* Decoded blocks: a translation lives as long as its block. Touched as it is filled. */
+enum { CACHE = 24 << 20, CACHE_SMALL = 11 << 19 };
 
 /* The processor's part of what the machine was lent, else memory of its own. */
 static int create_blocks(struct machine *m, struct emu *e, unsigned n)
 {
 	struct native_memory part;
 
+	const size_t bytes = m->config.code_cache_bytes ? m->config.code_cache_bytes : threshold(&m->config) ? CACHE : CACHE_SMALL;
+
 	if (!m->config.native)
-		return block_create(e, m->config.code_cache_bytes, NULL);
+		return block_create(e, bytes, NULL);
 	part = native_memory_part(m->config.native, n, m->vcpus);
-	return block_create(e, m->config.code_cache_bytes, &part);
+	return block_create(e, bytes, &part);
 }
 
 static int create_vcpu(struct machine *m, unsigned n)
 {
-	struct emu *e = jit_allocate();
+	struct emu *e = jit_allocate(threshold(&m->config) != 0);
 	int r;
 
 	if (!e)
