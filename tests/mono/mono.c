@@ -395,7 +395,7 @@ int main(int argc, char **argv)
 		case 'f':
 			if (boot_format_parse(optarg, &req.format) == 0)
 				break;
-			/* fall through */
+			__attribute__((fallthrough));
 		default:
 			fprintf(stderr, "usage: mono --kernel K [--initrd I] [--cmdline S] [--memory MIB] [--format F]"
 					" [--single-step] [--tier step|block|jit|check] [--seconds N]\n");

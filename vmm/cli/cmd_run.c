@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "client.h"
+#include "help.h"
 #include "take.h"
 #include "../common/config.h"
 #include "console.h"
@@ -13,7 +14,6 @@
 #include "../common/rundir.h"
 
 #include "../../proto/clock.h"
-#include "../../proto/text.h"
 #include "../../proto/text.h"
 
 #include <errno.h>
@@ -41,20 +41,6 @@ struct run {
 	bool output_lost;
 	struct taken taken; /* --from */
 };
-
-static void run_help(void)
-{
-	printf("Usage: bulkhead run --kernel FILE [options]\n\n"
-	       "Starts a virtual machine with the console attached, every device in a process of its own.\n\n");
-	config_print_options();
-	printf("\nExamples:\n"
-	       "  bulkhead run --kernel vmlinuz --initrd initrd.img --cmdline 'console=ttyS0'\n"
-	       "  bulkhead run --kernel vmlinuz --name web --memory 1G --detach\n"
-	       "  bulkhead console web          attach to it; bulkhead stop web    end it\n\n"
-	       "Exit codes: 0 power-off or stop; 1 internal; 2 usage or image; 32 reset with --no-reboot; 33 a process\n"
-	       "of the machine failed; 34 triple fault; 37 a device was given up; 38 sandbox violation; 40 output was lost;\n"
-	       "else what the guest wrote to an exit port.\n");
-}
 
 static uint64_t begun_ns(void)
 {
@@ -290,9 +276,9 @@ static int run_with(int argc, char **argv, bool demo)
 
 	config_init(&r.config);
 	r.config.demo = demo;
-	rc = config_parse(&r.config, argc, argv, error);
+	rc = options_parse(demo ? COMMAND_DEMO : COMMAND_RUN, &r.config, argc, argv, error);
 	if (!rc && r.config.help) {
-		run_help();
+		help_command(demo ? COMMAND_DEMO : COMMAND_RUN);
 		return EXIT_OK;
 	}
 	if (!rc && config_wants_cpu_help(&r.config))

@@ -429,10 +429,10 @@ int cmd_security(int argc, char **argv)
 	static struct machine m;
 	struct machine_ref ref;
 	struct cli_args args;
-	int rc = cli_parse(&args, CLI_JSON, "security NAME [--json]", argc, argv), keeper;
+	int rc = cli_parse(COMMAND_SECURITY, &args, argc, argv), keeper;
 
 	if (!rc)
-		rc = client_find(args.name, &ref);
+		rc = client_find(args.words[0], &ref);
 	if (rc)
 		return rc;
 	keeper = client_keeper_pid(ref.path);
@@ -442,5 +442,5 @@ int cmd_security(int argc, char **argv)
 		fprintf(stderr, "bulkhead: the processes of %s cannot be found in /proc\n", ref.name);
 		return EXIT_INTERNAL;
 	}
-	return args.given & CLI_JSON ? print_json(&m, ref.name) : print_people(&m, ref.name);
+	return args.json ? print_json(&m, ref.name) : print_people(&m, ref.name);
 }

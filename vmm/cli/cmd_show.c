@@ -216,14 +216,14 @@ int cmd_status(int argc, char **argv)
 	const Bulkhead__Status *s;
 	struct machine_ref ref;
 	struct cli_args args;
-	int rc = cli_parse(&args, CLI_JSON, "status NAME [--json]", argc, argv);
+	int rc = cli_parse(COMMAND_STATUS, &args, argc, argv);
 
 	if (!rc)
-		rc = client_find(args.name, &ref);
+		rc = client_find(args.words[0], &ref);
 	if (rc)
 		return rc;
 	s = ask(ref.path, &rc);
-	if (args.given & CLI_JSON)
+	if (args.json)
 		return print_json(status_json(ref.name, ref.path, s));
 	if (!s)
 		return client_complain(ref.name, &frame, rc);
@@ -257,11 +257,11 @@ int cmd_list(int argc, char **argv)
 {
 	struct listing l = { 0 };
 	struct cli_args args;
-	int rc = cli_parse(&args, CLI_JSON | CLI_NO_NAME, "list [--json]", argc, argv);
+	int rc = cli_parse(COMMAND_LIST, &args, argc, argv);
 
 	if (rc)
 		return rc;
-	if (args.given & CLI_JSON)
+	if (args.json)
 		l.json = json_array();
 	rundir_each(NULL, list_one, &l);
 	if (l.json)

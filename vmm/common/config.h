@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a machine is made of, as the user asked for it. The command line and the keeper parse the same options with the
- * same table; the first checks everything that needs no privilege, so that mistakes are named before anything starts.
+ * same table (options.h); the first checks everything that needs no privilege, so that mistakes are named before anything starts.
  */
 #ifndef BULKHEAD_VMM_CONFIG_H
 #define BULKHEAD_VMM_CONFIG_H
+
+#include "value.h"
 
 #include "../../emu/model/features.h"
 #include "../../proto/kind.h"
@@ -13,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { VM_NAME_MAX = 48, CONFIG_ERROR_MAX = 256 };
+enum { VM_NAME_MAX = 48, CONFIG_ERROR_MAX = VALUE_ERROR_MAX };
 
 enum on_halt {
 	ON_HALT_STOP, /* HLT with interrupts off ends the machine */
@@ -64,27 +66,11 @@ struct vm_config {
 
 void config_init(struct vm_config *config);
 
-/*
- * Reads options from argv[1..]. Strings are kept by reference. -EINVAL: `error` says which option, what is wrong with
- * it, and what would be right.
- */
-int config_parse(struct vm_config *config, int argc, char **argv, char error[CONFIG_ERROR_MAX]);
-
 /* What parsing alone cannot see: required options, combinations, files that cannot be read, the host's memory. */
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX]);
-
-/* "512M", "1G", "65536K", "1048576" (bytes). -EINVAL, or -ERANGE if it does not fit. */
-int config_parse_size(const char *text, uint64_t *out);
-/* "30s", "500ms", "2m", "30" (seconds). */
-int config_parse_duration(const char *text, uint32_t *out_ms);
-/* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX. */
-bool config_is_name(const char *name);
 
 /* The processor model as text: what was asked for, or the engine's default. */
 const char *config_cpu(const struct vm_config *config);
 bool config_wants_cpu_help(const struct vm_config *config);
-
-/* Prints the option table. */
-void config_print_options(void);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "../common/exit_codes.h"
 #include "../common/limits.h"
+#include "../common/options.h"
 #include "notify.h"
 #include "../common/say.h"
 #include "../common/title.h"
@@ -329,7 +330,7 @@ int main(int argc, char **argv)
 	argv = title_init(argc, argv);
 	if (!argv)
 		return EXIT_INTERNAL;
-	rc = config_parse(&k.config, argc, argv, error);
+	rc = options_parse(COMMAND_RUN, &k.config, argc, argv, error);
 	k.ready_fd = k.config.ready_fd;
 	close_inherited(&k.config);
 	keep_taken(&k);
@@ -339,8 +340,7 @@ int main(int argc, char **argv)
 		fcntl(k.ready_fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	}
 	if (!rc && k.config.help) {
-		printf("bulkhead-supervisor: runs one machine; the options are those of bulkhead run\n\n");
-		config_print_options();
+		printf("bulkhead-supervisor: runs one machine; the options are those of bulkhead run, whose --help tells them\n");
 		return 0;
 	}
 	if (!rc)
