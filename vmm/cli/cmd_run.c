@@ -37,7 +37,7 @@ struct run {
 	int console_fd;
 	char name[VM_NAME_MAX + 1];
 	char dir[RUNDIR_PATH_MAX];
-	char last_words[256];
+	char last_words[256], last_line[128]; /* what went wrong; how it ended */
 	int failure; /* exit code of a keeper that did not get far, 0: it did */
 	bool output_lost;
 	struct taken taken; /* --from */
@@ -123,6 +123,8 @@ static char take_packet(struct run *r)
 		return 0;
 	if (packet[0] == 'W')
 		fprintf(stderr, "bulkhead: %s: %s\n", r->name, text);
+	if (packet[0] == 'L')
+		snprintf(r->last_line, sizeof(r->last_line), "%s", text);
 	if (packet[0] == 'E' || packet[0] == 'X') {
 		r->failure = code;
 		snprintf(r->last_words, sizeof(r->last_words), "%s", text);
@@ -150,7 +152,7 @@ static void explain(const struct run *r, int code)
 	if (code && code != r->failure)
 		return;
 	if (code == EXIT_INTERNAL || code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET ||
-	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT)
+	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT || code == EXIT_TIMEOUT || code == EXIT_GUEST_CODE || code == EXIT_PANIC)
 		if (r->last_words[0])
 			terminal_say("bulkhead: %s%s%s\n", r->name, r->name[0] ? ": " : "", r->last_words);
 }
@@ -181,6 +183,8 @@ static int finish(struct run *r)
 		;
 	code = reap(r);
 	explain(r, code);
+	if (r->last_line[0] && !r->config.quiet)
+		terminal_say("bulkhead: %s: ended: %s%s\n", r->name, r->last_line, r->output_lost ? "; not all of its output was written" : "");
 	return code == EXIT_OK && r->output_lost ? EXIT_OUTPUT : code;
 }
 
@@ -266,7 +270,7 @@ static int detached(struct run *r)
 		return finish(r); /* and our end of its connection closes: the other machine goes on */
 	take_away(&r->taken);
 	printf("%s\ncontrol: %s/control.sock\nconsole: %s/console.sock\n", r->name, r->dir, r->dir);
-	return fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+	return EXIT_OK;
 }
 
 /* The options of the file that --config names, if it does, then those of the command line, which win. Of their words the new

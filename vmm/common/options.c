@@ -60,6 +60,9 @@ const struct option_row option_rows[] = {
 	{ "escape", VALUE_ESCAPE, MACHINE, VM(escape), "^X", "escape key of the console (default ^])", NULL, false },
 	{ "group", VALUE_GROUP, MACHINE, VM(group), "GROUP", "members may use the console and control it too (default: only you and root)", NULL, false },
 	{ "sandbox", VALUE_ENUM, MACHINE, VM(sandbox), "on|log|off", "log: forbidden calls are logged by the kernel, not stopped", NULL, false },
+	{ "timeout", VALUE_DURATION, MACHINE, VM(timeout_ms), "TIME", "end it with code 36 if it takes longer", NULL, false },
+	{ "result", VALUE_FILE, MACHINE, VM(result_file), "FILE", "write how it ended here, as JSON", NULL, false },
+	{ "quiet", VALUE_FLAG, MACHINE, VM(quiet), NULL, "no last line that tells how it ended", NULL, false },
 	{ "log", VALUE_FILE, MACHINE, VM(log_file), "FILE", "append messages here instead of stderr", NULL, false },
 	{ "runtime-dir", VALUE_FILE, MACHINE, VM(runtime_dir), "DIR", "where the machine's directory is made (default: see bulkhead(1), FILES)", NULL, false },
 	{ "verbose", VALUE_FLAG, MACHINE, VM(verbose), NULL, "tell what happens, with times", NULL, false },
@@ -74,6 +77,7 @@ const struct option_row option_rows[] = {
 
 	{ "config", VALUE_FLAG, IN(SHOW), ARGS(config), NULL, "as a file that starts the same machine; there is no other form yet", NULL, true },
 	{ "json", VALUE_FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY), ARGS(json), NULL, "as JSON", NULL, true },
+	{ "all", VALUE_FLAG, IN(LIST), ARGS(all), NULL, "those that have ended, too", NULL, true },
 	{ "escape", VALUE_ESCAPE, IN(CONSOLE), ARGS(escape), "^X", "escape key (default ^])", NULL, true },
 	{ "timeout", VALUE_DURATION, IN(STOP), ARGS(timeout_ms), "TIME", "how long the guest has to power off (default 30s)", NULL, true },
 	{ "force", VALUE_FLAG, IN(STOP), ARGS(force), NULL, "end it at once", NULL, true },
@@ -92,8 +96,9 @@ static const struct foreign {
 	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" }, { "v", "verbose" }, { "debug", "verbose" },
 	{ "D", "log" }, { "logfile", "log" }, { "f", "force" }, { "t", "timeout" },
 }, foreign_commands[] = {
-	{ "ls", "list" }, { "ps", "list" }, { "logs", "console" }, { "attach", "console" }, { "start", "run" }, { "create", "run" }, { "boot", "run" },
-	{ "shutdown", "stop" }, { "poweroff", "stop" }, { "halt", "stop" }, { "rm", "kill" }, { "destroy", "kill" }, { "info", "status" }, { "inspect", "status" }, { "usage", "help" },
+	{ "ls", "list" }, { "ps", "list" }, { "logs", "log" }, { "attach", "console" }, { "start", "run" }, { "create", "run" }, { "boot", "run" },
+	{ "shutdown", "stop" }, { "poweroff", "stop" }, { "halt", "stop" }, { "rm", "kill" }, { "destroy", "kill" }, { "validate", "check" },
+	{ "info", "status" }, { "inspect", "status" }, { "usage", "help" },
 };
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 

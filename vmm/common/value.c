@@ -76,7 +76,7 @@ bool config_is_name(const char *name)
 {
 	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
-	return n > 0 && n <= VM_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-';
+	return n > 0 && n <= VM_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-' && strcmp(name, "ended");
 }
 
 static int bad(char *error, const struct option_row *row, const char *value, const char *why)
@@ -337,7 +337,7 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 		return set_count((uint32_t *)field, value) ? bad(error, row, value, "write a number from 0 to 1000000") : 0;
 	case VALUE_NAME:
 		return set_name(field, value) ? bad(error, row, value, "a name has 1 to 48 letters, digits, '.', '-', '_', and "
-							       "starts with none of '.-'") : 0;
+							       "starts with none of '.-'; ended is kept for records") : 0;
 	case VALUE_CHOICE:
 	case VALUE_ENUM:
 		return set_choice(field, row, value, error);

@@ -44,7 +44,7 @@ void value_unset(void *base, const struct option_row *row);
 int config_parse_size(const char *text, uint64_t *out);
 /* "30s", "500ms", "2m", "30" (seconds). */
 int config_parse_duration(const char *text, uint32_t *out_ms);
-/* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX. */
+/* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX; not "ended" (rundir.h). */
 bool config_is_name(const char *name);
 
 #endif
