@@ -240,7 +240,8 @@ static void set_limits(enum sandbox_role role)
 	if (!is_child(role))
 		return;
 	limit(RLIMIT_NOFILE, 160);
-	limit(RLIMIT_FSIZE, 1 << 20); /* memory objects are made by the supervisor; only a log file could grow */
+	/* Memory objects are made by the supervisor, but for that of the emulator's generated code; only a log file could grow. */
+	limit(RLIMIT_FSIZE, role == SANDBOX_VCPU_EMU ? 64 << 20 : 1 << 20);
 	limit(RLIMIT_MEMLOCK, 0);
 	limit(RLIMIT_MSGQUEUE, 0);
 	if (is_device(role) && !HAS_ASAN)

@@ -155,6 +155,14 @@ static void choose_handlers(struct emu *e, struct block *b)
 	pair_stack(b);
 }
 
+static void count_entries(const struct code_cache *c, struct block *b)
+{
+	b->first = b->insns[0].fn;
+	b->heat = c->threshold;
+	if (c->threshold && (b->key & MODE_KEY_CODE_MASK) == 8 && !b->host2)
+		b->insns[0].fn = h_count;
+}
+
 /* All that a block can be is claimed before it is decoded, and what it has not become is given back; of one that crosses pages
  * there is nothing to give. */
 struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host)
@@ -182,6 +190,7 @@ struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host)
 		return NULL;
 	choose_handlers(e, b);
 	finish_link(e, b, linear);
+	count_entries(c, b);
 	block_enter(e, b);
 	return b;
 }

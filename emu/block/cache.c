@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-	DEFAULT_CODE_CACHE = 11 << 19, /* 5.5 MiB: most of what a vcpu process holds */
-	NATIVE_BYTES = 1 << 20,	       /* for some ten thousand vector instructions */
+	DEFAULT_CODE_CACHE = 11 << 19,
+	NATIVE_BYTES = 32 << 20,       /* for translated code; touched as it is filled */
 };
 
 uint64_t block_fetch_linear(const struct emu *e, uint64_t pc)
@@ -98,6 +98,7 @@ static void kill_block(struct emu *e, struct block *b)
 
 	if (j->block == b)
 		*j = (struct jump_entry){ 0 };
+	e->hooks->block_killed(e, b);
 	b->insns[0].fn = h_dead;
 	hash_remove(e->code, b);
 	if (b == e->block)
@@ -145,6 +146,8 @@ void code_flush(struct emu *e)
 	memset(c->bucket, 0, sizeof(c->bucket));
 	memset(c->jump, 0, sizeof(c->jump));
 	native_memory_reset(&c->native);
+	c->full = false;
+	e->hooks->code_flushed(e);
 	c->used = 0;
 	c->generation++;
 	e->block = NULL;
@@ -233,9 +236,12 @@ static void run(struct emu *e, struct block *b)
 bool block_advance(struct emu *e)
 {
 	struct code_cache *c = e->code;
-	struct block **patch = c->patch;
+	struct block **patch = c->patch, *b;
 	uint64_t generation = c->generation;
-	struct block *b = block_find(e);
+
+	if (UNLIKELY(c->full))
+		code_flush(e);
+	b = block_find(e);
 
 	c->patch = NULL;
 	if (e->fault.pending)

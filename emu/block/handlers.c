@@ -5,8 +5,7 @@
 #include "emu/isa/isa.h"
 #include "emu/mmu/mmu.h"
 
-/* Leaves the block behind (r == 0 or a jump) or at (a fault) instruction i. */
-static void leave(struct emu *e, const struct insn *i, int r)
+void block_leave(struct emu *e, const struct insn *i, int r)
 {
 	int32_t count = e->block ? (int32_t)(i - e->block->insns) + 1 : 1;
 
@@ -28,7 +27,7 @@ void h_generic(struct emu *e, const struct insn *i)
 		mxcsr_sync(e);
 	r = insn_execute(e, i);
 	if (UNLIKELY(r != 0 || e->stop)) {
-		leave(e, i, r);
+		block_leave(e, i, r);
 		return;
 	}
 	NEXT(e, i);
@@ -57,4 +56,16 @@ void h_dead(struct emu *e, const struct insn *i)
 {
 	e->cpu.rip = e->pc;
 	e->code->patch = NULL;
+}
+
+/* Stands in front of the first instruction of a block that has not been entered often. */
+void h_count(struct emu *e, const struct insn *i)
+{
+	struct block *b = e->block;
+
+	if (UNLIKELY(--b->heat == 0)) {
+		e->hooks->block_hot(e, b);
+		GO(e, i);
+	}
+	TAIL(b->first(e, i));
 }

@@ -25,6 +25,15 @@ struct block {
 	uint8_t count;	      /* instructions */
 	uint32_t size;	      /* of this structure, to walk the cache */
 	struct block *hash_next, *page_next[2];
+	/* The translation (jit/): entries for flags in the host's EFLAGS and in e->flags_image; where these lead once the block is
+	 * dead; which of them costs less. NULL: there is none. */
+	insn_handler *first; /* of insns[0], which may have become h_count or that of the translation */
+	const uint8_t *native[2], *native_dead[2];
+	uint32_t native_key, heat; /* entries until it is hot */
+	uint32_t incoming;	   /* jumps of other translations that go straight to this one: a list of the translator */
+	uint8_t native_likes;
+	bool native_ungrouped;	 /* groups of operands did not pay */
+	uint16_t native_misses;	 /* of groups */
 	struct insn insns[];
 };
 
@@ -55,6 +64,8 @@ struct code_cache {
 	uint64_t generation;	    /* counts flushes: pointers to blocks do not outlive one */
 	struct block **patch;	    /* the link that led to the address in RIP and may be set to the block found there */
 	const struct insn *next;    /* builds without tail calls: what to run next */
+	uint32_t threshold;	    /* entries of a block before it is translated; 0: never */
+	bool full;		    /* nothing more can be translated before a flush */
 	struct block *bucket[BLOCK_BUCKETS];
 	struct jump_entry jump[2][JUMP_ENTRIES]; /* of 64-bit code, and of 32-bit code with MODE_KEY_DATA32 */
 };
@@ -98,7 +109,14 @@ insn_handler *fast_fused(const struct emu *e, const struct insn *i, const struct
 
 /* ---- handlers ---- */
 
-insn_handler h_generic, h_end, h_dead;
+insn_handler h_generic, h_end, h_dead, h_count;
+/* The code of the block changed: it is not to be entered any more, and entering it looks for its successor. */
+static inline bool block_is_dead(const struct block *b)
+{
+	return b->insns[0].fn == h_dead;
+}
+/* Leaves the block behind (r == 0 or a jump) or at (a fault) instruction i: RIP, budget. */
+void block_leave(struct emu *e, const struct insn *i, int r);
 
 #if defined(__has_attribute)
 #if __has_attribute(musttail)

@@ -44,6 +44,7 @@ struct code_cache;  /* block/ */
 struct lapic;	    /* apic/ */
 struct mmu;	    /* mmu/ */
 struct sys;	    /* sem/sys/ */
+struct jit;	    /* jit/ */
 
 /*
  * What a lower room tells an upper one. run/ knows all rooms and sets them when it makes a processor.
@@ -53,6 +54,13 @@ struct emu_hooks {
 	uint64_t (*code_written)(struct emu *e, uint64_t page, uint64_t granules);
 	/* mmu/ to run/: an explicit access, while DR7 or a debugger wants to know of it (machine.h, emu_is_watched()). */
 	void (*data_accessed)(struct emu *e, uint64_t linear, unsigned size, bool write);
+	/* mmu/ to jit/: translations or write permissions are not what they were. */
+	void (*translations_dropped)(struct emu *e);
+	/* block/ to jit/: a block has been entered often (it has its own first handler back); is not to be entered any more; all of
+	 * them have been forgotten, with the memory for generated code. */
+	void (*block_hot)(struct emu *e, struct block *b);
+	void (*block_killed)(struct emu *e, struct block *b);
+	void (*code_flushed)(struct emu *e);
 };
 
 /*
@@ -102,6 +110,7 @@ struct emu {
 	/* Rooms keep their private state behind their own pointers; nothing is added here lightly. */
 	struct mmu *mmu;
 	struct sys *sys;
+	struct jit *jit; /* NULL: nothing is translated */
 };
 
 _Static_assert(offsetof(struct emu, cpu.gpr) == SLOT_GPR * sizeof(uint64_t), "the register file is one array");

@@ -71,6 +71,9 @@ struct engine_config {
 	const struct code_notices *writers[ENGINE_MAX_WRITERS];
 	unsigned writer_count;
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
+	unsigned translate_after; /* engine emu: how often a block is entered before it is translated; 0: default */
+	bool no_translator;	  /* engine emu: never */
+	bool check_ranges; /* engine emu: translated code compares each access with the page tables and aborts if they differ (tests) */
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
 	char *cpu_error; /* CPU_MODEL_ERROR_MAX (model/features.h) bytes, or NULL: what create() did not like about it, with -ENOTSUP */

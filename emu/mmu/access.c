@@ -320,3 +320,14 @@ int emu_sys_set_bits32(struct emu *e, uint64_t linear, uint32_t bits, uint32_t c
 	}
 	return 0;
 }
+
+int mmu_look(struct emu *e, uint64_t linear, uint8_t **host)
+{
+	const struct fault fault = e->fault;
+	struct translation t = { 0 };
+	int r = mmu_walk(e, linear, data_access(e, ACCESS_READ), &t);
+
+	e->fault = fault;
+	*host = t.host;
+	return r;
+}

@@ -64,6 +64,7 @@ static void reselect(struct emu *e)
 	uint16_t pcid = e->cpu.cr4 & CR4_PCIDE ? e->cpu.cr3 & 0xfff : 0;
 
 	if (pcid != m->pcid) {
+		e->hooks->translations_dropped(e);
 		m->pcid = pcid;
 		m->current[0] = m->current[1] = -1;
 	}
@@ -85,6 +86,7 @@ void mmu_mode_changed(struct emu *e)
 
 void mmu_flush_all(struct emu *e)
 {
+	e->hooks->translations_dropped(e);
 	for (unsigned n = 0; n < TLB_TABLES; n++)
 		e->mmu->table[n].used = false;
 	e->mmu->current[0] = e->mmu->current[1] = -1;
@@ -112,6 +114,7 @@ static void drop_nonglobal(struct emu *e, unsigned n)
 
 void mmu_flush_pcid(struct emu *e, unsigned pcid)
 {
+	e->hooks->translations_dropped(e);
 	for (unsigned n = 0; n < TLB_TABLES; n++) {
 		if (e->mmu->table[n].used && e->mmu->table[n].pcid == pcid)
 			drop_nonglobal(e, n);
@@ -121,6 +124,7 @@ void mmu_flush_pcid(struct emu *e, unsigned pcid)
 
 void mmu_flush_nonglobal(struct emu *e)
 {
+	e->hooks->translations_dropped(e);
 	for (unsigned n = 0; n < TLB_TABLES; n++) {
 		if (e->mmu->table[n].used)
 			drop_nonglobal(e, n);
@@ -154,6 +158,7 @@ static void drop_page(struct emu *e, unsigned n, uint64_t linear, bool only_glob
 
 void mmu_flush_page_pcid(struct emu *e, uint64_t linear, unsigned pcid)
 {
+	e->hooks->translations_dropped(e);
 	for (unsigned n = 0; n < TLB_TABLES; n++) {
 		if (e->mmu->table[n].used && e->mmu->table[n].pcid == pcid)
 			drop_page(e, n, linear, false);
@@ -163,6 +168,7 @@ void mmu_flush_page_pcid(struct emu *e, uint64_t linear, unsigned pcid)
 /* INVLPG also drops global translations of the page for all PCIDs (SDM vol. 3, 4.10.4.1). */
 void mmu_flush_page(struct emu *e, uint64_t linear)
 {
+	e->hooks->translations_dropped(e);
 	for (unsigned n = 0; n < TLB_TABLES; n++) {
 		const struct tlb_table *t = &e->mmu->table[n];
 

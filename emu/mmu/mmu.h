@@ -83,6 +83,10 @@ static inline void mmu_rmw_close(struct emu *e, const struct rmw *m)
 		mmu_rmw_tell(e, m);
 }
 
+/* Where the page tables say that `linear` can be read from at the current privilege; *host is NULL if that is not RAM. Nothing is
+ * cached, no fault is recorded; 0 or EMU_STOP. For checks. */
+int mmu_look(struct emu *e, uint64_t linear, uint8_t **host);
+
 /* ---- translations (flush.c, walk.c) ------------------------------------------------------------------------------ */
 
 /* After a change of CS, SS, CPL, CR0, CR4, XCR0, EFER, RFLAGS.VM, DR7, PKRU: derives the mode (emu_derive_mode()) and chooses the
@@ -91,7 +95,7 @@ void mmu_mode_changed(struct emu *e);
 
 /* Where a linear address leads, whatever the privilege, for a debugger: no A or D bit is set, nothing cached, no fault
  * recorded. 0 or -EFAULT. */
-int mmu_look(const struct emu *e, uint64_t linear, uint64_t *gpa);
+int mmu_translate(const struct emu *e, uint64_t linear, uint64_t *gpa);
 
 /* The only ways to change translations. */
 void mmu_flush_all(struct emu *e);			  /* CR0, CR4, EFER, INVPCID all */

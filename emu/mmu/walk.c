@@ -296,7 +296,7 @@ int mmu_walk(struct emu *e, uint64_t linear, unsigned access, struct translation
 	return 0;
 }
 
-int mmu_look(const struct emu *e, uint64_t linear, uint64_t *gpa)
+int mmu_translate(const struct emu *e, uint64_t linear, uint64_t *gpa)
 {
 	uint32_t error;
 	struct walk w;

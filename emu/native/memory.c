@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -26,12 +27,27 @@ static void *map_view(int fd, size_t bytes, int protection)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* What the process may make of files, which this is one of: to ask for more is fatal. And of address space. */
+static size_t at_most_permitted(size_t bytes, size_t page)
+{
+	struct rlimit most;
+
+	if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < bytes)
+		bytes = (size_t)most.rlim_cur;
+	if (getrlimit(RLIMIT_AS, &most) == 0 && most.rlim_cur / 32 < bytes) /* it is mapped twice, and not all there is */
+		bytes = (size_t)most.rlim_cur / 32;
+	return bytes & ~(page - 1);
+}
+
 int native_memory_create(struct native_memory *m, size_t bytes)
 {
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	int fd = memfd_create("bulkhead-code", MFD_CLOEXEC), err = 0;
+	int fd, err = 0;
 
-	*m = (struct native_memory){ .bytes = (bytes + page - 1) & ~(page - 1) };
+	*m = (struct native_memory){ .bytes = at_most_permitted(bytes + page - 1, page) };
+	if (m->bytes == 0)
+		return -EFBIG;
+	fd = memfd_create("bulkhead-code", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (ftruncate(fd, (off_t)m->bytes) != 0) {

@@ -39,7 +39,7 @@ void debugger_hit(struct engine *engine, unsigned vcpu, struct engine_hit *out)
 
 int debugger_translate(struct engine *engine, unsigned vcpu, uint64_t linear, uint64_t *gpa)
 {
-	return mmu_look(engine_emu_vcpu(engine, vcpu), linear, gpa);
+	return mmu_translate(engine_emu_vcpu(engine, vcpu), linear, gpa);
 }
 
 static bool wants(const struct engine_point *p, bool write)

@@ -7,6 +7,7 @@
 #include "emu/core/flags.h"
 #include "emu/core/machine.h"
 #include "emu/decode/decode.h"
+#include "emu/jit/jit.h"
 #include "emu/mmu/mmu.h"
 #include "emu/native/memory.h"
 #include "emu/sem/sys/sys.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 struct engine_of_emu {
 	struct engine engine;
@@ -44,32 +46,59 @@ static void destroy_vcpu(struct emu *e)
 		lapic_destroy(e->lapic);
 	if (e->sys)
 		sys_fini(e);
+	jit_destroy(e);
 	block_destroy(e);
 	mmu_destroy(e);
-	free(e);
+	jit_free(e);
 }
 
-static const struct emu_hooks hooks = { .code_written = code_drop, .data_accessed = debugger_data };
+static const struct emu_hooks hooks = {
+	.code_written = code_drop,
+	.data_accessed = debugger_data,
+	.translations_dropped = jit_translations_dropped,
+	.block_hot = jit_hot,
+	.block_killed = jit_killed,
+	.code_flushed = jit_flushed,
+};
+
+enum { TRANSLATE_AFTER = 32 };
+
+/* The translator reserves some hundred megabytes of addresses. */
+static bool has_address_space(void)
+{
+	struct rlimit most;
+
+	return getrlimit(RLIMIT_AS, &most) != 0 || most.rlim_cur >= 512ull << 20;
+}
+
+static unsigned threshold(const struct engine_config *c)
+{
+	return !has_address_space() || c->no_translator || c->single_step ? 0 : c->translate_after ? c->translate_after : TRANSLATE_AFTER;
+}
+
+/* Decoded blocks: a translation lives as long as its block. Touched as it is filled. */
+enum { CACHE = 24 << 20, CACHE_SMALL = 11 << 19 };
 
 /* The processor's part of what the machine was lent, else memory of its own. */
 static int create_blocks(struct machine *m, struct emu *e, unsigned n)
 {
 	struct native_memory part;
 
+	const size_t bytes = m->config.code_cache_bytes ? m->config.code_cache_bytes : threshold(&m->config) ? CACHE : CACHE_SMALL;
+
 	if (!m->config.native)
-		return block_create(e, m->config.code_cache_bytes, NULL);
+		return block_create(e, bytes, NULL);
 	part = native_memory_part(m->config.native, n, m->vcpus);
-	return block_create(e, m->config.code_cache_bytes, &part);
+	return block_create(e, bytes, &part);
 }
 
 static int create_vcpu(struct machine *m, unsigned n)
 {
-	struct emu *e = aligned_alloc(64, (sizeof(*e) + 63) & ~(size_t)63);
+	struct emu *e = jit_allocate(threshold(&m->config) != 0);
 	int r;
 
 	if (!e)
 		return -ENOMEM;
-	memset(e, 0, sizeof(*e));
 	e->machine = m;
 	e->hooks = &hooks;
 	e->budget = -1;
@@ -79,6 +108,8 @@ static int create_vcpu(struct machine *m, unsigned n)
 	r = mmu_create(e);
 	if (r == 0)
 		r = create_blocks(m, e, n);
+	if (r == 0)
+		r = jit_create(e, threshold(&m->config));
 	if (r)
 		return r;
 	cpu_reset(&e->cpu);

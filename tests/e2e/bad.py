@@ -27,11 +27,15 @@ def hello(t, *options):
 @test
 def unknown_words(t):
     refused(t, t.bulkhead("launch"), "unknown command launch")
+    refused(t, t.bulkhead("ls"), "did you mean bulkhead list")
+    refused(t, t.bulkhead("demo", "--kernel", "x"), "the demo's guest is built in")
+    refused(t, t.bulkhead("run", "-m", "1G"), "unknown option -m; did you mean --memory")
     refused(t, t.bulkhead("run", "--kernal", "x"), r"--kernal.*did you mean --kernel")
     refused(t, t.bulkhead("run", "-z"), "unknown option -z")
     refused(t, t.bulkhead("run", "vmlinuz"), r"unexpected argument vmlinuz.*--kernel")
     refused(t, t.bulkhead("run"), r"--kernel FILE")
     refused(t, t.bulkhead("run", "--kernel"), "--kernel needs a value")
+    refused(t, t.bulkhead("run", "--name", "--detach"), "--name needs a value, and --detach is an option")
     refused(t, hello(t, "--detach=yes"), "takes no value")
     refused(t, hello(t, "--engine", "tcg"), r"auto\|emu\|kvm")
     refused(t, hello(t, "--name", "../up"), "a name has")
@@ -41,14 +45,19 @@ def unknown_words(t):
 @test
 def small_commands(t):
     refused(t, t.bulkhead("stop"), "name of a machine")
-    refused(t, t.bulkhead("status", "nobody"), "nobody")
-    refused(t, t.bulkhead("console", "nobody"), "nobody")
-    refused(t, t.bulkhead("stop", "nobody"), "nobody")
-    refused(t, t.bulkhead("kill", "nobody"), "nobody")
-    refused(t, t.bulkhead("wait", "nobody"), "nobody")
+    refused(t, t.bulkhead("status", "nobody"), "nobody", 30)
+    refused(t, t.bulkhead("console", "nobody"), "nobody", 30)
+    refused(t, t.bulkhead("stop", "nobody"), "nobody", 30)
+    refused(t, t.bulkhead("kill", "nobody"), "nobody", 30)
+    refused(t, t.bulkhead("wait", "nobody"), "nobody", 30)
     refused(t, t.bulkhead("stop", "a", "b"), "unexpected argument b")
     refused(t, t.bulkhead("stop", "a", "--timeout", "soon"), "--timeout")
     refused(t, t.bulkhead("status", "--yaml", "a"), "--yaml")
+    refused(t, t.bulkhead("stop", "a", "--timeout"), "--timeout needs a value: --timeout TIME")
+    refused(t, t.bulkhead("stop", "a", "--force=1"), "--force takes no value, and --force=1 gives it one")
+    refused(t, t.bulkhead("device", "restart", "a", "serail"), "no device is called serail; did you mean serial")
+    refused(t, t.bulkhead("device", "lst", "a"), "device lst.*did you mean list")
+    refused(t, t.bulkhead("device", "restart", "a"), "the device is missing")
 
 
 @test

@@ -3,6 +3,7 @@
 #include "fuzz.h"
 #include "proto/layout.h"
 #include "vmm/common/config.h"
+#include "vmm/common/options.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -56,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		argv[argc++] = strsep(&next, "\n");
 	config_init(&config);
 	memset(error, '#', CONFIG_ERROR_MAX);
-	err = config_parse(&config, argc, argv, error);
+	err = options_parse(COMMAND_RUN, &config, argc, argv, error);
 	if (err == 0)
 		check_config(&config);
 	else

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The child that asks the processor, its pages, and how faults end a probe. */
 #include "probe.h"
+#include "emu/isa/isa.h"
+#include "features.h"
 
 #ifdef __x86_64__
 #include <cpuid.h>
@@ -35,7 +37,7 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	probe_fault.rsp = (uint64_t)g[REG_RSP];
 	probe_fault.cr2 = (uint64_t)g[REG_CR2];
 	memcpy(&probe_fault.fx, image, sizeof(probe_fault.fx));
-	if (__builtin_cpu_supports("avx")) {
+	if (host_has(FEAT_AVX)) {
 		__cpuid_count(0xd, 2, size, offset, c, d);
 		memcpy(probe_fault.ymm_high, image + offset, sizeof(probe_fault.ymm_high));
 	}

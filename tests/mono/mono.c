@@ -8,6 +8,8 @@
 #include "devices/irq_model.h"
 #include "devices/platform_model.h"
 #include "devices/serial_model.h"
+#include "emu/jit/jit.h"
+#include "emu/run/engine_emu.h"
 #include "emu/core/engine.h"
 #include "proto/layout.h"
 
@@ -328,9 +330,12 @@ static void dump(const struct cpu *c)
 static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 {
 	static struct cpu cpu;
+	const struct jit_counts c = jit_counts(engine_emu_vcpu(m->engine, 0));
 	double seconds = (double)(now_ns() - start) / 1e9;
 	uint64_t insns = m->engine->ops->instructions(m->engine, 0);
 
+	fprintf(stderr, "\nmono: %lu blocks translated (%lu not), %lu KiB, %lu calls of C, %lu entries, %lu and %lu flushes", c.blocks,
+		c.refused, c.bytes >> 10, c.calls, c.entries, c.flushes, c.code_flushes);
 	fprintf(stderr, "\nmono: %.3f s, %.1f M instructions, %.1f MIPS, %lu device accesses\n", seconds,
 		(double)insns / 1e6, (double)insns / 1e6 / seconds, (unsigned long)m->accesses);
 	if (stop == ENGINE_KICKED)
@@ -358,7 +363,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{"kernel", required_argument, NULL, 'k'}, {"initrd", required_argument, NULL, 'i'},
 		{"cmdline", required_argument, NULL, 'c'}, {"memory", required_argument, NULL, 'm'},
-		{"format", required_argument, NULL, 'f'},  {"single-step", no_argument, NULL, 's'},
+		{"format", required_argument, NULL, 'f'},  {"single-step", no_argument, NULL, 's'}, {"tier", required_argument, NULL, 'T'},
 		{"seconds", required_argument, NULL, 't'}, {0},
 	};
 	struct engine_bus bus = {&mono, bus_read, bus_write, bus_read_string, bus_write_string, bus_extint_pending,
@@ -380,14 +385,20 @@ int main(int argc, char **argv)
 		case 'c': req.cmdline = optarg; break;
 		case 'm': mem = strtoull(optarg, NULL, 0) << 20; break;
 		case 's': config.single_step = true; break;
+		case 'T':
+			config.single_step = !strcmp(optarg, "step");
+			config.no_translator = !strcmp(optarg, "block");
+			config.translate_after = !strcmp(optarg, "jit") ? 1 : 0;
+			config.check_ranges = !strcmp(optarg, "check");
+			break;
 		case 't': alarm((unsigned)atoi(optarg)); break;
 		case 'f':
 			if (boot_format_parse(optarg, &req.format) == 0)
 				break;
-			/* fall through */
+			__attribute__((fallthrough));
 		default:
 			fprintf(stderr, "usage: mono --kernel K [--initrd I] [--cmdline S] [--memory MIB] [--format F]"
-					" [--single-step] [--seconds N]\n");
+					" [--single-step] [--tier step|block|jit|check] [--seconds N]\n");
 			return 2;
 		}
 	}

@@ -77,11 +77,13 @@ static unsigned differ_page(uint64_t linear, unsigned tier, bool show)
 	return bad;
 }
 
+static const char *const tiers[TIERS] = { "step", "block", "translated" };
+
 static void show_case(const struct test_case *t, const struct outcome *native, unsigned tier)
 {
 	const struct state *s = &t->in;
 
-	printf("  %s, %u-bit, %s tier:", isa_rows[t->row].mnemonic, 8 * t->code_size, tier ? "block" : "step");
+	printf("  %s, %u-bit, %s tier:", isa_rows[t->row].mnemonic, 8 * t->code_size, tiers[tier]);
 	for (unsigned n = 0; n < t->bytes; n++)
 		printf(" %02x", t->code[n]);
 	printf(" at %lx (%u/%lx) (size %u asize %u) rflags=%lx rsp=%lx rcx=%lx rsi=%lx rdi=%lx\n", t->at, native->vector, native->cr2, t->i.size, t->i.asize,

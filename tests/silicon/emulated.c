@@ -82,7 +82,7 @@ void emulated_init(void)
 	for (unsigned n = 0; n < TIERS; n++) {
 		struct harness *h = &machines[n];
 
-		harness_init(h, HARNESS_LONG_USER, n ? HARNESS_BLOCK : HARNESS_STEP);
+		harness_init(h, HARNESS_LONG_USER, (enum harness_tier)n);
 		map_pages(h);
 		install_tables(h);
 		memcpy(h->ram + HARNESS_TSS + 0x66, "\xff\xff", 2); /* no I/O bitmap */

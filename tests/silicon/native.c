@@ -10,6 +10,7 @@
  * assembler, and makes them ours first.
  */
 #include "silicon.h"
+#include "tests/host/features.h"
 #include "tests/host/processor.h"
 
 #include <asm/ldt.h>
@@ -145,12 +146,12 @@ static unsigned place_of(enum component k)
 
 bool native_has_avx(void)
 {
-	return __builtin_cpu_supports("avx") && place_of(AVX) < XSAVE_BYTES;
+	return host_has(FEAT_AVX) && place_of(AVX) < XSAVE_BYTES;
 }
 
 bool native_has_avx512(void)
 {
-	return native_has_avx() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+	return native_has_avx() && host_has(FEAT_AVX512F) && host_has(FEAT_AVX512VL) &&
 	       place_of(OPMASK) < XSAVE_BYTES && place_of(ZMM_HIGH) < XSAVE_BYTES && place_of(ZMM16) < XSAVE_BYTES;
 }
 

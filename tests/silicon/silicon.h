@@ -135,7 +135,7 @@ bool native_loses_pointers(void);
 uint32_t native_esp_high(void);
 
 /* emulated.c */
-enum { TIERS = 2 };
+enum { TIERS = 3 };
 void emulated_init(void);
 uint8_t *emulated_memory(unsigned tier, uint64_t linear);
 void emulated_run(unsigned tier, const struct test_case *t, struct outcome *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Options of a machine: values, and the errors that issue 2 names under "Bad input, named". */
 #include "vmm/common/config.h"
+#include "vmm/common/options.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -21,7 +22,7 @@ static int parse(const char *a, const char *b, const char *c, const char *d)
 		argc++;
 	config_init(&config);
 	error[0] = 0;
-	return config_parse(&config, argc, argv, error);
+	return options_parse(COMMAND_RUN, &config, argc, argv, error);
 }
 
 #define expect_error(rc, part) \
@@ -106,12 +107,55 @@ Test(config, unknown_options_are_named)
 	expect_error(parse("--", NULL, NULL, NULL), "--");
 }
 
+/* Words of other monitors, with as many dashes as they have there. */
+Test(config, words_of_others)
+{
+	expect_error(parse("--ram", "1G", NULL, NULL), "did you mean --memory?");
+	expect_error(parse("-m", "1G", NULL, NULL), "did you mean --memory?");
+	expect_error(parse("--append", "quiet", NULL, NULL), "did you mean --cmdline?");
+	expect_error(parse("-kernel", "vmlinuz", NULL, NULL), "did you mean --kernel?");
+	cr_expect_eq(parse("--backend", "emulator", NULL, NULL), 0);
+	cr_expect_str_eq(config.engine, "emu");
+}
+
+/* Each says which word is wrong, and what with it. */
+Test(config, values_where_none_belong_and_none_where_they_do)
+{
+	struct cli_args args = { 0 };
+	char *no_value[] = { "stop", "vm1", "--timeout" }, *a_value[] = { "stop", "vm1", "--force=1" };
+	char *elsewhere[] = { "kill", "vm1", "--force" }, *two[] = { "kill", "vm1", "vm2" };
+
+	expect_error(parse("--name", "--detach", NULL, NULL), "--name needs a value, and --detach is an option");
+	cr_expect_eq(parse("--cmdline", "--really", NULL, NULL), 0, "no option");
+	cr_expect_eq(parse("--cmdline=--detach", NULL, NULL, NULL), 0);
+	expect_error(options_parse(COMMAND_STOP, &args, 3, no_value, error), "--timeout needs a value: --timeout TIME");
+	args.count = 0;
+	expect_error(options_parse(COMMAND_STOP, &args, 3, a_value, error), "--force takes no value, and --force=1");
+	args.count = 0;
+	expect_error(options_parse(COMMAND_KILL, &args, 3, elsewhere, error), "--force; it is one of bulkhead stop");
+	args.count = 0;
+	expect_error(options_parse(COMMAND_KILL, &args, 3, two, error), "unexpected argument vm2");
+}
+
+Test(config, the_demo_refuses_what_it_would_ignore)
+{
+	static const char *const refused[] = { "--kernel", "--initrd", "--cmdline", "--format" };
+
+	for (unsigned i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		char *argv[] = { "demo", (char *)refused[i], "x" };
+
+		config_init(&config);
+		expect_error(options_parse(COMMAND_DEMO, &config, 3, argv, error), "the demo's guest is built in");
+	}
+}
+
 Test(config, choices)
 {
 	cr_expect_eq(parse("--engine", "kvm", "--format", "flat64"), 0);
 	expect_error(parse("--engine", "tcg", NULL, NULL), "auto|emu|kvm");
 	expect_error(parse("--engine", "", NULL, NULL), "auto|emu|kvm");
 	expect_error(parse("--engine", "em", NULL, NULL), "auto|emu|kvm");
+	expect_error(parse("--on-device-failure", "restrat", NULL, NULL), "did you mean restart?");
 	expect_error(parse("--sandbox", "yes", NULL, NULL), "on|log|off");
 	expect_error(parse("--on-halt", "reboot", NULL, NULL), "stop|wait");
 }

@@ -8,8 +8,8 @@
 
 #define CODE(h, bytes) harness_code(h, bytes, sizeof(bytes) - 1)
 
-static const enum harness_tier tiers[] = { HARNESS_STEP, HARNESS_BLOCK };
-#define EACH_TIER for (unsigned tier = 0; tier < 2; tier++)
+static const enum harness_tier tiers[] = { HARNESS_STEP, HARNESS_BLOCK, HARNESS_JIT };
+#define EACH_TIER for (unsigned tier = 0; tier < 3; tier++)
 
 Test(emu_core, add_in_all_modes)
 {

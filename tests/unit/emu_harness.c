@@ -165,7 +165,8 @@ void harness_create(struct harness *h, size_t ram_bytes, enum harness_tier tier,
 	struct engine_bus bus = { .ctx = h, .read = bus_read, .write = bus_write, .read_string = bus_read_string,
 				  .write_string = bus_write_string };
 	struct engine_config config = { .bus = &bus, .cpu = model, .ram_count = 1, .vcpus = 1, .kvm_fd = -1,
-					.single_step = tier == HARNESS_STEP, .code_cache_bytes = 1 << 20 };
+					.single_step = tier == HARNESS_STEP, .code_cache_bytes = 1 << 20,
+					.no_translator = tier == HARNESS_BLOCK, .translate_after = 1 };
 
 	memset(h, 0, sizeof(*h));
 	h->tier = tier;
@@ -204,6 +205,8 @@ void harness_sync(struct harness *h)
 void harness_code(struct harness *h, const void *bytes, size_t count)
 {
 	memcpy(h->ram + HARNESS_CODE, bytes, count);
+	if (h->tier == HARNESS_JIT) /* which may run to the end of a block more */
+		memcpy(h->ram + HARNESS_CODE + count, "\xeb\xfe", 2);
 	h->cpu->rip = h->cpu->seg[SEG_CS].base == HARNESS_CODE ? 0 : HARNESS_CODE;
 	harness_sync(h);
 }

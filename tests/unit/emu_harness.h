@@ -29,7 +29,7 @@ enum harness_mode {
 	HARNESS_LONG_USER, /* the same at CPL 3 */
 };
 
-enum harness_tier { HARNESS_STEP, HARNESS_BLOCK };
+enum harness_tier { HARNESS_STEP, HARNESS_BLOCK, HARNESS_JIT };
 
 enum {
 	HARNESS_RAM = 16 << 20,

@@ -371,7 +371,7 @@ static unsigned check_case(struct harness h[2], unsigned id, uint8_t *page, uint
 	random_state(&p.in, row, &c);
 	p.theirs = native(&p.in, &p.native, &c, page, data);
 	cr_assert_eq(decode(c.bytes, c.count, 8, &p.i), DECODE_OK);
-	for (unsigned tier = 0; tier < 2; tier++) {
+	for (unsigned tier = 0; tier < 3; tier++) {
 		int r = run_emulated(&h[tier], &p.in, &p.emulated, &c, &p.ours);
 
 		if (r == 0 && (agree(&p) || agree_in_doubt(&p)))
@@ -389,13 +389,14 @@ Test(emu_integer, rows_against_the_host, .timeout = 300)
 	uint8_t *data = mmap((void *)(uintptr_t)HARNESS_DATA, MEMORY, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	unsigned cases = 0, bad = 0, rows = 0, lacking = 0;
-	struct harness h[2];
+	struct harness h[3];
 
 	if (page == MAP_FAILED || data != (uint8_t *)(uintptr_t)HARNESS_DATA)
 		cr_skip_test("low addresses cannot be mapped here");
 	catch_faults();
 	harness_init(&h[0], HARNESS_LONG, HARNESS_STEP);
 	harness_init(&h[1], HARNESS_LONG, HARNESS_BLOCK);
+	harness_init(&h[2], HARNESS_LONG, HARNESS_JIT);
 	for (unsigned id = 1; id < ISA_COUNT; id++) {
 		unsigned wrong = 0;
 
@@ -403,10 +404,10 @@ Test(emu_integer, rows_against_the_host, .timeout = 300)
 			lacking += is_tested(id) && !host_has_row(id);
 			continue;
 		}
-		rows++;
+		rows++; if (getenv("ROWS")) fprintf(stderr, "row %s\n", isa_rows[id].mnemonic);
 		for (unsigned n = 0; n < ROUNDS && wrong < 3; n++) {
 			wrong += check_case(h, id, page, data);
-			cases += 2;
+			cases += 3;
 		}
 		bad += wrong;
 	}
@@ -417,6 +418,7 @@ Test(emu_integer, rows_against_the_host, .timeout = 300)
 	cr_assert_eq(bad, 0);
 	harness_fini(&h[0]);
 	harness_fini(&h[1]);
+	harness_fini(&h[2]);
 }
 #endif
 

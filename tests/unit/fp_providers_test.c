@@ -4,6 +4,8 @@
  * C) against H (this processor), results and flags bit by bit, in all directions of rounding, with and without DAZ and FTZ. RCP and RSQRT
  * are approximations that processors are free in: their errors are measured against the architecture's bound.
  */
+#include "emu/isa/isa.h"
+#include "emu/native/host.h"
 #include "emu/sem/fp/provider_table.h"
 #include "fp_operands.h"
 
@@ -118,7 +120,7 @@ Test(fp_providers, sse)
 {
 	unsigned functions = 0;
 
-	cr_assert(host_has_sse41());
+	cr_assert(native_has(FEAT_SSE41));
 	for (unsigned n = 0; n < sizeof(sse) / sizeof(sse[0]); n++) {
 		if (is_approximation(sse[n].name))
 			continue;
@@ -130,7 +132,7 @@ Test(fp_providers, sse)
 
 Test(fp_providers, fma)
 {
-	if (!host_has_fma() || !host_has_f16c())
+	if (!native_has(FEAT_FMA) || !native_has(FEAT_F16C))
 		cr_skip_test("this processor has no FMA3 or F16C");
 	for (unsigned n = 0; n < sizeof(fma3) / sizeof(fma3[0]); n++)
 		cr_expect_eq(differences(&fma3[n], 32, n + 1000), 0, "%s", fma3[n].name);

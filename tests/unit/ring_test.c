@@ -172,7 +172,7 @@ static void *run_late_consumer(void *arg)
 	struct io_slot s;
 
 	wait_until_asked(h);
-	for (int i = 0; i < RING_SLOTS; i++) {
+	for (uint64_t i = 0; i < RING_SLOTS; i++) {
 		cr_assert_eq(ring_peek(&h->c->consumer, &s), 0);
 		cr_assert_eq(s.data, i);
 		ring_complete(&h->c->consumer, &s, NULL);

@@ -242,7 +242,7 @@ Test(vcpu, route_added_while_running, .fini = stop)
 Test(vcpu, code_map_is_shared, .fini = stop)
 {
 	static const uint8_t code[] = { 0xba, 0xf8, 0x02, 0xee, 0xf4, 0xeb, 0xfd }; /* mov dx, COM2; out dx, al; hlt; jmp -3 */
-	struct code_map_view view;
+	struct code_map_view view = { 0 };
 
 	start(code, sizeof(code));
 	next_request();

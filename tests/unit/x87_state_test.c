@@ -230,7 +230,7 @@ Test(x87_state, host_flags_are_not_the_guests)
 
 	STEP(0xd9, 0xe8); /* FLD1 */
 	c->fpu.cw = 0x340;
-	third /= 3; /* inexact */
+	third = third / 3; /* inexact */
 	cr_assert_eq(STEP(0xd8, 0xc0), 0); /* FADD ST0, ST0 */
 	cr_assert_eq(c->fpu.sw & 0xff, 0);
 	cr_assert_eq(c->fpu.r[7].se, 0x4000);

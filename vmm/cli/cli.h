@@ -3,34 +3,20 @@
 #ifndef BULKHEAD_VMM_CLI_H
 #define BULKHEAD_VMM_CLI_H
 
+#include "../common/options.h"
+
 #include <stdbool.h>
 
-int cmd_run(int argc, char **argv);
-int cmd_demo(int argc, char **argv);
-int cmd_console(int argc, char **argv);
-int cmd_device(int argc, char **argv);
-int cmd_gdb(int argc, char **argv);
-int cmd_list(int argc, char **argv);
-int cmd_status(int argc, char **argv);
-int cmd_security(int argc, char **argv);
-int cmd_stop(int argc, char **argv);
-int cmd_kill(int argc, char **argv);
-int cmd_wait(int argc, char **argv);
+#define COMMAND(NAME, name, ...) int cmd_##name(int argc, char **argv);
+#include "../common/commands.def"
 
 /* bulkhead run --cpu help: models and features. */
 int cpu_help(bool json);
 
 /*
- * Arguments of the small commands: one machine's name, and the flags they know. Unknown ones are reported.
- * Bits of `wanted` say which flags exist. 0, or the exit code with which to end.
+ * Words and options of a command that starts no machine. 0, or the exit code with which to end: what is wrong has been told.
+ * Where --help was asked for, it ends the program.
  */
-enum cli_flag { CLI_JSON = 1, CLI_FORCE = 2, CLI_TIMEOUT = 4, CLI_ESCAPE = 8, CLI_NO_NAME = 16 };
-struct cli_args {
-	const char *name;
-	unsigned given;
-	unsigned timeout_ms;
-	int escape;
-};
-int cli_parse(struct cli_args *args, unsigned wanted, const char *usage, int argc, char **argv);
+int cli_parse(enum command command, struct cli_args *args, int argc, char **argv);
 
 #endif

@@ -3,7 +3,7 @@
 #include "cli.h"
 
 #include "client.h"
-#include "../common/config.h"
+#include "ended.h"
 #include "console.h"
 #include "terminal.h"
 #include "../common/exit_codes.h"
@@ -19,63 +19,6 @@
 enum { DRAIN_MS = 12000, FORCED_MS = 1000, MARGIN_MS = 5000, FOREVER_MS = 0x7fffffff };
 
 static struct frame frame;
-
-static int usage_error(const char *usage, const char *what, const char *arg)
-{
-	fprintf(stderr, "bulkhead: %s %s\nUsage: bulkhead %s\n", what, arg, usage);
-	return EXIT_USAGE;
-}
-
-static int parse_valued(struct cli_args *args, unsigned wanted, const char *arg, const char *value)
-{
-	struct vm_config scratch;
-	char error[CONFIG_ERROR_MAX];
-	char *argv[] = { "", "--escape", (char *)value };
-
-	if ((wanted & CLI_TIMEOUT) && !strcmp(arg, "--timeout"))
-		return config_parse_duration(value, &args->timeout_ms);
-	if (!(wanted & CLI_ESCAPE) || strcmp(arg, "--escape"))
-		return -ENOENT;
-	config_init(&scratch);
-	if (config_parse(&scratch, 3, argv, error))
-		return -EINVAL;
-	args->escape = scratch.escape;
-	return 0;
-}
-
-int cli_parse(struct cli_args *args, unsigned wanted, const char *usage, int argc, char **argv)
-{
-	*args = (struct cli_args){ .timeout_ms = 30000, .escape = 0x1d };
-	for (int i = 1; i < argc; i++) {
-		int rc;
-
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			printf("Usage: bulkhead %s\n", usage);
-			exit(EXIT_OK);
-		} else if ((wanted & CLI_JSON) && !strcmp(argv[i], "--json")) {
-			args->given |= CLI_JSON;
-		} else if ((wanted & CLI_FORCE) && !strcmp(argv[i], "--force")) {
-			args->given |= CLI_FORCE;
-		} else if (argv[i][0] == '-') {
-			char *option = argv[i], *value = strchr(option, '=');
-
-			if (value)
-				*value++ = 0;
-			else if (i + 1 < argc)
-				value = argv[++i];
-			rc = parse_valued(args, wanted, option, value ? value : "");
-			if (rc)
-				return usage_error(usage, rc == -ENOENT ? "unknown option" : "bad value for", option);
-		} else if (args->name || (wanted & CLI_NO_NAME)) {
-			return usage_error(usage, "unexpected argument", argv[i]);
-		} else {
-			args->name = argv[i];
-		}
-	}
-	if (!args->name && !(wanted & CLI_NO_NAME))
-		return usage_error(usage, "the name of a machine is missing;", "see bulkhead list");
-	return 0;
-}
 
 /* The directory goes a moment after the last reply: the next command should find the name free. */
 static void wait_until_gone(const struct machine_ref *ref)
@@ -101,10 +44,10 @@ int cmd_console(int argc, char **argv)
 {
 	struct machine_ref ref;
 	struct cli_args args;
-	int rc = cli_parse(&args, CLI_ESCAPE, "console NAME [--escape ^X]", argc, argv), sock, sig;
+	int rc = cli_parse(COMMAND_CONSOLE, &args, argc, argv), sock, sig;
 
 	if (!rc)
-		rc = client_find(args.name, &ref);
+		rc = client_find(args.words[0], &ref);
 	if (rc)
 		return rc;
 	sock = client_console(ref.path);
@@ -133,7 +76,7 @@ int cmd_console(int argc, char **argv)
 
 static int stop_ms(const struct cli_args *args)
 {
-	if (args->given & CLI_FORCE)
+	if (args->force)
 		return FORCED_MS + MARGIN_MS;
 	return args->timeout_ms < FOREVER_MS - DRAIN_MS - MARGIN_MS ? (int)args->timeout_ms + DRAIN_MS + MARGIN_MS : FOREVER_MS;
 }
@@ -143,15 +86,15 @@ int cmd_stop(int argc, char **argv)
 	Bulkhead__Stop m = BULKHEAD__STOP__INIT;
 	struct machine_ref ref;
 	struct cli_args args;
-	int rc = cli_parse(&args, CLI_FORCE | CLI_TIMEOUT, "stop NAME [--timeout 30s] [--force]", argc, argv);
+	int rc = cli_parse(COMMAND_STOP, &args, argc, argv);
 
 	if (!rc)
-		rc = client_find(args.name, &ref);
+		rc = client_find(args.words[0], &ref);
 	if (rc)
 		return rc;
 	m.has_timeout_ms = m.has_force = true;
 	m.timeout_ms = args.timeout_ms;
-	m.force = args.given & CLI_FORCE;
+	m.force = args.force;
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_STOP, &m.base, -1, stop_ms(&args), &frame);
 	if (rc && rc != -ECONNRESET && rundir_is_alive(ref.path))
 		return client_complain(ref.name, &frame, rc);
@@ -165,10 +108,10 @@ int cmd_kill(int argc, char **argv)
 {
 	struct machine_ref ref;
 	struct cli_args args;
-	int rc = cli_parse(&args, 0, "kill NAME", argc, argv);
+	int rc = cli_parse(COMMAND_KILL, &args, argc, argv);
 
 	if (!rc)
-		rc = client_find(args.name, &ref);
+		rc = client_find(args.words[0], &ref);
 	if (rc)
 		return rc;
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_KILL, NULL, -1, 2000, &frame);
@@ -183,29 +126,50 @@ int cmd_kill(int argc, char **argv)
 	return rc == -ESRCH && rundir_is_alive(ref.path) ? client_complain(ref.name, &frame, rc) : EXIT_OK;
 }
 
+/* Of a machine that is no more: what its keeper has written down. */
+static int hear_of_it(const struct machine_ref *ref)
+{
+	json_t *record = ended_load(ref);
+	int code;
+
+	if (!record)
+		return client_not_found(ref->name);
+	ended_tell(record);
+	code = ended_code(record);
+	json_decref(record);
+	return code;
+}
+
+static int tell_end(const struct machine_ref *ref, const Bulkhead__ExitInfo *info)
+{
+	fprintf(stderr, "%s: %s%s%s\n", ref->name, info->reason ? info->reason : "ended", info->text && *info->text ? ": " : "",
+		info->text ? info->text : "");
+	return (int)(info->code & 0xff);
+}
+
+/* A machine may end before it is asked, while it is asked, or without an answer: then its record knows. */
 int cmd_wait(int argc, char **argv)
 {
+	const Bulkhead__ExitInfo *info = NULL;
 	struct machine_ref ref;
 	struct cli_args args;
-	const Bulkhead__ExitInfo *info;
-	int rc = cli_parse(&args, 0, "wait NAME", argc, argv);
+	int rc = cli_parse(COMMAND_WAIT, &args, argc, argv);
 
 	if (!rc)
-		rc = client_find(args.name, &ref);
+		rc = client_locate(args.words[0], &ref);
 	if (rc)
 		return rc;
+	if (!rundir_is_alive(ref.path))
+		return hear_of_it(&ref);
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_WAIT, NULL, -1, FOREVER_MS, &frame);
-	if (rc == -ECONNRESET) {
-		fprintf(stderr, "bulkhead: %s ended without a word\n", ref.name);
-		return EXIT_VMM;
-	}
-	if (rc)
-		return client_complain(ref.name, &frame, rc);
-	info = ((const Bulkhead__Ok *)frame.msg)->exit;
-	wait_until_gone(&ref);
-	if (!info)
-		return EXIT_VMM;
-	fprintf(stderr, "%s: %s%s%s\n", ref.name, info->reason ? info->reason : "ended",
-		info->text && *info->text ? ": " : "", info->text ? info->text : "");
-	return (int)(info->code & 0xff);
+	if (!rc)
+		info = ((const Bulkhead__Ok *)frame.msg)->exit;
+	if (!rc || rc == -ECONNRESET || rc == -ENOENT || rc == -ECONNREFUSED)
+		wait_until_gone(&ref);
+	if (info)
+		return tell_end(&ref, info);
+	if (!rundir_is_alive(ref.path))
+		return hear_of_it(&ref);
+	rc = client_complain(ref.name, &frame, rc);
+	return rc == EXIT_FAILED ? EXIT_INTERNAL : rc;
 }

@@ -4,6 +4,7 @@
 
 #include "client.h"
 #include "../common/exit_codes.h"
+#include "../common/nearest.h"
 #include "../common/programs.h"
 
 #include "../../proto/control_check.h"
@@ -17,44 +18,7 @@
 
 enum { ANSWER_MS = 15000 };
 
-static const char usage[] = "Usage: bulkhead device list NAME\n"
-			    "       bulkhead device restart NAME DEVICE                  a fresh process; also for one that was given up\n"
-			    "       bulkhead device replace NAME DEVICE [--binary FILE]  another program, while the guest runs;\n"
-			    "                                                             for the machine's owner and root\n"
-			    "DEVICE is one of those that the list shows, with or without its d.\n";
-
 static struct frame frame;
-
-struct device_args {
-	const char *verb, *machine, *device, *binary;
-};
-
-/* What is not an option goes to the next free place. */
-static bool place(struct device_args *a, const char *arg)
-{
-	const char **places[] = { &a->verb, &a->machine, &a->device };
-
-	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (*places[i])
-			continue;
-		*places[i] = arg;
-		return true;
-	}
-	return false;
-}
-
-static bool parse(struct device_args *a, int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--binary") && i + 1 < argc)
-			a->binary = argv[++i];
-		else if (!strncmp(argv[i], "--binary=", 9))
-			a->binary = argv[i] + 9;
-		else if (argv[i][0] == '-' || !place(a, argv[i]))
-			return false;
-	}
-	return a->machine != NULL;
-}
 
 /* "serial" and "seriald" are the same, and so are "test1" and "testd1". */
 static bool is_called(const char *text, const char *name)
@@ -128,32 +92,83 @@ static int replace(const struct machine_ref *ref, const struct kind_row *kind, c
 	return rc;
 }
 
+/* The name without its d, as people write it. */
+static const char *short_name(const char *name)
+{
+	static char out[KIND_NAME_MAX];
+	size_t stem = strcspn(name, "0123456789") - 1;
+
+	snprintf(out, sizeof(out), "%.*s%s", (int)stem, name, name + stem + 1);
+	return out;
+}
+
+/* What was meant, and what there is. */
+static int unknown_device(const char *text)
+{
+	struct nearest near = { text, NULL, 0 };
+	char name[KIND_NAME_MAX], all[DEVICES_MAX * KIND_NAME_MAX + 1] = "", room[32];
+
+	for (unsigned i = 0; i < KIND_COUNT; i++)
+		for (unsigned n = 0; n < kind_rows[i].most; n++) {
+			kind_process_name(&kind_rows[i], n, name);
+			snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", *all ? "|" : "", short_name(name));
+		}
+	nearest_try_list(&near, all, room, sizeof(room));
+	fprintf(stderr, "bulkhead: no device is called %.60s; ", text);
+	if (near.best)
+		fprintf(stderr, "did you mean %s? ", near.best);
+	fprintf(stderr, "There may be %s\n", all);
+	return EXIT_USAGE;
+}
+
+static int unknown_verb(const char *verb)
+{
+	struct nearest near = { verb, NULL, 0 };
+	char room[32];
+
+	nearest_try_list(&near, "list|restart|replace", room, sizeof(room));
+	fprintf(stderr, "bulkhead: device %.60s: must be one of list|restart|replace%s%s%s\n", verb, near.best ? "; did you mean " : "",
+		near.best ? near.best : "", near.best ? "?" : "");
+	return EXIT_USAGE;
+}
+
+/* Words that do not go together, before any machine is looked for. */
+static int check_words(const struct cli_args *a)
+{
+	bool lists = !strcmp(a->words[0], "list"), replaces = !strcmp(a->words[0], "replace");
+
+	if (!lists && !replaces && strcmp(a->words[0], "restart"))
+		return unknown_verb(a->words[0]);
+	if (lists && a->count > 2)
+		fprintf(stderr, "bulkhead: unexpected argument %.60s: device list shows all of them\n", a->words[2]);
+	else if (!lists && a->count < 3)
+		fprintf(stderr, "bulkhead: the device is missing; see bulkhead device list %.60s\n", a->words[1]);
+	else if (a->binary && !replaces)
+		fprintf(stderr, "bulkhead: --binary goes with device replace only\n");
+	else
+		return 0;
+	return EXIT_USAGE;
+}
+
 int cmd_device(int argc, char **argv)
 {
-	struct device_args a = { 0 };
+	struct cli_args a;
 	struct machine_ref ref;
-	const struct kind_row *kind;
+	const struct kind_row *kind = NULL;
 	char device[KIND_NAME_MAX];
-	int rc;
+	int rc = cli_parse(COMMAND_DEVICE, &a, argc, argv);
 
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-		fputs(usage, stdout);
-		return EXIT_OK;
-	}
-	if (!parse(&a, argc, argv)) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
-	rc = client_find(a.machine, &ref);
+	if (!rc)
+		rc = check_words(&a);
+	if (!rc && a.count > 2 && !(kind = parse_device(a.words[2], device)))
+		rc = unknown_device(a.words[2]);
+	if (!rc)
+		rc = client_find(a.words[1], &ref);
 	if (rc)
 		return rc;
-	if (!strcmp(a.verb, "list") && !a.device)
+	if (!kind)
 		return list(&ref);
-	kind = a.device ? parse_device(a.device, device) : NULL;
-	if (kind && !strcmp(a.verb, "restart"))
+	if (!strcmp(a.words[0], "restart"))
 		return ask(&ref, device, BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, -1);
-	if (kind && !strcmp(a.verb, "replace"))
-		return replace(&ref, kind, device, a.binary);
-	fputs(usage, stderr);
-	return EXIT_USAGE;
+	return replace(&ref, kind, device, a.binary);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* bulkhead: the command line. */
 #include "cli.h"
+
+#include "help.h"
+#include "output.h"
 #include "../common/exit_codes.h"
 
 #include "../../proto/clock.h"
@@ -9,61 +12,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int cmd_version(int argc, char **argv);
-static int cmd_help(int argc, char **argv);
-
-static const struct command {
-	const char *name, *summary;
-	int (*run)(int argc, char **argv);
-} commands[] = {
-	{ "run", "start a machine, with its console attached", cmd_run },
-	{ "demo", "start a tiny built-in guest: nothing else is needed", cmd_demo },
-	{ "console", "attach to a running machine's console", cmd_console },
-	{ "list", "running machines", cmd_list },
-	{ "status", "one machine and its processes", cmd_status },
-	{ "device", "list a machine's device processes, restart or replace one", cmd_device },
-	{ "gdb", "debug a running machine's guest", cmd_gdb },
-	{ "security", "what each process of a machine could still do", cmd_security },
-	{ "stop", "press the power button, then end the machine", cmd_stop },
-	{ "kill", "end a machine now", cmd_kill },
-	{ "wait", "wait for a machine's end and return its exit code", cmd_wait },
-	{ "version", "print the version", cmd_version },
-	{ "help", "this text", cmd_help },
+static int (*const functions[COMMANDS])(int argc, char **argv) = {
+#define COMMAND(NAME, name, ...) cmd_##name,
+#include "../common/commands.def"
 };
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
-static int cmd_version(int argc, char **argv)
+int cmd_version(int argc, char **argv)
 {
-	printf("bulkhead %s\n", BULKHEAD_VERSION);
-	return EXIT_OK;
+	struct cli_args args;
+	int rc = cli_parse(COMMAND_VERSION, &args, argc, argv);
+
+	if (!rc)
+		printf("bulkhead %s\n", BULKHEAD_VERSION);
+	return rc;
 }
 
-static const struct command *find(const char *name)
+static int unknown(const char *name)
 {
-	for (unsigned i = 0; i < COMMANDS; i++)
-		if (!strcmp(commands[i].name, name))
-			return &commands[i];
-	return NULL;
+	const char *near = command_suggest(name);
+
+	if (near)
+		fprintf(stderr, "bulkhead: unknown command %.60s; did you mean bulkhead %s?\n", name, near);
+	else
+		fprintf(stderr, "bulkhead: unknown command %.60s; see bulkhead help\n", name);
+	return EXIT_USAGE;
 }
 
-static int cmd_help(int argc, char **argv)
+int cmd_help(int argc, char **argv)
 {
-	const struct command *c = argc > 1 ? find(argv[1]) : NULL;
-	char *help[] = { argc > 1 ? argv[1] : "", "--help", NULL };
+	struct cli_args args;
+	int rc = cli_parse(COMMAND_HELP, &args, argc, argv);
+	enum command about = args.count ? command_find(args.words[0]) : COMMANDS;
 
-	if (c && c->run != cmd_help && c->run != cmd_version)
-		return c->run(2, help);
-	printf("bulkhead: virtual machines in watertight compartments; every device is a process of its own.\n\n"
-	       "Usage: bulkhead COMMAND [options]\n\n");
-	for (unsigned i = 0; i < COMMANDS; i++)
-		printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-	printf("\nExamples:\n"
-	       "  bulkhead demo\n"
-	       "  bulkhead run --kernel vmlinuz --initrd initrd.img --cmdline 'console=ttyS0' --name web\n"
-	       "  bulkhead console web            attach; Ctrl-] then . leaves\n"
-	       "  bulkhead status web --json\n"
-	       "  bulkhead stop web --timeout 20s\n\n"
-	       "bulkhead COMMAND --help tells more; so does bulkhead(1).\n");
+	if (rc)
+		return rc;
+	if (args.count && about == COMMANDS)
+		return unknown(args.words[0]);
+	if (args.count)
+		help_command(about);
+	else
+		help_commands();
 	return EXIT_OK;
 }
 
@@ -76,22 +64,24 @@ static void note_start(void)
 	setenv("BULKHEAD_START_NS", text, 1);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
-	const struct command *c;
+	enum command command;
 
-	note_start();
 	if (argc < 2) {
-		cmd_help(1, argv);
+		help_commands();
 		return EXIT_USAGE;
 	}
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return cmd_help(1, argv);
 	if (!strcmp(argv[1], "--version"))
 		return cmd_version(1, argv);
-	c = find(argv[1]);
-	if (c)
-		return c->run(argc - 1, argv + 1);
-	fprintf(stderr, "bulkhead: unknown command %.60s; see bulkhead help\n", argv[1]);
-	return EXIT_USAGE;
+	command = command_find(argv[1]);
+	return command == COMMANDS ? unknown(argv[1]) : functions[command](argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	note_start();
+	return output_end(run(argc, argv));
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a machine is made of, as the user asked for it. The command line and the keeper parse the same options with the
- * same table; the first checks everything that needs no privilege, so that mistakes are named before anything starts.
+ * same table (options.h); the first checks everything that needs no privilege, so that mistakes are named before anything starts.
  */
 #ifndef BULKHEAD_VMM_CONFIG_H
 #define BULKHEAD_VMM_CONFIG_H
+
+#include "value.h"
 
 #include "../../emu/model/features.h"
 #include "../../proto/kind.h"
@@ -13,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { VM_NAME_MAX = 48, CONFIG_ERROR_MAX = 256 };
+enum { VM_NAME_MAX = 48, CONFIG_ERROR_MAX = VALUE_ERROR_MAX };
 
 enum on_halt {
 	ON_HALT_STOP, /* HLT with interrupts off ends the machine */
@@ -45,10 +47,12 @@ struct vm_config {
 	struct initrd_list initrds;
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */
-	const char *log_file;
+	const char *log_file, *result_file;
+	const char *config_file; /* command line: what was read from it stands before its own options */
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
 	uint64_t ram_bytes;
 	uint32_t stop_timeout_ms; /* how long a stop by signal waits for the guest */
+	uint32_t timeout_ms; /* how long it may take; 0: as long as it likes */
 	enum on_halt on_halt;
 	enum on_device_failure on_device_failure;
 	uint32_t device_failure_limit; /* deaths of one device in a row without progress; 0: any number */
@@ -56,7 +60,7 @@ struct vm_config {
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */
 	int escape; /* control character of the console client */
-	bool detach, no_console, no_reboot, verbose, demo, help, json;
+	bool detach, no_console, no_reboot, verbose, quiet, demo, help, json;
 	const char *from; /* the machine that goes on as this one, whose other options are the same; NULL: none */
 	int taken_fd; /* keeper: the first of the descriptors of enum frame_take_fd, the others follow; -1 */
 	int ready_fd; /* keeper: where the command line wants to be told; -1 */
@@ -65,30 +69,14 @@ struct vm_config {
 
 void config_init(struct vm_config *config);
 
-/*
- * Reads options from argv[1..]. Strings are kept by reference. -EINVAL: `error` says which option, what is wrong with
- * it, and what would be right.
- */
-int config_parse(struct vm_config *config, int argc, char **argv, char error[CONFIG_ERROR_MAX]);
-
 /* What parsing alone cannot see: required options, combinations, files that cannot be read, the host's memory. */
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX]);
 
-/* "512M", "1G", "65536K", "1048576" (bytes). -EINVAL, or -ERANGE if it does not fit. */
-int config_parse_size(const char *text, uint64_t *out);
-/* "30s", "500ms", "2m", "30" (seconds). */
-int config_parse_duration(const char *text, uint32_t *out_ms);
-/* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX. */
-bool config_is_name(const char *name);
-
-/* The port that --gdb names; 0: it names a path; -1: it is not there. */
+/* The port that --gdb names; 0: it names a path; -1: it is neither. */
 int gdb_port(const char *gdb);
 
 /* The processor model as text: what was asked for, or the engine's default. */
 const char *config_cpu(const struct vm_config *config);
 bool config_wants_cpu_help(const struct vm_config *config);
-
-/* Prints the option table. */
-void config_print_options(void);
 
 #endif

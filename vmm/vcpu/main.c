@@ -317,7 +317,7 @@ static int serve(struct vcpu_process *p)
 }
 
 /* The vector instructions of a guest's working set, in the host's form. */
-enum { NATIVE_MEMORY_BYTES = 1 << 20 };
+enum { NATIVE_MEMORY_BYTES = 32 << 20 };
 
 int main(int argc, char **argv)
 {

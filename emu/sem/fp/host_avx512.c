@@ -3,19 +3,6 @@
 #include "host_mxcsr.h"
 #include "provider_table.h"
 
-#include <cpuid.h>
-
-bool host_has_avx512f(void)
-{
-	unsigned a, b, c, d, xcr0;
-
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !__get_cpuid_count(7, 0, &a, &b, &c, &d) ||
-	    !(b & bit_AVX512F))
-		return false;
-	__asm__("xgetbv" : "=a"(xcr0), "=d"(d) : "c"(0));
-	return (xcr0 & 0xe6) == 0xe6;
-}
-
 #define HOST_512(name)                                                                                            \
 	__attribute__((noinline)) uint32_t host_##name(union vec *d, const union vec *s, uint32_t mxcsr)          \
 	{                                                                                                         \

@@ -6,36 +6,6 @@
 #include "host_mxcsr.h"
 #include "provider_table.h"
 
-#include <cpuid.h>
-
-/* The host's system must save YMM registers, too. */
-static bool has(unsigned bit)
-{
-	unsigned a, b, c, d, xcr0;
-
-	if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AVX) || !(c & bit))
-		return false;
-	__asm__("xgetbv" : "=a"(xcr0), "=d"(d) : "c"(0));
-	return (xcr0 & 6) == 6;
-}
-
-bool host_has_sse41(void)
-{
-	unsigned a, b, c, d;
-
-	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_1);
-}
-
-bool host_has_fma(void)
-{
-	return has(bit_FMA);
-}
-
-bool host_has_f16c(void)
-{
-	return has(bit_F16C);
-}
-
 /* ymm0 is d[0], ymm1 and ymm2 are s[0] and s[1]; SSE code of the caller does not pay for dirty upper halves. */
 #define HOST_AVX(name, body)                                                                                      \
 	__attribute__((noinline)) uint32_t host_##name(union vec *d, const union vec *s, uint32_t mxcsr)            \

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sends each floating-point call to the provider chosen at start-up (provider.h). */
+#include "emu/isa/isa.h"
+#include "emu/native/host.h"
 #include "provider_table.h"
 
 #include <pthread.h>
@@ -36,9 +38,9 @@ static const struct approx_table *approx = &soft_approx;
 
 static void select_automatic(void)
 {
-	base = host_has_sse41() ? &host_base : &soft_base;
-	fma3 = host_has_fma() && host_has_f16c() ? &host_fma : &soft_fma;
-	approx = host_has_avx512f() ? &host_approx : &soft_approx;
+	base = native_has(FEAT_SSE41) ? &host_base : &soft_base; /* host_sse.c takes it for granted */
+	fma3 = native_has(FEAT_FMA) && native_has(FEAT_F16C) ? &host_fma : &soft_fma;
+	approx = native_has(FEAT_AVX512F) ? &host_approx : &soft_approx;
 }
 
 const char *fp_provider_name(void)

@@ -26,11 +26,6 @@ FP_SSE_ALL(FP_HOST_SSE)
 FP_FMA_ALL(FP_HOST_SSE)
 FP_APPROX_ALL(FP_HOST_SSE)
 FP_X87_ALL(FP_HOST_X87)
-
-bool host_has_sse41(void); /* which host_sse.c takes for granted */
-bool host_has_fma(void);
-bool host_has_f16c(void);
-bool host_has_avx512f(void);
 #endif
 
 #endif

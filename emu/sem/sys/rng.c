@@ -2,21 +2,14 @@
 /* Random numbers without system calls, see rng.h. The cipher is RFC 8439, section 2.3. */
 #include "rng.h"
 #include "emu/core/host.h"
+#include "emu/isa/isa.h"
+#include "emu/native/host.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
 #ifdef HOST_X86_64
-#include <cpuid.h>
-
-static bool host_has_rdrand(void)
-{
-	unsigned a, b, c, d;
-
-	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_RDRND);
-}
-
 /* Intel's advice is ten tries; a unit that never answers is treated as absent. */
 static bool host_rdrand(uint64_t *value)
 {
@@ -33,11 +26,6 @@ static bool host_rdrand(uint64_t *value)
 	return false;
 }
 #else
-static bool host_has_rdrand(void)
-{
-	return false;
-}
-
 static bool host_rdrand(uint64_t *value)
 {
 	return false;
@@ -122,6 +110,6 @@ int rng_init(struct rng *r)
 	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return errno ? -errno : -EIO;
 	rng_init_seed(r, seed);
-	r->host_rdrand = host_has_rdrand();
+	r->host_rdrand = native_has(FEAT_RDRAND);
 	return 0;
 }

@@ -5,7 +5,14 @@
 
 #include <string.h>
 
+/* Calls stay calls: gcc would make copies of a function, and either would unroll half of a recursion away. */
+#ifdef __clang__
+#define NOINLINE __attribute__((noinline))
+#define RECURSIVE __attribute__((noinline, disable_tail_calls))
+#else
 #define NOINLINE __attribute__((noinline, noclone))
+#define RECURSIVE __attribute__((noinline, noclone, optimize("no-optimize-sibling-calls,no-inline")))
+#endif
 
 /* The operations that Dhrystone is known for: assignments of records, comparison of strings, small procedures. */
 struct record {
@@ -124,8 +131,7 @@ static uint64_t sha256(uint64_t n)
 	return h[0];
 }
 
-/* Without the attribute gcc unrolls half of the recursion away. */
-static __attribute__((noinline, noclone, optimize("no-optimize-sibling-calls,no-inline"))) uint64_t fib(unsigned n)
+static RECURSIVE uint64_t fib(unsigned n)
 {
 	return n < 2 ? n : fib(n - 1) + fib(n - 2);
 }

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/* Instructions whose own bytes do it on the host, with other registers, and with memory operands at S0. */
+#include "translate.h"
+
+#ifdef HOST_X86_64
+
+#include "emu/decode/encode.h"
+#include "emu/native/host.h"
+
+/* Rows without COPY that only name RAX, RCX and RDX besides, which are where they are, or that need no more than a look
+ * at their operands. */
+static bool is_copied(const struct insn *i, const struct isa_row *r)
+{
+	static isa_semantic *const implicit[] = { sem_int_mul, sem_int_imul1, sem_int_cwd, sem_int_cmpxchg, sem_int_xadd,
+						  sem_int_lahf, sem_int_sahf, sem_int_mfence, sem_bmi_mulx, sem_int_movbe };
+
+	if (r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X | ISA_FP | ISA_MMXX | ISA_PRIV))
+		return false;
+	if (r->map >= ISA_V0F && r->flags_undefined)
+		return false; /* the semantic functions have a way of their own there */
+	if (r->attr & ISA_COPY)
+		return true;
+	if (r->sem == sem_int_bt || r->sem == sem_int_bts || r->sem == sem_int_btr || r->sem == sem_int_btc)
+		return !i->is_mem || r->op[1].kind == OPK_I; /* a register reaches beyond the operand */
+	for (unsigned n = 0; n < sizeof(implicit) / sizeof(implicit[0]); n++)
+		if (implicit[n] == r->sem)
+			return true;
+	return false;
+}
+
+static bool is_divide(const struct isa_row *r)
+{
+	return r->sem == sem_int_div || r->sem == sem_int_idiv;
+}
+
+static unsigned operand_bytes(const struct insn *i, unsigned size)
+{
+	switch ((enum isa_size)size) {
+	case OPS_b:
+		return 1;
+	case OPS_w:
+		return 2;
+	case OPS_d:
+		return 4;
+	case OPS_q:
+		return 8;
+	case OPS_v: case OPS_y:
+		return i->size;
+	default:
+		return 0;
+	}
+}
+
+/* The operand that may be in memory, or -1. */
+static int memory_operand(const struct insn *i, const struct isa_row *r)
+{
+	for (int n = 0; n < 4 && i->is_mem; n++)
+		if (r->op[n].kind == OPK_E || r->op[n].kind == OPK_M)
+			return n;
+	return -1;
+}
+
+/* Has it anything to do at all? Hints and long no-operations name memory without touching it. */
+static bool is_nothing(const struct isa_row *r)
+{
+	return r->sem == sem_int_nop;
+}
+
+static bool is_shift_by_zero(const struct insn *i, const struct isa_row *r)
+{
+	const unsigned n = r->op[2].kind == OPK_I ? 2 : 1;
+
+	return (r->attr & ISA_COUNT1) && r->op[n].kind == OPK_I && !(i->imm & (i->size == 8 ? 63 : 31));
+}
+
+static bool host_has_it(const struct isa_row *r)
+{
+	return native_has(r->feature);
+}
+
+bool is_translatable(const struct insn *i)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+	const int m = memory_operand(i, r);
+
+	if (is_stack_insn(i) || is_branch(i) || r->sem == sem_int_jcc || r->sem == sem_int_jmp)
+		return true;
+	if (i->id == ISA_INVALID || !host_has_it(r))
+		return false;
+	if (is_vector(i))
+		return true;
+	if (is_divide(r))
+		return i->size >= 4;
+	if (!is_copied(i, r))
+		return false;
+	return m < 0 || r->op[m].access == OPA_N || operand_bytes(i, r->op[m].size);
+}
+
+enum event copy_event(const struct insn *i)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+	const int m = memory_operand(i, r);
+
+	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || is_divide(r) || is_vector(i))
+		return EVENT_CLOBBERS;
+	if (is_nothing(r) || is_shift_by_zero(i, r))
+		return m >= 0 && !is_nothing(r) ? EVENT_CLOBBERS : EVENT_NONE;
+	if (m >= 0 && r->op[m].access != OPA_N)
+		return EVENT_CLOBBERS;
+	if (r->flags_read & ISA_FL_ARITH)
+		return EVENT_READS;
+	if (!((r->flags_written | r->flags_undefined) & ISA_FL_ARITH))
+		return EVENT_NONE;
+	return isa_flags_replaced(r) == ISA_FL_ARITH ? EVENT_SETS : EVENT_READS;
+}
+
+/* ---- registers ---- */
+
+/* Which field of the instruction an operand of general registers has; NULL: none. */
+static uint8_t *field(struct insn *i, const struct isa_operand *op)
+{
+	switch ((enum isa_kind)op->kind) {
+	case OPK_G: case OPK_Z:
+		return &i->reg;
+	case OPK_E: case OPK_R:
+		return i->is_mem ? NULL : &i->rm;
+	case OPK_B:
+		return &i->vvvv;
+	default:
+		return NULL;
+	}
+}
+
+static int place(struct scratch *s, unsigned guest, bool written)
+{
+	for (unsigned n = 0; n < s->count; n++) {
+		if (s->guest[n] == guest) {
+			s->written[n] |= written;
+			return s->host[n];
+		}
+	}
+	if (s->count == s->room)
+		return -1;
+	s->guest[s->count] = (uint8_t)guest;
+	s->host[s->count] = (uint8_t)(S1 - s->count);
+	s->written[s->count] = written;
+	return s->host[s->count++];
+}
+
+/* The instruction with the host's registers. False: there are not enough. */
+bool rename_registers(struct insn *h, const struct isa_row *r, struct scratch *s)
+{
+	bool done[3] = { false };
+
+	for (unsigned n = 0; n < 4; n++) {
+		uint8_t *f = field(h, &r->op[n]);
+		int host;
+
+		if (!f)
+			continue;
+		if (done[f == &h->reg ? 0 : f == &h->rm ? 1 : 2])
+			continue;
+		done[f == &h->reg ? 0 : f == &h->rm ? 1 : 2] = true;
+		if (*f >= REG8_AH) { /* where a row of vectors says byte register, it means a whole one */
+			if (r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X))
+				return false;
+			continue;
+		}
+		if (*f == RSP) {
+			*f = HOST_RSP;
+		} else if (is_in_memory(*f)) {
+			host = place(s, *f, r->op[n].access & OPA_W);
+			if (host < 0)
+				return false;
+			*f = (uint8_t)host;
+		}
+	}
+	return true;
+}
+
+static bool is_high_byte(const struct insn *i, const struct isa_row *r)
+{
+	for (unsigned n = 0; n < 4; n++)
+		if (r->op[n].size == OPS_b && ((r->op[n].kind == OPK_G && i->reg >= REG8_AH) || (r->op[n].kind == OPK_Z && i->reg >= REG8_AH) ||
+					       (r->op[n].kind == OPK_E && !i->is_mem && i->rm >= REG8_AH)))
+			return true;
+	return false;
+}
+
+/* ---- the copy ---- */
+
+struct insn hosted(const struct tr *t, const struct insn *i)
+{
+	struct insn h = *i;
+
+	h.prefixes &= (uint8_t)~(PFX_SEG | PFX_ADDRSIZE | PFX_REX);
+	h.asize = 8;
+	if (h.is_mem) {
+		h.base = t->ea.base;
+		h.index = t->ea.index;
+		h.scale = 0;
+		h.disp = t->ea.disp;
+		h.seg = SEG_DS;
+	}
+	return h;
+}
+
+/* High byte registers go with nothing that needs REX. */
+bool fits(const struct insn *h)
+{
+	uint8_t bytes[INSN_MAX_BYTES];
+
+	return encode(h, bytes) != 0;
+}
+
+void load_scratch(struct tr *t, const struct scratch *s)
+{
+	for (unsigned n = 0; n < s->count; n++)
+		put_env(&t->c, true, OP_LOAD, s->host[n], GPR(s->guest[n]));
+}
+
+void store_scratch(struct tr *t, const struct scratch *s)
+{
+	for (unsigned n = 0; n < s->count; n++)
+		if (s->written[n])
+			put_env(&t->c, true, OP_STORE, s->host[n], GPR(s->guest[n]));
+}
+
+static void load_effective(struct tr *t, const struct insn *i)
+{
+	const bool stays = is_in_memory(i->reg);
+	const unsigned to = i->reg == RSP ? HOST_RSP : stays ? S0 : i->reg;
+
+	put_effective(t, i, to, i->size);
+	if (stays)
+		put_env(&t->c, true, OP_STORE, S0, GPR(i->reg));
+}
+
+static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct isa_row *r)
+{
+	const int m = memory_operand(i, r);
+	struct scratch s = { .room = i->is_mem ? 1 : 2 };
+	struct insn h = hosted(t, i);
+	const enum event event = copy_event(&(struct insn){ .id = i->id, .size = i->size, .imm = i->imm });
+
+	if (!rename_registers(&h, r, &s) || !fits(&h) || (i->is_mem && is_high_byte(i, r)))
+		return false;
+	if (m >= 0) {
+		put_access(t, k, i, operand_bytes(i, r->op[m].size), r->op[m].access & OPA_W);
+		h.base = t->ea.base;
+		h.index = t->ea.index;
+		h.disp = t->ea.disp;
+	}
+	if (event == EVENT_READS && !t->quiet[k])
+		need_host(t, i->is_mem);
+	load_scratch(t, &s);
+	put_insn(&t->c, &h);
+	store_scratch(t, &s);
+	if (t->quiet[k])
+		t->flags = 0;
+	else if (event == EVENT_SETS || (event == EVENT_READS && ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH)))
+		t->flags = IN_HOST;
+	if (m >= 0)
+		resume_here(t, k);
+	return true;
+}
+
+/*
+ * DIV and IDIV whose quotient fits; others go to C, which raises #DE. They leave the flags undefined, and ours where they were:
+ * in the image.
+ */
+static bool divide(struct tr *t, unsigned k, const struct insn *i, const struct isa_row *r)
+{
+	const bool wide = i->size == 8;
+	struct code *c = &t->c;
+	uint32_t from[3], site;
+	unsigned by, count = 0;
+
+	if (i->size < 4)
+		return false;
+	if (i->is_mem) {
+		put_access(t, k, i, i->size, false);
+		put_operand_move(t, false, S1, wide);
+		by = S1;
+	} else {
+		need_image(t);
+		by = host_register(t, i->rm, S1);
+	}
+	if (r->sem == sem_int_div) {
+		put_regs(c, wide, OP_CMP, RDX, by);
+		from[count++] = put_jump(c, 3, NULL); /* JAE */
+	} else {
+		/* the dividend is a sign-extended RAX, the divisor neither 0 nor -1 */
+		put_regs(c, wide, OP_STORE, RAX, S0);
+		put1(c, (uint8_t)(0x41 | wide << 3)); /* SAR S0, bits - 1 */
+		put(c, wide ? "\xc1\xf9\x3f" : "\xc1\xf9\x1f", 3);
+		put_regs(c, wide, OP_CMP, RDX, S0);
+		from[count++] = put_jump(c, 5, NULL);
+		put_regs(c, wide, OP_STORE, by, S0);
+		put_imm(c, wide, 0, S0, 1);
+		put_imm(c, wide, 7, S0, 1);
+		from[count++] = put_jump(c, 6, NULL); /* JBE */
+	}
+	site = new_site(t, SITE_EXECUTE, k);
+	for (unsigned n = 0; n < count; n++)
+		new_cold(t, COLD_EXECUTE, from[n], site);
+	put1(c, (uint8_t)(0x40 | wide << 3 | by >> 3)); /* DIV, IDIV by */
+	put1(c, 0xf7);
+	put1(c, (uint8_t)((r->sem == sem_int_div ? 0xf0 : 0xf8) | (by & 7)));
+	t->flags = IN_IMAGE;
+	resume_here(t, k);
+	return true;
+}
+
+unsigned accessed_bytes(const struct tr *t, const struct insn *i, bool *write)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+	const int m = memory_operand(i, r);
+
+	if (!i->is_mem || !is_translatable(i))
+		return 0;
+	if (is_vector(i))
+		return vector_bytes(t, i, write);
+	if (m < 0 || r->op[m].access == OPA_N || is_nothing(r) || is_branch(i) || is_stack_insn(i))
+		return 0;
+	*write = r->op[m].access & OPA_W;
+	return operand_bytes(i, r->op[m].size);
+}
+
+bool copy(struct tr *t, unsigned k, const struct insn *i)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+
+	if (is_stack_insn(i))
+		return stack_insn(t, k, i);
+	if (!is_translatable(i))
+		return false;
+	if (is_vector(i))
+		return vector_insn(t, k, i);
+	if (is_nothing(r) && i->id != ISA_PAUSE)
+		return true;
+	if (r->sem == sem_int_lea) {
+		if (i->size < 4)
+			return false;
+		load_effective(t, i);
+		return true;
+	}
+	return is_divide(r) ? divide(t, k, i, r) : plain(t, k, i, r);
+}
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside of the translator.
+ *
+ * Registers of translated code: RAX to RDI without RSP, and R12 to R15, are the guest's own. R8 is the guest's RSP; the guest's
+ * R8 to R11 stay in struct emu. R9 and R10 are scratch, R11 is e->budget. RSP is the address of struct emu itself, so that
+ * all of its fields are a displacement away; below it lies a small stack for signal handlers and the stubs' return addresses.
+ *
+ * The guest's arithmetic flags are the host's, or in e->flags_image, or both: enum flags_at.
+ */
+#ifndef BULKHEAD_EMU_JIT_INTERNAL_H
+#define BULKHEAD_EMU_JIT_INTERNAL_H
+
+#include "jit.h"
+#include "emu/block/internal.h"
+#include "emu/core/host.h"
+#include "emu/native/memory.h"
+
+#include <stddef.h>
+
+#ifdef HOST_X86_64
+
+enum { HOST_RSP = 8, S0 = 9, S1 = 10, BUDGET = 11 };
+
+/*
+ * What one memory operand of translated code was last seen to reach: guest addresses from `base` on, `len` of them, lie at `host`.
+ * `len` is less by what the operand itself covers, and 0 if nothing is known.
+ */
+struct range {
+	uint64_t base, len, host;
+	uint64_t delta; /* host - base */
+	uint32_t last; /* bytes of the operand - 1 */
+	uint32_t site; /* that executes the instruction otherwise */
+};
+
+/*
+ * Where computed jumps go: the code for a RIP whose page leads to `host`. `code` is `real`, or a stub that looks whether the page
+ * still does. An empty entry has a pc that belongs elsewhere in the table.
+ */
+struct jit_jump {
+	uint64_t pc;
+	const uint8_t *code, *real, *host;
+};
+
+enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 12, JIT_STACK = 1 << 16 };
+
+/* Whose the host's vector registers are: nobody's, or the guest's XMM, YMM (and what is above is zero), or ZMM and opmasks. */
+enum vectors { VECTORS_NONE, VECTORS_SSE, VECTORS_AVX, VECTORS_AVX512, VECTORS_LEVELS };
+
+/* What translated code reaches besides struct emu, behind which it lies. */
+struct jit_env {
+	uint64_t host_rsp, saved[4];
+	const uint8_t *resume;
+	uint32_t host_mxcsr;
+	uint8_t vectors; /* enum vectors */
+	struct range **log_next;
+	struct jit_jump *jumps; /* of the current privilege */
+	struct jit_jump **jump_log_next;
+	struct jit_jump *jump_log[4 * JIT_JUMPS]; /* those whose code is real; C fills half of it, code the rest */
+	struct jit_jump jump[2][JIT_JUMPS];
+	struct range range[JIT_RANGES];
+	struct range *log[2 * JIT_RANGES]; /* those with len != 0, and others */
+};
+
+enum { JIT_ENV_AT = (sizeof(struct emu) + 63) & ~63u };
+
+#define EMU(field) ((int32_t)offsetof(struct emu, field))
+#define ENV(field) ((int32_t)(JIT_ENV_AT + offsetof(struct jit_env, field)))
+#define GPR(n) ((int32_t)(offsetof(struct emu, cpu.gpr) + (n) * sizeof(uint64_t)))
+
+static inline struct jit_env *jit_env(struct emu *e)
+{
+	return (struct jit_env *)(void *)((uint8_t *)e + JIT_ENV_AT);
+}
+
+/* Why translated code goes to C. */
+enum site_kind {
+	SITE_EXECUTE,	/* run instruction `insn` by its semantic function, go on at `resume` */
+	SITE_INTERPRET, /* go on with instruction `insn` in the block tier */
+	SITE_LINK,	/* the block is done: to side `side` of its link */
+	SITE_START,	/* to the run loop, with RIP at the block */
+	SITE_RIP,	/* to the run loop; RIP is set */
+};
+
+struct jit_site {
+	struct block *block;
+	const uint8_t *resume;
+	uint8_t *patch;	 /* SITE_LINK: the distance of the jump that may go straight to the other block */
+	const uint8_t *unlinked; /* SITE_LINK: where that jump goes otherwise */
+	uint32_t next;	 /* SITE_LINK: in the list of those that lead to the same block; 0: the last */
+	uint32_t range;	 /* SITE_LINK to another page: its `len` says that the jump may be taken; 0: none */
+	uint8_t kind, insn, side;
+	uint8_t flags;	 /* SITE_LINK: enum flags_at, where that jump leaves them */
+	bool charged;	 /* the block's instructions have been taken off the budget */
+	bool groups;	 /* SITE_INTERPRET: because the check of a group failed */
+};
+
+/* Where the guest's arithmetic flags are; 0: nowhere, they are overwritten before anybody looks. */
+enum flags_at { IN_HOST = 1, IN_IMAGE = 2, IN_BOTH = IN_HOST | IN_IMAGE };
+
+struct jit {
+	struct native_memory *memory;
+	uint32_t threshold;
+	bool checks; /* each hit of a range is compared with the page tables (tests) */
+	uint32_t sites, ranges;
+	struct jit_site *site;
+	uint32_t jump_key[2];
+	int (*enter)(struct emu *e, const uint8_t *code);
+	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads or stores, and of their groups */
+	struct jit_counts counts;
+};
+
+/* What a translation depends on besides the block's own key. */
+static inline uint32_t jit_key(const struct emu *e)
+{
+	return e->mode_key | (e->cpl == 3 ? 1u << 16 : 0) | (uint32_t)(e->tlb_mask & 6) << 17 | (uint32_t)e->units << 24;
+}
+
+/* ---- code (code.c) ---- */
+
+struct code {
+	uint8_t *p;	   /* writable */
+	const uint8_t *at; /* the same byte where it runs */
+	uint32_t n, room;
+	bool failed; /* no room, or something that has no encoding */
+};
+
+void put(struct code *c, const void *bytes, unsigned count);
+void put1(struct code *c, uint8_t v);
+void put4(struct code *c, uint32_t v);
+void put8(struct code *c, uint64_t v);
+/* `opcode` with a 64-bit (wide) or 32-bit register and the field at [struct emu + disp]. */
+void put_env(struct code *c, bool wide, uint8_t opcode, unsigned reg, int32_t disp);
+/* The same with two registers, ModRM.rm `rm`. */
+void put_regs(struct code *c, bool wide, uint8_t opcode, unsigned reg, unsigned rm);
+/* opcode 81 /op with imm32, of a register. */
+void put_imm(struct code *c, bool wide, unsigned op, unsigned rm, uint32_t imm);
+void put_mov_imm(struct code *c, unsigned reg, uint64_t v);
+/* Jumps with a distance of 32 bits: cc of Jcc, or -1 for JMP, or -2 for CALL. Returns where the distance stands. */
+uint32_t put_jump(struct code *c, int cc, const uint8_t *to);
+/* The jump whose distance stands at `where` goes here, or to `to`. */
+void jump_here(struct code *c, uint32_t where);
+/* An instruction with its operands in place. */
+void put_insn(struct code *c, const struct insn *i);
+
+enum { OP_ADD = 0x03, OP_SUB = 0x2b, OP_CMP = 0x3b, OP_XOR = 0x33, OP_AND = 0x23, OP_STORE = 0x89, OP_LOAD = 0x8b, OP_LEA = 0x8d, OP_TEST = 0x85 };
+
+/* EFLAGS into the image, and back; S0 is lost, EFLAGS stay. */
+void put_save_flags(struct code *c);
+void put_restore_flags(struct code *c);
+
+/* ---- the common code (stubs.c, vector.c) ---- */
+
+/* What the host has. */
+enum vectors vectors_most(void);
+void put_vectors_save(struct code *c);
+void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave);
+
+/* False: no room. */
+bool stubs_make(struct jit *j);
+
+/* ---- running (run.c) ---- */
+
+/* Called by translated code; NULL: it is to leave. */
+const uint8_t *jit_execute(struct emu *e, uint32_t site);
+/* With j->checks: a range was hit at `linear`. */
+void jit_check(struct emu *e, uint32_t range, uint64_t linear);
+insn_handler h_jit;
+
+/* ---- translating (translate.c) ---- */
+
+bool translate(struct emu *e, struct block *b);
+
+#endif
+#endif

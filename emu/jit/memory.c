@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory operands. Each, or each group of them (group.c), has a range of guest addresses that it may reach (struct range): a
+ * check of four instructions, flags saved before. On a miss the TLB fills the range (stubs.c), or C executes the instruction.
+ */
+#include "translate.h"
+
+#ifdef HOST_X86_64
+
+unsigned host_register(struct tr *t, unsigned guest, unsigned scratch)
+{
+	if (guest == RSP)
+		return HOST_RSP;
+	if (!is_in_memory(guest))
+		return guest;
+	put_env(&t->c, true, OP_LOAD, scratch, GPR(guest));
+	return scratch;
+}
+
+uint64_t constant_address(const struct tr *t, const struct insn *i)
+{
+	const uint64_t from = i->scale == INSN_DISP_FROM_END ? (uint64_t)i->off + i->len : 0;
+
+	if (i->base == ADDR_NONE)
+		return (uint64_t)(int64_t)i->disp;
+	return t->b->pc + from + (uint64_t)(int64_t)i->disp;
+}
+
+void put_effective(struct tr *t, const struct insn *i, unsigned to, unsigned size)
+{
+	const bool wide = size == 8 && i->asize == 8;
+	struct insn lea = { .id = ISA_LEA, .asize = 8, .is_mem = 1, .base = ADDR_NONE, .index = ADDR_NONE };
+
+	if (i->base == ADDR_PC) {
+		put_mov_imm(&t->c, to, wide ? constant_address(t, i) : (uint32_t)constant_address(t, i));
+		return;
+	}
+	lea.size = wide ? 8 : 4;
+	lea.prefixes = wide ? PFX_REX_W : 0;
+	lea.reg = (uint8_t)to;
+	lea.disp = i->disp;
+	lea.scale = i->scale;
+	if (i->base != ADDR_NONE)
+		lea.base = (int8_t)host_register(t, (unsigned)i->base, S0);
+	if (i->index != ADDR_NONE)
+		lea.index = (int8_t)host_register(t, (unsigned)i->index, S1);
+	put_insn(&t->c, &lea);
+}
+
+/* ---- checks ---- */
+
+/* That `bytes` at the guest's address in S0 can be reached, which leaves what it is from the range's base on in S0. */
+static uint32_t put_check(struct tr *t, uint32_t site, unsigned bytes, bool write, bool grouped)
+{
+	const uint32_t range = new_range(t, site, bytes - 1);
+	struct code *c = &t->c;
+	struct cold *cold;
+
+	put_env(c, true, OP_SUB, S0, RANGE(range, base));
+	put_env(c, true, OP_CMP, S0, RANGE(range, len));
+	cold = new_cold(t, COLD_MISS, put_jump(c, 3, NULL), range); /* JAE */
+	cold->back = c->n;
+	cold->write = write;
+	cold->grouped = grouped;
+	if (t->j->checks) {
+		put_env(c, true, OP_ADD, S0, RANGE(range, base));
+		put_mov_imm(c, S1, range);
+		put_jump(c, -2, t->j->check);
+		put_env(c, true, OP_SUB, S0, RANGE(range, base));
+		t->vectors = VECTORS_NONE;
+	}
+	t->flags = IN_IMAGE;
+	return range;
+}
+
+bool is_simple(const struct tr *t, const struct insn *i)
+{
+	if (!i->is_mem || i->index != ADDR_NONE || i->asize != 8 || i->seg == SEG_FS || i->seg == SEG_GS)
+		return false;
+	return i->base >= 0 || (int64_t)constant_address(t, i) == (int32_t)constant_address(t, i);
+}
+
+/* The operand by the distance that its range has between the guest's and the host's addresses: its check is not waited for. */
+static void put_by_delta(struct tr *t, const struct insn *i, uint32_t range)
+{
+	const bool constant = i->base < 0, in_memory = !constant && is_in_memory((unsigned)i->base);
+
+	put_env(&t->c, true, OP_LOAD, S0, RANGE(range, delta));
+	if (constant) {
+		t->ea.base = S0;
+		t->ea.index = ADDR_NONE;
+		t->ea.disp = (int32_t)constant_address(t, i);
+		return;
+	}
+	t->ea.base = (int8_t)host_register(t, (unsigned)i->base, S1);
+	t->ea.index = S0;
+	t->ea.disp = i->disp;
+	if (in_memory)
+		put_address(t);
+}
+
+void put_address(struct tr *t)
+{
+	if (t->ea.base == S0 && t->ea.index == ADDR_NONE && t->ea.disp == 0)
+		return;
+	put_insn(&t->c, &(struct insn){ .id = ISA_LEA, .size = 8, .asize = 8, .is_mem = 1, .base = t->ea.base, .index = t->ea.index,
+					.disp = t->ea.disp, .reg = S0, .prefixes = PFX_REX_W });
+	t->ea.base = S0;
+	t->ea.index = ADDR_NONE;
+	t->ea.disp = 0;
+}
+
+void put_operand_move(struct tr *t, bool store, unsigned reg, bool wide)
+{
+	put_insn(&t->c, &(struct insn){ .id = store ? ISA_MOV_Ev_Gv : ISA_MOV_Gv_Ev, .size = wide ? 8 : 4, .asize = 8, .is_mem = 1,
+					.base = t->ea.base, .index = t->ea.index, .disp = t->ea.disp, .reg = (uint8_t)reg,
+					.prefixes = wide ? PFX_REX_W : 0 });
+}
+
+/* The check of a whole group, at its first member: from there to where the group begins. */
+static void put_group_check(struct tr *t, unsigned k, const struct insn *i, struct group *g)
+{
+	struct insn first = *i;
+	const uint32_t site = new_site(t, SITE_INTERPRET, k);
+
+	t->j->site[site].groups = true;
+	need_image(t);
+	first.disp = (int32_t)((int64_t)i->disp + (g->lo - t->at[k]));
+	put_effective(t, &first, S0, 8);
+	g->range = put_check(t, site, (unsigned)(g->hi - g->lo), g->write, true);
+	g->checked = true;
+}
+
+static void put_alone(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write)
+{
+	uint32_t range;
+
+	need_image(t);
+	put_effective(t, i, S0, 8);
+	if (i->seg == SEG_FS || i->seg == SEG_GS)
+		put_env(&t->c, true, OP_ADD, S0, (int32_t)(offsetof(struct emu, seg_base) + i->seg * sizeof(uint64_t)));
+	range = put_check(t, new_site(t, SITE_EXECUTE, k), bytes, write, false);
+	if (is_simple(t, i)) {
+		put_by_delta(t, i, range);
+		return;
+	}
+	put_env(&t->c, true, OP_ADD, S0, RANGE(range, host));
+	t->ea.base = S0;
+	t->ea.index = ADDR_NONE;
+	t->ea.disp = 0;
+}
+
+void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write)
+{
+	struct group *g = t->group_of[k] ? &t->group[t->group_of[k] - 1] : NULL;
+
+	if (!g || g->members < 2) {
+		put_alone(t, k, i, bytes, write);
+		return;
+	}
+	if (!g->checked)
+		put_group_check(t, k, i, g);
+	put_by_delta(t, i, g->range);
+}
+
+void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigned bytes, bool write)
+{
+	const struct insn at = { .base = (int8_t)reg, .index = ADDR_NONE, .disp = disp, .asize = 8, .seg = SEG_SS, .is_mem = 1 };
+
+	put_access(t, k, &at, bytes, write);
+}
+
+/* C leaves the guest's state in struct cpu: if code goes on with more in registers, it comes back by way of a cold part. */
+static void resume_from(struct tr *t, unsigned k, uint32_t site)
+{
+	const bool restores = t->flags & IN_HOST;
+	struct cold *cold;
+
+	t->j->site[site].resume = t->c.at + t->c.n;
+	if (!restores && !t->vectors)
+		return;
+	cold = new_cold(t, COLD_RESUME, 0, site);
+	cold->back = t->c.n;
+	cold->restores = restores;
+	cold->level = t->vectors;
+	if (t->vectors)
+		cold->to_leave = new_site(t, SITE_INTERPRET, k + 1);
+}
+
+void resume_here(struct tr *t, unsigned k)
+{
+	const struct jit *j = t->j;
+
+	for (uint32_t n = j->sites; n-- > 0 && j->site[n].block == t->b && j->site[n].insn >= k;)
+		if (j->site[n].kind == SITE_EXECUTE && j->site[n].insn == k)
+			resume_from(t, k, n);
+}
+
+#endif

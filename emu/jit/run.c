@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/* Running translated blocks, and what happens to them: links, drops, flushes. */
+#include "internal.h"
+
+#include "emu/core/machine.h"
+#include "emu/mmu/mmu.h"
+#include "emu/sem/sem.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef HOST_X86_64
+
+/* ---- memory of a processor ---- */
+
+/* Its size stands at its start, below the stack. */
+struct emu *jit_allocate(bool translates)
+{
+	const size_t bytes = JIT_STACK + JIT_ENV_AT + (translates ? sizeof(struct jit_env) : 0);
+	uint8_t *p = mmu_reserve(bytes);
+
+	if (!p)
+		return NULL;
+	memcpy(p, &bytes, sizeof(bytes));
+	return (struct emu *)(void *)(p + JIT_STACK);
+}
+
+void jit_free(struct emu *e)
+{
+	uint8_t *p = (uint8_t *)e - JIT_STACK;
+	size_t bytes;
+
+	memcpy(&bytes, p, sizeof(bytes));
+	mmu_unreserve(p, bytes);
+}
+
+/* ---- what is known of translations ---- */
+
+static void empty_jumps(struct jit_jump *jump)
+{
+	for (unsigned n = 0; n < JIT_JUMPS; n++)
+		jump[n] = (struct jit_jump){ .pc = n + 1 };
+}
+
+static struct jit_jump *entry_slot(struct emu *e, uint64_t pc, unsigned user)
+{
+	return &jit_env(e)->jump[user][pc & (JIT_JUMPS - 1)];
+}
+
+/* From now on each has to be looked at. */
+static void doubt_jumps(struct emu *e)
+{
+	struct jit_env *env = jit_env(e);
+
+	for (struct jit_jump **p = env->jump_log; p < env->jump_log_next; p++)
+		(*p)->code = (*p)->real ? e->jit->revalidate : NULL;
+	env->jump_log_next = env->jump_log;
+}
+
+static void forget_ranges(struct emu *e)
+{
+	struct jit_env *env = jit_env(e);
+
+	for (struct range **r = env->log; r < env->log_next; r++)
+		(*r)->len = 0;
+	env->log_next = env->log;
+}
+
+void jit_translations_dropped(struct emu *e)
+{
+	if (!e->jit)
+		return;
+	forget_ranges(e);
+	doubt_jumps(e);
+	e->jit->counts.flushes++;
+}
+
+/* ---- calls from translated code ---- */
+
+const uint8_t *jit_execute(struct emu *e, uint32_t n)
+{
+	const struct jit_site *s = &e->jit->site[n];
+	struct block *b = s->block;
+	const uint32_t key = jit_key(e);
+	const uint64_t flushes = e->jit->counts.flushes;
+	int r;
+
+	e->jit->counts.calls++;
+	e->block = b;
+	e->pc = b->pc;
+	if (s->charged)
+		e->budget += b->count;
+	if (UNLIKELY(e->mxcsr_live))
+		mxcsr_sync(e);
+	r = insn_execute(e, &b->insns[s->insn]);
+	if (UNLIKELY(r != 0 || e->stop || jit_key(e) != key || e->jit->counts.flushes != flushes)) {
+		block_leave(e, &b->insns[s->insn], r);
+		return NULL;
+	}
+	if (s->charged)
+		e->budget -= b->count;
+	return s->resume;
+}
+
+void jit_check(struct emu *e, uint32_t n, uint64_t linear)
+{
+	const struct range *r = &jit_env(e)->range[n];
+	const uint8_t *there = (const uint8_t *)(uintptr_t)(r->host + (linear - r->base));
+	uint8_t *host = NULL;
+
+	if (mmu_look(e, linear, &host) == 0 && host == there)
+		return;
+	fprintf(stderr, "translator: %llx was thought to lie at %p, the page tables say %p\n", (unsigned long long)linear,
+		(const void *)there, (void *)host);
+	abort();
+}
+
+/* ---- links ---- */
+
+static void patch_jump(struct jit *j, uint8_t *where, const uint8_t *to)
+{
+	const uint8_t *from = j->memory->runnable + (where + 4 - j->memory->writable);
+	const uint32_t distance = (uint32_t)(to - from);
+
+	memcpy(where, &distance, sizeof(distance));
+}
+
+static void link_blocks(struct emu *e, struct jit_site *s, struct block *to)
+{
+	struct jit *j = e->jit;
+	struct range *r;
+
+	if (!to->native[0] || to->native_key != s->block->native_key || block_is_dead(to) || block_is_dead(s->block))
+		return;
+	patch_jump(j, s->patch, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]);
+	s->next = to->incoming;
+	to->incoming = (uint32_t)(s - j->site);
+	if (s->range) {
+		r = &jit_env(e)->range[s->range];
+		r->base = to->pc;
+		r->host = (uintptr_t)to->host;
+	}
+}
+
+static uint64_t side_pc(const struct block *b, const struct link *l, unsigned side)
+{
+	const struct insn *last = &b->insns[b->count - 1];
+
+	return b->pc + l->end + (side ? last->imm : 0);
+}
+
+/* It stays in the log, if it is there. */
+static void forget_jump(struct jit_jump *jump)
+{
+	jump->pc++;
+	jump->code = jump->real = NULL;
+}
+
+static void put_dead_jump(struct jit *j, const uint8_t *entry, const uint8_t *to)
+{
+	uint8_t *p = j->memory->writable + (entry - j->memory->runnable);
+
+	p[0] = 0xe9;
+	patch_jump(j, p + 1, to);
+}
+
+static void unlink_incoming(struct emu *e, struct block *b)
+{
+	struct jit *j = e->jit;
+
+	for (uint32_t n = b->incoming; n; n = j->site[n].next) {
+		struct range *r = &jit_env(e)->range[j->site[n].range];
+
+		patch_jump(j, j->site[n].patch, j->site[n].unlinked);
+		if (j->site[n].range)
+			r->len = r->host = 0;
+	}
+	b->incoming = 0;
+	/* Ranges may be in the log twice now: it has room for all of them as often as this. */
+	if (jit_env(e)->log_next > jit_env(e)->log + JIT_RANGES)
+		forget_ranges(e);
+}
+
+/* Nobody leads to the translation any more; who is in it and comes back to its start is sent to the run loop. */
+static void abandon(struct emu *e, struct block *b)
+{
+	unlink_incoming(e, b);
+	for (unsigned n = 0; n < 2; n++)
+		put_dead_jump(e->jit, b->native[n], b->native_dead[n]);
+	for (unsigned user = 0; user < 2; user++)
+		if (entry_slot(e, b->pc, user)->pc == b->pc)
+			forget_jump(entry_slot(e, b->pc, user));
+	b->native[0] = b->native[1] = NULL;
+}
+
+/* ---- entering ---- */
+
+enum { GROUP_MISSES = 500 /* of one block, before its operands are checked one by one */ };
+
+/* A block was reached in a way that checked its translation. */
+static void note_entry(struct emu *e, const struct block *b)
+{
+	const unsigned user = e->cpl == 3;
+	struct jit_env *env = jit_env(e);
+	struct jit_jump *jump = entry_slot(e, b->pc, user);
+
+	env->jumps = env->jump[user];
+	if (e->jit->jump_key[user] != b->native_key) {
+		empty_jumps(env->jumps);
+		e->jit->jump_key[user] = b->native_key;
+	}
+	if (env->jump_log_next >= env->jump_log + 2 * JIT_JUMPS)
+		doubt_jumps(e);
+	if (!jump->code || jump->code != jump->real)
+		*env->jump_log_next++ = jump;
+	*jump = (struct jit_jump){ .pc = b->pc, .code = b->native[1], .real = b->native[1], .host = b->host };
+}
+
+/* What was translated in another mode of the processor, before SMAP was switched on, say, is wanted in this one by now. */
+static void translate_again(struct emu *e, struct block *b)
+{
+	abandon(e, b);
+	b->insns[0].fn = h_count;
+	b->heat = 1;
+}
+
+/* What translated code could not do by itself; `place` is a site, in the form of a handler's argument. */
+static void go_on(struct emu *e, const struct insn *place)
+{
+	struct jit_site *s = (struct jit_site *)(uintptr_t)place;
+	struct block *b = s->block, *to;
+	struct link *l;
+
+	switch ((enum site_kind)s->kind) {
+	case SITE_LINK:
+		l = (struct link *)(void *)&b->insns[b->count];
+		to = l->to[s->side];
+		if (to && block_is_dead(to)) /* the run loop finds what replaces it, and links that */
+			to = l->to[s->side] = NULL;
+		if (e->budget < 0 || !to || (l->cross[s->side] && tlb_fetch_ptr(e, to->pc) != to->host)) {
+			e->cpu.rip = side_pc(b, l, s->side);
+			e->code->patch = &l->to[s->side];
+			return;
+		}
+		link_blocks(e, s, to);
+		e->block = to;
+		e->pc = to->pc;
+		GO(e, to->insns);
+	case SITE_INTERPRET:
+		e->block = b;
+		e->pc = b->pc;
+		if (s->charged)
+			e->budget += b->count;
+		if (s->groups && ++b->native_misses == GROUP_MISSES && b->native[0]) {
+			b->native_ungrouped = true;
+			translate_again(e, b);
+		}
+		if (s->insn == 0)
+			TAIL(b->first(e, b->insns));
+		GO(e, &b->insns[s->insn]);
+	case SITE_START: case SITE_EXECUTE:
+		e->cpu.rip = b->pc;
+		break;
+	case SITE_RIP:
+		break;
+	}
+	e->code->patch = NULL;
+}
+
+/* The first handler of a translated block. */
+void h_jit(struct emu *e, const struct insn *i)
+{
+	struct block *b = e->block;
+	int site;
+
+	if (UNLIKELY(b->native_key != jit_key(e))) {
+		if (--b->heat == 0)
+			translate_again(e, b);
+		TAIL(b->first(e, i));
+	}
+	if (UNLIKELY(e->mxcsr_live))
+		mxcsr_sync(e);
+	note_entry(e, b);
+	e->jit->counts.entries++;
+	site = e->jit->enter(e, b->native[1]);
+	if (site < 0)
+		return;
+	TAIL(go_on(e, (const struct insn *)(const void *)&e->jit->site[site]));
+}
+
+/* ---- hooks ---- */
+
+void jit_hot(struct emu *e, struct block *b)
+{
+	b->insns[0].fn = b->first;
+	if (!e->jit || e->code->full || block_is_dead(b))
+		return;
+	if (translate(e, b)) {
+		b->insns[0].fn = h_jit;
+		b->heat = e->jit->threshold;
+	} else
+		e->jit->counts.refused++;
+}
+
+void jit_killed(struct emu *e, struct block *b)
+{
+	if (e->jit && b->native[0])
+		abandon(e, b);
+}
+
+/* The code memory has been emptied. */
+void jit_flushed(struct emu *e)
+{
+	struct jit *j = e->jit;
+	struct jit_env *env = jit_env(e);
+
+	if (!j)
+		return;
+	forget_ranges(e);
+	env->jump_log_next = env->jump_log;
+	empty_jumps(env->jump[0]);
+	empty_jumps(env->jump[1]);
+	j->counts.code_flushes++;
+	j->sites = 1;
+	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
+	j->ranges = 1;
+	if (!stubs_make(j))
+		e->code->threshold = 0;
+}
+
+struct jit_counts jit_counts(const struct emu *e)
+{
+	return e->jit ? e->jit->counts : (struct jit_counts){ 0 };
+}
+
+/* ---- life ---- */
+
+enum { CODE_MEMORY_MIN = 4 << 20 /* with less it would be emptied all the time */ };
+
+int jit_create(struct emu *e, unsigned threshold)
+{
+	struct jit *j;
+
+	if (threshold == 0 || native_memory_room(&e->code->native) < CODE_MEMORY_MIN || !e->code->native.writable)
+		return 0;
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return -ENOMEM;
+	e->jit = j;
+	j->threshold = threshold;
+	j->checks = e->machine->config.check_ranges;
+	j->memory = &e->code->native;
+	j->site = mmu_reserve(JIT_SITES * sizeof(*j->site));
+	if (!j->site) {
+		jit_destroy(e);
+		return 0;
+	}
+	jit_env(e)->log_next = jit_env(e)->log;
+	jit_env(e)->jump_log_next = jit_env(e)->jump_log;
+	jit_env(e)->jumps = jit_env(e)->jump[0];
+	e->code->threshold = threshold;
+	jit_flushed(e);
+	return 0;
+}
+
+void jit_destroy(struct emu *e)
+{
+	if (!e->jit)
+		return;
+	mmu_unreserve(e->jit->site, JIT_SITES * sizeof(*e->jit->site));
+	free(e->jit);
+	e->jit = NULL;
+}
+
+#else
+
+struct emu *jit_allocate(bool translates)
+{
+	const size_t bytes = (sizeof(struct emu) + 63) & ~(size_t)63;
+	struct emu *e = aligned_alloc(64, bytes);
+
+	return e ? memset(e, 0, bytes) : NULL;
+}
+
+void jit_free(struct emu *e)
+{
+	free(e);
+}
+
+int jit_create(struct emu *e, unsigned threshold)
+{
+	return 0;
+}
+
+void jit_destroy(struct emu *e)
+{
+}
+
+void jit_hot(struct emu *e, struct block *b)
+{
+	b->insns[0].fn = b->first;
+}
+
+void jit_killed(struct emu *e, struct block *b)
+{
+}
+
+void jit_flushed(struct emu *e)
+{
+}
+
+void jit_translations_dropped(struct emu *e)
+{
+}
+
+struct jit_counts jit_counts(const struct emu *e)
+{
+	return (struct jit_counts){ 0 };
+}
+
+#endif

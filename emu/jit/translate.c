@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a block to host code.
+ *
+ * One pass over the decoded instructions. Where the flags are is followed along the way (enum flags_at): whatever clobbers
+ * EFLAGS saves them first if they are nowhere else, so that every fault and every exit finds the guest's flags as they were.
+ */
+#include "translate.h"
+
+#ifdef HOST_X86_64
+
+#include "emu/core/ram.h"
+#include "emu/decode/decode.h"
+#include "emu/mmu/mmu.h"
+
+#include <string.h>
+
+/* ---- sites ---- */
+
+uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn)
+{
+	struct jit *j = t->j;
+	uint32_t n = j->sites++;
+
+	if (kind == SITE_EXECUTE && t->rewritten[insn])
+		t->c.failed = true;
+	j->site[n] = (struct jit_site){ .block = t->b, .kind = (uint8_t)kind, .insn = (uint8_t)insn, .charged = t->charged };
+	return n;
+}
+
+uint32_t new_range(struct tr *t, uint32_t site, unsigned last)
+{
+	const uint32_t n = t->j->ranges++;
+
+	jit_env(t->e)->range[n] = (struct range){ .last = last, .site = site };
+	return n;
+}
+
+struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t site)
+{
+	struct cold *cold = &t->cold[t->colds];
+
+	if (t->colds + 1 < COLD_MAX)
+		t->colds++;
+	else
+		t->c.failed = true;
+	*cold = (struct cold){ .kind = (uint8_t)kind, .from = from, .site = site };
+	return cold;
+}
+
+/* ---- flags ---- */
+
+void need_image(struct tr *t)
+{
+	if (t->flags == 0)
+		t->c.failed = true; /* a block that begins with setting all flags was thought not to look at them before */
+	if (t->flags == IN_HOST) {
+		put_save_flags(&t->c);
+		t->flags = IN_BOTH;
+	}
+}
+
+void need_host(struct tr *t, bool keep_s0)
+{
+	if (t->flags == 0)
+		t->c.failed = true;
+	if (t->flags != IN_IMAGE)
+		return;
+	if (keep_s0) {
+		put_env(&t->c, true, OP_STORE, S0, ENV(saved[3]));
+		put_restore_flags(&t->c);
+		put_env(&t->c, true, OP_LOAD, S0, ENV(saved[3]));
+	} else {
+		put_restore_flags(&t->c);
+	}
+	t->flags = IN_BOTH;
+}
+
+/* ---- calls of C ---- */
+
+/* The instruction by its semantic function. */
+static void execute(struct tr *t, unsigned k)
+{
+	uint32_t site = new_site(t, SITE_EXECUTE, k);
+
+	need_image(t);
+	put_mov_imm(&t->c, S0, site);
+	put_jump(&t->c, -1, t->j->execute);
+	t->j->site[site].resume = t->c.at + t->c.n;
+	t->flags = IN_IMAGE;
+	t->vectors = VECTORS_NONE;
+}
+
+/* ---- the budget ---- */
+
+static void take_off(struct tr *t)
+{
+	put(&t->c, "\x45\x8d\x9b", 3); /* LEA R11D, [R11 - count] */
+	put4(&t->c, (uint32_t)-(int32_t)t->b->count);
+	t->charged = true;
+}
+
+/*
+ * Takes the block's instructions off the budget, if there is any left. At the start of a block it is left as if it had not been
+ * entered; before instruction k, which sets all flags, they are nowhere, and the block tier finishes the block.
+ */
+static void charge(struct tr *t, unsigned k)
+{
+	uint32_t site = new_site(t, t->flags ? SITE_START : SITE_INTERPRET, k), from;
+
+	put_regs(&t->c, false, OP_TEST, BUDGET, BUDGET);
+	from = put_jump(&t->c, 8, NULL); /* JS */
+	new_cold(t, COLD_LEAVE, from, site);
+	take_off(t);
+	if (t->flags)
+		t->flags = IN_IMAGE;
+}
+
+/* ---- edges ---- */
+
+static uint64_t insn_end(const struct tr *t, const struct insn *i)
+{
+	return t->b->pc + i->off + i->len;
+}
+
+/* Where control leaves to side `side`; `cc` as in put_jump(). */
+void put_edge(struct tr *t, int cc, unsigned side)
+{
+	const bool crosses = t->link->cross[side];
+	uint32_t site = new_site(t, SITE_LINK, t->b->count), from;
+	struct cold *cold;
+
+	t->j->site[site].side = (uint8_t)side;
+	t->j->site[site].range = crosses ? new_range(t, site, 0) : 0;
+	t->j->site[site].flags = crosses ? IN_IMAGE : t->flags;
+	from = put_jump(&t->c, cc, NULL);
+	cold = new_cold(t, crosses ? COLD_CROSS : COLD_LINK, from, site);
+	cold->save = !(t->flags & IN_IMAGE);
+}
+
+/* ---- one instruction ---- */
+
+static bool is_forward(const struct tr *t, const struct insn *i)
+{
+	return insn_end(t, i) + i->imm > t->b->pc;
+}
+
+static bool is_jump(const struct isa_row *r)
+{
+	return r->sem == sem_int_jmp;
+}
+
+static enum event raw_event(const struct insn *i)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+
+	if (r->sem == sem_int_jcc)
+		return EVENT_READS;
+	if (is_jump(r))
+		return EVENT_NONE;
+	return copy_event(i);
+}
+
+/* What it changes of the flags is overwritten before anybody looks, and it does not look itself. */
+static enum event event_of(const struct tr *t, unsigned k)
+{
+	const enum event event = raw_event(&t->insn[k]);
+
+	return event == EVENT_READS && t->quiet[k] ? EVENT_NONE : event;
+}
+
+/*
+ * Finds instructions that change some flags (rotates, INC, bit tests) and whose flags die: between them and one that sets all there
+ * is nothing that could leave the block.
+ */
+static void find_quiet(struct tr *t)
+{
+	bool dead = false;
+
+	for (unsigned k = t->b->count; k-- > 0;) {
+		const enum event event = raw_event(&t->insn[k]);
+		const bool reads = isa_rows[t->insn[k].id].flags_read & ISA_FL_ARITH;
+
+		t->quiet[k] = dead && event == EVENT_READS && !reads && !t->careful;
+		if (event == EVENT_SETS)
+			dead = true;
+		else if (event == EVENT_CLOBBERS || (event == EVENT_READS && !t->quiet[k]))
+			dead = false;
+	}
+}
+
+static void last_insn(struct tr *t, unsigned k, const struct insn *i)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+
+	if (t->b->insns[k].fn == h_generic) {
+		execute(t, k);
+		put_edge(t, -1, 0);
+	} else if (r->sem == sem_int_jcc) {
+		need_host(t, false);
+		put_edge(t, r->opcode & 15, 1);
+		put_edge(t, -1, 0);
+	} else if (is_jump(r)) {
+		put_edge(t, -1, 1);
+	} else if (!branch(t, k, i)) {
+		execute(t, k);
+		put_edge(t, -1, 0);
+	}
+}
+
+static void one_insn(struct tr *t, unsigned k)
+{
+	const struct insn *i = &t->insn[k];
+
+	if (k + 1u == t->b->count && (isa_rows[i->id].attr & ISA_BRANCH)) {
+		last_insn(t, k, i);
+		return;
+	}
+	if (!copy(t, k, i))
+		execute(t, k);
+	if (k + 1u == t->b->count)
+		put_edge(t, -1, 0);
+}
+
+/* ---- the cold part ---- */
+
+static void put_site_jump(struct tr *t, uint32_t site, const uint8_t *to)
+{
+	put_mov_imm(&t->c, S0, site);
+	put_jump(&t->c, -1, to);
+}
+
+static void put_cross(struct tr *t, const struct cold *cold)
+{
+	const uint32_t range = t->j->site[cold->site].range;
+	struct code *c = &t->c;
+	uint32_t known;
+
+	put(c, "\x48\x83\xbc\x24", 4); /* CMP QWORD [RSP + len], 0 */
+	put4(c, (uint32_t)RANGE(range, len));
+	put1(c, 0);
+	known = put_jump(c, 5, NULL);
+	put_mov_imm(c, S0, cold->site);
+	put_mov_imm(c, S1, range);
+	put_jump(c, -2, t->j->cross);
+	jump_here(c, known);
+	t->j->site[cold->site].patch = c->p + put_jump(c, -1, t->j->leave);
+	t->j->site[cold->site].unlinked = t->j->leave;
+}
+
+/* Back from C, which had all of the guest's state in struct cpu. */
+static void put_resume(struct tr *t, const struct cold *cold)
+{
+	struct code *c = &t->c;
+	uint32_t from, after;
+
+	if (cold->level) {
+		put_vectors_check(c, cold->level, &from);
+		after = put_jump(c, -1, NULL);
+		jump_here(c, from);
+		put_mov_imm(c, S0, cold->to_leave);
+		put_jump(c, -2, t->j->load[cold->level]);
+		jump_here(c, after);
+	}
+	if (cold->restores)
+		put_restore_flags(c);
+}
+
+static void put_cold(struct tr *t, const struct cold *cold)
+{
+	struct code *c = &t->c;
+
+	if (cold->kind == COLD_RESUME)
+		t->j->site[cold->site].resume = c->at + c->n;
+	else
+		jump_here(c, cold->from);
+	t->stub = c->at + c->n;
+	if (cold->save)
+		put_save_flags(c);
+	switch ((enum cold_kind)cold->kind) {
+	case COLD_MISS:
+		put_mov_imm(c, S1, cold->site);
+		put_jump(c, -2, t->j->miss[cold->write][cold->grouped]);
+		put_jump(c, -1, c->at + cold->back);
+		break;
+	case COLD_EXECUTE:
+		put_site_jump(t, cold->site, t->j->execute);
+		break;
+	case COLD_LINK:
+		t->j->site[cold->site].patch = c->p + cold->from;
+		t->j->site[cold->site].unlinked = t->stub;
+		put_site_jump(t, cold->site, t->j->leave);
+		break;
+	case COLD_CROSS:
+		put_cross(t, cold);
+		break;
+	case COLD_VECTORS:
+		put_mov_imm(c, S0, cold->site);
+		put_jump(c, -2, t->j->load[cold->level]);
+		put_jump(c, -1, c->at + cold->back);
+		break;
+	case COLD_RESUME:
+		put_resume(t, cold);
+		put_jump(c, -1, c->at + cold->back);
+		break;
+	case COLD_LEAVE:
+		put_site_jump(t, cold->site, t->j->leave);
+		break;
+	}
+}
+
+/* ---- the block ---- */
+
+/* What the block does first with flags, and in which instruction. */
+static enum event first_event(const struct tr *t, unsigned *at)
+{
+	enum event event = EVENT_NONE;
+
+	for (*at = 0; *at < t->b->count; ++*at) {
+		event = event_of(t, *at);
+		if (event != EVENT_NONE)
+			break;
+	}
+	return event;
+}
+
+/* Does every way from the block lead on to a higher address? Then no loop consists of such blocks alone. */
+static bool goes_forward(const struct tr *t)
+{
+	const struct insn *i = &t->insn[t->b->count - 1];
+	const struct isa_row *r = &isa_rows[i->id];
+
+	if (r->sem == sem_int_jcc || is_jump(r))
+		return is_forward(t, i);
+	return !(r->attr & ISA_BRANCH);
+}
+
+static void put_entries(struct tr *t, enum event event)
+{
+	struct code *c = &t->c;
+
+	t->entry[0] = t->entry[1] = c->n;
+	if (event == EVENT_CLOBBERS) {
+		put_save_flags(c);
+		t->entry[1] = c->n;
+		t->flags = IN_IMAGE;
+	} else if (event != EVENT_SETS) {
+		put_restore_flags(c);
+		t->entry[0] = c->n;
+		t->flags = IN_HOST;
+	}
+}
+
+static void put_body(struct tr *t, enum event event)
+{
+	unsigned at = 0;
+	enum event first = first_event(t, &at);
+
+	if (event != EVENT_SETS || first != EVENT_SETS)
+		at = 0;
+	put_entries(t, event);
+	if (event == EVENT_READS || event == EVENT_NONE) {
+		if (goes_forward(t)) {
+			take_off(t); /* something else on every way round looks at it */
+		} else {
+			need_image(t);
+			charge(t, 0);
+		}
+	}
+	for (unsigned k = 0; k < t->b->count; k++) {
+		if (!t->charged && k == at)
+			charge(t, k);
+		one_insn(t, k);
+	}
+}
+
+static void put_dead_ends(struct tr *t)
+{
+	uint32_t site;
+
+	t->charged = false;
+	site = new_site(t, SITE_START, 0);
+	t->dead[0] = t->c.n;
+	put_save_flags(&t->c);
+	t->dead[1] = t->c.n;
+	put_site_jump(t, site, t->j->leave);
+}
+
+static bool is_same(const struct insn *a, const struct insn *b)
+{
+	return a->id == b->id && a->imm == b->imm && a->disp == b->disp && a->len == b->len && a->seg == b->seg &&
+	       a->base == b->base && a->index == b->index && a->scale == b->scale && a->reg == b->reg && a->rm == b->rm &&
+	       a->vvvv == b->vvvv && a->prefixes == b->prefixes && a->size == b->size && a->asize == b->asize &&
+	       a->is_mem == b->is_mem && a->imm2 == b->imm2;
+}
+
+/* The block's own instructions have been rewritten for its handlers: they are decoded once more. */
+static bool decode_again(struct tr *t)
+{
+	uint8_t bytes[BLOCK_MAX_INSNS * INSN_MAX_BYTES];
+	unsigned off = 0;
+
+	ram_read_pieces(bytes, t->b->host, t->b->bytes);
+	for (unsigned k = 0; k < t->b->count; k++) {
+		struct insn *i = &t->insn[k];
+
+		if (decode(bytes + off, t->b->bytes - off, 8, i) != DECODE_OK)
+			return false;
+		i->off = (uint16_t)off;
+		if (i->is_mem && i->base == ADDR_PC && i->scale != INSN_DISP_FROM_END)
+			i->disp += (int32_t)off;
+		t->rewritten[k] = !is_same(i, &t->b->insns[k]);
+		off += i->len;
+	}
+	return true;
+}
+
+/* Calls of C cost more than handlers: not worth it where many are needed. */
+static bool is_worth_it(struct tr *t)
+{
+	unsigned calls = 0;
+
+	for (unsigned k = 0; k < t->b->count; k++) {
+		const bool translatable = is_translatable(&t->insn[k]);
+
+		if (!translatable && t->rewritten[k])
+			return false;
+		calls += !translatable;
+	}
+	return calls * 3 <= t->b->count || calls <= 1;
+}
+
+static bool try(struct tr *t, enum event event)
+{
+	struct jit *j = t->j;
+	struct native_memory *m = j->memory;
+	const uint32_t sites = j->sites, ranges = j->ranges;
+
+	t->c = (struct code){ .p = m->writable + m->used, .at = m->runnable + m->used, .room = CODE_MAX };
+	t->colds = 0;
+	t->charged = false;
+	t->flags = 0;
+	t->vectors = VECTORS_NONE;
+	find_groups(t);
+	find_quiet(t);
+	put_body(t, event);
+	if (event == EVENT_SETS) { /* apart from the other, because each has its own way when the block is dead */
+		t->entry[1] = t->c.n;
+		put_jump(&t->c, -1, t->c.at + t->entry[0]);
+	}
+	for (unsigned n = 0; n < t->colds; n++)
+		put_cold(t, &t->cold[n]);
+	put_dead_ends(t);
+	if (t->c.failed) {
+		j->sites = sites;
+		j->ranges = ranges;
+	}
+	return !t->c.failed;
+}
+
+static void settle(struct tr *t, enum event event)
+{
+	struct block *b = t->b;
+	struct native_memory *m = t->j->memory;
+
+	b->native[0] = t->c.at + t->entry[0];
+	b->native[1] = t->c.at + t->entry[1];
+	b->native_dead[0] = t->c.at + t->dead[0];
+	b->native_dead[1] = t->c.at + t->dead[1];
+	b->native_likes = event == EVENT_READS || event == EVENT_NONE ? 0 : 1;
+	b->native_key = jit_key(t->e);
+	m->used += (t->c.n + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
+	t->j->counts.blocks++;
+	t->j->counts.bytes += t->c.n;
+}
+
+bool translate(struct emu *e, struct block *b)
+{
+	struct jit *j = e->jit;
+	struct tr t = { .e = e, .j = j, .b = b, .link = (const struct link *)(const void *)&b->insns[b->count] };
+	enum event event;
+	unsigned at;
+
+	if (native_memory_room(j->memory) < CODE_MAX || j->sites + SITES_MAX > JIT_SITES || j->ranges + SITES_MAX > JIT_RANGES) {
+		e->code->full = true;
+		return false;
+	}
+	if (!decode_again(&t) || !is_worth_it(&t))
+		return false;
+	find_quiet(&t);
+	event = first_event(&t, &at);
+	if (!try(&t, event)) {
+		t.careful = true;
+		event = EVENT_CLOBBERS;
+		if (!try(&t, event))
+			return false;
+	}
+	settle(&t, event);
+	return true;
+}
+
+#endif

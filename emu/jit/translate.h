@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the files that translate: a block under translation. */
+#ifndef BULKHEAD_EMU_JIT_TRANSLATE_H
+#define BULKHEAD_EMU_JIT_TRANSLATE_H
+
+#include "internal.h"
+#include "emu/isa/isa.h"
+
+#ifdef HOST_X86_64
+
+enum {
+	COLD_MAX = 4 * BLOCK_MAX_INSNS,
+	SITES_MAX = 2 * COLD_MAX,
+	CODE_MAX = 32768, /* bytes of one translation */
+};
+
+/* What an instruction does with EFLAGS first. */
+enum event {
+	EVENT_NONE,
+	EVENT_SETS,	/* sets all of the guest's */
+	EVENT_READS,	/* needs them, or changes some */
+	EVENT_CLOBBERS, /* a check, or a call of C */
+};
+
+enum cold_kind { COLD_MISS, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, COLD_VECTORS, COLD_LEAVE };
+
+/* What stands behind the block's code, jumped to from it. */
+struct cold {
+	uint32_t from; /* where the distance of that jump stands */
+	uint32_t site; /* or range, of a miss */
+	uint32_t back;
+	uint8_t kind, level; /* level: enum vectors that is needed */
+	bool write, grouped; /* COLD_MISS */
+	bool save; /* flags are in EFLAGS alone */
+	bool restores; /* COLD_RESUME: flags to EFLAGS */
+	uint32_t to_leave; /* COLD_RESUME: site by which to leave if vectors cannot be loaded */
+};
+
+/* Memory operands with one check (group.c): [lo, hi) from an unknown value `root`. */
+struct group {
+	uint16_t root, epoch;
+	int64_t lo, hi;
+	bool write, checked;
+	uint8_t members;
+	uint32_t range; /* when it has been checked */
+};
+
+struct tr {
+	struct emu *e;
+	struct jit *j;
+	struct block *b;
+	const struct link *link;
+	struct code c;
+	uint8_t flags; /* enum flags_at */
+	uint8_t vectors; /* enum vectors that is certain here */
+	bool charged;
+	struct { /* of the memory operand, on the host */
+		int8_t base, index;
+		int32_t disp;
+	} ea;
+	struct group group[BLOCK_MAX_INSNS];
+	unsigned groups;
+	uint8_t group_of[BLOCK_MAX_INSNS]; /* of the instruction's operand, + 1; 0: none */
+	int64_t at[BLOCK_MAX_INSNS];	   /* and where in it */
+	const uint8_t *stub; /* the cold part that is being put */
+	uint32_t entry[2], dead[2];
+	struct insn insn[BLOCK_MAX_INSNS];
+	bool quiet[BLOCK_MAX_INSNS]; /* changes some flags, which die */
+	bool careful;		     /* none is taken for quiet */
+	bool rewritten[BLOCK_MAX_INSNS]; /* what the block has differs: only its handlers may run it */
+	struct cold cold[COLD_MAX];
+	unsigned colds;
+};
+
+#define RANGE(site, field) ((int32_t)(ENV(range) + (site) * sizeof(struct range) + offsetof(struct range, field)))
+
+uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn);
+uint32_t new_range(struct tr *t, uint32_t site, unsigned last);
+struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t site);
+void need_image(struct tr *t);
+void need_host(struct tr *t, bool keep_s0);
+void put_edge(struct tr *t, int cc, unsigned side);
+
+/* ---- instructions (copy.c) ---- */
+
+bool is_translatable(const struct insn *i);
+enum event copy_event(const struct insn *i);
+/* The instruction in host code. False: it has none, and nothing was put. */
+bool copy(struct tr *t, unsigned k, const struct insn *i);
+
+/* Guest registers of one instruction that stand in scratch registers meanwhile. */
+struct scratch {
+	uint8_t guest[2], host[2];
+	bool written[2];
+	unsigned count, room;
+};
+
+/* The instruction with its memory operand at t->ea. */
+struct insn hosted(const struct tr *t, const struct insn *i);
+/* General registers become the host's. False: there are not enough scratch registers. */
+bool rename_registers(struct insn *h, const struct isa_row *r, struct scratch *s);
+/* Can be encoded so. */
+bool fits(const struct insn *h);
+void load_scratch(struct tr *t, const struct scratch *s);
+void store_scratch(struct tr *t, const struct scratch *s);
+
+/* ---- vectors (vector.c) ---- */
+
+bool is_vector(const struct insn *i);
+/* Of its memory operand, and whether that is written; 0: none. */
+unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write);
+bool vector_insn(struct tr *t, unsigned k, const struct insn *i);
+void put_vectors_check(struct code *c, enum vectors level, uint32_t *from);
+
+/* ---- control (control.c) ---- */
+
+bool is_stack_insn(const struct insn *i);
+bool stack_insn(struct tr *t, unsigned k, const struct insn *i);
+/* Calls, returns, computed jumps. */
+bool is_branch(const struct insn *i);
+bool branch(struct tr *t, unsigned k, const struct insn *i);
+
+/* ---- memory (memory.c) ---- */
+
+/* Makes t->ea the host's address of the memory operand, after a check of `bytes` there. It may need S0; S1 is lost. */
+void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write);
+/* The same for what lies at a guest register + disp. */
+void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigned bytes, bool write);
+/* That address into S0, which is the operand then. */
+void put_address(struct tr *t);
+/* MOV of 64 or 32 bits between the operand and a register of the host. */
+void put_operand_move(struct tr *t, bool store, unsigned reg, bool wide);
+/* Bytes of the memory operand that an instruction of copy.c or vector.c accesses, and how; 0: none. */
+unsigned accessed_bytes(const struct tr *t, const struct insn *i, bool *write);
+/* Its address is a register, or a constant that fits, and a displacement. */
+bool is_simple(const struct tr *t, const struct insn *i);
+uint64_t constant_address(const struct tr *t, const struct insn *i);
+void find_groups(struct tr *t);
+/* The calls of C of instruction k, which is done, come back here. */
+void resume_here(struct tr *t, unsigned k);
+/* The address without segment base into `to`. False: not possible. */
+void put_effective(struct tr *t, const struct insn *i, unsigned to, unsigned size);
+/* The host's register for a guest's; what lives in memory is loaded into `scratch`. */
+unsigned host_register(struct tr *t, unsigned guest, unsigned scratch);
+static inline bool is_in_memory(unsigned guest)
+{
+	return guest >= R8 && guest <= R11;
+}
+
+#endif
+#endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of options, and its parser: options.h. */
+#include "options.h"
+
+#include "config.h"
+#include "nearest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct command_row command_rows[COMMANDS] = {
+#define COMMAND(NAME, name, operands, least, most, summary) { #name, operands, least, most, summary },
+#include "commands.def"
+};
+
+#define IN(NAME) (1u << COMMAND_##NAME)
+#define MACHINE (IN(RUN) | IN(DEMO))
+#define ALL (~0u)
+#define VM(field) offsetof(struct vm_config, field)
+#define ARGS(field) offsetof(struct cli_args, field)
+
+/* Kinds of devices that a machine has only if it is asked for. */
+#define PRESENCE_ALWAYS(NAME)
+#define PRESENCE_OPTION(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
+#define DEVICE_OPTION(NAME, ...) DEVICE_OPTION_ROW(NAME, __VA_ARGS__)
+#define DEVICE_OPTION_ROW(NAME, option, help) { option, VALUE_DEVICE, MACHINE, VM(devices[KIND_##NAME]), NULL, help, NULL, false },
+
+_Static_assert(sizeof(enum on_halt) == sizeof(unsigned) && sizeof(enum on_device_failure) == sizeof(unsigned) &&
+	       sizeof(enum sandbox_mode) == sizeof(unsigned), "VALUE_ENUM");
+
+const struct option_row option_rows[] = {
+	{ "config", VALUE_FILE, MACHINE, VM(config_file), "FILE", "take options from this file, see vm.toml(5); those given here win", NULL, true },
+	{ "kernel", VALUE_FILE, IN(RUN), VM(kernel), "FILE", "kernel image: bzImage, vmlinux, PVH or Multiboot ELF, flat image", NULL, false },
+	{ "initrd", VALUE_INITRD, IN(RUN), VM(initrds), "FILE[:TEXT]",
+	  "initial RAM disk; several are put behind each other for Linux, and are modules for Multiboot, with TEXT as their command line",
+	  NULL, false },
+	{ "cmdline", VALUE_TEXT, IN(RUN), VM(cmdline), "TEXT", "kernel command line", NULL, false },
+	{ "memory", VALUE_SIZE, MACHINE, VM(ram_bytes), "SIZE", "guest memory, with K, M or G (default 512M)", NULL, false },
+	{ "format", VALUE_CHOICE, IN(RUN), VM(format), "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel", NULL, false },
+	{ "engine", VALUE_CHOICE, MACHINE, VM(engine), "auto|emu|kvm", "what runs guest code; auto takes emu for now (see bulkhead(1))",
+	  "backend", false },
+	{ "cpu", VALUE_CPU, MACHINE, VM(cpu), "MODEL[,+FEATURE|,-FEATURE...]",
+	  "the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); "
+	  "--cpu help lists models and features", NULL, false },
+	{ "vga", VALUE_CHOICE, MACHINE, VM(vga), "none|stub",
+	  "display: stub has its cursor registers, and no picture (default); none: all-ones", NULL, false },
+	{ "json", VALUE_FLAG, MACHINE, VM(json), NULL, "with --cpu help: as JSON", NULL, true },
+	{ "name", VALUE_NAME, MACHINE, VM(name), "NAME", "name of the machine (default: the first free of vm1, vm2, ...)", NULL, false },
+	{ "detach", VALUE_FLAG, MACHINE, VM(detach), NULL, "leave it running in the background, print where it is", NULL, false },
+	{ "no-console", VALUE_FLAG, MACHINE, VM(no_console), NULL, "stay in the foreground without attaching the console (for services)", NULL, false },
+	{ "no-reboot", VALUE_FLAG, MACHINE, VM(no_reboot), NULL, "end with code 32 when the guest asks for a reset", NULL, false },
+	{ "on-halt", VALUE_ENUM, MACHINE, VM(on_halt), "stop|wait", "when the guest halts with interrupts off (default stop)", NULL, false },
+	{ "on-device-failure", VALUE_ENUM, MACHINE, VM(on_device_failure), "restart|degrade|pause|stop",
+	  "when a device process dies: restart it, while the guest waits; degrade: never. A device that is given up reads "
+	  "all-ones, or with pause or stop the machine pauses or ends (code 37)", NULL, false },
+	{ "device-failure-limit", VALUE_COUNT, MACHINE, VM(device_failure_limit), "N",
+	  "deaths in a row, without a request served in between, after which a device is given up (default 16; 0: never)", NULL, false },
+	{ "stop-timeout", VALUE_DURATION, MACHINE, VM(stop_timeout_ms), "TIME", "how long SIGTERM waits for the guest (default 30s)", NULL, false },
+	{ "escape", VALUE_ESCAPE, MACHINE, VM(escape), "^X", "escape key of the console (default ^])", NULL, false },
+	{ "group", VALUE_GROUP, MACHINE, VM(group), "GROUP", "members may use the console and control it too (default: only you and root)", NULL, false },
+	{ "sandbox", VALUE_ENUM, MACHINE, VM(sandbox), "on|log|off", "log: forbidden calls are logged by the kernel, not stopped", NULL, false },
+	{ "gdb", VALUE_GDB, MACHINE, VM(gdb), "PORT|SOCKET",
+	  "the guest waits for a debugger before its first instruction: gdb's target remote, on this loopback port or socket", NULL, false },
+	{ "timeout", VALUE_DURATION, MACHINE, VM(timeout_ms), "TIME", "end it with code 36 if it takes longer", NULL, false },
+	{ "result", VALUE_FILE, MACHINE, VM(result_file), "FILE", "write how it ended here, as JSON", NULL, false },
+	{ "quiet", VALUE_FLAG, MACHINE, VM(quiet), NULL, "no last line that tells how it ended", NULL, false },
+	{ "log", VALUE_FILE, MACHINE, VM(log_file), "FILE", "append messages here instead of stderr", NULL, false },
+	{ "runtime-dir", VALUE_FILE, MACHINE, VM(runtime_dir), "DIR", "where the machine's directory is made (default: see bulkhead(1), FILES)", NULL, false },
+	{ "verbose", VALUE_FLAG, MACHINE, VM(verbose), NULL, "tell what happens, with times", NULL, false },
+#define DEVICE(NAME, name, model, role, presence, ...) PRESENCE_##presence(NAME)
+#include "../../proto/devices.def"
+	{ "help", VALUE_FLAG, MACHINE, VM(help), NULL, "this text", NULL, true },
+	{ "demo", VALUE_FLAG, IN(RUN), VM(demo), NULL, NULL, NULL, true },
+	{ "from", VALUE_TEXT, MACHINE, VM(from), "NAME", NULL, NULL, true },
+	{ "taken-fd", VALUE_FD, IN(RUN), VM(taken_fd), "FD", NULL, NULL, true },
+	{ "ready-fd", VALUE_FD, IN(RUN), VM(ready_fd), "FD", NULL, NULL, true },
+	{ "keep", VALUE_FLAG, IN(RUN), VM(keep_on_parent_exit), NULL, NULL, NULL, true },
+
+	{ "config", VALUE_FLAG, IN(SHOW), ARGS(config), NULL, "as a file that starts the same machine; there is no other form yet", NULL, true },
+	{ "json", VALUE_FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY), ARGS(json), NULL, "as JSON", NULL, true },
+	{ "all", VALUE_FLAG, IN(LIST), ARGS(all), NULL, "those that have ended, too", NULL, true },
+	{ "escape", VALUE_ESCAPE, IN(CONSOLE), ARGS(escape), "^X", "escape key (default ^])", NULL, true },
+	{ "timeout", VALUE_DURATION, IN(STOP), ARGS(timeout_ms), "TIME", "how long the guest has to power off (default 30s)", NULL, true },
+	{ "force", VALUE_FLAG, IN(STOP), ARGS(force), NULL, "end it at once", NULL, true },
+	{ "binary", VALUE_FILE, IN(DEVICE), ARGS(binary), "FILE", "with replace: this program instead of the installed one", NULL, true },
+	{ "print", VALUE_FLAG, IN(GDB), ARGS(print), NULL, "only tell what to write behind gdb's target remote", NULL, true },
+	{ "help", VALUE_FLAG, ALL & ~MACHINE, ARGS(help), NULL, "this text", NULL, true },
+};
+enum { ROWS = sizeof(option_rows) / sizeof(option_rows[0]) };
+const unsigned option_count = ROWS;
+
+/* What those are called elsewhere who come from there. */
+static const struct foreign {
+	const char *other, *ours;
+} foreign_options[] = {
+	{ "ram", "memory" }, { "mem", "memory" }, { "m", "memory" }, { "append", "cmdline" }, { "params", "cmdline" }, { "args", "cmdline" },
+	{ "accel", "engine" }, { "machine", "engine" }, { "k", "kernel" }, { "i", "initrd" }, { "initramfs", "initrd" }, { "module", "initrd" },
+	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" }, { "v", "verbose" }, { "debug", "verbose" },
+	{ "D", "log" }, { "logfile", "log" }, { "f", "force" }, { "t", "timeout" },
+}, foreign_commands[] = {
+	{ "ls", "list" }, { "ps", "list" }, { "logs", "log" }, { "attach", "console" }, { "start", "run" }, { "create", "run" }, { "boot", "run" },
+	{ "shutdown", "stop" }, { "poweroff", "stop" }, { "halt", "stop" }, { "rm", "kill" }, { "destroy", "kill" }, { "validate", "check" },
+	{ "info", "status" }, { "inspect", "status" }, { "usage", "help" },
+};
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+static const char *translate(const struct foreign *table, size_t count, const char *word)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(table[i].other, word))
+			return table[i].ours;
+	return NULL;
+}
+
+bool option_is_of(const struct option_row *row, enum command command)
+{
+	return row->commands >> command & 1;
+}
+
+static bool is_called(const char *name, const char *text, size_t len)
+{
+	return name && strlen(name) == len && !strncmp(name, text, len);
+}
+
+const struct option_row *option_find(enum command command, const char *name, size_t len)
+{
+	for (unsigned i = 0; i < ROWS; i++)
+		if (option_is_of(&option_rows[i], command) &&
+		    (is_called(option_rows[i].name, name, len) || is_called(option_rows[i].alias, name, len)))
+			return &option_rows[i];
+	return NULL;
+}
+
+enum command command_find(const char *name)
+{
+	for (unsigned i = 0; i < COMMANDS; i++)
+		if (!strcmp(command_rows[i].name, name))
+			return (enum command)i;
+	return COMMANDS;
+}
+
+const char *command_suggest(const char *name)
+{
+	const char *translated = translate(foreign_commands, COUNT(foreign_commands), name);
+	struct nearest near = { name, NULL, 0 };
+
+	for (unsigned i = 0; !translated && i < COMMANDS; i++)
+		nearest_try(&near, command_rows[i].name);
+	return translated ? translated : near.best;
+}
+
+/* The option of this command that was meant: the word of another VMM with however many dashes, or a mistake in ours. */
+static const char *option_suggest(enum command command, const char *name)
+{
+	const char *translated = translate(foreign_options, COUNT(foreign_options), name);
+	struct nearest near = { name, NULL, 0 };
+
+	if (translated && option_find(command, translated, strlen(translated)))
+		return translated;
+	for (unsigned i = 0; i < ROWS; i++)
+		if (option_is_of(&option_rows[i], command) && option_rows[i].help)
+			nearest_try(&near, option_rows[i].name);
+	return near.best;
+}
+
+/* The commands that take an option which this one does not: "bulkhead run". Empty: none. */
+static void find_elsewhere(const char *name, size_t len, char *out, size_t size)
+{
+	out[0] = 0;
+	for (unsigned c = 0; c < COMMANDS; c++) {
+		const struct option_row *row = option_find((enum command)c, name, len);
+
+		if (!row || !row->help)
+			continue;
+		snprintf(out, size, "bulkhead %s", command_rows[c].name);
+		return;
+	}
+}
+
+static int unknown_option(enum command command, const char *arg, size_t len, char *error)
+{
+	size_t dashes = strspn(arg, "-");
+	char name[80], elsewhere[32];
+	const char *near;
+
+	snprintf(name, sizeof(name), "%.*s", (int)(len > dashes ? len - dashes : 0), arg + dashes);
+	near = option_suggest(command, name);
+	find_elsewhere(name, strlen(name), elsewhere, sizeof(elsewhere));
+	if (dashes == 2 && elsewhere[0] && command == COMMAND_DEMO)
+		snprintf(error, VALUE_ERROR_MAX, "%.*s: the demo's guest is built in; this is an option of %s", (int)len, arg, elsewhere);
+	else if (near)
+		snprintf(error, VALUE_ERROR_MAX, "unknown option %.*s; did you mean --%s?", (int)len, arg, near);
+	else if (elsewhere[0])
+		snprintf(error, VALUE_ERROR_MAX, "unknown option %.*s; it is one of %s", (int)len, arg, elsewhere);
+	else
+		snprintf(error, VALUE_ERROR_MAX, "unknown option %.*s; see bulkhead %s --help", (int)len, arg, command_rows[command].name);
+	return -EINVAL;
+}
+
+static bool starts_machine(enum command command)
+{
+	return command == COMMAND_RUN || command == COMMAND_DEMO;
+}
+
+static int take_word(enum command command, void *base, const char *word, char *error)
+{
+	struct cli_args *args = base;
+
+	if (command == COMMAND_RUN)
+		snprintf(error, VALUE_ERROR_MAX, "unexpected argument %.100s; a kernel is given with --kernel FILE", word);
+	else if (starts_machine(command) || args->count == command_rows[command].most)
+		snprintf(error, VALUE_ERROR_MAX, "unexpected argument %.100s", word);
+	else
+		return args->words[args->count++] = word, 0;
+	return -EINVAL;
+}
+
+static int too_few(enum command command, const struct cli_args *args, char *error)
+{
+	if (args->help || args->count >= command_rows[command].least)
+		return 0;
+	if (!strncmp(command_rows[command].operands, "FILE", 4))
+		snprintf(error, VALUE_ERROR_MAX, "the name of a file is missing: bulkhead %s vm.toml", command_rows[command].name);
+	else if (!strncmp(command_rows[command].operands, "NAME", 4) || args->count)
+		snprintf(error, VALUE_ERROR_MAX, "the name of a machine is missing; see bulkhead list");
+	else
+		snprintf(error, VALUE_ERROR_MAX, "something is missing: bulkhead %s %s", command_rows[command].name,
+			 command_rows[command].operands);
+	return -EINVAL;
+}
+
+/* An option is no value, unless it is written behind a =. */
+static bool is_option(enum command command, const char *word)
+{
+	return word[0] == '-' && word[1] == '-' && option_find(command, word + 2, strcspn(word + 2, "="));
+}
+
+static int no_value_wanted(const char *name, size_t len, const char *arg, char *error)
+{
+	snprintf(error, VALUE_ERROR_MAX, "--%.*s takes no value, and %.60s gives it one", (int)(len < 60 ? len : 60), name, arg);
+	return -EINVAL;
+}
+
+static int no_value(const struct option_row *row, const char *next, char *error)
+{
+	if (next)
+		snprintf(error, VALUE_ERROR_MAX, "--%s needs a value, and %.60s is an option: --%s %s", row->name, next, row->name, row->arg);
+	else
+		snprintf(error, VALUE_ERROR_MAX, "--%s needs a value: --%s %s", row->name, row->name, row->arg);
+	return -EINVAL;
+}
+
+/* --no-FLAG, or of --no-FLAG the other way round: --FLAG. It takes back what a file of options says. */
+static const struct option_row *find_negated(enum command command, const char *name, size_t len)
+{
+	const struct option_row *row;
+	char other[64];
+
+	if (len > 3 && !strncmp(name, "no-", 3))
+		row = option_find(command, name + 3, len - 3);
+	else
+		row = option_find(command, other, (size_t)snprintf(other, sizeof(other), "no-%.*s", len < 60 ? (int)len : 60, name));
+	return row && !row->no_key && !value_is_taken(row->kind) ? row : NULL;
+}
+
+static int take_unknown(enum command command, void *base, const char *arg, size_t len, char *error)
+{
+	const struct option_row *row = len > 2 && arg[1] == '-' ? find_negated(command, arg + 2, len - 2) : NULL;
+
+	if (!row)
+		return unknown_option(command, arg, len < 80 ? len : 80, error);
+	if (arg[len])
+		return no_value_wanted(arg + 2, len - 2, arg, error);
+	value_unset(base, row);
+	return 0;
+}
+
+/* argv[*i], and the next word where its value is that. */
+static int take_option(enum command command, void *base, int argc, char **argv, int *i, char *error)
+{
+	const char *arg = strcmp(argv[*i], "-h") ? argv[*i] : "--help", *value;
+	size_t len = strcspn(arg, "=");
+	const struct option_row *row = len > 2 && arg[1] == '-' ? option_find(command, arg + 2, len - 2) : NULL;
+
+	if (!row)
+		return take_unknown(command, base, arg, len, error);
+	value = arg[len] ? arg + len + 1 : NULL;
+	if (!value_is_taken(row->kind) && value)
+		return no_value_wanted(arg + 2, len - 2, arg, error);
+	if (value_is_taken(row->kind) && !value) {
+		if (*i + 1 >= argc || is_option(command, argv[*i + 1]))
+			return no_value(row, *i + 1 < argc ? argv[*i + 1] : NULL, error);
+		value = argv[++*i];
+	}
+	return value_set(base, row, value, error);
+}
+
+int options_parse(enum command command, void *base, int argc, char **argv, char error[VALUE_ERROR_MAX])
+{
+	int rc = 0;
+
+	for (int i = 1; !rc && i < argc; i++)
+		rc = argv[i][0] == '-' ? take_option(command, base, argc, argv, &i, error) :
+					 take_word(command, base, argv[i], error);
+	return rc || starts_machine(command) ? rc : too_few(command, base, error);
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* Values of options: value.h. */
+#include "value.h"
+
+#include "config.h"
+#include "nearest.h"
+#include "options.h"
+
+#include "../../proto/layout.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <grp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PAGE 4096ull
+#define RAM_MIN (1ull << 20)
+
+int config_parse_size(const char *text, uint64_t *out)
+{
+	static const struct {
+		const char *suffix;
+		unsigned shift;
+	} units[] = { { "", 0 }, { "K", 10 }, { "KiB", 10 }, { "M", 20 }, { "MiB", 20 }, { "G", 30 }, { "GiB", 30 } };
+	char *end;
+	unsigned long long v;
+
+	if (!isdigit((unsigned char)text[0]))
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno)
+		return -ERANGE;
+	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcasecmp(end, units[i].suffix))
+			continue;
+		if (v > UINT64_MAX >> units[i].shift)
+			return -ERANGE;
+		*out = (uint64_t)v << units[i].shift;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int config_parse_duration(const char *text, uint32_t *out_ms)
+{
+	static const struct {
+		const char *suffix;
+		uint32_t ms;
+	} units[] = { { "", 1000 }, { "s", 1000 }, { "ms", 1 }, { "m", 60000 }, { "h", 3600000 } };
+	char *end;
+	unsigned long long v;
+
+	if (!isdigit((unsigned char)text[0]))
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno)
+		return -ERANGE;
+	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].suffix))
+			continue;
+		if (v > UINT32_MAX / units[i].ms)
+			return -ERANGE;
+		*out_ms = (uint32_t)v * units[i].ms;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+bool config_is_name(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	return n > 0 && n <= VM_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-' && strcmp(name, "ended");
+}
+
+static int bad(char *error, const struct option_row *row, const char *value, const char *why)
+{
+	snprintf(error, VALUE_ERROR_MAX, "--%s %s: %s", row->name, value, why);
+	return -EINVAL;
+}
+
+static int check_ram(const struct option_row *row, const char *value, uint64_t bytes, char *error)
+{
+	char why[128];
+
+	if (!bytes)
+		return bad(error, row, value, "a machine needs memory; try 512M");
+	if (bytes % PAGE && bytes < 1 << 20) {
+		snprintf(why, sizeof(why), "%llu bytes is not a multiple of the page size (4096); did you mean %lluM?",
+			 (unsigned long long)bytes, (unsigned long long)bytes);
+		return bad(error, row, value, why);
+	}
+	if (bytes % PAGE)
+		return bad(error, row, value, "not a multiple of the page size (4096 bytes)");
+	if (bytes < RAM_MIN)
+		return bad(error, row, value, "at least 1M is needed");
+	if (bytes > LAYOUT_RAM_MAX)
+		return bad(error, row, value, "at most 64G is supported");
+	return 0;
+}
+
+/* The table's own copy of a word; people who come from elsewhere may know it by another name. */
+static const char *choice_word(const struct option_row *row, const char *value)
+{
+	static const struct {
+		const char *option, *other, *word;
+	} others[] = { { "engine", "emulator", "emu" } };
+	size_t len;
+
+	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strcmp(row->name, others[i].option) && !strcmp(value, others[i].other))
+			value = others[i].word;
+	len = strlen(value);
+	for (const char *p = row->arg; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+		if (len && !strncmp(p, value, len) && (p[len] == '|' || !p[len]))
+			return value;
+	return NULL;
+}
+
+static int bad_choice(char *error, const struct option_row *row, const char *value)
+{
+	struct nearest near = { value, NULL, 0 };
+	char why[160], room[32];
+
+	nearest_try_list(&near, row->arg, room, sizeof(room));
+	snprintf(why, sizeof(why), "must be one of %s%s%s%s", row->arg, near.best ? "; did you mean " : "",
+		 near.best ? near.best : "", near.best ? "?" : "");
+	return bad(error, row, value, why);
+}
+
+static int set_count(uint32_t *out, const char *value)
+{
+	char *end;
+	unsigned long v = strtoul(value, &end, 10);
+
+	if (!isdigit((unsigned char)value[0]) || *end || v > 1000000)
+		return -EINVAL;
+	*out = (uint32_t)v;
+	return 0;
+}
+
+/* "^]" or "^a": the control character; "none": no escape key. */
+static int set_escape(int *out, const char *value)
+{
+	int c = toupper((unsigned char)value[0] ? (unsigned char)value[1] : 0);
+
+	if (!strcmp(value, "none")) {
+		*out = -1;
+		return 0;
+	}
+	if (value[0] != '^' || c < '@' || c > '_' || value[2])
+		return -EINVAL;
+	*out = c - '@';
+	return 0;
+}
+
+static int set_fd(int *out, const char *value)
+{
+	char *end;
+	long v = strtol(value, &end, 10);
+
+	if (*end || end == value || v < 0 || v > 1023)
+		return -EINVAL;
+	*out = (int)v;
+	return 0;
+}
+
+/* A number, or a name from /etc/group: read here, because a static program cannot load what getgrnam() asks. */
+static int set_group(int64_t *out, const char *value)
+{
+	char *end;
+	unsigned long id = strtoul(value, &end, 10);
+	struct group *g;
+	FILE *file;
+
+	if (isdigit((unsigned char)value[0]) && !*end && id < UINT32_MAX) {
+		*out = (int64_t)id;
+		return 0;
+	}
+	file = fopen("/etc/group", "re");
+	while (file && (g = fgetgrent(file)))
+		if (!strcmp(g->gr_name, value))
+			*out = g->gr_gid;
+	if (file)
+		fclose(file);
+	return *out < 0 ? -EINVAL : 0;
+}
+
+static int set_name(char *out, const char *value)
+{
+	if (!config_is_name(value))
+		return -EINVAL;
+	snprintf(out, VM_NAME_MAX + 1, "%s", value);
+	return 0;
+}
+
+static int set_cpu(const char **out, const struct option_row *row, const char *value, char *error)
+{
+	char why[CPU_MODEL_ERROR_MAX];
+	struct cpu_model model;
+
+	if (strcmp(value, "help") && cpu_model_parse(&model, value, why)) {
+		snprintf(error, VALUE_ERROR_MAX, "--%s: %s", row->name, why);
+		return -EINVAL;
+	}
+	*out = value;
+	return 0;
+}
+
+static int add_device(uint8_t *count, const struct option_row *row, char *error)
+{
+	const struct kind_row *kind = &kind_rows[row->offset - offsetof(struct vm_config, devices)];
+
+	if (*count == kind->most) {
+		snprintf(error, VALUE_ERROR_MAX, "--%s: a machine has at most %u of these", row->name, kind->most);
+		return -EINVAL;
+	}
+	++*count;
+	return 0;
+}
+
+static bool exists(const char *path, size_t len)
+{
+	char *copy = strndup(path, len);
+	bool there = copy && access(copy, F_OK) == 0;
+
+	free(copy);
+	return there;
+}
+
+/* FILE[:TEXT], and either may hold colons: FILE is the longest that there is, or what stands before the first colon. */
+static const char *end_of_file(const char *value)
+{
+	const char *first = strchr(value, ':');
+
+	for (size_t len = strlen(value); len; len--)
+		if ((!value[len] || value[len] == ':') && exists(value, len))
+			return value + len;
+	return first ? first : strchr(value, 0);
+}
+
+/* An empty name is none: unit files pass variables that may be empty. */
+static int add_initrd(struct initrd_list *list, const struct option_row *row, const char *value, char *error)
+{
+	const char *end = end_of_file(value);
+	char *file;
+
+	if (!*value)
+		return 0;
+	if (list->count == CONFIG_INITRDS) {
+		snprintf(error, VALUE_ERROR_MAX, "--%s: a machine has at most %d of these", row->name, CONFIG_INITRDS);
+		return -EINVAL;
+	}
+	file = strndup(value, (size_t)(end - value));
+	if (!file) {
+		snprintf(error, VALUE_ERROR_MAX, "--%s: no memory", row->name);
+		return -ENOMEM;
+	}
+	list->of[list->count].file = file;
+	list->of[list->count++].text = *end ? end + 1 : NULL;
+	return 0;
+}
+
+bool value_is_taken(enum value_kind kind)
+{
+	return kind != VALUE_FLAG && kind != VALUE_DEVICE;
+}
+
+bool value_is_choice(enum value_kind kind)
+{
+	return kind == VALUE_CHOICE || kind == VALUE_ENUM;
+}
+
+static unsigned number_of(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	unsigned n = 0;
+
+	while (strncmp(list, word, len) || (list[len] && list[len] != '|')) {
+		list += strcspn(list, "|") + 1;
+		n++;
+	}
+	return n;
+}
+
+static int set_choice(void *field, const struct option_row *row, const char *value, char *error)
+{
+	const char *word = choice_word(row, value);
+
+	if (!word)
+		return bad_choice(error, row, value);
+	if (row->kind == VALUE_ENUM)
+		*(unsigned *)field = number_of(row->arg, word);
+	else
+		*(const char **)field = word;
+	return 0;
+}
+
+int gdb_port(const char *gdb)
+{
+	unsigned long port;
+	char *end;
+
+	if (!gdb)
+		return -1;
+	if (strchr(gdb, '/'))
+		return 0;
+	port = strtoul(gdb, &end, 10);
+	return isdigit((unsigned char)gdb[0]) && !*end && port > 0 && port <= 65535 ? (int)port : -1;
+}
+
+void value_unset(void *base, const struct option_row *row)
+{
+	char *field = (char *)base + row->offset;
+
+	if (row->kind == VALUE_FLAG)
+		*(bool *)field = false;
+	if (row->kind == VALUE_DEVICE)
+		*(uint8_t *)field = 0;
+}
+
+int value_set(void *base, const struct option_row *row, const char *value, char error[VALUE_ERROR_MAX])
+{
+	char *field = (char *)base + row->offset;
+
+	switch (row->kind) {
+	case VALUE_FLAG:
+		*(bool *)field = true;
+		return 0;
+	case VALUE_TEXT:
+		*(const char **)field = value;
+		return 0;
+	case VALUE_FILE:
+		*(const char **)field = *value ? value : NULL;
+		return 0;
+	case VALUE_SIZE:
+		if (config_parse_size(value, (uint64_t *)field))
+			return bad(error, row, value, "not a size; write a number with K, M or G, such as 512M");
+		return check_ram(row, value, *(uint64_t *)field, error);
+	case VALUE_DURATION:
+		return config_parse_duration(value, (uint32_t *)field) ?
+			       bad(error, row, value, "not a time; write 30s, 500ms or 2m") : 0;
+	case VALUE_COUNT:
+		return set_count((uint32_t *)field, value) ? bad(error, row, value, "write a number from 0 to 1000000") : 0;
+	case VALUE_NAME:
+		return set_name(field, value) ? bad(error, row, value, "a name has 1 to 48 letters, digits, '.', '-', '_', and "
+							       "starts with none of '.-'; ended is kept for records") : 0;
+	case VALUE_CHOICE:
+	case VALUE_ENUM:
+		return set_choice(field, row, value, error);
+	case VALUE_CPU:
+		return set_cpu((const char **)field, row, value, error);
+	case VALUE_ESCAPE:
+		return set_escape((int *)field, value) ?
+			       bad(error, row, value, "write a control character as ^] or ^A, or none") : 0;
+	case VALUE_INITRD:
+		return add_initrd((struct initrd_list *)field, row, value, error);
+	case VALUE_GROUP:
+		return set_group((int64_t *)field, value) ? bad(error, row, value, "no such group; name one of /etc/group") : 0;
+	case VALUE_GDB:
+		if (*value && gdb_port(value) < 0)
+			return bad(error, row, value, "write a port from 1 to 65535, or the path of a socket with a / in it");
+		*(const char **)field = *value ? value : NULL;
+		return 0;
+	case VALUE_DEVICE:
+		return add_device((uint8_t *)field, row, error);
+	case VALUE_FD:
+		return set_fd((int *)field, value) ? bad(error, row, value, "not a descriptor") : 0;
+	}
+	return -EINVAL;
+}

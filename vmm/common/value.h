@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* Values of options: from their text into a field, and what is wrong with them. */
+#ifndef BULKHEAD_VMM_VALUE_H
+#define BULKHEAD_VMM_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { VALUE_ERROR_MAX = 256 };
+
+/* The field's type in brackets. */
+enum value_kind {
+	VALUE_FLAG,	/* [bool] takes no value */
+	VALUE_TEXT,	/* [const char *] */
+	VALUE_FILE,	/* [const char *] a path; empty: NULL, for unit files pass variables that may be empty */
+	VALUE_SIZE,	/* [uint64_t] bytes of a guest's memory */
+	VALUE_DURATION, /* [uint32_t] milliseconds */
+	VALUE_COUNT,	/* [uint32_t] */
+	VALUE_NAME,	/* [char[VM_NAME_MAX + 1]] */
+	VALUE_CHOICE,	/* [const char *] one of the row's words */
+	VALUE_ENUM,	/* [enum] the number of one of the row's words, which are in the enum's order */
+	VALUE_CPU,	/* [const char *] */
+	VALUE_ESCAPE,	/* [int] */
+	VALUE_INITRD,	/* [struct initrd_list] each time one more */
+	VALUE_GROUP,	/* [int64_t] */
+	VALUE_DEVICE,	/* [uint8_t] takes no value; each time one more of that kind */
+	VALUE_GDB,	/* [const char *] a port, or a path; empty: NULL */
+	VALUE_FD,	/* [int] */
+};
+
+struct option_row;
+
+/* Does an option of that kind take a value? */
+bool value_is_taken(enum value_kind kind);
+/* Is it one of a few words? */
+bool value_is_choice(enum value_kind kind);
+
+/* Sets the field that the row names in `base`. 0, or -EINVAL with what is wrong. `value` is NULL if none is taken. */
+int value_set(void *base, const struct option_row *row, const char *value, char error[VALUE_ERROR_MAX]);
+
+/* Takes it back, where the field is a flag or a number of devices. */
+void value_unset(void *base, const struct option_row *row);
+
+/* "512M", "1G", "65536K", "1048576" (bytes). -EINVAL, or -ERANGE if it does not fit. */
+int config_parse_size(const char *text, uint64_t *out);
+/* "30s", "500ms", "2m", "30" (seconds). */
+int config_parse_duration(const char *text, uint32_t *out_ms);
+/* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX; not "ended" (rundir.h). */
+bool config_is_name(const char *name);
+
+#endif
