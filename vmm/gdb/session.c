@@ -285,7 +285,8 @@ static bool take_point(const char *args, uint64_t v[3])
 	return hex_until(&args, ',', &v[0]) && hex_until(&args, ',', &v[1]) && hex_number(&args, &v[2]);
 }
 
-/* KVM's software breakpoints change memory: where there is none, it is better said now than when the guest is to go on. */
+/* KVM's software breakpoints may change memory: where there is none, it is better said now than when the guest is to go on. A
+ * hardware breakpoint can be where nothing is yet. */
 static int probe(struct session *s, uint64_t kind, uint64_t address)
 {
 	uint8_t byte;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * KVM under a debugger (emu/core/debugger.h): KVM_SET_GUEST_DEBUG. Points of the hardware kinds share the processor's four
- * debug registers, which the guest's own values do not reach meanwhile. A software breakpoint is an INT3 in the guest's
- * memory while it runs; what it replaced is put back before anybody looks.
+ * KVM under a debugger (emu/core/debugger.h): KVM_SET_GUEST_DEBUG. Points share the processor's four debug registers, which
+ * the guest's own values do not reach meanwhile. Software breakpoints take those that the hardware kinds leave free; each
+ * further one is an INT3 in the guest's memory while it runs, and what it replaced is put back before anybody looks.
+ *
+ * A KVM that interprets guest code (where the host's own virtualisation is emulated) may know neither INT3 nor data: it knows
+ * single steps and code in the debug registers.
  */
 #include "kvm.h"
 
@@ -12,9 +15,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { INT3 = 0xcc, VEC_DB = 1, VEC_BP = 3, HARD_MAX = 4 };
+enum { INT3 = 0xcc, VEC_BP = 3 };
 #define DR6_HITS 0xfu
-#define DR6_BS (1u << 14)
 #define DR7_FIXED 0x600u /* GE, and the bit that is always one */
 
 int kvm_translate(struct engine *e, unsigned vcpu, uint64_t linear, uint64_t *gpa)
@@ -49,12 +51,53 @@ static void take_patches_back(struct kvm_engine *k)
 	}
 }
 
-static int put_patches(struct kvm_engine *k, const struct engine_debug *want, unsigned *which)
+/* Length and kind of DR7 (SDM vol. 3, 17.2.4). */
+static uint64_t dr7_of(unsigned n, const struct engine_point *p)
+{
+	static const uint8_t lengths[] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
+	uint64_t bits = 0;
+
+	if (p->kind == ENGINE_POINT_WRITE)
+		bits = 1 | lengths[p->size] << 2;
+	else if (p->kind != ENGINE_POINT_HARD && p->kind != ENGINE_POINT_SOFT)
+		bits = 3 | lengths[p->size] << 2;
+	return 2ull << (2 * n) | bits << (16 + 4 * n);
+}
+
+_Static_assert(ENGINE_MAX_POINTS <= 64, "a bit for each");
+
+/* Bits of *placed: the points that stand in a debug register. */
+static int fill_registers(struct kvm_engine *k, struct kvm_guest_debug *d, const struct engine_debug *want, uint64_t *placed,
+			  unsigned *which)
+{
+	unsigned used = 0;
+
+	d->arch.debugreg[7] = DR7_FIXED;
+	for (unsigned soft = 0; soft < 2; soft++)
+		for (unsigned n = 0; n < want->count; n++) {
+			if ((want->point[n].kind == ENGINE_POINT_SOFT) != soft || (soft && used == KVM_SLOTS))
+				continue;
+			if (used == KVM_SLOTS) {
+				*which = n;
+				return -ENOSPC;
+			}
+			k->slot[used] = (uint8_t)n;
+			d->arch.debugreg[used] = want->point[n].address;
+			d->arch.debugreg[7] |= dr7_of(used++, &want->point[n]);
+			*placed |= 1ull << n;
+		}
+	if (used)
+		d->control |= KVM_GUESTDBG_USE_HW_BP;
+	return 0;
+}
+
+/* Those for which no debug register was left. */
+static int put_patches(struct kvm_engine *k, const struct engine_debug *want, uint64_t placed, unsigned *which)
 {
 	for (unsigned n = 0; n < want->count; n++) {
 		uint8_t *host;
 
-		if (want->point[n].kind != ENGINE_POINT_SOFT)
+		if (placed >> n & 1)
 			continue;
 		host = host_of(k, want->point[n].address);
 		if (!host) {
@@ -64,39 +107,6 @@ static int put_patches(struct kvm_engine *k, const struct engine_debug *want, un
 		k->patch[k->patches++] = (struct kvm_patch){host, *host};
 		*host = INT3;
 	}
-	return 0;
-}
-
-/* Length and kind of DR7 (SDM vol. 3, 17.2.4). */
-static uint64_t dr7_of(unsigned n, const struct engine_point *p)
-{
-	static const uint8_t lengths[] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
-	uint64_t bits = 0;
-
-	if (p->kind == ENGINE_POINT_WRITE)
-		bits = 1 | lengths[p->size] << 2;
-	else if (p->kind != ENGINE_POINT_HARD)
-		bits = 3 | lengths[p->size] << 2;
-	return 2ull << (2 * n) | bits << (16 + 4 * n);
-}
-
-static int fill_registers(struct kvm_guest_debug *d, const struct engine_debug *want, unsigned *which)
-{
-	unsigned used = 0;
-
-	d->arch.debugreg[7] = DR7_FIXED;
-	for (unsigned n = 0; n < want->count; n++) {
-		if (want->point[n].kind == ENGINE_POINT_SOFT)
-			continue;
-		if (used == HARD_MAX) {
-			*which = n;
-			return -ENOSPC;
-		}
-		d->arch.debugreg[used] = want->point[n].address;
-		d->arch.debugreg[7] |= dr7_of(used++, &want->point[n]);
-	}
-	if (used)
-		d->control |= KVM_GUESTDBG_USE_HW_BP;
 	return 0;
 }
 
@@ -118,12 +128,13 @@ int kvm_debug(struct engine *e, const struct engine_debug *want, unsigned *which
 {
 	struct kvm_engine *k = (struct kvm_engine *)e;
 	struct kvm_guest_debug d = {0};
+	uint64_t placed = 0;
 	int err;
 
 	take_patches_back(k);
-	err = fill_registers(&d, want, which);
+	err = fill_registers(k, &d, want, &placed, which);
 	if (!err)
-		err = put_patches(k, want, which);
+		err = put_patches(k, want, placed, which);
 	if (err) {
 		take_patches_back(k);
 		return err;
@@ -147,20 +158,11 @@ bool kvm_debug_holds_interrupts(const struct kvm_engine *k, unsigned vcpu)
 	return k->debug.step >> vcpu & 1;
 }
 
-/* NULL: there is no point of a kind of `kinds` (bit mask) at that address. */
-static const struct engine_point *find_point(const struct kvm_engine *k, unsigned kinds, uint64_t linear)
+/* NULL: none of ours is there. */
+static const struct engine_point *find_patch(const struct kvm_engine *k, uint64_t linear)
 {
-	for (unsigned n = 0; n < k->debug.count; n++)
-		if (kinds >> k->debug.point[n].kind & 1 && k->debug.point[n].address == linear)
-			return &k->debug.point[n];
-	return NULL;
-}
-
-/* The n-th that stands in a debug register. */
-static const struct engine_point *find_hard(const struct kvm_engine *k, unsigned slot)
-{
-	for (unsigned n = 0; n < k->debug.count; n++)
-		if (k->debug.point[n].kind != ENGINE_POINT_SOFT && slot-- == 0)
+	for (unsigned n = 0; k->patches && n < k->debug.count; n++)
+		if (k->debug.point[n].kind == ENGINE_POINT_SOFT && k->debug.point[n].address == linear)
 			return &k->debug.point[n];
 	return NULL;
 }
@@ -185,9 +187,9 @@ bool kvm_debug_exit(struct kvm_engine *k, unsigned vcpu)
 	struct engine_hit *hit = &k->hit[vcpu];
 
 	if (a->exception == VEC_BP)
-		p = find_point(k, 1u << ENGINE_POINT_SOFT, a->pc);
+		p = find_patch(k, a->pc);
 	else if (a->dr6 & DR6_HITS)
-		p = find_hard(k, (unsigned)__builtin_ctz((unsigned)(a->dr6 & DR6_HITS)));
+		p = &k->debug.point[k->slot[__builtin_ctz((unsigned)(a->dr6 & DR6_HITS))]];
 	if (!p && (a->exception == VEC_BP || !kvm_debug_holds_interrupts(k, vcpu))) {
 		give_back(k, vcpu, (uint8_t)a->exception);
 		return false;

@@ -25,6 +25,8 @@ struct kvm_vcpu {
 	pthread_t thread;
 };
 
+enum { KVM_SLOTS = 4 };
+
 /* A byte of guest memory in whose place an INT3 stands. */
 struct kvm_patch {
 	uint8_t *host;
@@ -52,6 +54,7 @@ struct kvm_engine {
 	struct engine_debug debug; /* debugger.c, as all up to `error` */
 	struct engine_hit hit[ENGINE_MAX_VCPUS];
 	uint32_t debug_flags; /* KVM_GUESTDBG_* that this KVM has beside the usual ones */
+	uint8_t slot[KVM_SLOTS]; /* which point stands in each debug register */
 	struct kvm_patch patch[ENGINE_MAX_POINTS];
 	unsigned patches;
 	char error[256];
