@@ -272,14 +272,16 @@ static bool is_left_out(const struct test_case *t, const struct outcome *a, cons
 
 /* ---- which of several faults ---------------------------------------------------------------------------------- */
 
-/* Each piece may be out of its segment or in a missing page: the ten bytes of the x87, compressed elements, a vector of 64 bytes
- * (which may be stored as two halves). Elements under a mask are not among them: the emulator has their order. */
+/* Each piece may be out of its segment or in a missing page: offset and selector, limit and base, two bounds, the ten bytes of the
+ * x87, compressed elements, a vector of 64 bytes (which may be stored as two halves). Elements under a mask are not among them: the emulator has their order. */
 static bool is_in_pieces(const struct test_case *t)
 {
 	const struct isa_row *r = &isa_rows[t->row];
 	const bool wide = r->map >= ISA_E0F && t->i.vl == 2 && !t->i.mask;
 
-	return has_size(r, OPS_t) || r->sem == sem_evex_compress || wide;
+	const bool pair = has_size(r, OPS_p) || has_size(r, OPS_s) || t->row == ISA_BOUND;
+
+	return pair || has_size(r, OPS_t) || r->sem == sem_evex_compress || wide;
 }
 
 /* CMPS: the first or the second operand. CALL: the target or the push. Gathers, bit strings: an address on the way that is not
