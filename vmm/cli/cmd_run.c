@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "client.h"
+#include "config_file.h"
 #include "help.h"
 #include "take.h"
 #include "../common/config.h"
@@ -272,33 +273,61 @@ static int detached(struct run *r)
 	return EXIT_OK;
 }
 
+/* The options of the file that --config names, if it does, then those of the command line, which win. Of their words the new
+ * ones are the keeper's, too. 0, or an exit code; what is wrong has been told. */
+static int read_options(struct run *r, enum command command, int *argc, char ***argv)
+{
+	static struct config_file file;
+	static char *words[ARGS_MAX];
+	char error[CONFIG_ERROR_MAX];
+	const bool demo = r->config.demo;
+	int rc = options_parse(command, &r->config, *argc, *argv, error);
+
+	if (!rc && r->config.config_file && !r->config.help) {
+		if (config_file_read(&file, command, r->config.config_file))
+			return EXIT_USAGE;
+		rc = config_file_merge(&file, command, *argc, *argv, words, ARGS_MAX - 8);
+		snprintf(error, sizeof(error), "too many arguments");
+		if (rc > 0) {
+			*argc = rc;
+			*argv = words;
+			config_init(&r->config);
+			r->config.demo = demo;
+			rc = options_parse(command, &r->config, *argc, *argv, error);
+		}
+	}
+	if (!rc && (r->config.help || config_wants_cpu_help(&r->config)))
+		return 0;
+	if (!rc)
+		rc = config_check(&r->config, error);
+	if (!rc)
+		rc = limits_check(r->config.ram_bytes, error);
+	if (!rc && *argc > ARGS_MAX - 8) {
+		rc = -E2BIG;
+		snprintf(error, sizeof(error), "too many arguments");
+	}
+	if (rc)
+		config_file_complain(&file, error);
+	return rc ? EXIT_USAGE : 0;
+}
+
 static int run_with(int argc, char **argv, bool demo)
 {
 	static struct run r;
-	char error[CONFIG_ERROR_MAX];
+	enum command command = demo ? COMMAND_DEMO : COMMAND_RUN;
 	int rc;
 
 	config_init(&r.config);
 	r.config.demo = demo;
-	rc = options_parse(demo ? COMMAND_DEMO : COMMAND_RUN, &r.config, argc, argv, error);
-	if (!rc && r.config.help) {
-		help_command(demo ? COMMAND_DEMO : COMMAND_RUN);
+	rc = read_options(&r, command, &argc, &argv);
+	if (rc)
+		return rc;
+	if (r.config.help) {
+		help_command(command);
 		return EXIT_OK;
 	}
-	if (!rc && config_wants_cpu_help(&r.config))
+	if (config_wants_cpu_help(&r.config))
 		return cpu_help(r.config.json);
-	if (!rc)
-		rc = config_check(&r.config, error);
-	if (!rc)
-		rc = limits_check(r.config.ram_bytes, error);
-	if (!rc && argc > ARGS_MAX - 8) {
-		rc = -E2BIG;
-		snprintf(error, sizeof(error), "too many arguments");
-	}
-	if (rc) {
-		fprintf(stderr, "bulkhead: %s\n", error);
-		return EXIT_USAGE;
-	}
 	if (r.config.no_console)
 		exec_keeper(argc, argv, demo, -1, true, -1);
 	take_none(&r.taken);

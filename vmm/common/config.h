@@ -47,6 +47,7 @@ struct vm_config {
 	struct initrd_list initrds;
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *log_file, *result_file;
+	const char *config_file; /* command line: what was read from it stands before its own options */
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
 	uint64_t ram_bytes;
 	uint32_t stop_timeout_ms; /* how long a stop by signal waits for the guest */
