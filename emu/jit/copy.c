@@ -205,12 +205,31 @@ struct insn hosted(const struct tr *t, const struct insn *i)
 	return h;
 }
 
+/*
+ * The last look before guest bytes become host code: a general operand is one of the guest's own registers or scratch. RSP is
+ * the address of everything, R11 the budget.
+ */
+static bool is_harmless(const struct insn *h, const struct isa_row *r)
+{
+	const bool vector = r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X);
+	struct insn copy = *h;
+
+	for (unsigned n = 0; n < 4; n++) {
+		const uint8_t *f = field(&copy, &r->op[n]);
+		const bool high = f && !vector && r->op[n].size == OPS_b && *f >= REG8_AH;
+
+		if (f && !high && (*f > R15 || *f == RSP || *f == BUDGET))
+			return false;
+	}
+	return true;
+}
+
 /* High byte registers go with nothing that needs REX. */
 bool fits(const struct insn *h)
 {
 	uint8_t bytes[INSN_MAX_BYTES];
 
-	return encode(h, bytes) != 0;
+	return is_harmless(h, &isa_rows[h->id]) && encode(h, bytes) != 0;
 }
 
 void load_scratch(struct tr *t, const struct scratch *s)
