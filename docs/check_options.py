@@ -52,6 +52,11 @@ listed = set(re.findall(r"(?m)^\.It Fl -([a-z-]+)", rest.split(".Ss Options of r
 want(f"options of run: in the manual alone {listed - table['run']}, in --help alone {table['run'] - listed}", listed == table["run"])
 want("demo has options that run has not", table["demo"] <= table["run"])
 
+# vm.toml(5): every option of a machine is a key of the list.
+keys = set(re.findall(r"(?m)^\.It Cm ([a-z-]+)", read(source + "/docs/man/vm.toml.5")))
+want(f"keys: in vm.toml(5) alone {keys - table['run']}, missing there {table['run'] - keys - {'config', 'json'}}",
+     keys == table["run"] - {"config", "json"})
+
 # --help in columns.
 for width in (40, 80, 100):
     for command in commands:

@@ -56,7 +56,7 @@ enum {
 const struct sandbox_rule sandbox_rules[] = {
 	/* call		  exec, setup, run    conditions, errno, why */
 	{ "read",	  0, 0, ALL & ~BOOT, { { 0 } }, 0, "doorbells, timers, log lines of children" },
-	{ "write",	  0, 0, ALL, { { 0 } }, 0, "doorbells, log lines; keeper: command line and systemd" },
+	{ "write",	  0, 0, ALL, { { 0 } }, 0, "doorbells, log lines; keeper: command line, systemd, record of the end" },
 	{ "read",	  0, 0, LOGGER, { FD(STDIN_FILENO) }, 0, "messages of keeper and supervisor" },
 	{ "write",	  0, 0, LOGGER, { FD(STDERR_FILENO) }, 0, "to where the user wants them" },
 	{ "recvmsg",	  0, BOOT, SUPER | SPAWNER | VCPU | (DEVICES & ~LISTENERS), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
@@ -73,7 +73,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "exit_group",	  0, 0, ALL | LOGGER, { { 0 } }, 0, "the end" },
 	{ "rt_sigreturn", 0, 0, ALL | LOGGER, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", 0, 0, VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
-	{ "clock_gettime", 0, 0, ALL & ~(KEEPER | SPAWNER), { { 0 } }, 0, "where the vDSO cannot tell the time; processor time of a child" },
+	{ "clock_gettime", 0, 0, ALL & ~SPAWNER, { { 0 } }, 0, "where the vDSO cannot tell the time; processor time of a child" },
 	FUTEX(VCPU | DEVICES, FUTEX_WAKE, "the other side of a ring"),
 	FUTEX(VCPU, FUTEX_WAIT, "the other side of a ring"),
 	FUTEX(VCPU, FUTEX_WAKE_PRIVATE, "threads of the process"),

@@ -65,6 +65,32 @@ void text_clean_bytes(char *text, size_t len, enum text_lines lines)
 	}
 }
 
+size_t text_to_utf8(const void *bytes, size_t len, char *out)
+{
+	const uint8_t *in = bytes;
+	uint8_t last[4];
+	size_t at = 0;
+
+	for (size_t i = 0; i < len;) {
+		const uint8_t *s = in + i;
+		unsigned n;
+
+		if (len - i < sizeof(last)) { /* a sequence may be cut off by the end */
+			memset(last, 0, sizeof(last));
+			memcpy(last, s, len - i);
+			s = last;
+		}
+		n = sequence_at(s);
+		if (n)
+			memcpy(out + at, s, n);
+		else
+			memcpy(out + at, "\xef\xbf\xbd", 3);
+		at += n ? n : 3;
+		i += n ? n : 1;
+	}
+	return at;
+}
+
 void text_clean(char *text, enum text_lines lines)
 {
 	if (text)

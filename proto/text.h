@@ -20,7 +20,13 @@ void text_clean(char *text, enum text_lines lines);
 /* The same for `len` bytes, zeroes among them, which are control characters. text[len] must be 0. */
 void text_clean_bytes(char *text, size_t len, enum text_lines lines);
 
-/* The same for every string in a decoded message and in the messages within it. */
+/*
+ * `len` bytes as UTF-8, which is to be escaped before anybody sees it: each byte that is none becomes U+FFFD, everything else
+ * stays. `out` has room for 3 * len. Returns how many bytes it holds.
+ */
+size_t text_to_utf8(const void *bytes, size_t len, char *out);
+
+/* text_clean() for every string in a decoded message and in the messages within it. */
 void text_clean_message(ProtobufCMessage *message, enum text_lines lines);
 
 #endif

@@ -45,11 +45,11 @@ def unknown_words(t):
 @test
 def small_commands(t):
     refused(t, t.bulkhead("stop"), "name of a machine")
-    refused(t, t.bulkhead("status", "nobody"), "nobody")
-    refused(t, t.bulkhead("console", "nobody"), "nobody")
-    refused(t, t.bulkhead("stop", "nobody"), "nobody")
-    refused(t, t.bulkhead("kill", "nobody"), "nobody")
-    refused(t, t.bulkhead("wait", "nobody"), "nobody")
+    refused(t, t.bulkhead("status", "nobody"), "nobody", 30)
+    refused(t, t.bulkhead("console", "nobody"), "nobody", 30)
+    refused(t, t.bulkhead("stop", "nobody"), "nobody", 30)
+    refused(t, t.bulkhead("kill", "nobody"), "nobody", 30)
+    refused(t, t.bulkhead("wait", "nobody"), "nobody", 30)
     refused(t, t.bulkhead("stop", "a", "b"), "unexpected argument b")
     refused(t, t.bulkhead("stop", "a", "--timeout", "soon"), "--timeout")
     refused(t, t.bulkhead("status", "--yaml", "a"), "--yaml")

@@ -267,9 +267,12 @@ class Context:
         """Those that were not there before, but for what other tests do in their directories meanwhile."""
         return {m for m in mounts() - self.mounts if not m.startswith("/tmp/bh-") or m.startswith(self.dir)}
 
+    def leftovers(self):
+        """What lies in the runtime directory, but for the records of machines that have ended."""
+        return [e for e in os.listdir(self.runtime) if e != "ended"] if os.path.isdir(self.runtime) else []
+
     def is_clean(self, name=None):
-        entries = os.listdir(self.runtime) if os.path.isdir(self.runtime) else []
-        return not entries and not self.processes(name) and not self.new_mounts()
+        return not self.leftovers() and not self.processes(name) and not self.new_mounts()
 
     def expect_clean(self, seconds=5, sweep=False):
         """Nothing of the machine is left: no socket, no process, no mount. `sweep`: the next command may tidy up."""
@@ -278,7 +281,7 @@ class Context:
         try:
             wait_until(self.is_clean, "nothing is left behind", seconds)
         except Failure as e:
-            left = [os.path.join(d, f) for d, _, files in os.walk(self.runtime) for f in files]
+            left = [os.path.join(d, f) for d, _, files in os.walk(self.runtime) for f in files if not d.endswith("/ended")]
             raise Failure(f"{e}; files: {left}; processes: {self.processes()}; "
                           f"mounts: {sorted(self.new_mounts())}")
 

@@ -31,7 +31,7 @@ def detach_console_stop(t):
         console.kill()
     t.bulkhead("stop", t.name, "--timeout", "20s").expect(0)
     t.expect_clean()
-    t.bulkhead("status", t.name).expect(2, err=t.name)
+    t.bulkhead("console", t.name).expect(30, err=f"{t.name} has ended")
 
 
 @test
@@ -172,7 +172,7 @@ def names_by_themselves(t):
         started.append(t.bulkhead(*args).expect(0, out=rf"(?m)^{expected}$").out.split()[0])
     for name in started:
         t.bulkhead("kill", name).expect(0)
-    wait_until(lambda: not os.listdir(t.runtime), "both are gone")
+    wait_until(lambda: not t.leftovers(), "both are gone")
 
 
 @test

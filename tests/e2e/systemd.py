@@ -4,6 +4,7 @@ bulkhead@.service under a real systemd, which boots in namespaces of its own: no
 cgroup that goes away again.
 """
 import glob
+import json
 import os
 import shutil
 import time
@@ -182,7 +183,7 @@ def expect_gone(host, name):
     state = host.ctl("show", "-P", "ActiveState", f"bulkhead@{name}").out.strip()
     check(state in ("inactive", "failed"), state)
     check(not host.processes(), f"processes: {host.processes()}")
-    left = host.inside("sh", "-c", "find /run/bulkhead -mindepth 1 2>/dev/null || :").out
+    left = host.inside("sh", "-c", "find /run/bulkhead -mindepth 1 -not -path '*/ended*' 2>/dev/null || :").out
     check(not left, f"left behind: {left}")
 
 
@@ -202,6 +203,8 @@ def life_of_a_unit(t, host):
     check(time.monotonic() - began < 20, "the guest heard the power button, nobody waited for the time-out")
     host.ctl("show", "-P", "Result", "bulkhead@board").expect(0, out="^success$")
     expect_gone(host, "board")
+    known = json.loads(host.inside(BULKHEAD, "status", "--json", "board").out)
+    check(known["state"] == "ended" and known["reason"] == "poweroff", f"how it ended: {known}")
 
 
 def bad_unit(t, host):

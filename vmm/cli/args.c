@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "help.h"
+#include "output.h"
 #include "../common/exit_codes.h"
 
 #include <stdio.h>
@@ -22,7 +23,7 @@ int cli_parse(enum command command, struct cli_args *args, int argc, char **argv
 	}
 	if (args->help) {
 		help_command(command);
-		exit(EXIT_OK);
+		exit(output_end(EXIT_OK));
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "client.h"
 
 #include "../common/config.h"
+#include "../common/ended.h"
 #include "../common/exit_codes.h"
 #include "peer.h"
 
@@ -18,18 +19,39 @@
 #define CONTROL "control.sock"
 #define CONSOLE "console.sock"
 
-int client_find(const char *name, struct machine_ref *ref)
+int client_not_found(const char *name)
+{
+	fprintf(stderr, "bulkhead: no machine named %s is running; see bulkhead list\n", name);
+	return EXIT_NOT_FOUND;
+}
+
+static int has_ended(const char *name)
+{
+	fprintf(stderr, "bulkhead: %s has ended; bulkhead status %s tells how\n", name, name);
+	return EXIT_NOT_FOUND;
+}
+
+int client_locate(const char *name, struct machine_ref *ref)
 {
 	if (!config_is_name(name)) {
 		fprintf(stderr, "bulkhead: %.60s is not a name of a machine; see bulkhead list\n", name);
 		return EXIT_USAGE;
 	}
 	ref->name = name;
-	if (rundir_path(NULL, name, ref->path) || !rundir_is_alive(ref->path)) {
-		fprintf(stderr, "bulkhead: no machine named %s is running; see bulkhead list\n", name);
-		return EXIT_USAGE;
-	}
-	return 0;
+	return rundir_path(NULL, name, ref->path) ? client_not_found(name) : 0;
+}
+
+int client_find(const char *name, struct machine_ref *ref)
+{
+	int rc = client_locate(name, ref), fd;
+
+	if (rc || rundir_is_alive(ref->path))
+		return rc;
+	fd = ended_open(ref->path);
+	if (fd < 0)
+		return client_not_found(name);
+	close(fd);
+	return has_ended(name);
 }
 
 int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int fd, int timeout_ms, struct frame *frame)
@@ -43,7 +65,7 @@ int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int
 	rc = frame_call(peer.sock, frame, type, 1, msg ? msg : &empty.base, &fd, fd >= 0, timeout_ms);
 	close(peer.sock);
 	if (rc)
-		return rc;
+		return rc == -EPIPE ? -ECONNRESET : rc;
 	/* The machine may be another user's, and its words go to our terminal. */
 	text_clean_message(frame->msg, type == BULKHEAD__MESSAGE_TYPE__MSG_WAIT ? TEXT_REGISTERS : TEXT_ONE_LINE);
 	return frame->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR ? -EREMOTEIO : 0;
@@ -90,21 +112,29 @@ int client_console(const char *dir)
 	return peer.sock;
 }
 
+/* Words and code for each way in which a machine does not serve. */
+static const struct {
+	int rc, code;
+	const char *words;
+} complaints[] = {
+	{ -EACCES, EXIT_FAILED, "belongs to another user" },
+	{ -EPERM, EXIT_FAILED,
+	  "its directory belongs to one user, and the process that answers there to another: not believed" },
+	{ -ESRCH, EXIT_NO_ANSWER, "the process that listened in its directory is gone; what is there now is not its own" },
+	{ -ENOENT, EXIT_NOT_FOUND, "has just ended" },
+};
+
 int client_complain(const char *name, const struct frame *frame, int rc)
 {
-	if (rc == -EREMOTEIO)
+	if (rc == -EREMOTEIO) {
 		fprintf(stderr, "bulkhead: %s: %s\n", name, ((const Bulkhead__Error *)frame->msg)->text);
-	else if (rc == -EACCES)
-		fprintf(stderr, "bulkhead: %s belongs to another user\n", name);
-	else if (rc == -EPERM)
-		fprintf(stderr, "bulkhead: %s: its directory belongs to one user, and the process that answers there to "
-				"another: not believed\n", name);
-	else if (rc == -ESRCH)
-		fprintf(stderr, "bulkhead: %s: the process that listened in its directory is gone; what is there now is not "
-				"its own\n", name);
-	else if (rc == -ENOENT)
-		fprintf(stderr, "bulkhead: %s has just ended\n", name);
-	else
-		fprintf(stderr, "bulkhead: %s does not answer: %s; bulkhead kill %s ends it\n", name, strerror(-rc), name);
-	return EXIT_INTERNAL;
+		return EXIT_FAILED;
+	}
+	for (unsigned i = 0; i < sizeof(complaints) / sizeof(complaints[0]); i++)
+		if (complaints[i].rc == rc) {
+			fprintf(stderr, "bulkhead: %s: %s\n", name, complaints[i].words);
+			return complaints[i].code;
+		}
+	fprintf(stderr, "bulkhead: %s does not answer: %s; bulkhead kill %s ends it\n", name, strerror(-rc), name);
+	return EXIT_NO_ANSWER;
 }

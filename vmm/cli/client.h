@@ -14,6 +14,11 @@ struct machine_ref {
 	char path[RUNDIR_PATH_MAX];
 };
 
+/* Where a machine of that name is, or was. Prints what is wrong with the name and returns an exit code, or 0. */
+int client_locate(const char *name, struct machine_ref *ref);
+/* Says that there is none, and none has left a record; returns the exit code. */
+int client_not_found(const char *name);
+
 /* Finds a living machine. Prints what is wrong and returns an exit code, or 0. */
 int client_find(const char *name, struct machine_ref *ref);
 

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "client.h"
+#include "ended.h"
 #include "console.h"
 #include "terminal.h"
 #include "../common/exit_codes.h"
@@ -125,29 +126,50 @@ int cmd_kill(int argc, char **argv)
 	return rc == -ESRCH && rundir_is_alive(ref.path) ? client_complain(ref.name, &frame, rc) : EXIT_OK;
 }
 
+/* Of a machine that is no more: what its keeper has written down. */
+static int hear_of_it(const struct machine_ref *ref)
+{
+	json_t *record = ended_load(ref);
+	int code;
+
+	if (!record)
+		return client_not_found(ref->name);
+	ended_tell(record);
+	code = ended_code(record);
+	json_decref(record);
+	return code;
+}
+
+static int tell_end(const struct machine_ref *ref, const Bulkhead__ExitInfo *info)
+{
+	fprintf(stderr, "%s: %s%s%s\n", ref->name, info->reason ? info->reason : "ended", info->text && *info->text ? ": " : "",
+		info->text ? info->text : "");
+	return (int)(info->code & 0xff);
+}
+
+/* A machine may end before it is asked, while it is asked, or without an answer: then its record knows. */
 int cmd_wait(int argc, char **argv)
 {
+	const Bulkhead__ExitInfo *info = NULL;
 	struct machine_ref ref;
 	struct cli_args args;
-	const Bulkhead__ExitInfo *info;
 	int rc = cli_parse(COMMAND_WAIT, &args, argc, argv);
 
 	if (!rc)
-		rc = client_find(args.words[0], &ref);
+		rc = client_locate(args.words[0], &ref);
 	if (rc)
 		return rc;
+	if (!rundir_is_alive(ref.path))
+		return hear_of_it(&ref);
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_WAIT, NULL, -1, FOREVER_MS, &frame);
-	if (rc == -ECONNRESET) {
-		fprintf(stderr, "bulkhead: %s ended without a word\n", ref.name);
-		return EXIT_VMM;
-	}
-	if (rc)
-		return client_complain(ref.name, &frame, rc);
-	info = ((const Bulkhead__Ok *)frame.msg)->exit;
-	wait_until_gone(&ref);
-	if (!info)
-		return EXIT_VMM;
-	fprintf(stderr, "%s: %s%s%s\n", ref.name, info->reason ? info->reason : "ended",
-		info->text && *info->text ? ": " : "", info->text ? info->text : "");
-	return (int)(info->code & 0xff);
+	if (!rc)
+		info = ((const Bulkhead__Ok *)frame.msg)->exit;
+	if (!rc || rc == -ECONNRESET || rc == -ENOENT || rc == -ECONNREFUSED)
+		wait_until_gone(&ref);
+	if (info)
+		return tell_end(&ref, info);
+	if (!rundir_is_alive(ref.path))
+		return hear_of_it(&ref);
+	rc = client_complain(ref.name, &frame, rc);
+	return rc == EXIT_FAILED ? EXIT_INTERNAL : rc;
 }

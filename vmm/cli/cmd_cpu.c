@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* bulkhead run --cpu help: the models and features that --cpu takes, for people or as JSON (add-only). */
 #include "cli.h"
+#include "output.h"
 
 #include "../common/exit_codes.h"
 
@@ -69,17 +70,13 @@ static json_t *feature_json(const struct cpu_feature_row *row)
 static int print_json(void)
 {
 	json_t *models = json_array(), *features = json_array(), *all;
-	int rc;
 
 	for (unsigned b = 0; b < CPU_BASES; b++)
 		json_array_append_new(models, model_json((enum cpu_base)b));
 	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
 		json_array_append_new(features, feature_json(&cpu_features[f]));
 	all = json_pack("{s:i, s:o, s:o}", "schema", 1, "models", models, "features", features);
-	rc = json_dumpf(all, stdout, JSON_INDENT(2));
-	json_decref(all);
-	printf("\n");
-	return rc || fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+	return output_json(all);
 }
 
 static const char *remark(const struct cpu_feature_row *row)
@@ -109,5 +106,5 @@ int cpu_help(bool json)
 	printf("\nFeatures. What is turned on brings what it needs; what is turned off takes away what needs it:\n");
 	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
 		printf("  %-20s %s%s\n", cpu_features[f].name, cpu_features[f].help, remark(&cpu_features[f]));
-	return fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+	return EXIT_OK;
 }

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "client.h"
+#include "config_file.h"
 #include "help.h"
 #include "take.h"
 #include "../common/config.h"
@@ -36,7 +37,7 @@ struct run {
 	int console_fd;
 	char name[VM_NAME_MAX + 1];
 	char dir[RUNDIR_PATH_MAX];
-	char last_words[256];
+	char last_words[256], last_line[128]; /* what went wrong; how it ended */
 	int failure; /* exit code of a keeper that did not get far, 0: it did */
 	bool output_lost;
 	struct taken taken; /* --from */
@@ -122,6 +123,8 @@ static char take_packet(struct run *r)
 		return 0;
 	if (packet[0] == 'W')
 		fprintf(stderr, "bulkhead: %s: %s\n", r->name, text);
+	if (packet[0] == 'L')
+		snprintf(r->last_line, sizeof(r->last_line), "%s", text);
 	if (packet[0] == 'E' || packet[0] == 'X') {
 		r->failure = code;
 		snprintf(r->last_words, sizeof(r->last_words), "%s", text);
@@ -149,7 +152,7 @@ static void explain(const struct run *r, int code)
 	if (code && code != r->failure)
 		return;
 	if (code == EXIT_INTERNAL || code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET ||
-	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT)
+	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT || code == EXIT_TIMEOUT || code == EXIT_GUEST_CODE || code == EXIT_PANIC)
 		if (r->last_words[0])
 			terminal_say("bulkhead: %s%s%s\n", r->name, r->name[0] ? ": " : "", r->last_words);
 }
@@ -180,6 +183,8 @@ static int finish(struct run *r)
 		;
 	code = reap(r);
 	explain(r, code);
+	if (r->last_line[0] && !r->config.quiet)
+		terminal_say("bulkhead: %s: ended: %s%s\n", r->name, r->last_line, r->output_lost ? "; not all of its output was written" : "");
 	return code == EXIT_OK && r->output_lost ? EXIT_OUTPUT : code;
 }
 
@@ -265,36 +270,64 @@ static int detached(struct run *r)
 		return finish(r); /* and our end of its connection closes: the other machine goes on */
 	take_away(&r->taken);
 	printf("%s\ncontrol: %s/control.sock\nconsole: %s/console.sock\n", r->name, r->dir, r->dir);
-	return fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+	return EXIT_OK;
+}
+
+/* The options of the file that --config names, if it does, then those of the command line, which win. Of their words the new
+ * ones are the keeper's, too. 0, or an exit code; what is wrong has been told. */
+static int read_options(struct run *r, enum command command, int *argc, char ***argv)
+{
+	static struct config_file file;
+	static char *words[ARGS_MAX];
+	char error[CONFIG_ERROR_MAX];
+	const bool demo = r->config.demo;
+	int rc = options_parse(command, &r->config, *argc, *argv, error);
+
+	if (!rc && r->config.config_file && !r->config.help) {
+		if (config_file_read(&file, command, r->config.config_file))
+			return EXIT_USAGE;
+		rc = config_file_merge(&file, command, *argc, *argv, words, ARGS_MAX - 8);
+		snprintf(error, sizeof(error), "too many arguments");
+		if (rc > 0) {
+			*argc = rc;
+			*argv = words;
+			config_init(&r->config);
+			r->config.demo = demo;
+			rc = options_parse(command, &r->config, *argc, *argv, error);
+		}
+	}
+	if (!rc && (r->config.help || config_wants_cpu_help(&r->config)))
+		return 0;
+	if (!rc)
+		rc = config_check(&r->config, error);
+	if (!rc)
+		rc = limits_check(r->config.ram_bytes, error);
+	if (!rc && *argc > ARGS_MAX - 8) {
+		rc = -E2BIG;
+		snprintf(error, sizeof(error), "too many arguments");
+	}
+	if (rc)
+		config_file_complain(&file, error);
+	return rc ? EXIT_USAGE : 0;
 }
 
 static int run_with(int argc, char **argv, bool demo)
 {
 	static struct run r;
-	char error[CONFIG_ERROR_MAX];
+	enum command command = demo ? COMMAND_DEMO : COMMAND_RUN;
 	int rc;
 
 	config_init(&r.config);
 	r.config.demo = demo;
-	rc = options_parse(demo ? COMMAND_DEMO : COMMAND_RUN, &r.config, argc, argv, error);
-	if (!rc && r.config.help) {
-		help_command(demo ? COMMAND_DEMO : COMMAND_RUN);
+	rc = read_options(&r, command, &argc, &argv);
+	if (rc)
+		return rc;
+	if (r.config.help) {
+		help_command(command);
 		return EXIT_OK;
 	}
-	if (!rc && config_wants_cpu_help(&r.config))
+	if (config_wants_cpu_help(&r.config))
 		return cpu_help(r.config.json);
-	if (!rc)
-		rc = config_check(&r.config, error);
-	if (!rc)
-		rc = limits_check(r.config.ram_bytes, error);
-	if (!rc && argc > ARGS_MAX - 8) {
-		rc = -E2BIG;
-		snprintf(error, sizeof(error), "too many arguments");
-	}
-	if (rc) {
-		fprintf(stderr, "bulkhead: %s\n", error);
-		return EXIT_USAGE;
-	}
 	if (r.config.no_console)
 		exec_keeper(argc, argv, demo, -1, true, -1);
 	take_none(&r.taken);

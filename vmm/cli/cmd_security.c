@@ -8,6 +8,7 @@
 
 #include "client.h"
 #include "../common/exit_codes.h"
+#include "output.h"
 #include "proc_facts.h"
 
 #include "../../proto/sandbox_table.h"
@@ -337,7 +338,7 @@ static int print_people(const struct machine *m, const char *name)
 		print_row(&m->list[i]);
 	for (unsigned i = 0; i < m->count; i++)
 		print_open(&m->list[i]);
-	return fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+	return EXIT_OK;
 }
 
 /* ---- for programs ---------------------------------------------------------------------------- */
@@ -411,17 +412,13 @@ static json_t *subject_json(const struct subject *s)
 static int print_json(const struct machine *m, const char *name)
 {
 	json_t *j = json_object(), *list = json_array();
-	int rc;
 
 	for (unsigned i = 0; i < m->count; i++)
 		json_array_append_new(list, subject_json(&m->list[i]));
 	json_object_set_new(j, "schema", json_integer(1));
 	json_object_set_new(j, "name", json_string(name));
 	json_object_set_new(j, "processes", list);
-	rc = json_dumpf(j, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(3));
-	json_decref(j);
-	printf("\n");
-	return rc || fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
+	return output_json(j);
 }
 
 int cmd_security(int argc, char **argv)
@@ -440,7 +437,7 @@ int cmd_security(int argc, char **argv)
 		gather(&m, keeper);
 	if (!m.count) {
 		fprintf(stderr, "bulkhead: the processes of %s cannot be found in /proc\n", ref.name);
-		return EXIT_INTERNAL;
+		return EXIT_FAILED;
 	}
 	return args.json ? print_json(&m, ref.name) : print_people(&m, ref.name);
 }

@@ -3,6 +3,8 @@
 #include "cli.h"
 
 #include "client.h"
+#include "ended.h"
+#include "output.h"
 #include "../common/exit_codes.h"
 
 #include "../../proto/control_check.h"
@@ -142,15 +144,6 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 	return j;
 }
 
-static int print_json(json_t *j)
-{
-	int rc = json_dumpf(j, stdout, JSON_INDENT(2));
-
-	json_decref(j);
-	printf("\n");
-	return rc || fflush(stdout) ? EXIT_INTERNAL : EXIT_OK;
-}
-
 /* "running", "running without seriald (given up)". */
 static const char *describe_state(const Bulkhead__Status *s)
 {
@@ -211,20 +204,37 @@ static void print_status(const Bulkhead__Status *s)
 	print_restarts(s);
 }
 
+static int show_ended(const struct machine_ref *ref, bool as_json)
+{
+	json_t *record = ended_load(ref);
+
+	if (!record)
+		return client_not_found(ref->name);
+	if (as_json)
+		return output_json(record);
+	ended_print(record);
+	json_decref(record);
+	return EXIT_OK;
+}
+
 int cmd_status(int argc, char **argv)
 {
 	const Bulkhead__Status *s;
 	struct machine_ref ref;
 	struct cli_args args;
-	int rc = cli_parse(COMMAND_STATUS, &args, argc, argv);
+	int rc = cli_parse(COMMAND_STATUS, &args, argc, argv), code;
 
 	if (!rc)
-		rc = client_find(args.words[0], &ref);
+		rc = client_locate(args.words[0], &ref);
 	if (rc)
 		return rc;
+	if (!rundir_is_alive(ref.path))
+		return show_ended(&ref, args.json);
 	s = ask(ref.path, &rc);
-	if (args.json)
-		return print_json(status_json(ref.name, ref.path, s));
+	if (args.json) {
+		code = output_json(status_json(ref.name, ref.path, s));
+		return s ? code : client_complain(ref.name, &frame, rc);
+	}
 	if (!s)
 		return client_complain(ref.name, &frame, rc);
 	print_status(s);
@@ -236,6 +246,12 @@ struct listing {
 	unsigned count;
 };
 
+static void print_head(struct listing *l)
+{
+	if (!l->count++)
+		printf("%-20s %-14s %-6s %-8s %10s  %s\n", "NAME", "STATE", "ENGINE", "SANDBOX", "MEMORY", "KERNEL");
+}
+
 static void list_one(void *ctx, const char *name, const char *path)
 {
 	struct listing *l = ctx;
@@ -246,11 +262,24 @@ static void list_one(void *ctx, const char *name, const char *path)
 		json_array_append_new(l->json, status_json(name, path, s));
 		return;
 	}
-	if (!l->count++)
-		printf("%-20s %-14s %-6s %-8s %10s  %s\n", "NAME", "STATE", "ENGINE", "SANDBOX", "MEMORY", "KERNEL");
+	print_head(l);
 	printf("%-20s %-14s %-6s %-8s %7llu MiB  %s\n", name, s ? describe_state(s) : "not answering", s ? s->engine : "-",
 	       s && s->sandbox ? s->sandbox : "-", (unsigned long long)(s ? s->ram_bytes >> 20 : 0),
 	       s && s->kernel ? s->kernel : "-");
+}
+
+static void list_ended(void *ctx, const json_t *record)
+{
+	struct listing *l = ctx;
+	char state[60];
+
+	if (l->json) {
+		json_array_append_new(l->json, ended_summary(record));
+		return;
+	}
+	print_head(l);
+	snprintf(state, sizeof(state), "ended: %.30s, code %d", ended_text(record, "reason"), ended_code(record));
+	printf("%-20s %s\n", ended_text(record, "name"), state);
 }
 
 int cmd_list(int argc, char **argv)
@@ -264,9 +293,12 @@ int cmd_list(int argc, char **argv)
 	if (args.json)
 		l.json = json_array();
 	rundir_each(NULL, list_one, &l);
+	if (args.all)
+		ended_records(list_ended, &l);
 	if (l.json)
-		return print_json(l.json);
+		return output_json(l.json);
 	if (!l.count)
-		fprintf(stderr, "no machine is running; bulkhead demo shows one\n");
+		fprintf(stderr, args.all ? "no machine is running, and none has left a record\n" :
+						       "no machine is running; bulkhead demo shows one\n");
 	return EXIT_OK;
 }

@@ -25,8 +25,9 @@ static const char *const more[COMMANDS] = {
 };
 
 static const char *const codes =
-	"Exit codes: 0 power-off or stop; 1 internal; 2 usage or image; 32 reset with --no-reboot; 33 a process of the machine failed; "
-	"34 triple fault; 37 a device was given up; 38 sandbox violation; 40 output was lost; else what the guest wrote to an exit port.";
+	"Exit codes: 0 power-off or stop; 2 usage or image; 32 reset with --no-reboot; 33 a process of the machine failed; "
+	"34 triple fault; 35 kernel panic; 36 --timeout; 37 a device was given up; 38 sandbox violation; 39 the guest chose one of "
+	"these; 40 output was lost; 41 internal; else what the guest wrote to an exit port.";
 
 static unsigned limited(unsigned long width)
 {

@@ -3,6 +3,7 @@
 #include "cli.h"
 
 #include "help.h"
+#include "output.h"
 #include "../common/exit_codes.h"
 
 #include "../../proto/clock.h"
@@ -63,11 +64,10 @@ static void note_start(void)
 	setenv("BULKHEAD_START_NS", text, 1);
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	enum command command;
 
-	note_start();
 	if (argc < 2) {
 		help_commands();
 		return EXIT_USAGE;
@@ -78,4 +78,10 @@ int main(int argc, char **argv)
 		return cmd_version(1, argv);
 	command = command_find(argv[1]);
 	return command == COMMANDS ? unknown(argv[1]) : functions[command](argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	note_start();
+	return output_end(run(argc, argv));
 }

@@ -46,10 +46,12 @@ struct vm_config {
 	const char *kernel, *cmdline, *format, *engine, *vga, *tier;
 	struct initrd_list initrds;
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
-	const char *log_file;
+	const char *log_file, *result_file;
+	const char *config_file; /* command line: what was read from it stands before its own options */
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
 	uint64_t ram_bytes;
 	uint32_t stop_timeout_ms; /* how long a stop by signal waits for the guest */
+	uint32_t timeout_ms; /* how long it may take; 0: as long as it likes */
 	enum on_halt on_halt;
 	enum on_device_failure on_device_failure;
 	uint32_t device_failure_limit; /* deaths of one device in a row without progress; 0: any number */
@@ -57,7 +59,7 @@ struct vm_config {
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */
 	int escape; /* control character of the console client */
-	bool detach, no_console, no_reboot, verbose, demo, help, json;
+	bool detach, no_console, no_reboot, verbose, quiet, demo, help, json;
 	const char *from; /* the machine that goes on as this one, whose other options are the same; NULL: none */
 	int taken_fd; /* keeper: the first of the descriptors of enum frame_take_fd, the others follow; -1 */
 	int ready_fd; /* keeper: where the command line wants to be told; -1 */

@@ -26,7 +26,11 @@ const struct command_row command_rows[COMMANDS] = {
 #define DEVICE_OPTION(NAME, ...) DEVICE_OPTION_ROW(NAME, __VA_ARGS__)
 #define DEVICE_OPTION_ROW(NAME, option, help) { option, VALUE_DEVICE, MACHINE, VM(devices[KIND_##NAME]), NULL, help, NULL, false },
 
+_Static_assert(sizeof(enum on_halt) == sizeof(unsigned) && sizeof(enum on_device_failure) == sizeof(unsigned) &&
+	       sizeof(enum sandbox_mode) == sizeof(unsigned), "VALUE_ENUM");
+
 const struct option_row option_rows[] = {
+	{ "config", VALUE_FILE, MACHINE, VM(config_file), "FILE", "take options from this file, see vm.toml(5); those given here win", NULL, true },
 	{ "kernel", VALUE_FILE, IN(RUN), VM(kernel), "FILE", "kernel image: bzImage, vmlinux, PVH or Multiboot ELF, flat image", NULL, false },
 	{ "initrd", VALUE_INITRD, IN(RUN), VM(initrds), "FILE[:TEXT]",
 	  "initial RAM disk; several are put behind each other for Linux, and are modules for Multiboot, with TEXT as their command line",
@@ -46,8 +50,8 @@ const struct option_row option_rows[] = {
 	{ "detach", VALUE_FLAG, MACHINE, VM(detach), NULL, "leave it running in the background, print where it is", NULL, false },
 	{ "no-console", VALUE_FLAG, MACHINE, VM(no_console), NULL, "stay in the foreground without attaching the console (for services)", NULL, false },
 	{ "no-reboot", VALUE_FLAG, MACHINE, VM(no_reboot), NULL, "end with code 32 when the guest asks for a reset", NULL, false },
-	{ "on-halt", VALUE_ON_HALT, MACHINE, VM(on_halt), "stop|wait", "when the guest halts with interrupts off (default stop)", NULL, false },
-	{ "on-device-failure", VALUE_ON_DEVICE_FAILURE, MACHINE, VM(on_device_failure), "restart|degrade|pause|stop",
+	{ "on-halt", VALUE_ENUM, MACHINE, VM(on_halt), "stop|wait", "when the guest halts with interrupts off (default stop)", NULL, false },
+	{ "on-device-failure", VALUE_ENUM, MACHINE, VM(on_device_failure), "restart|degrade|pause|stop",
 	  "when a device process dies: restart it, while the guest waits; degrade: never. A device that is given up reads "
 	  "all-ones, or with pause or stop the machine pauses or ends (code 37)", NULL, false },
 	{ "device-failure-limit", VALUE_COUNT, MACHINE, VM(device_failure_limit), "N",
@@ -55,7 +59,10 @@ const struct option_row option_rows[] = {
 	{ "stop-timeout", VALUE_DURATION, MACHINE, VM(stop_timeout_ms), "TIME", "how long SIGTERM waits for the guest (default 30s)", NULL, false },
 	{ "escape", VALUE_ESCAPE, MACHINE, VM(escape), "^X", "escape key of the console (default ^])", NULL, false },
 	{ "group", VALUE_GROUP, MACHINE, VM(group), "GROUP", "members may use the console and control it too (default: only you and root)", NULL, false },
-	{ "sandbox", VALUE_SANDBOX, MACHINE, VM(sandbox), "on|log|off", "log: forbidden calls are logged by the kernel, not stopped", NULL, false },
+	{ "sandbox", VALUE_ENUM, MACHINE, VM(sandbox), "on|log|off", "log: forbidden calls are logged by the kernel, not stopped", NULL, false },
+	{ "timeout", VALUE_DURATION, MACHINE, VM(timeout_ms), "TIME", "end it with code 36 if it takes longer", NULL, false },
+	{ "result", VALUE_FILE, MACHINE, VM(result_file), "FILE", "write how it ended here, as JSON", NULL, false },
+	{ "quiet", VALUE_FLAG, MACHINE, VM(quiet), NULL, "no last line that tells how it ended", NULL, false },
 	{ "log", VALUE_FILE, MACHINE, VM(log_file), "FILE", "append messages here instead of stderr", NULL, false },
 	{ "runtime-dir", VALUE_FILE, MACHINE, VM(runtime_dir), "DIR", "where the machine's directory is made (default: see bulkhead(1), FILES)", NULL, false },
 	{ "verbose", VALUE_FLAG, MACHINE, VM(verbose), NULL, "tell what happens, with times", NULL, false },
@@ -69,7 +76,9 @@ const struct option_row option_rows[] = {
 	{ "ready-fd", VALUE_FD, IN(RUN), VM(ready_fd), "FD", NULL, NULL, true },
 	{ "keep", VALUE_FLAG, IN(RUN), VM(keep_on_parent_exit), NULL, NULL, NULL, true },
 
+	{ "config", VALUE_FLAG, IN(SHOW), ARGS(config), NULL, "as a file that starts the same machine; there is no other form yet", NULL, true },
 	{ "json", VALUE_FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY), ARGS(json), NULL, "as JSON", NULL, true },
+	{ "all", VALUE_FLAG, IN(LIST), ARGS(all), NULL, "those that have ended, too", NULL, true },
 	{ "escape", VALUE_ESCAPE, IN(CONSOLE), ARGS(escape), "^X", "escape key (default ^])", NULL, true },
 	{ "timeout", VALUE_DURATION, IN(STOP), ARGS(timeout_ms), "TIME", "how long the guest has to power off (default 30s)", NULL, true },
 	{ "force", VALUE_FLAG, IN(STOP), ARGS(force), NULL, "end it at once", NULL, true },
@@ -88,8 +97,8 @@ static const struct foreign {
 	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" }, { "v", "verbose" }, { "debug", "verbose" },
 	{ "D", "log" }, { "logfile", "log" }, { "f", "force" }, { "t", "timeout" },
 }, foreign_commands[] = {
-	{ "ls", "list" }, { "ps", "list" }, { "logs", "console" }, { "attach", "console" }, { "start", "run" }, { "create", "run" }, { "boot", "run" },
-	{ "shutdown", "stop" }, { "poweroff", "stop" }, { "halt", "stop" }, { "rm", "kill" }, { "destroy", "kill" }, { "show", "status" },
+	{ "ls", "list" }, { "ps", "list" }, { "logs", "log" }, { "attach", "console" }, { "start", "run" }, { "create", "run" }, { "boot", "run" },
+	{ "shutdown", "stop" }, { "poweroff", "stop" }, { "halt", "stop" }, { "rm", "kill" }, { "destroy", "kill" }, { "validate", "check" },
 	{ "info", "status" }, { "inspect", "status" }, { "usage", "help" },
 };
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -209,7 +218,9 @@ static int too_few(enum command command, const struct cli_args *args, char *erro
 {
 	if (args->help || args->count >= command_rows[command].least)
 		return 0;
-	if (!strncmp(command_rows[command].operands, "NAME", 4) || args->count)
+	if (!strncmp(command_rows[command].operands, "FILE", 4))
+		snprintf(error, VALUE_ERROR_MAX, "the name of a file is missing: bulkhead %s vm.toml", command_rows[command].name);
+	else if (!strncmp(command_rows[command].operands, "NAME", 4) || args->count)
 		snprintf(error, VALUE_ERROR_MAX, "the name of a machine is missing; see bulkhead list");
 	else
 		snprintf(error, VALUE_ERROR_MAX, "something is missing: bulkhead %s %s", command_rows[command].name,
@@ -223,6 +234,12 @@ static bool is_option(enum command command, const char *word)
 	return word[0] == '-' && word[1] == '-' && option_find(command, word + 2, strcspn(word + 2, "="));
 }
 
+static int no_value_wanted(const char *name, size_t len, const char *arg, char *error)
+{
+	snprintf(error, VALUE_ERROR_MAX, "--%.*s takes no value, and %.60s gives it one", (int)(len < 60 ? len : 60), name, arg);
+	return -EINVAL;
+}
+
 static int no_value(const struct option_row *row, const char *next, char *error)
 {
 	if (next)
@@ -230,6 +247,31 @@ static int no_value(const struct option_row *row, const char *next, char *error)
 	else
 		snprintf(error, VALUE_ERROR_MAX, "--%s needs a value: --%s %s", row->name, row->name, row->arg);
 	return -EINVAL;
+}
+
+/* --no-FLAG, or of --no-FLAG the other way round: --FLAG. It takes back what a file of options says. */
+static const struct option_row *find_negated(enum command command, const char *name, size_t len)
+{
+	const struct option_row *row;
+	char other[64];
+
+	if (len > 3 && !strncmp(name, "no-", 3))
+		row = option_find(command, name + 3, len - 3);
+	else
+		row = option_find(command, other, (size_t)snprintf(other, sizeof(other), "no-%.*s", len < 60 ? (int)len : 60, name));
+	return row && !row->no_key && !value_is_taken(row->kind) ? row : NULL;
+}
+
+static int take_unknown(enum command command, void *base, const char *arg, size_t len, char *error)
+{
+	const struct option_row *row = len > 2 && arg[1] == '-' ? find_negated(command, arg + 2, len - 2) : NULL;
+
+	if (!row)
+		return unknown_option(command, arg, len < 80 ? len : 80, error);
+	if (arg[len])
+		return no_value_wanted(arg + 2, len - 2, arg, error);
+	value_unset(base, row);
+	return 0;
 }
 
 /* argv[*i], and the next word where its value is that. */
@@ -240,12 +282,10 @@ static int take_option(enum command command, void *base, int argc, char **argv, 
 	const struct option_row *row = len > 2 && arg[1] == '-' ? option_find(command, arg + 2, len - 2) : NULL;
 
 	if (!row)
-		return unknown_option(command, arg, len < 80 ? len : 80, error);
+		return take_unknown(command, base, arg, len, error);
 	value = arg[len] ? arg + len + 1 : NULL;
-	if (!value_is_taken(row->kind) && value) {
-		snprintf(error, VALUE_ERROR_MAX, "--%s takes no value, and %.60s gives it one", row->name, arg);
-		return -EINVAL;
-	}
+	if (!value_is_taken(row->kind) && value)
+		return no_value_wanted(arg + 2, len - 2, arg, error);
 	if (value_is_taken(row->kind) && !value) {
 		if (*i + 1 >= argc || is_option(command, argv[*i + 1]))
 			return no_value(row, *i + 1 < argc ? argv[*i + 1] : NULL, error);

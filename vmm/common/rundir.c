@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const files[] = { "control.sock", "console.sock", "log", "lock" };
+static const char *const files[] = { "control.sock", "console.sock", "log", "vm.toml", "lock" };
 enum { FILES = sizeof(files) / sizeof(files[0]) };
 
 static int put(char *out, const char *fmt, const char *a, const char *b)
@@ -79,9 +79,9 @@ static int open_owned(const char *path)
 	return open_owned_at(AT_FDCWD, path);
 }
 
-static int make_dir(int at, const char *path, mode_t mode)
+int rundir_make_dir(int at, const char *path)
 {
-	if (mkdirat(at, path, mode) < 0 && errno != EEXIST)
+	if (mkdirat(at, path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	return open_owned_at(at, path);
 }
@@ -93,8 +93,7 @@ static int make_dir(int at, const char *path, mode_t mode)
  */
 enum { TURN_TRIES = 1000, TURN_US = 1000, MOVES_MAX = 64 };
 
-/* Waits for its turn to change the directory. 0; -EBUSY: whoever has it does not give it back (it was stopped). */
-static int take_turn(int dir_fd)
+int rundir_take_turn(int dir_fd)
 {
 	for (unsigned tries = 0; tries < TURN_TRIES; tries++) {
 		if (flock(dir_fd, LOCK_EX | LOCK_NB) == 0)
@@ -204,10 +203,10 @@ static int create_once(struct rundir *r)
 {
 	int rc;
 
-	r->dir_fd = make_dir(r->base_fd, r->name, 0700);
+	r->dir_fd = rundir_make_dir(r->base_fd, r->name);
 	if (r->dir_fd < 0)
 		return r->dir_fd;
-	rc = take_turn(r->dir_fd);
+	rc = rundir_take_turn(r->dir_fd);
 	if (rc)
 		return rc;
 	r->lock_fd = take_lock(r->dir_fd);
@@ -232,7 +231,7 @@ int rundir_create(struct rundir *r, const char *override, const char *name)
 		rc = split_base(r->path, base);
 	if (rc)
 		return rc;
-	r->base_fd = make_dir(AT_FDCWD, base, 0700);
+	r->base_fd = rundir_make_dir(AT_FDCWD, base);
 	if (r->base_fd < 0)
 		return r->base_fd;
 	for (unsigned tries = 0; tries < MOVES_MAX; tries++) {
@@ -276,6 +275,16 @@ static bool is_shared(const char *path)
 
 	return put(socket, "%s/%s", path, "control.sock") == 0 && lstat(socket, &st) == 0 && S_ISSOCK(st.st_mode) &&
 	       (st.st_uid == 0 || getenv("BULKHEAD_RUNTIME_DIR")) && access(socket, W_OK) == 0;
+}
+
+bool rundir_is_alive_at(int base_fd, const char *name)
+{
+	int dir_fd = open_owned_at(base_fd, name);
+	bool alive = dir_fd >= 0 && is_dir_alive(dir_fd);
+
+	if (dir_fd >= 0)
+		close(dir_fd);
+	return alive;
 }
 
 bool rundir_is_alive(const char *path)

@@ -23,6 +23,9 @@ struct rundir {
 	char name[64];
 };
 
+/* Holds the records of machines that have ended (ended.h), so that no machine can be called that. */
+#define RUNDIR_ENDED "ended"
+
 /* 0, or -ENAMETOOLONG. */
 int rundir_base(const char *override, char base[RUNDIR_PATH_MAX]);
 int rundir_path(const char *override, const char *name, char path[RUNDIR_PATH_MAX]);
@@ -39,6 +42,13 @@ void rundir_remove(struct rundir *r);
 
 /* Is a machine of that name alive? */
 bool rundir_is_alive(const char *path);
+/* The same for one of ours, in a directory that we have open. */
+bool rundir_is_alive_at(int base_fd, const char *name);
+
+/* A directory that is ours alone, made if there is none; a descriptor, or -EPERM: it is somebody else's. Or -errno. */
+int rundir_make_dir(int at, const char *path);
+/* Waits for its turn to change what is in it, until it is closed. 0; -EBUSY: whoever has it was stopped and keeps it. */
+int rundir_take_turn(int dir_fd);
 
 /* Calls `visit` with the name and path of each living machine and sweeps what dead ones left behind. */
 void rundir_each(const char *override, void (*visit)(void *ctx, const char *name, const char *path), void *ctx);

@@ -2,6 +2,8 @@
 /* Lines for people: say.h. */
 #include "say.h"
 
+#include "report.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +12,7 @@
 #include <unistd.h>
 
 static unsigned lost;
+static struct log_tail *kept;
 static bool is_alone; /* the logger is gone: there will be no room any more */
 
 static bool put(const char *text)
@@ -22,6 +25,11 @@ static bool put(const char *text)
 	else if (n < 0 && errno != EAGAIN)
 		is_alone = true;
 	return n >= 0;
+}
+
+void say_keep(struct log_tail *tail)
+{
+	kept = tail;
 }
 
 bool say_is_behind(void)
@@ -50,6 +58,8 @@ void say(const char *fmt, ...)
 	if (n < 0)
 		return;
 	strcat(text, "\n");
+	if (kept)
+		log_tail_add(kept, text, strlen(text));
 	say_catch_up();
 	if (lost || !put(text))
 		lost++;

@@ -10,10 +10,15 @@
 
 #include <stdbool.h>
 
+struct log_tail;
+
 enum { SAY_MAX = 4096 }; /* bytes of a message, which may have several lines */
 
 /* Adds the line feed. Never waits; before there is a logger, as long as standard error does. */
 void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* From here on this process's lines are kept in there, too (report.h), whether somebody reads them or not. */
+void say_keep(struct log_tail *tail);
 
 /* Have lines been lost of which somebody could be told? Then say_catch_up(), when standard error can be written to. */
 bool say_is_behind(void);

@@ -76,7 +76,7 @@ bool config_is_name(const char *name)
 {
 	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
 
-	return n > 0 && n <= VM_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-';
+	return n > 0 && n <= VM_NAME_MAX && !name[n] && name[0] != '.' && name[0] != '-' && strcmp(name, "ended");
 }
 
 static int bad(char *error, const struct option_row *row, const char *value, const char *why)
@@ -132,29 +132,6 @@ static int bad_choice(char *error, const struct option_row *row, const char *val
 	snprintf(why, sizeof(why), "must be one of %s%s%s%s", row->arg, near.best ? "; did you mean " : "",
 		 near.best ? near.best : "", near.best ? "?" : "");
 	return bad(error, row, value, why);
-}
-
-static int set_on_halt(enum on_halt *out, const char *value)
-{
-	if (strcmp(value, "stop") && strcmp(value, "wait"))
-		return -EINVAL;
-	*out = strcmp(value, "stop") ? ON_HALT_WAIT : ON_HALT_STOP;
-	return 0;
-}
-
-static int set_on_device_failure(enum on_device_failure *out, const char *value)
-{
-	static const char *const names[] = {
-		[ON_DEVICE_FAILURE_RESTART] = "restart", [ON_DEVICE_FAILURE_DEGRADE] = "degrade",
-		[ON_DEVICE_FAILURE_PAUSE] = "pause", [ON_DEVICE_FAILURE_STOP] = "stop",
-	};
-
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(value, names[i])) {
-			*out = (enum on_device_failure)i;
-			return 0;
-		}
-	return -EINVAL;
 }
 
 static int set_count(uint32_t *out, const char *value)
@@ -248,10 +225,30 @@ static int add_device(uint8_t *count, const struct option_row *row, char *error)
 	return 0;
 }
 
-/* A file whose name holds a colon is taken as it is. An empty name is none: unit files pass variables that may be empty. */
+static bool exists(const char *path, size_t len)
+{
+	char *copy = strndup(path, len);
+	bool there = copy && access(copy, F_OK) == 0;
+
+	free(copy);
+	return there;
+}
+
+/* FILE[:TEXT], and either may hold colons: FILE is the longest that there is, or what stands before the first colon. */
+static const char *end_of_file(const char *value)
+{
+	const char *first = strchr(value, ':');
+
+	for (size_t len = strlen(value); len; len--)
+		if ((!value[len] || value[len] == ':') && exists(value, len))
+			return value + len;
+	return first ? first : strchr(value, 0);
+}
+
+/* An empty name is none: unit files pass variables that may be empty. */
 static int add_initrd(struct initrd_list *list, const struct option_row *row, const char *value, char *error)
 {
-	const char *colon = access(value, F_OK) == 0 ? NULL : strchr(value, ':');
+	const char *end = end_of_file(value);
 	char *file;
 
 	if (!*value)
@@ -260,13 +257,13 @@ static int add_initrd(struct initrd_list *list, const struct option_row *row, co
 		snprintf(error, VALUE_ERROR_MAX, "--%s: a machine has at most %d of these", row->name, CONFIG_INITRDS);
 		return -EINVAL;
 	}
-	file = colon ? strndup(value, (size_t)(colon - value)) : strdup(value);
+	file = strndup(value, (size_t)(end - value));
 	if (!file) {
 		snprintf(error, VALUE_ERROR_MAX, "--%s: no memory", row->name);
 		return -ENOMEM;
 	}
 	list->of[list->count].file = file;
-	list->of[list->count++].text = colon ? colon + 1 : NULL;
+	list->of[list->count++].text = *end ? end + 1 : NULL;
 	return 0;
 }
 
@@ -277,7 +274,19 @@ bool value_is_taken(enum value_kind kind)
 
 bool value_is_choice(enum value_kind kind)
 {
-	return kind == VALUE_CHOICE || kind == VALUE_SANDBOX || kind == VALUE_ON_HALT || kind == VALUE_ON_DEVICE_FAILURE;
+	return kind == VALUE_CHOICE || kind == VALUE_ENUM;
+}
+
+static unsigned number_of(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	unsigned n = 0;
+
+	while (strncmp(list, word, len) || (list[len] && list[len] != '|')) {
+		list += strcspn(list, "|") + 1;
+		n++;
+	}
+	return n;
 }
 
 static int set_choice(void *field, const struct option_row *row, const char *value, char *error)
@@ -286,14 +295,21 @@ static int set_choice(void *field, const struct option_row *row, const char *val
 
 	if (!word)
 		return bad_choice(error, row, value);
-	if (row->kind == VALUE_SANDBOX)
-		return sandbox_mode_parse(word, field);
-	if (row->kind == VALUE_ON_HALT)
-		return set_on_halt(field, word);
-	if (row->kind == VALUE_ON_DEVICE_FAILURE)
-		return set_on_device_failure(field, word);
-	*(const char **)field = word;
+	if (row->kind == VALUE_ENUM)
+		*(unsigned *)field = number_of(row->arg, word);
+	else
+		*(const char **)field = word;
 	return 0;
+}
+
+void value_unset(void *base, const struct option_row *row)
+{
+	char *field = (char *)base + row->offset;
+
+	if (row->kind == VALUE_FLAG)
+		*(bool *)field = false;
+	if (row->kind == VALUE_DEVICE)
+		*(uint8_t *)field = 0;
 }
 
 int value_set(void *base, const struct option_row *row, const char *value, char error[VALUE_ERROR_MAX])
@@ -321,11 +337,9 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 		return set_count((uint32_t *)field, value) ? bad(error, row, value, "write a number from 0 to 1000000") : 0;
 	case VALUE_NAME:
 		return set_name(field, value) ? bad(error, row, value, "a name has 1 to 48 letters, digits, '.', '-', '_', and "
-							       "starts with none of '.-'") : 0;
+							       "starts with none of '.-'; ended is kept for records") : 0;
 	case VALUE_CHOICE:
-	case VALUE_SANDBOX:
-	case VALUE_ON_HALT:
-	case VALUE_ON_DEVICE_FAILURE:
+	case VALUE_ENUM:
 		return set_choice(field, row, value, error);
 	case VALUE_CPU:
 		return set_cpu((const char **)field, row, value, error);

@@ -18,9 +18,7 @@ enum value_kind {
 	VALUE_COUNT,	/* [uint32_t] */
 	VALUE_NAME,	/* [char[VM_NAME_MAX + 1]] */
 	VALUE_CHOICE,	/* [const char *] one of the row's words */
-	VALUE_SANDBOX,	/* [enum sandbox_mode] one of the row's words, as the next two */
-	VALUE_ON_HALT,	/* [enum on_halt] */
-	VALUE_ON_DEVICE_FAILURE, /* [enum on_device_failure] */
+	VALUE_ENUM,	/* [enum] the number of one of the row's words, which are in the enum's order */
 	VALUE_CPU,	/* [const char *] */
 	VALUE_ESCAPE,	/* [int] */
 	VALUE_INITRD,	/* [struct initrd_list] each time one more */
@@ -39,11 +37,14 @@ bool value_is_choice(enum value_kind kind);
 /* Sets the field that the row names in `base`. 0, or -EINVAL with what is wrong. `value` is NULL if none is taken. */
 int value_set(void *base, const struct option_row *row, const char *value, char error[VALUE_ERROR_MAX]);
 
+/* Takes it back, where the field is a flag or a number of devices. */
+void value_unset(void *base, const struct option_row *row);
+
 /* "512M", "1G", "65536K", "1048576" (bytes). -EINVAL, or -ERANGE if it does not fit. */
 int config_parse_size(const char *text, uint64_t *out);
 /* "30s", "500ms", "2m", "30" (seconds). */
 int config_parse_duration(const char *text, uint32_t *out_ms);
-/* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX. */
+/* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX; not "ended" (rundir.h). */
 bool config_is_name(const char *name);
 
 #endif

@@ -4,7 +4,8 @@
  * it tells who a control client is; and it has to remove a directory when everything else is dead. So it is the one
  * process of a machine that keeps a way into the host's file system, and that way is made as narrow as it gets:
  *
- *   the filter      unlinkat() through two descriptors only, and no other call that takes a path
+ *   the filter      unlinkat() through two descriptors only, and no other call that takes a path; the record of the end is
+ *                   written to a file that is open already
  *   a root          root's keeper: the machine's own directory, in a mount of nothing but the machines' directory, out of
  *                   which ".." does not lead
  *   Landlock        only removing, below those two directories, whoever the keeper runs as
@@ -20,14 +21,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PARKED = 64, WANTED = 11 };
+enum { PARKED = 64, WANTED = 13 };
 
 int keeper_settle(struct keeper *k)
 {
 	int *const wanted[WANTED] = {
 		&k->note_fd, &k->control_fd, &k->rundir.dir_fd, &k->rundir.base_fd, /* enum sandbox_keeper_fd */
 		&k->rundir.lock_fd, &k->signal_fd, &k->signal_wr, &k->ready_fd, &k->notify_fd, &k->pidfd,
-		&k->logger_fd,
+		&k->logger_fd, &k->record_fd, &k->result_fd,
 	};
 
 	int parked[WANTED];

@@ -11,6 +11,7 @@
 #include "../common/limits.h"
 #include "../common/options.h"
 #include "notify.h"
+#include "record.h"
 #include "../common/say.h"
 #include "../common/title.h"
 
@@ -223,6 +224,17 @@ static void leave_terminal(struct keeper *k)
 	dup2(k->launch.null_fd, STDOUT_FILENO);
 }
 
+/* The command line says it, when the console is no more. */
+static void last_line(struct keeper *k, int code)
+{
+	char line[128];
+
+	record_last_line(k, code, line, sizeof(line));
+	keeper_tell(k, 'L', code, line);
+	if (k->config.no_console && !k->config.quiet)
+		say("bulkhead: %s: ended: %s", k->config.name, line);
+}
+
 static int keep_fenced(struct keeper *k)
 {
 	int rc = settle(k);
@@ -233,8 +245,9 @@ static int keep_fenced(struct keeper *k)
 		say("bulkhead: %s: the keeper's sandbox: %s", k->config.name, strerror(-rc));
 		end_machine(k, NOTE_KILL);
 	}
-	rc = keep(k);
+	rc = record_finish(k, keep(k));
 	keeper_tell(k, 'X', rc, k->last_words);
+	last_line(k, rc);
 	return rc;
 }
 
@@ -249,6 +262,8 @@ static int run(struct keeper *k)
 		keeper_tell(k, 'D', 0, dir);
 	}
 	if (!rc)
+		rc = record_open(k);
+	if (!rc)
 		rc = catch_signals(k) ? keeper_fail(k, EXIT_INTERNAL, "signals: %s", strerror(errno)) : 0;
 	if (!rc) {
 		leave_terminal(k);
@@ -257,7 +272,9 @@ static int run(struct keeper *k)
 	}
 	if (!rc)
 		rc = keeper_clone(k);
-	if (!rc)
+	if (rc)
+		record_drop(k);
+	else
 		rc = keep_fenced(k);
 	notify_send(k->notify_fd, "STOPPING=1");
 	rundir_remove(&k->rundir);
@@ -326,7 +343,7 @@ int main(int argc, char **argv)
 	k.launch = (struct launch){ .config = &k.config, .kernel_fd = -1, .kvm_fd = -1, .null_fd = -1,
 				    .console_fd = -1, .keeper_fd = -1, .go_fd = -1 };
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
-	k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd = k.go_wr = -1;
+	k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd = k.go_wr = k.record_fd = k.result_fd = -1;
 	argv = title_init(argc, argv);
 	if (!argv)
 		return EXIT_INTERNAL;
@@ -335,6 +352,7 @@ int main(int argc, char **argv)
 	close_inherited(&k.config);
 	keep_taken(&k);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write */
 	if (k.ready_fd >= 0) {
 		fcntl(k.ready_fd, F_SETFD, FD_CLOEXEC);
 		fcntl(k.ready_fd, F_SETFL, O_RDWR | O_NONBLOCK);

@@ -6,6 +6,7 @@
  *   open.c    opens everything that has a name on this host
  *   clone.c   clones the supervisor into namespaces where nothing has one
  *   fence.c   what is left to the keeper after that
+ *   record.c  what is left of the machine: the record of its end
  *   logger.c  a process that writes what keeper and supervisor have to say
  */
 #ifndef BULKHEAD_VMM_KEEPER_H
@@ -29,6 +30,10 @@ struct keeper {
 	int notify_fd; /* systemd; -1: none */
 	int pidfd;
 	int logger_fd; /* pidfd */
+	int record_fd, result_fd; /* record.h; -1: none */
+	pid_t pid; /* our own */
+	uint64_t started_ns, started_realtime_ns, ended_realtime_ns, uptime_ns;
+	struct log_tail log; /* what we have said ourselves */
 	int go_wr;
 	uid_t owner;
 	unsigned stops;
@@ -40,6 +45,9 @@ struct keeper {
 void keeper_tell(struct keeper *k, char what, int code, const char *text);
 /* Why nothing came of it, to the command line or to stderr. Returns the exit code that it was given. */
 int keeper_fail(struct keeper *k, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* To the command line, or to stderr: what the user should know, though it goes on. */
+void keeper_warn(struct keeper *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Programs, images, /dev/kvm, name, sockets, log: 0, or an exit code; what went wrong has been said. */
 int keeper_open(struct keeper *k);

@@ -3,6 +3,7 @@
 #include "keeper.h"
 
 #include "demo.h"
+#include "../common/config_text.h"
 #include "../common/exit_codes.h"
 #include "../common/programs.h"
 
@@ -188,6 +189,18 @@ static int open_log(struct keeper *k)
 	return 0;
 }
 
+/* For `bulkhead show`, of the owner and root. A machine without it, on a full disk, runs all the same. */
+static void write_config(struct keeper *k)
+{
+	int fd = openat(k->rundir.dir_fd, CONFIG_TEXT_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (!out)
+		return;
+	config_text_write(out, &k->config);
+	fclose(out);
+}
+
 int keeper_open(struct keeper *k)
 {
 	int rc = open_programs(k);
@@ -200,5 +213,7 @@ int keeper_open(struct keeper *k)
 		rc = claim_name(k);
 	if (!rc)
 		rc = open_sockets(k);
+	if (!rc)
+		write_config(k);
 	return rc ? rc : open_log(k);
 }

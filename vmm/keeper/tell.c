@@ -21,6 +21,20 @@ void keeper_tell(struct keeper *k, char what, int code, const char *text)
 		return;
 }
 
+void keeper_warn(struct keeper *k, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (k->ready_fd >= 0)
+		keeper_tell(k, 'W', 0, text);
+	else
+		say("bulkhead: %s: %s", k->config.name, text);
+}
+
 int keeper_fail(struct keeper *k, int code, const char *fmt, ...)
 {
 	char text[256];

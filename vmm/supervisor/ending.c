@@ -14,6 +14,7 @@
  */
 #include "ending.h"
 #include "proc.h"
+#include "report.h"
 #include "tell.h"
 #include "vm.h"
 
@@ -60,13 +61,14 @@ static void stop_timer(struct event *timer)
 
 /* ---- the code -------------------------------------------------------------------------------------------------- */
 
-static void spoil(struct vm *vm, uint32_t code, const char *what)
+static void spoil(struct vm *vm, uint32_t code, const char *reason, const char *what)
 {
 	vm_log(vm, 0, "%s", what);
 	if (vm->exit_code)
 		return;
 	vm->exit_code = code;
 	snprintf(vm->exit_text, sizeof(vm->exit_text), "%s; the guest itself ended well (%s)", what, vm->exit_reason);
+	snprintf(vm->exit_reason, sizeof(vm->exit_reason), "%s", reason);
 }
 
 static const struct proc *find_given_up(const struct vm *vm)
@@ -113,19 +115,19 @@ static void settle_code(struct vm *vm)
 
 	if (lost) {
 		snprintf(text, sizeof(text), "%s was given up, and what the guest asked of it was lost", proc_name(lost));
-		spoil(vm, EXIT_QUARANTINE, text);
+		spoil(vm, EXIT_QUARANTINE, "device-lost", text);
 	}
 	if (unserved) {
 		snprintf(text, sizeof(text), "%u requests of the guest were not served before the end", unserved);
-		spoil(vm, EXIT_OUTPUT, text);
+		spoil(vm, EXIT_OUTPUT, "output-lost", text);
 	}
 	if (undrained && !vm->hurry_timer) {
 		snprintf(text, sizeof(text), "%s did not finish in time: output of the guest may be lost", proc_name(undrained));
-		spoil(vm, EXIT_OUTPUT, text);
+		spoil(vm, EXIT_OUTPUT, "output-lost", text);
 	}
 	if (vm->undelivered) {
 		snprintf(text, sizeof(text), "%u bytes of console output were not delivered: nobody read them", vm->undelivered);
-		spoil(vm, EXIT_OUTPUT, text);
+		spoil(vm, EXIT_OUTPUT, "output-lost", text);
 	}
 }
 
@@ -136,6 +138,7 @@ static void finish(struct vm *vm)
 	vm->finished = true;
 	settle_code(vm);
 	vm_trace(vm, "ended: %s, code %u", vm->exit_reason, vm->exit_code);
+	report_end(vm);
 	vm->hooks->ended(vm);
 	vm_tell_keeper(vm, NOTE_ENDED, vm->exit_code, vm->exit_text[0] ? vm->exit_text : vm->exit_reason);
 	if (vm->base)
@@ -228,9 +231,11 @@ void machine_end(struct vm *vm, uint32_t code, const char *reason, const char *f
 
 static void pronounce(struct vm *vm)
 {
-	if (vm->verdict.code == EXIT_TRIPLE_FAULT)
+	if (vm->verdict.code == EXIT_TRIPLE_FAULT) {
+		report_registers(vm, vm->verdict.text);
 		vm_say(vm, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name,
 		       vm->verdict.text);
+	}
 	machine_end(vm, vm->verdict.code, vm->verdict.reason, "%s", vm->verdict.text);
 }
 
@@ -344,14 +349,33 @@ static void on_question_timeout(evutil_socket_t fd, short what, void *ctx)
 		answered(vm);
 }
 
-static void on_stop_timeout(evutil_socket_t fd, short what, void *ctx)
+/* Its guest has no more say, but for what it has said already. */
+static void end_in_time(struct vm *vm, uint32_t code, const char *reason, const char *text)
 {
-	struct vm *vm = ctx;
-
 	vm->verdict.by_user = true;
-	machine_conclude(vm, EXIT_OK, "stopped", "the guest did not power off in time and was ended");
+	machine_conclude(vm, code, reason, text);
 	if (vm->question == QUESTION_END)
 		machine_timer(vm, &vm->question_timer, QUESTION_MS, on_question_timeout);
+}
+
+static void on_stop_timeout(evutil_socket_t fd, short what, void *ctx)
+{
+	end_in_time(ctx, EXIT_OK, "stopped", "the guest did not power off in time and was ended");
+}
+
+static void on_time_is_up(evutil_socket_t fd, short what, void *ctx)
+{
+	struct vm *vm = ctx;
+	char text[80];
+
+	snprintf(text, sizeof(text), "it has taken longer than %.1f s (--timeout)", vm->config->timeout_ms / 1000.0);
+	end_in_time(vm, EXIT_TIMEOUT, "timeout", text);
+}
+
+void machine_limit_time(struct vm *vm)
+{
+	if (vm->config->timeout_ms)
+		machine_timer(vm, &vm->limit_timer, vm->config->timeout_ms, on_time_is_up);
 }
 
 void machine_press_button(struct vm *vm)

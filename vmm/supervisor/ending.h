@@ -13,6 +13,8 @@
 void machine_timer(struct vm *vm, struct event **timer, uint32_t ms, event_callback_fn callback);
 /* timeout_ms 0: at once, without asking the guest. */
 void machine_stop(struct vm *vm, uint32_t timeout_ms);
+/* From here on the time of --timeout runs. */
+void machine_limit_time(struct vm *vm);
 /* Presses the power button if the machine is being stopped and platformd is there. */
 void machine_press_button(struct vm *vm);
 /* Ends it, when everything is delivered. */

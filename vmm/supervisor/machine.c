@@ -13,6 +13,7 @@
 #include "objects.h"
 #include "proc.h"
 #include "recovery.h"
+#include "report.h"
 #include "restore.h"
 #include "setup.h"
 #include "take.h"
@@ -108,6 +109,7 @@ int machine_start(struct vm *vm)
 	if (!rc)
 		rc = start_all(vm);
 	vm_trace(vm, "all processes cloned");
+	machine_limit_time(vm);
 	return rc ? rc : watchdog_start(vm);
 }
 
@@ -355,12 +357,19 @@ static void on_reset(struct proc *p, const Bulkhead__Event *e)
 
 static void on_exit_port(struct proc *p, const Bulkhead__Event *e)
 {
-	machine_end(p->vm, e->code & 0xff, "exit port", "the guest exited with code %u", e->code & 0xff);
+	uint8_t code = (uint8_t)e->code;
+
+	report_guest_code(p->vm, code);
+	if (exit_code_of_guest(code) == code)
+		machine_end(p->vm, code, "exit", "the guest exited with code %u", code);
+	else
+		machine_end(p->vm, EXIT_GUEST_CODE, "exit", "the guest exited with code %u, which stands for something else: "
+			    "%d stands for it", code, EXIT_GUEST_CODE);
 }
 
 static void on_triple_fault(struct proc *p, const Bulkhead__Event *e)
 {
-	machine_conclude(p->vm, EXIT_TRIPLE_FAULT, "triple fault", e->text ? e->text : "");
+	machine_conclude(p->vm, EXIT_TRIPLE_FAULT, "triple-fault", e->text ? e->text : "");
 }
 
 static void on_halted(struct proc *p, const Bulkhead__Event *e)
@@ -422,7 +431,7 @@ static void on_unheard(struct proc *p, const Bulkhead__Event *e)
 		control_process_name(e->device, e->instance, device);
 	snprintf(text, sizeof(text), "the guest left through an exit port, but %s was given up or died over that twice: its code is lost",
 		 device);
-	machine_conclude(p->vm, EXIT_QUARANTINE, "exit lost", text);
+	machine_conclude(p->vm, EXIT_QUARANTINE, "exit-lost", text);
 }
 
 static void on_undelivered(struct proc *p, const Bulkhead__Event *e)

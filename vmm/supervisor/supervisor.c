@@ -7,6 +7,7 @@
 #include "ending.h"
 #include "machine.h"
 #include "proc.h"
+#include "report.h"
 #include "spawn.h"
 #include "take.h"
 #include "tell.h"
@@ -273,6 +274,7 @@ _Noreturn void supervisor_main(struct launch *launch)
 	int rc;
 
 	init(vm, launch);
+	report_claim(launch);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
@@ -280,6 +282,7 @@ _Noreturn void supervisor_main(struct launch *launch)
 	rc = wait_for_ids(launch);
 	if (!rc)
 		rc = enter_fence(vm);
+	report_begin(vm);
 	vm_trace(vm, "supervisor behind its fence");
 	warn_missing(vm);
 	warn_mode(vm);

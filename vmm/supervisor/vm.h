@@ -17,6 +17,7 @@
  *   spawn.c       asks the spawner for processes; spawner.c is that
  *   trust.c       how much a child may say, and what of it reaches a terminal
  *   tell.c        what the supervisor itself says
+ *   report.c      what the record of the end is made of
  *
  * A device's objects outlive its process, and the machine's outlive the guest's reboot: a new incarnation of a daemon is
  * given the same ones, the journal included.
@@ -183,7 +184,7 @@ struct spawn_link {
 };
 
 /*
- * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, proc, ending with
+ * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, proc, report, ending with
  * setup and objects, watchdog, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
@@ -251,7 +252,7 @@ struct vm {
 	struct frame frame; /* the message that is being handled */
 
 	struct event *unread_text; /* debug text while its reader is given up */
-	struct event *on_keeper, *on_log_room, *stop_timer, *question_timer, *hurry_timer, *end_timer, *status_timer, *quiet_timer;
+	struct event *on_keeper, *on_log_room, *stop_timer, *question_timer, *hurry_timer, *limit_timer, *end_timer, *status_timer, *quiet_timer;
 	struct client clients[VM_CLIENTS];
 
 	enum question question;
