@@ -69,6 +69,7 @@ const struct option_row option_rows[] = {
 #define DEVICE(NAME, name, model, role, presence, ...) PRESENCE_##presence(NAME)
 #include "../../proto/devices.def"
 	{ "help", VALUE_FLAG, MACHINE, VM(help), NULL, "this text", NULL, true },
+	{ "tier", VALUE_CHOICE, MACHINE, VM(tier), "auto|step|block|jit", NULL, NULL, true },
 	{ "demo", VALUE_FLAG, IN(RUN), VM(demo), NULL, NULL, NULL, true },
 	{ "from", VALUE_TEXT, MACHINE, VM(from), "NAME", NULL, NULL, true },
 	{ "taken-fd", VALUE_FD, IN(RUN), VM(taken_fd), "FD", NULL, NULL, true },
