@@ -55,7 +55,7 @@ def show(t):
     t.bulkhead(*t.guest("echo", *options)).expect(0)
     first = t.bulkhead("show", t.name, "--config").expect(0, out=f'(?s)kernel = "{BUILD}/.*name = "{t.name}"').out
     t.bulkhead("kill", t.name).expect(0)
-    t.bulkhead("show", t.name).expect(USAGE, err=t.name)
+    t.bulkhead("show", t.name).expect(30, err=t.name)
     path = write(t, first)
     t.bulkhead("check", path).expect(0)
     t.bulkhead("run", "--config", path).expect(0)
