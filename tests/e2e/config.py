@@ -54,6 +54,7 @@ def show(t):
                "--stop-timeout", "1s", "--cmdline", 'a "quoted" word')
     t.bulkhead(*t.guest("echo", *options)).expect(0)
     first = t.bulkhead("show", t.name, "--config").expect(0, out=f'(?s)kernel = "{BUILD}/.*name = "{t.name}"').out
+    t.bulkhead("show", t.name + "x").expect(30, err=f"did you mean {t.name}")
     t.bulkhead("kill", t.name).expect(0)
     t.bulkhead("show", t.name).expect(30, err=t.name)
     path = write(t, first)
