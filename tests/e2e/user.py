@@ -109,6 +109,7 @@ def group_members(t):
         as_group(member, *socat).expect(0, out="ready")
         as_group(member, *t.command("status", t.name)).expect(0, out="running")
         as_group(member, *t.command("device", "restart", t.name, "timer")).expect(0)
+        as_group(member, *t.command("show", t.name)).expect(1, err="its owner and root may see that")
     as_group(MEMBER, *t.command("stop", "--force", t.name)).expect(0)
 
 
