@@ -42,6 +42,18 @@ def shell_and_poweroff(t):
 
 
 @test(limit=LIMIT)
+def no_command_line(t):
+    """Without any, Linux speaks on the console and looks for no PCI."""
+    kernel, initrd = debian(t.dir)
+    vm = t.start(*t.command(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "512M")))
+    vm.expect("Command line: console=ttyS0 pci=off", BOOT)
+    vm.expect(PROMPT, BOOT)
+    check("PCI: Using configuration type" not in vm.talk.text, "no PCI")
+    vm.send("poweroff\n")
+    check(vm.wait(60) == 0, f"exit code {vm.code}")
+
+
+@test(limit=LIMIT)
 def reboot(t):
     """The machine starts again, with the console client attached all the while."""
     vm = t.start(*t.command(*options(t)))

@@ -110,6 +110,7 @@ def group_members(t):
         as_group(member, *t.command("list")).expect(0, out=rf"(?m)^{t.name} +running")
         as_group(member, *t.command("status", t.name)).expect(0, out="running")
         as_group(member, *t.command("device", "restart", t.name, "timer")).expect(0)
+        as_group(member, *t.command("show", t.name)).expect(1, err="its owner and root may see that")
     check(t.name not in as_group(STRANGER, *t.command("list", "--json")).out, "a stranger sees it")
     as_group(MEMBER, *t.command("stop", "--force", t.name)).expect(0)
     as_group(MEMBER, *t.command("wait", t.name)).expect(0, err="stopped")

@@ -5,6 +5,7 @@
 #include "../common/config.h"
 #include "../common/ended.h"
 #include "../common/exit_codes.h"
+#include "../common/nearest.h"
 #include "peer.h"
 
 #include "../../proto/text.h"
@@ -20,9 +21,27 @@
 #define CONTROL "control.sock"
 #define CONSOLE "console.sock"
 
+struct namesake {
+	struct nearest near;
+	char room[VM_NAME_MAX + 1];
+};
+
+static void look_at_name(void *ctx, const char *name, const char *path)
+{
+	struct namesake *n = ctx;
+
+	nearest_try_list(&n->near, name, n->room, sizeof(n->room));
+}
+
 int client_not_found(const char *name)
 {
-	fprintf(stderr, "bulkhead: no machine named %s is running; see bulkhead list\n", name);
+	struct namesake n = { .near = { name, NULL, 0 } };
+
+	rundir_each(NULL, look_at_name, &n);
+	if (n.near.best)
+		fprintf(stderr, "bulkhead: no machine named %s is running; did you mean %s?\n", name, n.near.best);
+	else
+		fprintf(stderr, "bulkhead: no machine named %s is running; see bulkhead list\n", name);
 	return EXIT_NOT_FOUND;
 }
 

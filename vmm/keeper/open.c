@@ -189,7 +189,8 @@ static int open_log(struct keeper *k)
 	return 0;
 }
 
-/* For `bulkhead show`, of the owner and root. A machine without it, on a full disk, runs all the same. */
+/* For `bulkhead show`, of the owner and root. A machine without it, on a full disk, runs all the same; half of it would be
+ * another machine. */
 static void write_config(struct keeper *k)
 {
 	int fd = openat(k->rundir.dir_fd, CONFIG_TEXT_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -198,7 +199,8 @@ static void write_config(struct keeper *k)
 	if (!out)
 		return;
 	config_text_write(out, &k->config);
-	fclose(out);
+	if (fclose(out))
+		unlinkat(k->rundir.dir_fd, CONFIG_TEXT_NAME, 0);
 }
 
 int keeper_open(struct keeper *k)
