@@ -37,7 +37,9 @@ static uint64_t any_address(unsigned size)
 		return DATA + DATA_MISSING * PAGE + rnd_below(PAGE);
 	case 6:
 		return one_in(4) ? 0x800000000000ull + rnd_below(64) - 32 : DATA + 5 * PAGE - cut; /* not canonical */
-	case 7: case 8: case 9:
+	case 7:
+		return (one_in(2) ? DATA - 0x4000 : STACK - 0x8000) + 0x10000 - cut; /* missing, and over the end of a 16-bit segment */
+	case 8: case 9:
 		return DATA + (rnd_below(3) ? rnd_below(2) : 4) * PAGE + rnd_below(PAGE - size);
 	default:
 		return DATA + (rnd_below(3) ? rnd_below(2) : 4) * PAGE + rnd_below((PAGE - 1024) / 64) * 64;

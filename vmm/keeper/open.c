@@ -8,15 +8,12 @@
 #include "../common/programs.h"
 
 #include <errno.h>
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static int open_programs(struct keeper *k)
@@ -81,34 +78,6 @@ static int open_engine(struct keeper *k)
 		    errno == EACCES ? "join the group that owns it, or use --engine emu" : "use --engine emu");
 }
 
-static bool is_socket_at(int dir_fd, const char *name)
-{
-	struct stat st;
-
-	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
-}
-
-/* bind() takes a path, which others may have changed on the way: then the socket is not in our directory. */
-static int listen_at(struct keeper *k, const char *name, int type)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", k->rundir.path, name);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		rc = -errno;
-	else if (!is_socket_at(k->rundir.dir_fd, name))
-		rc = -ENOTDIR;
-	else if (listen(fd, 16) < 0)
-		rc = -errno;
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
 static int claim_name(struct keeper *k)
 {
 	int rc = -EEXIST;
@@ -132,74 +101,13 @@ static int claim_name(struct keeper *k)
 	return 0;
 }
 
-/* Nobody but this host's own can reach a loopback address. */
-static int listen_on_loopback(int port)
-{
-	const struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0)
-		rc = -errno;
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
-/* Where the user wants it. What a killed predecessor has left there is a socket of ours that nobody listens on any more. */
-static int listen_on_path(const char *path)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
-	struct stat st;
-
-	if (fd < 0 || strlen(path) >= sizeof(a.sun_path)) {
-		close(fd);
-		return -ENAMETOOLONG;
-	}
-	strcpy(a.sun_path, path);
-	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid() &&
-	    connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 && errno == ECONNREFUSED)
-		unlink(path);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0)
-		rc = -errno;
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
-/* A machine's debugger comes through its directory, unless the user has named another place. */
-static int open_gdb(struct keeper *k)
-{
-	const char *place = k->config.gdb;
-	int port = gdb_port(place);
-	char *name = k->launch.debugger;
-
-	if (port > 0) {
-		k->gdb_fd = listen_on_loopback(port);
-		snprintf(name, sizeof(k->launch.debugger), "localhost:%d", port);
-	} else if (place) {
-		k->gdb_fd = listen_on_path(place);
-		snprintf(name, sizeof(k->launch.debugger), "%s", place);
-	} else {
-		k->gdb_fd = listen_at(k, "gdb.sock", SOCK_STREAM);
-		snprintf(name, sizeof(k->launch.debugger), "%s/gdb.sock", k->rundir.path);
-	}
-	return k->gdb_fd >= 0 ? 0 : keeper_fail(k, EXIT_USAGE, "--gdb %.120s: %s", name, strerror(-k->gdb_fd));
-}
-
-/* The group passes through the directories, without reading them, and may connect. */
+/* The group may see which machines there are, pass into this one's directory, without reading it, and connect. */
 static int share_with_group(struct keeper *k)
 {
 	static const char *const sockets[] = { "control.sock", "console.sock" };
 	gid_t group = (gid_t)k->config.group;
 	int dir = k->rundir.dir_fd;
-	bool ok = fchown(dir, (uid_t)-1, group) == 0 && fchmod(dir, 0710) == 0 && fchmod(k->rundir.base_fd, 0711) == 0;
+	bool ok = fchown(dir, (uid_t)-1, group) == 0 && fchmod(dir, 0710) == 0 && fchmod(k->rundir.base_fd, 0755) == 0;
 
 	for (unsigned i = 0; ok && i < 2; i++)
 		ok = fchownat(dir, sockets[i], (uid_t)-1, group, 0) == 0 && fchmodat(dir, sockets[i], 0660, 0) == 0;
@@ -212,9 +120,9 @@ static int open_sockets(struct keeper *k)
 	mode_t mask = umask(0177);
 	int rc;
 
-	k->control_fd = listen_at(k, "control.sock", SOCK_SEQPACKET);
-	k->launch.console_fd = k->control_fd < 0 ? -1 : listen_at(k, "console.sock", SOCK_STREAM);
-	rc = k->launch.console_fd < 0 ? 0 : open_gdb(k);
+	k->control_fd = keeper_listen(k, "control.sock", SOCK_SEQPACKET);
+	k->launch.console_fd = k->control_fd < 0 ? -1 : keeper_listen(k, "console.sock", SOCK_STREAM);
+	rc = k->launch.console_fd < 0 ? 0 : keeper_open_gdb(k);
 	umask(mask);
 	if (rc)
 		return rc;
@@ -256,7 +164,8 @@ static int open_log(struct keeper *k)
 	return 0;
 }
 
-/* For `bulkhead show`, of the owner and root. A machine without it, on a full disk, runs all the same. */
+/* For `bulkhead show`, of the owner and root. A machine without it, on a full disk, runs all the same; half of it would be
+ * another machine. */
 static void write_config(struct keeper *k)
 {
 	int fd = openat(k->rundir.dir_fd, CONFIG_TEXT_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -265,7 +174,8 @@ static void write_config(struct keeper *k)
 	if (!out)
 		return;
 	config_text_write(out, &k->config);
-	fclose(out);
+	if (fclose(out))
+		unlinkat(k->rundir.dir_fd, CONFIG_TEXT_NAME, 0);
 }
 
 int keeper_open(struct keeper *k)

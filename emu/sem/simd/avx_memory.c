@@ -22,6 +22,12 @@ static int element_linear(struct emu *e, const struct insn *i, unsigned k, unsig
 	return emu_seg_linear(e, i->seg, emu_ea(e, i) + k * size, size, write, linear);
 }
 
+/* As that of EVEX (evex_core.c). */
+static bool is_one_access(const struct emu *e, const union vec *mask, unsigned n, unsigned size)
+{
+	return e->code_size == 8 && all_selected(mask, n, size);
+}
+
 static int masked_load(struct emu *e, const struct insn *i, unsigned size)
 {
 	const union vec *mask = vex_first(e, i);
@@ -29,7 +35,7 @@ static int masked_load(struct emu *e, const struct insn *i, unsigned size)
 	union vec d = { .u64 = { 0 } };
 	uint64_t linear;
 
-	if (all_selected(mask, n, size)) {
+	if (is_one_access(e, mask, n, size)) {
 		if (simd_load(e, i, &d, n))
 			return EMU_STOP;
 	} else {
@@ -50,7 +56,7 @@ static int masked_store(struct emu *e, const struct insn *i, unsigned size)
 	const unsigned n = vex_bytes(i);
 	uint64_t linear;
 
-	if (all_selected(mask, n, size))
+	if (is_one_access(e, mask, n, size))
 		return simd_store(e, i, s, n);
 	for (unsigned k = 0; k < n / size; k++)
 		if (selected(mask, k, size) && (element_linear(e, i, k, size, true, &linear) ||
