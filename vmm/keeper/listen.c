@@ -84,6 +84,17 @@ static int listen_on_path(const char *path)
 	return rc;
 }
 
+/* As it is called from any directory. */
+static void name_place(char *out, size_t len, const char *place)
+{
+	char dir[128];
+
+	if (place[0] != '/' && getcwd(dir, sizeof(dir)))
+		snprintf(out, len, "%.120s/%.30s", dir, place);
+	else
+		snprintf(out, len, "%s", place);
+}
+
 /* A machine's debugger comes through its directory, unless the user has named another place. */
 int keeper_open_gdb(struct keeper *k)
 {
@@ -96,7 +107,7 @@ int keeper_open_gdb(struct keeper *k)
 		snprintf(name, sizeof(k->launch.debugger), "localhost:%d", port);
 	} else if (place) {
 		k->gdb_fd = listen_on_path(place);
-		snprintf(name, sizeof(k->launch.debugger), "%s", place);
+		name_place(name, sizeof(k->launch.debugger), place);
 	} else {
 		k->gdb_fd = keeper_listen(k, "gdb.sock", SOCK_STREAM);
 		snprintf(name, sizeof(k->launch.debugger), "%s/gdb.sock", k->rundir.path);

@@ -39,6 +39,17 @@ static void kick_others(struct vcpu_process *p, unsigned self)
 			p->engine->ops->kick(p->engine, i);
 }
 
+/* Nobody is in the engine: what it put into the guest's memory is taken back before anybody looks there. */
+static void disarm(struct vcpu_process *p)
+{
+	static const struct engine_debug nothing;
+	unsigned which;
+
+	if (p->debug.armed)
+		p->engine->ops->debug(p->engine, &nothing, &which);
+	p->debug.armed = false;
+}
+
 void debug_tell_held(struct vcpu_process *p)
 {
 	struct debug_door *d = &p->debug;
@@ -47,6 +58,7 @@ void debug_tell_held(struct vcpu_process *p)
 
 	if (d->fd < 0 || !d->hold || d->told || d->releasing || vcpu_any_runs_locked(p))
 		return;
+	disarm(p);
 	m.has_vcpu = m.has_why = true;
 	m.vcpu = d->hit_by;
 	m.why = d->has_hit ? d->hit.why : ENGINE_HIT_NONE;
@@ -137,6 +149,7 @@ static void on_go(struct vcpu_process *p, struct frame *f)
 		refuse(p, f, err, err == -EFAULT ? "a breakpoint lies where nothing is mapped" : NULL);
 		return;
 	}
+	p->debug.armed = engine_debug_is_on(&want);
 	answer(p, f, NULL, 0);
 	let_go(p);
 }
@@ -295,13 +308,9 @@ void debug_end(struct vcpu_process *p, struct frame *f)
 
 void debug_finish(struct vcpu_process *p)
 {
-	static const struct engine_debug nothing;
-	unsigned which;
-
 	if (!p->debug.releasing || !is_held(p))
 		return;
-	if (p->engine)
-		p->engine->ops->debug(p->engine, &nothing, &which);
+	disarm(p);
 	p->debug.releasing = false;
 	let_go(p);
 }

@@ -23,6 +23,7 @@ struct debug_door {
 	int fd; /* -1: nobody has ever debugged this machine */
 	bool releasing; /* the debugger is gone: when all stand still, they go on without points */
 	bool hold;
+	bool armed; /* the engine has points, or is to step */
 	bool told; /* that it stands still */
 	bool has_hit;
 	struct engine_hit hit; /* of vCPU `hit_by`: the first that came since it was told to go */

@@ -14,25 +14,6 @@ static void set_state(struct vcpu_process *p, unsigned index, enum run_state sta
 	pthread_mutex_unlock(&p->lock);
 }
 
-bool vcpu_any_runs_locked(const struct vcpu_process *p)
-{
-	bool any = false;
-
-	for (unsigned i = 0; i < p->vcpus; i++)
-		any |= p->state[i] == RUN_RUNNING;
-	return any;
-}
-
-bool vcpu_any_runs(struct vcpu_process *p)
-{
-	bool any;
-
-	pthread_mutex_lock(&p->lock);
-	any = vcpu_any_runs_locked(p);
-	pthread_mutex_unlock(&p->lock);
-	return any;
-}
-
 /* A debugger does not hold up what comes before the first instruction: the devices' resets, and the news that it runs. */
 static bool may_run(const struct vcpu_process *p)
 {
