@@ -85,6 +85,21 @@ def command_status(t):
 
 
 @test(limit=LIMIT)
+def panic(t):
+    """Linux binds the pvpanic device by ACPI; a panic ends the machine, says so, and leaves the kernel's last words."""
+    vm = t.start(*t.command(*options(t)))
+    vm.expect("userspace is up", BOOT)
+    vm.expect(PROMPT, 60)
+    vm.send("echo c >/proc/sysrq-trigger\n")
+    check(vm.wait(60) == 35, f"exit code {vm.code}: {vm.talk.text[-1500:]}")
+    check("ended: panic, after" in vm.stderr(), vm.stderr())
+    record = json.loads(t.bulkhead("status", "--json", t.name).expect(0).out)
+    check(record["reason"] == "panic" and record["exit_code"] == 35, record["reason"])
+    check("Kernel panic - not syncing: sysrq triggered crash" in record["console"], record["console"][-1500:])
+    t.expect_clean()
+
+
+@test(limit=LIMIT)
 def power_button(t):
     """bulkhead stop: the guest hears the power button and turns itself off."""
     t.bulkhead(*options(t), "--detach").expect(0)
