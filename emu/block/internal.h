@@ -47,7 +47,7 @@ struct link {
 
 _Static_assert(sizeof(struct link) <= sizeof(struct insn), "a link takes the place of an instruction");
 
-enum { BLOCK_MAX_INSNS = 48, BLOCK_BUCKETS = 8192, JUMP_ENTRIES = 1024 };
+enum { BLOCK_MAX_INSNS = 48, BLOCK_BUCKETS = 1 << 15, JUMP_ENTRIES = 1024 };
 
 /* Where computed jumps and returns of 64-bit code went: the block for a RIP, while its page still leads to `host`. */
 struct jump_entry {

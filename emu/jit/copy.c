@@ -205,12 +205,31 @@ struct insn hosted(const struct tr *t, const struct insn *i)
 	return h;
 }
 
+/*
+ * The last look before guest bytes become host code: a general operand is one of the guest's own registers or scratch. RSP is
+ * the address of everything, R11 the budget.
+ */
+static bool is_harmless(const struct insn *h, const struct isa_row *r)
+{
+	const bool vector = r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X);
+	struct insn copy = *h;
+
+	for (unsigned n = 0; n < 4; n++) {
+		const uint8_t *f = field(&copy, &r->op[n]);
+		const bool high = f && !vector && r->op[n].size == OPS_b && *f >= REG8_AH;
+
+		if (f && !high && (*f > R15 || *f == RSP || *f == BUDGET))
+			return false;
+	}
+	return true;
+}
+
 /* High byte registers go with nothing that needs REX. */
 bool fits(const struct insn *h)
 {
 	uint8_t bytes[INSN_MAX_BYTES];
 
-	return encode(h, bytes) != 0;
+	return is_harmless(h, &isa_rows[h->id]) && encode(h, bytes) != 0;
 }
 
 void load_scratch(struct tr *t, const struct scratch *s)
@@ -258,7 +277,9 @@ static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct i
 	store_scratch(t, &s);
 	if (t->quiet[k])
 		t->flags = 0;
-	else if (event == EVENT_SETS || (event == EVENT_READS && ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH)))
+	else if (event == EVENT_SETS || event == EVENT_READS)
+		t->setter = event == EVENT_SETS && has_recipe(i) ? (uint8_t)(k + 1) : 0;
+	if (!t->quiet[k] && (event == EVENT_SETS || (event == EVENT_READS && ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH))))
 		t->flags = IN_HOST;
 	if (m >= 0)
 		resume_here(t, k);
@@ -283,7 +304,7 @@ static bool divide(struct tr *t, unsigned k, const struct insn *i, const struct 
 		put_operand_move(t, false, S1, wide);
 		by = S1;
 	} else {
-		need_image(t);
+		may_clobber(t, k);
 		by = host_register(t, i->rm, S1);
 	}
 	if (r->sem == sem_int_div) {
@@ -307,7 +328,7 @@ static bool divide(struct tr *t, unsigned k, const struct insn *i, const struct 
 	put1(c, (uint8_t)(0x40 | wide << 3 | by >> 3)); /* DIV, IDIV by */
 	put1(c, 0xf7);
 	put1(c, (uint8_t)((r->sem == sem_int_div ? 0xf0 : 0xf8) | (by & 7)));
-	t->flags = IN_IMAGE;
+	clobbered(t);
 	resume_here(t, k);
 	return true;
 }

@@ -96,7 +96,7 @@ struct jit_site {
 };
 
 /* Where the guest's arithmetic flags are; 0: nowhere, they are overwritten before anybody looks. */
-enum flags_at { IN_HOST = 1, IN_IMAGE = 2, IN_BOTH = IN_HOST | IN_IMAGE };
+enum flags_at { IN_HOST = 1, IN_IMAGE = 2, IN_BOTH = IN_HOST | IN_IMAGE, IN_RECIPE = 4 /* recipe.c */ };
 
 struct jit {
 	struct native_memory *memory;

@@ -69,7 +69,7 @@ static uint32_t put_check(struct tr *t, uint32_t site, unsigned bytes, bool writ
 		put_env(c, true, OP_SUB, S0, RANGE(range, base));
 		t->vectors = VECTORS_NONE;
 	}
-	t->flags = IN_IMAGE;
+	clobbered(t);
 	return range;
 }
 
@@ -124,7 +124,7 @@ static void put_group_check(struct tr *t, unsigned k, const struct insn *i, stru
 	const uint32_t site = new_site(t, SITE_INTERPRET, k);
 
 	t->j->site[site].groups = true;
-	need_image(t);
+	may_clobber(t, k);
 	first.disp = (int32_t)((int64_t)i->disp + (g->lo - t->at[k]));
 	put_effective(t, &first, S0, 8);
 	g->range = put_check(t, site, (unsigned)(g->hi - g->lo), g->write, true);
@@ -135,7 +135,7 @@ static void put_alone(struct tr *t, unsigned k, const struct insn *i, unsigned b
 {
 	uint32_t range;
 
-	need_image(t);
+	may_clobber(t, k);
 	put_effective(t, i, S0, 8);
 	if (i->seg == SEG_FS || i->seg == SEG_GS)
 		put_env(&t->c, true, OP_ADD, S0, (int32_t)(offsetof(struct emu, seg_base) + i->seg * sizeof(uint64_t)));

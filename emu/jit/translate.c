@@ -44,14 +44,35 @@ struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t
 		t->colds++;
 	else
 		t->c.failed = true;
-	*cold = (struct cold){ .kind = (uint8_t)kind, .from = from, .site = site };
+	*cold = (struct cold){ .kind = (uint8_t)kind, .from = from, .site = site,
+			       .recipe = t->flags == IN_RECIPE ? (uint8_t)(t->recipe + 1) : 0 };
 	return cold;
 }
 
 /* ---- flags ---- */
 
+void clobbered(struct tr *t)
+{
+	if (t->flags != IN_RECIPE)
+		t->flags = IN_IMAGE;
+}
+
+void may_clobber(struct tr *t, unsigned k)
+{
+	if (t->flags == IN_HOST && t->setter && !t->careful && recipe_lasts(t, t->setter - 1u, k)) {
+		t->flags = IN_RECIPE;
+		t->recipe = (uint8_t)(t->setter - 1);
+	} else if (t->flags != IN_RECIPE) {
+		need_image(t);
+	}
+}
+
 void need_image(struct tr *t)
 {
+	if (t->flags == IN_RECIPE) {
+		put_recipe(t, t->recipe);
+		t->flags = IN_HOST;
+	}
 	if (t->flags == 0)
 		t->c.failed = true; /* a block that begins with setting all flags was thought not to look at them before */
 	if (t->flags == IN_HOST) {
@@ -62,7 +83,7 @@ void need_image(struct tr *t)
 
 void need_host(struct tr *t, bool keep_s0)
 {
-	if (t->flags == 0)
+	if (t->flags == 0 || t->flags == IN_RECIPE)
 		t->c.failed = true;
 	if (t->flags != IN_IMAGE)
 		return;
@@ -187,6 +208,8 @@ static void find_quiet(struct tr *t)
 		else if (event == EVENT_CLOBBERS || (event == EVENT_READS && !t->quiet[k]))
 			dead = false;
 	}
+	for (unsigned k = 0; k < t->b->count; k++)
+		t->event[k] = (uint8_t)event_of(t, k);
 }
 
 static void last_insn(struct tr *t, unsigned k, const struct insn *i)
@@ -266,6 +289,15 @@ static void put_resume(struct tr *t, const struct cold *cold)
 		put_restore_flags(c);
 }
 
+/* Of the instruction whose flags have not been saved. S0 stays. */
+static void put_flags_again(struct tr *t, unsigned insn)
+{
+	put_env(&t->c, true, OP_STORE, S0, ENV(saved[3]));
+	put_recipe(t, insn);
+	put_save_flags(&t->c);
+	put_env(&t->c, true, OP_LOAD, S0, ENV(saved[3]));
+}
+
 static void put_cold(struct tr *t, const struct cold *cold)
 {
 	struct code *c = &t->c;
@@ -277,6 +309,8 @@ static void put_cold(struct tr *t, const struct cold *cold)
 	t->stub = c->at + c->n;
 	if (cold->save)
 		put_save_flags(c);
+	if (cold->recipe && cold->kind != COLD_RESUME)
+		put_flags_again(t, cold->recipe - 1u);
 	switch ((enum cold_kind)cold->kind) {
 	case COLD_MISS:
 		put_mov_imm(c, S1, cold->site);
@@ -440,6 +474,7 @@ static bool try(struct tr *t, enum event event)
 	t->colds = 0;
 	t->charged = false;
 	t->flags = 0;
+	t->setter = 0;
 	t->vectors = VECTORS_NONE;
 	find_groups(t);
 	find_quiet(t);

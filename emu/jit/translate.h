@@ -32,6 +32,7 @@ struct cold {
 	uint8_t kind, level; /* level: enum vectors that is needed */
 	bool write, grouped; /* COLD_MISS */
 	bool save; /* flags are in EFLAGS alone */
+	uint8_t recipe; /* whose flags are made first, + 1 */
 	bool restores; /* COLD_RESUME: flags to EFLAGS */
 	uint32_t to_leave; /* COLD_RESUME: site by which to leave if vectors cannot be loaded */
 };
@@ -52,6 +53,8 @@ struct tr {
 	const struct link *link;
 	struct code c;
 	uint8_t flags; /* enum flags_at */
+	uint8_t recipe; /* IN_RECIPE: the instruction whose they are */
+	uint8_t setter; /* IN_HOST: the instruction that set them, + 1, if it has a recipe */
 	uint8_t vectors; /* enum vectors that is certain here */
 	bool charged;
 	struct { /* of the memory operand, on the host */
@@ -65,6 +68,7 @@ struct tr {
 	const uint8_t *stub; /* the cold part that is being put */
 	uint32_t entry[2], dead[2];
 	struct insn insn[BLOCK_MAX_INSNS];
+	uint8_t event[BLOCK_MAX_INSNS]; /* enum event */
 	bool quiet[BLOCK_MAX_INSNS]; /* changes some flags, which die */
 	bool careful;		     /* none is taken for quiet */
 	bool rewritten[BLOCK_MAX_INSNS]; /* what the block has differs: only its handlers may run it */
@@ -77,6 +81,10 @@ struct tr {
 uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn);
 uint32_t new_range(struct tr *t, uint32_t site, unsigned last);
 struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t site);
+/* In front of what clobbers EFLAGS in instruction k, and behind it. */
+void may_clobber(struct tr *t, unsigned k);
+void clobbered(struct tr *t);
+/* In front of what leaves translated code. */
 void need_image(struct tr *t);
 void need_host(struct tr *t, bool keep_s0);
 void put_edge(struct tr *t, int cc, unsigned side);
@@ -111,6 +119,12 @@ bool is_vector(const struct insn *i);
 unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write);
 bool vector_insn(struct tr *t, unsigned k, const struct insn *i);
 void put_vectors_check(struct code *c, enum vectors level, uint32_t *from);
+
+/* ---- flags that can be had again (recipe.c) ---- */
+
+bool has_recipe(const struct insn *i);
+bool recipe_lasts(const struct tr *t, unsigned s, unsigned k);
+void put_recipe(struct tr *t, unsigned s);
 
 /* ---- control (control.c) ---- */
 

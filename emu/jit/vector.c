@@ -166,13 +166,13 @@ static void need_vectors(struct tr *t, unsigned k, enum vectors level)
 
 	if (t->vectors >= level)
 		return;
-	need_image(t);
+	may_clobber(t, k);
 	put_vectors_check(&t->c, level, &from);
 	cold = new_cold(t, COLD_VECTORS, from, new_site(t, SITE_INTERPRET, k));
 	cold->back = t->c.n;
 	cold->level = (uint8_t)level;
 	t->vectors = (uint8_t)level;
-	t->flags = IN_IMAGE;
+	clobbered(t);
 }
 
 static bool is_usable(const struct emu *e, enum native_unit unit)
@@ -208,7 +208,7 @@ static void put_alignment(struct tr *t, unsigned k, unsigned bytes)
 	put1(&t->c, (uint8_t)(bytes - 1));
 	from = put_jump(&t->c, 5, NULL);
 	new_cold(t, COLD_EXECUTE, from, new_site(t, SITE_EXECUTE, k));
-	t->flags = IN_IMAGE;
+	clobbered(t);
 }
 
 unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write)
@@ -234,7 +234,7 @@ bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 	accesses = f.loads || f.stores;
 	need_vectors(t, k, level_of(t, f.unit));
 	if (accesses && f.aligned)
-		need_image(t); /* before S0 holds anything */
+		may_clobber(t, k); /* before S0 holds anything */
 	if (accesses)
 		put_access(t, k, i, f.bytes, f.stores);
 	if (t->vectors == VECTORS_NONE) { /* the check of the access has been to C */
@@ -252,8 +252,10 @@ bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 	load_scratch(t, &s);
 	put_insn(&t->c, &h);
 	store_scratch(t, &s);
-	if ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH)
+	if ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH) {
 		t->flags = IN_HOST;
+		t->setter = 0;
+	}
 	if (accesses)
 		resume_here(t, k);
 	return true;

@@ -15,7 +15,7 @@ enum { CMDLINE_MAX = 2047 };
 void config_init(struct vm_config *config)
 {
 	*config = (struct vm_config){
-		.format = "auto", .engine = "auto", .vga = "stub", .cmdline = "", .ram_bytes = 512ull << 20,
+		.format = "auto", .engine = "auto", .vga = "stub", .tier = "auto", .cmdline = "", .ram_bytes = 512ull << 20,
 		.stop_timeout_ms = 30000, .device_failure_limit = DEVICE_FAILURE_LIMIT, .escape = 0x1d, .group = -1, .ready_fd = -1, .taken_fd = -1,
 		 .sandbox = SANDBOX_DEFAULT,
 #define ALWAYS 1

@@ -170,6 +170,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.machine = &machine;
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
 	m.cpu = (char *)config_cpu(vm->config);
+	m.tier = (char *)vm->config->tier;
 	m.entry = (Bulkhead__EntryState *)entry;
 	m.has_restored = true;
 	m.restored = vm->restored != NULL;

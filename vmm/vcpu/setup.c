@@ -140,6 +140,17 @@ static int take_cpu(struct setup *s, const Bulkhead__SetupVcpu *m, char *err, si
 	return 0;
 }
 
+static int take_tier(struct setup *s, const char *tier)
+{
+	*s->field = "tier";
+	if (!tier || !strcmp(tier, "auto"))
+		return 0;
+	s->config.single_step = !strcmp(tier, "step");
+	s->config.no_translator = !strcmp(tier, "block");
+	s->config.translate_after = !strcmp(tier, "jit");
+	return s->config.single_step || s->config.no_translator || s->config.translate_after ? 0 : -EINVAL;
+}
+
 static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err, size_t err_len)
 {
 	const struct engine_ops *ops = strcmp(m->engine, "kvm") == 0 ? &engine_kvm : &engine_emu;
@@ -148,6 +159,8 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 	char cpu_error[CPU_MODEL_ERROR_MAX] = "";
 	int ret = take_cpu(s, m, err, err_len);
 
+	if (ret == 0)
+		ret = take_tier(s, m->tier);
 	if (ret)
 		return ret;
 	*s->field = "engine";
