@@ -139,6 +139,7 @@ Test(sandbox, conditions_hold_and_neighbours_do_not, .timeout = 120)
 
 Test(sandbox, promised_number_of_calls)
 {
+	NEEDS_FILTERS();
 	for (unsigned r = 0; r < SANDBOX_ROLES; r++) {
 		unsigned limit = sandbox_run_limit((enum sandbox_role)r), count = 0;
 		bool seen[CALLS + 200] = { false };
