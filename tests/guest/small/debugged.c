@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For a debugger (tests/e2e/gdb.py): calls that count, a variable that changes at known places, a vector register with a
- * known value, and an end that is reached only if the debugger says so by `leave`.
+* known value, and an end that is reached only if the debugger says so by `leave`: 1, or 2 for a reset.
  */
 #include "guest.h"
 
-enum { ROUNDS = 5, EXIT_CODE = 7 };
+enum { ROUNDS = 5, EXIT_CODE = 7, RESET = 2 };
 
 volatile uint64_t counter;
 volatile uint64_t leave;
@@ -31,5 +31,7 @@ void guest_main(void)
 	}
 	while (!leave)
 		__asm__ volatile("pause");
+	if (leave == RESET)
+		outb(LAYOUT_RESET_PORT, LAYOUT_RESET_VALUE);
 	finish(EXIT_CODE);
 }
