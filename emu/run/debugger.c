@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The emulator under a debugger (core/debugger.h): while it wants anything, each instruction runs by itself in the
- * single-step tier, whose loop looks for points. That is some twenty times slower than blocks, and it is exact: no
+ * single-step tier, whose loop looks for points. That is ten times slower than translated code, or more, and it is exact: no
  * block has to be cut, found or dropped for a breakpoint, memory stays as it is, and points are linear addresses that need
  * not be mapped yet. Whoever wants nothing pays one look for each slice of the run loop.
  */
