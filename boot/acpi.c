@@ -86,6 +86,20 @@ static void describe_device(struct aml *a, const char *name, const char *id, uin
 	aml_close(a, device);
 }
 
+/* By this name Linux's driver finds it (QEMU, docs/specs/pvpanic.rst). */
+static void describe_pvpanic(struct aml *a)
+{
+	size_t device = aml_open_device(a, "PEVT"), crs;
+
+	aml_name(a, "_HID");
+	aml_string(a, "QEMU0001");
+	aml_name(a, "_CRS");
+	crs = aml_open_resources(a);
+	aml_io(a, LAYOUT_PVPANIC_PORT, 1);
+	aml_close_resources(a, crs);
+	aml_close(a, device);
+}
+
 /* \_S5: what to write into SLP_TYP to power off. The devices that Linux's PNP layer looks for. */
 static int put_dsdt(struct area *area, uint64_t *gpa)
 {
@@ -106,6 +120,7 @@ static int put_dsdt(struct area *area, uint64_t *gpa)
 	describe_device(&a, "COM3", "PNP0501", 3, LAYOUT_COM3, 8, LAYOUT_COM1_IRQ);
 	describe_device(&a, "COM4", "PNP0501", 4, LAYOUT_COM4, 8, LAYOUT_COM2_IRQ);
 	describe_device(&a, "RTC_", "PNP0B00", 0, 0x70, 2, LAYOUT_RTC_IRQ);
+	describe_pvpanic(&a);
 	aml_close(&a, term);
 	if (a.overflow)
 		return boot_fail(area->l, -ENOMEM, "ACPI tables: DSDT: too large");

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { OP_NAME = 0x08, OP_BYTE = 0x0a, OP_WORD = 0x0b, OP_DWORD = 0x0c, OP_SCOPE = 0x10, OP_BUFFER = 0x11 };
+enum { OP_NAME = 0x08, OP_BYTE = 0x0a, OP_WORD = 0x0b, OP_DWORD = 0x0c, OP_STRING = 0x0d, OP_SCOPE = 0x10, OP_BUFFER = 0x11 };
 enum { OP_PACKAGE = 0x12, OP_ROOT = 0x5c, OP_EXT = 0x5b, OP_EXT_DEVICE = 0x82 };
 enum { RES_IRQ = 0x22, RES_IO = 0x47, RES_END = 0x79 };
 enum { PKG_LENGTH_BYTES = 2, BUFFER_SIZE_BYTES = 3 };
@@ -154,6 +154,15 @@ void aml_io(struct aml *a, uint16_t port, uint8_t len)
 	}
 	put(a, 1); /* alignment: it cannot move */
 	put(a, len);
+}
+
+/* ASCII, and its terminating zero (20.2.3). */
+void aml_string(struct aml *a, const char *text)
+{
+	put(a, OP_STRING);
+	do
+		put(a, (uint8_t)*text);
+	while (*text++);
 }
 
 void aml_irq(struct aml *a, unsigned irq)

@@ -26,6 +26,7 @@ void aml_close_resources(struct aml *a, size_t mark);
 void aml_name(struct aml *a, const char *name); /* Name (XXXX, <the next term>) */
 void aml_integer(struct aml *a, uint32_t value);
 void aml_eisa_id(struct aml *a, const char *id); /* "PNP0501" */
+void aml_string(struct aml *a, const char *text);
 /* Resource descriptors (ACPI 6.4, 6.4.2): fixed I/O ports, ISA interrupt lines. */
 void aml_io(struct aml *a, uint16_t port, uint8_t len);
 void aml_irq(struct aml *a, unsigned irq);

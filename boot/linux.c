@@ -10,6 +10,7 @@
 #include "linux.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -80,12 +81,41 @@ static size_t cmdline_max(const uint8_t *zero_page)
 }
 
 /*
+ * What Linux is told unless the user says something about it: that its messages go to where they can be seen, and that there is
+ * no PCI, which it would look for at every address. In front: what stands behind "--" is for init. Whatever does not fit any
+ * more is left out; the user's own words are not.
+ */
+static int put_cmdline(struct loader *l, size_t max)
+{
+	static const char *const words[] = { "console=ttyS0", "pci=off" };
+	const char *users = l->rq->cmdline;
+	char text[BOOT_CMDLINE_MAX];
+	size_t len = 0;
+
+	if (max > sizeof(text) - 1)
+		max = sizeof(text) - 1;
+	if (l->cmdline_len > max)
+		return boot_refuse_cmdline(l, max);
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "%.*s=", (int)strcspn(words[i], "="), words[i]);
+		if (!boot_cmdline_has_prefix(users, name) && len + strlen(words[i]) + 1 + l->cmdline_len <= max)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s ", words[i]);
+	}
+	if (len && !l->cmdline_len)
+		len--; /* the space before nothing */
+	snprintf(text + len, sizeof(text) - len, "%s", users);
+	return boot_put(l, BOOT_CMDLINE, text, strlen(text) + 1);
+}
+
+/*
  * screen_info stays zero: no lines, no columns, no VGA; Linux then uses its dummy console until the serial
  * one is up. ext_ramdisk_* and ext_cmd_line_ptr stay zero: everything is below 4 GiB.
  */
 int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t entry, bool wide)
 {
-	int err = boot_put_cmdline(l, cmdline_max(zero_page));
+	int err = put_cmdline(l, cmdline_max(zero_page));
 
 	if (err != 0)
 		return err;

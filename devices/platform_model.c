@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "devices/chips/exitport.h"
+#include "devices/chips/pvpanic.h"
 #include "devices/platform_model.h"
 #include "proto/kind.h"
 #include "proto/layout.h"
@@ -48,20 +49,22 @@ enum platform_range { PLATFORMD_RANGES(RANGE_ID) RANGES };
 static const struct model_range ranges[RANGES] = { PLATFORMD_RANGES(RANGE_ROW) };
 enum { RESET_OFFSET = ACPI_RESET_PORT - PCI_STUB_ADDRESS }; /* in CONFIG */
 
-/* A request that nobody took yet is not repeated: the first one decides what happens to the machine. */
+/*
+ * A request that nobody took yet is not repeated: the first one decides what happens to the machine. Nor is there room for
+ * one of each: of four at least two end it, and a fifth adds nothing.
+ */
 static void post_event(struct platform_state *s, enum platform_event_type type, uint8_t code)
 {
 	for (unsigned i = 0; i < s->event_count; i++) {
 		if (s->events[i].type == type)
 			return;
 	}
+	if (s->event_count == PLATFORM_EVENTS)
+		return;
 	s->events[s->event_count].type = (uint8_t)type;
 	s->events[s->event_count].code = code;
 	s->event_count++;
 }
-
-/* One event of each of the four types fits, so post_event() needs no check. */
-_Static_assert(PLATFORM_SLEEP - PLATFORM_NONE <= PLATFORM_EVENTS, "room for one event of each type");
 
 static void reset_if(struct platform_state *s, bool requested)
 {
@@ -118,6 +121,8 @@ static uint8_t read_byte(struct platform_state *s, enum platform_range range, ui
 		return DEBUGCON_PRESENT;
 	case RANGE_CRTC:
 		return crtc_read(&s->crtc, offset);
+	case RANGE_PVPANIC:
+		return pvpanic_read();
 	case RANGE_PCI_DATA:
 	case RANGE_DEBUG_TINY:
 	case RANGE_EXIT:
@@ -163,6 +168,10 @@ static void write_byte(struct platform_state *s, enum platform_range range, uint
 	case RANGE_EXIT_ALT:
 		if (offset == 0) /* the code needs the low byte only; the rest of the value is no exit */
 			post_event(s, PLATFORM_EXIT, exitport_code(value));
+		break;
+	case RANGE_PVPANIC:
+		if (pvpanic_write(value))
+			post_event(s, PLATFORM_PANIC, 0);
 		break;
 	case RANGE_EXIT_PLAIN:
 		post_event(s, PLATFORM_EXIT, exitport_plain_code(value));
@@ -279,7 +288,7 @@ static const char *check_events(const struct platform_state *s)
 	if (s->event_count > PLATFORM_EVENTS)
 		return "event_count";
 	for (unsigned i = 0; i < s->event_count; i++) {
-		if (s->events[i].type == PLATFORM_NONE || s->events[i].type > PLATFORM_SLEEP)
+		if (s->events[i].type == PLATFORM_NONE || s->events[i].type >= PLATFORM_EVENT_TYPES)
 			return "events";
 		for (unsigned j = 0; j < i; j++) {
 			if (s->events[i].type == s->events[j].type)

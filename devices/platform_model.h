@@ -20,6 +20,8 @@ enum platform_event_type {
 	PLATFORM_RESET,	     /* reset register, i8042 pulse, port 92h */
 	PLATFORM_EXIT,	     /* exit ports; `code` is the process exit code */
 	PLATFORM_SLEEP,	     /* ACPI S1/S3 request that is not supported: reported, ignored */
+	PLATFORM_PANIC,	     /* pvpanic */
+	PLATFORM_EVENT_TYPES
 };
 struct platform_event {
 	enum platform_event_type type;

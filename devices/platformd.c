@@ -63,9 +63,13 @@ static int deliver(struct runtime *rt, enum platform_event_type type, uint32_t c
 		return child_event(c, BULKHEAD__EVENT_TYPE__EVENT_RESET, 0, c->role, "the guest asked for a reset");
 	case PLATFORM_EXIT:
 		return child_event(c, BULKHEAD__EVENT_TYPE__EVENT_EXIT, code, c->role, "the guest wrote to an exit port");
+	case PLATFORM_PANIC:
+		return child_event(c, BULKHEAD__EVENT_TYPE__EVENT_PANIC, 0, c->role, "the guest's kernel panicked");
 	case PLATFORM_SLEEP:
 		log_warning("the guest asked for a sleep state that this machine does not have");
 		return 0;
+	case PLATFORM_EVENT_TYPES:
+		break;
 	}
 	return 0;
 }
@@ -179,7 +183,7 @@ static int validate(const void *state, const char **field)
 	const struct shell_state *s = state;
 
 	*field = "pending event";
-	if (s->event_type > PLATFORM_SLEEP || s->event_code > 0xff)
+	if (s->event_type >= PLATFORM_EVENT_TYPES || s->event_code > 0xff)
 		return -EINVAL;
 	*field = "pending debug text";
 	return s->debug_len <= DEBUG_PIECE ? 0 : -EINVAL;

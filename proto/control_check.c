@@ -257,7 +257,7 @@ int control_check_route_add(const Bulkhead__RouteAdd *m, struct control_complain
 
 int control_check_event(const Bulkhead__Event *m, struct control_complaint *c)
 {
-	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_UNHEARD)
+	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_PANIC)
 		return complain(c, "type", "is not a known event");
 	return 0;
 }

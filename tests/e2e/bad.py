@@ -28,6 +28,7 @@ def hello(t, *options):
 def unknown_words(t):
     refused(t, t.bulkhead("launch"), "unknown command launch")
     refused(t, t.bulkhead("ls"), "did you mean bulkhead list")
+    refused(t, t.bulkhead("--kernel", "x"), "stands before the command; write bulkhead run --kernel")
     refused(t, t.bulkhead("demo", "--kernel", "x"), "the demo's guest is built in")
     refused(t, t.bulkhead("run", "-m", "1G"), "unknown option -m; did you mean --memory")
     refused(t, t.bulkhead("run", "--kernal", "x"), r"--kernal.*did you mean --kernel")

@@ -54,8 +54,9 @@ def show(t):
                "--stop-timeout", "1s", "--cmdline", 'a "quoted" word')
     t.bulkhead(*t.guest("echo", *options)).expect(0)
     first = t.bulkhead("show", t.name, "--config").expect(0, out=f'(?s)kernel = "{BUILD}/.*name = "{t.name}"').out
+    t.bulkhead("show", t.name + "x").expect(30, err=f"did you mean {t.name}")
     t.bulkhead("kill", t.name).expect(0)
-    t.bulkhead("show", t.name).expect(USAGE, err=t.name)
+    t.bulkhead("show", t.name).expect(30, err=t.name)
     path = write(t, first)
     t.bulkhead("check", path).expect(0)
     t.bulkhead("run", "--config", path).expect(0)

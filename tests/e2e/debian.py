@@ -42,6 +42,18 @@ def shell_and_poweroff(t):
 
 
 @test(limit=LIMIT)
+def no_command_line(t):
+    """Without any, Linux speaks on the console and looks for no PCI."""
+    kernel, initrd = debian(t.dir)
+    vm = t.start(*t.command(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "512M")))
+    vm.expect("Command line: console=ttyS0 pci=off", BOOT)
+    vm.expect(PROMPT, BOOT)
+    check("PCI: Using configuration type" not in vm.talk.text, "no PCI")
+    vm.send("poweroff\n")
+    check(vm.wait(60) == 0, f"exit code {vm.code}")
+
+
+@test(limit=LIMIT)
 def reboot(t):
     """The machine starts again, with the console client attached all the while."""
     vm = t.start(*t.command(*options(t)))
@@ -70,6 +82,21 @@ def command_status(t):
     args = options(t, 'console=ttyS0 quiet bulkhead.run="echo from inside; exit 3"')
     r = t.bulkhead(*args, seconds=BOOT).expect(3, out=r"from inside\r?\n")
     check("bulkhead: command ended with status 3" in r.out, r)
+
+
+@test(limit=LIMIT)
+def panic(t):
+    """Linux binds the pvpanic device by ACPI; a panic ends the machine, says so, and leaves the kernel's last words."""
+    vm = t.start(*t.command(*options(t)))
+    vm.expect("userspace is up", BOOT)
+    vm.expect(PROMPT, 60)
+    vm.send("echo c >/proc/sysrq-trigger\n")
+    check(vm.wait(60) == 35, f"exit code {vm.code}: {vm.talk.text[-1500:]}")
+    check("ended: panic, after" in vm.stderr(), vm.stderr())
+    record = json.loads(t.bulkhead("status", "--json", t.name).expect(0).out)
+    check(record["reason"] == "panic" and record["exit_code"] == 35, record["reason"])
+    check("Kernel panic - not syncing: sysrq triggered crash" in record["console"], record["console"][-1500:])
+    t.expect_clean()
 
 
 @test(limit=LIMIT)

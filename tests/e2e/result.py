@@ -9,7 +9,7 @@ import stat
 from bh import SOURCE, check, main, test, wait_until
 from kinds import DEVICES
 
-NOT_FOUND, NO_ANSWER, KILLED, TRIPLE, TIMEOUT, GIVEN_UP, GUEST, OUTPUT = 30, 31, 33, 34, 36, 37, 39, 40
+NOT_FOUND, NO_ANSWER, KILLED, TRIPLE, PANIC, TIMEOUT, GIVEN_UP, GUEST, OUTPUT = 30, 31, 33, 34, 35, 36, 37, 39, 40
 
 
 def record(t, name=None):
@@ -149,6 +149,16 @@ def codes_do_not_collide(t):
         r.expect(GUEST if ours else code, err=f"ended: exit, the guest's code {code}, after")
         check(record(t)["guest_code"] == code and record(t)["exit_code"] == r.code, record(t))
         t.bulkhead("wait", t.name).expect(r.code, err=f"code {code}")
+
+
+@test
+def panics(t):
+    """QEMU's pvpanic device: port 505h answers 1, and bit 0 ends the machine, whatever the guest does next."""
+    path = t.dir + "/panics"
+    with open(path, "wb") as f:  # mov $0x505, %dx; in (%dx), %al; dec %al; jnz to the exit; inc; out; 1: jmp 1b; 2: out %al, $1; hlt
+        f.write(bytes((0xba, 0x05, 0x05, 0xec, 0xfe, 0xc8, 0x75, 0x05, 0xfe, 0xc0, 0xee, 0xeb, 0xfe, 0xe6, 0x01, 0xfa, 0xf4)))
+    t.bulkhead(*t.machine("--kernel", path, "--format", "flat16", "--memory", "1M")).expect(PANIC, err="ended: panic, after")
+    check(record(t)["reason"] == "panic" and record(t)["guest_code"] is None, record(t))
 
 
 @test

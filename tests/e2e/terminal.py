@@ -132,5 +132,16 @@ def restored_after_error(t):
     check(vm.wait() == 2, f"exit code {vm.code}")
 
 
+@test
+def silent_guest(t):
+    """Who sees nothing for some seconds is told what could be the matter, and how to go on."""
+    with open(t.dir + "/silent", "wb") as f:
+        f.write(b"\xfa\xf4")  # cli; hlt
+    vm, _ = start(t, *t.machine("--kernel", t.dir + "/silent", "--format", "flat16", "--memory", "1M", "--on-halt", "wait",
+                                "--cmdline", "console=tty0"))
+    vm.expect(rf"{t.name} has printed nothing yet: its command line has another console; add console=ttyS0.*Ctrl-\] then q", 30)
+    t.bulkhead("kill", t.name).expect(0)
+
+
 if __name__ == "__main__":
     main()

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 
-from bh import BUILD, Result, Skip, check, main, need_sandbox, test, wait_until
+from bh import BUILD, BULKHEAD, Result, Skip, check, main, need_sandbox, test, wait_until
 
 UID = 65534
 
@@ -107,9 +107,35 @@ def group_members(t):
         check(r.code != 0 and t.name + ":" not in r.out, f"a stranger is served: {r}")
     for member in MEMBER, MEMBER_BESIDES:
         as_group(member, *socat).expect(0, out="ready")
+        as_group(member, *t.command("list")).expect(0, out=rf"(?m)^{t.name} +running")
         as_group(member, *t.command("status", t.name)).expect(0, out="running")
         as_group(member, *t.command("device", "restart", t.name, "timer")).expect(0)
+        as_group(member, *t.command("show", t.name)).expect(1, err="its owner and root may see that")
+    check(t.name not in as_group(STRANGER, *t.command("list", "--json")).out, "a stranger sees it")
     as_group(MEMBER, *t.command("stop", "--force", t.name)).expect(0)
+    as_group(MEMBER, *t.command("wait", t.name)).expect(0, err="stopped")
+    r = as_group(STRANGER, *t.command("wait", t.name)).expect(30)
+    check("stopped" not in r.err, r)
+
+
+@test
+def members_find_it(t):
+    """Root's machines where root's machines are: a member sees them without being told where."""
+    if os.geteuid() != 0:
+        raise Skip("needs root, to become members of groups")
+    script = """
+        mount -t tmpfs -o mode=755 tmpfs /run || exit 99
+        name=$1; program=$2; shift 2
+        "$@" >&2
+        member() { setpriv --reuid=65534 --regid=4321 --clear-groups "$program" "$@"; }
+        member list; member status $name; member stop --force $name; member wait $name; echo "code $?"
+        member list"""
+    env = {k: v for k, v in t.env.items() if k not in ("BULKHEAD_RUNTIME_DIR", "XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY")}
+    r = t.call(["unshare", "--mount", "sh", "-c", script, "sh", t.name, BULKHEAD,
+                *t.command(*t.guest("echo", "--detach", "--group", "4321"))], env=env)
+    if r.code == 99:
+        raise Skip("nothing can be mounted here: " + r.err)
+    r.expect(0, out=rf"(?s)NAME.*\n{t.name} +running.*{t.name}: running.*code 0\n$", err=f"{t.name}: stopped")
 
 
 @test

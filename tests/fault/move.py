@@ -201,7 +201,7 @@ def other_options(t):
         r = t.bulkhead(*t.machine(*options, *more, name=new))
         check(r.code not in (0, None) and r.code > 0 and why in r.err, r)
         s.goes_on()
-    r = t.bulkhead(*t.machine(*options[:-2], "--memory", "16M", "--from", "nobody", name=new)).expect(2, err="no machine named nobody")
+    r = t.bulkhead(*t.machine(*options[:-2], "--memory", "16M", "--from", "nobody", name=new)).expect(30, err="no machine named nobody")
     r = t.bulkhead(*t.machine(*options[:4], "--from", s.name(), name=new)).expect(2, err="--from needs --detach")
     s.finish()
 

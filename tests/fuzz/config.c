@@ -62,6 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_config(&config);
 	else
 		CHECK(err == -EINVAL && strnlen(error, CONFIG_ERROR_MAX) < CONFIG_ERROR_MAX && error[0] != 0);
+	for (unsigned n = 0; n < config.initrds.count; n++)
+		free((char *)config.initrds.of[n].file);
 	free(text), free(error);
 	return 0;
 }

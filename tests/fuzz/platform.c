@@ -12,7 +12,7 @@ static void shell(void *state, struct input *in, uint64_t now)
 	switch (take(in, 1) & 3) {
 	case 0:
 		e = platform_model_take_event(state);
-		CHECK(e.type <= PLATFORM_SLEEP);
+		CHECK(e.type < PLATFORM_EVENT_TYPES);
 		break;
 	case 1:
 		CHECK(platform_model_take_debug(state, buf, len) <= len);

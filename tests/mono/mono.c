@@ -77,7 +77,7 @@ static void drain_platform(struct mono *m)
 	while ((ev = platform_model_take_event(m->state[PLATFORM])).type != PLATFORM_NONE) {
 		if (ev.type == PLATFORM_SLEEP)
 			continue;
-		m->exit_code = ev.type == PLATFORM_EXIT ? ev.code : ev.type == PLATFORM_RESET ? 32 : 0;
+		m->exit_code = ev.type == PLATFORM_EXIT ? ev.code : ev.type == PLATFORM_RESET ? 32 : ev.type == PLATFORM_PANIC ? 35 : 0;
 		m->engine->ops->kick(m->engine, 0);
 	}
 }

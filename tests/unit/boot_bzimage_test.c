@@ -81,7 +81,7 @@ Test(bzimage, zero_page)
 	cr_expect_eq(zp[0x210], 0xff, "type_of_loader: undefined");
 	cr_expect_eq(zp[0x211] & (1 | KASLR_FLAG), 1, "loaded high, not randomized");
 	cr_expect_eq(zp[0x1ef], 0, "sentinel");
-	cr_expect_str_eq((char *)guest_at(&g, get32(zp + 0x228)), "quiet nokaslr");
+	cr_expect_str_eq((char *)guest_at(&g, get32(zp + 0x228)), "console=ttyS0 pci=off quiet nokaslr");
 	cr_expect_eq(get32(zp + 0x21c), rd.size);
 	at = get32(zp + 0x218);
 	cr_expect_eq(at, 64 * MIB - 8192, "initrd: as high as it can be, page-aligned");

@@ -267,6 +267,48 @@ Test(protocol, zeros_that_say_nothing)
 	cr_expect(strstr(g.rs.error, "at most 255") != NULL, "%s", g.rs.error);
 }
 
+static const char *cmdline_of(struct guest *g)
+{
+	return (char *)guest_at(g, get32(zero_page(g) + AT_CMDLINE));
+}
+
+/* What Linux is told besides, unless the user speaks of it. What is meant for init ("--", kernel-parameters.rst) stays last. */
+Test(protocol, what_linux_is_told_besides)
+{
+	static const struct {
+		const char *users, *told;
+	} rows[] = {
+		{ "", "console=ttyS0 pci=off" },
+		{ "quiet -- single", "console=ttyS0 pci=off quiet -- single" },
+		{ "console=tty0", "pci=off console=tty0" },
+		{ "pci=noacpi", "console=ttyS0 pci=noacpi" },
+		{ "console=ttyS1 pci=conf1", "console=ttyS1 pci=conf1" },
+		{ "netconsole=x", "console=ttyS0 pci=off netconsole=x" },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct guest g = load_with(make_plain(false), 64 * MIB, rows[i].users, 0, 0);
+
+		cr_expect_str_eq(cmdline_of(&g), rows[i].told);
+	}
+}
+
+/* The user's own words come first when there is little room. */
+Test(protocol, what_does_not_fit_is_not_said)
+{
+	static char line[256];
+	struct image image = make_plain(false);
+	struct guest g;
+
+	put32(&image, AT_CMDLINE_SIZE, 255);
+	memset(line, 'x', 245);
+	g = load_with(image, 64 * MIB, line, 0, 0);
+	cr_expect_eq(strlen(cmdline_of(&g)), 245 + strlen("pci=off "));
+	memset(line, 'x', 255);
+	g = load_with(image, 64 * MIB, line, 0, 0);
+	cr_expect_str_eq(cmdline_of(&g), line);
+}
+
 /*
  * 2.02: "New command line protocol"; what came later is not there, and has the value that the text gives: initrds up to
  * 0x37FFFFFF, command lines of 255, not relocatable, no setup_data, no payload.
@@ -279,7 +321,7 @@ Test(protocol, version_2_02)
 	uint8_t *zp = zero_page(&g);
 
 	expect_narrow_entry(&g, MIB);
-	cr_expect_str_eq((char *)guest_at(&g, get32(zp + AT_CMDLINE)), "root=/dev/hda1");
+	cr_expect_str_eq((char *)guest_at(&g, get32(zp + AT_CMDLINE)), "console=ttyS0 pci=off root=/dev/hda1");
 	cr_expect_eq(get32(zp + AT_INITRD), 0x38000000 - 2 * PAGE, "highest safe byte 0x37FFFFFF");
 	cr_expect_eq(get64(zp + AT_SETUP_DATA), 0);
 	cr_expect_eq(get32(zp + AT_INITRD_MAX), 0, "what stands behind the header in the file is not part of it");

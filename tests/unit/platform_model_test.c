@@ -154,6 +154,35 @@ Test(platform_model, exits)
 	expect(PLATFORM_EXIT, 7);
 }
 
+/* QEMU, docs/specs/pvpanic.rst: reads tell which events are known, bit 0 of a write is the panic. */
+Test(platform_model, panic)
+{
+	cr_assert_eq(in(LAYOUT_PVPANIC_PORT, 1), 1);
+	out(LAYOUT_PVPANIC_PORT, 0xfe, 1);
+	expect(PLATFORM_NONE, 0);
+	out(LAYOUT_PVPANIC_PORT, 1, 1);
+	out(LAYOUT_PVPANIC_PORT, 1, 1);
+	out(LAYOUT_RESET_PORT, LAYOUT_RESET_VALUE, 1);
+	expect(PLATFORM_PANIC, 0);
+	expect(PLATFORM_RESET, 0);
+	expect(PLATFORM_NONE, 0);
+}
+
+/* There is room for four of five. */
+Test(platform_model, all_events_at_once)
+{
+	out(LAYOUT_PM1_CNT, 1 << 10 | 1 << 13, 2);
+	out(LAYOUT_RESET_PORT, LAYOUT_RESET_VALUE, 1);
+	out(LAYOUT_EXIT_PLAIN_PORT, 7, 1);
+	out(LAYOUT_PM1_CNT, 5 << 10 | 1 << 13, 2);
+	out(LAYOUT_PVPANIC_PORT, 1, 1);
+	expect(PLATFORM_SLEEP, 1);
+	expect(PLATFORM_RESET, 0);
+	expect(PLATFORM_EXIT, 7);
+	expect(PLATFORM_POWEROFF, 0);
+	expect(PLATFORM_NONE, 0);
+}
+
 Test(platform_model, debug_ports)
 {
 	uint8_t buf[8];
@@ -245,7 +274,7 @@ Test(platform_model, validate_rejects)
 	REJECTS(s.event_count = PLATFORM_EVENTS + 1);
 	REJECTS(s.event_count = 1);
 	REJECTS(s.event_count = 2; s.events[0].type = s.events[1].type = PLATFORM_EXIT);
-	REJECTS(s.event_count = 1; s.events[0].type = PLATFORM_SLEEP + 1);
+	REJECTS(s.event_count = 1; s.events[0].type = PLATFORM_EVENT_TYPES);
 	REJECTS(s.sci_line = LINE_LEVEL);
 	REJECTS(s.kbd_line = LINE_LEVEL);
 	REJECTS(s.aux_line = LINE_LEVEL);

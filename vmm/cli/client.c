@@ -5,12 +5,14 @@
 #include "../common/config.h"
 #include "../common/ended.h"
 #include "../common/exit_codes.h"
+#include "../common/nearest.h"
 #include "peer.h"
 
 #include "../../proto/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,9 +21,27 @@
 #define CONTROL "control.sock"
 #define CONSOLE "console.sock"
 
+struct namesake {
+	struct nearest near;
+	char room[VM_NAME_MAX + 1];
+};
+
+static void look_at_name(void *ctx, const char *name, const char *path)
+{
+	struct namesake *n = ctx;
+
+	nearest_try_list(&n->near, name, n->room, sizeof(n->room));
+}
+
 int client_not_found(const char *name)
 {
-	fprintf(stderr, "bulkhead: no machine named %s is running; see bulkhead list\n", name);
+	struct namesake n = { .near = { name, NULL, 0 } };
+
+	rundir_each(NULL, look_at_name, &n);
+	if (n.near.best)
+		fprintf(stderr, "bulkhead: no machine named %s is running; did you mean %s?\n", name, n.near.best);
+	else
+		fprintf(stderr, "bulkhead: no machine named %s is running; see bulkhead list\n", name);
 	return EXIT_NOT_FOUND;
 }
 
@@ -31,27 +51,43 @@ static int has_ended(const char *name)
 	return EXIT_NOT_FOUND;
 }
 
+static bool has_record(const char *path)
+{
+	int fd = ended_open(path);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static bool is_known_at(const char *path)
+{
+	return rundir_is_alive(path) || has_record(path);
+}
+
 int client_locate(const char *name, struct machine_ref *ref)
 {
+	char shared[RUNDIR_PATH_MAX];
+
 	if (!config_is_name(name)) {
 		fprintf(stderr, "bulkhead: %.60s is not a name of a machine; see bulkhead list\n", name);
 		return EXIT_USAGE;
 	}
 	ref->name = name;
-	return rundir_path(NULL, name, ref->path) ? client_not_found(name) : 0;
+	if (rundir_path(NULL, name, ref->path))
+		return client_not_found(name);
+	if (!is_known_at(ref->path) && !rundir_shared_path(name, shared) && is_known_at(shared))
+		snprintf(ref->path, sizeof(ref->path), "%s", shared);
+	return 0;
 }
 
 int client_find(const char *name, struct machine_ref *ref)
 {
-	int rc = client_locate(name, ref), fd;
+	int rc = client_locate(name, ref);
 
 	if (rc || rundir_is_alive(ref->path))
 		return rc;
-	fd = ended_open(ref->path);
-	if (fd < 0)
-		return client_not_found(name);
-	close(fd);
-	return has_ended(name);
+	return has_record(ref->path) ? has_ended(name) : client_not_found(name);
 }
 
 int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int fd, int timeout_ms, struct frame *frame)
@@ -69,6 +105,19 @@ int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int
 	/* The machine may be another user's, and its words go to our terminal. */
 	text_clean_message(frame->msg, type == BULKHEAD__MESSAGE_TYPE__MSG_WAIT ? TEXT_REGISTERS : TEXT_ONE_LINE);
 	return frame->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR ? -EREMOTEIO : 0;
+}
+
+void client_wait_gone(const struct machine_ref *ref)
+{
+	for (unsigned i = 0; i < 400 && rundir_is_alive(ref->path); i++)
+		usleep(5000);
+}
+
+bool client_is_over(const struct machine_ref *ref, int rc)
+{
+	if (!rc || rc == -ECONNRESET || rc == -ENOENT || rc == -ECONNREFUSED)
+		client_wait_gone(ref);
+	return !rundir_is_alive(ref->path);
 }
 
 /* A keeper that does not run may have its queue full of others; the console has a queue of its own. */

@@ -7,6 +7,7 @@
 
 #include "../../proto/frame.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct machine_ref {
@@ -28,6 +29,11 @@ int client_find(const char *name, struct machine_ref *ref);
  * holds its MSG_ERROR. Strings in `frame` hold no control characters, but for line feeds in what WAIT brings.
  */
 int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int fd, int timeout_ms, struct frame *frame);
+
+/* The directory goes a moment after the last answer: waits for that, so that the next command finds the name free. */
+void client_wait_gone(const struct machine_ref *ref);
+/* Has the machine ended over a call that returned `rc`? Then its record is there. */
+bool client_is_over(const struct machine_ref *ref, int rc);
 
 /* Prints what such an error means for the machine and what to do; returns the exit code. `frame`: as client_call left it. */
 int client_complain(const char *name, const struct frame *frame, int rc);

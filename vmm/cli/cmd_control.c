@@ -20,13 +20,6 @@ enum { DRAIN_MS = 12000, FORCED_MS = 1000, MARGIN_MS = 5000, FOREVER_MS = 0x7fff
 
 static struct frame frame;
 
-/* The directory goes a moment after the last reply: the next command should find the name free. */
-static void wait_until_gone(const struct machine_ref *ref)
-{
-	for (unsigned i = 0; i < 400 && rundir_is_alive(ref->path); i++)
-		usleep(5000);
-}
-
 /* Until it ends for good; *sock may be another one then. */
 static enum console_end attached(int *sock, int escape, const char *dir)
 {
@@ -98,7 +91,7 @@ int cmd_stop(int argc, char **argv)
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_STOP, &m.base, -1, stop_ms(&args), &frame);
 	if (rc && rc != -ECONNRESET && rundir_is_alive(ref.path))
 		return client_complain(ref.name, &frame, rc);
-	wait_until_gone(&ref);
+	client_wait_gone(&ref);
 	return EXIT_OK;
 }
 
@@ -120,7 +113,7 @@ int cmd_kill(int argc, char **argv)
 		if (rc && rc != -ESRCH)
 			return client_complain(ref.name, &frame, rc);
 	}
-	wait_until_gone(&ref);
+	client_wait_gone(&ref);
 	rundir_each(NULL, NULL, NULL);
 	/* A directory can be made to look alive by anybody who can write there. */
 	return rc == -ESRCH && rundir_is_alive(ref.path) ? client_complain(ref.name, &frame, rc) : EXIT_OK;
@@ -164,12 +157,10 @@ int cmd_wait(int argc, char **argv)
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_WAIT, NULL, -1, FOREVER_MS, &frame);
 	if (!rc)
 		info = ((const Bulkhead__Ok *)frame.msg)->exit;
-	if (!rc || rc == -ECONNRESET || rc == -ENOENT || rc == -ECONNREFUSED)
-		wait_until_gone(&ref);
+	if (client_is_over(&ref, rc))
+		return info ? tell_end(&ref, info) : hear_of_it(&ref);
 	if (info)
 		return tell_end(&ref, info);
-	if (!rundir_is_alive(ref.path))
-		return hear_of_it(&ref);
 	rc = client_complain(ref.name, &frame, rc);
 	return rc == EXIT_FAILED ? EXIT_INTERNAL : rc;
 }

@@ -249,6 +249,24 @@ static int attached(struct run *r)
 	}
 }
 
+/* For people: a script knows what it waits for. */
+static void prepare_hint(const struct run *r)
+{
+	static char text[400];
+	const char *words = r->config.cmdline, *why = "a Linux kernel prints to the first serial port, unless its command line says otherwise";
+
+	if (!isatty(STDERR_FILENO) || r->config.demo)
+		return;
+	if (strstr(words, "console=") && !strstr(words, "console=ttyS"))
+		why = "its command line has another console; add console=ttyS0";
+	else if (strstr(words, "quiet"))
+		why = "its command line has quiet";
+	snprintf(text, sizeof(text), "bulkhead: %s has printed nothing yet: %s. bulkhead status %s shows what it does%s%s%s", r->name, why,
+		 r->name, r->config.escape < 0 ? "" : ", ", r->config.escape < 0 ? "" : console_escape_name(r->config.escape),
+		 r->config.escape < 0 ? "" : " then q stops it");
+	console_hint(text);
+}
+
 static int foreground(struct run *r)
 {
 	if (next_packet(r) != 'D')
@@ -256,6 +274,7 @@ static int foreground(struct run *r)
 	r->console_fd = client_console(r->dir);
 	if (r->console_fd < 0)
 		return finish(r);
+	prepare_hint(r);
 	return attached(r);
 }
 

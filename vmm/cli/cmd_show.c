@@ -231,6 +231,8 @@ int cmd_status(int argc, char **argv)
 	if (!rundir_is_alive(ref.path))
 		return show_ended(&ref, args.json);
 	s = ask(ref.path, &rc);
+	if (!s && client_is_over(&ref, rc))
+		return show_ended(&ref, args.json);
 	if (args.json) {
 		code = output_json(status_json(ref.name, ref.path, s));
 		return s ? code : client_complain(ref.name, &frame, rc);

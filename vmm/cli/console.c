@@ -5,6 +5,8 @@
 #include "client.h"
 #include "terminal.h"
 
+#include "../../proto/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { RECONNECT_MS = 20 }; /* so long between two attempts: who hangs up at once may do so again */
+enum { RECONNECT_MS = 20, SILENT_MS = 10000 }; /* so long between two attempts: who hangs up at once may do so again */
 
 struct console {
 	int sock, escape;
@@ -32,9 +34,11 @@ struct console {
 	size_t in_at, in_len;
 	bool left, stop;
 	bool hinted; /* the escape key has been named */
+	uint64_t silent_ns; /* since when nothing has come */
 };
 
 static struct console the_console;
+static const char *hint; /* for whom the machine is too silent */
 static volatile sig_atomic_t caught;
 static int wake[2] = { -1, -1 };
 
@@ -184,6 +188,25 @@ static int flush_to_user(struct console *c)
 	return 0;
 }
 
+void console_hint(const char *text)
+{
+	hint = text;
+}
+
+/* How long poll() may wait: until the hint is due, if there is one and nothing has come. */
+static int patience_ms(struct console *c)
+{
+	uint64_t silent_ms = (clock_ns() - c->silent_ns) / 1000000;
+
+	if (!hint || c->heard)
+		return -1;
+	if (silent_ms < SILENT_MS)
+		return SILENT_MS - (int)silent_ms;
+	terminal_say("\n%s\n", hint);
+	hint = NULL;
+	return -1;
+}
+
 /* What was read from the machine goes out before more is read; meanwhile keys and signals are still heard. */
 static enum console_end move_bytes(struct console *c)
 {
@@ -198,7 +221,7 @@ static enum console_end move_bytes(struct console *c)
 			{ .fd = behind ? STDOUT_FILENO : -1, .events = POLLOUT },
 		};
 
-		if (poll(fds, 4, -1) < 0 && errno != EINTR)
+		if (poll(fds, 4, patience_ms(c)) < 0 && errno != EINTR)
 			return CONSOLE_CLOSED;
 		if (caught)
 			return CONSOLE_SIGNAL;
@@ -247,7 +270,7 @@ enum console_end console_run(int sock, int escape, int stoppable)
 	bool tty = terminal_is_ours();
 
 	if (c->sock != sock)
-		*c = (struct console){ .sock = sock };
+		*c = (struct console){ .sock = sock, .silent_ns = clock_ns() };
 	/* Without a terminal the bytes are the guest's, whatever they are. */
 	c->escape = tty ? escape : -1;
 	c->stoppable = stoppable;

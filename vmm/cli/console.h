@@ -17,6 +17,10 @@ enum console_end {
  */
 enum console_end console_run(int sock, int escape, int stoppable);
 
+/* What to tell a user who sees nothing: said once, if the machine has printed nothing after some seconds of console_run(). The
+ * text is kept by reference; NULL: nothing. */
+void console_hint(const char *text);
+
 /*
  * After CONSOLE_CLOSED: the connection may have ended because the console's daemon died between taking it off the listener
  * and putting it where it outlives a daemon. Nothing has come through it then, and what was typed has reached nobody. So

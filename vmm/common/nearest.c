@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LONGEST = 31, BEGINNING = 3 };
+enum { LONGEST = 63, BEGINNING = 3 };
 
 static unsigned least(unsigned a, unsigned b)
 {

@@ -17,73 +17,89 @@ const struct command_row command_rows[COMMANDS] = {
 #define IN(NAME) (1u << COMMAND_##NAME)
 #define MACHINE (IN(RUN) | IN(DEMO))
 #define ALL (~0u)
-#define VM(field) offsetof(struct vm_config, field)
-#define ARGS(field) offsetof(struct cli_args, field)
+
+/*
+ * KEY       an option of a machine, which is also a key in vm.toml; KEY_ALSO: known by another name, too
+ * NO_KEY    an option of `run` that says nothing about a machine
+ * ARGUMENT  an option of a command that starts no machine
+ */
+#define KEY_ALSO(name, alias, kind, commands, field, arg, help) \
+	{ name, VALUE_##kind, commands, offsetof(struct vm_config, field), arg, help, alias, false }
+#define KEY(name, kind, commands, field, arg, help) KEY_ALSO(name, NULL, kind, commands, field, arg, help)
+#define NO_KEY(name, kind, commands, field, arg, help) \
+	{ name, VALUE_##kind, commands, offsetof(struct vm_config, field), arg, help, NULL, true }
+#define ARGUMENT(name, kind, commands, field, arg, help) \
+	{ name, VALUE_##kind, commands, offsetof(struct cli_args, field), arg, help, NULL, true }
 
 /* Kinds of devices that a machine has only if it is asked for. */
 #define PRESENCE_ALWAYS(NAME)
 #define PRESENCE_OPTION(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
 #define DEVICE_OPTION(NAME, ...) DEVICE_OPTION_ROW(NAME, __VA_ARGS__)
-#define DEVICE_OPTION_ROW(NAME, option, help) { option, VALUE_DEVICE, MACHINE, VM(devices[KIND_##NAME]), NULL, help, NULL, false },
+#define DEVICE_OPTION_ROW(NAME, option, help) KEY(option, DEVICE, MACHINE, devices[KIND_##NAME], NULL, help),
 
 _Static_assert(sizeof(enum on_halt) == sizeof(unsigned) && sizeof(enum on_device_failure) == sizeof(unsigned) &&
 	       sizeof(enum sandbox_mode) == sizeof(unsigned), "VALUE_ENUM");
 
 const struct option_row option_rows[] = {
-	{ "config", VALUE_FILE, MACHINE, VM(config_file), "FILE", "take options from this file, see vm.toml(5); those given here win", NULL, true },
-	{ "kernel", VALUE_FILE, IN(RUN), VM(kernel), "FILE", "kernel image: bzImage, vmlinux, PVH or Multiboot ELF, flat image", NULL, false },
-	{ "initrd", VALUE_INITRD, IN(RUN), VM(initrds), "FILE[:TEXT]",
-	  "initial RAM disk; several are put behind each other for Linux, and are modules for Multiboot, with TEXT as their command line",
-	  NULL, false },
-	{ "cmdline", VALUE_TEXT, IN(RUN), VM(cmdline), "TEXT", "kernel command line", NULL, false },
-	{ "memory", VALUE_SIZE, MACHINE, VM(ram_bytes), "SIZE", "guest memory, with K, M or G (default 512M)", NULL, false },
-	{ "format", VALUE_CHOICE, IN(RUN), VM(format), "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel", NULL, false },
-	{ "engine", VALUE_CHOICE, MACHINE, VM(engine), "auto|emu|kvm", "what runs guest code; auto takes emu for now (see bulkhead(1))",
-	  "backend", false },
-	{ "cpu", VALUE_CPU, MACHINE, VM(cpu), "MODEL[,+FEATURE|,-FEATURE...]",
-	  "the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); "
-	  "--cpu help lists models and features", NULL, false },
-	{ "vga", VALUE_CHOICE, MACHINE, VM(vga), "none|stub",
-	  "display: stub has its cursor registers, and no picture (default); none: all-ones", NULL, false },
-	{ "json", VALUE_FLAG, MACHINE, VM(json), NULL, "with --cpu help: as JSON", NULL, true },
-	{ "name", VALUE_NAME, MACHINE, VM(name), "NAME", "name of the machine (default: the first free of vm1, vm2, ...)", NULL, false },
-	{ "detach", VALUE_FLAG, MACHINE, VM(detach), NULL, "leave it running in the background, print where it is", NULL, false },
-	{ "no-console", VALUE_FLAG, MACHINE, VM(no_console), NULL, "stay in the foreground without attaching the console (for services)", NULL, false },
-	{ "no-reboot", VALUE_FLAG, MACHINE, VM(no_reboot), NULL, "end with code 32 when the guest asks for a reset", NULL, false },
-	{ "on-halt", VALUE_ENUM, MACHINE, VM(on_halt), "stop|wait", "when the guest halts with interrupts off (default stop)", NULL, false },
-	{ "on-device-failure", VALUE_ENUM, MACHINE, VM(on_device_failure), "restart|degrade|pause|stop",
-	  "when a device process dies: restart it, while the guest waits; degrade: never. A device that is given up reads "
-	  "all-ones, or with pause or stop the machine pauses or ends (code 37)", NULL, false },
-	{ "device-failure-limit", VALUE_COUNT, MACHINE, VM(device_failure_limit), "N",
-	  "deaths in a row, without a request served in between, after which a device is given up (default 16; 0: never)", NULL, false },
-	{ "stop-timeout", VALUE_DURATION, MACHINE, VM(stop_timeout_ms), "TIME", "how long SIGTERM waits for the guest (default 30s)", NULL, false },
-	{ "escape", VALUE_ESCAPE, MACHINE, VM(escape), "^X", "escape key of the console (default ^])", NULL, false },
-	{ "group", VALUE_GROUP, MACHINE, VM(group), "GROUP", "members may use the console and control it too (default: only you and root)", NULL, false },
-	{ "sandbox", VALUE_ENUM, MACHINE, VM(sandbox), "on|log|off", "log: forbidden calls are logged by the kernel, not stopped", NULL, false },
-	{ "timeout", VALUE_DURATION, MACHINE, VM(timeout_ms), "TIME", "end it with code 36 if it takes longer", NULL, false },
-	{ "result", VALUE_FILE, MACHINE, VM(result_file), "FILE", "write how it ended here, as JSON", NULL, false },
-	{ "quiet", VALUE_FLAG, MACHINE, VM(quiet), NULL, "no last line that tells how it ended", NULL, false },
-	{ "log", VALUE_FILE, MACHINE, VM(log_file), "FILE", "append messages here instead of stderr", NULL, false },
-	{ "runtime-dir", VALUE_FILE, MACHINE, VM(runtime_dir), "DIR", "where the machine's directory is made (default: see bulkhead(1), FILES)", NULL, false },
-	{ "verbose", VALUE_FLAG, MACHINE, VM(verbose), NULL, "tell what happens, with times", NULL, false },
+	NO_KEY("config", FILE, MACHINE, config_file, "FILE",
+		"take options from this file, see vm.toml(5); those given here win"),
+	KEY("kernel", FILE, IN(RUN), kernel, "FILE", "kernel image: bzImage, vmlinux, PVH or Multiboot ELF, flat image"),
+	KEY("initrd", INITRD, IN(RUN), initrds, "FILE[:TEXT]",
+		"initial RAM disk; several are put behind each other for Linux, and are modules for Multiboot, with TEXT as their "
+		"command line"),
+	KEY("cmdline", TEXT, IN(RUN), cmdline, "TEXT", "kernel command line"),
+	KEY("memory", SIZE, MACHINE, ram_bytes, "SIZE", "guest memory, with K, M or G (default 512M)"),
+	KEY("format", CHOICE, IN(RUN), format, "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel"),
+	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
+		"what runs guest code; auto takes emu for now (see bulkhead(1))"),
+	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
+		"the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); --cpu help "
+		"lists models and features"),
+	KEY("vga", CHOICE, MACHINE, vga, "none|stub",
+		"display: stub has its cursor registers, and no picture (default); none: all-ones"),
+	NO_KEY("json", FLAG, MACHINE, json, NULL, "with --cpu help: as JSON"),
+	KEY("name", NAME, MACHINE, name, "NAME", "name of the machine (default: the first free of vm1, vm2, ...)"),
+	KEY("detach", FLAG, MACHINE, detach, NULL, "leave it running in the background, print where it is"),
+	KEY("no-console", FLAG, MACHINE, no_console, NULL,
+		"stay in the foreground without attaching the console (for services)"),
+	KEY("no-reboot", FLAG, MACHINE, no_reboot, NULL, "end with code 32 when the guest asks for a reset"),
+	KEY("on-halt", ENUM, MACHINE, on_halt, "stop|wait", "when the guest halts with interrupts off (default stop)"),
+	KEY("on-device-failure", ENUM, MACHINE, on_device_failure, "restart|degrade|pause|stop",
+		"when a device process dies: restart it, while the guest waits; degrade: never. A device that is given up "
+		"reads all-ones, or with pause or stop the machine pauses or ends (code 37)"),
+	KEY("device-failure-limit", COUNT, MACHINE, device_failure_limit, "N",
+		"deaths in a row, without a request served in between, after which a device is given up "
+		"(default 16; 0: never)"),
+	KEY("stop-timeout", DURATION, MACHINE, stop_timeout_ms, "TIME", "how long SIGTERM waits for the guest (default 30s)"),
+	KEY("escape", ESCAPE, MACHINE, escape, "^X", "escape key of the console (default ^])"),
+	KEY("group", GROUP, MACHINE, group, "GROUP",
+		"members may use the console and control it too (default: only you and root)"),
+	KEY("sandbox", ENUM, MACHINE, sandbox, "on|log|off", "log: forbidden calls are logged by the kernel, not stopped"),
+	KEY("timeout", DURATION, MACHINE, timeout_ms, "TIME", "end it with code 36 if it takes longer"),
+	KEY("result", FILE, MACHINE, result_file, "FILE", "write how it ended here, as JSON"),
+	KEY("quiet", FLAG, MACHINE, quiet, NULL, "no last line that tells how it ended"),
+	KEY("log", FILE, MACHINE, log_file, "FILE", "append messages here instead of stderr"),
+	KEY("runtime-dir", FILE, MACHINE, runtime_dir, "DIR",
+		"where the machine's directory is made (default: see bulkhead(1), FILES)"),
+	KEY("verbose", FLAG, MACHINE, verbose, NULL, "tell what happens, with times"),
 #define DEVICE(NAME, name, model, role, presence, ...) PRESENCE_##presence(NAME)
 #include "../../proto/devices.def"
-	{ "help", VALUE_FLAG, MACHINE, VM(help), NULL, "this text", NULL, true },
-	{ "tier", VALUE_CHOICE, MACHINE, VM(tier), "auto|step|block|jit", NULL, NULL, true },
-	{ "demo", VALUE_FLAG, IN(RUN), VM(demo), NULL, NULL, NULL, true },
-	{ "from", VALUE_TEXT, MACHINE, VM(from), "NAME", NULL, NULL, true },
-	{ "taken-fd", VALUE_FD, IN(RUN), VM(taken_fd), "FD", NULL, NULL, true },
-	{ "ready-fd", VALUE_FD, IN(RUN), VM(ready_fd), "FD", NULL, NULL, true },
-	{ "keep", VALUE_FLAG, IN(RUN), VM(keep_on_parent_exit), NULL, NULL, NULL, true },
+	NO_KEY("help", FLAG, MACHINE, help, NULL, "this text"),
+	NO_KEY("tier", CHOICE, MACHINE, tier, "auto|step|block|jit", NULL),
+	NO_KEY("demo", FLAG, IN(RUN), demo, NULL, NULL),
+	NO_KEY("from", TEXT, MACHINE, from, "NAME", NULL),
+	NO_KEY("taken-fd", FD, IN(RUN), taken_fd, "FD", NULL),
+	NO_KEY("ready-fd", FD, IN(RUN), ready_fd, "FD", NULL),
+	NO_KEY("keep", FLAG, IN(RUN), keep_on_parent_exit, NULL, NULL),
 
-	{ "config", VALUE_FLAG, IN(SHOW), ARGS(config), NULL, "as a file that starts the same machine; there is no other form yet", NULL, true },
-	{ "json", VALUE_FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY), ARGS(json), NULL, "as JSON", NULL, true },
-	{ "all", VALUE_FLAG, IN(LIST), ARGS(all), NULL, "those that have ended, too", NULL, true },
-	{ "escape", VALUE_ESCAPE, IN(CONSOLE), ARGS(escape), "^X", "escape key (default ^])", NULL, true },
-	{ "timeout", VALUE_DURATION, IN(STOP), ARGS(timeout_ms), "TIME", "how long the guest has to power off (default 30s)", NULL, true },
-	{ "force", VALUE_FLAG, IN(STOP), ARGS(force), NULL, "end it at once", NULL, true },
-	{ "binary", VALUE_FILE, IN(DEVICE), ARGS(binary), "FILE", "with replace: this program instead of the installed one", NULL, true },
-	{ "help", VALUE_FLAG, ALL & ~MACHINE, ARGS(help), NULL, "this text", NULL, true },
+	ARGUMENT("config", FLAG, IN(SHOW), config, NULL, "as a file that starts the same machine; there is no other form yet"),
+	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY), json, NULL, "as JSON"),
+	ARGUMENT("all", FLAG, IN(LIST), all, NULL, "those that have ended, too"),
+	ARGUMENT("escape", ESCAPE, IN(CONSOLE), escape, "^X", "escape key (default ^])"),
+	ARGUMENT("timeout", DURATION, IN(STOP), timeout_ms, "TIME", "how long the guest has to power off (default 30s)"),
+	ARGUMENT("force", FLAG, IN(STOP), force, NULL, "end it at once"),
+	ARGUMENT("binary", FILE, IN(DEVICE), binary, "FILE", "with replace: this program instead of the installed one"),
+	ARGUMENT("help", FLAG, ALL & ~MACHINE, help, NULL, "this text"),
 };
 enum { ROWS = sizeof(option_rows) / sizeof(option_rows[0]) };
 const unsigned option_count = ROWS;
@@ -92,13 +108,16 @@ const unsigned option_count = ROWS;
 static const struct foreign {
 	const char *other, *ours;
 } foreign_options[] = {
-	{ "ram", "memory" }, { "mem", "memory" }, { "m", "memory" }, { "append", "cmdline" }, { "params", "cmdline" }, { "args", "cmdline" },
-	{ "accel", "engine" }, { "machine", "engine" }, { "k", "kernel" }, { "i", "initrd" }, { "initramfs", "initrd" }, { "module", "initrd" },
-	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" }, { "v", "verbose" }, { "debug", "verbose" },
-	{ "D", "log" }, { "logfile", "log" }, { "f", "force" }, { "t", "timeout" },
+	{ "ram", "memory" }, { "mem", "memory" }, { "m", "memory" }, { "append", "cmdline" },
+	{ "params", "cmdline" }, { "args", "cmdline" }, { "accel", "engine" }, { "machine", "engine" },
+	{ "k", "kernel" }, { "i", "initrd" }, { "initramfs", "initrd" }, { "module", "initrd" },
+	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" },
+	{ "v", "verbose" }, { "debug", "verbose" }, { "D", "log" }, { "logfile", "log" }, { "f", "force" },
+	{ "t", "timeout" },
 }, foreign_commands[] = {
-	{ "ls", "list" }, { "ps", "list" }, { "logs", "log" }, { "attach", "console" }, { "start", "run" }, { "create", "run" }, { "boot", "run" },
-	{ "shutdown", "stop" }, { "poweroff", "stop" }, { "halt", "stop" }, { "rm", "kill" }, { "destroy", "kill" }, { "validate", "check" },
+	{ "ls", "list" }, { "ps", "list" }, { "logs", "log" }, { "attach", "console" }, { "start", "run" },
+	{ "create", "run" }, { "boot", "run" }, { "shutdown", "stop" }, { "poweroff", "stop" },
+	{ "halt", "stop" }, { "rm", "kill" }, { "destroy", "kill" }, { "validate", "check" },
 	{ "info", "status" }, { "inspect", "status" }, { "usage", "help" },
 };
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

@@ -17,6 +17,9 @@
 static const char *const files[] = { "control.sock", "console.sock", "log", "vm.toml", "lock" };
 enum { FILES = sizeof(files) / sizeof(files[0]) };
 
+/* Root's machines, some of which may be shared with us. */
+#define ROOTS_BASE "/run/bulkhead"
+
 static int put(char *out, const char *fmt, const char *a, const char *b)
 {
 	int n = snprintf(out, RUNDIR_PATH_MAX, fmt, a, b);
@@ -34,7 +37,7 @@ int rundir_base(const char *override, char base[RUNDIR_PATH_MAX])
 	if (env && *env)
 		return put(base, "%s%s", env, "");
 	if (geteuid() == 0)
-		return put(base, "%s%s", "/run/bulkhead", "");
+		return put(base, "%s%s", ROOTS_BASE, "");
 	if (xdg && *xdg && !access(xdg, W_OK))
 		return put(base, "%s%s", xdg, "/bulkhead");
 	snprintf(uid, sizeof(uid), "%u", geteuid());
@@ -58,6 +61,13 @@ int rundir_path(const char *override, const char *name, char path[RUNDIR_PATH_MA
 		return put(path, "%s%s", systemd, "");
 	rc = rundir_base(override, base);
 	return rc ? rc : put(path, "%s/%s", base, name);
+}
+
+int rundir_shared_path(const char *name, char path[RUNDIR_PATH_MAX])
+{
+	const char *env = getenv("BULKHEAD_RUNTIME_DIR");
+
+	return geteuid() == 0 || (env && *env) ? -ENOENT : put(path, "%s/%s", ROOTS_BASE, name);
 }
 
 /* /tmp is everybody's: a directory of that name must be ours, a directory, and closed to others. */
@@ -352,22 +362,55 @@ static void look_at(int base_fd, const char *base, const char *name,
 	close(dir_fd);
 }
 
+struct visitor {
+	void (*visit)(void *ctx, const char *name, const char *path);
+	void *ctx;
+};
+
+static void each_own(int base_fd, const char *base, const struct visitor *v)
+{
+	struct dirent **list = NULL;
+	int n = scandirat(base_fd, ".", &list, NULL, versionsort);
+
+	for (int i = 0; i < n; i++) {
+		look_at(base_fd, base, list[i]->d_name, v->visit, v->ctx);
+		free(list[i]);
+	}
+	free(list);
+}
+
+/* Of somebody else's directory: what is shared with us, and nothing is swept. */
+static void each_shared(const char *base, const struct visitor *v)
+{
+	char path[RUNDIR_PATH_MAX];
+	struct dirent **list = NULL;
+	int n = v->visit ? scandir(base, &list, NULL, versionsort) : 0;
+
+	for (int i = 0; i < n; i++) {
+		const char *name = list[i]->d_name;
+
+		if (config_is_name(name) && !put(path, "%s/%s", base, name) && is_shared(path))
+			v->visit(v->ctx, name, path);
+		free(list[i]);
+	}
+	free(list);
+}
+
 void rundir_each(const char *override, void (*visit)(void *ctx, const char *name, const char *path), void *ctx)
 {
-	char base[RUNDIR_PATH_MAX];
-	struct dirent **list = NULL;
-	int base_fd, n;
+	const struct visitor v = { visit, ctx };
+	char base[RUNDIR_PATH_MAX], any[RUNDIR_PATH_MAX];
+	int base_fd;
 
 	if (rundir_base(override, base))
 		return;
 	base_fd = open_owned(base);
-	if (base_fd < 0)
-		return;
-	n = scandirat(base_fd, ".", &list, NULL, versionsort);
-	for (int i = 0; i < n; i++) {
-		look_at(base_fd, base, list[i]->d_name, visit, ctx);
-		free(list[i]);
+	if (base_fd >= 0) {
+		each_own(base_fd, base, &v);
+		close(base_fd);
+	} else {
+		each_shared(base, &v);
 	}
-	free(list);
-	close(base_fd);
+	if (!override && !rundir_shared_path("any", any))
+		each_shared(ROOTS_BASE, &v);
 }

@@ -29,6 +29,8 @@ struct rundir {
 /* 0, or -ENAMETOOLONG. */
 int rundir_base(const char *override, char base[RUNDIR_PATH_MAX]);
 int rundir_path(const char *override, const char *name, char path[RUNDIR_PATH_MAX]);
+/* Where root's machine of that name is, which may be shared with us; -ENOENT: we are root, or the user has named a directory. */
+int rundir_shared_path(const char *name, char path[RUNDIR_PATH_MAX]);
 
 /*
  * Creates (or takes over from a dead machine) the directory and its lock.
@@ -50,7 +52,8 @@ int rundir_make_dir(int at, const char *path);
 /* Waits for its turn to change what is in it, until it is closed. 0; -EBUSY: whoever has it was stopped and keeps it. */
 int rundir_take_turn(int dir_fd);
 
-/* Calls `visit` with the name and path of each living machine and sweeps what dead ones left behind. */
+/* Calls `visit` with the name and path of each living machine of ours, and of those of others that are shared with us, and
+ * sweeps what dead ones of ours left behind. */
 void rundir_each(const char *override, void (*visit)(void *ctx, const char *name, const char *path), void *ctx);
 
 #endif

@@ -130,13 +130,13 @@ static int claim_name(struct keeper *k)
 	return 0;
 }
 
-/* The group passes through the directories, without reading them, and may connect. */
+/* The group may see which machines there are, pass into this one's directory, without reading it, and connect. */
 static int share_with_group(struct keeper *k)
 {
 	static const char *const sockets[] = { "control.sock", "console.sock" };
 	gid_t group = (gid_t)k->config.group;
 	int dir = k->rundir.dir_fd;
-	bool ok = fchown(dir, (uid_t)-1, group) == 0 && fchmod(dir, 0710) == 0 && fchmod(k->rundir.base_fd, 0711) == 0;
+	bool ok = fchown(dir, (uid_t)-1, group) == 0 && fchmod(dir, 0710) == 0 && fchmod(k->rundir.base_fd, 0755) == 0;
 
 	for (unsigned i = 0; ok && i < 2; i++)
 		ok = fchownat(dir, sockets[i], (uid_t)-1, group, 0) == 0 && fchmodat(dir, sockets[i], 0660, 0) == 0;
@@ -189,7 +189,8 @@ static int open_log(struct keeper *k)
 	return 0;
 }
 
-/* For `bulkhead show`, of the owner and root. A machine without it, on a full disk, runs all the same. */
+/* For `bulkhead show`, of the owner and root. A machine without it, on a full disk, runs all the same; half of it would be
+ * another machine. */
 static void write_config(struct keeper *k)
 {
 	int fd = openat(k->rundir.dir_fd, CONFIG_TEXT_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -198,7 +199,8 @@ static void write_config(struct keeper *k)
 	if (!out)
 		return;
 	config_text_write(out, &k->config);
-	fclose(out);
+	if (fclose(out))
+		unlinkat(k->rundir.dir_fd, CONFIG_TEXT_NAME, 0);
 }
 
 int keeper_open(struct keeper *k)

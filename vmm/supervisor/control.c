@@ -10,6 +10,8 @@
 #include "take.h"
 #include "vm.h"
 
+#include "../common/exit_codes.h"
+
 #include "../../proto/clock.h"
 #include "../../proto/control_check.h"
 
@@ -276,7 +278,7 @@ static void on_kill(struct client *c, const struct frame *f)
 	wait_for_end(c, f);
 	if (take_leave(c))
 		return;
-	machine_end(c->vm, 33, "killed", "killed by request");
+	machine_end(c->vm, EXIT_VMM, "killed", "killed by request");
 	machine_hurry(c->vm);
 }
 
@@ -468,6 +470,8 @@ void control_ended(struct vm *vm)
 	info.code = vm->exit_code;
 	info.reason = vm->exit_reason;
 	info.text = vm->exit_text;
+	info.has_guest_code = vm->launch->report->has_guest_code;
+	info.guest_code = vm->launch->report->guest_code;
 	ok.exit = &info;
 	answer_status(vm);
 	for (unsigned i = 0; i < VM_CLIENTS; i++)

@@ -367,6 +367,11 @@ static void on_exit_port(struct proc *p, const Bulkhead__Event *e)
 			    "%d stands for it", code, EXIT_GUEST_CODE);
 }
 
+static void on_panic(struct proc *p, const Bulkhead__Event *e)
+{
+	machine_end(p->vm, EXIT_PANIC, "panic", "the guest's kernel panicked");
+}
+
 static void on_triple_fault(struct proc *p, const Bulkhead__Event *e)
 {
 	machine_conclude(p->vm, EXIT_TRIPLE_FAULT, "triple-fault", e->text ? e->text : "");
@@ -458,6 +463,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_POWEROFF, FROM(PLATFORMD), on_poweroff },
 	{ BULKHEAD__EVENT_TYPE__EVENT_RESET, FROM(PLATFORMD), on_reset },
 	{ BULKHEAD__EVENT_TYPE__EVENT_EXIT, FROM(PLATFORMD), on_exit_port },
+	{ BULKHEAD__EVENT_TYPE__EVENT_PANIC, FROM(PLATFORMD), on_panic },
 	{ BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT, FROM(VCPU), on_triple_fault },
 	{ BULKHEAD__EVENT_TYPE__EVENT_HALTED, FROM(VCPU), on_halted },
 	{ BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR, FROM(VCPU), on_engine_error },
