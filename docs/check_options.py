@@ -87,8 +87,18 @@ def complete(*words):
 for words, offered in ((["sto"], ["stop"]), (["run", "--eng"], ["--engine"]), (["run", "--engine", ""], ["auto", "emu", "kvm"]),
                        (["run", "--engine", "=", "k"], ["kvm"]), (["stop", "vm1", "--f"], ["--force"]),
                        (["device", "rep"], ["replace"]), (["device", "restart", "vm1", "ser"], ["seriald"]),
+                       (["device", "--binary", "x", "rep"], ["replace"]), (["device", "--binary", "=", "x", "rep"], ["replace"]),
+                       (["run", "--cpu", "x86-64-v"], ["x86-64-v2", "x86-64-v3", "x86-64-v4"]),
                        (["run", "--kernel", source + "/LIC"], [source + "/LICENSE"]), (["demo", "--kern"], [])):
     want(f"bash completes {words} to {complete(*words)}, not {offered}", complete(*words) == offered)
+if shutil.which("fish"):
+    for line, offered in (("bulkhead sto", ["stop"]), ("bulkhead run --eng", ["--engine"]), ("bulkhead run --engine ", ["auto", "emu", "kvm"])):
+        out = call("fish", "--no-config", "-c", f"source {completion}bulkhead.fish; complete -C '{line}'").stdout
+        found = [row.split("\t")[0] for row in out.splitlines()]
+        want(f"fish completes {line} to {found}, not {offered}", found == offered)
+if shutil.which("zsh"):
+    out = call("zsh", "-f", "-c", f"fpath=({completion} $fpath); autoload -U compinit; compinit -D -u; echo $_comps[bulkhead]").stdout
+    want(f"zsh: {out}", out.strip() == "_bulkhead")
 
 print(f"{sum(map(len, table.values()))} options of {len(table)} commands")
 sys.exit("\n".join(problems) if problems else 0)

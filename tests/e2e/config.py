@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """A machine as a file: `--config`, `check`, `show`."""
 import os
+import re
 
-from bh import BUILD, check, main, test
+from bh import BUILD, SOURCE, check, main, test
 
 USAGE = 2
 
@@ -72,6 +73,21 @@ def show_demo(t):
     t.bulkhead("demo", "--config", path).expect(0)
     t.bulkhead("demo", "--config", hello(t)).expect(USAGE, err=r"vm\.toml:1:1: kernel: the demo's guest is built in")
     t.expect_clean()
+
+
+@test
+def manual(t):
+    """The example of vm.toml(5) and what is said of it, with files that are here."""
+    with open(SOURCE + "/docs/man/vm.toml.5", encoding="utf-8") as f:
+        blocks = re.findall(r"(?s)\.Bd .*?\n(.*?)\n\.Ed", f.read())
+    initrd = write(t, "an archive", "initrd")
+    text = blocks[0].replace("/boot/vmlinuz", f"{BUILD}/tests/guest/hello16.bin").replace("/boot/initrd.img", initrd)
+    path = write(t, text, "web.toml")
+    check(blocks[1].splitlines()[0] == "$ bulkhead check web.toml", blocks[1])
+    t.bulkhead("check", path).expect(0, out=re.escape(blocks[1].splitlines()[1]))
+    check(blocks[2].splitlines()[0] == "$ bulkhead check web.toml", blocks[2])
+    r = t.bulkhead("check", write(t, text.replace("memory", "memroy"), "web.toml"))
+    r.expect(USAGE, err=re.escape(blocks[2].splitlines()[1].removeprefix("bulkhead: ")))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 /* Prints what makes a shell complete the command line, from the table of options. Usage: gen_completion bash|zsh|fish */
 #include "../common/options.h"
 
+#include "../../emu/model/features.h"
 #include "../../proto/kind.h"
 
 #include <stdio.h>
@@ -14,7 +15,7 @@ static enum offer offer_of(const struct option_row *row)
 {
 	if (row->kind == VALUE_FILE || row->kind == VALUE_INITRD)
 		return OFFER_FILES;
-	return value_is_choice(row->kind) ? OFFER_WORDS : OFFER_NOTHING;
+	return value_is_choice(row->kind) || row->kind == VALUE_CPU ? OFFER_WORDS : OFFER_NOTHING;
 }
 
 static bool is_offered(const struct option_row *row, unsigned command)
@@ -27,6 +28,18 @@ static void put_words(const char *list, char separator)
 {
 	for (; *list; list++)
 		putchar(*list == '|' ? separator : *list);
+}
+
+/* The words of a value that has some. */
+static void put_value_words(const struct option_row *row)
+{
+	if (row->kind != VALUE_CPU) {
+		put_words(row->arg, ' ');
+		return;
+	}
+	for (unsigned b = 0; b < CPU_BASES; b++)
+		printf("%s ", cpu_bases[b].name);
+	printf("help");
 }
 
 /* For single quotes of a shell. zsh takes brackets and colons in a description for its own. */
@@ -116,6 +129,10 @@ static const char bash_head[] =
 	"_bulkhead()\n"
 	"{\n"
 	"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} words= files= place=0 i\n"
+	"\tlocal valued=' ";
+
+static const char bash_start[] =
+	"'\n"
 	"\tCOMPREPLY=()\n"
 	"\t[[ $cur == = ]] && cur=\n"
 	"\t[[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
@@ -127,7 +144,7 @@ static const char bash_middle[] =
 	"\t\treturn\n"
 	"\tfi\n"
 	"\tfor ((i = 2; i < COMP_CWORD; i++)); do\n"
-	"\t\t[[ ${COMP_WORDS[i]} == -* ]] || ((place++))\n"
+	"\t\t[[ ${COMP_WORDS[i]} == [-=]* || ${COMP_WORDS[i-1]} == = || $valued == *\" ${COMP_WORDS[i-1]} \"* ]] || ((place++))\n"
 	"\tdone\n"
 	"\tcase $command/$prev in\n";
 
@@ -138,32 +155,50 @@ static const char bash_tail[] =
 	"}\n"
 	"complete -o filenames -F _bulkhead bulkhead\n";
 
+/* Behind an option: its value. */
+static void bash_values(unsigned command)
+{
+	for (unsigned i = 0; i < option_count; i++) {
+		const struct option_row *row = &option_rows[i];
+
+		if (!is_offered(row, command) || !value_is_taken(row->kind))
+			continue;
+		printf("\t%s/--%s) ", command_rows[command].name, row->name);
+		if (offer_of(row) == OFFER_FILES)
+			printf("files=1");
+		else if (offer_of(row) == OFFER_WORDS)
+			printf("words='"), put_value_words(row), printf("'");
+		else
+			printf("return");
+		printf(" ;;\n");
+	}
+}
+
+static void bash_options(unsigned command)
+{
+	printf("\t%s) words='", command_rows[command].name);
+	for (unsigned i = 0; i < option_count; i++)
+		if (is_offered(&option_rows[i], command))
+			printf("--%s ", option_rows[i].name);
+	printf("' ;;\n");
+}
+
+/* A word behind one of these is its value and no operand. */
+static void bash_valued(void)
+{
+	for (unsigned i = 0; i < option_count; i++)
+		if (option_rows[i].help && value_is_taken(option_rows[i].kind))
+			printf("--%s ", option_rows[i].name);
+}
+
 static void bash(void)
 {
-	printf("%s", bash_head), put_commands(), printf("%s", bash_middle);
+	printf("%s", bash_head), bash_valued(), printf("%s", bash_start), put_commands(), printf("%s", bash_middle);
 	for (unsigned c = 0; c < COMMANDS; c++)
-		for (unsigned i = 0; i < option_count; i++) {
-			const struct option_row *row = &option_rows[i];
-
-			if (!is_offered(row, c) || !value_is_taken(row->kind))
-				continue;
-			printf("\t%s/--%s) ", command_rows[c].name, row->name);
-			if (offer_of(row) == OFFER_FILES)
-				printf("files=1");
-			else if (offer_of(row) == OFFER_WORDS)
-				printf("words='"), put_words(row->arg, ' '), printf("'");
-			else
-				printf("return");
-			printf(" ;;\n");
-		}
+		bash_values(c);
 	printf("\tesac\n\tif [[ $cur == -* && -z $words$files ]]; then case $command in\n");
-	for (unsigned c = 0; c < COMMANDS; c++) {
-		printf("\t%s) words='", command_rows[c].name);
-		for (unsigned i = 0; i < option_count; i++)
-			if (is_offered(&option_rows[i], c))
-				printf("--%s ", option_rows[i].name);
-		printf("' ;;\n");
-	}
+	for (unsigned c = 0; c < COMMANDS; c++)
+		bash_options(c);
 	printf("\tesac elif [[ -z $words$files ]]; then case $command/$place in\n");
 	for (unsigned c = 0; c < COMMANDS; c++)
 		for (unsigned place = 0; place < CLI_WORDS; place++)
@@ -198,7 +233,7 @@ static void zsh_option(const struct option_row *row)
 	if (offer_of(row) == OFFER_FILES)
 		printf(":file:_files");
 	else if (offer_of(row) == OFFER_WORDS)
-		printf(":%s:(", row->name), put_words(row->arg, ' '), printf(")");
+		printf(":%s:(", row->name), put_value_words(row), printf(")");
 	else if (value_is_taken(row->kind))
 		printf(":%s: ", row->name);
 	printf("'");
@@ -234,7 +269,7 @@ static void fish_option(unsigned command, const struct option_row *row)
 	if (value_is_taken(row->kind))
 		printf(offer_of(row) == OFFER_FILES ? " -r -F" : " -x");
 	if (offer_of(row) == OFFER_WORDS)
-		printf(" -a '"), put_words(row->arg, ' '), printf("'");
+		printf(" -a '"), put_value_words(row), printf("'");
 	printf("\n");
 }
 
