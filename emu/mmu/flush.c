@@ -179,18 +179,12 @@ void mmu_flush_page(struct emu *e, uint64_t linear)
 
 /* ---- life ---- */
 
-enum { HUGE_MIN = 8 << 20 };
-
 /* Reserved address space, touched lazily: most guests use a small part of it. */
 void *mmu_reserve(size_t bytes)
 {
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (p == MAP_FAILED)
-		return NULL;
-	if (bytes >= HUGE_MIN)
-		madvise(p, bytes, MADV_HUGEPAGE); /* a wish; its failure changes nothing */
-	return p;
+	return p == MAP_FAILED ? NULL : p;
 }
 
 void mmu_unreserve(void *p, size_t bytes)
