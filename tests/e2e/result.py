@@ -110,11 +110,13 @@ def supervisor_and_keeper_killed(t):
     for role, reason in ("supervisor", "failure"), ("keeper", "lost"):
         t.bulkhead(*t.guest("echo", "--detach")).expect(0)
         waiter = t.start(*t.command("wait", t.name))
+        t.console().expect("ready")
         os.kill(t.processes()[role], signal.SIGKILL)
         check(waiter.wait() == KILLED, f"{role}: {waiter.code} {waiter.stderr()}")
         t.bulkhead("wait", t.name).expect(KILLED, err=reason)
         s = json.loads(t.bulkhead("status", "--json", t.name).expect(0).out)
         check(s["reason"] == reason and s["exit_code"] == KILLED, s)
+        check(role == "keeper" or "ready" in s["console"], f"what the guest has printed: {s}")
         t.expect_clean(sweep=True)
 
 
@@ -209,7 +211,7 @@ def full_output(t):
     t.bulkhead(*t.guest("echo", "--detach")).expect(0)
     for words in ("help",), ("--help",), ("version",), ("list",), ("list", "--json"), ("status", t.name), ("run", "--help"), \
             ("stop", "--help"), ("status", "--json", t.name), ("device", "list", t.name), ("security", t.name), \
-            ("run", "--cpu", "help"):
+            ("run", "--cpu", "help"), ("show", t.name):
         r = t.call(["sh", "-c", '"$@" >/dev/full', "sh", *t.command(*words)])
         r.expect(OUTPUT, err="standard output: ")
     t.bulkhead("kill", t.name).expect(0)

@@ -42,6 +42,7 @@ struct launch {
 	int console_fd; /* listening */
 	int keeper_fd;	/* our end of the pair */
 	int go_fd;	/* one byte comes when the user ids are mapped: the isolation that was reached */
+	int backlog_fd; /* BACKLOG, which the keeper reads too */
 	struct report *report; /* shared with the keeper: what the record of the end is made of */
 	char dir[128];
 	uint64_t started_ns; /* CLOCK_MONOTONIC, when the command line began */

@@ -37,9 +37,6 @@ struct report {
 	char registers[REPORT_TEXT]; /* of a triple fault; empty: none */
 	uint32_t device_count;
 	struct report_device devices[DEVICES_MAX];
-	uint64_t console_written; /* bytes ever printed; the last of them follow */
-	uint32_t console_len;
-	uint8_t console[REPORT_CONSOLE];
 	struct log_tail log;
 };
 

@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+struct backlog;
+
 struct keeper {
 	struct vm_config config;
 	struct launch launch;
@@ -33,6 +35,7 @@ struct keeper {
 	int record_fd, result_fd; /* record.h; -1: none */
 	pid_t pid; /* our own */
 	uint64_t started_ns, started_realtime_ns, ended_realtime_ns, uptime_ns;
+	const struct backlog *backlog; /* what the guest has printed */
 	struct log_tail log; /* what we have said ourselves */
 	int go_wr;
 	uid_t owner;

@@ -9,7 +9,9 @@
 #include "../common/limits.h"
 #include "../common/say.h"
 
+#include "../../devices/backlog.h"
 #include "../../proto/clock.h"
+#include "../../proto/shm.h"
 #include "../../proto/text.h"
 
 #include <errno.h>
@@ -26,7 +28,7 @@
 
 /* The keeper has no heap behind its fence. This is made before, and nobody else has it. */
 static struct scratch {
-	char arena[ENDED_BYTES_MAX], json[ENDED_BYTES_MAX], utf8[3 * REPORT_CONSOLE], log[2 * REPORT_LOG];
+	char arena[ENDED_BYTES_MAX], json[ENDED_BYTES_MAX], utf8[3 * REPORT_CONSOLE], log[2 * REPORT_LOG], console[REPORT_CONSOLE];
 } *scratch;
 static size_t arena_used;
 
@@ -84,6 +86,18 @@ static json_t *log_lines(const struct keeper *k)
 	return bytes(lines, len + log_tail_copy(&k->log, lines + len));
 }
 
+/* Its writer is gone, or never to be believed: any position will do. */
+static void add_console(json_t *j, const struct backlog *b)
+{
+	uint64_t written = atomic_load_explicit(&b->written, memory_order_acquire);
+	uint64_t len = written < REPORT_CONSOLE ? written : REPORT_CONSOLE;
+
+	for (uint64_t i = 0; i < len; i++)
+		scratch->console[i] = (char)b->data[(written - len + i) % BACKLOG_BYTES];
+	json_object_set_new(j, "console_bytes", number(written));
+	json_object_set_new(j, "console", bytes(scratch->console, len));
+}
+
 static json_t *devices(const struct report *r)
 {
 	json_t *list = json_array();
@@ -138,7 +152,6 @@ static void add_end(json_t *j, const struct keeper *k, int code)
 static void add_machine(json_t *j, const struct keeper *k)
 {
 	const struct report *r = k->launch.report;
-	size_t len = r->console_len < REPORT_CONSOLE ? r->console_len : REPORT_CONSOLE;
 	const char *kernel = k->config.kernel ? k->config.kernel : "demo";
 
 	json_object_set_new(j, "engine", json_string(r->is_kvm ? "kvm" : "emu"));
@@ -148,8 +161,7 @@ static void add_machine(json_t *j, const struct keeper *k)
 	json_object_set_new(j, "devices", devices(r));
 	json_object_set_new(j, "registers", text_or_null(r->registers, sizeof(r->registers)));
 	json_object_set_new(j, "log", log_lines(k));
-	json_object_set_new(j, "console_bytes", number(r->console_written));
-	json_object_set_new(j, "console", bytes(r->console, len));
+	add_console(j, k->backlog);
 }
 
 /* ---- where it goes --------------------------------------------------------------------------------------------- */
@@ -224,6 +236,20 @@ static void *map(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Ours to read, and the supervisor's to hand to whoever writes it. */
+static int share_backlog(struct keeper *k)
+{
+	const void *view;
+	int rc = shm_create("bulkhead-backlog", sizeof(struct backlog), &k->launch.backlog_fd);
+
+	if (!rc)
+		rc = shm_map_ro(k->launch.backlog_fd, sizeof(struct backlog), &view);
+	if (rc)
+		return rc;
+	k->backlog = view;
+	return madvise((void *)view, sizeof(struct backlog), MADV_DONTFORK) < 0 ? -errno : 0;
+}
+
 int record_open(struct keeper *k)
 {
 	int rc;
@@ -232,6 +258,9 @@ int record_open(struct keeper *k)
 	scratch = map(sizeof(*scratch));
 	if (!k->launch.report || !scratch || madvise(scratch, sizeof(*scratch), MADV_DONTFORK) < 0)
 		return keeper_fail(k, EXIT_INTERNAL, "no memory for the record of the end: %s%s", strerror(errno), limits_hint(errno));
+	rc = share_backlog(k);
+	if (rc)
+		return keeper_fail(k, EXIT_INTERNAL, "no memory for the console's history: %s%s", strerror(-rc), limits_hint(rc));
 	k->pid = getpid();
 	k->started_ns = clock_ns();
 	k->started_realtime_ns = realtime_ns();

@@ -123,8 +123,7 @@ static int make_shared(struct vm *vm)
 
 	if (!rc)
 		rc = make_stash(vm->launch, fds);
-	if (!rc)
-		rc = shm_create("bulkhead-backlog", sizeof(struct backlog), &fds[KIND_FD_BACKLOG]);
+	fds[KIND_FD_BACKLOG] = vm->launch->backlog_fd; /* the keeper reads it when we are gone */
 	if (!rc)
 		rc = shm_map_ro(fds[KIND_FD_BACKLOG], sizeof(struct backlog), &backlog);
 	vm->backlog_view = backlog;

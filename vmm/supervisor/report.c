@@ -6,8 +6,6 @@
 
 #include "../common/say.h"
 
-#include "../../devices/backlog.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,18 +42,6 @@ static void add_device(struct report *r, const struct proc *p)
 	snprintf(d->last_reason, sizeof(d->last_reason), "%s", p->last_reason);
 }
 
-/* Its writer is gone, or was told to leave; what it says of itself is not believed. */
-static void copy_console(struct report *r, const struct backlog *b)
-{
-	uint64_t written = atomic_load_explicit(&b->written, memory_order_acquire);
-	uint64_t len = written < REPORT_CONSOLE ? written : REPORT_CONSOLE;
-
-	for (uint64_t i = 0; i < len; i++)
-		r->console[i] = b->data[(written - len + i) % BACKLOG_BYTES];
-	r->console_written = written;
-	r->console_len = (uint32_t)len;
-}
-
 void report_end(struct vm *vm)
 {
 	struct report *r = vm->launch->report;
@@ -68,6 +54,4 @@ void report_end(struct vm *vm)
 	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
 		if (proc_exists(&vm->procs[i]))
 			add_device(r, &vm->procs[i]);
-	if (vm->backlog_view)
-		copy_console(r, vm->backlog_view);
 }
