@@ -74,7 +74,8 @@ int cmd_show(int argc, char **argv)
 	fd = open_text(ref.path);
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (n < 0) {
-		fprintf(stderr, "bulkhead: %s: %s\n", ref.name, fd == -EACCES ? "its owner and root may see that" : strerror(fd < 0 ? -fd : errno));
+		fprintf(stderr, "bulkhead: %s: %s\n", ref.name,
+			fd == -EACCES ? "its owner and root may see that" : strerror(fd < 0 ? -fd : errno));
 		return fd == -EACCES ? EXIT_FAILED : EXIT_INTERNAL;
 	}
 	text_clean_bytes(text, (size_t)n, TEXT_LINES);

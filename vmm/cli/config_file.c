@@ -140,7 +140,8 @@ static void add_value(struct reading *rd, const struct option_row *row, const st
 	else if (v->type == TOML_BOOLEAN && takes_boolean && v->boolean)
 		add_word(rd, row, v, NULL);
 	else if (v->type != TOML_BOOLEAN || !takes_boolean)
-		complain_at(rd->f, v->line, v->column, "%s is %s; it should be %s", row->name, toml_type_name(v->type), wanted(row));
+		complain_at(rd->f, v->line, v->column, "%s is %s; it should be %s", row->name, toml_type_name(v->type),
+			    wanted(row));
 }
 
 static void add_key_values(struct reading *rd, const struct option_row *row, const struct toml_value *v)
@@ -167,9 +168,11 @@ static void unknown_key(struct reading *rd, const struct toml_value *v)
 		if (!option_rows[i].no_key && option_is_of(&option_rows[i], rd->command))
 			nearest_try(&near, option_rows[i].name);
 	if (v->type == TOML_TABLE)
-		complain_at(rd->f, v->line, v->column, "%.60s: a machine's file has no tables; all keys stand by themselves", v->key.bytes);
+		complain_at(rd->f, v->line, v->column, "%.60s: a machine's file has no tables; all keys stand by themselves",
+			    v->key.bytes);
 	else if (rd->command == COMMAND_DEMO && option_find(COMMAND_RUN, v->key.bytes, v->key.len))
-		complain_at(rd->f, v->line, v->column, "%.60s: the demo's guest is built in; this is for bulkhead run", v->key.bytes);
+		complain_at(rd->f, v->line, v->column, "%.60s: the demo's guest is built in; this is for bulkhead run",
+			    v->key.bytes);
 	else if (near.best)
 		complain_at(rd->f, v->line, v->column, "unknown key %.60s; did you mean %s?", v->key.bytes, near.best);
 	else
@@ -196,7 +199,8 @@ static void take_key(struct reading *rd, const struct toml_value *v)
 	}
 	before = given_before(rd->f, v, rd->command, row);
 	if (before)
-		complain_at(rd->f, v->line, v->column, "%s says the same as %s in line %u", v->key.bytes, before->key.bytes, before->line);
+		complain_at(rd->f, v->line, v->column, "%s says the same as %s in line %u", v->key.bytes, before->key.bytes,
+			    before->line);
 	else
 		add_key_values(rd, row, v);
 }
@@ -289,7 +293,8 @@ void config_file_complain(const struct config_file *f, const char *error)
 	for (unsigned i = 0; len && i < f->count; i++) {
 		const struct toml_value *v = f->words[i].value;
 
-		if (f->words[i].is_overridden || strlen(f->words[i].row->name) != len || strncmp(f->words[i].row->name, error + 2, len))
+		if (f->words[i].is_overridden || strlen(f->words[i].row->name) != len ||
+		    strncmp(f->words[i].row->name, error + 2, len))
 			continue;
 		fprintf(stderr, "bulkhead: %.200s:%u:%u: %s\n", f->path, v->line, v->column, without_dashes(error));
 		return;

@@ -16,8 +16,10 @@ static int take_simple_key(struct toml_reader *r, struct toml_text *key)
 		return toml_string(r, false, key);
 	key->len = strspn(r->at, BARE);
 	if (!key->len)
-		return toml_fail(r, r->at, r->at < r->end && *r->at != '\n' && *r->at != '\r' ?
-					   "here stands no key; other letters need quotation marks" : "a key is missing");
+		return toml_fail(r, r->at,
+				 r->at < r->end && *r->at != '\n' && *r->at != '\r'
+					 ? "here stands no key; other letters need quotation marks"
+					 : "a key is missing");
 	key->bytes = toml_alloc(r->doc, key->len + 1);
 	if (!key->bytes)
 		return -ENOMEM;
@@ -50,7 +52,8 @@ static struct toml_value *find(const struct toml_value *table, const struct toml
 }
 
 /* A new value at the end of a table or array. */
-static struct toml_value *append(struct toml_reader *r, struct toml_value *list, const struct toml_text *key, enum toml_type type)
+static struct toml_value *append(struct toml_reader *r, struct toml_value *list, const struct toml_text *key,
+				 enum toml_type type)
 {
 	struct toml_value *v = toml_alloc(r->doc, sizeof(*v));
 
@@ -309,8 +312,8 @@ int toml_read(struct toml *doc, const char *text, size_t len)
 const char *toml_type_name(enum toml_type type)
 {
 	static const char *const names[] = {
-		"a string", "an integer", "a float", "a boolean", "an offset date-time", "a local date-time", "a local date", "a local time",
-		"an array", "a table",
+		"a string", "an integer", "a float", "a boolean", "an offset date-time", "a local date-time", "a local date",
+		"a local time", "an array", "a table",
 	};
 
 	return (unsigned)type < sizeof(names) / sizeof(names[0]) ? names[type] : "?";

@@ -91,7 +91,8 @@ static int take_escape(struct string *s)
 	}
 	if (*s->r->at == 'u' || *s->r->at == 'U')
 		return take_unicode(s, *s->r->at++ == 'u' ? 4 : 8);
-	return toml_fail(s->r, s->r->at - 1, "an unknown escape in a string; a backslash is written \\\\, or between single quotation marks");
+	return toml_fail(s->r, s->r->at - 1,
+			 "an unknown escape in a string; a backslash is written \\\\, or between single quotation marks");
 }
 
 /* One character as it is, newlines of long strings among them. */
