@@ -4,12 +4,20 @@
 
 #include <stdatomic.h>
 
+/* The widest that fits and is aligned: the host makes one access of it, whichever it is. */
+static unsigned piece_at(const uint8_t *p, unsigned size)
+{
+	const unsigned to_quadword = 8 - ((unsigned)(uintptr_t)p & 7), aligned = to_quadword & -to_quadword;
+
+	return ram_piece(size < aligned ? size : aligned);
+}
+
 void ram_read_pieces(void *to, const uint8_t *from, unsigned size)
 {
 	uint8_t *out = to;
 
 	while (size > 0) {
-		const unsigned n = ram_piece(size);
+		const unsigned n = piece_at(from, size);
 		const uint64_t v = ram_load(from, n);
 
 		memcpy(out, &v, n);
@@ -24,7 +32,7 @@ void ram_write_pieces(uint8_t *to, const void *from, unsigned size)
 	const uint8_t *in = from;
 
 	while (size > 0) {
-		const unsigned n = ram_piece(size);
+		const unsigned n = piece_at(to, size);
 		uint64_t v = 0;
 
 		memcpy(&v, in, n);

@@ -95,6 +95,12 @@ void emulated_init(void)
 	}
 }
 
+void emulated_fini(void)
+{
+	for (unsigned n = 0; n < TIERS; n++)
+		harness_fini(&machines[n]);
+}
+
 static struct segment segment_of(uint16_t selector)
 {
 	const uint64_t d = descriptor_of(selector);

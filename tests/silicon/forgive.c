@@ -134,9 +134,9 @@ static bool is_masked_wrap(const struct test_case *t, const struct outcome *a, c
 	const bool masked = r->map == ISA_V0F38 && ((r->opcode & 0xfc) == 0x2c || (r->opcode & 0xfd) == 0x8c);
 	const bool by_opmask = r->map >= ISA_E0F && t->i.is_mem && t->i.mask;
 	const unsigned bytes = by_opmask ? ZMM_BYTES : VECTOR_BYTES;
-	const uint64_t end = 1ull << 8 * t->i.asize;
+	const uint64_t end = t->i.asize == 2 ? 0x10000 : 0x100000000;
 
-	return (masked || by_opmask) && t->i.asize < 8 && operand_linear(t) - segment_base(t, t->i.seg) > end - bytes;
+	return (masked || by_opmask) && t->i.asize != 8 && operand_linear(t) - segment_base(t, t->i.seg) > end - bytes;
 }
 
 static bool is_vector(const struct test_case *t)

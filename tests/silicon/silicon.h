@@ -137,6 +137,7 @@ uint32_t native_esp_high(void);
 /* emulated.c */
 enum { TIERS = 3 };
 void emulated_init(void);
+void emulated_fini(void);
 uint8_t *emulated_memory(unsigned tier, uint64_t linear);
 void emulated_run(unsigned tier, const struct test_case *t, struct outcome *out);
 /* The guest's CPUID has it. */

@@ -23,7 +23,7 @@
 enum { CALLS = 335, RETURNED = 77, ARGS = 6 };
 
 static const enum sandbox_role roles[] = {
-	SANDBOX_BOOT, SANDBOX_VCPU_EMU, SANDBOX_VCPU_KVM,
+	SANDBOX_BOOT, SANDBOX_VCPU_EMU, SANDBOX_VCPU_KVM, SANDBOX_GDBD,
 #define DEVICE(NAME, ...) SANDBOX_##NAME,
 #include "proto/devices.def"
 };
@@ -139,6 +139,7 @@ Test(sandbox, conditions_hold_and_neighbours_do_not, .timeout = 120)
 
 Test(sandbox, promised_number_of_calls)
 {
+	NEEDS_FILTERS();
 	for (unsigned r = 0; r < SANDBOX_ROLES; r++) {
 		unsigned limit = sandbox_run_limit((enum sandbox_role)r), count = 0;
 		bool seen[CALLS + 200] = { false };
