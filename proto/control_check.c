@@ -27,6 +27,7 @@ const char *control_role_name(Bulkhead__Role role)
 {
 	static const char *const names[] = {
 		[ROLE(SUPERVISOR)] = "supervisor", [ROLE(BOOT)] = "boot", [ROLE(VCPU)] = "vcpu",
+		[ROLE(GDBD)] = "gdbd",
 	};
 	const struct kind_row *kind = kind_of_role(role);
 
@@ -255,9 +256,14 @@ int control_check_route_add(const Bulkhead__RouteAdd *m, struct control_complain
 	return 0;
 }
 
+static bool is_event(Bulkhead__EventType type)
+{
+	return protobuf_c_enum_descriptor_get_value(&bulkhead__event_type__descriptor, (int)type) != NULL;
+}
+
 int control_check_event(const Bulkhead__Event *m, struct control_complaint *c)
 {
-	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || m->type > BULKHEAD__EVENT_TYPE__EVENT_PANIC)
+	if (!m->has_type || m->type <= BULKHEAD__EVENT_TYPE__EVENT_NONE || !is_event(m->type))
 		return complain(c, "type", "is not a known event");
 	return 0;
 }

@@ -48,6 +48,15 @@ static const struct frame_type types[] = {
 	TYPE(RESTORE, "RESTORE", state_part, 0, 0),
 	TYPE(TAKE, "TAKE", empty, 0, 0),
 	TYPE(HOLD_LINES, "HOLD_LINES", hold_lines, 0, 0),
+	TYPE(DEBUG_CHANNEL, "DEBUG_CHANNEL", debug_channel, 1, 1),
+	TYPE(DEBUG_END, "DEBUG_END", empty, 0, 0),
+	TYPE(DEBUG_CLIENT, "DEBUG_CLIENT", empty, 1, 1),
+	TYPE(DEBUG_HOLD, "DEBUG_HOLD", empty, 0, 0),
+	TYPE(DEBUG_GO, "DEBUG_GO", debug_go, 0, 0),
+	TYPE(DEBUG_MEMORY, "DEBUG_MEMORY", debug_memory, 0, 0),
+	TYPE(DEBUG_STATE, "DEBUG_STATE", state_part, 0, 0),
+	TYPE(DEBUG_INFO, "DEBUG_INFO", debug_info, 0, 0),
+	TYPE(DEBUG_HELD, "DEBUG_HELD", debug_held, 0, 0),
 };
 #undef TYPE
 

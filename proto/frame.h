@@ -18,6 +18,9 @@ enum { FRAME_BODY_MAX = 64 * 1024, FRAME_FDS_MAX = 32, FRAME_ARENA = 128 * 1024 
 enum frame_take_fd { FRAME_TAKE_STATE, FRAME_TAKE_RAM, FRAME_TAKE_STASH_WRITE, FRAME_TAKE_STASH_READ, FRAME_TAKE_FDS };
 #define FRAME_MAGIC 0x4842u
 
+/* DEBUG_MEMORY moves at most so many bytes. */
+enum { FRAME_DEBUG_BYTES = 16384 };
+
 struct frame_header {
 	uint16_t magic;
 	uint16_t type; /* MessageType of control.proto */

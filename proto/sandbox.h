@@ -39,6 +39,7 @@ enum sandbox_role {
 	SANDBOX_BOOT,
 	SANDBOX_VCPU_EMU,
 	SANDBOX_VCPU_KVM,
+	SANDBOX_GDBD,
 	SANDBOX_DEVICE, /* the first of those below */
 	SANDBOX_BEFORE_DEVICES = SANDBOX_DEVICE - 1,
 #define DEVICE(NAME, ...) SANDBOX_##NAME,
@@ -86,6 +87,7 @@ enum sandbox_keeper_fd {
 	SANDBOX_KEEPER_CONTROL,	 /* listening */
 	SANDBOX_KEEPER_DIR,	 /* of this machine */
 	SANDBOX_KEEPER_BASE,	 /* of all machines */
+	SANDBOX_KEEPER_GDB,	 /* listening */
 	SANDBOX_KEEPER_OTHERS,	 /* from here on: those that are only read, written or held */
 };
 /* What is executed; where the spawner answers. */

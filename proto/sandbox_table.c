@@ -21,6 +21,7 @@
 #define BOOT ROLE(BOOT)
 #define KVM ROLE(VCPU_KVM)
 #define VCPU (ROLE(VCPU_EMU) | KVM)
+#define GDBD ROLE(GDBD)
 #define DEVICES ((1u << SANDBOX_ROLES) - (1u << SANDBOX_DEVICE))
 enum { QUIET, LISTENS }; /* column "fence" of devices.def */
 enum {
@@ -28,7 +29,7 @@ enum {
 #define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
 #include "devices.def"
 };
-#define CHILDREN (BOOT | VCPU | DEVICES)
+#define CHILDREN (BOOT | VCPU | GDBD | DEVICES)
 #define ALL (KEEPER | SUPER | SPAWNER | CHILDREN)
 
 /* A daemon lives on the heap that it has when it enters its run phase (sandbox.c, settle_heap); keeper and spawner need
@@ -59,7 +60,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "write",	  0, 0, ALL, { { 0 } }, 0, "doorbells, log lines; keeper: command line, systemd, record of the end" },
 	{ "read",	  0, 0, LOGGER, { FD(STDIN_FILENO) }, 0, "messages of keeper and supervisor" },
 	{ "write",	  0, 0, LOGGER, { FD(STDERR_FILENO) }, 0, "to where the user wants them" },
-	{ "recvmsg",	  0, BOOT, SUPER | SPAWNER | VCPU | (DEVICES & ~LISTENERS), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
+	{ "recvmsg",	  0, BOOT, SUPER | SPAWNER | VCPU | GDBD | (DEVICES & ~LISTENERS), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
 	{ "recvmsg",	  0, 0, LISTENERS, { ONLY(2, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK) }, 0, "control messages, descriptors, console bytes" },
 	{ "recvmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), RECV_FLAGS(2) }, 0, "notes of the supervisor" },
 	/* sendmsg() can pass descriptors, and no filter sees whether it does; sendto() cannot. */
@@ -69,7 +70,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "sendmsg",	  0, 0, SPAWNER, { FD(SANDBOX_SPAWNER_SOCK), SEND_FLAGS(2) }, 0, "answers, with a child's pidfd" },
 	{ "sendmsg",	  0, 0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
-	{ "close",	  0, CHILDREN, KEEPER | SUPER | SPAWNER | LISTENERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
+	{ "close",	  0, CHILDREN, KEEPER | SUPER | SPAWNER | GDBD | LISTENERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
 	{ "exit_group",	  0, 0, ALL | LOGGER, { { 0 } }, 0, "the end" },
 	{ "rt_sigreturn", 0, 0, ALL | LOGGER, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", 0, 0, VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
@@ -81,7 +82,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	FUTEX(VCPU, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, "threads of the process: condition variables"),
 	{ "epoll_wait",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
 	{ "epoll_ctl",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
-	{ "ppoll",	  0, 0, KEEPER | LOGGER | VCPU, { { 0 } }, 0, "bounded waits; the logger's for a reader has no bound" },
+	{ "ppoll",	  0, 0, KEEPER | LOGGER | VCPU | GDBD, { { 0 } }, 0, "bounded waits; the logger's for a reader has no bound" },
 
 	{ "mmap",	  0, CHILDREN, HEAP_GROWS, { { 2, PROT_EXEC, 0 } }, 0, "heap and shared objects, never executable" },
 	{ "mmap",	  VCPU, 0, 0, { { 2, WHOLE(PROT_READ | PROT_EXEC) }, { 3, WHOLE(MAP_SHARED) } }, 0, "the emulator's generated code: nowhere is a page writable and executable" },
@@ -165,7 +166,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	KVM_CALL(KVM_SET_REGS, 0, KVM, "resume"),
 	KVM_CALL(KVM_GET_SREGS, 0, KVM, "register dump, pause"),
 	KVM_CALL(KVM_SET_SREGS, 0, KVM, "resume"),
-	KVM_CALL(KVM_TRANSLATE, 0, KVM, "KVM gave up: do the guest's tables lie in memory"),
+	KVM_CALL(KVM_TRANSLATE, 0, KVM, "KVM gave up: do the guest's tables lie in memory; debugger"),
+	KVM_CALL(KVM_SET_GUEST_DEBUG, 0, KVM, "debugger"),
 	KVM_CALL(KVM_GET_XSAVE, 0, KVM, "pause"),
 	KVM_CALL(KVM_GET_XSAVE2, 0, KVM, "pause, where the state is larger than a page"),
 	KVM_CALL(KVM_SET_XSAVE, 0, KVM, "resume"),
@@ -211,6 +213,7 @@ const struct sandbox_rule sandbox_rules[] = {
 
 	/* keeper: lets clients in, tidies up after everything else is dead */
 	{ "accept4",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_CONTROL) }, 0, "control clients" },
+	{ "accept4",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_GDB) }, 0, "debuggers" },
 	{ "getsockopt",	  0, 0, KEEPER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERCRED) } }, 0, "who is the peer" },
 	{ "getsockopt",	  0, 0, KEEPER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERGROUPS) } }, 0, "in which groups" },
 	{ "unlinkat",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_DIR), { 2, WHOLE(0) } }, 0, "sockets, log and lock of the machine" },

@@ -52,7 +52,7 @@ struct jit;	    /* jit/ */
 struct emu_hooks {
 	/* mmu/ to block/: the 64-byte pieces `granules` of a RAM page change. Returns the pieces that still hold decoded code. */
 	uint64_t (*code_written)(struct emu *e, uint64_t page, uint64_t granules);
-	/* mmu/ to sem/sys/: an explicit access, while DR7 arms a breakpoint. */
+	/* mmu/ to run/: an explicit access, while DR7 or a debugger wants to know of it (machine.h, emu_is_watched()). */
 	void (*data_accessed)(struct emu *e, uint64_t linear, unsigned size, bool write);
 	/* mmu/ to jit/: translations or write permissions are not what they were. */
 	void (*translations_dropped)(struct emu *e);
@@ -136,7 +136,7 @@ enum { MODE_KEY_CODE_MASK = 15, MODE_KEY_STACK_SHIFT = 4, MODE_KEY_FLAT = 1 << 8
 /* Recomputes what is derived from CS, SS, CPL, CR0, CR4, XCR0, EFER, RFLAGS.VM. Whoever changes these calls
  * mmu_mode_changed(), which does this, too. */
 void emu_derive_mode(struct emu *e);
-/* Recomputes e->tlb_mask from CPL, AC, CR0, CR4, DR7. */
+/* Recomputes e->tlb_mask from CPL, AC, CR0, CR4, DR7, and what a debugger watches. */
 void emu_derive_tlb_mask(struct emu *e);
 
 /* RFLAGS with the arithmetic flags folded in. */

@@ -48,6 +48,8 @@ struct engine_ram {
 
 enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32, ENGINE_MAX_WRITERS = 16 };
 
+struct engine_debug; /* debugger.h */
+struct engine_hit;
 struct engine_state;
 struct code_notices;
 struct native_memory;
@@ -83,6 +85,7 @@ enum engine_stop {
 	ENGINE_HALTED,	      /* HLT with interrupts off and no NMI source: only INIT could wake it */
 	ENGINE_TRIPLE_FAULT,  /* shutdown (SDM vol. 3, 6.15 "Double Fault"); get_state() shows the state at the fault */
 	ENGINE_ERROR,	      /* the engine cannot go on (KVM internal error); last_error() says why */
+	ENGINE_DEBUG,	      /* what debug() asked for has come; debug_hit() says what */
 };
 
 struct engine; /* each implementation embeds it: first member `const struct engine_ops *ops` */
@@ -105,6 +108,15 @@ struct engine_ops {
 	 * how long that is. */
 	int (*save)(struct engine *e, unsigned vcpu, struct engine_state *out);
 	int (*restore)(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field);
+
+	/*
+	 * What a debugger wants from now on (debugger.h), in place of what it wanted before; while no vCPU is inside run().
+	 * -ENOSPC: more than the processor has; -EFAULT: nothing is mapped where point *which is to be put. Then nothing is set.
+	 */
+	int (*debug)(struct engine *e, const struct engine_debug *want, unsigned *which);
+	void (*debug_hit)(struct engine *e, unsigned vcpu, struct engine_hit *out);
+	/* Where a linear address leads just now, whatever the privilege; the guest cannot tell that it was asked. 0 or -EFAULT. */
+	int (*translate)(struct engine *e, unsigned vcpu, uint64_t linear, uint64_t *gpa);
 
 	/* Runs guest code; sleeps in HLT by itself until an interrupt, a timer or a kick. */
 	enum engine_stop (*run)(struct engine *e, unsigned vcpu);

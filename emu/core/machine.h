@@ -3,6 +3,7 @@
 #ifndef BULKHEAD_EMU_MACHINE_H
 #define BULKHEAD_EMU_MACHINE_H
 
+#include "debugger.h"
 #include "emu.h"
 #include "engine.h"
 #include "tsc.h"
@@ -26,6 +27,9 @@ struct machine {
 	struct code_map_view code;
 	pthread_mutex_t split_lock;	/* of locked operations on two pages (sem/int/split.c) */
 	struct tsc_moment moment;	/* of the latest save or restore of vCPU 0: all others go by it (core/state.h) */
+	struct engine_debug debug;	/* changes while no vCPU runs */
+	struct engine_hit hit[ENGINE_MAX_VCPUS];
+	bool watches;			/* debug has points for data */
 	char error[256];
 };
 
@@ -39,6 +43,12 @@ static inline bool emu_has_feature(const struct emu *e, unsigned feature)
 static inline bool emu_has_cpu_feature(const struct emu *e, unsigned feature)
 {
 	return cpu_has(&e->machine->features, feature);
+}
+
+/* Has somebody to hear of each access to data? The guest, by its DR7, or a debugger. */
+static inline bool emu_is_watched(const struct emu *e)
+{
+	return (e->cpu.dr[7] & 0xff) || e->machine->watches;
 }
 
 /* The machine's clock. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is derived from the architectural state, so that nobody has to look at control registers for each instruction. */
 #include "emu.h"
+#include "machine.h"
 #include "tlb.h"
 
 static bool segment_flat(const struct segment *s)
@@ -16,7 +17,7 @@ void emu_derive_tlb_mask(struct emu *e)
 	e->tlb_mask = PAGE_MASK | TAG_INVALID;
 	if (e->cpl != 3 && !ac && (c->cr4 & CR4_SMAP))
 		e->tlb_mask |= TAG_USER;
-	if ((e->cpl == 3 && ac && (c->cr0 & CR0_AM)) || (c->dr[7] & 0xff))
+	if ((e->cpl == 3 && ac && (c->cr0 & CR0_AM)) || emu_is_watched(e))
 		e->tlb_mask |= TAG_SLOW;
 }
 

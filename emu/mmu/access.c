@@ -108,11 +108,6 @@ static void split_write(struct emu *e, const struct split *s, const void *data)
 		phys_write(e, s->t[1].gpa, (const uint8_t *)data + s->first, s->size - s->first);
 }
 
-static bool debug_armed(const struct emu *e)
-{
-	return (e->cpu.dr[7] & 0xff) != 0;
-}
-
 /* The checks before any explicit access of the slow path. */
 static int check_access(struct emu *e, unsigned seg, uint64_t linear, unsigned size)
 {
@@ -133,7 +128,7 @@ int emu_read(struct emu *e, unsigned seg, uint64_t linear, void *data, unsigned 
 	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_READ), &s))
 		return EMU_STOP;
 	split_read(e, &s, data);
-	if (debug_armed(e))
+	if (emu_is_watched(e))
 		e->hooks->data_accessed(e, linear, size, false);
 	return 0;
 }
@@ -150,7 +145,7 @@ int emu_write(struct emu *e, unsigned seg, uint64_t linear, const void *data, un
 	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_WRITE), &s))
 		return EMU_STOP;
 	split_write(e, &s, data);
-	if (debug_armed(e))
+	if (emu_is_watched(e))
 		e->hooks->data_accessed(e, linear, size, true);
 	return 0;
 }
@@ -176,7 +171,7 @@ int mmu_page_ptr(struct emu *e, unsigned seg, uint64_t linear, bool write, uint8
 	if (check_canonical(e, seg, linear, 1) ||
 	    translate(e, linear, data_access(e, write ? ACCESS_WRITE : ACCESS_READ), &t))
 		return EMU_STOP;
-	if (!debug_armed(e) && t.host && (!write || mmu_open_page(e, t.host)))
+	if (!emu_is_watched(e) && t.host && (!write || mmu_open_page(e, t.host)))
 		*host = t.host;
 	return 0;
 }
@@ -231,7 +226,7 @@ void mmu_rmw_tell(struct emu *e, const struct rmw *m)
 		halves_written(e, &m->halves);
 	else
 		mmu_code_written(e, m->host, m->size);
-	if (debug_armed(e))
+	if (emu_is_watched(e))
 		e->hooks->data_accessed(e, m->linear, m->size, true);
 }
 

@@ -93,6 +93,10 @@ int mmu_look(struct emu *e, uint64_t linear, uint8_t **host);
  * tables that belong to it. */
 void mmu_mode_changed(struct emu *e);
 
+/* Where a linear address leads, whatever the privilege, for a debugger: no A or D bit is set, nothing cached, no fault
+ * recorded. 0 or -EFAULT. */
+int mmu_translate(const struct emu *e, uint64_t linear, uint64_t *gpa);
+
 /* The only ways to change translations. */
 void mmu_flush_all(struct emu *e);			  /* CR0, CR4, EFER, INVPCID all */
 void mmu_flush_nonglobal(struct emu *e);		  /* MOV CR3 without PCID */

@@ -3,6 +3,8 @@
 #include "internal.h"
 #include "emu/model/features.h"
 
+#include <errno.h>
+
 enum {
 	PTE_P = 1 << 0, PTE_W = 1 << 1, PTE_U = 1 << 2, PTE_A = 1 << 5, PTE_D = 1 << 6, PTE_PS = 1 << 7, PTE_G = 1 << 8,
 	PTE_PAT = 1 << 7, PTE_PAT_LARGE = 1 << 12, /* of a page, of a large page */
@@ -104,7 +106,7 @@ static bool is_leaf(const struct emu *e, const struct walk *w, unsigned level, u
 	return w->entry_bytes == 8 ? level <= 3 : (e->cpu.cr4 & CR4_PSE) != 0;
 }
 
-static void begin(struct emu *e, struct walk *w, uint64_t linear)
+static void begin(const struct emu *e, struct walk *w, uint64_t linear)
 {
 	w->rights = PTE_P | PTE_W | PTE_U;
 	w->count = 0;
@@ -123,7 +125,7 @@ static void begin(struct emu *e, struct walk *w, uint64_t linear)
 }
 
 /* One pass down the tables. False: *error holds the P and RSVD bits of the page fault. */
-static bool descend(struct emu *e, struct walk *w, uint64_t linear, uint32_t *error)
+static bool descend(const struct emu *e, struct walk *w, uint64_t linear, uint32_t *error)
 {
 	unsigned index_bits = w->entry_bytes == 8 ? 9 : 10;
 
@@ -291,6 +293,29 @@ int mmu_walk(struct emu *e, uint64_t linear, unsigned access, struct translation
 			return EMU_STOP;
 	} while (!set_accessed(e, &w, (access & ACCESS_KIND) == ACCESS_WRITE));
 	describe(e, &w, access, &r, linear, t);
+	return 0;
+}
+
+int mmu_translate(const struct emu *e, uint64_t linear, uint64_t *gpa)
+{
+	uint32_t error;
+	struct walk w;
+
+	*gpa = linear & UINT32_MAX;
+	if (!e->paging)
+		return 0;
+	if (e->long_mode && !emu_is_canonical(e, linear))
+		return -EFAULT;
+	linear = e->long_mode ? linear : *gpa;
+	begin(e, &w, linear);
+	if (!e->long_mode && (e->cpu.cr4 & CR4_PAE)) {
+		if (!(w.table & PTE_P))
+			return -EFAULT;
+		w.table &= PTE_ADDRESS;
+	}
+	if (!descend(e, &w, linear, &error))
+		return -EFAULT;
+	*gpa = leaf_address(&w, linear);
 	return 0;
 }
 

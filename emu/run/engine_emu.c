@@ -54,7 +54,7 @@ static void destroy_vcpu(struct emu *e)
 
 static const struct emu_hooks hooks = {
 	.code_written = code_drop,
-	.data_accessed = sys_debug_data,
+	.data_accessed = debugger_data,
 	.translations_dropped = jit_translations_dropped,
 	.block_hot = jit_hot,
 	.block_killed = jit_killed,
@@ -259,6 +259,9 @@ const struct engine_ops engine_emu = {
 	.set_state = emu_set_state,
 	.save = emu_save,
 	.restore = emu_restore,
+	.debug = debugger_set,
+	.debug_hit = debugger_hit,
+	.translate = debugger_translate,
 	.run = emu_run_vcpu,
 	.kick = emu_kick,
 	.signal_msi = emu_signal_msi,

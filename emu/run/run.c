@@ -92,7 +92,7 @@ static void events(struct emu *e)
 	e->next_event_ns = e->lapic ? lapic_advance(e->lapic, emu_now_ns(e)) : UINT64_MAX;
 	start_up(e);
 	if (e->cpu.activity == CPU_RUNNING || e->cpu.activity == CPU_HALTED) {
-		if (!sys_debug_trap_due(e) && !deliver_nmi(e))
+		if (!sys_debug_trap_due(e) && !debugger_holds_interrupts(e) && !deliver_nmi(e))
 			deliver_interrupt(e);
 	}
 	refill(e);
@@ -124,19 +124,26 @@ void emu_advance(struct emu *e, bool step_only)
 		emu_attention(e);
 }
 
-/* Runs until something has to be looked at. */
-static void run_slice(struct emu *e)
+void run_on(struct emu *e, bool step_only)
+{
+	emu_advance(e, step_only);
+	if (e->fault.pending) {
+		mark_resume(e);
+		exc_deliver_fault(e);
+		block_forget_way(e);
+	}
+}
+
+/* Runs until something has to be looked at; true: a debugger has to. That there is none costs one look a slice. */
+static bool run_slice(struct emu *e)
 {
 	bool step_only = e->machine->config.single_step;
 
-	while (e->budget >= 0 && e->cpu.activity == CPU_RUNNING) {
-		emu_advance(e, step_only);
-		if (e->fault.pending) {
-			mark_resume(e);
-			exc_deliver_fault(e);
-			block_forget_way(e);
-		}
-	}
+	if (engine_debug_is_on(&e->machine->debug))
+		return debugger_slice(e);
+	while (e->budget >= 0 && e->cpu.activity == CPU_RUNNING)
+		run_on(e, step_only);
+	return false;
 }
 
 static enum engine_stop run(struct emu *e)
@@ -151,8 +158,8 @@ static enum engine_stop run(struct emu *e)
 			return ENGINE_KICKED;
 		}
 		events(e);
-		if (e->cpu.activity == CPU_RUNNING)
-			run_slice(e);
+		if (e->cpu.activity == CPU_RUNNING && run_slice(e))
+			return ENGINE_DEBUG;
 		if (e->cpu.activity == CPU_SHUTDOWN)
 			return ENGINE_TRIPLE_FAULT;
 		if (e->cpu.activity != CPU_RUNNING) {

@@ -13,6 +13,8 @@ int machine_init(struct machine *m);
 enum engine_stop emu_run(struct emu *e);
 /* A block and what is linked behind it, or one instruction; a fault is recorded, not delivered. */
 void emu_advance(struct emu *e, bool step_only);
+/* The same, and delivers the fault. */
+void run_on(struct emu *e, bool step_only);
 
 /*
  * The single-step tier: fetches, decodes and runs exactly one instruction with the state in e->cpu; e->cpu.rip is right
@@ -20,6 +22,17 @@ void emu_advance(struct emu *e, bool step_only);
  * a faster way calls this and goes on at RIP.
  */
 void step_one(struct emu *e);
+
+/* debugger.c: what a debugger wants (core/debugger.h), and the run loop while it wants anything. */
+int debugger_set(struct engine *engine, const struct engine_debug *want, unsigned *which);
+void debugger_hit(struct engine *engine, unsigned vcpu, struct engine_hit *out);
+int debugger_translate(struct engine *engine, unsigned vcpu, uint64_t linear, uint64_t *gpa);
+/* The hook data_accessed. */
+void debugger_data(struct emu *e, uint64_t linear, unsigned size, bool write);
+/* Instruction by instruction until something has to be looked at; true: the debugger has to. */
+bool debugger_slice(struct emu *e);
+/* A running processor that is to do one instruction is not interrupted before it. */
+bool debugger_holds_interrupts(const struct emu *e);
 
 /* state.c: save and restore of struct engine_ops. */
 int emu_save(struct engine *engine, unsigned vcpu, struct engine_state *out);

@@ -169,7 +169,7 @@ def missing_program(t):
     """Each program of the machine in turn."""
     programs = t.dir + "/programs"
     os.mkdir(programs)
-    names = {"bulkhead-supervisor": "vmm", "bulkhead-vcpu": "vmm/vcpu", "bulkhead-boot": "boot",
+    names = {"bulkhead-supervisor": "vmm", "bulkhead-vcpu": "vmm/vcpu", "bulkhead-boot": "boot", "bulkhead-gdbd": "vmm/gdb",
              **{f"bulkhead-{name}": "devices" for name in DEVICES}}
     for name, place in names.items():
         os.symlink(f"{BUILD}/{place}/{name}", f"{programs}/{name}")
@@ -186,7 +186,7 @@ def program_that_fails(t):
     """A daemon that is not what it should be: it ends at once, and so does the machine."""
     programs = t.dir + "/programs"
     os.mkdir(programs)
-    for name, place in (("supervisor", "vmm"), ("vcpu", "vmm/vcpu"), ("boot", "boot"),
+    for name, place in (("supervisor", "vmm"), ("vcpu", "vmm/vcpu"), ("boot", "boot"), ("gdbd", "vmm/gdb"),
                         *((name, "devices") for name in DEVICES if name != "seriald")):
         os.symlink(f"{BUILD}/{place}/bulkhead-{name}", f"{programs}/bulkhead-{name}")
     shutil.copy("/bin/true", programs + "/bulkhead-seriald")

@@ -23,7 +23,7 @@ def frame(type, id=1, body=b"", nfds=0, length=None):
 def find(path):
     """A program of the build tree; vmm/meson.build may put some of them elsewhere."""
     name = os.path.basename(path)
-    for folder in (os.path.dirname(path), "vmm", "vmm/vcpu", "devices", "boot"):
+    for folder in (os.path.dirname(path), "vmm", "vmm/vcpu", "vmm/gdb", "devices", "boot"):
         if os.path.exists(f"{BUILD}/{folder}/{name}"):
             return f"{BUILD}/{folder}/{name}"
     raise Failure(f"{name} is not in {BUILD}")

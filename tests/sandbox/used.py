@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -79,8 +80,16 @@ def seen_in(directory, engine):
     return seen
 
 
+def debug(t):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(f"{t.runtime}/{t.name}/gdb.sock")
+        s.sendall(b"$?#3f")
+        s.settimeout(20)
+        check(s.recv(100).startswith(b"+"), "an answer")
+
+
 def ask_everything(t):
-    """Console both ways, a reset, status, restarts, a stop by signal and on again, a reader that leaves, the power button."""
+    """Console both ways, a reset, status, restarts, a stop by signal and on again, a debugger, a reader that leaves, the power button."""
     talk = t.console()
     talk.expect("board ready", seconds=40)
     talk.send("r")
@@ -88,6 +97,7 @@ def ask_everything(t):
     t.bulkhead("status", t.name).expect(0)
     for kind in KINDS:
         t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
+    debug(t)
     talk.socket.close()
     vcpu = t.processes()["vcpu"]
     os.kill(vcpu, signal.SIGSTOP)

@@ -44,6 +44,7 @@ static const struct {
 	{ "bh-spawner", SANDBOX_SPAWNER },
 	{ "bh-boot", SANDBOX_BOOT },
 	{ "bh-vcpu", SANDBOX_VCPU_EMU },
+	{ "bh-gdbd", SANDBOX_GDBD },
 #define DEVICE(NAME, name, ...) { "bh-" #name, SANDBOX_##NAME },
 #include "../../proto/devices.def"
 };

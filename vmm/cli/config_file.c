@@ -92,7 +92,8 @@ static void add_string(struct reading *rd, const struct option_row *row, const s
 /* Where a number is one of bytes, seconds, deaths or a group, it needs no quotation marks. */
 static bool takes_integer(const struct option_row *row)
 {
-	return row->kind == VALUE_SIZE || row->kind == VALUE_DURATION || row->kind == VALUE_COUNT || row->kind == VALUE_GROUP;
+	return row->kind == VALUE_SIZE || row->kind == VALUE_DURATION || row->kind == VALUE_COUNT || row->kind == VALUE_GROUP ||
+	       row->kind == VALUE_GDB;
 }
 
 static const char *wanted(const struct option_row *row)
@@ -108,6 +109,7 @@ static const char *wanted(const struct option_row *row)
 	case VALUE_DURATION:
 	case VALUE_COUNT:
 	case VALUE_GROUP:
+	case VALUE_GDB:
 		return "a string or an integer";
 	default:
 		return "a string";

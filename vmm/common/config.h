@@ -46,6 +46,7 @@ struct vm_config {
 	const char *kernel, *cmdline, *format, *engine, *vga, *tier;
 	struct initrd_list initrds;
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
+	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */
 	const char *log_file, *result_file;
 	const char *config_file; /* command line: what was read from it stands before its own options */
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
@@ -70,6 +71,9 @@ void config_init(struct vm_config *config);
 
 /* What parsing alone cannot see: required options, combinations, files that cannot be read, the host's memory. */
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX]);
+
+/* The port that --gdb names; 0: it names a path; -1: it is neither. */
+int gdb_port(const char *gdb);
 
 /* The processor model as text: what was asked for, or the engine's default. */
 const char *config_cpu(const struct vm_config *config);

@@ -92,6 +92,7 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 	case VALUE_TEXT:
 	case VALUE_CHOICE:
 	case VALUE_CPU:
+	case VALUE_GDB:
 		text = *(const char *const *)field;
 		put_string(out, text ? text : "");
 		break;

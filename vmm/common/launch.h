@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 /* The programs of devices follow, one for each kind. */
-enum program { PROGRAM_BOOT, PROGRAM_VCPU, PROGRAM_DEVICE };
+enum program { PROGRAM_BOOT, PROGRAM_VCPU, PROGRAM_GDBD, PROGRAM_DEVICE };
 enum { PROGRAMS = PROGRAM_DEVICE + KIND_COUNT };
 
 /* User ids of a machine that root started: this base, plus 16 for each process id, plus the process's number. */
@@ -45,6 +45,7 @@ struct launch {
 	int backlog_fd; /* BACKLOG, which the keeper reads too */
 	struct report *report; /* shared with the keeper: what the record of the end is made of */
 	char dir[128];
+	char debugger[160]; /* where gdb connects to */
 	uint64_t started_ns; /* CLOCK_MONOTONIC, when the command line began */
 	bool trace, journal; /* journal: stderr is read by journald */
 };
@@ -55,6 +56,7 @@ enum note_kind {
 	NOTE_STATUS,  /* to the keeper: text for STATUS= */
 	NOTE_ENDED,   /* to the keeper: code and text; the exit follows */
 	NOTE_CLIENT,  /* to the supervisor: a control client, as descriptor; code: enum client_rights */
+	NOTE_DEBUGGER, /* to the supervisor: a debugger's connection, as descriptor */
 	NOTE_STOP,    /* to the supervisor: power button, then after the time-out the end */
 	NOTE_KILL,    /* to the supervisor: end now */
 	NOTE_MISSING, /* to the supervisor: what of the keeper's own fence this host refuses; to the keeper: what a user should

@@ -75,6 +75,8 @@ const struct option_row option_rows[] = {
 	KEY("group", GROUP, MACHINE, group, "GROUP",
 		"members may use the console and control it too (default: only you and root)"),
 	KEY("sandbox", ENUM, MACHINE, sandbox, "on|log|off", "log: forbidden calls are logged by the kernel, not stopped"),
+	KEY("gdb", GDB, MACHINE, gdb, "PORT|SOCKET",
+		"the guest waits for a debugger before its first instruction: gdb's target remote, on this loopback port or socket"),
 	KEY("timeout", DURATION, MACHINE, timeout_ms, "TIME", "end it with code 36 if it takes longer"),
 	KEY("result", FILE, MACHINE, result_file, "FILE", "write how it ended here, as JSON"),
 	KEY("quiet", FLAG, MACHINE, quiet, NULL, "no last line that tells how it ended"),
@@ -99,6 +101,7 @@ const struct option_row option_rows[] = {
 	ARGUMENT("timeout", DURATION, IN(STOP), timeout_ms, "TIME", "how long the guest has to power off (default 30s)"),
 	ARGUMENT("force", FLAG, IN(STOP), force, NULL, "end it at once"),
 	ARGUMENT("binary", FILE, IN(DEVICE), binary, "FILE", "with replace: this program instead of the installed one"),
+	ARGUMENT("print", FLAG, IN(GDB), print, NULL, "only tell what to write behind gdb's target remote"),
 	ARGUMENT("help", FLAG, ALL & ~MACHINE, help, NULL, "this text"),
 };
 enum { ROWS = sizeof(option_rows) / sizeof(option_rows[0]) };

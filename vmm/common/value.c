@@ -302,6 +302,19 @@ static int set_choice(void *field, const struct option_row *row, const char *val
 	return 0;
 }
 
+int gdb_port(const char *gdb)
+{
+	unsigned long port;
+	char *end;
+
+	if (!gdb)
+		return -1;
+	if (strchr(gdb, '/'))
+		return 0;
+	port = strtoul(gdb, &end, 10);
+	return isdigit((unsigned char)gdb[0]) && !*end && port > 0 && port <= 65535 ? (int)port : -1;
+}
+
 void value_unset(void *base, const struct option_row *row)
 {
 	char *field = (char *)base + row->offset;
@@ -350,6 +363,11 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 		return add_initrd((struct initrd_list *)field, row, value, error);
 	case VALUE_GROUP:
 		return set_group((int64_t *)field, value) ? bad(error, row, value, "no such group; name one of /etc/group") : 0;
+	case VALUE_GDB:
+		if (*value && gdb_port(value) < 0)
+			return bad(error, row, value, "write a port from 1 to 65535, or the path of a socket with a / in it");
+		*(const char **)field = *value ? value : NULL;
+		return 0;
 	case VALUE_DEVICE:
 		return add_device((uint8_t *)field, row, error);
 	case VALUE_FD:

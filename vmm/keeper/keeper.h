@@ -3,7 +3,7 @@
  * The keeper's parts, one file each:
  *
  *   keeper.c  the first stage of a machine: waits, tidies up, passes the exit code on
- *   open.c    opens everything that has a name on this host
+ *   open.c    opens everything that has a name on this host; listen.c what listens there
  *   clone.c   clones the supervisor into namespaces where nothing has one
  *   fence.c   what is left to the keeper after that
  *   record.c  what is left of the machine: the record of its end
@@ -25,6 +25,7 @@ struct keeper {
 	struct launch launch;
 	struct rundir rundir;
 	int control_fd; /* listening */
+	int gdb_fd;	/* listening */
 	int note_fd;	/* our end of the pair */
 	int signal_fd;	/* read end of the pipe that signal handlers write to */
 	int signal_wr;
@@ -54,6 +55,11 @@ void keeper_warn(struct keeper *k, const char *fmt, ...) __attribute__((format(p
 
 /* Programs, images, /dev/kvm, name, sockets, log: 0, or an exit code; what went wrong has been said. */
 int keeper_open(struct keeper *k);
+
+/* A listening socket of that name in the machine's directory, or -errno. */
+int keeper_listen(struct keeper *k, const char *name, int type);
+/* Where debuggers come: there, or where --gdb says. 0, or an exit code; what went wrong has been said. */
+int keeper_open_gdb(struct keeper *k);
 
 /* Starts the supervisor; 0, or an exit code. */
 int keeper_clone(struct keeper *k);

@@ -14,13 +14,12 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 static int open_programs(struct keeper *k)
 {
 	static const char *const names[PROGRAM_DEVICE] = {
-		[PROGRAM_BOOT] = "bulkhead-boot", [PROGRAM_VCPU] = "bulkhead-vcpu",
+		[PROGRAM_BOOT] = "bulkhead-boot", [PROGRAM_VCPU] = "bulkhead-vcpu", [PROGRAM_GDBD] = "bulkhead-gdbd",
 	};
 	char path[4200];
 
@@ -79,34 +78,6 @@ static int open_engine(struct keeper *k)
 		    errno == EACCES ? "join the group that owns it, or use --engine emu" : "use --engine emu");
 }
 
-static bool is_socket_at(int dir_fd, const char *name)
-{
-	struct stat st;
-
-	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
-}
-
-/* bind() takes a path, which others may have changed on the way: then the socket is not in our directory. */
-static int listen_at(struct keeper *k, const char *name, int type)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", k->rundir.path, name);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
-		rc = -errno;
-	else if (!is_socket_at(k->rundir.dir_fd, name))
-		rc = -ENOTDIR;
-	else if (listen(fd, 16) < 0)
-		rc = -errno;
-	if (!rc)
-		return fd;
-	close(fd);
-	return rc;
-}
-
 static int claim_name(struct keeper *k)
 {
 	int rc = -EEXIST;
@@ -147,10 +118,14 @@ static int share_with_group(struct keeper *k)
 static int open_sockets(struct keeper *k)
 {
 	mode_t mask = umask(0177);
+	int rc;
 
-	k->control_fd = listen_at(k, "control.sock", SOCK_SEQPACKET);
-	k->launch.console_fd = k->control_fd < 0 ? -1 : listen_at(k, "console.sock", SOCK_STREAM);
+	k->control_fd = keeper_listen(k, "control.sock", SOCK_SEQPACKET);
+	k->launch.console_fd = k->control_fd < 0 ? -1 : keeper_listen(k, "console.sock", SOCK_STREAM);
+	rc = k->launch.console_fd < 0 ? 0 : keeper_open_gdb(k);
 	umask(mask);
+	if (rc)
+		return rc;
 	if (k->control_fd < 0 || k->launch.console_fd < 0)
 		return keeper_fail(k, EXIT_INTERNAL, "sockets in %.90s: %s", k->rundir.path,
 			    strerror(k->control_fd < 0 ? -k->control_fd : -k->launch.console_fd));

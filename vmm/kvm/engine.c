@@ -107,6 +107,11 @@ static int build(struct kvm_engine *k, const struct engine_config *config)
 	err = create_machine(k, config);
 	if (!err)
 		kvm_xstate_init(k);
+	if (!err) {
+		int flags = ioctl(k->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_GUEST_DEBUG2);
+
+		k->debug_flags = flags > 0 ? (uint32_t)flags : 0;
+	}
 	for (unsigned i = 0; !err && i < k->vcpus; i++)
 		err = create_vcpu(k, i);
 	return err;
@@ -278,6 +283,9 @@ const struct engine_ops engine_kvm = {
 	.set_state = kvm_engine_set_state,
 	.save = kvm_save,
 	.restore = kvm_restore,
+	.debug = kvm_debug,
+	.debug_hit = kvm_debug_hit,
+	.translate = kvm_translate,
 	.run = kvm_engine_run,
 	.kick = kvm_engine_kick,
 	.signal_msi = kvm_engine_signal_msi,

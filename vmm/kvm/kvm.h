@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_VMM_KVM_KVM_H
 #define BULKHEAD_VMM_KVM_KVM_H
 
+#include "emu/core/debugger.h"
 #include "emu/core/engine.h"
 #include "emu/model/features.h"
 #include "proto/layout.h"
@@ -22,6 +23,14 @@ struct kvm_vcpu {
 	atomic_bool kicked;
 	atomic_bool inside;   /* its thread is in run() and `thread` is valid */
 	pthread_t thread;
+};
+
+enum { KVM_SLOTS = 4 };
+
+/* A byte of guest memory in whose place an INT3 stands. */
+struct kvm_patch {
+	uint8_t *host;
+	uint8_t byte;
 };
 
 struct kvm_engine {
@@ -42,6 +51,12 @@ struct kvm_engine {
 	pthread_mutex_t route_lock;
 	struct kvm_irq_routing_entry route[LAYOUT_IOAPIC_PINS];
 	bool routed[LAYOUT_IOAPIC_PINS];
+	struct engine_debug debug; /* debugger.c, as all up to `error` */
+	struct engine_hit hit[ENGINE_MAX_VCPUS];
+	uint32_t debug_flags; /* KVM_GUESTDBG_* that this KVM has beside the usual ones */
+	uint8_t slot[KVM_SLOTS]; /* which point stands in each debug register */
+	struct kvm_patch patch[ENGINE_MAX_POINTS];
+	unsigned patches;
 	char error[256];
 };
 
@@ -74,6 +89,15 @@ int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, 
  * which. */
 enum engine_stop kvm_gave_up(struct kvm_engine *k, unsigned vcpu);
 enum engine_stop kvm_shut_down(struct kvm_engine *k, unsigned vcpu);
+
+/* debugger.c: debug, debug_hit, translate of struct engine_ops. */
+int kvm_debug(struct engine *e, const struct engine_debug *want, unsigned *which);
+void kvm_debug_hit(struct engine *e, unsigned vcpu, struct engine_hit *out);
+int kvm_translate(struct engine *e, unsigned vcpu, uint64_t linear, uint64_t *gpa);
+/* It is to do one instruction, without an interrupt before it. */
+bool kvm_debug_holds_interrupts(const struct kvm_engine *k, unsigned vcpu);
+/* KVM_EXIT_DEBUG. True: the debugger is to hear of it; false: it was the guest's own, and has been given back to it. */
+bool kvm_debug_exit(struct kvm_engine *k, unsigned vcpu);
 
 /* One KVM_RUN and what it asked for: true if the guest goes on, false with *stop set. */
 bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);

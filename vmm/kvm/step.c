@@ -82,6 +82,8 @@ static int inject_extint(struct kvm_engine *k, unsigned vcpu)
 	int vector;
 
 	run->request_interrupt_window = 0;
+	if (kvm_debug_holds_interrupts(k, vcpu))
+		return 0;
 	if (!v->has_vector && !k->bus.extint_pending(k->bus.ctx, vcpu))
 		return 0;
 	if (!run->ready_for_interrupt_injection || !run->if_flag) {
@@ -135,6 +137,9 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 			return true;
 		*stop = ENGINE_HALTED;
 		return false;
+	case KVM_EXIT_DEBUG:
+		*stop = ENGINE_DEBUG;
+		return !kvm_debug_exit(k, vcpu);
 	case KVM_EXIT_SHUTDOWN:
 		*stop = kvm_shut_down(k, vcpu);
 		return false;

@@ -165,6 +165,7 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->kernel = (char *)(vm->config->kernel ? vm->config->kernel : "demo");
 	snprintf(parts->console, sizeof(parts->console), "%s/console.sock", vm->launch->dir);
 	s->console = parts->console;
+	s->debugger = (char *)vm->launch->debugger;
 	s->has_gave_up = true;
 	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
 		s->gave_up |= vm->procs[i].recovery.gave_up;

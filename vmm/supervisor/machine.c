@@ -9,6 +9,7 @@
  *   ENDED     vcpu dead, the guest's last bytes delivered, waiting clients answered, exit: ending.c
  */
 #include "machine.h"
+#include "debug.h"
 #include "ending.h"
 #include "objects.h"
 #include "proc.h"
@@ -61,7 +62,9 @@ static int start_guest(struct vm *vm)
 		rc = proc_spawn(&vm->procs[PROC_BOOT]);
 	if (!rc)
 		rc = setup_boot(&vm->procs[PROC_BOOT]);
-	return rc ? rc : proc_spawn(&vm->procs[PROC_VCPU]);
+	if (!rc)
+		rc = proc_spawn(&vm->procs[PROC_VCPU]);
+	return rc ? rc : debug_vcpu_born(vm);
 }
 
 static int start_device(struct proc *p)
@@ -265,7 +268,7 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 		p->drained = true;
 		proc_kill(p);
 	}
-	else if (is_device(p) && p->recovery.deaths + p->recovery.on_trial)
+	else if (p->id == PROC_GDBD || (is_device(p) && p->recovery.deaths + p->recovery.on_trial))
 		proc_blame(p, text);
 	else
 		machine_end(vm, EXIT_VMM, "failure", "%s: %s%s%s%s", proc_name(p), text, error->field ? ": " : "",
@@ -319,6 +322,10 @@ static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 	case BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT:
 		booted(p, ok);
 		break;
+	case BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_CHANNEL:
+		if (p->id == PROC_GDBD)
+			ready(p, ok);
+		break;
 	case BULKHEAD__MESSAGE_TYPE__MSG_STATS:
 		keep_stats(p, ok);
 		break;
@@ -333,7 +340,7 @@ static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 void machine_reply(struct proc *p, uint16_t request, const struct frame *reply)
 {
 	/* A vcpu or loader of before a reset may still have an answer on its way. */
-	if (p->vm->rebooting && !is_device(p))
+	if (p->vm->rebooting && !is_device(p) && p->id != PROC_GDBD)
 		return;
 	if (reply->header.type == BULKHEAD__MESSAGE_TYPE__MSG_OK)
 		accepted(p, request, (const Bulkhead__Ok *)reply->msg);
@@ -445,6 +452,11 @@ static void on_undelivered(struct proc *p, const Bulkhead__Event *e)
 		p->vm->undelivered = e->code;
 }
 
+static void on_debug_kill(struct proc *p, const Bulkhead__Event *e)
+{
+	machine_end(p->vm, EXIT_VMM, "killed", "killed by its debugger");
+}
+
 static void on_log_line(struct proc *p, const Bulkhead__Event *e)
 {
 	int level = (int)(e->code < 5 ? e->code : 4);
@@ -473,6 +485,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEVICE_TIMEOUT, FROM(VCPU), on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED, FROM(SERIALD), on_undelivered },
+	{ BULKHEAD__EVENT_TYPE__EVENT_DEBUG_KILL, FROM(GDBD), on_debug_kill },
 	{ BULKHEAD__EVENT_TYPE__EVENT_LOG, ~0u, on_log_line },
 };
 
@@ -547,6 +560,11 @@ void machine_proc_gone(struct proc *p, int code, int status)
 	p->state = PROC_GONE;
 	p->host_pid = 0;
 	vm->hooks->stats_changed(vm);
+	if (p->id == PROC_GDBD) {
+		note_reason(p, code, status);
+		debug_gone(p);
+		return;
+	}
 	if (machine_process_ended(p, well))
 		return;
 	if (is_device(p)) {

@@ -28,11 +28,30 @@ const char *proc_name(const struct proc *p)
 	return p->name;
 }
 
+/* Those that no row of devices.def is about. */
+struct fixed {
+	Bulkhead__Role role;
+	enum program program;
+	enum sandbox_role fence; /* of the vcpu process, with the emulator */
+	const char *name;
+};
+
+static const struct fixed *fixed_of(const struct proc *p)
+{
+	static const struct fixed rows[] = {
+		[PROC_BOOT] = { BULKHEAD__ROLE__ROLE_BOOT, PROGRAM_BOOT, SANDBOX_BOOT, "bulkhead-boot" },
+		[PROC_GDBD] = { BULKHEAD__ROLE__ROLE_GDBD, PROGRAM_GDBD, SANDBOX_GDBD, "bulkhead-gdbd" },
+		[PROC_VCPU] = { BULKHEAD__ROLE__ROLE_VCPU, PROGRAM_VCPU, SANDBOX_VCPU_EMU, "bulkhead-vcpu" },
+	};
+
+	return &rows[p->id];
+}
+
 Bulkhead__Role proc_role(const struct proc *p)
 {
 	if (p->kind)
 		return (Bulkhead__Role)p->kind->role;
-	return p->id == PROC_BOOT ? BULKHEAD__ROLE__ROLE_BOOT : BULKHEAD__ROLE__ROLE_VCPU;
+	return fixed_of(p)->role;
 }
 
 bool proc_exists(const struct proc *p)
@@ -44,7 +63,7 @@ static enum program program_of(const struct proc *p)
 {
 	if (p->kind)
 		return PROGRAM_DEVICE + (enum program)(p->kind - kind_rows);
-	return p->id == PROC_BOOT ? PROGRAM_BOOT : PROGRAM_VCPU;
+	return fixed_of(p)->program;
 }
 
 /* Which kind's which instance a process id stands for. */
@@ -424,9 +443,7 @@ static enum sandbox_role sandbox_role_of(const struct proc *p)
 {
 	if (p->kind)
 		return sandbox_of_kind((enum kind)(p->kind - kind_rows));
-	if (p->id == PROC_BOOT)
-		return SANDBOX_BOOT;
-	return p->vm->engine_kvm ? SANDBOX_VCPU_KVM : SANDBOX_VCPU_EMU;
+	return p->id == PROC_VCPU && p->vm->engine_kvm ? SANDBOX_VCPU_KVM : fixed_of(p)->fence;
 }
 
 static int run_program(struct proc *p, int control, int event, int log)
@@ -440,7 +457,7 @@ static int run_program(struct proc *p, int control, int event, int log)
 	int rc;
 
 	snprintf(r.name, sizeof(r.name), "%s",
-		 p->kind ? p->kind->program : p->id == PROC_BOOT ? "bulkhead-boot" : "bulkhead-vcpu");
+		 p->kind ? p->kind->program : fixed_of(p)->name);
 	rc = spawn(p->vm, &r, fds);
 	p->spawning = rc ? 0 : r.sequence;
 	return rc;

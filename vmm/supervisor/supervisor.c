@@ -4,6 +4,7 @@
  * It holds memory objects, pidfds and sockets; no file of the host can be reached from it.
  */
 #include "control.h"
+#include "debug.h"
 #include "ending.h"
 #include "machine.h"
 #include "proc.h"
@@ -65,6 +66,10 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 		_exit(EXIT_VMM); /* the keeper is dead; nobody is left to tidy up for */
 	if (note.kind == NOTE_CLIENT && client >= 0) {
 		control_add(vm, client, (enum client_rights)note.code);
+		return;
+	}
+	if (note.kind == NOTE_DEBUGGER && client >= 0) {
+		debug_client(vm, client);
 		return;
 	}
 	if (client >= 0)
@@ -208,6 +213,12 @@ static void spawner_lost(struct vm *vm, const char *why)
 	machine_end(vm, EXIT_VMM, "failure", "the spawner %s: no process can be started any more", why);
 }
 
+static void machine_ends(struct vm *vm)
+{
+	debug_machine_ends(vm);
+	take_end(vm);
+}
+
 static const struct vm_hooks hooks = {
 	.spawned = proc_spawned,
 	.spawner_lost = spawner_lost,
@@ -215,7 +226,7 @@ static const struct vm_hooks hooks = {
 	.reply = machine_reply,
 	.event = machine_event,
 	.gone = machine_proc_gone,
-	.ends = take_end,
+	.ends = machine_ends,
 	.start_again = machine_start_again,
 	.ended = control_ended,
 	.left = take_device_gone,
@@ -239,7 +250,7 @@ static void init(struct vm *vm, struct launch *launch)
 	vm->clock = machine_clock_at(clock_ns(), 0);
 	vm->realtime_started_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
 	vm->ram = vm->code_map = (struct object){ -1, -1 };
-	vm->self_fd = -1;
+	vm->self_fd = vm->debug_fd[0] = vm->debug_fd[1] = -1;
 }
 
 static void warn_missing(struct vm *vm)

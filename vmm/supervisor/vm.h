@@ -11,6 +11,7 @@
  *   restore.c     it begins where another machine stood still
  *   recovery.c    death of a device and its next incarnation; restart.c says when
  *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
+ *   debug.c       its debugger, if somebody wants one
  *   ending.c      its end: what the guest still has to say, the drain, stop, the exit code
  *   setup.c       which objects each process gets; objects.c makes them
  *   proc.c        one child process: birth, requests and replies, events, log lines, death
@@ -41,6 +42,7 @@
 
 enum proc_id {
 	PROC_BOOT,
+	PROC_GDBD, /* when somebody debugs */
 	PROC_VCPU,
 	PROC_FIRST_DEVICE,
 	PROC_BEFORE_DEVICES = PROC_FIRST_DEVICE - 1,
@@ -86,7 +88,7 @@ struct msi_page;
 struct proc {
 	struct vm *vm;
 	enum proc_id id;
-	const struct kind_row *kind; /* NULL: loader, vcpu */
+	const struct kind_row *kind; /* NULL: loader, vcpu, gdbd */
 	unsigned instance;
 	char name[KIND_NAME_MAX];
 	enum proc_state state;
@@ -185,7 +187,7 @@ struct spawn_link {
 
 /*
  * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, proc, report, ending with
- * setup and objects, watchdog, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ * setup and objects, watchdog, debug, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
 	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */
@@ -244,6 +246,7 @@ struct vm {
 	uint8_t *restored; /* the state from which we begin, checked; NULL: the guest begins with its kernel, or has begun */
 	unsigned restored_part;
 	uint64_t restored_ns; /* what its clock is to show when it goes on */
+	int debug_fd[2]; /* the vcpu process's end of the debugger's channel, and gdbd's; -1: not there */
 	struct pipe_ends vcpu_bell;
 	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
 	struct device_objects devices[DEVICES];

@@ -95,7 +95,7 @@ static struct watch_sample look_at_guest(const struct proc *p)
 	struct watch_sample s = look(p, p->state == PROC_READY || owes_something(p) ? WATCH_SERVES : WATCH_WAITS);
 
 	s.beat = p->heard;
-	if (p->state == PROC_READY && req)
+	if (p->id == PROC_VCPU && p->state == PROC_READY && req)
 		s.beat = atomic_load_explicit(&req->heartbeat_ns, memory_order_relaxed);
 	return s;
 }
@@ -172,7 +172,8 @@ static void on_tick(evutil_socket_t fd, short what, void *ctx)
 	for (unsigned i = 0; i < PROCS; i++) {
 		struct proc *p = &vm->procs[i];
 
-		if (p->state == PROC_READY || p->state == PROC_STARTING)
+		/* A debugger's process that hangs harms its user, who sees it. */
+		if (p->id != PROC_GDBD && (p->state == PROC_READY || p->state == PROC_STARTING))
 			look_at(p);
 		else if (p->state == PROC_LEAVING)
 			look_at_undead(p);

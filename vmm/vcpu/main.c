@@ -21,6 +21,7 @@ static struct vcpu_process process = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.changed = PTHREAD_COND_INITIALIZER,
 	.msi_doorbell_fd = -1,
+	.debug.fd = -1,
 };
 
 static bool is_kvm(const struct vcpu_process *p)
@@ -106,21 +107,10 @@ static void on_setup(struct vcpu_process *p, struct frame *f)
 	report_ready(p, f->header.id);
 }
 
-static bool is_any_running(struct vcpu_process *p)
-{
-	bool any = false;
-
-	pthread_mutex_lock(&p->lock);
-	for (unsigned i = 0; i < p->vcpus; i++)
-		any |= p->state[i] == RUN_RUNNING;
-	pthread_mutex_unlock(&p->lock);
-	return any;
-}
-
 /* A vCPU that waits for its device stops at the end of that instruction: PAUSE is answered then, or with the next RUN. */
 static void finish_pause(struct vcpu_process *p, bool at_once)
 {
-	if (!p->pausing || (!at_once && is_any_running(p)))
+	if (!p->pausing || (!at_once && vcpu_any_runs(p)))
 		return;
 	p->pausing = false;
 	frame_reply_ok(p->child.control_fd, p->pause_id);
@@ -223,6 +213,8 @@ static bool serve_control(struct vcpu_process *p)
 		{BULKHEAD__MESSAGE_TYPE__MSG_ROUTE_ADD, true, on_route_add},
 		{BULKHEAD__MESSAGE_TYPE__MSG_SAVE, true, state_save},
 		{BULKHEAD__MESSAGE_TYPE__MSG_RESTORE, true, state_restore},
+		{BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_CHANNEL, false, debug_channel},
+		{BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_END, false, debug_end},
 	};
 	struct frame *f = &p->child.frame;
 	int err = frame_recv(p->child.control_fd, f);
@@ -259,22 +251,22 @@ enum helper_wait { WAIT_NOT, WAIT_WORK, WAIT_SOON, WAIT_PENANCE };
  * irqd broke its ring, it gets a millisecond of silence. What vCPU threads do is looked at soon. Signs of life are due
  * every second.
  */
-static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[2])
+static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[3])
 {
 	static const struct timespec nothing, second = {.tv_sec = 1}, soon = {.tv_nsec = 5000000}, penance = {.tv_nsec = 1000000};
 
 	switch (wait) {
 	case WAIT_NOT:
-		ppoll(fds, 2, &nothing, NULL);
+		ppoll(fds, 3, &nothing, NULL);
 		break;
 	case WAIT_SOON:
-		ppoll(fds, 2, &soon, NULL);
+		ppoll(fds, 3, &soon, NULL);
 		break;
 	case WAIT_PENANCE:
 		ppoll(fds, 1, &penance, NULL);
 		break;
 	case WAIT_WORK:
-		ppoll(fds, 2, p->engine ? &second : NULL, NULL);
+		ppoll(fds, 3, p->engine ? &second : NULL, NULL);
 		break;
 	}
 }
@@ -282,7 +274,7 @@ static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, s
 /* Is a vCPU thread about to do something that nobody rings for: begin, or stop? */
 static bool is_thread_due(const struct vcpu_process *p)
 {
-	return p->pausing || (p->want_run && !atomic_load(&p->begun));
+	return p->pausing || p->debug.releasing || (p->want_run && !atomic_load(&p->begun));
 }
 
 static enum helper_wait choose_wait(struct vcpu_process *p, bool sane)
@@ -296,14 +288,15 @@ static enum helper_wait choose_wait(struct vcpu_process *p, bool sane)
 
 static int serve(struct vcpu_process *p)
 {
-	struct pollfd fds[2] = {{.fd = p->child.control_fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}};
+	struct pollfd fds[3] = {{.fd = p->child.control_fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}, {.events = POLLIN}};
 	bool sane = true;
 
 	for (;;) {
 		bool begun = atomic_load(&p->begun);
 		enum helper_wait wait = choose_wait(p, sane);
 
-		fds[0].revents = fds[1].revents = 0;
+		fds[0].revents = fds[1].revents = fds[2].revents = 0;
+		fds[2].fd = p->engine ? p->debug.fd : -1;
 		fds[1].fd = begun ? p->msi_doorbell_fd : -1;
 		wait_for_work(p, wait, fds);
 		if (p->engine)
@@ -315,6 +308,9 @@ static int serve(struct vcpu_process *p)
 			sane = interrupts_take(p);
 		}
 		finish_pause(p, false);
+		debug_finish(p);
+		if (fds[2].revents)
+			debug_serve(p);
 		if (fds[0].revents && !serve_control(p))
 			return 0;
 	}

@@ -57,6 +57,8 @@ static int map_ram(struct setup *s, uint64_t bytes)
 		s->config.ram[1] = (struct engine_ram){LAYOUT_RAM_HIGH_BASE, bytes - low, (uint8_t *)host + low};
 		s->config.ram_count = 2;
 	}
+	memcpy(s->p->ram, s->config.ram, sizeof(s->p->ram));
+	s->p->ram_count = s->config.ram_count;
 	return 0;
 }
 

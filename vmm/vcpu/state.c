@@ -39,6 +39,9 @@ static const char *obstacle(struct vcpu_process *p)
 {
 	const char *why = atomic_load(&p->begun) ? NULL : "the guest has not begun";
 
+	if (p->debug.armed)
+		why = "a debugger has set breakpoints";
+
 	pthread_mutex_lock(&p->lock);
 	for (unsigned i = 0; i < p->vcpus; i++) {
 		if (p->state[i] == RUN_RUNNING)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The thread of one vCPU: waits until it may run, runs, reports why it stopped. */
+#include "dump.h"
 #include "vcpu.h"
 
 #include <stdlib.h>
@@ -13,14 +14,21 @@ static void set_state(struct vcpu_process *p, unsigned index, enum run_state sta
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* A debugger does not hold up what comes before the first instruction: the devices' resets, and the news that it runs. */
+static bool may_run(const struct vcpu_process *p)
+{
+	return p->want_run && !(p->debug.hold && atomic_load(&p->begun));
+}
+
 /* Blocks until MSG_RUN; a pause is over when want_run is set again. */
 static void wait_for_run(struct vcpu_process *p, unsigned index)
 {
 	pthread_mutex_lock(&p->lock);
-	if (!p->want_run && p->state[index] == RUN_RUNNING)
+	if (!may_run(p) && p->state[index] == RUN_RUNNING)
 		p->state[index] = RUN_PAUSED;
+	debug_tell_held(p);
 	pthread_cond_broadcast(&p->changed);
-	while (!p->want_run)
+	while (!may_run(p))
 		pthread_cond_wait(&p->changed, &p->lock);
 	p->state[index] = RUN_RUNNING;
 	pthread_mutex_unlock(&p->lock);
@@ -52,7 +60,7 @@ static bool wants_run(struct vcpu_process *p)
 	bool want;
 
 	pthread_mutex_lock(&p->lock);
-	want = p->want_run;
+	want = may_run(p);
 	pthread_mutex_unlock(&p->lock);
 	return want;
 }
@@ -84,7 +92,7 @@ void *vcpu_thread(void *arg)
 {
 	struct vcpu_arg a = *(struct vcpu_arg *)arg;
 	struct vcpu_process *p = a.process;
-	enum engine_stop stop;
+	enum engine_stop stop = ENGINE_KICKED;
 
 	free(arg);
 	pthread_mutex_lock(&p->lock);
@@ -95,10 +103,14 @@ void *vcpu_thread(void *arg)
 		wait_for_run(p, a.index);
 		if (!atomic_load(&p->begun))
 			begin(p, a.index);
-		do {
+		while (stop == ENGINE_KICKED && wants_run(p)) {
 			stop = p->engine->ops->run(p->engine, a.index);
 			atomic_fetch_add_explicit(&p->rounds[a.index], 1, memory_order_relaxed);
-		} while (stop == ENGINE_KICKED && wants_run(p));
+			if (stop == ENGINE_DEBUG) {
+				debug_stopped(p, a.index);
+				stop = ENGINE_KICKED;
+			}
+		}
 	} while (stop == ENGINE_KICKED);
 	set_state(p, a.index, RUN_ENDED);
 	report_stop(p, a.index, stop);

@@ -6,6 +6,8 @@
 #ifndef BULKHEAD_VMM_VCPU_VCPU_H
 #define BULKHEAD_VMM_VCPU_VCPU_H
 
+#include "debug.h"
+
 #include "emu/core/engine.h"
 #include "emu/model/features.h"
 #include "emu/native/memory.h"
@@ -69,6 +71,9 @@ struct vcpu_process {
 	struct engine *engine;
 	struct native_memory native; /* the emulator's generated code */
 	unsigned vcpus;
+	struct engine_ram ram[ENGINE_MAX_RAM];
+	unsigned ram_count;
+	struct debug_door debug;
 	struct msi_consumer msi;
 	int msi_doorbell_fd;
 	struct pic_output seen; /* of the 8259: the engine knows of this */
@@ -78,7 +83,7 @@ struct vcpu_process {
 	_Atomic bool begun; /* they have had it, and the helper may read irqd's messages */
 	bool pausing; /* PAUSE is not answered yet: a vCPU may wait for a device, but its helper does not */
 	uint32_t pause_id;
-	pthread_mutex_t lock; /* state, want_run, started */
+	pthread_mutex_t lock; /* state, want_run, started, debug */
 	pthread_cond_t changed;
 	enum run_state state[ENGINE_MAX_VCPUS];
 	bool want_run;
@@ -111,8 +116,10 @@ bool state_is_incomplete(const struct vcpu_process *p);
 
 /* Applies an entry state to a processor that was reset. */
 void entry_apply(struct cpu *cpu, const Bulkhead__EntryState *entry);
-/* The registers in text, for reports: several lines. */
-void entry_dump(const struct cpu *cpu, char *text, size_t len);
+
+/* Does any vCPU run guest code? The second one for who holds the lock. */
+bool vcpu_any_runs(struct vcpu_process *p);
+bool vcpu_any_runs_locked(const struct vcpu_process *p);
 
 /* A vCPU's thread; arg is a struct vcpu_arg that the thread frees. */
 struct vcpu_arg {

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a machine listens: keeper.h. */
+#include "keeper.h"
+
+#include "../common/exit_codes.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static bool is_socket_at(int dir_fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* bind() takes a path, which others may have changed on the way: then the socket is not in our directory. */
+int keeper_listen(struct keeper *k, const char *name, int type)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", k->rundir.path, name);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		rc = -errno;
+	else if (!is_socket_at(k->rundir.dir_fd, name))
+		rc = -ENOTDIR;
+	else if (listen(fd, 16) < 0)
+		rc = -errno;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/* Nobody but this host's own can reach a loopback address. */
+static int listen_on_loopback(int port)
+{
+	const struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0)
+		rc = -errno;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/* Where the user wants it. What a killed predecessor has left there is a socket of ours that nobody listens on any more. */
+static int listen_on_path(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
+	struct stat st;
+
+	if (fd < 0 || strlen(path) >= sizeof(a.sun_path)) {
+		close(fd);
+		return -ENAMETOOLONG;
+	}
+	strcpy(a.sun_path, path);
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid() &&
+	    connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 && errno == ECONNREFUSED)
+		unlink(path);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0)
+		rc = -errno;
+	if (!rc)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/* As it is called from any directory. */
+static void name_place(char *out, size_t len, const char *place)
+{
+	char dir[128];
+
+	if (place[0] != '/' && getcwd(dir, sizeof(dir)))
+		snprintf(out, len, "%.120s/%.30s", dir, place);
+	else
+		snprintf(out, len, "%s", place);
+}
+
+/* A machine's debugger comes through its directory, unless the user has named another place. */
+int keeper_open_gdb(struct keeper *k)
+{
+	const char *place = k->config.gdb;
+	int port = gdb_port(place);
+	char *name = k->launch.debugger;
+
+	if (port > 0) {
+		k->gdb_fd = listen_on_loopback(port);
+		snprintf(name, sizeof(k->launch.debugger), "localhost:%d", port);
+	} else if (place) {
+		k->gdb_fd = listen_on_path(place);
+		name_place(name, sizeof(k->launch.debugger), place);
+	} else {
+		k->gdb_fd = keeper_listen(k, "gdb.sock", SOCK_STREAM);
+		snprintf(name, sizeof(k->launch.debugger), "%s/gdb.sock", k->rundir.path);
+	}
+	return k->gdb_fd >= 0 ? 0 : keeper_fail(k, EXIT_USAGE, "--gdb %.120s: %s", name, strerror(-k->gdb_fd));
+}
