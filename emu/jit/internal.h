@@ -14,6 +14,7 @@
 #include "jit.h"
 #include "emu/block/internal.h"
 #include "emu/core/host.h"
+#include "emu/core/tlb.h"
 #include "emu/native/memory.h"
 
 #include <stddef.h>
@@ -42,6 +43,9 @@ struct jit_jump {
 	const uint8_t *code, *real, *host;
 };
 
+/* Tables of jumps: for user code, for supervisor code that may touch user pages (EFLAGS.AC, or no SMAP), for other. */
+enum { JIT_TABLES = 3 };
+
 enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 12, JIT_STACK = 1 << 16 };
 
 /* Whose the host's vector registers are: nobody's, or the guest's XMM, YMM (and what is above is zero), or ZMM and opmasks. */
@@ -54,10 +58,10 @@ struct jit_env {
 	uint32_t host_mxcsr;
 	uint8_t vectors; /* enum vectors */
 	struct range **log_next;
-	struct jit_jump *jumps; /* of the current privilege */
+	struct jit_jump *jumps; /* the table in use */
 	struct jit_jump **jump_log_next;
-	struct jit_jump *jump_log[4 * JIT_JUMPS]; /* those whose code is real; C fills half of it, code the rest */
-	struct jit_jump jump[2][JIT_JUMPS];
+	struct jit_jump *jump_log[2 * JIT_TABLES * JIT_JUMPS]; /* those whose code is real; C fills half of it, code the rest */
+	struct jit_jump jump[JIT_TABLES][JIT_JUMPS];
 	struct range range[JIT_RANGES];
 	struct range *log[2 * JIT_RANGES]; /* those with len != 0, and others */
 };
@@ -104,7 +108,7 @@ struct jit {
 	bool checks; /* each hit of a range is compared with the page tables (tests) */
 	uint32_t sites, ranges;
 	struct jit_site *site;
-	uint32_t jump_key[2];
+	uint32_t jump_key[JIT_TABLES];
 	int (*enter)(struct emu *e, const uint8_t *code);
 	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads or stores, and of their groups */
 	struct jit_counts counts;
@@ -114,6 +118,11 @@ struct jit {
 static inline uint32_t jit_key(const struct emu *e)
 {
 	return e->mode_key | (e->cpl == 3 ? 1u << 16 : 0) | (uint32_t)(e->tlb_mask & 6) << 17 | (uint32_t)e->units << 24;
+}
+
+static inline unsigned jit_table(const struct emu *e)
+{
+	return e->cpl == 3 ? 0 : e->tlb_mask & TAG_USER ? 2 : 1;
 }
 
 /* ---- code (code.c) ---- */

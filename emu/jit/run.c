@@ -44,9 +44,9 @@ static void empty_jumps(struct jit_jump *jump)
 		jump[n] = (struct jit_jump){ .pc = n + 1 };
 }
 
-static struct jit_jump *entry_slot(struct emu *e, uint64_t pc, unsigned user)
+static struct jit_jump *entry_slot(struct emu *e, uint64_t pc, unsigned table)
 {
-	return &jit_env(e)->jump[user][pc & (JIT_JUMPS - 1)];
+	return &jit_env(e)->jump[table][pc & (JIT_JUMPS - 1)];
 }
 
 /* From now on each has to be looked at. */
@@ -189,9 +189,9 @@ static void abandon(struct emu *e, struct block *b)
 	unlink_incoming(e, b);
 	for (unsigned n = 0; n < 2; n++)
 		put_dead_jump(e->jit, b->native[n], b->native_dead[n]);
-	for (unsigned user = 0; user < 2; user++)
-		if (entry_slot(e, b->pc, user)->pc == b->pc)
-			forget_jump(entry_slot(e, b->pc, user));
+	for (unsigned table = 0; table < JIT_TABLES; table++)
+		if (entry_slot(e, b->pc, table)->pc == b->pc)
+			forget_jump(entry_slot(e, b->pc, table));
 	b->native[0] = b->native[1] = NULL;
 }
 
@@ -202,16 +202,16 @@ enum { GROUP_MISSES = 500 /* of one block, before its operands are checked one b
 /* A block was reached in a way that checked its translation. */
 static void note_entry(struct emu *e, const struct block *b)
 {
-	const unsigned user = e->cpl == 3;
+	const unsigned table = jit_table(e);
 	struct jit_env *env = jit_env(e);
-	struct jit_jump *jump = entry_slot(e, b->pc, user);
+	struct jit_jump *jump = entry_slot(e, b->pc, table);
 
-	env->jumps = env->jump[user];
-	if (e->jit->jump_key[user] != b->native_key) {
+	env->jumps = env->jump[table];
+	if (e->jit->jump_key[table] != b->native_key) {
 		empty_jumps(env->jumps);
-		e->jit->jump_key[user] = b->native_key;
+		e->jit->jump_key[table] = b->native_key;
 	}
-	if (env->jump_log_next >= env->jump_log + 2 * JIT_JUMPS)
+	if (env->jump_log_next >= env->jump_log + JIT_TABLES * JIT_JUMPS)
 		doubt_jumps(e);
 	if (!jump->code || jump->code != jump->real)
 		*env->jump_log_next++ = jump;
@@ -320,8 +320,8 @@ void jit_flushed(struct emu *e)
 		return;
 	forget_ranges(e);
 	env->jump_log_next = env->jump_log;
-	empty_jumps(env->jump[0]);
-	empty_jumps(env->jump[1]);
+	for (unsigned table = 0; table < JIT_TABLES; table++)
+		empty_jumps(env->jump[table]);
 	j->counts.code_flushes++;
 	j->sites = 1;
 	j->site[0] = (struct jit_site){ .kind = SITE_RIP };

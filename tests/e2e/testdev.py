@@ -61,7 +61,7 @@ def two(t):
     check(set(NAMES) <= set(names(t)), names(t))
     t.bulkhead("device", "list", t.name).expect(0, out="(?s)testd0.*testd1")
     t.bulkhead("device", "restart", t.name, "test1").expect(0)
-    t.bulkhead("device", "restart", t.name, "testd").expect(2, err="DEVICE is")
+    t.bulkhead("device", "restart", t.name, "testd").expect(2, err="did you mean test0")
     lives = {p["role"]: p["incarnation"] for p in status(t)["processes"]}
     check(lives["testd0"] == 1 and lives["testd1"] == 2, lives)
     pids = t.processes()

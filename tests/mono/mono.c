@@ -376,7 +376,7 @@ int main(int argc, char **argv)
 	enum engine_stop stop;
 	struct timespec ts;
 	pthread_t thread;
-	int opt, err;
+	int opt, err, status;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
@@ -442,5 +442,9 @@ int main(int argc, char **argv)
 		dump(&cpu);
 		mono.exit_code = 124;
 	}
-	return report(&mono, stop, start);
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+	status = report(&mono, stop, start);
+	engine_emu.destroy(mono.engine);
+	return status;
 }

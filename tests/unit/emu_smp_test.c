@@ -429,7 +429,7 @@ Test(emu_smp, a_transfer_into_code)
 Test(emu_smp, notices)
 {
 	struct code_notices c = { .count = 100 };
-	uint64_t seen = c.count, gpa, size;
+	uint64_t seen = c.count, gpa = 0, size = 0;
 
 	cr_expect_eq(code_notice_take(&c, &seen, &gpa, &size), -EAGAIN);
 	for (uint64_t n = 0; n < CODE_NOTICES - 1; n++)

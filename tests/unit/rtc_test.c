@@ -358,7 +358,7 @@ Test(rtc, memory_sizes)
 	cr_assert_eq(get(0x5b) | get(0x5c) << 8 | get(0x5d) << 16, 5 << 14);
 	for (unsigned i = 0x10; i <= 0x2d; i++)
 		sum += get(i);
-	cr_assert_eq(get(0x2e) << 8 | get(0x2f), sum & 0xffff, "checksum of 10h to 2Dh");
+	cr_assert_eq((unsigned)(get(0x2e) << 8 | get(0x2f)), sum & 0xffff, "checksum of 10h to 2Dh");
 	m = (struct rtc_memory){ .below_4g = 8 << 20 };
 	rtc_reset(&r, &m, 0, 0, START_NS);
 	cr_assert_eq(get(0x17) | get(0x18) << 8, 7 << 10);
