@@ -242,14 +242,15 @@ def as_user(uid, action):
 
 @test
 def wrong_user(t):
-    """Another user reaches neither socket; not even when somebody has opened up the directories and the sockets."""
+    """Another user reaches no socket; not even when somebody has opened up the directories and the sockets."""
     if os.geteuid() != 0:
         raise Skip("needs root to become another user")
     console = start(t)
     directory = f"{t.runtime}/{t.name}"
 
     def connect():
-        for name, kind in (("control.sock", socket.SOCK_SEQPACKET), ("console.sock", socket.SOCK_STREAM)):
+        for name, kind in (("control.sock", socket.SOCK_SEQPACKET), ("console.sock", socket.SOCK_STREAM),
+                           ("gdb.sock", socket.SOCK_STREAM)):
             try:
                 socket.socket(socket.AF_UNIX, kind).connect(f"{directory}/{name}")
                 return 1
@@ -266,11 +267,23 @@ def wrong_user(t):
             return 1 if s.recv(65536) else 0
         except OSError:
             return 0
+
+    def debug():
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.settimeout(5)
+        try:
+            s.connect(f"{directory}/gdb.sock")
+            s.send(b"$?#3f")
+            return 1 if s.recv(100) else 0
+        except OSError:
+            return 0
     check(as_user(65534, connect) == 0, "permissions keep another user out")
     for path in (t.dir, t.runtime, directory):
         os.chmod(path, 0o755)
     os.chmod(f"{directory}/control.sock", 0o666)
-    check(as_user(65534, ask) == 0, "the keeper turns another user away")
+    os.chmod(f"{directory}/gdb.sock", 0o666)
+    check(as_user(65534, ask) == 0 and as_user(65534, debug) == 0, "the keeper turns another user away")
+    check("gdbd" not in t.processes(), "and starts nothing for one")
     t.bulkhead("status", t.name).expect(0)
     console.send("x")
     console.expect("X")

@@ -245,7 +245,7 @@ def expect_keeper_outside(t, pid):
     own = {t.runtime, f"{t.runtime}/{t.name}", f"{t.runtime}/{t.name}/lock", f"{t.runtime}/{t.name}/log", "/", "/" + t.name,
            f"{t.runtime}/ended/{t.name}.json"}
     check(set(named) <= own and len(named) <= 6, f"the keeper holds {named}")
-    check(set(os.listdir(f"/proc/{pid}/root/")) <= {"lock", "log", "control.sock", "console.sock", "vm.toml"},
+    check(set(os.listdir(f"/proc/{pid}/root/")) <= {"lock", "log", "control.sock", "console.sock", "gdb.sock", "vm.toml"},
           f"the keeper's root holds {os.listdir(f'/proc/{pid}/root/')}")
 
 
