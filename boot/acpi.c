@@ -103,8 +103,8 @@ static void describe_pvpanic(struct aml *a)
 /* \_S5: what to write into SLP_TYP to power off. The devices that Linux's PNP layer looks for. */
 static int put_dsdt(struct area *area, uint64_t *gpa)
 {
-	uint8_t table[DSDT_MAX] = {0};
-	struct aml a = {.buf = table, .cap = sizeof(table), .len = HEADER_BYTES};
+	uint8_t table[DSDT_MAX] = { 0 };
+	struct aml a = { .buf = table, .cap = sizeof(table), .len = HEADER_BYTES };
 	size_t term;
 
 	aml_name(&a, "_S5_");
@@ -130,7 +130,7 @@ static int put_dsdt(struct area *area, uint64_t *gpa)
 /* Firmware ACPI control structure (5.2.10): aligned to 64 bytes, no checksum. */
 static int put_facs(struct area *a, uint64_t *gpa)
 {
-	uint8_t table[FACS_BYTES] = {'F', 'A', 'C', 'S', FACS_BYTES};
+	uint8_t table[FACS_BYTES] = { 'F', 'A', 'C', 'S', FACS_BYTES };
 
 	table[32] = 2; /* version */
 	*gpa = (a->at + 63) & ~63ull;
@@ -177,7 +177,7 @@ static void fill_fadt_registers(uint8_t *t)
  */
 static int put_fadt(struct area *a, uint64_t facs, uint64_t dsdt, uint64_t *gpa)
 {
-	uint8_t t[FADT_BYTES] = {0};
+	uint8_t t[FADT_BYTES] = { 0 };
 
 	boot_set32(t + 36, (uint32_t)facs);
 	boot_set32(t + 40, (uint32_t)dsdt);
@@ -186,8 +186,7 @@ static int put_fadt(struct area *a, uint64_t facs, uint64_t dsdt, uint64_t *gpa)
 	boot_set16(t + 96, 101);  /* P_LVL2_LAT: above 100 us = no C2 */
 	boot_set16(t + 98, 1001); /* P_LVL3_LAT: above 1000 us = no C3 */
 	boot_set16(t + 109, ARCH_LEGACY_DEVICES | ARCH_NO_VGA | ARCH_NO_ASPM);
-	boot_set32(t + 112, FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC | FADT_RESET_REG_SUP |
-				    FADT_HEADLESS);
+	boot_set32(t + 112, FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC | FADT_RESET_REG_SUP | FADT_HEADLESS);
 	t[108] = 0x32; /* CENTURY: index in the clock's memory */
 	t[131] = 4;    /* minor version */
 	/* The 32-bit FIRMWARE_CTRL is set, so X_FIRMWARE_CTRL must be 0 (5.2.9); X_DSDT takes precedence over
@@ -213,7 +212,7 @@ static uint8_t *add_override(uint8_t *p, uint8_t irq, uint32_t gsi, uint16_t fla
  * overrides. */
 static int put_madt(struct area *a, uint64_t *gpa)
 {
-	uint8_t t[MADT_MAX] = {0};
+	uint8_t t[MADT_MAX] = { 0 };
 	uint8_t *p = t + MADT_FIXED;
 
 	boot_set32(t + 36, LAYOUT_LAPIC_BASE);
@@ -244,7 +243,7 @@ static int put_madt(struct area *a, uint64_t *gpa)
  */
 static int put_hpet(struct area *a, uint64_t *gpa)
 {
-	uint8_t t[HPET_BYTES] = {0};
+	uint8_t t[HPET_BYTES] = { 0 };
 
 	boot_set32(t + 36, 0x8086a201);
 	set_gas(t + 40, GAS_MEMORY, 64, 0, LAYOUT_HPET_BASE);
@@ -268,8 +267,8 @@ static int put_rsdp(struct loader *l, uint64_t xsdt)
 
 int boot_put_acpi(struct loader *l)
 {
-	struct area a = {.l = l, .at = BOOT_BIOS + 64};
-	uint8_t xsdt[HEADER_BYTES + 3 * 8] = {0};
+	struct area a = { .l = l, .at = BOOT_BIOS + 64 };
+	uint8_t xsdt[HEADER_BYTES + 3 * 8] = { 0 };
 	uint64_t facs = 0, dsdt = 0, gpa = 0;
 	int err = put_facs(&a, &facs);
 

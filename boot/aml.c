@@ -134,8 +134,7 @@ static unsigned hex(char c)
 /* Three letters of five bits and four hex digits, most significant byte first (19.6.37, EISAID). */
 void aml_eisa_id(struct aml *a, const char *id)
 {
-	unsigned letters =
-		(unsigned)(id[0] - 0x40) << 10 | (unsigned)(id[1] - 0x40) << 5 | (unsigned)(id[2] - 0x40);
+	unsigned letters = (unsigned)(id[0] - 0x40) << 10 | (unsigned)(id[1] - 0x40) << 5 | (unsigned)(id[2] - 0x40);
 
 	put(a, OP_DWORD);
 	put(a, letters >> 8);

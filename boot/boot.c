@@ -76,17 +76,15 @@ static int detect(struct loader *l, enum boot_format *out)
 	} else if (boot_is_elf64(&v)) {
 		*out = BOOT_ELF_LINUX;
 	} else if (boot_is_elf32(&v)) {
-		return boot_fail(
-			l, -ENOEXEC,
-			"%s: a 32-bit ELF file with neither a Multiboot header nor a PVH note: nothing says "
-			"how to enter it; --format elf if it is a Linux kernel",
-			v.label);
+		return boot_fail(l, -ENOEXEC,
+				 "%s: a 32-bit ELF file with neither a Multiboot header nor a PVH note: nothing says "
+				 "how to enter it; --format elf if it is a Linux kernel",
+				 v.label);
 	} else {
-		return boot_fail(
-			l, -ENOEXEC,
-			"%s: not a kernel: no bzImage, ELF or Multiboot mark in it; a raw image needs "
-			"--format flat16 or --format flat64",
-			v.label);
+		return boot_fail(l, -ENOEXEC,
+				 "%s: not a kernel: no bzImage, ELF or Multiboot mark in it; a raw image needs "
+				 "--format flat16 or --format flat64",
+				 v.label);
 	}
 	return 0;
 }
@@ -134,7 +132,7 @@ static int load(struct loader *l)
 int boot_load(const struct boot_request *request, struct boot_result *result)
 {
 	struct boot_request rq = *request;
-	struct loader l = {.rq = &rq, .rs = result, .image_start = UINT64_MAX};
+	struct loader l = { .rq = &rq, .rs = result, .image_start = UINT64_MAX };
 
 	memset(result, 0, sizeof(*result));
 	if (rq.kernel.name == NULL)

@@ -26,8 +26,7 @@ enum { ENTRY64 = 0x200, WIDE_ALIGN = 2 << 20 };
 static int unpacked_size(struct loader *l, const struct setup *s, const struct codec *codec, uint32_t *out)
 {
 	if (s->payload.size < (size_t)codec->magic_len + 4)
-		return boot_fail(l, -ENOEXEC,
-				 "%s: setup header: payload_length %zu is too short: the image is broken",
+		return boot_fail(l, -ENOEXEC, "%s: setup header: payload_length %zu is too short: the image is broken",
 				 s->file.label, s->payload.size);
 	*out = boot_le32(s->payload.data + s->payload.size - 4);
 	if (*out == 0 || *out > l->rq->ram.low_size)
@@ -45,11 +44,10 @@ static int unpack_into(struct loader *l, const struct setup *s, const struct cod
 	int err = codec->unpack(s->payload.data, s->payload.size - codec->trailer, out, size, &got);
 
 	if (err == -ENOMEM)
-		return boot_fail(l, -ENOMEM, "%s: payload: %s wants more memory than the loader may use",
-				 s->file.label, codec->name);
+		return boot_fail(l, -ENOMEM, "%s: payload: %s wants more memory than the loader may use", s->file.label,
+				 codec->name);
 	if (err != 0 || got != size)
-		return boot_fail(l, -ENOEXEC,
-				 "%s: payload: the %s stream is broken: the image is damaged; fetch it again",
+		return boot_fail(l, -ENOEXEC, "%s: payload: the %s stream is broken: the image is damaged; fetch it again",
 				 s->file.label, codec->name);
 	return 0;
 }
@@ -65,15 +63,14 @@ static int unpack(struct loader *l, const struct setup *s, const struct codec *c
 		return err;
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
-		return boot_fail(l, -ENOMEM, "%s: no memory on the host to unpack %" PRIu32 " bytes",
-				 s->file.label, size);
+		return boot_fail(l, -ENOMEM, "%s: no memory on the host to unpack %" PRIu32 " bytes", s->file.label, size);
 	madvise(p, size, MADV_HUGEPAGE);
 	err = unpack_into(l, s, codec, p, size);
 	if (err != 0) {
 		munmap(p, size);
 		return err;
 	}
-	*out = (struct view){p, size, s->file.label};
+	*out = (struct view){ p, size, s->file.label };
 	return 0;
 }
 
@@ -119,12 +116,11 @@ static int choose_place(struct loader *l, const struct setup *s, const struct re
 	uint64_t reach = r->is64 ? KERNEL_MAP_SIZE : KERNEL_MAP_SIZE_32;
 	int err;
 
-	*p = (struct place){.phys = s->linked};
+	*p = (struct place){ .phys = s->linked };
 	if (boot_cmdline_has_word(l->rq->cmdline, "nokaslr"))
 		return 0;
 	if (!s->relocatable || r->lists == 0 || s->linked + s->room > reach) {
-		snprintf(l->rs->note, sizeof(l->rs->note),
-			 "this kernel has no relocations: its addresses are not randomized");
+		snprintf(l->rs->note, sizeof(l->rs->note), "this kernel has no relocations: its addresses are not randomized");
 		return 0;
 	}
 	err = r->is64 ? randomize_wide(l, s, top, p) : randomize_narrow(l, s, top, p);
@@ -195,8 +191,7 @@ static int load_packed(struct loader *l, struct setup *s)
 		return err;
 	memcpy(to, s->code.data, s->code.size);
 	if (s->payload.size != 0)
-		snprintf(l->rs->note, sizeof(l->rs->note),
-			 "the guest unpacks this kernel by itself: the start takes longer");
+		snprintf(l->rs->note, sizeof(l->rs->note), "the guest unpacks this kernel by itself: the start takes longer");
 	boot_set32(s->zero_page + LINUX_CODE32_START, (uint32_t)s->load);
 	return boot_linux_finish(l, s->zero_page, s->load + (s->wide ? ENTRY64 : 0), s->wide);
 }

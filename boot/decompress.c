@@ -24,8 +24,7 @@ enum { LZ4_BLOCK_MAX = 8 << 20 };
 
 static int unpack_gzip(const uint8_t *in, size_t in_len, uint8_t *out, size_t room, size_t *out_len)
 {
-	z_stream z = {
-		.next_in = (uint8_t *)in, .avail_in = (uInt)in_len, .next_out = out, .avail_out = (uInt)room};
+	z_stream z = { .next_in = (uint8_t *)in, .avail_in = (uInt)in_len, .next_out = out, .avail_out = (uInt)room };
 	int ret;
 
 	if (in_len > UINT32_MAX || room > UINT32_MAX)

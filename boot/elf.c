@@ -49,25 +49,21 @@ int boot_elf_open(struct loader *l, const struct view *v, struct elf *e)
 {
 	unsigned machine;
 
-	*e = (struct elf){.v = *v, .is64 = boot_is_elf64(v)};
+	*e = (struct elf){ .v = *v, .is64 = boot_is_elf64(v) };
 	if (!boot_is_elf64(v) && !boot_is_elf32(v))
 		return boot_fail(l, -ENOEXEC, "%s: not an ELF file", v->label);
 	if (e->is64 && v->size < EHDR64)
-		return boot_fail(l, -ENOEXEC, "%s: the ELF header is cut off: the image is truncated",
-				 v->label);
+		return boot_fail(l, -ENOEXEC, "%s: the ELF header is cut off: the image is truncated", v->label);
 	machine = boot_le16(v->data + 18);
 	if (v->data[5] != 1 || (machine != EM_X86_64 && machine != EM_386))
-		return boot_fail(l, -ENOEXEC, "%s: e_machine %u: an ELF file for another processor", v->label,
-				 machine);
+		return boot_fail(l, -ENOEXEC, "%s: e_machine %u: an ELF file for another processor", v->label, machine);
 	read_header(e);
 	if (e->phentsize != (e->is64 ? PHDR64 : PHDR32))
-		return boot_fail(l, -ENOEXEC,
-				 "%s: e_phentsize %u is not that of a program header: the image is broken",
-				 v->label, e->phentsize);
+		return boot_fail(l, -ENOEXEC, "%s: e_phentsize %u is not that of a program header: the image is broken", v->label,
+				 e->phentsize);
 	if (!boot_range_is_inside(e->phoff, (uint64_t)e->phnum * e->phentsize, v->size))
 		return boot_fail(l, -ENOEXEC,
-				 "%s: e_phoff %#" PRIx64
-				 " with %u program headers reaches past the end of the file "
+				 "%s: e_phoff %#" PRIx64 " with %u program headers reaches past the end of the file "
 				 "(%zu bytes): the image is truncated; fetch it again",
 				 v->label, e->phoff, e->phnum, v->size);
 	return 0;
@@ -108,8 +104,8 @@ int boot_elf_segment(struct loader *l, const struct elf *e, unsigned i, struct e
 				 e->v.label, i, s->offset, s->filesz, e->v.size);
 	if (s->type == ELF_PT_LOAD && s->filesz > s->memsz)
 		return boot_fail(l, -ENOEXEC,
-				 "%s: program header %u: p_filesz %#" PRIx64
-				 " is larger than p_memsz %#" PRIx64 ": the image is broken; fetch it again",
+				 "%s: program header %u: p_filesz %#" PRIx64 " is larger than p_memsz %#" PRIx64
+				 ": the image is broken; fetch it again",
 				 e->v.label, i, s->filesz, s->memsz);
 	return 0;
 }
@@ -156,11 +152,9 @@ static bool find_pvh_note(const uint8_t *p, uint64_t size, uint64_t align, uint3
 		uint64_t name = at + 12;
 		uint64_t desc = (name + name_size + mask) & ~mask;
 
-		if (!boot_range_is_inside(name, name_size, size) ||
-		    !boot_range_is_inside(desc, desc_size, size))
+		if (!boot_range_is_inside(name, name_size, size) || !boot_range_is_inside(desc, desc_size, size))
 			return false;
-		if (type == NOTE_PHYS32_ENTRY && name_size == 4 && memcmp(p + name, "Xen", 4) == 0 &&
-		    desc_size >= 4) {
+		if (type == NOTE_PHYS32_ENTRY && name_size == 4 && memcmp(p + name, "Xen", 4) == 0 && desc_size >= 4) {
 			*entry = boot_le32(p + desc);
 			return true;
 		}
@@ -186,12 +180,11 @@ int boot_elf_pvh_entry(struct loader *l, const struct elf *e, uint32_t *entry)
 bool boot_elf_has_pvh_note(const struct view *v)
 {
 	struct boot_result scratch;
-	struct loader l = {.rs = &scratch};
+	struct loader l = { .rs = &scratch };
 	struct elf e;
 	uint32_t entry;
 
-	return (boot_is_elf32(v) || boot_is_elf64(v)) && boot_elf_open(&l, v, &e) == 0 &&
-	       boot_elf_pvh_entry(&l, &e, &entry) == 0;
+	return (boot_is_elf32(v) || boot_is_elf64(v)) && boot_elf_open(&l, v, &e) == 0 && boot_elf_pvh_entry(&l, &e, &entry) == 0;
 }
 
 /* Physical wins where a number could be either; only an address that lies in a segment's virtual range alone
@@ -223,7 +216,6 @@ int boot_elf_check_entry(struct loader *l, const struct elf *e, uint64_t entry)
 		if (s.type == ELF_PT_LOAD && entry >= s.paddr && entry - s.paddr < s.memsz)
 			return 0;
 	}
-	return boot_fail(l, -ENOEXEC,
-			 "%s: the entry point %#" PRIx64 " lies in no loaded segment: the image is broken",
+	return boot_fail(l, -ENOEXEC, "%s: the entry point %#" PRIx64 " lies in no loaded segment: the image is broken",
 			 e->v.label, entry);
 }

@@ -56,16 +56,16 @@ static uint64_t descriptor(uint32_t base, uint32_t limit, uint32_t attr)
 
 static void set_segment(struct segment *s, uint16_t selector, uint64_t base, uint32_t limit, uint32_t attr)
 {
-	*s = (struct segment){.base = base, .limit = limit, .attr = attr, .selector = selector};
+	*s = (struct segment){ .base = base, .limit = limit, .attr = attr, .selector = selector };
 }
 
 /* Flat segments, a busy TSS (VMX wants one; nothing else uses it) and the GDT that says so. */
 static int load_descriptors(struct loader *l, uint32_t code_attr, uint16_t code, uint16_t data_selector)
 {
-	static const enum seg_index data[] = {SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS};
+	static const enum seg_index data[] = { SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
 	const uint32_t tss = BOOT_TABLES + TSS_OFFSET;
 	struct cpu *c = &l->rs->cpu;
-	uint8_t gdt[GDT_BYTES] = {0};
+	uint8_t gdt[GDT_BYTES] = { 0 };
 
 	boot_set64(gdt + code, descriptor(0, UINT32_MAX, code_attr));
 	boot_set64(gdt + data_selector, descriptor(0, UINT32_MAX, ATTR_DATA));
@@ -75,9 +75,8 @@ static int load_descriptors(struct loader *l, uint32_t code_attr, uint16_t code,
 		set_segment(&c->seg[data[i]], data_selector, 0, UINT32_MAX, ATTR_DATA);
 	set_segment(&c->tr, SEL_TSS, tss, TSS_LIMIT, ATTR_TSS_BUSY);
 	set_segment(&c->ldtr, 0, 0, 0, SEG_ATTR_UNUSABLE);
-	c->gdtr = (struct dtable){BOOT_TABLES, GDT_BYTES - 1};
-	c->idtr = (struct dtable){0,
-				  0}; /* interrupts are off; an exception this early ends in a triple fault */
+	c->gdtr = (struct dtable){ BOOT_TABLES, GDT_BYTES - 1 };
+	c->idtr = (struct dtable){ 0, 0 }; /* interrupts are off; an exception this early ends in a triple fault */
 	return boot_put(l, BOOT_TABLES, gdt, sizeof(gdt));
 }
 
@@ -90,12 +89,11 @@ int boot_enter_real(struct loader *l, uint16_t ss, uint16_t sp)
 	for (unsigned i = 0; i < SEG_COUNT; i++) {
 		uint32_t code = i == SEG_CS ? SEG_ATTR_CODE : 0;
 
-		set_segment(&c->seg[i], 0, 0, 0xffff,
-			    SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_RW | SEG_ATTR_ACCESSED | code);
+		set_segment(&c->seg[i], 0, 0, 0xffff, SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_RW | SEG_ATTR_ACCESSED | code);
 	}
 	set_segment(&c->tr, 0, 0, 0xffff, ATTR_TSS_BUSY);
 	set_segment(&c->ldtr, 0, 0, 0xffff, ATTR_LDT);
-	c->gdtr = c->idtr = (struct dtable){0, 0xffff};
+	c->gdtr = c->idtr = (struct dtable){ 0, 0xffff };
 	c->seg[SEG_SS].selector = ss;
 	c->seg[SEG_SS].base = (uint64_t)ss << 4;
 	c->gpr[RSP] = sp;

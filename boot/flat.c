@@ -22,11 +22,10 @@ static int check_size(struct loader *l, size_t max)
 	const struct boot_image *k = &l->rq->kernel;
 
 	if (k->size > max)
-		return boot_fail(l, -ENOMEM, "%s: a flat image of %zu bytes; this format takes at most %zu",
-				 k->name, k->size, max);
+		return boot_fail(l, -ENOMEM, "%s: a flat image of %zu bytes; this format takes at most %zu", k->name, k->size,
+				 max);
 	if (l->rq->initrd[0].size != 0)
-		return boot_fail(l, -EINVAL, "%s: a flat image cannot be given an initrd: leave it out",
-				 l->rq->initrd[0].name);
+		return boot_fail(l, -EINVAL, "%s: a flat image cannot be given an initrd: leave it out", l->rq->initrd[0].name);
 	return 0;
 }
 

@@ -15,11 +15,11 @@ struct section {
 static struct section section(const struct elf *e, unsigned i)
 {
 	const uint8_t *s = e->v.data + e->shoff + (uint64_t)i * e->shentsize;
-	struct section found = e->is64 ? (struct section){boot_le64(s + 24), boot_le64(s + 32)} :
-					 (struct section){boot_le32(s + 16), boot_le32(s + 20)};
+	struct section found = e->is64 ? (struct section){ boot_le64(s + 24), boot_le64(s + 32) }
+				       : (struct section){ boot_le32(s + 16), boot_le32(s + 20) };
 
 	if (boot_le32(s + 4) == SHT_NOBITS || !boot_range_is_inside(found.offset, found.size, e->v.size))
-		return (struct section){0, 0};
+		return (struct section){ 0, 0 };
 	return found;
 }
 
@@ -28,8 +28,7 @@ static uint64_t elf_end(const struct elf *e)
 {
 	uint64_t end = e->phoff + (uint64_t)e->phnum * e->phentsize, headers = (uint64_t)e->shnum * e->shentsize;
 
-	if (e->shnum == 0 || e->shentsize != (e->is64 ? SHDR64 : SHDR32) ||
-	    !boot_range_is_inside(e->shoff, headers, e->v.size))
+	if (e->shnum == 0 || e->shentsize != (e->is64 ? SHDR64 : SHDR32) || !boot_range_is_inside(e->shoff, headers, e->v.size))
 		return 0;
 	if (e->shoff + headers > end)
 		end = e->shoff + headers;
@@ -59,20 +58,18 @@ int kaslr_find_relocs(struct loader *l, const struct elf *e, struct relocs *r)
 {
 	uint64_t start = elf_end(e);
 
-	*r = (struct relocs){.is64 = e->is64, .map = e->is64 ? KERNEL_MAP_BASE : map_of(l, e)};
+	*r = (struct relocs){ .is64 = e->is64, .map = e->is64 ? KERNEL_MAP_BASE : map_of(l, e) };
 	if (start == 0 || e->v.size - start < 8)
 		return 0;
 	if ((e->v.size - start) % 4 != 0)
-		return boot_fail(l, -ENOEXEC, "%s: the relocations have an odd length: the image is broken",
-				 e->v.label);
+		return boot_fail(l, -ENOEXEC, "%s: the relocations have an odd length: the image is broken", e->v.label);
 	r->words = e->v.data + start;
 	r->count = (e->v.size - start) / 4;
 	for (size_t i = 0; i < r->count; i++)
 		r->lists += boot_le32(r->words + 4 * i) == 0;
 	if (boot_le32(r->words) != 0 || r->lists < (r->is64 ? 2 : 1) || r->lists > (r->is64 ? 3 : 1))
-		return boot_fail(l, -ENOEXEC,
-				 "%s: %u lists of relocations (%s expected): the image is broken",
-				 e->v.label, r->lists, r->is64 ? "2 or 3" : "1");
+		return boot_fail(l, -ENOEXEC, "%s: %u lists of relocations (%s expected): the image is broken", e->v.label,
+				 r->lists, r->is64 ? "2 or 3" : "1");
 	return 0;
 }
 
@@ -123,11 +120,10 @@ int kaslr_apply(struct loader *l, const struct relocs *r, uint64_t link_base, ui
 		}
 		kind = kind_of_list(r, list);
 		if (!boot_range_is_inside(where, kind == RELOC_64 ? 8 : 4, span))
-			return boot_fail(
-				l, -ENOEXEC,
-				"%s: relocation %zu at %#x lies outside of the kernel: the image is broken; "
-				"fetch it again",
-				l->rq->kernel.name, i, word);
+			return boot_fail(l, -ENOEXEC,
+					 "%s: relocation %zu at %#x lies outside of the kernel: the image is broken; "
+					 "fetch it again",
+					 l->rq->kernel.name, i, word);
 		relocate(image + where, kind, virt_delta);
 	}
 	return 0;

@@ -51,7 +51,7 @@ bool boot_cmdline_has_prefix(const char *cmdline, const char *prefix)
  * unknown type; before protocol 2.09 there is no place for it. */
 static int put_seed(struct loader *l, uint8_t *zero_page)
 {
-	uint8_t data[SETUP_DATA_HEADER + SEED_BYTES] = {0};
+	uint8_t data[SETUP_DATA_HEADER + SEED_BYTES] = { 0 };
 
 	if (boot_le16(zero_page + LINUX_VERSION) < 0x209)
 		return 0;
@@ -155,8 +155,7 @@ static int refuse_program(struct loader *l, const struct elf *e)
 		int err = boot_elf_segment(l, e, i, &s);
 
 		if (err == 0 && s.type == ELF_PT_INTERP)
-			err = boot_fail(l, -ENOEXEC, "%s: a program for an operating system, not a kernel",
-					e->v.label);
+			err = boot_fail(l, -ENOEXEC, "%s: a program for an operating system, not a kernel", e->v.label);
 		if (err != 0)
 			return err;
 	}
@@ -166,7 +165,7 @@ static int refuse_program(struct loader *l, const struct elf *e)
 int boot_load_elf_linux(struct loader *l)
 {
 	const struct view v = boot_kernel_view(l);
-	uint8_t zero_page[BOOT_PAGE] = {0};
+	uint8_t zero_page[BOOT_PAGE] = { 0 };
 	struct elf e;
 	int err = boot_elf_open(l, &v, &e);
 

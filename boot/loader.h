@@ -133,7 +133,7 @@ int boot_put_mptable(struct loader *l);
 
 static inline struct view boot_kernel_view(const struct loader *l)
 {
-	return (struct view){l->rq->kernel.data, l->rq->kernel.size, l->rq->kernel.name};
+	return (struct view){ l->rq->kernel.data, l->rq->kernel.size, l->rq->kernel.name };
 }
 
 #endif

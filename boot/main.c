@@ -35,7 +35,7 @@ struct trouble {
 
 static int trouble(struct trouble *t, int err, const char *field, const char *text)
 {
-	*t = (struct trouble){field, text};
+	*t = (struct trouble){ field, text };
 	return err;
 }
 
@@ -45,8 +45,9 @@ static int map_ram(const struct frame *f, uint64_t bytes, struct boot_ram *ram, 
 	int err = shm_map_rw(f->fds[FD_RAM], bytes, &base);
 
 	if (err != 0)
-		return trouble(t, err, "guest RAM", err == -ENOMEM ? "there is no address space for it" :
-								      "not a sealed memory object of the machine's size");
+		return trouble(t, err, "guest RAM",
+			       err == -ENOMEM ? "there is no address space for it"
+					      : "not a sealed memory object of the machine's size");
 	ram->low = base;
 	ram->low_size = bytes < LAYOUT_RAM_LOW_MAX ? bytes : LAYOUT_RAM_LOW_MAX;
 	ram->high_size = bytes - ram->low_size;
@@ -153,10 +154,8 @@ static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct b
 	rq->vcpus = m->machine->vcpus;
 	rq->kernel.name = m->kernel_name;
 	if (m->format != NULL && boot_format_parse(m->format, &rq->format) != 0)
-		return trouble(t, -EINVAL, "format",
-			       "must be auto, bzimage, elf, pvh, multiboot, flat16 or flat64");
-	err = image_size(f->fds[FD_KERNEL], bytes < KERNEL_FILE_MAX ? KERNEL_FILE_MAX : bytes, "kernel",
-			 &rq->kernel.size, t);
+		return trouble(t, -EINVAL, "format", "must be auto, bzimage, elf, pvh, multiboot, flat16 or flat64");
+	err = image_size(f->fds[FD_KERNEL], bytes < KERNEL_FILE_MAX ? KERNEL_FILE_MAX : bytes, "kernel", &rq->kernel.size, t);
 	/* An empty file is no initrd, and would end the list. */
 	for (unsigned n = 0, to = 0; err == 0 && n < control_initrds(m); n++) {
 		err = prepare_initrd(m, f, n, bytes, &rq->initrd[to], t);
@@ -181,8 +180,7 @@ static void fill_segment(Bulkhead__Segment *to, const struct segment *from)
 
 static void fill_registers(Bulkhead__EntryState *e, const struct cpu *c)
 {
-	e->has_rip = e->has_rflags = e->has_gdt_base = e->has_gdt_limit = e->has_idt_base = e->has_idt_limit =
-		true;
+	e->has_rip = e->has_rflags = e->has_gdt_base = e->has_gdt_limit = e->has_idt_base = e->has_idt_limit = true;
 	e->has_cr0 = e->has_cr3 = e->has_cr4 = e->has_efer = e->has_mtrr_def_type = true;
 	e->rip = c->rip;
 	e->rflags = c->rflags;
@@ -246,10 +244,10 @@ static int serve_memory(const Bulkhead__SetupBoot *m, const struct frame *f, str
 {
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
 	Bulkhead__EntryState e = BULKHEAD__ENTRY_STATE__INIT;
-	struct trouble t = {"sandbox", "the final system call filter cannot be loaded"};
+	struct trouble t = { "sandbox", "the final system call filter cannot be loaded" };
 	char *missing[SANDBOX_MISSING_MAX];
 	uint64_t bytes = m->machine->ram_bytes;
-	struct boot_ram ram = {0};
+	struct boot_ram ram = { 0 };
 	size_t size;
 	int err = image_size(f->fds[FD_KERNEL], bytes, "memory", &size, &t);
 
@@ -276,14 +274,13 @@ static int serve(struct sandbox_report *report)
 	const struct frame *f = &child.frame;
 	const Bulkhead__SetupBoot *m = (const Bulkhead__SetupBoot *)f->msg;
 	uint32_t id = f->header.id;
-	struct boot_request rq = {0};
+	struct boot_request rq = { 0 };
 	struct control_complaint complaint;
-	struct trouble t = {"sandbox", "the final system call filter cannot be loaded"};
+	struct trouble t = { "sandbox", "the final system call filter cannot be loaded" };
 	int err = control_check_setup_boot(m, f->fd_count, &complaint);
 
 	if (err != 0)
-		return frame_reply_error(child.control_fd, id, -err, complaint.field, "%s: %s",
-					 complaint.field, complaint.why);
+		return frame_reply_error(child.control_fd, id, -err, complaint.field, "%s: %s", complaint.field, complaint.why);
 	if (m->format != NULL && strcmp(m->format, "memory") == 0)
 		return serve_memory(m, f, report);
 	err = prepare(m, f, &rq, &t);
@@ -315,8 +312,8 @@ int main(int argc, char **argv)
 	if (frame_recv(child.control_fd, &child.frame) != 0)
 		return 1;
 	if (child.frame.header.type != BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT) {
-		frame_reply_error(child.control_fd, child.frame.header.id, EPROTO, NULL,
-				  "expected SETUP_BOOT, not %s", frame_type_name(child.frame.header.type));
+		frame_reply_error(child.control_fd, child.frame.header.id, EPROTO, NULL, "expected SETUP_BOOT, not %s",
+				  frame_type_name(child.frame.header.type));
 		return 1;
 	}
 	return serve(&report) == 0 ? 0 : 1;

@@ -48,8 +48,7 @@ void *boot_ram_at(const struct boot_ram *ram, uint64_t gpa, uint64_t len)
 {
 	if (boot_range_is_inside(gpa, len, ram->low_size))
 		return ram->low + gpa;
-	if (gpa >= LAYOUT_RAM_HIGH_BASE &&
-	    boot_range_is_inside(gpa - LAYOUT_RAM_HIGH_BASE, len, ram->high_size))
+	if (gpa >= LAYOUT_RAM_HIGH_BASE && boot_range_is_inside(gpa - LAYOUT_RAM_HIGH_BASE, len, ram->high_size))
 		return ram->high + (gpa - LAYOUT_RAM_HIGH_BASE);
 	return NULL;
 }
@@ -117,8 +116,7 @@ int boot_put(struct loader *l, uint64_t gpa, const void *data, size_t len)
 	void *to = boot_ram_at(&l->rq->ram, gpa, len);
 
 	if (to == NULL)
-		return boot_fail(l, -ENOMEM,
-				 "no RAM at %#" PRIx64 " for boot data: give the guest more memory", gpa);
+		return boot_fail(l, -ENOMEM, "no RAM at %#" PRIx64 " for boot data: give the guest more memory", gpa);
 	if (len != 0)
 		memcpy(to, data, len);
 	return 0;
@@ -150,8 +148,7 @@ static int place_initrd(struct loader *l, unsigned n)
 		return boot_put(l, l->initrd_gpa[n], rd->data, rd->size);
 	err = rd->fetch(rd, boot_ram_at(&l->rq->ram, l->initrd_gpa[n], rd->size));
 	if (err == -ENODATA)
-		return boot_fail(l, err, "%s: the file became shorter while it was read: fetch it again",
-				 rd->name);
+		return boot_fail(l, err, "%s: the file became shorter while it was read: fetch it again", rd->name);
 	if (err != 0)
 		return boot_fail(l, err, "%s: cannot be read: %s", rd->name, strerror(-err));
 	return 0;
@@ -195,8 +192,7 @@ int boot_put_initrd(struct loader *l, uint64_t floor, uint64_t last_addr)
 		top = last_addr + 1;
 	if (bytes > top || ((top - bytes) & ~(uint64_t)(BOOT_PAGE - 1)) < floor)
 		return boot_fail(l, -ENOMEM,
-				 "%s: the initrd (%" PRIu64 " bytes) does not fit: %" PRIu64
-				 " bytes are free between the end "
+				 "%s: the initrd (%" PRIu64 " bytes) does not fit: %" PRIu64 " bytes are free between the end "
 				 "of the kernel (%#" PRIx64 ") and %#" PRIx64 ": give the guest more memory",
 				 rd->name, bytes, top > floor ? top - floor : 0, floor, top);
 	at = (top - bytes) & ~(uint64_t)(BOOT_PAGE - 1);
@@ -212,7 +208,7 @@ int boot_put_initrd(struct loader *l, uint64_t floor, uint64_t last_addr)
  * BDA). */
 void boot_put_bios_data(struct loader *l)
 {
-	static const uint16_t ports[4] = {LAYOUT_COM1, LAYOUT_COM2, LAYOUT_COM3, LAYOUT_COM4};
+	static const uint16_t ports[4] = { LAYOUT_COM1, LAYOUT_COM2, LAYOUT_COM3, LAYOUT_COM4 };
 	uint8_t *bda = l->rq->ram.low + 0x400;
 
 	for (unsigned i = 0; i < 4; i++)
@@ -228,15 +224,15 @@ unsigned boot_e820(const struct boot_ram *ram, struct e820_entry map[E820_ENTRIE
 {
 	unsigned n = 0;
 
-	map[n++] = (struct e820_entry){0, BOOT_EBDA, E820_RAM};
-	map[n++] = (struct e820_entry){BOOT_EBDA, 0xa0000 - BOOT_EBDA, E820_RESERVED};
-	map[n++] = (struct e820_entry){BOOT_BIOS, BOOT_1MIB - BOOT_BIOS, E820_RESERVED};
+	map[n++] = (struct e820_entry){ 0, BOOT_EBDA, E820_RAM };
+	map[n++] = (struct e820_entry){ BOOT_EBDA, 0xa0000 - BOOT_EBDA, E820_RESERVED };
+	map[n++] = (struct e820_entry){ BOOT_BIOS, BOOT_1MIB - BOOT_BIOS, E820_RESERVED };
 	if (ram->low_size > BOOT_1MIB)
-		map[n++] = (struct e820_entry){BOOT_1MIB, ram->low_size - BOOT_1MIB, E820_RAM};
-	map[n++] = (struct e820_entry){LAYOUT_IOAPIC_BASE, LAYOUT_IOAPIC_SIZE, E820_RESERVED};
-	map[n++] = (struct e820_entry){LAYOUT_HPET_BASE, 0x1000, E820_RESERVED};
-	map[n++] = (struct e820_entry){LAYOUT_LAPIC_BASE, 0x1000, E820_RESERVED};
+		map[n++] = (struct e820_entry){ BOOT_1MIB, ram->low_size - BOOT_1MIB, E820_RAM };
+	map[n++] = (struct e820_entry){ LAYOUT_IOAPIC_BASE, LAYOUT_IOAPIC_SIZE, E820_RESERVED };
+	map[n++] = (struct e820_entry){ LAYOUT_HPET_BASE, 0x1000, E820_RESERVED };
+	map[n++] = (struct e820_entry){ LAYOUT_LAPIC_BASE, 0x1000, E820_RESERVED };
 	if (ram->high_size != 0)
-		map[n++] = (struct e820_entry){LAYOUT_RAM_HIGH_BASE, ram->high_size, E820_RAM};
+		map[n++] = (struct e820_entry){ LAYOUT_RAM_HIGH_BASE, ram->high_size, E820_RAM };
 	return n;
 }

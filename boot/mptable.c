@@ -75,8 +75,8 @@ static void add_isa_interrupts(struct table *t)
 
 		if (irq == 2)
 			continue;
-		add_interrupt(t, ENTRY_INTERRUPT, INT_INT, irq == LAYOUT_SCI_IRQ ? ACTIVE_HIGH | LEVEL : 0,
-			      irq, LAYOUT_IOAPIC_ID, pin);
+		add_interrupt(t, ENTRY_INTERRUPT, INT_INT, irq == LAYOUT_SCI_IRQ ? ACTIVE_HIGH | LEVEL : 0, irq, LAYOUT_IOAPIC_ID,
+			      pin);
 	}
 }
 
@@ -108,7 +108,7 @@ static void finish_header(struct table *t)
 int boot_put_mptable(struct loader *l)
 {
 	uint8_t floating[FLOATING_BYTES] = "_MP_";
-	struct table t = {.len = HEADER_BYTES};
+	struct table t = { .len = HEADER_BYTES };
 	int err;
 
 	add_processors(&t, l->rq->vcpus);

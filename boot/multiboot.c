@@ -100,15 +100,14 @@ static int check_addresses(struct loader *l, const struct view *v, size_t at, st
 
 	if (a->load > a->header || skipped > at)
 		return boot_fail(l, -ENOEXEC,
-				 "%s: Multiboot header: load_addr %#" PRIx32
-				 " does not fit header_addr %#" PRIx32 ": the image is broken",
+				 "%s: Multiboot header: load_addr %#" PRIx32 " does not fit header_addr %#" PRIx32
+				 ": the image is broken",
 				 v->label, a->load, a->header);
 	*file_off = at - skipped;
 	if (a->load_end == 0) {
 		if (v->size - *file_off > UINT32_MAX - a->load)
-			return boot_fail(l, -ENOEXEC,
-					 "%s: Multiboot header: load_addr %#" PRIx32 ": ends above 4 GiB",
-					 v->label, a->load);
+			return boot_fail(l, -ENOEXEC, "%s: Multiboot header: load_addr %#" PRIx32 ": ends above 4 GiB", v->label,
+					 a->load);
 		a->load_end = a->load + (uint32_t)(v->size - *file_off);
 	}
 	if (a->load_end < a->load || !boot_range_is_inside(*file_off, a->load_end - a->load, v->size))
@@ -135,9 +134,7 @@ static int load_raw(struct loader *l, const struct view *v, size_t at, uint32_t 
 	int err;
 
 	if (!boot_range_is_inside(at, KLUDGE_BYTES, v->size))
-		return boot_fail(l, -ENOEXEC,
-				 "%s: Multiboot header: cut off: the image is truncated; fetch it again",
-				 v->label);
+		return boot_fail(l, -ENOEXEC, "%s: Multiboot header: cut off: the image is truncated; fetch it again", v->label);
 	for (unsigned i = 0; i < 5; i++)
 		(&a.header)[i] = boot_le32(v->data + at + HEADER_BYTES + 4 * i);
 	err = check_addresses(l, v, at, &a, &file_off);
@@ -161,9 +158,7 @@ static int load_elf(struct loader *l, const struct view *v, uint32_t *entry)
 	at = boot_elf_physical_entry(&e);
 	err = boot_elf_check_entry(l, &e, at);
 	if (err == 0 && at > UINT32_MAX)
-		err = boot_fail(l, -ENOEXEC,
-				"%s: the entry point is above 4 GiB; Multiboot enters in 32-bit mode",
-				v->label);
+		err = boot_fail(l, -ENOEXEC, "%s: the entry point is above 4 GiB; Multiboot enters in 32-bit mode", v->label);
 	if (err == 0)
 		err = boot_elf_load(l, &e, 0);
 	*entry = (uint32_t)at;
@@ -176,7 +171,7 @@ static uint32_t fill_mmap(struct loader *l, struct mmap_entry *out)
 	unsigned n = boot_e820(&l->rq->ram, map);
 
 	for (unsigned i = 0; i < n; i++)
-		out[i] = (struct mmap_entry){sizeof(out[i]) - 4, map[i].addr, map[i].size, map[i].type};
+		out[i] = (struct mmap_entry){ sizeof(out[i]) - 4, map[i].addr, map[i].size, map[i].type };
 	return n * (uint32_t)sizeof(out[0]);
 }
 
@@ -229,7 +224,7 @@ static int put_cmdline(struct loader *l)
 
 static int put_info(struct loader *l)
 {
-	struct extra extra = {.name = "bulkhead"};
+	struct extra extra = { .name = "bulkhead" };
 	struct info info = {
 		.flags = INFO_MEMORY | INFO_CMDLINE | INFO_MMAP | INFO_LOADER_NAME,
 		.mem_lower = BOOT_EBDA >> 10,

@@ -32,14 +32,14 @@ static unsigned fill_memmap(struct loader *l, struct memmap_entry out[E820_ENTRI
 	unsigned n = boot_e820(&l->rq->ram, map);
 
 	for (unsigned i = 0; i < n; i++)
-		out[i] = (struct memmap_entry){map[i].addr, map[i].size, map[i].type, 0};
+		out[i] = (struct memmap_entry){ map[i].addr, map[i].size, map[i].type, 0 };
 	return n;
 }
 
 static int put_start_info(struct loader *l)
 {
-	struct memmap_entry map[E820_ENTRIES_MAX] = {0};
-	struct modlist_entry modules[BOOT_INITRDS] = {0};
+	struct memmap_entry map[E820_ENTRIES_MAX] = { 0 };
+	struct modlist_entry modules[BOOT_INITRDS] = { 0 };
 	struct start_info info = {
 		.magic = START_MAGIC,
 		.version = START_VERSION,
@@ -51,7 +51,7 @@ static int put_start_info(struct loader *l)
 	int err;
 
 	for (unsigned n = 0; n < l->initrds; n++)
-		modules[n] = (struct modlist_entry){.paddr = l->initrd_gpa[n], .size = l->rq->initrd[n].size};
+		modules[n] = (struct modlist_entry){ .paddr = l->initrd_gpa[n], .size = l->rq->initrd[n].size };
 	if (l->initrds != 0) {
 		info.nr_modules = l->initrds;
 		info.modlist = BOOT_EXTRA + sizeof(map);
@@ -69,8 +69,7 @@ static int find_entry(struct loader *l, const struct elf *e, uint32_t *entry)
 	int err = boot_elf_pvh_entry(l, e, entry);
 
 	if (err == -ENOENT)
-		return boot_fail(l, -ENOEXEC, "%s: no XEN_ELFNOTE_PHYS32_ENTRY note: not a PVH kernel",
-				 e->v.label);
+		return boot_fail(l, -ENOEXEC, "%s: no XEN_ELFNOTE_PHYS32_ENTRY note: not a PVH kernel", e->v.label);
 	if (err == 0)
 		err = boot_elf_check_entry(l, e, *entry);
 	return err;

@@ -24,9 +24,8 @@ static unsigned header_end(unsigned version)
 	static const struct {
 		unsigned version, end;
 	} ends[] = {
-		{0x20a, LINUX_INIT_SIZE + 4},	   {0x208, LINUX_PAYLOAD_LENGTH + 4},
-		{0x206, LINUX_CMDLINE_SIZE + 4},   {0x205, LINUX_RELOCATABLE + 1},
-		{0x203, LINUX_INITRD_MAX + 4},
+		{ 0x20a, LINUX_INIT_SIZE + 4 },	  { 0x208, LINUX_PAYLOAD_LENGTH + 4 }, { 0x206, LINUX_CMDLINE_SIZE + 4 },
+		{ 0x205, LINUX_RELOCATABLE + 1 }, { 0x203, LINUX_INITRD_MAX + 4 },
 	};
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
@@ -88,7 +87,7 @@ static int find_code(struct loader *l, struct setup *s)
 				 "%s: setup header: setup_sects %u: nothing follows the real-mode part: the image is "
 				 "truncated; fetch it again",
 				 s->file.label, sects);
-	s->code = (struct view){s->file.data + at, s->file.size - at, s->file.label};
+	s->code = (struct view){ s->file.data + at, s->file.size - at, s->file.label };
 	return 0;
 }
 
@@ -105,7 +104,7 @@ static int find_payload(struct loader *l, struct setup *s)
 				 " reaches past the end of the file (%zu bytes): the image is truncated; "
 				 "fetch it again",
 				 s->file.label, length, s->file.size);
-	s->payload = (struct view){s->code.data + offset, length, s->file.label};
+	s->payload = (struct view){ s->code.data + offset, length, s->file.label };
 	return 0;
 }
 
@@ -198,8 +197,7 @@ int setup_read(struct loader *l, struct setup *s)
 	memset(s, 0, sizeof(*s));
 	s->file = boot_kernel_view(l);
 	if (!boot_is_bzimage(&s->file))
-		return boot_fail(l, -ENOEXEC, "%s: not a bzImage: boot_flag or header magic is missing",
-				 s->file.label);
+		return boot_fail(l, -ENOEXEC, "%s: not a bzImage: boot_flag or header magic is missing", s->file.label);
 	err = check_version(l, s);
 	if (err == 0)
 		err = copy_header(l, s);

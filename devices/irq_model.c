@@ -220,8 +220,7 @@ static const char *check_offers(const struct irq_state *s)
 	for (unsigned i = 0; i < IRQ_HISTORY; i++) {
 		const struct irq_offer *o = &s->offers[i];
 
-		if (o->open > 1 || o->choice.ir[0] < -1 || o->choice.ir[0] > 7 || o->choice.ir[1] < -1 ||
-		    o->choice.ir[1] > 7)
+		if (o->open > 1 || o->choice.ir[0] < -1 || o->choice.ir[0] > 7 || o->choice.ir[1] < -1 || o->choice.ir[1] > 7)
 			return "offers";
 		if (o->open && (o->seq % IRQ_HISTORY != i || s->seq - o->seq >= IRQ_HISTORY))
 			return "offers";
@@ -306,8 +305,7 @@ static void set_lines(struct irq_state *s, const uint32_t words[MODEL_LINES], bo
 		if (line < 16)
 			owe(s, line, rises, away);
 		pic_set_line(&s->pic, line, word & LINE_LEVEL, rises > 0);
-		ioapic_set_pin(&s->ioapic, line == LAYOUT_PIT_IRQ ? LAYOUT_PIT_PIN : line, word & LINE_LEVEL,
-			       rises);
+		ioapic_set_pin(&s->ioapic, line == LAYOUT_PIT_IRQ ? LAYOUT_PIT_PIN : line, word & LINE_LEVEL, rises);
 	}
 	publish(s, false);
 }
@@ -344,7 +342,7 @@ struct pic_output irq_model_pic_output(const void *state)
 {
 	const struct irq_state *s = state;
 
-	return (struct pic_output){.seq = s->seq, .vector = s->vector, .intr = s->intr};
+	return (struct pic_output){ .seq = s->seq, .vector = s->vector, .intr = s->intr };
 }
 
 /*
@@ -358,7 +356,7 @@ uint8_t irq_model_intack(void *state, uint32_t seq)
 {
 	struct irq_state *s = state;
 	const struct irq_offer offer = s->offers[seq % IRQ_HISTORY];
-	const struct pic_choice none = {{-1, -1}};
+	const struct pic_choice none = { { -1, -1 } };
 
 	if (!offer.open || offer.seq != seq)
 		return pic_vector(&s->pic, none);

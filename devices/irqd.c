@@ -135,7 +135,11 @@ static void applied(struct runtime *rt, uint64_t now_ns)
 	forget_sent();
 	while (outbox.count < OUTBOX_MAX && irq_model_take_message(rt->state, &m)) {
 		outbox.letters[outbox.count++] = (struct letter){
-			.addr = m.addr, .data = m.data, .type = (uint8_t)m.type, .pin = m.pin, .masked = m.masked,
+			.addr = m.addr,
+			.data = m.data,
+			.type = (uint8_t)m.type,
+			.pin = m.pin,
+			.masked = m.masked,
 		};
 		sent++;
 	}

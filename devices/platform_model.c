@@ -256,8 +256,7 @@ static void platform_get_lines(const void *state, uint32_t words[MODEL_LINES])
 static uint64_t peek(const struct platform_state *s, unsigned range, const struct reg_desc *reg)
 {
 	if (range == RANGE_PM1)
-		return acpi_pm1_read(&s->pm1, reg->offset) |
-		       (uint64_t)acpi_pm1_read(&s->pm1, reg->offset + 1u) << 8;
+		return acpi_pm1_read(&s->pm1, reg->offset) | (uint64_t)acpi_pm1_read(&s->pm1, reg->offset + 1u) << 8;
 	if (range == RANGE_CONFIG)
 		return pci_stub_read_address(&s->pci);
 	if (range == RANGE_KBC_STATUS)
@@ -277,7 +276,7 @@ static unsigned platform_get_shadow(const void *state, struct shadow_value out[M
 			const struct reg_desc *reg = &ranges[r].regs[i];
 
 			if (reg->shadow == REG_SHADOW_VALUE)
-				out[n++] = (struct shadow_value){.valid = true, .value = peek(s, r, reg)};
+				out[n++] = (struct shadow_value){ .valid = true, .value = peek(s, r, reg) };
 		}
 	}
 	return n;
@@ -335,7 +334,7 @@ static int platform_validate(const void *state, const char **field)
 struct platform_event platform_model_take_event(void *state)
 {
 	struct platform_state *s = state;
-	struct platform_event event = {PLATFORM_NONE, 0};
+	struct platform_event event = { PLATFORM_NONE, 0 };
 
 	if (s->event_count == 0)
 		return event;

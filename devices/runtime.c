@@ -469,8 +469,7 @@ static int enter_run(struct runtime *rt, struct sandbox_report *report)
 
 	if (!err)
 		return report_ready(rt, f->header.id, report);
-	frame_reply_error(rt->child.control_fd, f->header.id, err, "sandbox", "cannot enter the sandbox: %s",
-			  strerror(-err));
+	frame_reply_error(rt->child.control_fd, f->header.id, err, "sandbox", "cannot enter the sandbox: %s", strerror(-err));
 	return err;
 }
 

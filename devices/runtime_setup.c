@@ -156,7 +156,9 @@ static int start_device(struct runtime *rt, const Bulkhead__SetupDevice *setup, 
 {
 	const struct daemon_shell *shell = rt->shell;
 	const struct journal_id id = {
-		.role = kind_rows[shell->kind].role, .version = shell->model->version, .part_version = shell->shell_version,
+		.role = kind_rows[shell->kind].role,
+		.version = shell->model->version,
+		.part_version = shell->shell_version,
 		.part_size = { (uint32_t)shell->model->state_size, (uint32_t)shell->shell_size },
 	};
 	uint32_t head = ring_position(o->req, o->rsp);

@@ -177,8 +177,8 @@ static void leave(struct runtime *rt)
 	uint64_t lacking = console_least_lost(&console);
 
 	if (lacking)
-		child_event(&rt->child, BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED, lacking < UINT32_MAX ? (uint32_t)lacking : UINT32_MAX,
-			    rt->child.role, NULL);
+		child_event(&rt->child, BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED,
+			    lacking < UINT32_MAX ? (uint32_t)lacking : UINT32_MAX, rt->child.role, NULL);
 }
 
 /* printk polls LSR, with the transmit interrupt off; a driver with it on waits for what its characters raise. */

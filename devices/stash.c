@@ -32,8 +32,8 @@ static int put(const struct stash *s, struct entry e, int fd)
 	if (fd >= 0) {
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof(control);
-		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
-						   .cmsg_type = SCM_RIGHTS };
+		control.header =
+			(struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
 	}
 	return sendmsg(s->wr, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
@@ -49,8 +49,7 @@ static int get(const struct stash *s, struct entry *e, int *fd, int flags)
 {
 	struct iovec iov = { e, sizeof(*e) };
 	union one_fd control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(s->rd, &msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c;
 

@@ -86,8 +86,8 @@ static void print_earlier(enum sandbox_role role, enum sandbox_phase phase, cons
 	for (unsigned i = 0; i < sandbox_rule_count; i++) {
 		const struct sandbox_rule *rule = &sandbox_rules[i];
 
-		if (rule->deny_errno || !sandbox_rule_applies(rule, role, phase) ||
-		    sandbox_rule_applies(rule, role, phase + 1) || !is_first(i, role, phase))
+		if (rule->deny_errno || !sandbox_rule_applies(rule, role, phase) || sandbox_rule_applies(rule, role, phase + 1) ||
+		    !is_first(i, role, phase))
 			continue;
 		printf("%s `%s`", n++ ? "," : "", rule->call);
 	}

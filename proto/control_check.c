@@ -26,7 +26,9 @@ static int complain(struct control_complaint *c, const char *field, const char *
 const char *control_role_name(Bulkhead__Role role)
 {
 	static const char *const names[] = {
-		[ROLE(SUPERVISOR)] = "supervisor", [ROLE(BOOT)] = "boot", [ROLE(VCPU)] = "vcpu",
+		[ROLE(SUPERVISOR)] = "supervisor",
+		[ROLE(BOOT)] = "boot",
+		[ROLE(VCPU)] = "vcpu",
 		[ROLE(GDBD)] = "gdbd",
 	};
 	const struct kind_row *kind = kind_of_role(role);

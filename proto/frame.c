@@ -206,8 +206,9 @@ static ssize_t send_with_fds(int sock, void *packet, size_t len, const int *fds,
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int) * FRAME_FDS_MAX)] = { 0 };
 	struct iovec iov = { packet, len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-			      .msg_controllen = CMSG_SPACE(sizeof(int) * nfds) };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(sizeof(int) * nfds)
+	};
 	struct cmsghdr *c = (struct cmsghdr *)control;
 
 	c->cmsg_level = SOL_SOCKET;
@@ -223,8 +224,8 @@ static int send_packet(int sock, void *packet, size_t len, const int *fds, unsig
 	ssize_t n;
 
 	do
-		n = nfds ? send_with_fds(sock, packet, len, fds, nfds, MSG_NOSIGNAL | flags) :
-			   send(sock, packet, len, MSG_NOSIGNAL | flags);
+		n = nfds ? send_with_fds(sock, packet, len, fds, nfds, MSG_NOSIGNAL | flags)
+			 : send(sock, packet, len, MSG_NOSIGNAL | flags);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
@@ -331,8 +332,9 @@ int frame_call(int sock, struct frame *f, uint16_t type, uint32_t id, const Prot
 			err = frame_recv(sock, f);
 		if (err == -EAGAIN)
 			err = 0;
-		else if (!err && f->header.id == id && (f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_OK ||
-							 f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR))
+		else if (!err && f->header.id == id &&
+			 (f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_OK ||
+			  f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR))
 			return 0;
 		else if (!err)
 			frame_close_fds(f);

@@ -44,7 +44,9 @@ static void find_parts(const struct journal_image *i, uint8_t *image, void *part
 /* journal_load() only reads the object. */
 static int load(const struct journal_object *object, struct journal_image *i, uint8_t *out, const char **why)
 {
-	const struct journal_id id = { .role = i->role, .version = i->version, .part_version = i->part_version,
+	const struct journal_id id = { .role = i->role,
+				       .version = i->version,
+				       .part_version = i->part_version,
 				       .part_size = { i->part_size[0], i->part_size[1] } };
 	void *parts[JOURNAL_PARTS];
 	struct journal j;

@@ -32,7 +32,12 @@ int msi_push(struct msi_producer *p, const struct irq_message *m)
 	if (!msi_has_room(p))
 		return -EAGAIN;
 	*slot = (struct msi_slot){
-		.seq = p->tail, .type = (uint8_t)m->type, .pin = m->pin, .masked = m->masked, .addr = m->addr, .data = m->data,
+		.seq = p->tail,
+		.type = (uint8_t)m->type,
+		.pin = m->pin,
+		.masked = m->masked,
+		.addr = m->addr,
+		.data = m->data,
 	};
 	atomic_store_explicit(&p->page->tail, ++p->tail, memory_order_release);
 	p->dirty = true;
@@ -129,7 +134,11 @@ int msi_pop(struct msi_consumer *c, struct irq_message *message)
 		return -EPROTO;
 	take_to(c, c->head + 1);
 	*message = (struct irq_message){
-		.type = slot.type, .pin = slot.pin, .masked = slot.masked != 0, .addr = slot.addr, .data = slot.data,
+		.type = slot.type,
+		.pin = slot.pin,
+		.masked = slot.masked != 0,
+		.addr = slot.addr,
+		.data = slot.data,
 	};
 	if (!msi_check(message))
 		return 0;

@@ -68,8 +68,13 @@ int route_place(struct route_table *t, const struct model_range *ranges, unsigne
 {
 	const struct model_range *m = &ranges[index];
 	const struct route_range r = {
-		.base = base, .len = m->len, .channel = channel, .range = (uint8_t)index,
-		.regs = m->regs, .reg_count = m->reg_count, .first_shadow = first_shadow(ranges, index),
+		.base = base,
+		.len = m->len,
+		.channel = channel,
+		.range = (uint8_t)index,
+		.regs = m->regs,
+		.reg_count = m->reg_count,
+		.first_shadow = first_shadow(ranges, index),
 	};
 
 	return m->space == MODEL_PORT ? add_ports(t, &r) : add_mmio(t, &r);

@@ -154,7 +154,9 @@ int sandbox_empty_root(void)
 		return -errno;
 	for (unsigned i = 0; rc && i < sizeof(places) / sizeof(places[0]); i++) {
 		rc = mount("bulkhead", places[i], "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY,
-			   "size=4k,nr_inodes=2,mode=555") < 0 ? -errno : 0;
+			   "size=4k,nr_inodes=2,mode=555") < 0
+			     ? -errno
+			     : 0;
 		if (!rc && chdir(places[i]) < 0)
 			rc = -errno;
 	}

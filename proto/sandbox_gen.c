@@ -30,8 +30,7 @@ static bool is_overruled(const struct sandbox_rule *rule, enum sandbox_role role
 	for (unsigned i = 0; i < sandbox_rule_count; i++) {
 		const struct sandbox_rule *other = &sandbox_rules[i];
 
-		if (!other->deny_errno && !strcmp(other->call, rule->call) &&
-		    sandbox_rule_applies(other, role, phase))
+		if (!other->deny_errno && !strcmp(other->call, rule->call) && sandbox_rule_applies(other, role, phase))
 			return !rule->conds[0].mask;
 	}
 	return false;
@@ -53,8 +52,8 @@ static void add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rule)
 	}
 	for (; n < SANDBOX_MAX_CONDS && rule->conds[n].mask; n++)
 		cmp[n] = SCMP_CMP(rule->conds[n].arg, SCMP_CMP_MASKED_EQ, rule->conds[n].mask, rule->conds[n].value);
-	rc = seccomp_rule_add_exact_array(ctx, rule->deny_errno ? SCMP_ACT_ERRNO((uint32_t)rule->deny_errno) :
-								     SCMP_ACT_ALLOW, call, n, cmp);
+	rc = seccomp_rule_add_exact_array(ctx, rule->deny_errno ? SCMP_ACT_ERRNO((uint32_t)rule->deny_errno) : SCMP_ACT_ALLOW,
+					  call, n, cmp);
 	if (rc < 0 && rc != -EEXIST)
 		die("rule", rule->call, rc);
 }
@@ -70,8 +69,7 @@ static void write_filter(FILE *out, enum sandbox_role role, enum sandbox_phase p
 	seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	for (unsigned i = 0; i < sandbox_rule_count; i++)
-		if (sandbox_rule_applies(&sandbox_rules[i], role, phase) &&
-		    !is_overruled(&sandbox_rules[i], role, phase))
+		if (sandbox_rule_applies(&sandbox_rules[i], role, phase) && !is_overruled(&sandbox_rules[i], role, phase))
 			add_rule(ctx, &sandbox_rules[i]);
 	rc = seccomp_export_bpf(ctx, fd);
 	if (rc < 0)

@@ -18,7 +18,8 @@ static size_t everything(long abi, struct ruleset *r)
 {
 	static const uint64_t fs[] = { 0, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff, 0xffff };
 
-	*r = (struct ruleset){ .fs = fs[abi < 6 ? abi : 6], .net = abi >= 4 ? 3 : 0,
+	*r = (struct ruleset){ .fs = fs[abi < 6 ? abi : 6],
+			       .net = abi >= 4 ? 3 : 0,
 			       .scoped = abi >= 6 ? SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS : 0 };
 	return abi >= 6 ? 24 : abi >= 4 ? 16 : 8;
 }

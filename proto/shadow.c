@@ -24,8 +24,7 @@ static bool is_same(const struct shadow_value *a, const struct shadow_value *b)
 {
 	if (!a->valid && !b->valid)
 		return true;
-	return a->valid == b->valid && a->value == b->value && a->base_ns == b->base_ns && a->hz == b->hz &&
-	       a->mask == b->mask;
+	return a->valid == b->valid && a->value == b->value && a->base_ns == b->base_ns && a->hz == b->hz && a->mask == b->mask;
 }
 
 void shadow_writer_init(struct shadow_writer *w, struct shadow_page *page)

@@ -37,12 +37,12 @@ const struct reg_desc acpi_pm1_regs[ACPI_PM1_REG_COUNT] = {
 
 void acpi_pm1_reset(struct acpi_pm1 *p)
 {
-	*p = (struct acpi_pm1){0};
+	*p = (struct acpi_pm1){ 0 };
 }
 
 uint8_t acpi_pm1_read(const struct acpi_pm1 *p, unsigned offset)
 {
-	const uint16_t words[3] = {p->status, p->enable, p->control | PM1_SCI_EN};
+	const uint16_t words[3] = { p->status, p->enable, p->control | PM1_SCI_EN };
 
 	if (offset >= ACPI_PM1_LEN)
 		return 0xff;

@@ -16,7 +16,7 @@ const struct reg_desc debugcon_tiny_reg = {.name = "DEBUGCON_TINY", DEBUGCON_WRI
 
 void debugcon_reset(struct debugcon *d)
 {
-	*d = (struct debugcon){0};
+	*d = (struct debugcon){ 0 };
 }
 
 void debugcon_write(struct debugcon *d, uint8_t value)

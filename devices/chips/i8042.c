@@ -42,7 +42,7 @@ const struct reg_desc i8042_status_reg = {
 void i8042_reset(struct i8042 *k)
 {
 	*k = (struct i8042){
-		.ram = {I8042_SYS_FLAG | I8042_KBD_OFF | I8042_AUX_OFF},
+		.ram = { I8042_SYS_FLAG | I8042_KBD_OFF | I8042_AUX_OFF },
 		.output_port = PORT_RUN | PORT_A20,
 		.was_command = 1,
 	};
@@ -208,8 +208,7 @@ const char *i8042_check(const struct i8042 *k)
 		return "i8042.was_command";
 	if (k->output_port & (PORT_KBD_IRQ | PORT_AUX_IRQ))
 		return "i8042.output_port";
-	if (k->pending && (k->pending < 0x60 || k->pending > 0x7f) &&
-	    (k->pending < 0xd1 || k->pending > 0xd4))
+	if (k->pending && (k->pending < 0x60 || k->pending > 0x7f) && (k->pending < 0xd1 || k->pending > 0xd4))
 		return "i8042.pending";
 	for (unsigned i = 0; i < I8042_QUEUE; i++) {
 		if (k->source[i] & ~(I8042_AUX | I8042_TIMEOUT))

@@ -113,14 +113,12 @@ static bool is_pending(const struct ioapic *a, unsigned pin)
 
 	if (!is_level(a, pin))
 		return a->edge & bit;
-	return is_asserted(a, pin) && !(a->remote_irr & bit) && !(a->low[pin] & RTE_MASKED) &&
-	       is_deliverable(a->low[pin]);
+	return is_asserted(a, pin) && !(a->remote_irr & bit) && !(a->low[pin] & RTE_MASKED) && is_deliverable(a->low[pin]);
 }
 
 static uint32_t read_low(const struct ioapic *a, unsigned pin)
 {
-	return a->low[pin] | (is_pending(a, pin) ? RTE_PENDING : 0) |
-	       (a->remote_irr & (1u << pin) ? RTE_REMOTE_IRR : 0);
+	return a->low[pin] | (is_pending(a, pin) ? RTE_PENDING : 0) | (a->remote_irr & (1u << pin) ? RTE_REMOTE_IRR : 0);
 }
 
 /*
@@ -293,7 +291,7 @@ bool ioapic_take_interrupt(struct ioapic *a, struct ioapic_message *out)
  * life. */
 void ioapic_reset(struct ioapic *a)
 {
-	*a = (struct ioapic){.route = PIN_MASK};
+	*a = (struct ioapic){ .route = PIN_MASK };
 	for (unsigned pin = 0; pin < IOAPIC_PINS; pin++)
 		a->low[pin] = (uint32_t)rte_low->reset;
 }

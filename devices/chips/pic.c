@@ -311,7 +311,7 @@ bool pic_intr(const struct pic_pair *p)
 
 struct pic_choice pic_choose(const struct pic_pair *p)
 {
-	struct pic_choice choice = {{(int8_t)resolve(&p->chip[0]), -1}};
+	struct pic_choice choice = { { (int8_t)resolve(&p->chip[0]), -1 } };
 
 	if (choice.ir[0] >= 0 && (cascade_mask(&p->chip[0]) & (1u << choice.ir[0])))
 		choice.ir[1] = (int8_t)resolve(&p->chip[1]);

@@ -234,8 +234,7 @@ static void latch_status(struct pit_channel *c, uint64_t tick)
 
 	if (c->status_latched)
 		return;
-	c->status = (uint8_t)((out_at(c, tick) ? 0x80 : 0) | (null ? 0x40 : 0) | c->access << 4 | c->mode << 1 |
-			      c->bcd);
+	c->status = (uint8_t)((out_at(c, tick) ? 0x80 : 0) | (null ? 0x40 : 0) | c->access << 4 | c->mode << 1 | c->bcd);
 	c->status_latched = true;
 }
 
@@ -410,8 +409,8 @@ void port61_write(struct pit *p, uint8_t value)
 
 static bool flags_are_sane(const struct pit_channel *c)
 {
-	return (c->bcd | c->gate | c->armed | c->cr_valid | c->null | c->frozen | c->write_msb | c->read_msb |
-		c->count_latched | c->status_latched) <= 1;
+	return (c->bcd | c->gate | c->armed | c->cr_valid | c->null | c->frozen | c->write_msb | c->read_msb | c->count_latched |
+		c->status_latched) <= 1;
 }
 
 static bool counts_are_sane(const struct pit_channel *c)

@@ -199,8 +199,7 @@ static bool any_matches(const struct rtc *r, bool (*matches)(const struct rtc *,
 /* A byte may hold no time at all (EFh is "don't care", but 99h or, in BCD, 0Ah never come). */
 static bool alarm_is_possible(const struct rtc *r)
 {
-	return any_matches(r, hour_matches, 24) && any_matches(r, minute_matches, 60) &&
-	       any_matches(r, second_matches, 60);
+	return any_matches(r, hour_matches, 24) && any_matches(r, minute_matches, 60) && any_matches(r, second_matches, 60);
 }
 
 /* The second of the day, from `from` on, at which a possible alarm strikes; DAY_S: not before midnight. */

@@ -91,8 +91,8 @@ static uint8_t modem_lines(const struct uart *u)
 {
 	if (!is_loop(u))
 		return u->inputs;
-	return (uint8_t)((u->mcr & MCR_RTS ? MSR_CTS : 0) | (u->mcr & MCR_DTR ? MSR_DSR : 0) |
-			 (u->mcr & MCR_OUT1 ? MSR_RI : 0) | (u->mcr & MCR_OUT2 ? MSR_DCD : 0));
+	return (uint8_t)((u->mcr & MCR_RTS ? MSR_CTS : 0) | (u->mcr & MCR_DTR ? MSR_DSR : 0) | (u->mcr & MCR_OUT1 ? MSR_RI : 0) |
+			 (u->mcr & MCR_OUT2 ? MSR_DCD : 0));
 }
 
 /* "MODEM Status Register": DCTS, DDSR, DDCD on any change, TERI only when the ring indicator ends. */
@@ -452,7 +452,8 @@ static bool timeout_is_sane(const struct uart *u, uint64_t now_ns)
 
 	if (u->timed_out)
 		return u->timed_out == 1 && possible && u->timeout_ns == TIME_NEVER;
-	return u->timeout_ns == TIME_NEVER ? !possible : possible && u->timeout_ns > now_ns && u->timeout_ns - now_ns <= LONGEST_TIMEOUT_NS;
+	return u->timeout_ns == TIME_NEVER ? !possible
+					   : possible && u->timeout_ns > now_ns && u->timeout_ns - now_ns <= LONGEST_TIMEOUT_NS;
 }
 
 const char *uart_bad_field(const struct uart *u, uint64_t now_ns)

@@ -67,13 +67,19 @@ static void post(struct lapic *a, const struct message *m)
 		else
 			post_flag(a, MAIL_ILLEGAL);
 		break;
-	case DELIVER_NMI: post_flag(a, MAIL_NMI); break;
-	case DELIVER_INIT: post_flag(a, MAIL_INIT); break;
+	case DELIVER_NMI:
+		post_flag(a, MAIL_NMI);
+		break;
+	case DELIVER_INIT:
+		post_flag(a, MAIL_INIT);
+		break;
 	case DELIVER_SIPI:
 		atomic_store(&a->box.sipi_vector, m->vector);
 		post_flag(a, MAIL_SIPI);
 		break;
-	case DELIVER_EXTINT: post_flag(a, MAIL_EXTINT); break;
+	case DELIVER_EXTINT:
+		post_flag(a, MAIL_EXTINT);
+		break;
 	case DELIVER_SMI: /* there is no SMM */
 	case DELIVER_RESERVED:
 		return;
@@ -115,8 +121,7 @@ static void post_lowest(struct machine *m, const struct message *msg)
 	for (unsigned n = 0; n < m->vcpus; n++) {
 		struct lapic *a = lapic_of(m, (first + n) % m->vcpus);
 
-		if (a && matches(a, msg) &&
-		    (!best || atomic_load(&a->tpr) >> 4 < atomic_load(&best->tpr) >> 4))
+		if (a && matches(a, msg) && (!best || atomic_load(&a->tpr) >> 4 < atomic_load(&best->tpr) >> 4))
 			best = a;
 	}
 	if (best)

@@ -79,20 +79,33 @@ static uint32_t read_register(struct lapic *a, uint32_t offset)
 	if (offset >= APIC_LVT_TIMER && offset <= APIC_LVT_ERROR)
 		return a->lvt[(offset - APIC_LVT_TIMER) / 16];
 	switch (offset) {
-	case APIC_ID: return lapic_is_x2(a) ? atomic_load(&a->id) : atomic_load(&a->id) << 24;
-	case APIC_VERSION: return VERSION;
-	case APIC_TPR: return atomic_load(&a->tpr);
+	case APIC_ID:
+		return lapic_is_x2(a) ? atomic_load(&a->id) : atomic_load(&a->id) << 24;
+	case APIC_VERSION:
+		return VERSION;
+	case APIC_TPR:
+		return atomic_load(&a->tpr);
 	case APIC_APR:
-	case APIC_PPR: return lapic_ppr(a);
-	case APIC_LDR: return atomic_load(&a->ldr);
-	case APIC_DFR: return atomic_load(&a->dfr);
-	case APIC_SVR: return a->svr;
-	case APIC_ESR: return a->esr;
-	case APIC_ICR: return (uint32_t)a->icr;
-	case APIC_ICR_HIGH: return (uint32_t)(a->icr >> 32);
-	case APIC_TIMER_INITIAL: return a->timer.initial;
-	case APIC_TIMER_CURRENT: return timer_current(a, a->now_ns(a->emu));
-	case APIC_TIMER_DIVIDE: return a->timer.divide;
+	case APIC_PPR:
+		return lapic_ppr(a);
+	case APIC_LDR:
+		return atomic_load(&a->ldr);
+	case APIC_DFR:
+		return atomic_load(&a->dfr);
+	case APIC_SVR:
+		return a->svr;
+	case APIC_ESR:
+		return a->esr;
+	case APIC_ICR:
+		return (uint32_t)a->icr;
+	case APIC_ICR_HIGH:
+		return (uint32_t)(a->icr >> 32);
+	case APIC_TIMER_INITIAL:
+		return a->timer.initial;
+	case APIC_TIMER_CURRENT:
+		return timer_current(a, a->now_ns(a->emu));
+	case APIC_TIMER_DIVIDE:
+		return a->timer.divide;
 	}
 	return 0;
 }
@@ -144,15 +157,25 @@ static void write_register(struct lapic *a, uint32_t offset, uint32_t value)
 		return;
 	}
 	switch (offset) {
-	case APIC_ID: atomic_store(&a->id, value >> 24); break;
+	case APIC_ID:
+		atomic_store(&a->id, value >> 24);
+		break;
 	case APIC_TPR:
 		atomic_store(&a->tpr, value);
 		emu_attention(a->emu);
 		break;
-	case APIC_EOI: lapic_eoi(a); break;
-	case APIC_LDR: atomic_store(&a->ldr, value); break;
-	case APIC_DFR: atomic_store(&a->dfr, value | 0x0fffffff); break;
-	case APIC_SVR: write_svr(a, value); break;
+	case APIC_EOI:
+		lapic_eoi(a);
+		break;
+	case APIC_LDR:
+		atomic_store(&a->ldr, value);
+		break;
+	case APIC_DFR:
+		atomic_store(&a->dfr, value | 0x0fffffff);
+		break;
+	case APIC_SVR:
+		write_svr(a, value);
+		break;
 	case APIC_ESR:
 		a->esr = a->esr_pending;
 		a->esr_pending = 0;
@@ -161,9 +184,15 @@ static void write_register(struct lapic *a, uint32_t offset, uint32_t value)
 		a->icr = (a->icr & 0xffffffff00000000ull) | value;
 		lapic_send_icr(a);
 		break;
-	case APIC_ICR_HIGH: a->icr = (uint64_t)value << 32 | (uint32_t)a->icr; break;
-	case APIC_TIMER_INITIAL: timer_set_initial(a, value); break;
-	case APIC_TIMER_DIVIDE: timer_set_divide(a, value); break;
+	case APIC_ICR_HIGH:
+		a->icr = (uint64_t)value << 32 | (uint32_t)a->icr;
+		break;
+	case APIC_TIMER_INITIAL:
+		timer_set_initial(a, value);
+		break;
+	case APIC_TIMER_DIVIDE:
+		timer_set_divide(a, value);
+		break;
 	}
 }
 
@@ -224,8 +253,8 @@ static int x2_write(struct lapic *a, uint32_t offset, uint64_t value)
 /* The permitted transitions of SDM vol. 3, figure 10-27. */
 static bool mode_change_is_valid(uint64_t old, uint64_t new)
 {
-	bool was_x2 = old & APIC_BASE_X2, is_x2 = new & APIC_BASE_X2;
-	bool was_on = old & APIC_BASE_ENABLED, is_on = new & APIC_BASE_ENABLED;
+	bool was_x2 = old & APIC_BASE_X2, is_x2 = new &APIC_BASE_X2;
+	bool was_on = old & APIC_BASE_ENABLED, is_on = new &APIC_BASE_ENABLED;
 
 	if (is_x2 && !is_on)
 		return false;
@@ -256,7 +285,9 @@ static int base_write(struct lapic *a, uint64_t value)
 int lapic_msr_read(struct lapic *a, uint32_t msr, uint64_t *value)
 {
 	switch (msr) {
-	case MSR_APIC_BASE: *value = a->emu->cpu.msr.apic_base; return 0;
+	case MSR_APIC_BASE:
+		*value = a->emu->cpu.msr.apic_base;
+		return 0;
 	case MSR_TSC_DEADLINE:
 		/* Expired since the last look: reads as zero. */
 		*value = a->timer.tsc_deadline && a->tsc(a->emu) < a->timer.tsc_deadline ? a->timer.tsc_deadline : 0;
@@ -268,8 +299,11 @@ int lapic_msr_read(struct lapic *a, uint32_t msr, uint64_t *value)
 int lapic_msr_write(struct lapic *a, uint32_t msr, uint64_t value)
 {
 	switch (msr) {
-	case MSR_APIC_BASE: return base_write(a, value);
-	case MSR_TSC_DEADLINE: timer_set_deadline(a, value); return 0;
+	case MSR_APIC_BASE:
+		return base_write(a, value);
+	case MSR_TSC_DEADLINE:
+		timer_set_deadline(a, value);
+		return 0;
 	}
 	return msr - MSR_X2APIC < 0x100 ? x2_write(a, (msr - MSR_X2APIC) << 4, value) : -EINVAL;
 }

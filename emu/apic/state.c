@@ -93,7 +93,9 @@ void lapic_restore(struct lapic *a, const struct apic_state *s, uint64_t time_ns
 	memcpy(a->tmr, &s->reg[TMR_AT], sizeof(a->tmr));
 	memcpy(a->irr, &s->reg[IRR_AT], sizeof(a->irr));
 	restore_mail(a, s);
-	timer_restore(a, &(struct lapic_timer){ .initial = from(s, APIC_TIMER_INITIAL), .divide = from(s, APIC_TIMER_DIVIDE),
-						.tsc_deadline = s->tsc_deadline },
+	timer_restore(a,
+		      &(struct lapic_timer){ .initial = from(s, APIC_TIMER_INITIAL),
+					     .divide = from(s, APIC_TIMER_DIVIDE),
+					     .tsc_deadline = s->tsc_deadline },
 		      from(s, APIC_TIMER_CURRENT), time_ns);
 }

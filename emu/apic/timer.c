@@ -150,7 +150,9 @@ uint64_t lapic_advance(struct lapic *a, uint64_t now_ns)
 
 void timer_restore(struct lapic *a, const struct lapic_timer *in, uint32_t current, uint64_t time_ns)
 {
-	a->timer = (struct lapic_timer){ .initial = in->initial, .divide = in->divide & 0xb, .deadline_ns = STOPPED,
+	a->timer = (struct lapic_timer){ .initial = in->initial,
+					 .divide = in->divide & 0xb,
+					 .deadline_ns = STOPPED,
 					 .tsc_deadline = is_deadline_mode(a) ? in->tsc_deadline : 0 };
 	if (current && in->initial && !is_deadline_mode(a))
 		a->timer.deadline_ns = after(time_ns, (uint64_t)current << divide_shift(a->timer.divide));

@@ -121,8 +121,8 @@ static insn_handler *const handlers[9][4][FORMS] = {
 /* Which of the operations the row is, or -1. */
 static int operation(const struct isa_row *r)
 {
-	static isa_semantic *const sems[] = { sem_int_add, sem_int_or, sem_int_adc, sem_int_sbb, sem_int_and, sem_int_sub,
-					      sem_int_xor, sem_int_cmp, sem_int_test };
+	static isa_semantic *const sems[] = { sem_int_add, sem_int_or,	sem_int_adc, sem_int_sbb, sem_int_and,
+					      sem_int_sub, sem_int_xor, sem_int_cmp, sem_int_test };
 
 	for (unsigned n = 0; n < sizeof(sems) / sizeof(sems[0]); n++)
 		if (sems[n] == r->sem)
@@ -146,8 +146,8 @@ static int form_of(const struct emu *e, struct insn *i)
 		return -1;
 	if (i->is_mem && address == ADDRESS_NONE)
 		return -1;
-	if (i->size == 1 && ((!i->is_mem && high_byte(i->rm)) || (b != OPK_I && high_byte(i->reg)) ||
-			     (a == OPK_G && high_byte(i->reg))))
+	if (i->size == 1 &&
+	    ((!i->is_mem && high_byte(i->rm)) || (b != OPK_I && high_byte(i->reg)) || (a == OPK_G && high_byte(i->reg))))
 		return -1;
 	if (a == OPK_AL || a == OPK_AX) {
 		i->rm = RAX;

@@ -175,7 +175,8 @@ insn_handler *fast_branch_handler(const struct emu *e, const struct insn *i, con
 	switch (i->id) {
 	case ISA_CALL_Jz:
 		return by_word(word, call_4, call_8);
-	case ISA_RET: case ISA_RET_Iw:
+	case ISA_RET:
+	case ISA_RET_Iw:
 		return by_word(word, ret_4, ret_8);
 	case ISA_JMP_Ev:
 		return i->is_mem ? by_word(word, jmp_m_4, jmp_m_8) : by_word(word, jmp_r_4, jmp_r_8);

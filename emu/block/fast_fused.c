@@ -117,19 +117,27 @@ static int form_of(const struct emu *e, const struct insn *i)
 	const int address = i->is_mem ? (int)address_form(e, i) : 0;
 
 	switch (i->id) {
-	case ISA_CMP_Eb_Gb: case ISA_CMP_Ev_Gv:
+	case ISA_CMP_Eb_Gb:
+	case ISA_CMP_Ev_Gv:
 		return !i->is_mem ? CMP_RR : CMP_MR + address;
-	case ISA_CMP_Gb_Eb: case ISA_CMP_Gv_Ev:
+	case ISA_CMP_Gb_Eb:
+	case ISA_CMP_Gv_Ev:
 		return !i->is_mem ? CMP_RR : CMP_RM + address;
-	case ISA_CMP_AL_Ib: case ISA_CMP_rAX_Iz:
+	case ISA_CMP_AL_Ib:
+	case ISA_CMP_rAX_Iz:
 		return CMP_RI;
-	case ISA_CMP_Eb_Ib: case ISA_CMP_Ev_Iz: case ISA_CMP_Ev_Ibs:
+	case ISA_CMP_Eb_Ib:
+	case ISA_CMP_Ev_Iz:
+	case ISA_CMP_Ev_Ibs:
 		return !i->is_mem ? CMP_RI : CMP_MI + address;
-	case ISA_TEST_Eb_Gb: case ISA_TEST_Ev_Gv:
+	case ISA_TEST_Eb_Gb:
+	case ISA_TEST_Ev_Gv:
 		return !i->is_mem ? TEST_RR : -1;
-	case ISA_TEST_AL_Ib: case ISA_TEST_rAX_Iz:
+	case ISA_TEST_AL_Ib:
+	case ISA_TEST_rAX_Iz:
 		return TEST_RI;
-	case ISA_TEST_Eb_Ib: case ISA_TEST_Ev_Iz:
+	case ISA_TEST_Eb_Ib:
+	case ISA_TEST_Ev_Iz:
 		return !i->is_mem ? TEST_RI : TEST_MI + address;
 	default:
 		return -1;

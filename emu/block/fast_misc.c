@@ -333,11 +333,13 @@ static insn_handler *shift_handler(struct insn *i)
 static insn_handler *by_address(const struct emu *e, const struct insn *i, insn_handler *full, insn_handler *narrow)
 {
 	switch (address_form(e, i)) {
-	case ADDRESS_SIMPLE: case ADDRESS_FULL:
+	case ADDRESS_SIMPLE:
+	case ADDRESS_FULL:
 		return full;
 	case ADDRESS_32:
 		return narrow;
-	case ADDRESS_FORMS: case ADDRESS_NONE:
+	case ADDRESS_FORMS:
+	case ADDRESS_NONE:
 		break;
 	}
 	return NULL;
@@ -394,22 +396,30 @@ insn_handler *fast_misc(const struct emu *e, struct insn *i)
 	if ((isa_rows[i->id].attr & (ISA_COUNT1 | ISA_COUNT16)) == ISA_COUNT1)
 		return shift_handler(i);
 	switch (i->id) {
-	case ISA_INC_Zv: case ISA_DEC_Zv:
+	case ISA_INC_Zv:
+	case ISA_DEC_Zv:
 		i->rm = i->reg;
 		return unary_handler(e, i, i->id == ISA_DEC_Zv);
-	case ISA_INC_Eb: case ISA_INC_Ev:
+	case ISA_INC_Eb:
+	case ISA_INC_Ev:
 		return unary_handler(e, i, 0);
-	case ISA_DEC_Eb: case ISA_DEC_Ev:
+	case ISA_DEC_Eb:
+	case ISA_DEC_Ev:
 		return unary_handler(e, i, 1);
-	case ISA_NEG_Eb: case ISA_NEG_Ev:
+	case ISA_NEG_Eb:
+	case ISA_NEG_Ev:
 		return unary_handler(e, i, 2);
 	case ISA_NOT_Ev:
 		return by_size(i, not_4, not_8);
-	case ISA_BT_Ev_Ib: case ISA_BT_Ev_Gv: case ISA_BTS_Ev_Ib: case ISA_BTR_Ev_Ib:
+	case ISA_BT_Ev_Ib:
+	case ISA_BT_Ev_Gv:
+	case ISA_BTS_Ev_Ib:
+	case ISA_BTR_Ev_Ib:
 		return i->prefixes & PFX_LOCK ? NULL : bit_handler(e, i);
 	case ISA_IMUL_Gv_Ev:
 		return i->is_mem ? product_from_memory(e, i) : by_size(i, imul_rr_4, imul_rr_8);
-	case ISA_IMUL_Gv_Ev_Ibs: case ISA_IMUL_Gv_Ev_Iz:
+	case ISA_IMUL_Gv_Ev_Ibs:
+	case ISA_IMUL_Gv_Ev_Iz:
 		return by_size(i, imul_ri_4, imul_ri_8);
 	case ISA_MUL_Ev:
 		return i->is_mem ? wide_product_from_memory(e, i) : by_size(i, mul_r_4, mul_r_8);
@@ -428,9 +438,22 @@ insn_handler *fast_misc(const struct emu *e, struct insn *i)
 		return stac;
 	case ISA_CLAC:
 		return clac;
-	case ISA_NOP: case ISA_PAUSE: case ISA_ENDBR64: case ISA_ENDBR32: case ISA_LFENCE: case ISA_SFENCE:
-	case ISA_NOP_0F18: case ISA_NOP_0F19: case ISA_NOP_0F1A: case ISA_NOP_0F1B: case ISA_NOP_0F1C:
-	case ISA_NOP_0F1D: case ISA_NOP_0F1E: case ISA_NOP_0F1F: case ISA_PREFETCHW: case ISA_NOP_0F0D:
+	case ISA_NOP:
+	case ISA_PAUSE:
+	case ISA_ENDBR64:
+	case ISA_ENDBR32:
+	case ISA_LFENCE:
+	case ISA_SFENCE:
+	case ISA_NOP_0F18:
+	case ISA_NOP_0F19:
+	case ISA_NOP_0F1A:
+	case ISA_NOP_0F1B:
+	case ISA_NOP_0F1C:
+	case ISA_NOP_0F1D:
+	case ISA_NOP_0F1E:
+	case ISA_NOP_0F1F:
+	case ISA_PREFETCHW:
+	case ISA_NOP_0F0D:
 		return nop;
 	default:
 		return NULL;

@@ -113,12 +113,14 @@ HANDLER(lea_8_0)
 }
 HANDLER(lea_8_1)
 {
-	e->cpu.gpr[i->reg] = emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint64_t)(int64_t)i->disp;
+	e->cpu.gpr[i->reg] =
+		emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint64_t)(int64_t)i->disp;
 	NEXT(e, i);
 }
 HANDLER(lea_4)
 {
-	e->cpu.gpr[i->reg] = (uint32_t)(emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint32_t)i->disp);
+	e->cpu.gpr[i->reg] = (uint32_t)(emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) +
+					(uint32_t)i->disp);
 	NEXT(e, i);
 }
 
@@ -224,8 +226,11 @@ insn_handler *fast_stack_pair(const struct insn *i)
 
 	if (fn != i[1].fn || i[0].reg == RSP || i[1].reg == RSP)
 		return NULL;
-	return fn == push_r_8 ? push_push_8 : fn == pop_r_8 ? pop_pop_8 :
-	       fn == push_r_4 ? push_push_4 : fn == pop_r_4 ? pop_pop_4 : NULL;
+	return fn == push_r_8	? push_push_8
+	       : fn == pop_r_8	? pop_pop_8
+	       : fn == push_r_4 ? push_push_4
+	       : fn == pop_r_4	? pop_pop_4
+				: NULL;
 }
 
 /* ---- conditional moves ---- */
@@ -357,7 +362,8 @@ static insn_handler *stack_handler(const struct emu *e, struct insn *i)
 	switch (i->id) {
 	case ISA_PUSH_Zv:
 		return wide ? push_r_8 : push_r_4;
-	case ISA_PUSH_Iz: case ISA_PUSH_Ibs:
+	case ISA_PUSH_Iz:
+	case ISA_PUSH_Ibs:
 		return wide ? push_i_8 : push_i_4;
 	case ISA_PUSH_Ev:
 		if (i->is_mem)
@@ -382,20 +388,26 @@ insn_handler *fast_move(const struct emu *e, struct insn *i)
 	if (i->id >= ISA_SETO && i->id <= ISA_SETNLE)
 		return conditional_set(e, i);
 	switch (i->id) {
-	case ISA_MOV_Eb_Gb: case ISA_MOV_Ev_Gv:
+	case ISA_MOV_Eb_Gb:
+	case ISA_MOV_Ev_Gv:
 		return move_reg_rm(e, i, false);
-	case ISA_MOV_Gb_Eb: case ISA_MOV_Gv_Ev:
+	case ISA_MOV_Gb_Eb:
+	case ISA_MOV_Gv_Ev:
 		return move_reg_rm(e, i, true);
-	case ISA_MOV_Zb_Ib: case ISA_MOV_Zv_Iv:
+	case ISA_MOV_Zb_Ib:
+	case ISA_MOV_Zv_Iv:
 		i->rm = i->reg;
 		return i->size == 1 && high_byte(i->rm) ? NULL : moves_ri[size_index(i->size)];
-	case ISA_MOV_Eb_Ib: case ISA_MOV_Ev_Iz:
+	case ISA_MOV_Eb_Ib:
+	case ISA_MOV_Ev_Iz:
 		if (i->is_mem)
 			return stores_imm[size_index(i->size)][address_form(e, i)];
 		return i->size == 1 && high_byte(i->rm) ? NULL : moves_ri[size_index(i->size)];
-	case ISA_MOV_AL_Ob: case ISA_MOV_rAX_Ov:
+	case ISA_MOV_AL_Ob:
+	case ISA_MOV_rAX_Ov:
 		return move_offset(e, i, true);
-	case ISA_MOV_Ob_AL: case ISA_MOV_Ov_rAX:
+	case ISA_MOV_Ob_AL:
+	case ISA_MOV_Ov_rAX:
 		return move_offset(e, i, false);
 	case ISA_MOVZX_Gv_Eb:
 		if (i->size == 2)
@@ -413,7 +425,12 @@ insn_handler *fast_move(const struct emu *e, struct insn *i)
 		return extension(e, i, i->size == 4 ? movsx2_4 : movsx2_8);
 	case ISA_MOVSXD_Gv_Ed:
 		return i->size == 8 ? extension(e, i, movsx4_8) : NULL;
-	case ISA_PUSH_Zv: case ISA_PUSH_Iz: case ISA_PUSH_Ibs: case ISA_PUSH_Ev: case ISA_POP_Zv: case ISA_LEAVE:
+	case ISA_PUSH_Zv:
+	case ISA_PUSH_Iz:
+	case ISA_PUSH_Ibs:
+	case ISA_PUSH_Ev:
+	case ISA_POP_Zv:
+	case ISA_LEAVE:
 		return stack_handler(e, i);
 	default:
 		return NULL;

@@ -64,7 +64,10 @@ enum access_form { REGISTERS, LOADS, STORES, ACCESSES };
 
 static insn_handler *handler_of(const struct native_form *f)
 {
-#define OF(name) { name##_r, name##_load, name##_store }
+#define OF(name)                                    \
+	{                                           \
+		name##_r, name##_load, name##_store \
+	}
 	static insn_handler *const handlers[NATIVE_UNITS][2][ACCESSES] = {
 		[NATIVE_SSE] = { OF(sse), OF(sse_fp) },
 		[NATIVE_AVX] = { OF(avx), OF(avx_fp) },
@@ -77,15 +80,17 @@ static insn_handler *handler_of(const struct native_form *f)
 /* A form without a memory operand is a handler itself, with the test that NEED and NEED_FP make. */
 static struct native_frame frame_of(const struct native_form *f)
 {
-	static const uint8_t units[NATIVE_UNITS] = { [NATIVE_SSE] = UNIT_SSE, [NATIVE_AVX] = UNIT_AVX,
-						     [NATIVE_AVX512] = UNIT_AVX512 };
+	static const uint8_t units[NATIVE_UNITS] = {
+		[NATIVE_SSE] = UNIT_SSE, [NATIVE_AVX] = UNIT_AVX, [NATIVE_AVX512] = UNIT_AVX512
+	};
 
 #ifdef EMU_NO_TAILCALL
 	return (struct native_frame){ .goes_on = false };
 #endif
 	if (f->loads || f->stores)
 		return (struct native_frame){ .goes_on = true };
-	return (struct native_frame){ .goes_on = true, .otherwise = f->mxcsr ? h_mxcsr_load : h_generic,
+	return (struct native_frame){ .goes_on = true,
+				      .otherwise = f->mxcsr ? h_mxcsr_load : h_generic,
 				      .guard = units[f->unit],
 				      .guard_at = f->mxcsr ? offsetof(struct emu, mxcsr_live) : offsetof(struct emu, units) };
 }
@@ -108,7 +113,8 @@ insn_handler *fast_native(const struct emu *e, struct insn *i)
 	if (frame.otherwise)
 		return (insn_handler *)(uintptr_t)place;
 	i->native = ((uint32_t)((size_t)(place - m->runnable) / NATIVE_ALIGN) << PLACE_SHIFT | ((f.bytes - 1u) & LAST_BYTE) |
-		    (f.aligned ? ALIGNED : 0u)) & INT32_MAX;
+		     (f.aligned ? ALIGNED : 0u)) &
+		    INT32_MAX;
 	return handler_of(&f);
 }
 

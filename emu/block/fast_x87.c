@@ -66,7 +66,7 @@ ALWAYS void note_move(struct emu *e, const struct insn *i)
 
 ALWAYS void pop(struct x87 *f)
 {
-	f->tag &= (uint8_t)~(1u << physical(f, 0));
+	f->tag &= (uint8_t) ~(1u << physical(f, 0));
 	f->sw = (uint16_t)((f->sw & ~TOP) | ((f->sw + (1u << TOP_SHIFT)) & TOP));
 }
 
@@ -339,19 +339,21 @@ insn_handler *fast_x87(const struct emu *e, struct insn *i)
 	if (e->code_size != 8 || i->asize != 8 || !has_simple_pointers(e))
 		return NULL;
 	switch (i->id) {
-#define M(ID) case ISA_##ID: return ID##_m;
-#define R(ID) case ISA_##ID: return ID##_r;
+#define M(ID)          \
+	case ISA_##ID: \
+		return ID##_m;
+#define R(ID)          \
+	case ISA_##ID: \
+		return ID##_r;
 #define X(ID, op, second) R(ID##_ST0_STi) M(ID##_m32) M(ID##_m64)
-	OPERATIONS(X)
+		OPERATIONS(X)
 #undef X
 #define X(ID, second) R(ID##_STi_ST0) R(ID##P)
-	REVERSED(X)
-	M(FLD_m32) M(FLD_m64) M(FLD_m80) M(FILD_m16) M(FILD_m32) M(FILD_m64)
-	M(FST_m32) M(FST_m64) M(FSTP_m32) M(FSTP_m64) M(FSTP_m80) M(FISTP_m32) M(FISTP_m64)
-	R(FLD_STi) R(FXCH) R(FST_STi) R(FSTP_STi) R(FCHS) R(FABS) R(FLD1) R(FLDZ)
-	R(FCOMI) R(FUCOMI) R(FCOMIP) R(FUCOMIP)
-	default:
-		return NULL;
+		REVERSED(X)
+		M(FLD_m32)
+		M(FLD_m64) M(FLD_m80) M(FILD_m16) M(FILD_m32) M(FILD_m64) M(FST_m32) M(FST_m64) M(FSTP_m32) M(FSTP_m64)
+			M(FSTP_m80) M(FISTP_m32) M(FISTP_m64) R(FLD_STi) R(FXCH) R(FST_STi) R(FSTP_STi) R(FCHS) R(FABS) R(FLD1)
+				R(FLDZ) R(FCOMI) R(FUCOMI) R(FCOMIP) R(FUCOMIP) default : return NULL;
 	}
 }
 

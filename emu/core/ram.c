@@ -128,8 +128,8 @@ bool ram_half_cas(const struct ram_halves *h, unsigned n, uint64_t *old, uint64_
 			*old = seen >> shift & mask;
 			return false;
 		}
-	} while (!__atomic_compare_exchange_n(word, &seen, (seen & ~(mask << shift)) | desired << shift, true,
-					      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	} while (!__atomic_compare_exchange_n(word, &seen, (seen & ~(mask << shift)) | desired << shift, true, __ATOMIC_SEQ_CST,
+					      __ATOMIC_SEQ_CST));
 	return true;
 }
 

@@ -67,20 +67,32 @@ RAM_SIZED(8, uint64_t)
 static inline uint64_t ram_load(const uint8_t *p, unsigned size)
 {
 	switch (size) {
-	case 1: return ram_load_1(p);
-	case 2: return ram_load_2(p);
-	case 4: return ram_load_4(p);
-	default: return ram_load_8(p);
+	case 1:
+		return ram_load_1(p);
+	case 2:
+		return ram_load_2(p);
+	case 4:
+		return ram_load_4(p);
+	default:
+		return ram_load_8(p);
 	}
 }
 
 static inline void ram_store(uint8_t *p, unsigned size, uint64_t v)
 {
 	switch (size) {
-	case 1: ram_store_1(p, (uint8_t)v); break;
-	case 2: ram_store_2(p, (uint16_t)v); break;
-	case 4: ram_store_4(p, (uint32_t)v); break;
-	default: ram_store_8(p, v); break;
+	case 1:
+		ram_store_1(p, (uint8_t)v);
+		break;
+	case 2:
+		ram_store_2(p, (uint16_t)v);
+		break;
+	case 4:
+		ram_store_4(p, (uint32_t)v);
+		break;
+	default:
+		ram_store_8(p, v);
+		break;
 	}
 }
 
@@ -100,14 +112,25 @@ static inline void ram_read(void *to, const uint8_t *from, unsigned size)
 	uint64_t v;
 
 	switch (size) {
-	case 1: case 2: case 4: case 8:
+	case 1:
+	case 2:
+	case 4:
+	case 8:
 		v = ram_load(from, size);
 		memcpy(to, &v, size);
 		break;
-	case 16: memcpy(to, from, 16); break;
-	case 32: memcpy(to, from, 32); break;
-	case 64: memcpy(to, from, 64); break;
-	default: ram_read_pieces(to, from, size); break;
+	case 16:
+		memcpy(to, from, 16);
+		break;
+	case 32:
+		memcpy(to, from, 32);
+		break;
+	case 64:
+		memcpy(to, from, 64);
+		break;
+	default:
+		ram_read_pieces(to, from, size);
+		break;
 	}
 }
 
@@ -116,14 +139,25 @@ static inline void ram_write(uint8_t *to, const void *from, unsigned size)
 	uint64_t v = 0;
 
 	switch (size) {
-	case 1: case 2: case 4: case 8:
+	case 1:
+	case 2:
+	case 4:
+	case 8:
 		memcpy(&v, from, size);
 		ram_store(to, size, v);
 		break;
-	case 16: memcpy(to, from, 16); break;
-	case 32: memcpy(to, from, 32); break;
-	case 64: memcpy(to, from, 64); break;
-	default: ram_write_pieces(to, from, size); break;
+	case 16:
+		memcpy(to, from, 16);
+		break;
+	case 32:
+		memcpy(to, from, 32);
+		break;
+	case 64:
+		memcpy(to, from, 64);
+		break;
+	default:
+		ram_write_pieces(to, from, size);
+		break;
 	}
 }
 

@@ -48,7 +48,9 @@ static bool l_matches(const struct isa_row *r, unsigned l)
 		return l == 2;
 	case ISA_L12:
 		return l == 1 || l == 2;
-	case ISA_LIG: case ISA_L01: case ISA_L012:
+	case ISA_LIG:
+	case ISA_L01:
+	case ISA_L012:
 		break;
 	}
 	return true;
@@ -122,10 +124,9 @@ static bool register_exists(const struct isa_row *r, unsigned reg)
 
 static uint8_t insn_prefixes(const struct prefixes *p)
 {
-	return (uint8_t)((p->opsize ? PFX_OPSIZE : 0) | (p->addrsize ? PFX_ADDRSIZE : 0) |
-			 (p->rep == 0xf3 ? PFX_REP : 0) | (p->rep == 0xf2 ? PFX_REPNE : 0) |
-			 (p->lock ? PFX_LOCK : 0) | (p->rex ? PFX_REX : 0) | ((p->rex & 8) ? PFX_REX_W : 0) |
-			 (p->seg != SEG_COUNT ? PFX_SEG : 0));
+	return (uint8_t)((p->opsize ? PFX_OPSIZE : 0) | (p->addrsize ? PFX_ADDRSIZE : 0) | (p->rep == 0xf3 ? PFX_REP : 0) |
+			 (p->rep == 0xf2 ? PFX_REPNE : 0) | (p->lock ? PFX_LOCK : 0) | (p->rex ? PFX_REX : 0) |
+			 ((p->rex & 8) ? PFX_REX_W : 0) | (p->seg != SEG_COUNT ? PFX_SEG : 0));
 }
 
 static unsigned address_size(unsigned code_size, bool prefix)
@@ -174,8 +175,8 @@ enum decode_result decode(const uint8_t *bytes, unsigned avail, unsigned code_si
 	r = take_operands(&c, &p, &decode_forms[id], code_size, opcode, &rip_relative, out);
 	if (r != DECODE_OK)
 		return r;
-	if (p.evex ? finish_evex(&isa_rows[id], &p, &decode_forms[id], code64, out) != DECODE_OK :
-		     p.vex && finish_vex(&p, &decode_forms[id], code64, out) != DECODE_OK)
+	if (p.evex ? finish_evex(&isa_rows[id], &p, &decode_forms[id], code64, out) != DECODE_OK
+		   : p.vex && finish_vex(&p, &decode_forms[id], code64, out) != DECODE_OK)
 		return DECODE_UD;
 	if ((decode_forms[id].flags & FORM_CHECK_REG) && !register_exists(&isa_rows[id], out->reg))
 		return DECODE_UD;

@@ -129,8 +129,8 @@ static void put_evex(struct writer *w, const struct insn *i, const struct isa_ro
 	put(w, 0x62, 1);
 	put(w, (bits->r ^ 1) << 7 | (x ^ 1) << 6 | (bits->b ^ 1) << 5 | (bits->r4 ^ 1) << 4 | (r->map - ISA_E0F + 1u), 1);
 	put(w, (i->prefixes & PFX_REX_W ? 0x80u : 0) | (~i->vvvv & 15u) << 3 | 4 | pp_of(i), 1);
-	put(w, (unsigned)i->zero << 7 | (rounding ? i->imm2 & 3u : i->vl) << 5 | (unsigned)i->bcst << 4 | (v4 ^ 1) << 3 |
-		       i->mask, 1);
+	put(w, (unsigned)i->zero << 7 | (rounding ? i->imm2 & 3u : i->vl) << 5 | (unsigned)i->bcst << 4 | (v4 ^ 1) << 3 | i->mask,
+	    1);
 }
 
 static void put_opcode(struct writer *w, const struct insn *i, const struct isa_row *r)
@@ -171,8 +171,8 @@ static void put_memory(struct writer *w, const struct insn *i, unsigned reg, boo
 
 	put(w, mod << 6 | reg << 3 | (sib ? 4 : i->base & 7u), 1);
 	if (sib)
-		put(w, (unsigned)i->scale << 6 | (indexed ? i->index & 7u : 4) << 3 |
-			       (i->base == ADDR_NONE ? 5 : i->base & 7u), 1);
+		put(w, (unsigned)i->scale << 6 | (indexed ? i->index & 7u : 4) << 3 | (i->base == ADDR_NONE ? 5 : i->base & 7u),
+		    1);
 	put(w, (uint64_t)(int64_t)(bytes == 1 ? i->disp >> shift : i->disp), bytes);
 }
 
@@ -182,7 +182,8 @@ static void put_modrm(struct writer *w, const struct insn *i, const struct isa_r
 	const unsigned shift = !evex ? 0 : (unsigned)__builtin_ctz(isa_evex_bytes(r, i->vl, i->bcst, i->prefixes & PFX_REX_W));
 
 	if (!i->is_mem)
-		put(w, 0xc0 | modrm_reg(i, r) << 3 | (r->ext != ISA_EXT_ANY && (r->ext & ISA_EXT_RM) ? r->ext & 7u : i->rm & 7u), 1);
+		put(w, 0xc0 | modrm_reg(i, r) << 3 | (r->ext != ISA_EXT_ANY && (r->ext & ISA_EXT_RM) ? r->ext & 7u : i->rm & 7u),
+		    1);
 	else if (i->base == ADDR_PC)
 		put(w, modrm_reg(i, r) << 3 | 5, 1); /* the displacement follows when the length is known */
 	else
@@ -194,7 +195,8 @@ static unsigned immediate_bytes(const struct insn *i, const struct form *f)
 	if (f->imm_kind == OPK_O)
 		return i->asize;
 	switch ((enum isa_size)f->imm[0]) {
-	case OPS_b: case OPS_bs:
+	case OPS_b:
+	case OPS_bs:
 		return 1;
 	case OPS_w:
 		return 2;

@@ -12,8 +12,19 @@ bool decode_has_vl;
 static bool is_general(unsigned kind)
 {
 	switch (kind) {
-	case OPK_E: case OPK_G: case OPK_M: case OPK_R: case OPK_Z: case OPK_O: case OPK_X: case OPK_Y: case OPK_AL:
-	case OPK_AX: case OPK_S: case OPK_I: case OPK_A:
+	case OPK_E:
+	case OPK_G:
+	case OPK_M:
+	case OPK_R:
+	case OPK_Z:
+	case OPK_O:
+	case OPK_X:
+	case OPK_Y:
+	case OPK_AL:
+	case OPK_AX:
+	case OPK_S:
+	case OPK_I:
+	case OPK_A:
 		return true;
 	default:
 		return false;
@@ -30,7 +41,13 @@ static uint8_t row_size_rule(const struct isa_row *r)
 		unsigned kind = r->op[n].kind;
 
 		switch ((enum isa_size)r->op[n].size) {
-		case OPS_v: case OPS_z: case OPS_p: case OPS_s: case OPS_fx: case OPS_env: case OPS_fsv:
+		case OPS_v:
+		case OPS_z:
+		case OPS_p:
+		case OPS_s:
+		case OPS_fx:
+		case OPS_env:
+		case OPS_fsv:
 		case OPS_bs:
 			return SIZE_V;
 		case OPS_y:
@@ -52,7 +69,14 @@ static uint8_t row_size_rule(const struct isa_row *r)
 			if (!fixed && is_general(kind))
 				fixed = SIZE_8;
 			break;
-		case OPS__: case OPS_dq: case OPS_x: case OPS_ss: case OPS_sd: case OPS_t: case OPS_hx: case OPS_qx:
+		case OPS__:
+		case OPS_dq:
+		case OPS_x:
+		case OPS_ss:
+		case OPS_sd:
+		case OPS_t:
+		case OPS_hx:
+		case OPS_qx:
 		case OPS_ex:
 			break;
 		}
@@ -65,13 +89,15 @@ static void form_operand(struct form *f, const struct isa_row *r, const struct i
 	bool byte = op->size == OPS_b;
 
 	switch ((enum isa_kind)op->kind) {
-	case OPK_E: case OPK_M:
+	case OPK_E:
+	case OPK_M:
 		f->flags |= byte ? FORM_RM8 : 0;
 		break;
 	case OPK_R:
 		f->flags |= (byte ? FORM_RM8 : 0) | (r->mod == ISA_MOD_ANY ? FORM_RM_IS_REG : 0);
 		break;
-	case OPK_G: case OPK_Z:
+	case OPK_G:
+	case OPK_Z:
 		f->flags |= byte ? FORM_REG8 : 0;
 		break;
 	case OPK_P:
@@ -80,22 +106,27 @@ static void form_operand(struct form *f, const struct isa_row *r, const struct i
 	case OPK_S:
 		f->flags |= r->ext == ISA_EXT_NO_MODRM ? 0 : FORM_REG_3BITS | FORM_CHECK_REG;
 		break;
-	case OPK_C: case OPK_D:
+	case OPK_C:
+	case OPK_D:
 		f->flags |= FORM_CHECK_REG;
 		break;
-	case OPK_Q: case OPK_N_: case OPK_STI:
+	case OPK_Q:
+	case OPK_N_:
+	case OPK_STI:
 		f->flags |= FORM_RM_3BITS;
 		break;
 	case OPK_KG:
 		f->flags |= FORM_CHECK_REG;
 		break;
-	case OPK_KE: case OPK_KR:
+	case OPK_KE:
+	case OPK_KR:
 		f->flags |= FORM_RM_3BITS;
 		break;
 	case OPK_KH:
 		f->flags |= FORM_VVVV | FORM_OPMASK_H;
 		break;
-	case OPK_H: case OPK_B:
+	case OPK_H:
+	case OPK_B:
 		f->flags |= FORM_VVVV;
 		break;
 	case OPK_VS:
@@ -105,7 +136,10 @@ static void form_operand(struct form *f, const struct isa_row *r, const struct i
 		f->imm[0] = OPS_b;
 		f->imm_kind = OPK_L;
 		break;
-	case OPK_I: case OPK_J: case OPK_A: case OPK_O:
+	case OPK_I:
+	case OPK_J:
+	case OPK_A:
+	case OPK_O:
 		if (f->imm[0] == OPS__) {
 			f->imm[0] = op->size;
 			f->imm_kind = op->kind;
@@ -113,8 +147,18 @@ static void form_operand(struct form *f, const struct isa_row *r, const struct i
 			f->imm[1] = op->size;
 		}
 		break;
-	case OPK_NONE: case OPK_V: case OPK_W: case OPK_U: case OPK_X: case OPK_Y:
-	case OPK_ST0: case OPK_AL: case OPK_AX: case OPK_CL: case OPK_DX: case OPK_ONE:
+	case OPK_NONE:
+	case OPK_V:
+	case OPK_W:
+	case OPK_U:
+	case OPK_X:
+	case OPK_Y:
+	case OPK_ST0:
+	case OPK_AL:
+	case OPK_AX:
+	case OPK_CL:
+	case OPK_DX:
+	case OPK_ONE:
 		break;
 	}
 }

@@ -199,8 +199,7 @@ enum decode_result finish_vex(const struct prefixes *p, const struct form *f, bo
 		return DECODE_UD;
 	if (f->imm_kind == OPK_L)
 		out->imm2 = (uint8_t)(out->imm >> 4 & (code64 ? 15 : 7));
-	if ((f->flags & FORM_GATHER) &&
-	    (out->reg == out->vvvv || out->reg == out->index || out->vvvv == out->index))
+	if ((f->flags & FORM_GATHER) && (out->reg == out->vvvv || out->reg == out->index || out->vvvv == out->index))
 		return DECODE_UD;
 	return DECODE_OK;
 }

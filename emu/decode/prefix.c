@@ -7,11 +7,15 @@ bool take_prefix(struct prefixes *p, uint8_t b, bool code64)
 	static const uint8_t seg_of[4] = { SEG_ES, SEG_CS, SEG_SS, SEG_DS };
 
 	switch (b) {
-	case 0x26: case 0x2e: case 0x36: case 0x3e:
+	case 0x26:
+	case 0x2e:
+	case 0x36:
+	case 0x3e:
 		if (!code64)
 			p->seg = seg_of[(b >> 3) & 3];
 		break;
-	case 0x64: case 0x65:
+	case 0x64:
+	case 0x65:
 		p->seg = b == 0x64 ? SEG_FS : SEG_GS;
 		break;
 	case 0x66:
@@ -23,7 +27,8 @@ bool take_prefix(struct prefixes *p, uint8_t b, bool code64)
 	case 0xf0:
 		p->lock = true;
 		break;
-	case 0xf2: case 0xf3:
+	case 0xf2:
+	case 0xf3:
 		p->rep = b;
 		break;
 	default:

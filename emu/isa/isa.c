@@ -14,15 +14,19 @@ unsigned isa_evex_bytes(const struct isa_row *r, unsigned vl, bool broadcast, bo
 	if (broadcast)
 		return esize;
 	switch ((enum isa_tuple)r->tuple) {
-	case ISA_FV: case ISA_FVM:
+	case ISA_FV:
+	case ISA_FVM:
 		return bytes;
-	case ISA_HV: case ISA_HVM:
+	case ISA_HV:
+	case ISA_HVM:
 		return bytes / 2;
-	case ISA_QV: case ISA_QVM:
+	case ISA_QV:
+	case ISA_QVM:
 		return bytes / 4;
 	case ISA_OVM:
 		return bytes / 8;
-	case ISA_TUPLE_NONE: case ISA_T1S:
+	case ISA_TUPLE_NONE:
+	case ISA_T1S:
 		return esize;
 	case ISA_T2:
 		return 2 * esize;
@@ -69,17 +73,21 @@ unsigned isa_operand_bytes(const struct insn *i, unsigned n)
 
 	/* VCOMPRESS and VEXPAND access as many elements as the mask selects: no more than a vector. */
 	if (r->map >= ISA_E0F && i->is_mem && (kind == OPK_W || kind == OPK_M || kind == OPK_E || kind == OPK_KE))
-		return r->tuple == ISA_T1S && r->op[n].size == OPS_x ? vector : isa_evex_bytes(r, i->vl, i->bcst, i->prefixes & PFX_REX_W);
+		return r->tuple == ISA_T1S && r->op[n].size == OPS_x ? vector
+								     : isa_evex_bytes(r, i->vl, i->bcst, i->prefixes & PFX_REX_W);
 	switch ((enum isa_size)r->op[n].size) {
 	case OPS_b:
 		return 1;
 	case OPS_w:
 		return 2;
-	case OPS_d: case OPS_ss:
+	case OPS_d:
+	case OPS_ss:
 		return 4;
-	case OPS_q: case OPS_sd:
+	case OPS_q:
+	case OPS_sd:
 		return 8;
-	case OPS_y: case OPS_v:
+	case OPS_y:
+	case OPS_v:
 		return i->size;
 	case OPS_dq:
 		return 16;

@@ -109,8 +109,8 @@ void put_insn(struct code *c, const struct insn *i)
 
 void put_save_flags(struct code *c)
 {
-	put_regs(c, true, OP_STORE, RAX, S0);	/* MOV S0, RAX */
-	put(c, "\x9f\x0f\x90\xc0\x66", 5);	/* LAHF; SETO AL; 66 */
+	put_regs(c, true, OP_STORE, RAX, S0); /* MOV S0, RAX */
+	put(c, "\x9f\x0f\x90\xc0\x66", 5);    /* LAHF; SETO AL; 66 */
 	put_env(c, false, OP_STORE, RAX, EMU(flags_image));
 	put_regs(c, true, OP_STORE, S0, RAX);
 }

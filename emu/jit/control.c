@@ -7,8 +7,15 @@
 static void put_store_imm(struct tr *t, uint64_t v)
 {
 	if ((int64_t)v == (int32_t)v) {
-		put_insn(&t->c, &(struct insn){ .id = ISA_MOV_Ev_Iz, .size = 8, .asize = 8, .is_mem = 1, .base = t->ea.base,
-						.index = t->ea.index, .disp = t->ea.disp, .imm = v, .prefixes = PFX_REX_W });
+		put_insn(&t->c, &(struct insn){ .id = ISA_MOV_Ev_Iz,
+						.size = 8,
+						.asize = 8,
+						.is_mem = 1,
+						.base = t->ea.base,
+						.index = t->ea.index,
+						.disp = t->ea.disp,
+						.imm = v,
+						.prefixes = PFX_REX_W });
 		return;
 	}
 	put_mov_imm(&t->c, S1, v);
@@ -84,7 +91,8 @@ bool is_branch(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
-	return i->size == 8 && (r->sem == sem_int_call || r->sem == sem_int_ret || r->sem == sem_int_jmp_ind || r->sem == sem_int_call_ind);
+	return i->size == 8 &&
+	       (r->sem == sem_int_call || r->sem == sem_int_ret || r->sem == sem_int_jmp_ind || r->sem == sem_int_call_ind);
 }
 
 /* The entry of the table of jumps for the address in S0 into S1; if it is another's, the block tier does the instruction. */

@@ -11,8 +11,8 @@
  * at their operands. */
 static bool is_copied(const struct insn *i, const struct isa_row *r)
 {
-	static isa_semantic *const implicit[] = { sem_int_mul, sem_int_imul1, sem_int_cwd, sem_int_cmpxchg, sem_int_xadd,
-						  sem_int_lahf, sem_int_sahf, sem_int_mfence, sem_bmi_mulx, sem_int_movbe };
+	static isa_semantic *const implicit[] = { sem_int_mul,	sem_int_imul1, sem_int_cwd,    sem_int_cmpxchg, sem_int_xadd,
+						  sem_int_lahf, sem_int_sahf,  sem_int_mfence, sem_bmi_mulx,	sem_int_movbe };
 
 	if (r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X | ISA_FP | ISA_MMXX | ISA_PRIV))
 		return false;
@@ -44,7 +44,8 @@ static unsigned operand_bytes(const struct insn *i, unsigned size)
 		return 4;
 	case OPS_q:
 		return 8;
-	case OPS_v: case OPS_y:
+	case OPS_v:
+	case OPS_y:
 		return i->size;
 	default:
 		return 0;
@@ -120,9 +121,11 @@ enum event copy_event(const struct insn *i)
 static uint8_t *field(struct insn *i, const struct isa_operand *op)
 {
 	switch ((enum isa_kind)op->kind) {
-	case OPK_G: case OPK_Z:
+	case OPK_G:
+	case OPK_Z:
 		return &i->reg;
-	case OPK_E: case OPK_R:
+	case OPK_E:
+	case OPK_R:
 		return i->is_mem ? NULL : &i->rm;
 	case OPK_B:
 		return &i->vvvv;
@@ -181,8 +184,9 @@ bool rename_registers(struct insn *h, const struct isa_row *r, struct scratch *s
 static bool is_high_byte(const struct insn *i, const struct isa_row *r)
 {
 	for (unsigned n = 0; n < 4; n++)
-		if (r->op[n].size == OPS_b && ((r->op[n].kind == OPK_G && i->reg >= REG8_AH) || (r->op[n].kind == OPK_Z && i->reg >= REG8_AH) ||
-					       (r->op[n].kind == OPK_E && !i->is_mem && i->rm >= REG8_AH)))
+		if (r->op[n].size == OPS_b &&
+		    ((r->op[n].kind == OPK_G && i->reg >= REG8_AH) || (r->op[n].kind == OPK_Z && i->reg >= REG8_AH) ||
+		     (r->op[n].kind == OPK_E && !i->is_mem && i->rm >= REG8_AH)))
 			return true;
 	return false;
 }
@@ -193,7 +197,7 @@ struct insn hosted(const struct tr *t, const struct insn *i)
 {
 	struct insn h = *i;
 
-	h.prefixes &= (uint8_t)~(PFX_SEG | PFX_ADDRSIZE | PFX_REX);
+	h.prefixes &= (uint8_t) ~(PFX_SEG | PFX_ADDRSIZE | PFX_REX);
 	h.asize = 8;
 	if (h.is_mem) {
 		h.base = t->ea.base;
@@ -279,7 +283,8 @@ static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct i
 		t->flags = 0;
 	else if (event == EVENT_SETS || event == EVENT_READS)
 		t->setter = event == EVENT_SETS && has_recipe(i) ? (uint8_t)(k + 1) : 0;
-	if (!t->quiet[k] && (event == EVENT_SETS || (event == EVENT_READS && ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH))))
+	if (!t->quiet[k] &&
+	    (event == EVENT_SETS || (event == EVENT_READS && ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH))))
 		t->flags = IN_HOST;
 	if (m >= 0)
 		resume_here(t, k);

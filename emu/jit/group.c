@@ -81,10 +81,12 @@ static void forget_operand(struct walk *w, const struct insn *i, const struct is
 	const unsigned high = REG8_AH;
 
 	switch ((enum isa_kind)op->kind) {
-	case OPK_G: case OPK_Z:
+	case OPK_G:
+	case OPK_Z:
 		forget(w, i->reg >= high ? i->reg - high : i->reg & 15);
 		break;
-	case OPK_E: case OPK_R:
+	case OPK_E:
+	case OPK_R:
 		if (!i->is_mem)
 			forget(w, i->rm >= high ? i->rm - high : i->rm & 15);
 		break;
@@ -195,8 +197,9 @@ static uint8_t group_for(struct tr *t, const struct operand *o, uint16_t epoch)
 		n--;
 	if (n > 0)
 		return (uint8_t)n;
-	t->group[t->groups++] = (struct group){ .root = o->root, .epoch = epoch, .lo = o->at, .hi = o->at + o->bytes,
-						.write = o->write, .members = 1 };
+	t->group[t->groups++] = (struct group){
+		.root = o->root, .epoch = epoch, .lo = o->at, .hi = o->at + o->bytes, .write = o->write, .members = 1
+	};
 	return (uint8_t)t->groups;
 }
 
@@ -210,8 +213,7 @@ void find_groups(struct tr *t)
 		struct operand o = { 0 };
 
 		t->group_of[k] = 0;
-		if (!t->b->native_ungrouped &&
-		    (stack_operand(&w, &t->insn[k], &o) || plain_operand(t, &w, &t->insn[k], &o))) {
+		if (!t->b->native_ungrouped && (stack_operand(&w, &t->insn[k], &o) || plain_operand(t, &w, &t->insn[k], &o))) {
 			t->group_of[k] = group_for(t, &o, w.epoch);
 			t->at[k] = o.at;
 		}

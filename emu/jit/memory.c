@@ -103,8 +103,15 @@ void put_address(struct tr *t)
 {
 	if (t->ea.base == S0 && t->ea.index == ADDR_NONE && t->ea.disp == 0)
 		return;
-	put_insn(&t->c, &(struct insn){ .id = ISA_LEA, .size = 8, .asize = 8, .is_mem = 1, .base = t->ea.base, .index = t->ea.index,
-					.disp = t->ea.disp, .reg = S0, .prefixes = PFX_REX_W });
+	put_insn(&t->c, &(struct insn){ .id = ISA_LEA,
+					.size = 8,
+					.asize = 8,
+					.is_mem = 1,
+					.base = t->ea.base,
+					.index = t->ea.index,
+					.disp = t->ea.disp,
+					.reg = S0,
+					.prefixes = PFX_REX_W });
 	t->ea.base = S0;
 	t->ea.index = ADDR_NONE;
 	t->ea.disp = 0;
@@ -112,8 +119,14 @@ void put_address(struct tr *t)
 
 void put_operand_move(struct tr *t, bool store, unsigned reg, bool wide)
 {
-	put_insn(&t->c, &(struct insn){ .id = store ? ISA_MOV_Ev_Gv : ISA_MOV_Gv_Ev, .size = wide ? 8 : 4, .asize = 8, .is_mem = 1,
-					.base = t->ea.base, .index = t->ea.index, .disp = t->ea.disp, .reg = (uint8_t)reg,
+	put_insn(&t->c, &(struct insn){ .id = store ? ISA_MOV_Ev_Gv : ISA_MOV_Gv_Ev,
+					.size = wide ? 8 : 4,
+					.asize = 8,
+					.is_mem = 1,
+					.base = t->ea.base,
+					.index = t->ea.index,
+					.disp = t->ea.disp,
+					.reg = (uint8_t)reg,
 					.prefixes = wide ? PFX_REX_W : 0 });
 }
 

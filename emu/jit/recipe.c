@@ -16,15 +16,17 @@ static bool is_fixed(unsigned guest)
 /* An operation of registers and immediates that is its own undoing, or changes none. */
 bool has_recipe(const struct insn *i)
 {
-	static isa_semantic *const some[] = { sem_int_add, sem_int_sub, sem_int_cmp, sem_int_test, sem_int_and, sem_int_or, sem_int_xor };
+	static isa_semantic *const some[] = { sem_int_add, sem_int_sub, sem_int_cmp, sem_int_test,
+					      sem_int_and, sem_int_or,	sem_int_xor };
 	const struct isa_row *r = &isa_rows[i->id];
 
 	if (i->is_mem || i->size < 4)
 		return false;
 	if (r->op[0].kind == OPK_AX)
 		return r->sem == sem_int_cmp || r->sem == sem_int_test;
-	if (!is_fixed(i->rm) || (r->op[1].kind != OPK_I && (!is_fixed(i->reg) || (i->reg == i->rm && r->sem != sem_int_test && r->sem != sem_int_cmp &&
-										  r->sem != sem_int_and && r->sem != sem_int_or && r->sem != sem_int_xor))))
+	if (!is_fixed(i->rm) || (r->op[1].kind != OPK_I &&
+				 (!is_fixed(i->reg) || (i->reg == i->rm && r->sem != sem_int_test && r->sem != sem_int_cmp &&
+							r->sem != sem_int_and && r->sem != sem_int_or && r->sem != sem_int_xor))))
 		return false;
 	for (unsigned n = 0; n < sizeof(some) / sizeof(some[0]); n++)
 		if (some[n] == r->sem)
@@ -59,10 +61,12 @@ static uint32_t written(const struct insn *i)
 		if (!(r->op[n].access & OPA_W))
 			continue;
 		switch ((enum isa_kind)r->op[n].kind) {
-		case OPK_G: case OPK_Z:
+		case OPK_G:
+		case OPK_Z:
 			mask |= bit(i->reg >= REG8_AH ? i->reg - REG8_AH : i->reg);
 			break;
-		case OPK_E: case OPK_R:
+		case OPK_E:
+		case OPK_R:
 			mask |= i->is_mem ? 0 : bit(i->rm >= REG8_AH ? i->rm - REG8_AH : i->rm);
 			break;
 		case OPK_B:
@@ -81,8 +85,8 @@ static bool sets_all(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
-	return is_translatable(i) && !(r->flags_read & ISA_FL_ARITH) && !is_vector(i) && r->sem != sem_int_div && r->sem != sem_int_idiv &&
-	       isa_flags_replaced(r) == ISA_FL_ARITH && !(r->attr & ISA_COUNT1);
+	return is_translatable(i) && !(r->flags_read & ISA_FL_ARITH) && !is_vector(i) && r->sem != sem_int_div &&
+	       r->sem != sem_int_idiv && isa_flags_replaced(r) == ISA_FL_ARITH && !(r->attr & ISA_COUNT1);
 }
 
 /* Can flags of instruction s, clobbered from k on, be made again wherever the block could be left before they are set anew? */

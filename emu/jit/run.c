@@ -260,7 +260,8 @@ static void go_on(struct emu *e, const struct insn *place)
 		if (s->insn == 0)
 			TAIL(b->first(e, b->insns));
 		GO(e, &b->insns[s->insn]);
-	case SITE_START: case SITE_EXECUTE:
+	case SITE_START:
+	case SITE_EXECUTE:
 		e->cpu.rip = b->pc;
 		break;
 	case SITE_RIP:

@@ -28,8 +28,8 @@ static void load_registers(struct code *c)
 static void put_enter(struct code *c)
 {
 	put(c, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57", 10); /* PUSH RBX, RBP, R12 to R15 */
-	put(c, "\x48\x83\xec\x08", 4);				 /* SUB RSP, 8: aligned for calls */
-	put(c, "\x48\x89\xa7", 3);				 /* MOV [RDI + host_rsp], RSP */
+	put(c, "\x48\x83\xec\x08", 4);				/* SUB RSP, 8: aligned for calls */
+	put(c, "\x48\x89\xa7", 3);				/* MOV [RDI + host_rsp], RSP */
 	put4(c, (uint32_t)ENV(host_rsp));
 	put_regs(c, true, OP_STORE, RDI, RSP);
 	put_regs(c, true, OP_STORE, RSI, S0);
@@ -42,7 +42,7 @@ static void put_enter(struct code *c)
 static void put_return(struct code *c)
 {
 	put_env(c, true, OP_LOAD, RSP, ENV(host_rsp));
-	put(c, "\x48\x83\xc4\x08", 4);				     /* ADD RSP, 8 */
+	put(c, "\x48\x83\xc4\x08", 4);				    /* ADD RSP, 8 */
 	put(c, "\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3", 11); /* POP R15 to R12, RBP, RBX; RET */
 }
 

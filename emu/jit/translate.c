@@ -44,8 +44,9 @@ struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t
 		t->colds++;
 	else
 		t->c.failed = true;
-	*cold = (struct cold){ .kind = (uint8_t)kind, .from = from, .site = site,
-			       .recipe = t->flags == IN_RECIPE ? (uint8_t)(t->recipe + 1) : 0 };
+	*cold = (struct cold){
+		.kind = (uint8_t)kind, .from = from, .site = site, .recipe = t->flags == IN_RECIPE ? (uint8_t)(t->recipe + 1) : 0
+	};
 	return cold;
 }
 
@@ -117,7 +118,7 @@ static void execute(struct tr *t, unsigned k)
 static void take_off(struct tr *t)
 {
 	put(&t->c, "\x45\x8d\x9b", 3); /* LEA R11D, [R11 - count] */
-	put4(&t->c, (uint32_t)-(int32_t)t->b->count);
+	put4(&t->c, (uint32_t) - (int32_t)t->b->count);
 	t->charged = true;
 }
 

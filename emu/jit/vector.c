@@ -17,8 +17,15 @@ enum { MXCSR_MASKS = 0x1f80 };
 
 static void move(struct code *c, enum isa_id id, unsigned reg, unsigned vl, int32_t disp, bool wide)
 {
-	put_insn(c, &(struct insn){ .id = (uint16_t)id, .asize = 8, .size = 8, .is_mem = 1, .base = RSP, .index = ADDR_NONE,
-				    .disp = disp, .reg = (uint8_t)reg, .vl = vl & 3,
+	put_insn(c, &(struct insn){ .id = (uint16_t)id,
+				    .asize = 8,
+				    .size = 8,
+				    .is_mem = 1,
+				    .base = RSP,
+				    .index = ADDR_NONE,
+				    .disp = disp,
+				    .reg = (uint8_t)reg,
+				    .vl = vl & 3,
 				    .prefixes = wide ? PFX_REX_W : 0 });
 }
 
@@ -98,7 +105,12 @@ static uint32_t put_upper_test(struct code *c)
 {
 	put_insn(c, &(struct insn){ .id = ISA_VXORPS, .asize = 8 });
 	for (unsigned n = 0; n < 16; n++)
-		put_insn(c, &(struct insn){ .id = ISA_VORPS, .asize = 8, .vl = 1, .is_mem = 1, .base = RSP, .index = ADDR_NONE,
+		put_insn(c, &(struct insn){ .id = ISA_VORPS,
+					    .asize = 8,
+					    .vl = 1,
+					    .is_mem = 1,
+					    .base = RSP,
+					    .index = ADDR_NONE,
 					    .disp = vector_at(n) + 32 + 8 });
 	put_insn(c, &(struct insn){ .id = ISA_VPTEST, .asize = 8, .vl = 1, .prefixes = PFX_OPSIZE });
 	return put_jump(c, 5, NULL);

@@ -15,13 +15,18 @@ static int check_canonical(struct emu *e, unsigned seg, uint64_t linear, unsigne
 static unsigned natural_alignment(unsigned size)
 {
 	switch (size) {
-	case 2: case 4: case 8:
+	case 2:
+	case 4:
+	case 8:
 		return size;
 	case 10:
 		return 8;
-	case 14: case 94:
+	case 14:
+	case 94:
 		return 2;
-	case 6: case 28: case 108: /* far pointers by their offset */
+	case 6:
+	case 28:
+	case 108: /* far pointers by their offset */
 		return 4;
 	default:
 		return 1;
@@ -47,8 +52,8 @@ static void fill(struct emu *e, uint64_t linear, unsigned access, const struct t
 	struct tlb_entry *s = &tlb->e[(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
 	struct tlb_table *table = &e->mmu->table[tlb - e->mmu->tlbs];
 	uint64_t page = linear & PAGE_MASK;
-	uint64_t tag = page | TAG_SLOW | (t->user && !user ? TAG_USER : 0) | (t->global ? TAG_GLOBAL : 0) |
-		       (t->large ? TAG_LARGE : 0);
+	uint64_t tag =
+		page | TAG_SLOW | (t->user && !user ? TAG_USER : 0) | (t->global ? TAG_GLOBAL : 0) | (t->large ? TAG_LARGE : 0);
 	bool write = t->writable && mmu_open_page(e, t->host);
 
 	table->has_large |= t->large;
@@ -168,8 +173,7 @@ int mmu_page_ptr(struct emu *e, unsigned seg, uint64_t linear, bool write, uint8
 	*host = write ? tlb_write_ptr(e, linear, 1) : tlb_read_ptr(e, linear, 1);
 	if (*host)
 		return 0;
-	if (check_canonical(e, seg, linear, 1) ||
-	    translate(e, linear, data_access(e, write ? ACCESS_WRITE : ACCESS_READ), &t))
+	if (check_canonical(e, seg, linear, 1) || translate(e, linear, data_access(e, write ? ACCESS_WRITE : ACCESS_READ), &t))
 		return EMU_STOP;
 	if (!emu_is_watched(e) && t.host && (!write || mmu_open_page(e, t.host)))
 		*host = t.host;
@@ -249,8 +253,7 @@ static int check_implicit(struct emu *e, uint64_t linear, unsigned size)
 
 int emu_sys_read(struct emu *e, uint64_t linear, void *data, unsigned size)
 {
-	const struct tlb_entry *t =
-		&mmu_table(e, false)->e[((linear + size - 1) >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+	const struct tlb_entry *t = &mmu_table(e, false)->e[((linear + size - 1) >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
 	struct split s;
 
 	if (!(((linear & PAGE_MASK) ^ t->r) & implicit_mask(e))) {
@@ -265,8 +268,7 @@ int emu_sys_read(struct emu *e, uint64_t linear, void *data, unsigned size)
 
 int emu_sys_write(struct emu *e, uint64_t linear, const void *data, unsigned size)
 {
-	const struct tlb_entry *t =
-		&mmu_table(e, false)->e[((linear + size - 1) >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+	const struct tlb_entry *t = &mmu_table(e, false)->e[((linear + size - 1) >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
 	struct split s;
 
 	if (!(((linear & PAGE_MASK) ^ t->w) & implicit_mask(e))) {

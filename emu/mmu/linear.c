@@ -5,7 +5,8 @@
 
 uint64_t emu_ea(const struct emu *e, const struct insn *i)
 {
-	uint64_t ea = emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint64_t)(int64_t)i->disp;
+	uint64_t ea =
+		emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint64_t)(int64_t)i->disp;
 
 	if (UNLIKELY(i->base == ADDR_PC && i->scale == INSN_DISP_FROM_END))
 		ea += (uint64_t)i->off + i->len;

@@ -186,8 +186,7 @@ static void judge(const struct emu *e, const struct walk *w, unsigned access, st
 	bool user_page = w->rights & PTE_U, user = access & ACCESS_USER;
 	bool wp = e->cpu.cr0 & CR0_WP;
 	bool nx = (w->rights & PTE_NX) && (e->cpu.msr.efer & EFER_NXE);
-	bool smap = !user && user_page && (e->cpu.cr4 & CR4_SMAP) &&
-		    ((access & ACCESS_IMPLICIT) || !(e->cpu.rflags & RFLAGS_AC));
+	bool smap = !user && user_page && (e->cpu.cr4 & CR4_SMAP) && ((access & ACCESS_IMPLICIT) || !(e->cpu.rflags & RFLAGS_AC));
 	unsigned deny = key_denies(e, w);
 
 	r->read = (user_page || !user) && !smap;
@@ -204,8 +203,8 @@ static bool set_bits(const struct walk *w, unsigned n, uint64_t bits)
 	if ((old & bits) == bits)
 		return true;
 	if (w->entry_bytes == 8)
-		return __atomic_compare_exchange_n((uint64_t *)(void *)w->entry[n], &old, old | bits, false,
-						   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+		return __atomic_compare_exchange_n((uint64_t *)(void *)w->entry[n], &old, old | bits, false, __ATOMIC_ACQ_REL,
+						   __ATOMIC_ACQUIRE);
 	uint32_t old32 = (uint32_t)old;
 	return __atomic_compare_exchange_n((uint32_t *)(void *)w->entry[n], &old32, old32 | (uint32_t)bits, false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
@@ -264,8 +263,12 @@ static void describe(const struct emu *e, const struct walk *w, unsigned access,
 
 static void identity(const struct emu *e, uint64_t linear, struct translation *t)
 {
-	*t = (struct translation){ .gpa = linear & UINT32_MAX, .user = true, .readable = true, .writable = true,
-				   .executable = true, .cacheable = true };
+	*t = (struct translation){ .gpa = linear & UINT32_MAX,
+				   .user = true,
+				   .readable = true,
+				   .writable = true,
+				   .executable = true,
+				   .cacheable = true };
 	t->host = phys_host(e, t->gpa, 1);
 }
 

@@ -27,8 +27,8 @@ static struct cpu_feature_set up_to(enum cpu_feature_level level, bool hidden)
 static void set_base(struct cpu_model *m, enum cpu_base base)
 {
 	static const uint8_t levels[CPU_BASES] = {
-		[CPU_BASE_MAX] = CPUF_MAX, [CPU_BASE_V2] = CPUF_V2, [CPU_BASE_V3] = CPUF_V3,
-		[CPU_BASE_V4] = CPUF_V4, [CPU_BASE_HOST] = CPUF_MAX,
+		[CPU_BASE_MAX] = CPUF_MAX, [CPU_BASE_V2] = CPUF_V2,    [CPU_BASE_V3] = CPUF_V3,
+		[CPU_BASE_V4] = CPUF_V4,   [CPU_BASE_HOST] = CPUF_MAX,
 	};
 
 	*m = (struct cpu_model){ .base = base, .possible = up_to(levels[base], base == CPU_BASE_HOST) };
@@ -91,8 +91,8 @@ static int unknown_feature(const struct word *w, char *error)
 
 	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT && found < NEAR_MAX; f++)
 		if (is_near(cpu_features[f].name, w))
-			at += snprintf(error + at, CPU_MODEL_ERROR_MAX - (size_t)at, "%s%s", found++ ? ", " : "; near it: ",
-				       cpu_features[f].name);
+			at += snprintf(error + at, CPU_MODEL_ERROR_MAX - (size_t)at, "%s%s",
+				       found++ ? ", " : "; near it: ", cpu_features[f].name);
 	snprintf(error + at, CPU_MODEL_ERROR_MAX - (size_t)at, "; --cpu help lists them");
 	return -EINVAL;
 }

@@ -78,8 +78,9 @@ struct native_memory native_memory_part(const struct native_memory *whole, unsig
 
 	if (!whole->writable)
 		return (struct native_memory){ 0 };
-	return (struct native_memory){ .writable = whole->writable + n * bytes, .runnable = whole->runnable + n * bytes,
-				       .bytes = bytes, .part = true };
+	return (struct native_memory){
+		.writable = whole->writable + n * bytes, .runnable = whole->runnable + n * bytes, .bytes = bytes, .part = true
+	};
 }
 
 const uint8_t *native_memory_put(struct native_memory *m, const uint8_t *code, size_t length)

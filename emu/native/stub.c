@@ -45,9 +45,16 @@ static void put_insn(struct code *c, const struct insn *i)
 /* A move between host register `reg` and the guest register at `offset` of struct emu. */
 static void put_move(struct code *c, enum isa_id id, unsigned reg, size_t offset, unsigned vl, unsigned prefixes)
 {
-	put_insn(c, &(struct insn){ .id = (uint16_t)id, .asize = 8, .size = prefixes & PFX_OPSIZE ? 2 : 8, .is_mem = 1,
-				    .base = EMU_POINTER, .index = ADDR_NONE, .disp = (int32_t)offset,
-				    .reg = (uint8_t)reg, .vl = vl & 3, .prefixes = (uint8_t)prefixes });
+	put_insn(c, &(struct insn){ .id = (uint16_t)id,
+				    .asize = 8,
+				    .size = prefixes & PFX_OPSIZE ? 2 : 8,
+				    .is_mem = 1,
+				    .base = EMU_POINTER,
+				    .index = ADDR_NONE,
+				    .disp = (int32_t)offset,
+				    .reg = (uint8_t)reg,
+				    .vl = vl & 3,
+				    .prefixes = (uint8_t)prefixes });
 }
 
 static size_t vector_offset(unsigned reg)
@@ -131,17 +138,20 @@ static struct place place_of(const struct insn *i, unsigned n)
 		return (struct place){ BANK_VECTOR, AT_VVVV };
 	case OPK_L:
 		return (struct place){ BANK_VECTOR, AT_IS4 };
-	case OPK_W: case OPK_U:
+	case OPK_W:
+	case OPK_U:
 		return rm_or_memory(i, BANK_VECTOR);
 	case OPK_KG:
 		return (struct place){ BANK_OPMASK, AT_REG };
 	case OPK_KH:
 		return (struct place){ BANK_OPMASK, AT_VVVV };
-	case OPK_KE: case OPK_KR:
+	case OPK_KE:
+	case OPK_KR:
 		return rm_or_memory(i, BANK_OPMASK);
 	case OPK_G:
 		return (struct place){ BANK_GENERAL, AT_REG };
-	case OPK_E: case OPK_R:
+	case OPK_E:
+	case OPK_R:
 		return rm_or_memory(i, BANK_GENERAL);
 	case OPK_M:
 		return (struct place){ BANK_MEMORY, 0 };
@@ -231,7 +241,7 @@ static struct insn hosted(const struct insn *i)
 {
 	struct insn h = *i;
 
-	h.prefixes &= (uint8_t)~(PFX_SEG | PFX_ADDRSIZE | PFX_REX);
+	h.prefixes &= (uint8_t) ~(PFX_SEG | PFX_ADDRSIZE | PFX_REX);
 	h.asize = 8;
 	if (h.is_mem) {
 		h.base = MEMORY_POINTER;
@@ -316,7 +326,8 @@ static enum native_unit unit_of(const struct isa_row *r)
 
 static bool host_can(const struct isa_row *r, enum native_unit unit)
 {
-	if (!(r->attr & ISA_COPY) || !(r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X)) || !native_has(r->feature) || !native_has(FEAT_SSE2))
+	if (!(r->attr & ISA_COPY) || !(r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X)) || !native_has(r->feature) ||
+	    !native_has(FEAT_SSE2))
 		return false;
 	/* KMOVQ is AVX512BW's; shorter vectors are a feature of their own. */
 	if (unit == NATIVE_AVX512)

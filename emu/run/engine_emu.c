@@ -73,7 +73,9 @@ static bool has_address_space(void)
 
 static unsigned threshold(const struct engine_config *c)
 {
-	return !has_address_space() || c->no_translator || c->single_step ? 0 : c->translate_after ? c->translate_after : TRANSLATE_AFTER;
+	return !has_address_space() || c->no_translator || c->single_step ? 0
+	       : c->translate_after					  ? c->translate_after
+									  : TRANSLATE_AFTER;
 }
 
 /* Decoded blocks: a translation lives as long as its block. Touched as it is filled. */
@@ -84,7 +86,9 @@ static int create_blocks(struct machine *m, struct emu *e, unsigned n)
 {
 	struct native_memory part;
 
-	const size_t bytes = m->config.code_cache_bytes ? m->config.code_cache_bytes : threshold(&m->config) ? CACHE : CACHE_SMALL;
+	const size_t bytes = m->config.code_cache_bytes ? m->config.code_cache_bytes
+			     : threshold(&m->config)	? CACHE
+							: CACHE_SMALL;
 
 	if (!m->config.native)
 		return block_create(e, bytes, NULL);

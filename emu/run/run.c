@@ -102,8 +102,7 @@ static void events(struct emu *e)
 /* HLT that nothing can end but INIT: with one processor there is nobody to send it. */
 static bool is_dead(const struct emu *e)
 {
-	return e->cpu.activity == CPU_HALTED && !(e->cpu.rflags & RFLAGS_IF) && e->machine->vcpus == 1 &&
-	       !e->cpu.nmi_pending;
+	return e->cpu.activity == CPU_HALTED && !(e->cpu.rflags & RFLAGS_IF) && e->machine->vcpus == 1 && !e->cpu.nmi_pending;
 }
 
 void emu_advance(struct emu *e, bool step_only)

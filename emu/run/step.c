@@ -79,7 +79,7 @@ void step_one(struct emu *e)
 		e->cpu.rip = emu_next_rip(e, &i);
 	e->budget--;
 	/* A second MOV SS in a row does not shield again (SDM vol. 3, 6.8.3). */
-	e->cpu.shadow &= (uint8_t)~(shadow & SHADOW_MOV_SS);
+	e->cpu.shadow &= (uint8_t) ~(shadow & SHADOW_MOV_SS);
 	if (e->cpu.activity == CPU_SHUTDOWN)
 		return;
 	if (debug || sys_debug_active(e))

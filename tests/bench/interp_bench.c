@@ -120,8 +120,7 @@ static void time_all(struct harness *h)
 
 			best = ns < best ? ns : best;
 		}
-		printf("%s %u %.2f\n", c->name, c->insns,
-		       (double)best / ROUNDS / COPIES / c->insns);
+		printf("%s %u %.2f\n", c->name, c->insns, (double)best / ROUNDS / COPIES / c->insns);
 	}
 }
 

@@ -88,9 +88,11 @@ static void make_objects(struct bench *b)
 	must(shm_map_ro(shadow_ro, sizeof(struct shadow_page), &shadow_map) == 0, "map");
 	must(ring_attach(&b->producer, req_map, rsp_map, bell[1], 0) == 0, "attach");
 	b->shadow = shadow_map;
-	memcpy(b->fds, (int[]){ req_ro, rsp, shadow, make_object(sizeof(struct line_page), &unused),
-				make_object(sizeof(struct journal_object), &unused), bell[0], irqd[1], listener(), debug[0],
-				make_object(sizeof(struct backlog), &unused), stash[0], stash[1] }, sizeof(b->fds));
+	memcpy(b->fds,
+	       (int[]){ req_ro, rsp, shadow, make_object(sizeof(struct line_page), &unused),
+			make_object(sizeof(struct journal_object), &unused), bell[0], irqd[1], listener(), debug[0],
+			make_object(sizeof(struct backlog), &unused), stash[0], stash[1] },
+	       sizeof(b->fds));
 }
 
 static void start(struct bench *b, const char *program, uint32_t spin_ns)
@@ -116,14 +118,16 @@ static void start(struct bench *b, const char *program, uint32_t spin_ns)
 	h.proto_major = CONTROL_MAJOR;
 	h.role = BULKHEAD__ROLE__ROLE_SERIALD;
 	h.vm = vm;
-	must(frame_call(b->control, &frame, TYPE(HELLO), 1, &h.base, NULL, 0, 5000) == 0 && frame.header.type == TYPE(OK), "HELLO");
+	must(frame_call(b->control, &frame, TYPE(HELLO), 1, &h.base, NULL, 0, 5000) == 0 && frame.header.type == TYPE(OK),
+	     "HELLO");
 	m.has_ram_bytes = m.has_vcpus = s.has_spin_ns = true;
 	m.ram_bytes = 64 << 20;
 	m.vcpus = 1;
 	s.machine = &m;
 	s.spin_ns = spin_ns;
 	must(frame_call(b->control, &frame, TYPE(SETUP_DEVICE), 2, &s.base, b->fds, FD_COUNT, 5000) == 0 &&
-		     frame.header.type == TYPE(OK), "SETUP_DEVICE");
+		     frame.header.type == TYPE(OK),
+	     "SETUP_DEVICE");
 }
 
 /* Returns the processor time that the daemon has used, in ns. */
@@ -204,7 +208,8 @@ static void console_bytes(const char *program, const char *what, uint32_t spin_n
 		struct ring_reply r;
 
 		do {
-			if (ring_is_applied(&b.producer, CLASS_CONFIG) && shadow_read(b.shadow, 0, &b.producer.clock, &value) == 0) {
+			if (ring_is_applied(&b.producer, CLASS_CONFIG) &&
+			    shadow_read(b.shadow, 0, &b.producer.clock, &value) == 0) {
 				shadowed++;
 			} else {
 				must(ring_call(&b.producer, &lsr, &r) == 0, "LSR");

@@ -77,8 +77,8 @@ static int run(const struct cross_test *t)
 		return FAILED;
 	if (WIFSIGNALED(status))
 		printf("%s::%s: signal %d\n", t->suite, t->name, WTERMSIG(status));
-	return WIFEXITED(status) && (WEXITSTATUS(status) == PASSED || WEXITSTATUS(status) == SKIPPED) ?
-		       WEXITSTATUS(status) : FAILED;
+	return WIFEXITED(status) && (WEXITSTATUS(status) == PASSED || WEXITSTATUS(status) == SKIPPED) ? WEXITSTATUS(status)
+												      : FAILED;
 }
 
 int main(void)

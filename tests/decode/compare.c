@@ -49,15 +49,24 @@ void compare_init(void)
 static const char *describe(enum difference d)
 {
 	switch (d) {
-	case SAME: return "same";
-	case ONLY_OURS: return "only ours";
-	case ONLY_ZYDIS: return "only Zydis";
-	case NAME: return "name";
-	case LENGTH: return "length";
-	case OPERAND: return "operand";
-	case FLAGS_DIFFER: return "flags";
-	case ENCODING: return "encoding";
-	case DIFFERENCES: break;
+	case SAME:
+		return "same";
+	case ONLY_OURS:
+		return "only ours";
+	case ONLY_ZYDIS:
+		return "only Zydis";
+	case NAME:
+		return "name";
+	case LENGTH:
+		return "length";
+	case OPERAND:
+		return "operand";
+	case FLAGS_DIFFER:
+		return "flags";
+	case ENCODING:
+		return "encoding";
+	case DIFFERENCES:
+		break;
 	}
 	return "";
 }

@@ -28,20 +28,42 @@ static unsigned operand_bytes(const struct answers *a, const struct isa_operand 
 	const unsigned v = a->i.size, x = 16u << a->i.vl, y = a->code_size == 8 && (a->i.prefixes & PFX_REX_W) ? 8 : 4;
 
 	switch ((enum isa_size)op->size) {
-	case OPS_b: case OPS_bs: return 1;
-	case OPS_w: return 2;
-	case OPS_d: case OPS_ss: return 4;
-	case OPS_q: case OPS_sd: return 8;
-	case OPS_v: return v;
-	case OPS_y: return y;
-	case OPS_dq: return 16;
-	case OPS_x: return x;
-	case OPS_hx: return x / 2;
-	case OPS_qx: return x / 4;
-	case OPS_ex: return x / 8;
-	case OPS_t: return 10;
-	case OPS_p: return 2 + v;
-	case OPS_z: case OPS__: case OPS_s: case OPS_fx: case OPS_env: case OPS_fsv: return 0;
+	case OPS_b:
+	case OPS_bs:
+		return 1;
+	case OPS_w:
+		return 2;
+	case OPS_d:
+	case OPS_ss:
+		return 4;
+	case OPS_q:
+	case OPS_sd:
+		return 8;
+	case OPS_v:
+		return v;
+	case OPS_y:
+		return y;
+	case OPS_dq:
+		return 16;
+	case OPS_x:
+		return x;
+	case OPS_hx:
+		return x / 2;
+	case OPS_qx:
+		return x / 4;
+	case OPS_ex:
+		return x / 8;
+	case OPS_t:
+		return 10;
+	case OPS_p:
+		return 2 + v;
+	case OPS_z:
+	case OPS__:
+	case OPS_s:
+	case OPS_fx:
+	case OPS_env:
+	case OPS_fsv:
+		return 0;
 	}
 	return 0;
 }
@@ -65,18 +87,30 @@ static ZydisRegisterClass vector_class(const struct answers *a, const struct isa
 
 static ZydisRegisterClass general_class(unsigned bytes)
 {
-	return bytes == 1 ? ZYDIS_REGCLASS_GPR8 : bytes == 2 ? ZYDIS_REGCLASS_GPR16 :
-	       bytes == 4 ? ZYDIS_REGCLASS_GPR32 : ZYDIS_REGCLASS_GPR64;
+	return bytes == 1   ? ZYDIS_REGCLASS_GPR8
+	       : bytes == 2 ? ZYDIS_REGCLASS_GPR16
+	       : bytes == 4 ? ZYDIS_REGCLASS_GPR32
+			    : ZYDIS_REGCLASS_GPR64;
 }
 
 static ZydisRegisterClass class_of(const struct answers *a, const struct isa_operand *op)
 {
 	switch ((enum isa_kind)op->kind) {
-	case OPK_E: case OPK_G: case OPK_R: case OPK_Z: case OPK_B:
+	case OPK_E:
+	case OPK_G:
+	case OPK_R:
+	case OPK_Z:
+	case OPK_B:
 		return general_class(operand_bytes(a, op));
-	case OPK_V: case OPK_W: case OPK_U: case OPK_H: case OPK_L:
+	case OPK_V:
+	case OPK_W:
+	case OPK_U:
+	case OPK_H:
+	case OPK_L:
 		return vector_class(a, op);
-	case OPK_P: case OPK_Q: case OPK_N_:
+	case OPK_P:
+	case OPK_Q:
+	case OPK_N_:
 		return ZYDIS_REGCLASS_MMX;
 	case OPK_S:
 		return ZYDIS_REGCLASS_SEGMENT;
@@ -86,7 +120,10 @@ static ZydisRegisterClass class_of(const struct answers *a, const struct isa_ope
 		return ZYDIS_REGCLASS_DEBUG;
 	case OPK_STI:
 		return ZYDIS_REGCLASS_X87;
-	case OPK_KG: case OPK_KE: case OPK_KR: case OPK_KH:
+	case OPK_KG:
+	case OPK_KE:
+	case OPK_KR:
+	case OPK_KH:
 		return ZYDIS_REGCLASS_MASK;
 	default:
 		return ZYDIS_REGCLASS_INVALID;
@@ -131,8 +168,8 @@ static const char *compare_address(const struct answers *a, const ZydisDecodedOp
 
 	if (!a->i.is_mem)
 		return "no memory operand";
-	if (z->mem.type == ZYDIS_MEMOP_TYPE_VSIB ? (int)number_of(m->index) != a->i.index :
-						   address_register(a, m->index) != a->i.index)
+	if (z->mem.type == ZYDIS_MEMOP_TYPE_VSIB ? (int)number_of(m->index) != a->i.index
+						 : address_register(a, m->index) != a->i.index)
 		return "index";
 	if (address_register(a, m->base) != a->i.base)
 		return "base";
@@ -231,9 +268,13 @@ static const char *compare_operand(const struct answers *a, const ZydisDecodedOp
 		return compare_register(a, FIND(a->row, OPK_H, OPK_B, OPK_KH), a->i.vvvv, z->reg.value);
 	case ZYDIS_OPERAND_ENCODING_IS4:
 		return compare_register(a, FIND(a->row, OPK_L), a->i.imm2, z->reg.value);
-	case ZYDIS_OPERAND_ENCODING_DISP8: case ZYDIS_OPERAND_ENCODING_DISP16: case ZYDIS_OPERAND_ENCODING_DISP32:
-	case ZYDIS_OPERAND_ENCODING_DISP64: case ZYDIS_OPERAND_ENCODING_DISP16_32_64:
-	case ZYDIS_OPERAND_ENCODING_DISP32_32_64: case ZYDIS_OPERAND_ENCODING_DISP16_32_32:
+	case ZYDIS_OPERAND_ENCODING_DISP8:
+	case ZYDIS_OPERAND_ENCODING_DISP16:
+	case ZYDIS_OPERAND_ENCODING_DISP32:
+	case ZYDIS_OPERAND_ENCODING_DISP64:
+	case ZYDIS_OPERAND_ENCODING_DISP16_32_64:
+	case ZYDIS_OPERAND_ENCODING_DISP32_32_64:
+	case ZYDIS_OPERAND_ENCODING_DISP16_32_32:
 		return compare_moffs(a, z);
 	case ZYDIS_OPERAND_ENCODING_MASK:
 		return number_of(z->reg.value) == a->i.mask ? NULL : "mask";
@@ -247,9 +288,33 @@ static const char *compare_operand(const struct answers *a, const ZydisDecodedOp
 static bool is_encoded(const struct isa_operand *op)
 {
 	switch ((enum isa_kind)op->kind) {
-	case OPK_E: case OPK_G: case OPK_M: case OPK_R: case OPK_Z: case OPK_I: case OPK_J: case OPK_A: case OPK_O:
-	case OPK_S: case OPK_C: case OPK_D: case OPK_V: case OPK_W: case OPK_U: case OPK_H: case OPK_P: case OPK_Q:
-	case OPK_N_: case OPK_STI: case OPK_B: case OPK_L: case OPK_VS: case OPK_KG: case OPK_KE: case OPK_KR: case OPK_KH:
+	case OPK_E:
+	case OPK_G:
+	case OPK_M:
+	case OPK_R:
+	case OPK_Z:
+	case OPK_I:
+	case OPK_J:
+	case OPK_A:
+	case OPK_O:
+	case OPK_S:
+	case OPK_C:
+	case OPK_D:
+	case OPK_V:
+	case OPK_W:
+	case OPK_U:
+	case OPK_H:
+	case OPK_P:
+	case OPK_Q:
+	case OPK_N_:
+	case OPK_STI:
+	case OPK_B:
+	case OPK_L:
+	case OPK_VS:
+	case OPK_KG:
+	case OPK_KE:
+	case OPK_KR:
+	case OPK_KH:
 		return true;
 	default:
 		return false;
@@ -266,8 +331,7 @@ static const char *compare_evex(const struct answers *a)
 		return "broadcast";
 	if ((x->rounding.mode != ZYDIS_ROUNDING_MODE_INVALID || x->has_sae) != (a->i.bcst && !a->i.is_mem))
 		return "rounding";
-	if (x->rounding.mode != ZYDIS_ROUNDING_MODE_INVALID &&
-	    (unsigned)x->rounding.mode - ZYDIS_ROUNDING_MODE_RN != a->i.imm2)
+	if (x->rounding.mode != ZYDIS_ROUNDING_MODE_INVALID && (unsigned)x->rounding.mode - ZYDIS_ROUNDING_MODE_RN != a->i.imm2)
 		return "rounding mode";
 	return (a->z.raw.evex.z != 0) == a->i.zero ? NULL : "zeroing";
 }
@@ -283,9 +347,9 @@ const char *compare_operands(const struct answers *a)
 
 		if (what)
 			return what;
-		encoded += (a->op[n].encoding != ZYDIS_OPERAND_ENCODING_NONE &&
-			    a->op[n].encoding != ZYDIS_OPERAND_ENCODING_MASK) ||
-			   a->op[n].type == ZYDIS_OPERAND_TYPE_POINTER;
+		encoded +=
+			(a->op[n].encoding != ZYDIS_OPERAND_ENCODING_NONE && a->op[n].encoding != ZYDIS_OPERAND_ENCODING_MASK) ||
+			a->op[n].type == ZYDIS_OPERAND_TYPE_POINTER;
 	}
 	for (unsigned n = 0; n < 4; n++)
 		rows += is_encoded(&a->row->op[n]);

@@ -300,6 +300,9 @@ void print_rule(unsigned n, unsigned uses)
 {
 	const struct rule *r = &rules[n];
 
-	printf("rule %s %s: %s: %u uses%s\n", r->isa_ext ? r->isa_ext : r->isa_set ? r->isa_set : "", r->mnemonic ? r->mnemonic : "", r->reason, uses,
-	       uses ? "" : " (none: is it needed?)");
+	printf("rule %s %s: %s: %u uses%s\n",
+	       r->isa_ext   ? r->isa_ext
+	       : r->isa_set ? r->isa_set
+			    : "",
+	       r->mnemonic ? r->mnemonic : "", r->reason, uses, uses ? "" : " (none: is it needed?)");
 }

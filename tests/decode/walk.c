@@ -150,7 +150,7 @@ static void walk_vex2(unsigned opcode, unsigned bits, unsigned code_size)
 
 		put(&t, 0xc5);
 		put(&t, (code_size == 8 ? (unsigned)(any() & 0x80) : 0x80) | (bits >> 3 ? 15u : (unsigned)(any() & 15)) << 3 |
-			(bits & 7));
+				(bits & 7));
 		if (code_size != 8)
 			t.bytes[1] |= 0xc0;
 		put(&t, opcode);
@@ -183,7 +183,8 @@ static void walk_evex_opcode(unsigned map, unsigned opcode, unsigned bits, unsig
 	for (unsigned k = 0; k < 12; k++) {
 		static const uint8_t forms[4] = { 0x00, 0x40, 0x80, 0xc0 };
 		struct text t = { .count = 0 };
-		unsigned v = none ? 0x1f : (unsigned)any() & 0x1f, high = code_size == 8 ? (unsigned)any() & 0xf0 : 0xd0 | ((unsigned)any() & 0x20);
+		unsigned v = none ? 0x1f : (unsigned)any() & 0x1f,
+			 high = code_size == 8 ? (unsigned)any() & 0xf0 : 0xd0 | ((unsigned)any() & 0x20);
 
 		put(&t, 0x62);
 		put(&t, high | map);

@@ -34,8 +34,8 @@ int __wrap_child_event(struct child *c, Bulkhead__EventType type, uint32_t code,
 	int rc = __real_child_event(c, type, code, device, text);
 
 	if (type == BULKHEAD__EVENT_TYPE__EVENT_RUNNING)
-		flood(c, strstr(c->vm, "halted") ? BULKHEAD__EVENT_TYPE__EVENT_HALTED :
-			 strstr(c->vm, "engine") ? BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR :
-						   BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT);
+		flood(c, strstr(c->vm, "halted")   ? BULKHEAD__EVENT_TYPE__EVENT_HALTED
+			 : strstr(c->vm, "engine") ? BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR
+						   : BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT);
 	return rc;
 }

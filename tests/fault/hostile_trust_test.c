@@ -12,7 +12,8 @@
 /* ECMA-48: C0 and C1 controls; C1 in UTF-8 is c2 80..9f. Letters beyond ASCII stay. */
 Test(hostile_trust, no_control_character_survives)
 {
-	char text[] = "a\x1b[2J\x07\x7f\r\n\t\xc2\x9b" "31m \xc2\xa0\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80\x9b";
+	char text[] = "a\x1b[2J\x07\x7f\r\n\t\xc2\x9b"
+		      "31m \xc2\xa0\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80\x9b";
 
 	text_clean(text, TEXT_ONE_LINE);
 	cr_assert_str_eq(text, "a?[2J???????31m \xc2\xa0\xc3\xbc\xe2\x82\xac\xf0\x9f\x98\x80?");
@@ -22,7 +23,8 @@ Test(hostile_trust, no_control_character_survives)
 /* RFC 3629, section 4: no overlong forms, no surrogates, nothing above U+10FFFF, no sequence that breaks off. */
 Test(hostile_trust, what_is_not_utf_8_goes)
 {
-	char text[] = "x\x9b" "31m \xc0\x80 \xe0\x9f\xbf \xed\xa0\x80 \xf4\x90\x80\x80 \xf5 \xe2\x82";
+	char text[] = "x\x9b"
+		      "31m \xc0\x80 \xe0\x9f\xbf \xed\xa0\x80 \xf4\x90\x80\x80 \xf5 \xe2\x82";
 
 	text_clean(text, TEXT_ONE_LINE);
 	cr_assert_str_eq(text, "x?31m ?? ??? ??? ???? ? ??");
@@ -31,7 +33,10 @@ Test(hostile_trust, what_is_not_utf_8_goes)
 /* Unicode Standard Annex 9: what follows such a character is shown in another order. U+2010 and U+20AC stay. */
 Test(hostile_trust, no_character_turns_others_around)
 {
-	char text[] = "a\xe2\x80\xae" "b\xe2\x80\xa8" "c\xe2\x81\xa6" "d\xe2\x80\x8f \xe2\x80\x90\xe2\x82\xac";
+	char text[] = "a\xe2\x80\xae"
+		      "b\xe2\x80\xa8"
+		      "c\xe2\x81\xa6"
+		      "d\xe2\x80\x8f \xe2\x80\x90\xe2\x82\xac";
 
 	text_clean(text, TEXT_ONE_LINE);
 	cr_assert_str_eq(text, "a???b???c???d??? \xe2\x80\x90\xe2\x82\xac");

@@ -13,9 +13,22 @@ enum { INSNS = 64, CODE_MAX = 64, REGS = 8, DATA_BYTES = 0x3000 };
 /* What registers may hold to begin with: small numbers, addresses of data, edges. */
 static uint64_t value(uint8_t choice)
 {
-	static const uint64_t edges[] = { 0, ~0ull, 1ull << 31, 1ull << 63, 0x7fffffff, 0xffffffff, 0x0000800000000000,
-					  0xffff800000000000, HARNESS_RAM - 1, HARNESS_CODE, HARNESS_GDT, HARNESS_PML4,
-					  0xfee00000, 0xfec00000, 0xfffff, HARNESS_IDT };
+	static const uint64_t edges[] = { 0,
+					  ~0ull,
+					  1ull << 31,
+					  1ull << 63,
+					  0x7fffffff,
+					  0xffffffff,
+					  0x0000800000000000,
+					  0xffff800000000000,
+					  HARNESS_RAM - 1,
+					  HARNESS_CODE,
+					  HARNESS_GDT,
+					  HARNESS_PML4,
+					  0xfee00000,
+					  0xfec00000,
+					  0xfffff,
+					  HARNESS_IDT };
 
 	if (choice < 0x40)
 		return choice;
@@ -65,8 +78,8 @@ static void compare(struct harness *a, struct harness *b)
 		      (unsigned long long)a->cpu->gpr[n], (unsigned long long)b->cpu->gpr[n]);
 	CHECK(a->cpu->rip == b->cpu->rip, "%llx by steps, %llx in blocks", (unsigned long long)a->cpu->rip,
 	      (unsigned long long)b->cpu->rip);
-	CHECK(harness_flags(a) == harness_flags(b), "%llx by steps, %llx in blocks",
-	      (unsigned long long)harness_flags(a), (unsigned long long)harness_flags(b));
+	CHECK(harness_flags(a) == harness_flags(b), "%llx by steps, %llx in blocks", (unsigned long long)harness_flags(a),
+	      (unsigned long long)harness_flags(b));
 	CHECK(memcmp(a->ram + HARNESS_DATA, b->ram + HARNESS_DATA, DATA_BYTES) == 0, "memory");
 }
 

@@ -71,8 +71,16 @@ static void send_bytes(void *ctx, const char *bytes, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct target target = { .vcpus = 3, .hold = hold, .go = go, .get = get, .set = set, .read = read_memory,
-					      .write = write_memory, .info = info, .kill = kill_machine, .send = send_bytes };
+	static const struct target target = { .vcpus = 3,
+					      .hold = hold,
+					      .go = go,
+					      .get = get,
+					      .set = set,
+					      .read = read_memory,
+					      .write = write_memory,
+					      .info = info,
+					      .kill = kill_machine,
+					      .send = send_bytes };
 	static struct session s;
 	char packet[2 * 2048 + 8];
 

@@ -44,8 +44,11 @@ static void store_raw(struct world *w, const struct step *s)
 	const struct {
 		void *base;
 		size_t size;
-	} pages[] = { { &w->req, sizeof(w->req) }, { &w->rsp, sizeof(w->rsp) }, { &w->msi, sizeof(w->msi) },
-		      { &w->shadow, sizeof(w->shadow) }, { &w->journal, sizeof(w->journal.header) + 2 * STATE } };
+	} pages[] = { { &w->req, sizeof(w->req) },
+		      { &w->rsp, sizeof(w->rsp) },
+		      { &w->msi, sizeof(w->msi) },
+		      { &w->shadow, sizeof(w->shadow) },
+		      { &w->journal, sizeof(w->journal.header) + 2 * STATE } };
 	const unsigned page = s->page % 5;
 
 	store((uint32_t *)pages[page].base + s->offset % (pages[page].size / 4), s->value);
@@ -60,8 +63,9 @@ static void hostile_step(struct world *w, const struct step *s)
 
 	switch ((enum hostile_kind)(s->kind % KINDS)) {
 	case SLOT:
-		*slot = (struct io_slot){ .seq = head, .op = IO_READ, .size = 8, .flags = IO_SYNC, .vcpu = s->page % VCPUS,
-					  .count = s->value % 16 };
+		*slot = (struct io_slot){
+			.seq = head, .op = IO_READ, .size = 8, .flags = IO_SYNC, .vcpu = s->page % VCPUS, .count = s->value % 16
+		};
 		atomic_store(&w->req.tail, head + 1);
 		break;
 	case SLOT_BYTE:
@@ -77,8 +81,9 @@ static void hostile_step(struct world *w, const struct step *s)
 		atomic_store(&w->rsp.cells[s->page % VCPUS].seq, tail);
 		break;
 	case MESSAGE:
-		*message = (struct msi_slot){ .seq = atomic_load(&w->req.msi_head), .addr = 0xfee00000, .data = s->value,
-					      .pin = s->page };
+		*message = (struct msi_slot){
+			.seq = atomic_load(&w->req.msi_head), .addr = 0xfee00000, .data = s->value, .pin = s->page
+		};
 		atomic_store(&w->msi.tail, message->seq + 1);
 		break;
 	case RAW:

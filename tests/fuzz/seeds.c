@@ -280,7 +280,7 @@ static void put_interrupts(void)
 	add_write(&p, LAYOUT_IOAPIC_BASE, 2, 0x10 + 2 * 9);
 	add_write(&p, LAYOUT_IOAPIC_BASE + 0x10, 2, 0x8049);
 	for (unsigned n = 0; n < 6; n++) {
-		add(&p, 6, 1);		   /* irq.c: a wire up, acknowledge, messages, EOI, wire down */
+		add(&p, 6, 1); /* irq.c: a wire up, acknowledge, messages, EOI, wire down */
 		add(&p, n == 5 ? 0 : n, 1);
 		add(&p, n < 3 ? 0x49 : 9, n == 3 ? 0 : 1);
 	}

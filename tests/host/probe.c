@@ -62,15 +62,14 @@ static bool catch_faults(void)
 
 static bool map_pages(void)
 {
-	uint8_t *p = mmap(NULL, 4 * PROBE_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	uint8_t *p =
+		mmap(NULL, 4 * PROBE_PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 
 	if (p == MAP_FAILED)
 		return false;
 	probe_code = p;
 	probe_data = p + 2 * PROBE_PAGE;
-	return mprotect(p + PROBE_PAGE, PROBE_PAGE, PROT_NONE) == 0 &&
-	       mprotect(p + 3 * PROBE_PAGE, PROBE_PAGE, PROT_NONE) == 0;
+	return mprotect(p + PROBE_PAGE, PROBE_PAGE, PROT_NONE) == 0 && mprotect(p + 3 * PROBE_PAGE, PROBE_PAGE, PROT_NONE) == 0;
 }
 
 unsigned probe_run(void (*fn)(void))

@@ -77,14 +77,17 @@ static void drain_platform(struct mono *m)
 	while ((ev = platform_model_take_event(m->state[PLATFORM])).type != PLATFORM_NONE) {
 		if (ev.type == PLATFORM_SLEEP)
 			continue;
-		m->exit_code = ev.type == PLATFORM_EXIT ? ev.code : ev.type == PLATFORM_RESET ? 32 : ev.type == PLATFORM_PANIC ? 35 : 0;
+		m->exit_code = ev.type == PLATFORM_EXIT	   ? ev.code
+			       : ev.type == PLATFORM_RESET ? 32
+			       : ev.type == PLATFORM_PANIC ? 35
+							   : 0;
 		m->engine->ops->kick(m->engine, 0);
 	}
 }
 
 static void drain_irq(struct mono *m)
 {
-	uint32_t words[MODEL_LINES] = {0}, own[MODEL_LINES];
+	uint32_t words[MODEL_LINES] = { 0 }, own[MODEL_LINES];
 	struct irq_message msg;
 	struct pic_output out;
 
@@ -143,9 +146,9 @@ static struct place find(enum io_space io_space, uint64_t addr)
 			const struct model_range *range = &models[d]->ranges[r];
 
 			if (range->space == space && addr - range->base < range->len)
-				return (struct place){(int)d, r, (uint32_t)(addr - range->base)};
+				return (struct place){ (int)d, r, (uint32_t)(addr - range->base) };
 		}
-	return (struct place){.model = -1};
+	return (struct place){ .model = -1 };
 }
 
 static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
@@ -241,7 +244,7 @@ static void *timer_thread(void *arg)
 	bool input = true;
 
 	for (;;) {
-		struct pollfd fds[2] = {{.fd = m->timer_fd, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+		struct pollfd fds[2] = { { .fd = m->timer_fd, .events = POLLIN }, { .fd = STDIN_FILENO, .events = POLLIN } };
 		struct timespec ts, *wait = NULL;
 		uint64_t now = now_ns(), n;
 		uint8_t buf[16];
@@ -252,7 +255,7 @@ static void *timer_thread(void *arg)
 		if (m->deadline_ns != UINT64_MAX) {
 			uint64_t left = m->deadline_ns > now ? m->deadline_ns - now : 0;
 
-			ts = (struct timespec){(time_t)(left / 1000000000), (long)(left % 1000000000)};
+			ts = (struct timespec){ (time_t)(left / 1000000000), (long)(left % 1000000000) };
 			wait = &ts;
 		}
 		pthread_mutex_unlock(&m->lock);
@@ -279,7 +282,7 @@ static void *timer_thread(void *arg)
 
 static struct boot_image map_file(const char *path)
 {
-	struct boot_image img = {.name = path};
+	struct boot_image img = { .name = path };
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -314,8 +317,8 @@ static void raw_tty(void)
 
 static void dump(const struct cpu *c)
 {
-	static const char *const names[] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					    "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+	static const char *const names[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+					     "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15" };
 
 	for (unsigned i = 0; i < 16; i++)
 		fprintf(stderr, "%s=%016lx%c", names[i], (unsigned long)c->gpr[i], i % 4 == 3 ? '\n' : ' ');
@@ -323,8 +326,8 @@ static void dump(const struct cpu *c)
 		(unsigned long)c->rflags, (unsigned long)c->cr0, (unsigned long)c->cr2, (unsigned long)c->cr3,
 		(unsigned long)c->cr4, (unsigned long)c->msr.efer);
 	for (unsigned i = 0; i < SEG_COUNT; i++)
-		fprintf(stderr, "seg%u=%04x base=%lx limit=%x attr=%x\n", i, c->seg[i].selector,
-			(unsigned long)c->seg[i].base, c->seg[i].limit, c->seg[i].attr);
+		fprintf(stderr, "seg%u=%04x base=%lx limit=%x attr=%x\n", i, c->seg[i].selector, (unsigned long)c->seg[i].base,
+			c->seg[i].limit, c->seg[i].attr);
 }
 
 static int report(struct mono *m, enum engine_stop stop, uint64_t start)
@@ -334,10 +337,10 @@ static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 	double seconds = (double)(now_ns() - start) / 1e9;
 	uint64_t insns = m->engine->ops->instructions(m->engine, 0);
 
-	fprintf(stderr, "\nmono: %lu blocks translated (%lu not), %lu KiB, %lu calls of C, %lu entries, %lu and %lu flushes", c.blocks,
-		c.refused, c.bytes >> 10, c.calls, c.entries, c.flushes, c.code_flushes);
-	fprintf(stderr, "\nmono: %.3f s, %.1f M instructions, %.1f MIPS, %lu device accesses\n", seconds,
-		(double)insns / 1e6, (double)insns / 1e6 / seconds, (unsigned long)m->accesses);
+	fprintf(stderr, "\nmono: %lu blocks translated (%lu not), %lu KiB, %lu calls of C, %lu entries, %lu and %lu flushes",
+		c.blocks, c.refused, c.bytes >> 10, c.calls, c.entries, c.flushes, c.code_flushes);
+	fprintf(stderr, "\nmono: %.3f s, %.1f M instructions, %.1f MIPS, %lu device accesses\n", seconds, (double)insns / 1e6,
+		(double)insns / 1e6 / seconds, (unsigned long)m->accesses);
 	if (stop == ENGINE_KICKED)
 		return m->exit_code;
 	fprintf(stderr, "mono: stopped: %s\n",
@@ -361,16 +364,21 @@ static void on_signal(int sig)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"kernel", required_argument, NULL, 'k'}, {"initrd", required_argument, NULL, 'i'},
-		{"cmdline", required_argument, NULL, 'c'}, {"memory", required_argument, NULL, 'm'},
-		{"format", required_argument, NULL, 'f'},  {"single-step", no_argument, NULL, 's'}, {"tier", required_argument, NULL, 'T'},
-		{"seconds", required_argument, NULL, 't'}, {0},
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "cmdline", required_argument, NULL, 'c' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "format", required_argument, NULL, 'f' },
+		{ "single-step", no_argument, NULL, 's' },
+		{ "tier", required_argument, NULL, 'T' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ 0 },
 	};
-	struct engine_bus bus = {&mono, bus_read, bus_write, bus_read_string, bus_write_string, bus_extint_pending,
-				 bus_intack, bus_eoi, bus_log};
-	struct engine_config config = {.bus = &bus, .vcpus = 1, .kvm_fd = -1};
-	struct boot_request req = {.cmdline = "console=ttyS0", .vcpus = 1};
-	struct model_config mc = {.vcpus = 1};
+	struct engine_bus bus = { &mono,      bus_read, bus_write, bus_read_string, bus_write_string, bus_extint_pending,
+				  bus_intack, bus_eoi,	bus_log };
+	struct engine_config config = { .bus = &bus, .vcpus = 1, .kvm_fd = -1 };
+	struct boot_request req = { .cmdline = "console=ttyS0", .vcpus = 1 };
+	struct model_config mc = { .vcpus = 1 };
 	static struct boot_result res;
 	uint64_t mem = 512ull << 20, start;
 	enum engine_stop stop;
@@ -380,18 +388,30 @@ int main(int argc, char **argv)
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
-		case 'k': req.kernel = map_file(optarg); break;
-		case 'i': req.initrd[0] = map_file(optarg); break;
-		case 'c': req.cmdline = optarg; break;
-		case 'm': mem = strtoull(optarg, NULL, 0) << 20; break;
-		case 's': config.single_step = true; break;
+		case 'k':
+			req.kernel = map_file(optarg);
+			break;
+		case 'i':
+			req.initrd[0] = map_file(optarg);
+			break;
+		case 'c':
+			req.cmdline = optarg;
+			break;
+		case 'm':
+			mem = strtoull(optarg, NULL, 0) << 20;
+			break;
+		case 's':
+			config.single_step = true;
+			break;
 		case 'T':
 			config.single_step = !strcmp(optarg, "step");
 			config.no_translator = !strcmp(optarg, "block");
 			config.translate_after = !strcmp(optarg, "jit") ? 1 : 0;
 			config.check_ranges = !strcmp(optarg, "check");
 			break;
-		case 't': alarm((unsigned)atoi(optarg)); break;
+		case 't':
+			alarm((unsigned)atoi(optarg));
+			break;
 		case 'f':
 			if (boot_format_parse(optarg, &req.format) == 0)
 				break;
@@ -404,7 +424,7 @@ int main(int argc, char **argv)
 	}
 	req.ram.low_size = mem;
 	req.ram.low = mmap(NULL, mem, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	config.ram[0] = (struct engine_ram){0, mem, req.ram.low};
+	config.ram[0] = (struct engine_ram){ 0, mem, req.ram.low };
 	config.ram_count = 1;
 	mc.ram_low = mem;
 	clock_gettime(CLOCK_REALTIME, &ts);
@@ -421,8 +441,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "mono: %s (%s)\n", res.error, strerror(-err));
 		return 2;
 	}
-	fprintf(stderr, "mono: %s loaded in %.1f ms, entry %lx\n", boot_format_name(res.format),
-		(double)(now_ns() - start) / 1e6, (unsigned long)res.cpu.rip);
+	fprintf(stderr, "mono: %s loaded in %.1f ms, entry %lx\n", boot_format_name(res.format), (double)(now_ns() - start) / 1e6,
+		(unsigned long)res.cpu.rip);
 	err = engine_emu.create(&config, &mono.engine);
 	if (err || (err = engine_emu.set_state(mono.engine, 0, &res.cpu))) {
 		fprintf(stderr, "mono: engine: %s\n", strerror(-err));

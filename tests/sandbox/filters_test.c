@@ -164,8 +164,7 @@ static void try(enum sandbox_role role, enum sandbox_phase phase, long nr, const
 	if ((want.verdict != STOPPED && is_final(nr)) || is_passed_by_kernel(nr))
 		return;
 	got = observe(nr, args, &err);
-	right = (got.verdict == STOPPED) == (want.verdict == STOPPED) &&
-		(want.verdict != REFUSED || err == want.deny_errno);
+	right = (got.verdict == STOPPED) == (want.verdict == STOPPED) && (want.verdict != REFUSED || err == want.deny_errno);
 	tally->tried[want.verdict]++;
 	if (!right)
 		failed(role, phase, nr, args, want.verdict, err);
@@ -377,8 +376,7 @@ static unsigned distinct_calls(enum sandbox_role role, enum sandbox_phase phase)
 	for (unsigned i = 0; i < sandbox_rule_count; i++) {
 		long nr = row_numbers[i];
 
-		if (nr < 0 || seen[nr] || sandbox_rules[i].deny_errno ||
-		    !sandbox_rule_applies(&sandbox_rules[i], role, phase))
+		if (nr < 0 || seen[nr] || sandbox_rules[i].deny_errno || !sandbox_rule_applies(&sandbox_rules[i], role, phase))
 			continue;
 		seen[nr] = true;
 		n++;
@@ -422,9 +420,8 @@ static void report(enum sandbox_role role, enum sandbox_phase phase)
 	if (phase == SANDBOX_PHASE_RUN && promised(role))
 		snprintf(limit, sizeof(limit), "(limit %u)", promised(role));
 	printf("%-10s %-5s %2u calls %-10s %4lu rows ran; tries: %5lu allowed, %4lu refused, %5lu stopped%s\n",
-	       sandbox_role_name(role), phase_names[phase], distinct_calls(role, phase), limit,
-	       tally->rows, tally->tried[ALLOWED], tally->tried[REFUSED], tally->tried[STOPPED],
-	       tally->failures ? "  FAILED" : "");
+	       sandbox_role_name(role), phase_names[phase], distinct_calls(role, phase), limit, tally->rows,
+	       tally->tried[ALLOWED], tally->tried[REFUSED], tally->tried[STOPPED], tally->failures ? "  FAILED" : "");
 	fflush(stdout);
 }
 

@@ -35,8 +35,7 @@ static void report(const char *name, long rc)
 {
 	size_t len = strlen(line);
 
-	snprintf(line + len, sizeof(line) - len, " %s=%s", name,
-		 stopped ? "stopped" : rc < 0 ? strerrorname_np(errno) : "done");
+	snprintf(line + len, sizeof(line) - len, " %s=%s", name, stopped ? "stopped" : rc < 0 ? strerrorname_np(errno) : "done");
 	stopped = 0;
 }
 

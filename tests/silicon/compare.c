@@ -86,8 +86,8 @@ static void show_case(const struct test_case *t, const struct outcome *native, u
 	printf("  %s, %u-bit, %s tier:", isa_rows[t->row].mnemonic, 8 * t->code_size, tiers[tier]);
 	for (unsigned n = 0; n < t->bytes; n++)
 		printf(" %02x", t->code[n]);
-	printf(" at %lx (%u/%lx) (size %u asize %u) rflags=%lx rsp=%lx rcx=%lx rsi=%lx rdi=%lx\n", t->at, native->vector, native->cr2, t->i.size, t->i.asize,
-	       s->rflags, s->gpr[RSP], s->gpr[RCX], s->gpr[RSI], s->gpr[RDI]);
+	printf(" at %lx (%u/%lx) (size %u asize %u) rflags=%lx rsp=%lx rcx=%lx rsi=%lx rdi=%lx\n", t->at, native->vector,
+	       native->cr2, t->i.size, t->i.asize, s->rflags, s->gpr[RSP], s->gpr[RCX], s->gpr[RSI], s->gpr[RDI]);
 }
 
 static const uint64_t pages[] = { DATA, DATA + PAGE, DATA + 4 * PAGE, STACK + PAGE, STACK + 2 * PAGE };

@@ -108,7 +108,8 @@ static struct segment segment_of(uint16_t selector)
 
 	if (d == 0)
 		return (struct segment){ .selector = selector, .attr = SEG_ATTR_UNUSABLE };
-	return (struct segment){ .selector = selector, .attr = attr,
+	return (struct segment){ .selector = selector,
+				 .attr = attr,
 				 .base = (d >> 16 & 0xffffff) | (d >> 32 & 0xff000000),
 				 .limit = attr & SEG_ATTR_G ? limit << 12 | 0xfff : limit };
 }
@@ -117,8 +118,9 @@ static void load_vectors(const struct state *s, struct cpu *c)
 {
 	const unsigned top = s->fx.sw >> 11 & 7;
 
-	c->fpu = (struct x87){ .cw = s->fx.cw, .sw = s->fx.sw, .tag = s->fx.tag, .fop = s->fx.fop, .fip = s->fx.fip,
-			       .fdp = s->fx.fdp };
+	c->fpu = (struct x87){
+		.cw = s->fx.cw, .sw = s->fx.sw, .tag = s->fx.tag, .fop = s->fx.fop, .fip = s->fx.fip, .fdp = s->fx.fdp
+	};
 	c->mxcsr = s->fx.mxcsr;
 	for (unsigned n = 0; n < 8; n++)
 		memcpy(&c->fpu.r[(top + n) & 7], s->fx.st[n], 10);

@@ -108,7 +108,13 @@ static bool is_undefined_shift(const struct test_case *t, const struct outcome *
 static bool has_frame(const struct test_case *t)
 {
 	switch (t->row) {
-	case ISA_PUSHA: case ISA_POPA: case ISA_CALL_Ap: case ISA_CALL_Mp: case ISA_RETF: case ISA_RETF_Iw: case ISA_IRET:
+	case ISA_PUSHA:
+	case ISA_POPA:
+	case ISA_CALL_Ap:
+	case ISA_CALL_Mp:
+	case ISA_RETF:
+	case ISA_RETF_Iw:
+	case ISA_IRET:
 	case ISA_ENTER:
 		return true;
 	default:
@@ -201,8 +207,7 @@ static bool is_wide_insertion(const struct test_case *t, const struct outcome *a
 /* A far call or return between 64-bit and other code. */
 static bool is_mode_change(const struct test_case *t, const struct outcome *a, const struct outcome *b)
 {
-	return has_frame(t) && a->s.seg[SEG_CS] != t->in.seg[SEG_CS] &&
-	       (t->code_size == 8 || a->s.seg[SEG_CS] == USER_CODE64);
+	return has_frame(t) && a->s.seg[SEG_CS] != t->in.seg[SEG_CS] && (t->code_size == 8 || a->s.seg[SEG_CS] == USER_CODE64);
 }
 
 static bool is_locked_mov_cr(const struct test_case *t, const struct outcome *a, const struct outcome *b)

@@ -20,9 +20,15 @@ static int pushed_selector(const struct test_case *t)
 	if (t->i.size != 4)
 		return -1;
 	switch (t->row) {
-	case ISA_PUSH_ES: case ISA_PUSH_CS: case ISA_PUSH_SS: case ISA_PUSH_DS: case ISA_PUSH_FS: case ISA_PUSH_GS:
+	case ISA_PUSH_ES:
+	case ISA_PUSH_CS:
+	case ISA_PUSH_SS:
+	case ISA_PUSH_DS:
+	case ISA_PUSH_FS:
+	case ISA_PUSH_GS:
 		return 0;
-	case ISA_CALL_Ap: case ISA_CALL_Mp:
+	case ISA_CALL_Ap:
+	case ISA_CALL_Mp:
 		return 4;
 	default:
 		return -1;

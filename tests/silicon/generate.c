@@ -47,8 +47,8 @@ struct draw {
 
 static bool is_sized(const struct isa_row *r)
 {
-	return has_size(r, OPS_v) || has_size(r, OPS_z) || has_size(r, OPS_p) || has_size(r, OPS_env) ||
-	       has_size(r, OPS_fsv) || (r->modes & (ISA_MODE_D64 | ISA_MODE_F64));
+	return has_size(r, OPS_v) || has_size(r, OPS_z) || has_size(r, OPS_p) || has_size(r, OPS_env) || has_size(r, OPS_fsv) ||
+	       (r->modes & (ISA_MODE_D64 | ISA_MODE_F64));
 }
 
 static struct draw draw_form(const struct isa_row *r, unsigned code_size)
@@ -119,8 +119,10 @@ static void put_vex(struct test_case *t, const struct isa_row *r, const struct d
 	const bool l = r->l == ISA_L1 || (r->l != ISA_L0 && rnd_below(2));
 	const bool w = r->w == ISA_W1 || (r->w == ISA_WIG && rnd_below(2));
 	const bool uses_vvvv = has_operand(r, OPK_H) || has_operand(r, OPK_B) || has_operand(r, OPK_VS);
-	const unsigned vvvv = uses_vvvv ? rnd_below(code_size == 8 ? 16 : 8) :
-			      has_operand(r, OPK_KH) ? rnd_below(8) : one_in(100) ? 3 : 0;
+	const unsigned vvvv = uses_vvvv		       ? rnd_below(code_size == 8 ? 16 : 8)
+			      : has_operand(r, OPK_KH) ? rnd_below(8)
+			      : one_in(100)	       ? 3
+						       : 0;
 	const unsigned tail = (~vvvv & 15) << 3 | (l ? 4u : 0) | pp_of[r->pp], map = r->map - ISA_V0F + 1u;
 	unsigned rxb = ~d->rxb & 7;
 
@@ -147,11 +149,18 @@ static void put_vex(struct test_case *t, const struct isa_row *r, const struct d
 static unsigned draw_length(const struct isa_row *r)
 {
 	switch ((enum isa_l)r->l) {
-	case ISA_L0: return 0;
-	case ISA_L1: return 1;
-	case ISA_L2: return 2;
-	case ISA_L12: return 1 + rnd_below(2);
-	case ISA_LIG: case ISA_L01: case ISA_L012: break;
+	case ISA_L0:
+		return 0;
+	case ISA_L1:
+		return 1;
+	case ISA_L2:
+		return 2;
+	case ISA_L12:
+		return 1 + rnd_below(2);
+	case ISA_LIG:
+	case ISA_L01:
+	case ISA_L012:
+		break;
 	}
 	return rnd_below(3);
 }
@@ -302,8 +311,13 @@ static void put_immediate(struct test_case *t, const struct isa_operand *op, con
 	case OPK_A:
 		put_far_pointer(t, v == 2 ? 2 : 4);
 		return;
-	case OPK_I: case OPK_J:
-		bytes = op->size == OPS_w ? 2 : op->size == OPS_d ? 4 : op->size == OPS_v ? v : op->size == OPS_z ? (v == 2 ? 2 : 4) : 1;
+	case OPK_I:
+	case OPK_J:
+		bytes = op->size == OPS_w   ? 2
+			: op->size == OPS_d ? 4
+			: op->size == OPS_v ? v
+			: op->size == OPS_z ? (v == 2 ? 2 : 4)
+					    : 1;
 		break;
 	default:
 		return;
@@ -319,7 +333,9 @@ static uint64_t any_place(void)
 	switch (rnd_below(64)) {
 	case 0:
 		return CODE + CODE_PAGES * PAGE - 1 - rnd_below(14);
-	case 1: case 2: case 3:
+	case 1:
+	case 2:
+	case 3:
 		return CODE + PAGE - 1 - rnd_below(14);
 	default:
 		return CODE + rnd_below(CODE_PAGES * PAGE - 32);
@@ -361,8 +377,9 @@ static bool has_pointers(const struct isa_row *r)
 
 static void append_fnstenv(struct test_case *t)
 {
-	static const uint8_t fnstenv[] = { 0xd9, 0x34, 0x25, ENVIRONMENT & 0xff, ENVIRONMENT >> 8 & 0xff, ENVIRONMENT >> 16 & 0xff,
-					   ENVIRONMENT >> 24 };
+	static const uint8_t fnstenv[] = {
+		0xd9, 0x34, 0x25, ENVIRONMENT & 0xff, ENVIRONMENT >> 8 & 0xff, ENVIRONMENT >> 16 & 0xff, ENVIRONMENT >> 24
+	};
 
 	memcpy(t->code + t->length, fnstenv, sizeof(fnstenv));
 	t->bytes = t->length + (unsigned)sizeof(fnstenv);

@@ -275,7 +275,8 @@ static int summary(double took)
 		bad += c->bad;
 		bad_rows += c->bad != 0;
 		if (c->bad)
-			printf("%s (%u, %02x): %lu of %lu differ\n", isa_rows[row].mnemonic, row, isa_rows[row].opcode, c->bad, c->states);
+			printf("%s (%u, %02x): %lu of %lu differ\n", isa_rows[row].mnemonic, row, isa_rows[row].opcode, c->bad,
+			       c->states);
 		if (is_wanted(row) && !c->states && !only) {
 			printf("%s %s (%02x)\n", c->encodings ? "NOT COMPARED, this processor differs:" : "NEVER DRAWN",
 			       isa_rows[row].mnemonic, isa_rows[row].opcode);
@@ -342,13 +343,18 @@ static bool parse_flag(const char *arg)
 	const struct {
 		const char *name;
 		bool *to;
-	} flags[] = { { "--forever", &forever }, { "--quiet", &quiet }, { "--record", &recorded }, { "--vectors", &vectors_only } };
+	} flags[] = {
+		{ "--forever", &forever }, { "--quiet", &quiet }, { "--record", &recorded }, { "--vectors", &vectors_only }
+	};
 
 	for (unsigned n = 0; n < sizeof(flags) / sizeof(flags[0]); n++) {
 		if (strcmp(arg, flags[n].name) == 0)
 			return *flags[n].to = true;
 	}
-	what = strcmp(arg, "--vex") == 0 ? VEX : strcmp(arg, "--evex") == 0 ? EVEX : strcmp(arg, "--evex-all") == 0 ? EVEX_ALL : what;
+	what = strcmp(arg, "--vex") == 0	? VEX
+	       : strcmp(arg, "--evex") == 0	? EVEX
+	       : strcmp(arg, "--evex-all") == 0 ? EVEX_ALL
+						: what;
 	return what != ROWS;
 }
 

@@ -151,8 +151,8 @@ bool native_has_avx(void)
 
 bool native_has_avx512(void)
 {
-	return native_has_avx() && host_has(FEAT_AVX512F) && host_has(FEAT_AVX512VL) &&
-	       place_of(OPMASK) < XSAVE_BYTES && place_of(ZMM_HIGH) < XSAVE_BYTES && place_of(ZMM16) < XSAVE_BYTES;
+	return native_has_avx() && host_has(FEAT_AVX512F) && host_has(FEAT_AVX512VL) && place_of(OPMASK) < XSAVE_BYTES &&
+	       place_of(ZMM_HIGH) < XSAVE_BYTES && place_of(ZMM16) < XSAVE_BYTES;
 }
 
 bool native_loses_pointers(void)
@@ -305,9 +305,14 @@ static bool install_segments(void)
 {
 	for (unsigned n = 0; n < LOCAL_COUNT; n++) {
 		const struct local_segment *s = &local_segments[n];
-		struct user_desc d = { .entry_number = n, .base_addr = s->base, .limit = s->limit, .seg_32bit = s->big,
-				       .contents = s->contents & 3u, .read_exec_only = s->read_exec_only,
-				       .limit_in_pages = s->pages, .seg_not_present = !s->present };
+		struct user_desc d = { .entry_number = n,
+				       .base_addr = s->base,
+				       .limit = s->limit,
+				       .seg_32bit = s->big,
+				       .contents = s->contents & 3u,
+				       .read_exec_only = s->read_exec_only,
+				       .limit_in_pages = s->pages,
+				       .seg_not_present = !s->present };
 
 		if (syscall(SYS_modify_ldt, 1, &d, sizeof(d)) != 0)
 			return false;

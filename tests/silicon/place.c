@@ -24,8 +24,7 @@ uint64_t local_descriptor(const struct local_segment *s)
 {
 	const uint64_t type = (s->read_exec_only ? 0 : 2u) | (unsigned)s->contents << 2 | 1;
 	const uint64_t high = (s->base >> 16 & 0xff) | type << 8 | 1 << 12 | 3 << 13 | (uint64_t)s->present << 15 |
-			      (s->limit & 0xf0000) | (uint64_t)s->big << 22 | (uint64_t)s->pages << 23 |
-			      (s->base & 0xff000000);
+			      (s->limit & 0xf0000) | (uint64_t)s->big << 22 | (uint64_t)s->pages << 23 | (s->base & 0xff000000);
 
 	return high << 32 | (uint64_t)(s->base & 0xffff) << 16 | (s->limit & 0xffff);
 }
@@ -107,8 +106,7 @@ uint64_t operand_linear(const struct test_case *t)
 
 bool is_ours(uint64_t linear)
 {
-	return (linear >= DATA && linear < DATA + DATA_PAGES * PAGE) ||
-	       (linear >= STACK && linear < STACK + STACK_PAGES * PAGE);
+	return (linear >= DATA && linear < DATA + DATA_PAGES * PAGE) || (linear >= STACK && linear < STACK + STACK_PAGES * PAGE);
 }
 
 void put_memory(uint64_t linear, const void *data, unsigned bytes)

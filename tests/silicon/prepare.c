@@ -38,8 +38,10 @@ static uint64_t any_address(unsigned size)
 	case 6:
 		return one_in(4) ? 0x800000000000ull + rnd_below(64) - 32 : DATA + 5 * PAGE - cut; /* not canonical */
 	case 7:
-		return (one_in(2) ? DATA - 0x4000 : STACK - 0x8000) + 0x10000 - cut; /* missing, and over the end of a 16-bit segment */
-	case 8: case 9:
+		return (one_in(2) ? DATA - 0x4000 : STACK - 0x8000) + 0x10000 -
+		       cut; /* missing, and over the end of a 16-bit segment */
+	case 8:
+	case 9:
 		return DATA + (rnd_below(3) ? rnd_below(2) : 4) * PAGE + rnd_below(PAGE - size);
 	default:
 		return DATA + (rnd_below(3) ? rnd_below(2) : 4) * PAGE + rnd_below((PAGE - 1024) / 64) * 64;
@@ -94,18 +96,34 @@ static unsigned size_of(const struct test_case *t, const struct isa_operand *op)
 	if (isa_rows[t->row].map >= ISA_E0F)
 		return isa_evex_bytes(&isa_rows[t->row], t->i.vl, t->i.is_mem && t->i.bcst, has_evex_w(t));
 	switch (op->size) {
-	case OPS_b: return 1;
-	case OPS_w: return 2;
-	case OPS_d: case OPS_ss: return 4;
-	case OPS_q: case OPS_sd: return 8;
-	case OPS_v: case OPS_y: return t->i.size ? t->i.size : 4;
-	case OPS_x: return t->i.vl ? 32 : 16;
-	case OPS_hx: return t->i.vl ? 16 : 8;
-	case OPS_t: case OPS_p: return 10;
-	case OPS_fx: return 512;
-	case OPS_env: return 28;
-	case OPS_fsv: return 108;
-	default: return 16;
+	case OPS_b:
+		return 1;
+	case OPS_w:
+		return 2;
+	case OPS_d:
+	case OPS_ss:
+		return 4;
+	case OPS_q:
+	case OPS_sd:
+		return 8;
+	case OPS_v:
+	case OPS_y:
+		return t->i.size ? t->i.size : 4;
+	case OPS_x:
+		return t->i.vl ? 32 : 16;
+	case OPS_hx:
+		return t->i.vl ? 16 : 8;
+	case OPS_t:
+	case OPS_p:
+		return 10;
+	case OPS_fx:
+		return 512;
+	case OPS_env:
+		return 28;
+	case OPS_fsv:
+		return 108;
+	default:
+		return 16;
 	}
 }
 
@@ -113,7 +131,11 @@ static const struct isa_operand *memory_operand(const struct isa_row *r)
 {
 	for (unsigned n = 0; n < 4; n++) {
 		switch (r->op[n].kind) {
-		case OPK_E: case OPK_M: case OPK_W: case OPK_Q: case OPK_VS:
+		case OPK_E:
+		case OPK_M:
+		case OPK_W:
+		case OPK_Q:
+		case OPK_VS:
 			return &r->op[n];
 		default:
 			break;
@@ -137,8 +159,10 @@ static void prepare_segments(struct test_case *t)
 	if (t->code_size == 8)
 		return;
 	t->in.fs_base = t->in.gs_base = 0;
-	seg[SEG_CS] = t->code_size == 2 ? LOCAL(LDT_CODE16) :
-		      one_in(8) ? LOCAL(LDT_EXECUTE_ONLY) : rnd_below(2) ? LOCAL(LDT_CODE32) : USER_CODE32;
+	seg[SEG_CS] = t->code_size == 2 ? LOCAL(LDT_CODE16)
+		      : one_in(8)	? LOCAL(LDT_EXECUTE_ONLY)
+		      : rnd_below(2)	? LOCAL(LDT_CODE32)
+					: USER_CODE32;
 	seg[SEG_DS] = seg[SEG_ES] = t->code_size == 2 ? LOCAL(LDT_DATA16) : USER_DATA;
 	if (one_in(8))
 		seg[SEG_DS] = data32[rnd_below(5)];
@@ -220,8 +244,8 @@ static void prepare_frame(struct test_case *t)
 	const bool iret = t->row == ISA_IRET, near = t->row == ISA_RET || t->row == ISA_RET_Iw;
 	const uint16_t cs = one_in(4) ? any_selector() : t->in.seg[SEG_CS];
 	const uint64_t base = cs == LOCAL(LDT_CODE16) ? CODE : 0, unit = t->i.size;
-	uint64_t frame[5] = { any_target(t, near ? code_base(t) : base), cs, 0x202 | (rnd() & RFLAGS_ARITH),
-			      STACK + PAGE + 1024, one_in(4) ? any_selector() : USER_DATA };
+	uint64_t frame[5] = { any_target(t, near ? code_base(t) : base), cs, 0x202 | (rnd() & RFLAGS_ARITH), STACK + PAGE + 1024,
+			      one_in(4) ? any_selector() : USER_DATA };
 
 	if (!iret) {
 		frame[2] = frame[3];
@@ -269,19 +293,38 @@ static void prepare_control(struct test_case *t, uint64_t linear)
 	uint16_t sel = any_selector();
 
 	switch (t->row) {
-	case ISA_JMP_Ev: case ISA_CALL_Ev:
+	case ISA_JMP_Ev:
+	case ISA_CALL_Ev:
 		put_source(t, linear, &target, 8);
 		break;
-	case ISA_RET: case ISA_RET_Iw: case ISA_RETF: case ISA_RETF_Iw: case ISA_IRET:
+	case ISA_RET:
+	case ISA_RET_Iw:
+	case ISA_RETF:
+	case ISA_RETF_Iw:
+	case ISA_IRET:
 		prepare_frame(t);
 		break;
-	case ISA_CALL_Mp: case ISA_JMP_Mp: case ISA_LES: case ISA_LDS: case ISA_LSS: case ISA_LFS: case ISA_LGS:
+	case ISA_CALL_Mp:
+	case ISA_JMP_Mp:
+	case ISA_LES:
+	case ISA_LDS:
+	case ISA_LSS:
+	case ISA_LFS:
+	case ISA_LGS:
 		prepare_far_pointer(t, linear);
 		break;
-	case ISA_MOV_Sw_Ew: case ISA_LAR: case ISA_LSL: case ISA_VERR: case ISA_VERW:
+	case ISA_MOV_Sw_Ew:
+	case ISA_LAR:
+	case ISA_LSL:
+	case ISA_VERR:
+	case ISA_VERW:
 		put_source(t, linear, &sel, 2);
 		break;
-	case ISA_POP_ES: case ISA_POP_SS: case ISA_POP_DS: case ISA_POP_FS: case ISA_POP_GS:
+	case ISA_POP_ES:
+	case ISA_POP_SS:
+	case ISA_POP_DS:
+	case ISA_POP_FS:
+	case ISA_POP_GS:
 		put_memory(stack_top(t), &sel, 2);
 		break;
 	case ISA_POPF:
@@ -374,8 +417,8 @@ static void prepare_values(struct test_case *t)
 static uint64_t aim_operand(struct test_case *t, const struct isa_row *r)
 {
 	const struct isa_operand *op = memory_operand(r);
-	const bool area = r->feature == FEAT_FXSR || r->feature == FEAT_XSAVE || r->feature == FEAT_XSAVEOPT ||
-			  r->feature == FEAT_XSAVEC;
+	const bool area =
+		r->feature == FEAT_FXSR || r->feature == FEAT_XSAVE || r->feature == FEAT_XSAVEOPT || r->feature == FEAT_XSAVEC;
 	const uint64_t linear = any_address(area ? 576 : op ? size_of(t, op) : 1);
 	uint8_t fresh[64];
 

@@ -50,8 +50,7 @@ static void report_absent(void)
 		if (n + 1 < ABSENT && strcmp(absent[n].feature, absent[n + 1].feature) == 0)
 			continue;
 		if (sum)
-			printf("  %u run here, but belong to %s, which the emulator does not have\n", sum,
-			       absent[n].feature);
+			printf("  %u run here, but belong to %s, which the emulator does not have\n", sum, absent[n].feature);
 		sum = 0;
 	}
 }
@@ -114,8 +113,8 @@ static bool is_vpermq_w0(unsigned map, unsigned opcode, unsigned bits)
  * so), or it is ignored. */
 static bool is_opmask(unsigned map, unsigned opcode)
 {
-	return map == 3 ? opcode >= 0x30 && opcode <= 0x33 :
-			  map == 1 && ((opcode >= 0x41 && opcode <= 0x4b) || (opcode >= 0x90 && opcode <= 0x99));
+	return map == 3 ? opcode >= 0x30 && opcode <= 0x33
+			: map == 1 && ((opcode >= 0x41 && opcode <= 0x4b) || (opcode >= 0x90 && opcode <= 0x99));
 }
 
 static void make_vex(struct test_case *t, unsigned map, unsigned opcode, unsigned bits)

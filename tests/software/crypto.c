@@ -45,7 +45,8 @@ static void hash(const char *name)
 /* One message in two pieces; the number of bytes written, or -1. */
 static int crypt(const EVP_CIPHER *cipher, int enc, const unsigned char *in, size_t len, unsigned char *to, unsigned char *tag)
 {
-	static const unsigned char key[64] = "0123456789abcdefFEDCBA9876543210 another key, another half ....", iv[16] = "initial vector..";
+	static const unsigned char key[64] = "0123456789abcdefFEDCBA9876543210 another key, another half ....",
+				   iv[16] = "initial vector..";
 	const int aead = EVP_CIPHER_get_flags(cipher) & EVP_CIPH_FLAG_AEAD_CIPHER;
 	EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
 	/* XTS takes a message at once. */
@@ -107,12 +108,14 @@ static void encrypt(const char *name, int verbose)
 /* With names: only these ciphers, each length by itself. */
 int main(int argc, char **argv)
 {
-	static const char *const hashes[] = { "MD5", "SHA1", "SHA224", "SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-512",
-					      "SHAKE128", "BLAKE2b512", "BLAKE2s256", "SM3", "RIPEMD160" };
+	static const char *const hashes[] = { "MD5",	    "SHA1",	"SHA224",   "SHA256",	"SHA384",
+					      "SHA512",	    "SHA3-256", "SHA3-512", "SHAKE128", "BLAKE2b512",
+					      "BLAKE2s256", "SM3",	"RIPEMD160" };
 	static const char *const ciphers[] = {
-		"AES-128-ECB", "AES-256-ECB", "AES-128-CBC", "AES-192-CBC", "AES-256-CBC", "AES-128-CTR", "AES-256-CTR",
-		"AES-128-GCM", "AES-256-GCM", "AES-128-OCB", "AES-128-XTS", "AES-256-XTS", "AES-128-CFB", "AES-256-OFB",
-		"ChaCha20", "ChaCha20-Poly1305", "CAMELLIA-128-CBC", "ARIA-128-CTR", "SM4-CTR", "DES-EDE3-CBC",
+		"AES-128-ECB",	     "AES-256-ECB",	 "AES-128-CBC",	 "AES-192-CBC", "AES-256-CBC",
+		"AES-128-CTR",	     "AES-256-CTR",	 "AES-128-GCM",	 "AES-256-GCM", "AES-128-OCB",
+		"AES-128-XTS",	     "AES-256-XTS",	 "AES-128-CFB",	 "AES-256-OFB", "ChaCha20",
+		"ChaCha20-Poly1305", "CAMELLIA-128-CBC", "ARIA-128-CTR", "SM4-CTR",	"DES-EDE3-CBC",
 	};
 	uint64_t state = 3;
 

@@ -114,8 +114,8 @@ static void wide(struct digest *d, size_t len, uint64_t *state)
 
 int main(int argc, char **argv)
 {
-	static const size_t lengths[] = { 200, 255, 256, 257, 300, 400, 511, 512, 513, 700, 1000, 1023, 1024, 1025, 1500, 2047,
-					  2048, 2049, 3000, 4095, 4096, 4097, 5000, 8191, 8192, 10000 };
+	static const size_t lengths[] = { 200,	255,  256,  257,  300,	400,  511,  512,  513,	700,  1000, 1023, 1024,
+					  1025, 1500, 2047, 2048, 2049, 3000, 4095, 4096, 4097, 5000, 8191, 8192, 10000 };
 	uint64_t state = argc > 1 ? strtoull(argv[1], NULL, 10) : 7;
 	struct digest d[3];
 

@@ -18,8 +18,7 @@ static unsigned get(unsigned offset)
 
 static int set(unsigned offset, unsigned value)
 {
-	const int low = acpi_pm1_write(&p, offset, (uint8_t)value),
-		  high = acpi_pm1_write(&p, offset + 1, (uint8_t)(value >> 8));
+	const int low = acpi_pm1_write(&p, offset, (uint8_t)value), high = acpi_pm1_write(&p, offset + 1, (uint8_t)(value >> 8));
 
 	return low >= 0 ? low : high;
 }
@@ -67,8 +66,7 @@ Test(acpi_pm1, control)
 	cr_assert_eq(set(4, 5 << PM1_SLP_TYP_SHIFT | PM1_SLP_EN), 5);
 	cr_assert_eq(get(4), 5 << PM1_SLP_TYP_SHIFT | PM1_SCI_EN);
 	for (int type = 0; type < 8; type++)
-		cr_assert_eq(acpi_pm1_write(&p, 5, (uint8_t)(type << 2 | 0x20)), type,
-			     "a byte write does it too");
+		cr_assert_eq(acpi_pm1_write(&p, 5, (uint8_t)(type << 2 | 0x20)), type, "a byte write does it too");
 	acpi_pm1_wake(&p);
 	cr_assert_eq(get(0), PM1_WAK_STS);
 	cr_assert_eq(acpi_pm1_read(&p, 6), 0xff);

@@ -383,7 +383,8 @@ Test(apic, tsc_deadline_anywhere)
 		if (deadline == 0 || clock_tsc >= deadline)
 			cr_assert_eq(next, UINT64_MAX);
 		else
-			cr_assert_eq(next, exact < UINT64_MAX ? (uint64_t)exact : UINT64_MAX, "%lu at %lu, %lu", deadline, clock_tsc, test_ns);
+			cr_assert_eq(next, exact < UINT64_MAX ? (uint64_t)exact : UINT64_MAX, "%lu at %lu, %lu", deadline,
+				     clock_tsc, test_ns);
 	}
 }
 
@@ -414,7 +415,8 @@ static struct count_down start_count(struct lapic *a)
 static void check_step(struct lapic *a, struct count_down *c)
 {
 	uint64_t next = lapic_advance(a, test_ns);
-	unsigned __int128 due = (unsigned __int128)c->start + ((test_ns - c->start) / c->period + 1) * (unsigned __int128)c->period;
+	unsigned __int128 due =
+		(unsigned __int128)c->start + ((test_ns - c->start) / c->period + 1) * (unsigned __int128)c->period;
 
 	cr_assert_eq(take_interrupt(a), test_ns >= c->next, "%lu: %lu, period %lu", test_ns, c->next, c->period);
 	if (test_ns < c->next) {

@@ -72,9 +72,8 @@ BOTH_TIERS(xcr0_combinations)
 	static const struct {
 		uint32_t value;
 		bool valid;
-	} cases[] = { { 0xe7, true }, { 7, true }, { 3, true }, { 0x27, false }, { 0x67, false }, { 0xc7, false },
-		      { 0xe3, false }, { 0xe5, false }, { 0xe6, false }, { 0x1e7, false }, { 0x2e7, true },
-		      { 0x4e7, false } };
+	} cases[] = { { 0xe7, true },  { 7, true },	{ 3, true },	 { 0x27, false },  { 0x67, false }, { 0xc7, false },
+		      { 0xe3, false }, { 0xe5, false }, { 0xe6, false }, { 0x1e7, false }, { 0x2e7, true }, { 0x4e7, false } };
 
 	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
 		h.cpu->gpr[RAX] = cases[n].value;
@@ -167,8 +166,8 @@ static uint64_t qword_at(unsigned offset)
 static void load_marks(void)
 {
 	h.cpu->k[3] = 0x1234;
-	h.cpu->vec[5].u64[3] = 0x5678; /* YMM_Hi128 */
-	h.cpu->vec[5].u64[4] = 0x9abc; /* ZMM_Hi256 */
+	h.cpu->vec[5].u64[3] = 0x5678;	/* YMM_Hi128 */
+	h.cpu->vec[5].u64[4] = 0x9abc;	/* ZMM_Hi256 */
 	h.cpu->vec[20].u64[7] = 0xdef0; /* Hi16_ZMM */
 }
 

@@ -88,7 +88,8 @@ Test(avx512fp16_convert, from_general)
 		c->vec[2].u64[0] = c->vec[2].u64[1] = 0x7777777777777777;
 		c->mxcsr = 0x1f80 | rc << RC_SHIFT;
 		cr_assert_eq(STEP(0x62, 0xf5, is_wide ? 0xee : 0x6e, 0x08, is_signed ? 0x2a : 0x7b, 0xc8), 0);
-		cr_assert_eq(c->vec[1].u16[0], ref_from_integer(low, is_signed && (int64_t)low < 0, rc, &flags), "%lx", (unsigned long)v);
+		cr_assert_eq(c->vec[1].u16[0], ref_from_integer(low, is_signed && (int64_t)low < 0, rc, &flags), "%lx",
+			     (unsigned long)v);
 		cr_assert_eq(c->mxcsr & FLAGS, flags);
 		cr_assert(c->vec[1].u64[0] >> 16 == 0x777777777777 && c->vec[1].u64[1] == 0x7777777777777777);
 	}
@@ -285,7 +286,7 @@ Test(avx512fp16_convert, quarter_of_memory)
 
 	for (unsigned k = 0; k < 16; k++)
 		memcpy(window + 2 * k, &(uint16_t){ (uint16_t)(0x6400 + k) }, 2); /* 1024 + k */
-	cr_assert_eq(STEP(0x62, 0xf5, 0x7d, 0x48, 0x7b, 0x4e, 0x01), 0); /* VCVTPH2QQ zmm1, [rsi + 16] */
+	cr_assert_eq(STEP(0x62, 0xf5, 0x7d, 0x48, 0x7b, 0x4e, 0x01), 0);	  /* VCVTPH2QQ zmm1, [rsi + 16] */
 	for (unsigned k = 0; k < 8; k++)
 		cr_assert_eq(c->vec[1].u64[k], 1032 + k);
 	cr_assert_eq(STEP(0x62, 0xf5, 0x7d, 0x58, 0x7b, 0x4e, 0x01), 0); /* [rsi + 2]{1to8} */

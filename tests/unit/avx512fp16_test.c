@@ -168,8 +168,8 @@ static void check_complex(bool add, bool conjugate, struct complex d, struct com
 	if (!ref_complex(add, conjugate, d, a, b, rc, &want, &flags))
 		return;
 	cr_assert(c->vec[1].u16[2 * k] == want.re && c->vec[1].u16[2 * k + 1] == want.im && (c->mxcsr & FLAGS) == flags,
-		  "add %u conjugate %u rc %u (%04x,%04x) (%04x,%04x) (%04x,%04x): (%04x,%04x) flags %x, not (%04x,%04x) flags %x", add,
-		  conjugate, rc, d.re, d.im, a.re, a.im, b.re, b.im, c->vec[1].u16[2 * k], c->vec[1].u16[2 * k + 1],
+		  "add %u conjugate %u rc %u (%04x,%04x) (%04x,%04x) (%04x,%04x): (%04x,%04x) flags %x, not (%04x,%04x) flags %x",
+		  add, conjugate, rc, d.re, d.im, a.re, a.im, b.re, b.im, c->vec[1].u16[2 * k], c->vec[1].u16[2 * k + 1],
 		  c->mxcsr & FLAGS, want.re, want.im, flags);
 }
 
@@ -232,8 +232,8 @@ Test(avx512fp16, complex_destination_is_no_source)
 	cr_assert_eq(machine->fault.vector, VEC_UD);
 	cr_assert_eq(STEP(0x62, 0xf6, 0x6f, 0x08, 0x57, 0xdb), EMU_STOP); /* xmm3, xmm2, xmm3 */
 	cr_assert_eq(machine->fault.vector, VEC_UD);
-	cr_assert_eq(STEP(0x62, 0xb6, 0x6e, 0x08, 0x56, 0xdb), 0);	  /* xmm3, xmm2, xmm19 */
-	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x08, 0x56, 0x36), 0);	  /* xmm6, xmm2, [rsi] */
+	cr_assert_eq(STEP(0x62, 0xb6, 0x6e, 0x08, 0x56, 0xdb), 0); /* xmm3, xmm2, xmm19 */
+	cr_assert_eq(STEP(0x62, 0xf6, 0x6e, 0x08, 0x56, 0x36), 0); /* xmm6, xmm2, [rsi] */
 }
 
 /* As if all exceptions were masked: flags, but no #XM, and MXCSR's masks stay as they were. */

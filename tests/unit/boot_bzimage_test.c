@@ -36,8 +36,7 @@ Test(bzimage, every_packing_is_unpacked_to_the_linked_address)
 
 		cr_expect_eq(g.rs.format, BOOT_BZIMAGE);
 		cr_expect_eq(g.rs.cpu.rip, VMLINUX_BASE + 0x40, "packing %d", p);
-		cr_expect_eq(get64(guest_at(&g, VMLINUX_BASE + VMLINUX_AT_64)), VMLINUX_VALUE_64,
-			     "packing %d", p);
+		cr_expect_eq(get64(guest_at(&g, VMLINUX_BASE + VMLINUX_AT_64)), VMLINUX_VALUE_64, "packing %d", p);
 		cr_expect_eq(*guest_at(&g, VMLINUX_BASE + 0xfff), 0x90);
 		cr_expect_eq(*guest_at(&g, VMLINUX_BASE + 0x1000), 0);
 	}
@@ -73,7 +72,7 @@ Test(bzimage, zero_page)
 
 	memset(rd.data, 0x5a, rd.size);
 	guest_init(&g, make_bzimage(pack(make_vmlinux(1, 1), PACK_ZSTD)), 64 * MIB);
-	g.rq.initrd[0] = (struct boot_image){.data = rd.data, .size = rd.size, .name = "initrd"};
+	g.rq.initrd[0] = (struct boot_image){ .data = rd.data, .size = rd.size, .name = "initrd" };
 	g.rq.cmdline = "quiet nokaslr";
 	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
 	zp = zero_page(&g);
@@ -113,8 +112,8 @@ Test(bzimage, memory_map)
 /* The unpacking code would choose; 2 MiB is kernel_alignment. */
 Test(bzimage, kaslr_moves_the_three_kinds_of_relocations_alike)
 {
-	struct image image[2] = {make_bzimage(pack(make_vmlinux(1, 1), PACK_LZ4)),
-				 make_bzimage(pack(make_vmlinux(1, 0), PACK_LZ4))};
+	struct image image[2] = { make_bzimage(pack(make_vmlinux(1, 1), PACK_LZ4)),
+				  make_bzimage(pack(make_vmlinux(1, 0), PACK_LZ4)) };
 	uint64_t deltas = 0, places = 0, first_delta = 0, first_place = 0;
 
 	for (unsigned i = 0; i < 32; i++) {
@@ -129,8 +128,7 @@ Test(bzimage, kaslr_moves_the_three_kinds_of_relocations_alike)
 		cr_expect_geq(phys, VMLINUX_BASE);
 		cr_expect_leq(phys + VMLINUX_INIT_SIZE, 256 * MIB);
 		cr_expect_eq(delta % (2 * MIB), 0);
-		cr_expect_leq(VMLINUX_BASE + delta + VMLINUX_INIT_SIZE, 1024 * MIB,
-			      "inside the kernel's mapping");
+		cr_expect_leq(VMLINUX_BASE + delta + VMLINUX_INIT_SIZE, 1024 * MIB, "inside the kernel's mapping");
 		cr_expect_eq(get32(guest_at(&g, phys + VMLINUX_AT_32)), (uint32_t)(VMLINUX_VALUE_32 + delta));
 		cr_expect_eq(inverse, (uint32_t)(VMLINUX_VALUE_INVERSE - (i & 1 ? 0 : delta)));
 		deltas += i != 0 && delta != first_delta;
@@ -149,7 +147,7 @@ Test(bzimage, kaslr_stays_clear_of_the_initrd)
 		struct guest g;
 
 		guest_init(&g, make_bzimage(pack(make_vmlinux(1, 1), PACK_LZ4)), 48 * MIB);
-		g.rq.initrd[0] = (struct boot_image){.data = rd.data, .size = rd.size, .name = "initrd"};
+		g.rq.initrd[0] = (struct boot_image){ .data = rd.data, .size = rd.size, .name = "initrd" };
 		cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
 		cr_expect_leq(g.rs.cpu.rip - 0x40 + VMLINUX_INIT_SIZE, 28 * MIB);
 		free(rd.data);
@@ -158,8 +156,7 @@ Test(bzimage, kaslr_stays_clear_of_the_initrd)
 
 Test(bzimage, kaslr_is_off_when_asked_or_impossible)
 {
-	struct guest g =
-		load(make_bzimage(pack(make_vmlinux(1, 1), PACK_LZ4)), 256 * MIB, "quiet nokaslr x", 0);
+	struct guest g = load(make_bzimage(pack(make_vmlinux(1, 1), PACK_LZ4)), 256 * MIB, "quiet nokaslr x", 0);
 
 	cr_expect_not(g.rs.kaslr);
 	cr_expect_str_empty(g.rs.note);
@@ -177,9 +174,7 @@ Test(bzimage, unknown_packing_enters_the_kernels_own_unpacking_code)
 	struct guest g = load(image, 64 * MIB, "quiet", 0);
 
 	cr_expect_eq(g.rs.cpu.rip, VMLINUX_BASE + 0x200, "boot.rst: the 64-bit entry is 200h into the code");
-	cr_expect_eq(memcmp(guest_at(&g, VMLINUX_BASE), image.data + BZ_PROTECTED_MODE,
-			    image.size - BZ_PROTECTED_MODE),
-		     0);
+	cr_expect_eq(memcmp(guest_at(&g, VMLINUX_BASE), image.data + BZ_PROTECTED_MODE, image.size - BZ_PROTECTED_MODE), 0);
 	cr_expect_eq(get32(zero_page(&g) + 0x214), VMLINUX_BASE, "code32_start");
 	cr_expect_str_not_empty(g.rs.note);
 }
@@ -204,7 +199,7 @@ Test(bzimage, does_not_fit)
 
 	cr_expect(strstr(g.rs.error, "needs 24 MiB") != NULL, "%s", g.rs.error);
 	guest_init(&g, make_bzimage(pack(make_vmlinux(1, 1), PACK_LZ4)), 32 * MIB);
-	g.rq.initrd[0] = (struct boot_image){.data = rd.data, .size = rd.size, .name = "big.img"};
+	g.rq.initrd[0] = (struct boot_image){ .data = rd.data, .size = rd.size, .name = "big.img" };
 	cr_expect_eq(guest_load(&g), -ENOMEM);
 	cr_expect(strstr(g.rs.error, "big.img: the initrd") != NULL, "%s", g.rs.error);
 }
@@ -217,7 +212,7 @@ Test(bzimage, initrd_below_its_limit)
 
 	put32(&image, 0x22c, 0x37fffff);
 	guest_init(&g, image, 256 * MIB);
-	g.rq.initrd[0] = (struct boot_image){.data = rd.data, .size = rd.size, .name = "initrd"};
+	g.rq.initrd[0] = (struct boot_image){ .data = rd.data, .size = rd.size, .name = "initrd" };
 	cr_assert_eq(guest_load(&g), 0);
 	cr_expect_eq(get32(zero_page(&g) + 0x218), 0x37ff000);
 }
@@ -233,21 +228,21 @@ struct damage {
 Test(bzimage, damaged_headers_are_named)
 {
 	static const struct damage damages[] = {
-		{0x206, 2, 0x201, -ENOEXEC, "2.01"},
-		{0x201, 1, 0x10, -ENOEXEC, "jump"},
-		{0x201, 1, 0x61, -ENOEXEC, "jump"},
-		{0x1f1, 1, 255, -ENOEXEC, "setup_sects"},
-		{0x248, 4, 0xfffffff0, -ENOEXEC, "payload_length"},
-		{0x24c, 4, 0xfffffff0, -ENOEXEC, "payload_length"},
-		{0x24c, 4, 4, -ENOEXEC, "payload_length"},
-		{0x230, 4, 3, -ENOEXEC, "kernel_alignment"},
-		{0x230, 4, 0, -ENOEXEC, "kernel_alignment"},
-		{0x230, 4, 0x80000000, -ENOEXEC, "kernel_alignment"},
-		{0x258, 8, 0xffffffffffe00000, -ENOMEM, "needs"},
-		{0x258, 8, 0xffffffffffffffff, -ENOMEM, "needs"},
-		{0x260, 4, 0xffffffff, -ENOMEM, "needs"},
-		{0x260, 4, 0x1000, -ENOEXEC, "init_size"},
-		{BZ_PROTECTED_MODE + BZ_PAYLOAD + 100, 4, 0x77777777, -ENOEXEC, "gzip stream is broken"},
+		{ 0x206, 2, 0x201, -ENOEXEC, "2.01" },
+		{ 0x201, 1, 0x10, -ENOEXEC, "jump" },
+		{ 0x201, 1, 0x61, -ENOEXEC, "jump" },
+		{ 0x1f1, 1, 255, -ENOEXEC, "setup_sects" },
+		{ 0x248, 4, 0xfffffff0, -ENOEXEC, "payload_length" },
+		{ 0x24c, 4, 0xfffffff0, -ENOEXEC, "payload_length" },
+		{ 0x24c, 4, 4, -ENOEXEC, "payload_length" },
+		{ 0x230, 4, 3, -ENOEXEC, "kernel_alignment" },
+		{ 0x230, 4, 0, -ENOEXEC, "kernel_alignment" },
+		{ 0x230, 4, 0x80000000, -ENOEXEC, "kernel_alignment" },
+		{ 0x258, 8, 0xffffffffffe00000, -ENOMEM, "needs" },
+		{ 0x258, 8, 0xffffffffffffffff, -ENOMEM, "needs" },
+		{ 0x260, 4, 0xffffffff, -ENOMEM, "needs" },
+		{ 0x260, 4, 0x1000, -ENOEXEC, "init_size" },
+		{ BZ_PROTECTED_MODE + BZ_PAYLOAD + 100, 4, 0x77777777, -ENOEXEC, "gzip stream is broken" },
 	};
 
 	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
@@ -272,10 +267,10 @@ Test(bzimage, truncated_anywhere)
 
 		for (size_t len = 0; len < image.size; len += len < 0x300 ? 1 : 7) {
 			struct image cut = image_new(len == 0 ? 1 : len);
-			struct guest g = {.rs = {.error = ""}};
+			struct guest g = { .rs = { .error = "" } };
 
 			memcpy(cut.data, image.data, len);
-			guest_init(&g, (struct image){cut.data, len}, 32 * MIB);
+			guest_init(&g, (struct image){ cut.data, len }, 32 * MIB);
 			cr_assert_eq(guest_load(&g), -ENOEXEC, "%zu bytes: %s", len, g.rs.error);
 			cr_assert_str_not_empty(g.rs.error);
 			munmap(g.rq.ram.low, 32 * MIB);

@@ -26,14 +26,13 @@ static struct image read_stream(FILE *f)
 static struct image debian_kernel(void)
 {
 	char command[512];
-	struct image i = {NULL, 0};
+	struct image i = { NULL, 0 };
 	FILE *f;
 	glob_t g;
 
 	if (glob(places[0], 0, NULL, &g) == 0) {
 		snprintf(command, sizeof(command),
-			 "dpkg-deb --fsys-tarfile %s | tar -xO --wildcards './boot/vmlinuz-*' 2>/dev/null",
-			 g.gl_pathv[0]);
+			 "dpkg-deb --fsys-tarfile %s | tar -xO --wildcards './boot/vmlinuz-*' 2>/dev/null", g.gl_pathv[0]);
 		f = popen(command, "r");
 		i = read_stream(f);
 		pclose(f);

@@ -25,7 +25,7 @@ static struct guest load_with_initrd(struct image image, enum boot_format format
 	memset(initrd, 0xa5, sizeof(initrd));
 	guest_init(&g, image, 64 * MIB);
 	g.rq.format = format;
-	g.rq.initrd[0] = (struct boot_image){.data = initrd, .size = sizeof(initrd), .name = "initrd"};
+	g.rq.initrd[0] = (struct boot_image){ .data = initrd, .size = sizeof(initrd), .name = "initrd" };
 	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
 	return g;
 }
@@ -58,8 +58,7 @@ Test(elf, vmlinux_at_its_physical_address)
 /* Some linkers leave e_entry virtual: it is translated by the segment it lies in. */
 Test(elf, virtual_entry_point)
 {
-	struct guest g = load(make_elf(64, 16 * MIB, 0xffffffff81000000ull, 0xffffffff81000020ull, 0, 0),
-			      BOOT_AUTO, 0);
+	struct guest g = load(make_elf(64, 16 * MIB, 0xffffffff81000000ull, 0xffffffff81000020ull, 0, 0), BOOT_AUTO, 0);
 
 	cr_expect_eq(g.rs.cpu.rip, 16 * MIB + 0x20);
 }
@@ -74,20 +73,20 @@ Test(elf, damage_is_named)
 		int err;
 		const char *says;
 	} damages[] = {
-		{18, 2, 40, -ENOEXEC, "e_machine 40"},
-		{32, 8, 0xfffffffffffffff0, -ENOEXEC, "e_phoff"},
-		{54, 2, 57, -ENOEXEC, "e_phentsize"},
-		{56, 2, 0xffff, -ENOEXEC, "e_phoff"},
-		{56, 2, 0, -ENOEXEC, "PT_LOAD"},
-		{24, 8, 0x100, -ENOEXEC, "entry point"},
-		{64 + 8, 8, 0xffffffffffffff00, -ENOEXEC, "p_offset"},
-		{64 + 32, 8, 0x100000, -ENOEXEC, "p_filesz"},
-		{64 + 40, 8, 0x10, -ENOEXEC, "p_memsz"},
-		{64 + 40, 8, 1ull << 40, -ENOMEM, "no RAM"},
-		{64 + 40, 8, UINT64_MAX, -ENOMEM, "no RAM"},
-		{64 + 24, 8, 0xfee00000, -ENOMEM, "no RAM"},
-		{64 + 24, 8, 0x9f000, -ENOEXEC, "loader"},
-		{64 + 24, 8, 0, -ENOEXEC, "loader"},
+		{ 18, 2, 40, -ENOEXEC, "e_machine 40" },
+		{ 32, 8, 0xfffffffffffffff0, -ENOEXEC, "e_phoff" },
+		{ 54, 2, 57, -ENOEXEC, "e_phentsize" },
+		{ 56, 2, 0xffff, -ENOEXEC, "e_phoff" },
+		{ 56, 2, 0, -ENOEXEC, "PT_LOAD" },
+		{ 24, 8, 0x100, -ENOEXEC, "entry point" },
+		{ 64 + 8, 8, 0xffffffffffffff00, -ENOEXEC, "p_offset" },
+		{ 64 + 32, 8, 0x100000, -ENOEXEC, "p_filesz" },
+		{ 64 + 40, 8, 0x10, -ENOEXEC, "p_memsz" },
+		{ 64 + 40, 8, 1ull << 40, -ENOMEM, "no RAM" },
+		{ 64 + 40, 8, UINT64_MAX, -ENOMEM, "no RAM" },
+		{ 64 + 24, 8, 0xfee00000, -ENOMEM, "no RAM" },
+		{ 64 + 24, 8, 0x9f000, -ENOEXEC, "loader" },
+		{ 64 + 24, 8, 0, -ENOEXEC, "loader" },
 	};
 
 	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
@@ -114,7 +113,7 @@ Test(pvh, an_interpreter_is_no_obstacle)
 	struct image i = make_elf(64, 1 * MIB, 1 * MIB, 1 * MIB, 1, 0x100040);
 	struct guest g;
 
-	put16(&i, 56, 3);	    /* e_phnum */
+	put16(&i, 56, 3);	   /* e_phnum */
 	put32(&i, 64 + 2 * 56, 3); /* PT_INTERP, empty */
 	g = load(i, BOOT_AUTO, 0);
 	cr_expect_eq(g.rs.format, BOOT_ELF_PVH);
@@ -169,13 +168,11 @@ Test(pvh, works_from_a_32_bit_elf_and_can_be_overruled)
 {
 	struct image elf64 = make_elf(64, 16 * MIB, 16 * MIB, 16 * MIB, 1, 16 * MIB + 4);
 
-	cr_expect_eq(load(make_elf(32, 1 * MIB, 1 * MIB, 1 * MIB, 1, 0x100080), BOOT_AUTO, 0).rs.cpu.rip,
-		     0x100080);
+	cr_expect_eq(load(make_elf(32, 1 * MIB, 1 * MIB, 1 * MIB, 1, 0x100080), BOOT_AUTO, 0).rs.cpu.rip, 0x100080);
 	cr_expect_eq(load(elf64, BOOT_AUTO, 0).rs.format, BOOT_ELF_PVH);
 	cr_expect_eq(load(elf64, BOOT_ELF_LINUX, 0).rs.cpu.rip, 16 * MIB);
 	expect_error(vmlinux(), BOOT_ELF_PVH, -ENOEXEC, "PHYS32_ENTRY");
-	expect_error(make_elf(64, 16 * MIB, 16 * MIB, 16 * MIB, 1, 0x2000), BOOT_AUTO, -ENOEXEC,
-		     "entry point");
+	expect_error(make_elf(64, 16 * MIB, 16 * MIB, 16 * MIB, 1, 0x2000), BOOT_AUTO, -ENOEXEC, "entry point");
 }
 
 /* The note's sizes are the file's word: each is wrong once. */
@@ -284,13 +281,13 @@ Test(multiboot, where_the_header_may_be)
 /* 3.3: each module with its own command line, which begins with its name. */
 Test(multiboot, several_modules)
 {
-	static uint8_t one[5000], two[10] = {0x77};
+	static uint8_t one[5000], two[10] = { 0x77 };
 	const uint8_t *info, *mod;
 	struct guest g;
 
 	guest_init(&g, multiboot_raw(), 64 * MIB);
-	g.rq.initrd[0] = (struct boot_image){.data = one, .size = sizeof(one), .name = "dom0", .text = "root=1"};
-	g.rq.initrd[1] = (struct boot_image){.data = two, .size = sizeof(two), .name = "ramdisk"};
+	g.rq.initrd[0] = (struct boot_image){ .data = one, .size = sizeof(one), .name = "dom0", .text = "root=1" };
+	g.rq.initrd[1] = (struct boot_image){ .data = two, .size = sizeof(two), .name = "ramdisk" };
 	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
 	info = guest_at(&g, g.rs.cpu.gpr[RBX]);
 	cr_expect_eq(get32(info + 20), 2);
@@ -326,14 +323,10 @@ Test(multiboot, damage_is_named)
 		int err;
 		const char *says;
 	} damages[] = {
-		{MB_AT + 12, 0, -ENOEXEC, "load_addr"},
-		{MB_AT + 12, MB_BASE + MB_AT + 4, -ENOEXEC, "load_addr"},
-		{MB_AT + 16, 0xfffffff0, -ENOEXEC, "load_addr"},
-		{MB_AT + 20, MB_BASE + 0x1001, -ENOEXEC, "load_end_addr"},
-		{MB_AT + 20, 1, -ENOEXEC, "load_end_addr"},
-		{MB_AT + 24, MB_BASE + 0x10, -ENOEXEC, "bss_end_addr"},
-		{MB_AT + 24, 0xffffffff, -ENOMEM, "no RAM"},
-		{MB_AT + 28, MB_BASE + 0x1000, -ENOEXEC, "entry_addr"},
+		{ MB_AT + 12, 0, -ENOEXEC, "load_addr" },	   { MB_AT + 12, MB_BASE + MB_AT + 4, -ENOEXEC, "load_addr" },
+		{ MB_AT + 16, 0xfffffff0, -ENOEXEC, "load_addr" }, { MB_AT + 20, MB_BASE + 0x1001, -ENOEXEC, "load_end_addr" },
+		{ MB_AT + 20, 1, -ENOEXEC, "load_end_addr" },	   { MB_AT + 24, MB_BASE + 0x10, -ENOEXEC, "bss_end_addr" },
+		{ MB_AT + 24, 0xffffffff, -ENOMEM, "no RAM" },	   { MB_AT + 28, MB_BASE + 0x1000, -ENOEXEC, "entry_addr" },
 	};
 	struct image i;
 
@@ -389,8 +382,7 @@ static uint64_t walk(struct guest *g, uint64_t linear)
 
 Test(flat, long_mode_with_memory_mapped_to_itself)
 {
-	static const uint64_t addresses[] = {0,		 0x1000,     0xfffff,	  0x12345678,
-					     0xfec00000, 0xffffffff, 0x100000000, 0x13fffffff};
+	static const uint64_t addresses[] = { 0, 0x1000, 0xfffff, 0x12345678, 0xfec00000, 0xffffffff, 0x100000000, 0x13fffffff };
 	struct image i = image_new(3000);
 	struct guest g;
 
@@ -446,7 +438,7 @@ Test(request, what_is_no_kernel)
 
 	memcpy(text.data, "#!/bin/sh\n", 10);
 	expect_error(text, BOOT_AUTO, -ENOEXEC, "--format flat16");
-	expect_error((struct image){text.data, 0}, BOOT_AUTO, -ENOEXEC, "empty");
+	expect_error((struct image){ text.data, 0 }, BOOT_AUTO, -ENOEXEC, "empty");
 	expect_error(text, BOOT_BZIMAGE, -ENOEXEC, "not a bzImage");
 	expect_error(text, BOOT_ELF_LINUX, -ENOEXEC, "not an ELF");
 	expect_error(make_elf(32, MIB, MIB, MIB, 0, 0), BOOT_AUTO, -ENOEXEC, "32-bit ELF");
@@ -480,7 +472,7 @@ Test(request, an_initrd_that_shrinks_while_it_is_read)
 	struct guest g;
 
 	guest_init(&g, vmlinux(), 64 * MIB);
-	g.rq.initrd[0] = (struct boot_image){.size = 4096, .name = "initrd.img", .fetch = fetch_short};
+	g.rq.initrd[0] = (struct boot_image){ .size = 4096, .name = "initrd.img", .fetch = fetch_short };
 	cr_expect_eq(guest_load(&g), -ENODATA);
 	cr_expect(strstr(g.rs.error, "initrd.img: the file became shorter") != NULL, "%s", g.rs.error);
 }

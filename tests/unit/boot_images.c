@@ -19,7 +19,7 @@ const char *__asan_default_options(void)
 
 struct image image_new(size_t size)
 {
-	return (struct image){calloc(1, size), size};
+	return (struct image){ calloc(1, size), size };
 }
 
 static void put(struct image *i, size_t at, uint64_t v, unsigned bytes)
@@ -112,10 +112,10 @@ struct image make_elf(int bits, uint64_t paddr, uint64_t vaddr, uint64_t entry, 
 	struct image i = image_new(ELF_BYTES);
 
 	put_ehdr(&i, bits, entry, note ? 2 : 1);
-	put_phdr(&i, bits, 0, 1, (uint64_t[]){ELF_TEXT, vaddr, paddr, ELF_TEXT_BYTES, ELF_MEM_BYTES});
+	put_phdr(&i, bits, 0, 1, (uint64_t[]){ ELF_TEXT, vaddr, paddr, ELF_TEXT_BYTES, ELF_MEM_BYTES });
 	memset(i.data + ELF_TEXT, 0x90, ELF_TEXT_BYTES);
 	if (note) {
-		put_phdr(&i, bits, 1, 4, (uint64_t[]){NOTE_AT, 0, 0, NOTE_BYTES, NOTE_BYTES});
+		put_phdr(&i, bits, 1, 4, (uint64_t[]){ NOTE_AT, 0, 0, NOTE_BYTES, NOTE_BYTES });
 		put32(&i, NOTE_AT, 4);
 		put32(&i, NOTE_AT + 4, 4);
 		put32(&i, NOTE_AT + 8, 18);
@@ -159,8 +159,7 @@ struct image make_vmlinux32(int relocs)
 
 static size_t pack_gzip(struct image in, uint8_t *out, size_t room)
 {
-	z_stream z = {
-		.next_in = in.data, .avail_in = (uInt)in.size, .next_out = out, .avail_out = (uInt)room};
+	z_stream z = { .next_in = in.data, .avail_in = (uInt)in.size, .next_out = out, .avail_out = (uInt)room };
 
 	deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
 	deflate(&z, Z_FINISH);
@@ -172,13 +171,11 @@ static size_t pack_gzip(struct image in, uint8_t *out, size_t room)
 static size_t pack_xz(struct image in, uint8_t *out, size_t room)
 {
 	lzma_options_lzma options;
-	lzma_filter filters[] = {
-		{LZMA_FILTER_X86, NULL}, {LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, NULL}};
+	lzma_filter filters[] = { { LZMA_FILTER_X86, NULL }, { LZMA_FILTER_LZMA2, &options }, { LZMA_VLI_UNKNOWN, NULL } };
 	size_t len = 0;
 
 	lzma_lzma_preset(&options, 6);
-	if (lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, NULL, in.data, in.size, out, &len, room) !=
-	    LZMA_OK)
+	if (lzma_stream_buffer_encode(filters, LZMA_CHECK_CRC32, NULL, in.data, in.size, out, &len, room) != LZMA_OK)
 		abort();
 	return len;
 }
@@ -205,7 +202,7 @@ static size_t pack_lzma(struct image in, uint8_t *out, size_t room)
 
 static size_t pack_lz4(struct image in, uint8_t *out, size_t room)
 {
-	struct image o = {out, room};
+	struct image o = { out, room };
 	int n = LZ4_compress_default((char *)in.data, (char *)out + 8, (int)in.size, (int)(room - 8));
 
 	put32(&o, 0, 0x184c2102);
@@ -277,10 +274,10 @@ void guest_init(struct guest *g, struct image image, uint64_t ram)
 	uint64_t low = ram < 3072 * MIB ? ram : 3072 * MIB;
 	void *p = mmap(NULL, ram, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	*g = (struct guest){.rq = {.kernel = {.data = image.data, .size = image.size, .name = "vmlinuz"},
-				   .cmdline = "console=ttyS0",
-				   .vcpus = 1}};
-	g->rq.ram = (struct boot_ram){.low = p, .low_size = low, .high_size = ram - low};
+	*g = (struct guest){ .rq = { .kernel = { .data = image.data, .size = image.size, .name = "vmlinuz" },
+				     .cmdline = "console=ttyS0",
+				     .vcpus = 1 } };
+	g->rq.ram = (struct boot_ram){ .low = p, .low_size = low, .high_size = ram - low };
 	if (ram > low)
 		g->rq.ram.high = g->rq.ram.low + low;
 }

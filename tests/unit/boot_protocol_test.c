@@ -24,7 +24,7 @@ static struct guest load_with(struct image image, uint64_t ram, const char *cmdl
 	guest_init(&g, image, ram);
 	g.rq.cmdline = cmdline;
 	if (initrd != 0)
-		g.rq.initrd[0] = (struct boot_image){.data = image_new(initrd).data, .size = initrd, .name = "initrd"};
+		g.rq.initrd[0] = (struct boot_image){ .data = image_new(initrd).data, .size = initrd, .name = "initrd" };
 	cr_assert_eq(guest_load(&g), expect, "%s", g.rs.error);
 	return g;
 }
@@ -89,7 +89,7 @@ static void expect_narrow_entry(struct guest *g, uint64_t at)
 	cr_expect_eq(c->seg[SEG_CS].attr & (SEG_ATTR_DB | SEG_ATTR_L | SEG_ATTR_CODE | SEG_ATTR_RW),
 		     SEG_ATTR_DB | SEG_ATTR_CODE | SEG_ATTR_RW, "execute/read permission");
 	for (unsigned n = 0; n < 3; n++) {
-		static const enum seg_index data[] = {SEG_DS, SEG_ES, SEG_SS};
+		static const enum seg_index data[] = { SEG_DS, SEG_ES, SEG_SS };
 
 		cr_expect_eq(c->seg[data[n]].selector, 0x18, "DS, ES, SS must be __BOOT_DS");
 		cr_expect_eq(c->seg[data[n]].base, 0);
@@ -149,9 +149,7 @@ Test(protocol, own_code_is_entered_at_its_start)
 	struct guest g = load(image, 0);
 
 	expect_narrow_entry(&g, VMLINUX_BASE);
-	cr_expect_eq(memcmp(guest_at(&g, VMLINUX_BASE), image.data + BZ_PROTECTED_MODE,
-			    image.size - BZ_PROTECTED_MODE),
-		     0);
+	cr_expect_eq(memcmp(guest_at(&g, VMLINUX_BASE), image.data + BZ_PROTECTED_MODE, image.size - BZ_PROTECTED_MODE), 0);
 	cr_expect_eq(get32(zero_page(&g) + AT_CODE32), VMLINUX_BASE);
 	cr_expect_str_not_empty(g.rs.note);
 }

@@ -59,7 +59,7 @@ static const uint8_t *table(struct guest *g, const char *signature)
 
 Test(acpi, checksums_and_placement)
 {
-	static const char *const names[] = {"FACP", "APIC", "HPET"};
+	static const char *const names[] = { "FACP", "APIC", "HPET" };
 	struct guest g = boot();
 	const uint8_t *rsdp = find(&g, "RSD PTR ", 8, 0xe0000);
 	const uint8_t *xsdt = guest_at(&g, get64(rsdp + 24));
@@ -106,8 +106,7 @@ Test(acpi, fadt)
 	cr_expect_eq(t[128], LAYOUT_RESET_VALUE);
 	cr_expect_eq(get32(t + 112) & 1 << 4, 0, "power button: fixed feature");
 	cr_expect_eq(get32(t + 112) & 1 << 8, 0, "PM timer: 24 bits");
-	cr_expect_eq(get16(t + 109) & (1 << 2 | 1 << 3 | 1 << 5), 1 << 2,
-		     "no VGA; MSI and CMOS clock present");
+	cr_expect_eq(get16(t + 109) & (1 << 2 | 1 << 3 | 1 << 5), 1 << 2, "no VGA; MSI and CMOS clock present");
 }
 
 /* 5.2.12: what it lists must be what layout.h wires. */
@@ -157,7 +156,7 @@ Test(mp, consistent_with_the_madt)
 {
 	struct guest g = boot();
 	const uint8_t *f = find(&g, "_MP_", 4, 0xf0000), *t = guest_at(&g, get32(f + 4)), *e = t + 44;
-	unsigned count[5] = {0};
+	unsigned count[5] = { 0 };
 
 	cr_expect_eq(sum(f, 16), 0);
 	cr_expect_eq(memcmp(t, "PCMP", 4), 0);
@@ -203,10 +202,9 @@ static void run_iasl(const char *dir, const char *args)
 	p = popen(command, "r");
 	cr_assert_not_null(p);
 	while (fgets(line, sizeof(line), p) != NULL) {
-		cr_expect(strstr(line, "rror") == NULL || strstr(line, "0 Errors, 0 Warnings") != NULL,
-			  "iasl %s: %s", args, line);
-		cr_expect(strstr(line, "arning") == NULL || strstr(line, "0 Warnings") != NULL, "iasl %s: %s",
-			  args, line);
+		cr_expect(strstr(line, "rror") == NULL || strstr(line, "0 Errors, 0 Warnings") != NULL, "iasl %s: %s", args,
+			  line);
+		cr_expect(strstr(line, "arning") == NULL || strstr(line, "0 Warnings") != NULL, "iasl %s: %s", args, line);
 	}
 	cr_expect_eq(pclose(p), 0, "iasl %s", args);
 }
@@ -230,7 +228,7 @@ static void expect_in_file(const char *dir, const char *name, const char *text)
 Test(acpi, iasl_agrees)
 {
 	char dir[] = "/tmp/bulkhead-acpi-XXXXXX", command[64];
-	static const char *const names[] = {"FACP", "APIC", "HPET"};
+	static const char *const names[] = { "FACP", "APIC", "HPET" };
 	struct guest g = boot();
 	const uint8_t *fadt = table(&g, "FACP"), *rsdp = find(&g, "RSD PTR ", 8, 0xe0000);
 

@@ -62,8 +62,10 @@ static int read_text(const char *text)
 
 Test(config_file, what_first_users_write)
 {
-	cr_assert_eq(read_text("backend = \"emulator\"\nmemory = \"256M\"\nkernel = \"/boot/vmlinuz\"\ninitrd = \"/boot/initrd.img\"\n"
-			       "cmdline = \"console=ttyS0 quiet\"\n"), 0);
+	cr_assert_eq(
+		read_text("backend = \"emulator\"\nmemory = \"256M\"\nkernel = \"/boot/vmlinuz\"\ninitrd = \"/boot/initrd.img\"\n"
+			  "cmdline = \"console=ttyS0 quiet\"\n"),
+		0);
 	cr_expect_str_eq(config.engine, "emu");
 	cr_expect_eq(config.ram_bytes, 256u << 20);
 	cr_expect_str_eq(config.kernel, "/boot/vmlinuz");
@@ -74,7 +76,8 @@ Test(config_file, what_first_users_write)
 
 Test(config_file, flags_win)
 {
-	static const char text[] = "memory = \"256M\"\ndetach = true\nno-reboot = true\ninitrd = [\"/a\", \"/b\"]\ntest-device = 2\n";
+	static const char text[] =
+		"memory = \"256M\"\ndetach = true\nno-reboot = true\ninitrd = [\"/a\", \"/b\"]\ntest-device = 2\n";
 
 	cr_assert_eq(read_as(COMMAND_RUN, text, "--memory=64M", "--no-detach"), 0);
 	cr_expect_eq(config.ram_bytes, 64u << 20);
@@ -105,10 +108,32 @@ Test(config_file, paths_are_meant_from_the_file)
 Test(config_file, mistakes)
 {
 	static const char *const texts[] = {
-		"memroy = \"1G\"", "memory = \"12Q\"", "memory = 1.5", "kernel = 1", "kernel = [\"a\"]", "detach = \"yes\"", "detach = 1",
-		"test-device = 3", "test-device = -1", "test-device = \"1\"", "initrd = [1]", "initrd = [[\"a\"]]", "[machine]\nmemory = \"1G\"",
-		"help = true", "config = \"x\"", "ready-fd = 3", "demo = true", "from = \"vm1\"", "cpu = \"help\"", "engine = \"emu\"\nbackend = \"emu\"",
-		"cmdline = \"a\\u0000b\"", "name = \"../up\"", "memory = ", "memory = \"1G\" x", "on-halt = \"reboot\"", "memory = 1979-05-27",
+		"memroy = \"1G\"",
+		"memory = \"12Q\"",
+		"memory = 1.5",
+		"kernel = 1",
+		"kernel = [\"a\"]",
+		"detach = \"yes\"",
+		"detach = 1",
+		"test-device = 3",
+		"test-device = -1",
+		"test-device = \"1\"",
+		"initrd = [1]",
+		"initrd = [[\"a\"]]",
+		"[machine]\nmemory = \"1G\"",
+		"help = true",
+		"config = \"x\"",
+		"ready-fd = 3",
+		"demo = true",
+		"from = \"vm1\"",
+		"cpu = \"help\"",
+		"engine = \"emu\"\nbackend = \"emu\"",
+		"cmdline = \"a\\u0000b\"",
+		"name = \"../up\"",
+		"memory = ",
+		"memory = \"1G\" x",
+		"on-halt = \"reboot\"",
+		"memory = 1979-05-27",
 	};
 
 	for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

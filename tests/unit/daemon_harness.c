@@ -130,10 +130,9 @@ static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 {
 	const struct kind_row *kind = kind_of_role(d->role);
 	const int shared[KIND_FDS] = {
-		[KIND_FD_MSI] = d->msi.fd,	      [KIND_FD_VCPU_BELL] = d->vcpu_bell[1],
-		[KIND_FD_CONSOLE] = d->listen,	      [KIND_FD_DEBUG_READ] = d->debug[0],
-		[KIND_FD_DEBUG_WRITE] = d->debug[1],  [KIND_FD_BACKLOG] = d->backlog.fd,
-		[KIND_FD_STASH_WRITE] = d->stash[0],  [KIND_FD_STASH_READ] = d->stash[1],
+		[KIND_FD_MSI] = d->msi.fd,	     [KIND_FD_VCPU_BELL] = d->vcpu_bell[1], [KIND_FD_CONSOLE] = d->listen,
+		[KIND_FD_DEBUG_READ] = d->debug[0],  [KIND_FD_DEBUG_WRITE] = d->debug[1],   [KIND_FD_BACKLOG] = d->backlog.fd,
+		[KIND_FD_STASH_WRITE] = d->stash[0], [KIND_FD_STASH_READ] = d->stash[1],
 	};
 
 	if (!kind->collects)

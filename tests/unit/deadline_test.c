@@ -307,7 +307,9 @@ Test(deadline, uart_timeout)
 		uart_write(&u, 3, lcr, now);
 		uart_write(&u, 2, 0x81, now);
 		uart_receive(&u, 'x', 0, now);
-		exact = now + ceil_div((u128)4 * (1 + 5 + (lcr & 3) + (lcr >> 3 & 1) + 1 + (lcr >> 2 & 1)) * divisor * 16 * NS_PER_S, 1843200);
+		exact = now +
+			ceil_div((u128)4 * (1 + 5 + (lcr & 3) + (lcr >> 3 & 1) + 1 + (lcr >> 2 & 1)) * divisor * 16 * NS_PER_S,
+				 1843200);
 		next = uart_advance(&u, now);
 		check_next(next, now, exact, 0);
 		uart_advance(&u, next - 1);

@@ -16,7 +16,8 @@ Test(emu_core, add_in_all_modes)
 	static const enum harness_mode modes[] = { HARNESS_REAL, HARNESS_PROT16, HARNESS_PROT32, HARNESS_LONG,
 						   HARNESS_LONG_USER };
 
-	EACH_TIER for (unsigned m = 0; m < 5; m++) {
+	EACH_TIER for (unsigned m = 0; m < 5; m++)
+	{
 		struct harness h;
 
 		harness_init(&h, modes[m], tiers[tier]);
@@ -45,7 +46,8 @@ static uint64_t peek(struct harness *h, uint64_t at, unsigned size)
 /* A store to the next instruction, and to an earlier block, is seen at once (pitfalls 31). */
 Test(emu_core, self_modifying_code)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -65,7 +67,8 @@ Test(emu_core, self_modifying_code)
 /* A page that held code and does no more is written at full speed, and code put there later is found. */
 Test(emu_core, code_page_becomes_data_and_code_again)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -82,7 +85,8 @@ Test(emu_core, code_page_becomes_data_and_code_again)
 
 Test(emu_core, instruction_across_a_page_boundary)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 		uint64_t at = HARNESS_CODE + 0x1000 - 3;
 
@@ -114,15 +118,16 @@ Test(emu_core, instruction_across_a_page_boundary)
 /* The same linear page mapped to another frame: the block of the old frame must not run (pitfalls 32). */
 Test(emu_core, remapped_code_is_noticed)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 		uint64_t *pte;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
 		/* call *%rax; invlpg (%rax) after changing the entry; call *%rax; ud2 */
 		CODE(&h, "\xff\xd0\x48\x89\x11\x0f\x01\x38\xff\xd0\x0f\x0b"); /* mov %rdx,(%rcx) writes the PTE */
-		memcpy(h.ram + HARNESS_DATA, "\xb3\x01\xc3", 3);	  /* mov $1,%bl; ret */
-		memcpy(h.ram + HARNESS_DATA + 0x1000, "\xb7\x02\xc3", 3); /* mov $2,%bh; ret */
+		memcpy(h.ram + HARNESS_DATA, "\xb3\x01\xc3", 3);	      /* mov $1,%bl; ret */
+		memcpy(h.ram + HARNESS_DATA + 0x1000, "\xb7\x02\xc3", 3);     /* mov $2,%bh; ret */
 		pte = harness_pte(&h, HARNESS_DATA);
 		h.cpu->gpr[RAX] = HARNESS_DATA;
 		h.cpu->gpr[RBX] = 0;
@@ -141,15 +146,16 @@ Test(emu_core, page_crossing_store_is_all_or_nothing)
 		const char *code;
 		unsigned bytes;
 	} stores[] = {
-		{ "\x48\x89\x18", 3 },		/* mov %rbx,(%rax) */
-		{ "\x48\x01\x18", 3 },		/* add %rbx,(%rax) */
-		{ "\xf0\x48\x01\x18", 4 },	/* lock add */
-		{ "\x48\x87\x18", 3 },		/* xchg */
-		{ "\xf0\x48\x0f\xb1\x18", 5 },	/* lock cmpxchg */
-		{ "\x48\xab", 2 },		/* stosq */
+		{ "\x48\x89\x18", 3 },	       /* mov %rbx,(%rax) */
+		{ "\x48\x01\x18", 3 },	       /* add %rbx,(%rax) */
+		{ "\xf0\x48\x01\x18", 4 },     /* lock add */
+		{ "\x48\x87\x18", 3 },	       /* xchg */
+		{ "\xf0\x48\x0f\xb1\x18", 5 }, /* lock cmpxchg */
+		{ "\x48\xab", 2 },	       /* stosq */
 	};
 
-	EACH_TIER for (unsigned n = 0; n < sizeof(stores) / sizeof(stores[0]); n++) {
+	EACH_TIER for (unsigned n = 0; n < sizeof(stores) / sizeof(stores[0]); n++)
+	{
 		struct harness h;
 		uint64_t at = HARNESS_DATA + 0x1000 - 3;
 
@@ -173,7 +179,8 @@ Test(emu_core, page_crossing_store_is_all_or_nothing)
 
 Test(emu_core, rep_movs_repeats_a_pattern)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -201,7 +208,8 @@ Test(emu_core, rep_movs_repeats_a_pattern)
 
 Test(emu_core, rep_stops_at_the_faulting_iteration)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -223,7 +231,8 @@ Test(emu_core, rep_stops_at_the_faulting_iteration)
 
 Test(emu_core, rep_with_count_zero_touches_nothing)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -243,7 +252,8 @@ Test(emu_core, rep_with_count_zero_touches_nothing)
 
 Test(emu_core, repne_scas_and_repe_cmps)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -270,7 +280,8 @@ Test(emu_core, repne_scas_and_repe_cmps)
 /* Addresses wrap at 64 KiB with 16-bit addressing, inside one REP. */
 Test(emu_core, rep_wraps_at_the_address_size)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_REAL, tiers[tier]);
@@ -290,7 +301,8 @@ Test(emu_core, rep_wraps_at_the_address_size)
 
 Test(emu_core, memory_mapped_io_has_the_right_width)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_PROT32, tiers[tier]);
@@ -314,7 +326,8 @@ Test(emu_core, memory_mapped_io_has_the_right_width)
 /* The buffer is translated before the device hears of the access. */
 Test(emu_core, ins_to_an_unmapped_page_does_not_read_the_port)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -323,7 +336,7 @@ Test(emu_core, ins_to_an_unmapped_page_does_not_read_the_port)
 		h.cpu->gpr[RDX] = 0x60;
 		cr_assert_eq(harness_run(&h, 1), 0x100 | VEC_PF);
 		cr_assert_eq(h.bus.reads, 0);
-		CODE(&h, "\xf3\x6d\x0f\x0b"); /* rep insl */
+		CODE(&h, "\xf3\x6d\x0f\x0b");		/* rep insl */
 		h.cpu->gpr[RDI] = HARNESS_DATA + 0xffe; /* an item crosses the page */
 		h.cpu->gpr[RCX] = 3;
 		h.bus.read_value = 0xaabbccdd;
@@ -354,7 +367,8 @@ Test(emu_core, long_runs_use_no_stack)
 
 Test(emu_core, instructions_are_counted_exactly)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 		uint64_t before;
 
@@ -370,7 +384,8 @@ Test(emu_core, instructions_are_counted_exactly)
 /* BOUND, ENTER, LEAVE, PUSHA, POPA, LOOP in 32-bit mode. */
 Test(emu_core, thirty_two_bit_stack_instructions)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_PROT32, tiers[tier]);
@@ -388,7 +403,7 @@ Test(emu_core, thirty_two_bit_stack_instructions)
 		cr_assert_eq(h.cpu->gpr[RSP], HARNESS_STACK);
 		cr_assert_eq(h.cpu->gpr[RBP], HARNESS_STACK - 0x100);
 		cr_assert_eq(peek(&h, HARNESS_STACK - 12, 4), HARNESS_STACK - 4); /* the frame pointer of level 2 */
-		CODE(&h, "\x62\x06\x0f\x0b"); /* bound %eax,(%esi) */
+		CODE(&h, "\x62\x06\x0f\x0b");					  /* bound %eax,(%esi) */
 		h.cpu->gpr[RSI] = HARNESS_DATA;
 		h.cpu->gpr[RAX] = 5;
 		memcpy(h.ram + HARNESS_DATA, "\x01\0\0\0\x04\0\0\0", 8);
@@ -400,7 +415,8 @@ Test(emu_core, thirty_two_bit_stack_instructions)
 /* A branch target outside the limit or not canonical is the branch's fault, at the branch (pitfalls 40). */
 Test(emu_core, branch_targets_are_checked_at_the_branch)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -420,7 +436,8 @@ Test(emu_core, branch_targets_are_checked_at_the_branch)
 /* Non-canonical data: #SS through the stack segment, #GP otherwise; LEA never faults. */
 Test(emu_core, non_canonical_addresses)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -438,7 +455,8 @@ Test(emu_core, non_canonical_addresses)
 /* Two MOV SS in a row: the second does not shield the instruction behind it (SDM vol. 3, 6.8.3). */
 Test(emu_core, interrupt_shadow)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);
@@ -456,7 +474,8 @@ Test(emu_core, interrupt_shadow)
 /* A RIP-relative displacement at the end of its range counts from the next instruction like any other. */
 Test(emu_core, rip_relative_at_the_end_of_the_range)
 {
-	EACH_TIER {
+	EACH_TIER
+	{
 		struct harness h;
 
 		harness_init(&h, HARNESS_LONG, tiers[tier]);

@@ -51,8 +51,10 @@ static const enum harness_tier tiers[] = { HARNESS_STEP, HARNESS_BLOCK, HARNESS_
  * run past a point that comes later. */
 Test(debugger, stops_before_an_instruction)
 {
-	EACH_TIER(t) {
-		const struct engine_debug point = { .count = 1, .point = { { ENGINE_POINT_SOFT, 1, LOOP_AT + 3 } } }, nothing = { 0 };
+	EACH_TIER(t)
+	{
+		const struct engine_debug point = { .count = 1, .point = { { ENGINE_POINT_SOFT, 1, LOOP_AT + 3 } } },
+					  nothing = { 0 };
 		struct harness h;
 
 		begin(&h, tiers[t]);
@@ -77,7 +79,8 @@ Test(debugger, stops_before_an_instruction)
 
 Test(debugger, steps)
 {
-	EACH_TIER(t) {
+	EACH_TIER(t)
+	{
 		const struct engine_debug step = { .step = 1 };
 		static const unsigned at[] = { 5, 10, 12, 13, 15, 10 };
 		struct harness h;
@@ -117,24 +120,24 @@ Test(debugger, stops_behind_a_store)
 		uint8_t kind, size;
 		uint64_t address, stops_at; /* 0: not */
 	} cases[] = {
-		{ ENGINE_POINT_WRITE, 4, HARNESS_DATA, ADD_END },     { ENGINE_POINT_WRITE, 1, HARNESS_DATA + 3, ADD_END },
-		{ ENGINE_POINT_WRITE, 1, HARNESS_DATA + 4, 0 },	     { ENGINE_POINT_WRITE, 8, HARNESS_DATA - 4, ADD_END },
-		{ ENGINE_POINT_WRITE, 1, HARNESS_DATA - 1, 0 },	     { ENGINE_POINT_WRITE, 8, HARNESS_DATA + 8, 0 },
-		{ ENGINE_POINT_READ, 8, HARNESS_DATA + 8, READ_END }, { ENGINE_POINT_ACCESS, 1, HARNESS_DATA + 8, READ_END },
+		{ ENGINE_POINT_WRITE, 4, HARNESS_DATA, ADD_END },      { ENGINE_POINT_WRITE, 1, HARNESS_DATA + 3, ADD_END },
+		{ ENGINE_POINT_WRITE, 1, HARNESS_DATA + 4, 0 },	       { ENGINE_POINT_WRITE, 8, HARNESS_DATA - 4, ADD_END },
+		{ ENGINE_POINT_WRITE, 1, HARNESS_DATA - 1, 0 },	       { ENGINE_POINT_WRITE, 8, HARNESS_DATA + 8, 0 },
+		{ ENGINE_POINT_READ, 8, HARNESS_DATA + 8, READ_END },  { ENGINE_POINT_ACCESS, 1, HARNESS_DATA + 8, READ_END },
 		{ ENGINE_POINT_ACCESS, 2, HARNESS_DATA + 2, ADD_END },
 	};
 
 	EACH_TIER(t)
-		for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
-			const struct engine_debug point = { .count = 1, .point = { { cases[n].kind, cases[n].size, cases[n].address } } };
-			struct harness h;
+	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		const struct engine_debug point = { .count = 1, .point = { { cases[n].kind, cases[n].size, cases[n].address } } };
+		struct harness h;
 
-			begin(&h, tiers[t]);
-			want(&h, &point);
-			cr_assert_eq(run(&h), cases[n].stops_at ? ENGINE_DEBUG : ENGINE_HALTED, "case %u", n);
-			cr_assert_eq(h.cpu->rip, cases[n].stops_at ? cases[n].stops_at : HALTED_AT, "case %u: %lx", n, h.cpu->rip);
-			harness_fini(&h);
-		}
+		begin(&h, tiers[t]);
+		want(&h, &point);
+		cr_assert_eq(run(&h), cases[n].stops_at ? ENGINE_DEBUG : ENGINE_HALTED, "case %u", n);
+		cr_assert_eq(h.cpu->rip, cases[n].stops_at ? cases[n].stops_at : HALTED_AT, "case %u: %lx", n, h.cpu->rip);
+		harness_fini(&h);
+	}
 }
 
 /* The guest's DR7 and DR6 are as it left them. */

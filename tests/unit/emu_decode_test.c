@@ -122,7 +122,7 @@ Test(emu_decode, vex_rules)
 	cr_assert_eq(DECODE("\x48\xc5\xf1\xfc\xc2", 8, &i), DECODE_UD);
 	cr_assert_eq(DECODE("\x64\xc5\xf1\xfc\x02", 8, &i), DECODE_OK);
 	cr_assert_eq(i.seg, SEG_FS);
-	cr_assert_eq(DECODE("\xc5\xf1\x6f\xc2", 8, &i), DECODE_UD);		 /* VMOVDQA: vvvv must be 1111b */
+	cr_assert_eq(DECODE("\xc5\xf1\x6f\xc2", 8, &i), DECODE_UD);	    /* VMOVDQA: vvvv must be 1111b */
 	cr_assert_eq(DECODE("\xc4\xe3\x7d\x00\xc1\x00", 8, &i), DECODE_UD); /* VPERMQ wants W1 */
 	cr_assert_eq(DECODE("\xc4\xe3\xf9\x00\xc1\x00", 8, &i), DECODE_UD); /* and 256 bits */
 	cr_assert_eq(DECODE("\xc4\xe3\xfd\x00\xc1\x00", 8, &i), DECODE_OK);
@@ -159,15 +159,15 @@ Test(emu_decode, evex_rules)
 	cr_assert_eq(DECODE("\x66\x62\xf1\x7d\x48\xfe\xc1", 8, &i), DECODE_UD);
 	cr_assert_eq(DECODE("\xf0\x62\xf1\x7d\x48\xfe\x01", 8, &i), DECODE_UD);
 	cr_assert_eq(DECODE("\x48\x62\xf1\x7d\x48\xfe\xc1", 8, &i), DECODE_UD);
-	cr_assert_eq(DECODE("\x62\xf1\x75\x48\x6f\xc1", 8, &i), DECODE_UD); /* VMOVDQA32: vvvv must be 1111b */
-	cr_assert_eq(DECODE("\x62\xf1\x7d\x40\x6f\xc1", 8, &i), DECODE_UD); /* and V' 1 */
-	cr_assert_eq(DECODE("\x62\xf1\x7d\xc9\x7f\x01", 8, &i), DECODE_UD); /* zeroing in memory */
+	cr_assert_eq(DECODE("\x62\xf1\x75\x48\x6f\xc1", 8, &i), DECODE_UD);	/* VMOVDQA32: vvvv must be 1111b */
+	cr_assert_eq(DECODE("\x62\xf1\x7d\x40\x6f\xc1", 8, &i), DECODE_UD);	/* and V' 1 */
+	cr_assert_eq(DECODE("\x62\xf1\x7d\xc9\x7f\x01", 8, &i), DECODE_UD);	/* zeroing in memory */
 	cr_assert_eq(DECODE("\x62\xf2\x7d\x48\x90\x04\x0e", 8, &i), DECODE_UD); /* VPGATHERDD without a mask */
 	cr_assert_eq(DECODE("\x62\xf2\x7d\x49\x90\x04\x0e", 8, &i), DECODE_OK);
 	cr_assert_eq(DECODE("\x62\xf2\x7d\x41\x90\x04\x06", 8, &i), DECODE_OK); /* V' makes the index zmm16 */
 	cr_assert_eq(i.index, 16);
 	cr_assert_eq(DECODE("\x62\xf2\x7d\x49\x90\x04\x06", 8, &i), DECODE_UD); /* index is the destination */
-	cr_assert_eq(DECODE("\x62\xe1\x75\x48\x76\xc1", 8, &i), DECODE_UD); /* VPCMPEQD: there is no k16 */
+	cr_assert_eq(DECODE("\x62\xe1\x75\x48\x76\xc1", 8, &i), DECODE_UD);	/* VPCMPEQD: there is no k16 */
 	/* Outside 64-bit mode a memory form of the same bytes is BOUND. */
 	cr_assert_eq(DECODE("\x62\x61\x7d", 4, &i), DECODE_OK);
 	cr_assert_eq(isa_rows[i.id].map, ISA_M0);
@@ -204,9 +204,9 @@ Test(emu_decode, vsib)
 	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x04\x26", 8, &i), DECODE_OK); /* xmm0, [rsi+xmm4], xmm1 */
 	cr_assert(i.base == RSI && i.index == 4);
 	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x06", 8, &i), DECODE_UD);
-	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x04\x06", 8, &i), DECODE_UD); /* index is the destination */
-	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x04\x0e", 8, &i), DECODE_UD); /* index is the mask */
-	cr_assert_eq(DECODE("\xc4\xe2\x79\x90\x04\x26", 8, &i), DECODE_UD); /* mask is the destination */
+	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x04\x06", 8, &i), DECODE_UD);	/* index is the destination */
+	cr_assert_eq(DECODE("\xc4\xe2\x71\x90\x04\x0e", 8, &i), DECODE_UD);	/* index is the mask */
+	cr_assert_eq(DECODE("\xc4\xe2\x79\x90\x04\x26", 8, &i), DECODE_UD);	/* mask is the destination */
 	cr_assert_eq(DECODE("\x67\xc4\xe2\x71\x90\x04\x26", 4, &i), DECODE_UD); /* 16-bit addressing */
 }
 
@@ -282,10 +282,15 @@ static void random_text(uint8_t *text)
 static bool is_missing_avx512(ZydisISASet set)
 {
 	switch (set) {
-	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128: case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256:
+	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128:
+	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256:
 	case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512:
-	case ZYDIS_ISA_SET_AVX512_4FMAPS_512: case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR: case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
-	case ZYDIS_ISA_SET_AVX512ER_512: case ZYDIS_ISA_SET_AVX512ER_SCALAR: case ZYDIS_ISA_SET_AVX512PF_512:
+	case ZYDIS_ISA_SET_AVX512_4FMAPS_512:
+	case ZYDIS_ISA_SET_AVX512_4FMAPS_SCALAR:
+	case ZYDIS_ISA_SET_AVX512_4VNNIW_512:
+	case ZYDIS_ISA_SET_AVX512ER_512:
+	case ZYDIS_ISA_SET_AVX512ER_SCALAR:
+	case ZYDIS_ISA_SET_AVX512PF_512:
 		return true;
 	default:
 		return false;
@@ -304,13 +309,31 @@ static bool is_out_of_scope(const ZydisDecodedInstruction *z)
 	     z->machine_mode != ZYDIS_MACHINE_MODE_LONG_64))
 		return true;
 	switch (z->meta.isa_ext) {
-	case ZYDIS_ISA_EXT_BASE: case ZYDIS_ISA_EXT_X87: case ZYDIS_ISA_EXT_MMX: case ZYDIS_ISA_EXT_SSE:
-	case ZYDIS_ISA_EXT_SSE2: case ZYDIS_ISA_EXT_SSE3: case ZYDIS_ISA_EXT_SSSE3: case ZYDIS_ISA_EXT_SSE4:
-	case ZYDIS_ISA_EXT_LONGMODE: case ZYDIS_ISA_EXT_LZCNT: case ZYDIS_ISA_EXT_MOVBE: case ZYDIS_ISA_EXT_SHA:
-	case ZYDIS_ISA_EXT_BMI1: case ZYDIS_ISA_EXT_BMI2: case ZYDIS_ISA_EXT_AVX: case ZYDIS_ISA_EXT_AVX2:
-	case ZYDIS_ISA_EXT_AVX2GATHER: case ZYDIS_ISA_EXT_FMA: case ZYDIS_ISA_EXT_F16C: case ZYDIS_ISA_EXT_AVXAES:
-	case ZYDIS_ISA_EXT_VAES: case ZYDIS_ISA_EXT_VPCLMULQDQ: case ZYDIS_ISA_EXT_GFNI:
-	case ZYDIS_ISA_EXT_AVX512EVEX: case ZYDIS_ISA_EXT_AVX512VEX:
+	case ZYDIS_ISA_EXT_BASE:
+	case ZYDIS_ISA_EXT_X87:
+	case ZYDIS_ISA_EXT_MMX:
+	case ZYDIS_ISA_EXT_SSE:
+	case ZYDIS_ISA_EXT_SSE2:
+	case ZYDIS_ISA_EXT_SSE3:
+	case ZYDIS_ISA_EXT_SSSE3:
+	case ZYDIS_ISA_EXT_SSE4:
+	case ZYDIS_ISA_EXT_LONGMODE:
+	case ZYDIS_ISA_EXT_LZCNT:
+	case ZYDIS_ISA_EXT_MOVBE:
+	case ZYDIS_ISA_EXT_SHA:
+	case ZYDIS_ISA_EXT_BMI1:
+	case ZYDIS_ISA_EXT_BMI2:
+	case ZYDIS_ISA_EXT_AVX:
+	case ZYDIS_ISA_EXT_AVX2:
+	case ZYDIS_ISA_EXT_AVX2GATHER:
+	case ZYDIS_ISA_EXT_FMA:
+	case ZYDIS_ISA_EXT_F16C:
+	case ZYDIS_ISA_EXT_AVXAES:
+	case ZYDIS_ISA_EXT_VAES:
+	case ZYDIS_ISA_EXT_VPCLMULQDQ:
+	case ZYDIS_ISA_EXT_GFNI:
+	case ZYDIS_ISA_EXT_AVX512EVEX:
+	case ZYDIS_ISA_EXT_AVX512VEX:
 		if (z->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX)
 			return is_missing_avx512(z->meta.isa_set);
 		return z->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && z->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX;
@@ -388,8 +411,8 @@ Test(emu_decode, agrees_with_zydis, .timeout = 120)
 			compare_one(&decoder, text, modes[m].code_size, &t);
 		}
 	}
-	fprintf(stderr, "agree %u, both invalid %u, length %u, only ours %u, only Zydis %u, out of scope %u\n", t.both,
-		t.neither, t.length, t.only_us, t.only_zydis, t.out_of_scope);
+	fprintf(stderr, "agree %u, both invalid %u, length %u, only ours %u, only Zydis %u, out of scope %u\n", t.both, t.neither,
+		t.length, t.only_us, t.only_zydis, t.out_of_scope);
 	cr_assert_eq(t.length, 0);
 	cr_assert_eq(t.only_us, 0);
 	cr_assert_eq(t.only_zydis, 0);

@@ -106,14 +106,17 @@ static unsigned put_operands(uint8_t *p, const struct template *t)
 	unsigned reg = t->reg < 0 ? pick() : (unsigned)t->reg;
 
 	switch (t->form) {
-	case NO_MODRM: case PLUS_REG:
+	case NO_MODRM:
+	case PLUS_REG:
 		return 0;
 	case MOFFS:
 		return put32(p, HARNESS_DATA + rnd_below(WINDOW));
 	case CONDITION: /* to the next instruction either way: two blocks */
 		p[0] = 0;
 		return 1;
-	case RM: case CONDITION_RM: case RM_MEM:
+	case RM:
+	case CONDITION_RM:
+	case RM_MEM:
 		break;
 	}
 	if (t->form == RM_MEM || rnd_below(2))
@@ -173,8 +176,8 @@ static int run(struct harness *h, const struct program *p)
 
 static bool agree(struct harness *a, struct harness *b)
 {
-	return !memcmp(a->cpu->gpr, b->cpu->gpr, 8 * 8) && harness_flags(a) == harness_flags(b) &&
-	       a->cpu->rip == b->cpu->rip && !memcmp(a->ram + HARNESS_DATA, b->ram + HARNESS_DATA, 2 * WINDOW) &&
+	return !memcmp(a->cpu->gpr, b->cpu->gpr, 8 * 8) && harness_flags(a) == harness_flags(b) && a->cpu->rip == b->cpu->rip &&
+	       !memcmp(a->ram + HARNESS_DATA, b->ram + HARNESS_DATA, 2 * WINDOW) &&
 	       !memcmp(a->ram + HARNESS_STACK - WINDOW, b->ram + HARNESS_STACK - WINDOW, 2 * WINDOW);
 }
 

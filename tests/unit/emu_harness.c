@@ -162,11 +162,18 @@ static void enter_mode(struct harness *h, enum harness_mode mode)
 
 void harness_create(struct harness *h, size_t ram_bytes, enum harness_tier tier, const struct cpu_model *model)
 {
-	struct engine_bus bus = { .ctx = h, .read = bus_read, .write = bus_write, .read_string = bus_read_string,
-				  .write_string = bus_write_string };
-	struct engine_config config = { .bus = &bus, .cpu = model, .ram_count = 1, .vcpus = 1, .kvm_fd = -1,
-					.single_step = tier == HARNESS_STEP, .code_cache_bytes = 1 << 20,
-					.no_translator = tier == HARNESS_BLOCK, .translate_after = 1 };
+	struct engine_bus bus = {
+		.ctx = h, .read = bus_read, .write = bus_write, .read_string = bus_read_string, .write_string = bus_write_string
+	};
+	struct engine_config config = { .bus = &bus,
+					.cpu = model,
+					.ram_count = 1,
+					.vcpus = 1,
+					.kvm_fd = -1,
+					.single_step = tier == HARNESS_STEP,
+					.code_cache_bytes = 1 << 20,
+					.no_translator = tier == HARNESS_BLOCK,
+					.translate_after = 1 };
 
 	memset(h, 0, sizeof(*h));
 	h->tier = tier;

@@ -35,8 +35,9 @@ static uint64_t next_random(void)
 /* Values where carries, signs and zeros happen, mixed with arbitrary ones. */
 static uint64_t operand(void)
 {
-	static const uint64_t corners[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-					    0xffffffff, INT64_MAX, 1ull << 63, UINT64_MAX, 0x0f, 0x10, 0x99 };
+	static const uint64_t corners[] = { 0,	       1,	   2,	       0x7f,	   0x80,       0xff,
+					    0x7fff,    0x8000,	   0xffff,     0x7fffffff, 0x80000000, 0xffffffff,
+					    INT64_MAX, 1ull << 63, UINT64_MAX, 0x0f,	   0x10,       0x99 };
 
 	return next_random() & 1 ? corners[next_random() % (sizeof(corners) / sizeof(corners[0]))] : next_random();
 }
@@ -119,7 +120,8 @@ static void put_immediates(struct encoding *c, const struct isa_row *r, bool wid
 		if (r->op[n].kind != OPK_I)
 			continue;
 		switch (r->op[n].size) {
-		case OPS_b: case OPS_bs:
+		case OPS_b:
+		case OPS_bs:
 			bytes = 1;
 			break;
 		case OPS_w:
@@ -257,8 +259,8 @@ static void explain(const struct isa_row *r, const struct encoding *c, const str
 		b->flags & RFLAGS_ARITH);
 	for (unsigned n = 0; n < 16; n++) {
 		if (a->gpr[n] != b->gpr[n])
-			fprintf(stderr, "  gpr%u %lx: native %lx, emulated %lx (rcx %lx)\n", n, in->gpr[n], a->gpr[n],
-				b->gpr[n], in->gpr[RCX]);
+			fprintf(stderr, "  gpr%u %lx: native %lx, emulated %lx (rcx %lx)\n", n, in->gpr[n], a->gpr[n], b->gpr[n],
+				in->gpr[RCX]);
 	}
 	for (unsigned n = 0; n < MEMORY; n++) {
 		if (a->memory[n] != b->memory[n])
@@ -404,7 +406,9 @@ Test(emu_integer, rows_against_the_host, .timeout = 300)
 			lacking += is_tested(id) && !host_has_row(id);
 			continue;
 		}
-		rows++; if (getenv("ROWS")) fprintf(stderr, "row %s\n", isa_rows[id].mnemonic);
+		rows++;
+		if (getenv("ROWS"))
+			fprintf(stderr, "row %s\n", isa_rows[id].mnemonic);
 		for (unsigned n = 0; n < ROUNDS && wrong < 3; n++) {
 			wrong += check_case(h, id, page, data);
 			cases += 3;

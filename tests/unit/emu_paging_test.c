@@ -77,8 +77,8 @@ Test(emu_paging, access_rights)
 			if (!ok) {
 				cr_assert_eq(h.fault.vector, VEC_PF);
 				cr_assert_eq(h.fault.cr2, AT);
-				cr_assert_eq(h.fault.error, 1u | (what == WRITE ? 2u : 0) | (mode ? 4u : 0) |
-								    (what == FETCH ? 16u : 0));
+				cr_assert_eq(h.fault.error,
+					     1u | (what == WRITE ? 2u : 0) | (mode ? 4u : 0) | (what == FETCH ? 16u : 0));
 				cr_assert_eq(*harness_pte(&h, AT) & (A | D), 0, "a faulting access leaves A and D");
 			} else {
 				cr_assert_eq(*harness_pte(&h, AT) & (A | D), what == WRITE ? A | D : A);

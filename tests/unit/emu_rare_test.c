@@ -152,7 +152,7 @@ Test(emu_rare, without_effect)
 		cr_assert_eq(RUN(&h, "\xf3\x0f\x09"), 0x200);
 	}
 	BOTH_TIERS(&h, HARNESS_LONG_USER)
-		cr_assert_eq(RUN(&h, "\xf3\x0f\x09"), 0x100 | VEC_GP);
+	cr_assert_eq(RUN(&h, "\xf3\x0f\x09"), 0x100 | VEC_GP);
 }
 
 /* AMD64 APM vol. 4, EXTRQ and INSERTQ: length and index from immediates or from the low and high quadword. */
@@ -204,8 +204,8 @@ Test(emu_rare, descriptor_table_registers)
 		h.cpu->gpr[RDI] = HARNESS_DATA + 64;
 		cr_assert_eq(RUN(&h, "\x0f\x01\x1e\x0f\x01\x0f"), 0x200); /* lidt [rsi]; sidt [rdi] */
 		for (unsigned n = 0; n < 10; n++)
-			cr_assert_eq(h.ram[HARNESS_DATA + n], h.ram[HARNESS_DATA + 64 + n], "byte %u: %x %x", n, h.ram[HARNESS_DATA + n],
-				     h.ram[HARNESS_DATA + 64 + n]);
+			cr_assert_eq(h.ram[HARNESS_DATA + n], h.ram[HARNESS_DATA + 64 + n], "byte %u: %x %x", n,
+				     h.ram[HARNESS_DATA + n], h.ram[HARNESS_DATA + 64 + n]);
 		memcpy(&v, h.ram + HARNESS_DATA + 66, 8);
 		cr_assert_eq(v, 0x3000);
 	}
@@ -227,12 +227,12 @@ Test(emu_rare, control_registers_and_caches)
 		cr_assert_eq(RUN(&h, "\x0f\x01\xef"), 0x100 | VEC_UD);
 		h.cpu->gpr[RAX] = 0x12345678;
 		h.cpu->gpr[RDX] = 0;
-		h.cpu->gpr[RCX] = 0xc0000103; /* IA32_TSC_AUX */
+		h.cpu->gpr[RCX] = 0xc0000103;				  /* IA32_TSC_AUX */
 		cr_assert_eq(RUN(&h, "\x0f\x30\x31\xc0\x0f\x32"), 0x200); /* wrmsr; xor eax, eax; rdmsr */
 		cr_assert_eq(h.cpu->gpr[RAX], 0x12345678);
 		h.cpu->gpr[RAX] = 0;
 		h.cpu->gpr[RCX] = 0;
-		cr_assert_eq(RUN(&h, "\x0f\xa2"), 0x200); /* cpuid */
+		cr_assert_eq(RUN(&h, "\x0f\xa2"), 0x200);  /* cpuid */
 		cr_assert_eq(h.cpu->gpr[RBX], 0x756e6547); /* "Genu" */
 		cr_assert_eq(h.cpu->gpr[RDX], 0x49656e69);
 		cr_assert_eq(h.cpu->gpr[RCX], 0x6c65746e);

@@ -500,11 +500,11 @@ Test(emu_smp, a_map_that_lies)
 	cr_expect_not(code_map_hit(&v, 0, UINT64_MAX));
 	cr_expect_not(code_map_hit(&v, 0x100000 + (PAGES << 12), UINT64_MAX));
 	memcpy(&good, m, sizeof(good));
-#define LIE(field, value)                                              \
-	do {                                                           \
-		m->field = (value);                                    \
-		cr_expect_eq(code_map_attach(m, bytes, &v), -EPROTO);  \
-		memcpy(m, &good, sizeof(good));                        \
+#define LIE(field, value)                                             \
+	do {                                                          \
+		m->field = (value);                                   \
+		cr_expect_eq(code_map_attach(m, bytes, &v), -EPROTO); \
+		memcpy(m, &good, sizeof(good));                       \
 	} while (0)
 	LIE(magic, 1);
 	LIE(version, 2);
@@ -590,7 +590,7 @@ Test(emu_smp, locked_increments_in_two_pages)
 		struct smp s;
 
 		create(&s, false);
-		LOOP(&s, 0, "\xf0\xff\x05", counter, ""); /* lock inc dword [counter] */
+		LOOP(&s, 0, "\xf0\xff\x05", counter, "");			  /* lock inc dword [counter] */
 		LOOP(&s, 1, "\xba\x01\x00\x00\x00\xf0\x0f\xc1\x15", counter, ""); /* mov edx, 1; lock xadd [counter], edx */
 		run_both(&s, READER, READER + 0x100);
 		cr_expect_eq(ram_load_4(s.ram + counter), 2 * EACH, "at %x: %u", counter, ram_load_4(s.ram + counter));
@@ -629,7 +629,8 @@ Test(emu_smp, parts_and_neighbours_of_a_value_in_two_pages)
 		LOOP(&s, 0, "\xf0\xff\x05", counter, "");
 		LOOP(&s, 1, "\xf0\xfe\x05", byte, ""); /* lock inc byte [byte] */
 		run_both(&s, READER, READER + 0x100);
-		cr_expect_eq(ram_load_4(s.ram + counter), EACH + EACH * cases[n].sum, "%x: %x", byte, ram_load_4(s.ram + counter));
+		cr_expect_eq(ram_load_4(s.ram + counter), EACH + EACH * cases[n].sum, "%x: %x", byte,
+			     ram_load_4(s.ram + counter));
 		if (!cases[n].sum)
 			cr_expect_eq(ram_load_1(s.ram + byte), EACH & 0xff, "%x: %x", byte, ram_load_1(s.ram + byte));
 		destroy(&s);

@@ -65,7 +65,7 @@ static void aim(struct insn *i, const struct isa_row *r)
 	i->disp = 0;
 	i->asize = 8;
 	i->seg = SEG_DS;
-	i->prefixes &= (uint8_t)~(PFX_SEG | PFX_ADDRSIZE);
+	i->prefixes &= (uint8_t) ~(PFX_SEG | PFX_ADDRSIZE);
 }
 
 /* Returns the instruction's length, or 0. */
@@ -254,8 +254,7 @@ static bool agree(struct harness *a, struct harness *b)
 {
 	return !memcmp(a->cpu->gpr, b->cpu->gpr, 16 * 8) && !memcmp(a->cpu->vec, b->cpu->vec, sizeof(a->cpu->vec)) &&
 	       !memcmp(a->cpu->k, b->cpu->k, sizeof(a->cpu->k)) && x87_agrees(&a->cpu->fpu, &b->cpu->fpu) &&
-	       a->cpu->mxcsr == b->cpu->mxcsr &&
-	       harness_flags(a) == harness_flags(b) && a->cpu->rip == b->cpu->rip &&
+	       a->cpu->mxcsr == b->cpu->mxcsr && harness_flags(a) == harness_flags(b) && a->cpu->rip == b->cpu->rip &&
 	       !memcmp(a->ram + HARNESS_DATA, b->ram + HARNESS_DATA, 2 * WINDOW_BYTES);
 }
 
@@ -265,8 +264,8 @@ static void explain(const struct program *p, struct harness *a, struct harness *
 	for (unsigned n = 0; n < p->length; n++)
 		fprintf(stderr, " %02x", p->code[n]);
 	fprintf(stderr, "\n results %x %x, rip %llx %llx, mxcsr %x -> %x %x, flags %llx %llx\n", (unsigned)ra, (unsigned)rb,
-		(unsigned long long)a->cpu->rip, (unsigned long long)b->cpu->rip, p->in.fx.mxcsr, a->cpu->mxcsr,
-		b->cpu->mxcsr, (unsigned long long)harness_flags(a), (unsigned long long)harness_flags(b));
+		(unsigned long long)a->cpu->rip, (unsigned long long)b->cpu->rip, p->in.fx.mxcsr, a->cpu->mxcsr, b->cpu->mxcsr,
+		(unsigned long long)harness_flags(a), (unsigned long long)harness_flags(b));
 	for (unsigned n = 0; n < 16; n++) {
 		if (memcmp(&a->cpu->vec[n], &b->cpu->vec[n], 64))
 			fprintf(stderr, " vec%u differs\n", n);

@@ -72,8 +72,8 @@ static unsigned rex(bool wide, unsigned reg, unsigned rm)
 /* An operation of two registers, or of one with memory at [rsi or rdi + displacement]. */
 static void put_operation(struct program *p)
 {
-	static const uint8_t some[] = { 0x01, 0x03, 0x09, 0x0b, 0x11, 0x13, 0x19, 0x21, 0x23, 0x29, 0x2b, 0x31, 0x33, 0x39, 0x3b, 0x85,
-					0x89, 0x8b, 0x8b, 0x89, 0x87 };
+	static const uint8_t some[] = { 0x01, 0x03, 0x09, 0x0b, 0x11, 0x13, 0x19, 0x21, 0x23, 0x29, 0x2b,
+					0x31, 0x33, 0x39, 0x3b, 0x85, 0x89, 0x8b, 0x8b, 0x89, 0x87 };
 	const unsigned reg = pick(), opcode = some[below(sizeof(some))];
 
 	if (below(2)) {
@@ -279,7 +279,8 @@ static void explain(const struct program *p, uint64_t start, struct harness *a, 
 		(unsigned long long)a->cpu->gpr[RCX], (unsigned long long)b->cpu->gpr[RCX]);
 	for (unsigned n = 0; n < GPR_COUNT; n++)
 		if (a->cpu->gpr[n] != b->cpu->gpr[n])
-			fprintf(stderr, "  gpr%u %llx %llx\n", n, (unsigned long long)a->cpu->gpr[n], (unsigned long long)b->cpu->gpr[n]);
+			fprintf(stderr, "  gpr%u %llx %llx\n", n, (unsigned long long)a->cpu->gpr[n],
+				(unsigned long long)b->cpu->gpr[n]);
 	for (unsigned n = 0; n < p->n; n++)
 		fprintf(stderr, "%02x%s", p->code[n], n % 32 == 31 ? "\n" : " ");
 	fprintf(stderr, "\n");

@@ -56,12 +56,18 @@ static void find_encodings(void)
 static const char *older_meaning(unsigned feature)
 {
 	switch ((enum isa_feature)feature) {
-	case FEAT_BMI1: return "bsf";	      /* TZCNT; the others have VEX */
-	case FEAT_LZCNT: return "bsr";
-	case FEAT_PREFETCHW: return "nop";
-	case FEAT_CLDEMOTE: return "nop";
-	case FEAT_WBNOINVD: return "wbinvd";
-	default: return NULL;
+	case FEAT_BMI1:
+		return "bsf"; /* TZCNT; the others have VEX */
+	case FEAT_LZCNT:
+		return "bsr";
+	case FEAT_PREFETCHW:
+		return "nop";
+	case FEAT_CLDEMOTE:
+		return "nop";
+	case FEAT_WBNOINVD:
+		return "wbinvd";
+	default:
+		return NULL;
 	}
 }
 
@@ -70,8 +76,8 @@ static bool means_the_older(unsigned id)
 	const char *older = older_meaning(isa_rows[id].feature);
 	struct insn i;
 
-	return older && isa_rows[id].map <= ISA_M0F3A &&
-	       decode(bytes[id], INSN_MAX_BYTES, mode_of[id], &i) == DECODE_OK && !strcmp(isa_rows[i.id].mnemonic, older);
+	return older && isa_rows[id].map <= ISA_M0F3A && decode(bytes[id], INSN_MAX_BYTES, mode_of[id], &i) == DECODE_OK &&
+	       !strcmp(isa_rows[i.id].mnemonic, older);
 }
 
 /* All that software can switch on is on. */
@@ -92,24 +98,26 @@ static void expect_undefined(unsigned off, unsigned id)
 	g_code(bytes[id], INSN_MAX_BYTES);
 	g_try();
 	cr_expect(g.e->fault.pending && g.e->fault.vector == VEC_UD, "without %s: %s of %s runs (vector %d)",
-		  cpu_features[off].name, isa_rows[id].mnemonic,
-		  mode_of[id] == 8 ? "64-bit code" : "32-bit code", g.e->fault.pending ? g.e->fault.vector : -1);
+		  cpu_features[off].name, isa_rows[id].mnemonic, mode_of[id] == 8 ? "64-bit code" : "32-bit code",
+		  g.e->fault.pending ? g.e->fault.vector : -1);
 }
 
 Test(features_hidden, instructions_are_undefined)
 {
 	find_encodings();
-	for EACH_FEATURE (off) {
-		if (cpu_features[off].isa == FEAT_BASE)
-			continue;
-		create_without(off);
-		for (unsigned id = 1; id < ISA_COUNT; id++) {
-			if (!mode_of[id] || isa_row_exists(&isa_rows[id], has_isa_feature, g.e) || means_the_older(id))
+	for
+		EACH_FEATURE(off)
+		{
+			if (cpu_features[off].isa == FEAT_BASE)
 				continue;
-			expect_undefined(off, id);
+			create_without(off);
+			for (unsigned id = 1; id < ISA_COUNT; id++) {
+				if (!mode_of[id] || isa_row_exists(&isa_rows[id], has_isa_feature, g.e) || means_the_older(id))
+					continue;
+				expect_undefined(off, id);
+			}
+			g_destroy();
 		}
-		g_destroy();
-	}
 }
 
 /* Rows whose feature is off in the model, and nothing else is: the bytes mean something else, and do it. */
@@ -228,22 +236,24 @@ static void expect_bit_gone(unsigned off, const struct cpu_msr_row *row, uint64_
 
 Test(features_hidden, msrs_are_gone)
 {
-	for EACH_FEATURE (off) {
-		create_without(off);
-		g_long_mode(0);
-		for (unsigned n = 0; n < CPU_MSR_ROWS; n++) {
-			const struct cpu_msr_row *row = &cpu_msrs[n];
+	for
+		EACH_FEATURE(off)
+		{
+			create_without(off);
+			g_long_mode(0);
+			for (unsigned n = 0; n < CPU_MSR_ROWS; n++) {
+				const struct cpu_msr_row *row = &cpu_msrs[n];
 
-			if (here(row->feature))
-				continue;
-			for (uint32_t msr = row->first; row->bits == UINT64_MAX && msr <= row->last; msr++)
-				expect_register_gone(off, msr);
-			for (uint64_t bit = 1; row->bits != UINT64_MAX && bit; bit <<= 1)
-				if (row->bits & bit)
-					expect_bit_gone(off, row, bit);
+				if (here(row->feature))
+					continue;
+				for (uint32_t msr = row->first; row->bits == UINT64_MAX && msr <= row->last; msr++)
+					expect_register_gone(off, msr);
+				for (uint64_t bit = 1; row->bits != UINT64_MAX && bit; bit <<= 1)
+					if (row->bits & bit)
+						expect_bit_gone(off, row, bit);
+			}
+			g_destroy();
 		}
-		g_destroy();
-	}
 }
 
 /* And with the feature they are there: the table names no register that nobody has. */
@@ -275,19 +285,21 @@ Test(features_hidden, cr4_bits_are_reserved)
 		if (off != CPUF_NONE && cpu_features[off].level == CPUF_BASELINE)
 			continue; /* no model goes without it, and the test could not do without PAE */
 		create_without(off);
-		for EACH_FEATURE (f) {
-			for (uint64_t bit = 1; bit <= CR4_PKE; bit <<= 1) {
-				if (!(cpu_features[f].cr4 & bit) || (here(f) && (bit & not_in_long_mode)))
-					continue;
-				g_long_mode(0);
-				CODE(0x0f, 0x22, 0xe0); /* mov cr4, rax */
-				g.e->cpu.gpr[RAX] = (g.e->cpu.cr4 & cr4_supported(g.e)) | CR4_PAE | bit;
-				g.e->cpu.cr4 = g.e->cpu.gpr[RAX] & ~bit;
-				g_try();
-				cr_expect_eq(g.e->fault.pending, !here(f), "without %s: CR4 %#llx", cpu_features[off].name,
-					     (unsigned long long)bit);
+		for
+			EACH_FEATURE(f)
+			{
+				for (uint64_t bit = 1; bit <= CR4_PKE; bit <<= 1) {
+					if (!(cpu_features[f].cr4 & bit) || (here(f) && (bit & not_in_long_mode)))
+						continue;
+					g_long_mode(0);
+					CODE(0x0f, 0x22, 0xe0); /* mov cr4, rax */
+					g.e->cpu.gpr[RAX] = (g.e->cpu.cr4 & cr4_supported(g.e)) | CR4_PAE | bit;
+					g.e->cpu.cr4 = g.e->cpu.gpr[RAX] & ~bit;
+					g_try();
+					cr_expect_eq(g.e->fault.pending, !here(f), "without %s: CR4 %#llx",
+						     cpu_features[off].name, (unsigned long long)bit);
+				}
 			}
-		}
 		g_destroy();
 	}
 }
@@ -352,20 +364,22 @@ Test(features_hidden, x2apic_mode)
 /* features_test.c sees to the bits of the table; here are the leaves. */
 Test(features_hidden, leaves_are_gone)
 {
-	for EACH_FEATURE (off) {
-		create_without(off);
-		for (uint32_t leaf = 0; leaf < 0x20; leaf++) {
-			for (uint32_t sub = 0; sub < 4 && !cpu_leaf_exists(&g.e->machine->features, leaf); sub++) {
-				const struct cpuid_regs r = cpuid_read(g.e, leaf, sub), last = cpuid_read(g.e, 0x1e, sub);
-				const bool beyond = leaf > cpuid_read(g.e, 0, 0).r[0];
+	for
+		EACH_FEATURE(off)
+		{
+			create_without(off);
+			for (uint32_t leaf = 0; leaf < 0x20; leaf++) {
+				for (uint32_t sub = 0; sub < 4 && !cpu_leaf_exists(&g.e->machine->features, leaf); sub++) {
+					const struct cpuid_regs r = cpuid_read(g.e, leaf, sub), last = cpuid_read(g.e, 0x1e, sub);
+					const bool beyond = leaf > cpuid_read(g.e, 0, 0).r[0];
 
-				for (unsigned n = 0; n < 4; n++)
-					cr_expect_eq(r.r[n], beyond ? last.r[n] : 0, "without %s: leaf %#x.%u",
-						     cpu_features[off].name, leaf, sub);
+					for (unsigned n = 0; n < 4; n++)
+						cr_expect_eq(r.r[n], beyond ? last.r[n] : 0, "without %s: leaf %#x.%u",
+							     cpu_features[off].name, leaf, sub);
+				}
 			}
+			g_destroy();
 		}
-		g_destroy();
-	}
 }
 
 /* "If a value entered for CPUID.EAX is higher than the maximum input value, the data for the highest basic information leaf

@@ -43,20 +43,23 @@ static void expect_error(const char *text, const char *part)
 /* No bit is claimed twice, names are told apart, and both ends of every arrow exist. */
 Test(features, rows_are_distinct)
 {
-	for EACH_FEATURE (f) {
-		const struct cpu_feature_row *a = &cpu_features[f];
+	for
+		EACH_FEATURE(f)
+		{
+			const struct cpu_feature_row *a = &cpu_features[f];
 
-		cr_expect(a->name && a->help && a->bit < 32 && a->reg < 4, "row %u", f);
-		cr_expect_eq(cpu_feature_find(a->name, strlen(a->name)), f, "%s", a->name);
-		for (unsigned g = f + 1; g < CPUF_COUNT; g++) {
-			const struct cpu_feature_row *b = &cpu_features[g];
+			cr_expect(a->name && a->help && a->bit < 32 && a->reg < 4, "row %u", f);
+			cr_expect_eq(cpu_feature_find(a->name, strlen(a->name)), f, "%s", a->name);
+			for (unsigned g = f + 1; g < CPUF_COUNT; g++) {
+				const struct cpu_feature_row *b = &cpu_features[g];
 
-			cr_expect_str_neq(a->name, b->name);
-			cr_expect_not(a->leaf == b->leaf && a->subleaf == b->subleaf && a->reg == b->reg && a->bit == b->bit,
-				      "%s and %s", a->name, b->name);
-			cr_expect(a->isa == FEAT_BASE || a->isa != b->isa, "%s and %s", a->name, b->name);
+				cr_expect_str_neq(a->name, b->name);
+				cr_expect_not(a->leaf == b->leaf && a->subleaf == b->subleaf && a->reg == b->reg &&
+						      a->bit == b->bit,
+					      "%s and %s", a->name, b->name);
+				cr_expect(a->isa == FEAT_BASE || a->isa != b->isa, "%s and %s", a->name, b->name);
+			}
 		}
-	}
 }
 
 Test(features, every_feature_of_the_instruction_table_has_a_row)
@@ -64,8 +67,9 @@ Test(features, every_feature_of_the_instruction_table_has_a_row)
 	for (unsigned n = FEAT_BASE + 1; n < FEAT_COUNT; n++) {
 		unsigned rows = 0;
 
-		for EACH_FEATURE (f)
-			rows += cpu_features[f].isa == n;
+		for
+			EACH_FEATURE(f)
+		rows += cpu_features[f].isa == n;
 		cr_expect_eq(rows, 1, "isa feature %u has %u rows", n, rows);
 	}
 }
@@ -73,14 +77,16 @@ Test(features, every_feature_of_the_instruction_table_has_a_row)
 /* A feature of a level needs nothing beyond that level: a model is closed without help. */
 Test(features, levels_are_closed)
 {
-	for EACH_FEATURE (f) {
-		for (unsigned n = 0; n < 2; n++) {
-			unsigned need = cpu_features[f].needs[n];
+	for
+		EACH_FEATURE(f)
+		{
+			for (unsigned n = 0; n < 2; n++) {
+				unsigned need = cpu_features[f].needs[n];
 
-			cr_expect(need == CPUF_NONE || cpu_features[need].level <= cpu_features[f].level, "%s needs %s",
-				  cpu_features[f].name, cpu_features[need].name);
+				cr_expect(need == CPUF_NONE || cpu_features[need].level <= cpu_features[f].level, "%s needs %s",
+					  cpu_features[f].name, cpu_features[need].name);
+			}
 		}
-	}
 }
 
 /* The psABI's table of micro-architecture levels ("System V ABI, AMD64 supplement", 3.1.1), in Linux's names. */
@@ -128,11 +134,15 @@ Test(features, what_is_turned_off_takes_away_what_needs_it)
 {
 	const struct cpu_model no_avx = parse("max,-avx"), no_512 = parse("max,avx512f=off"), no_xsave = parse("max,-xsave");
 
-	expect_has(&no_avx.possible, "avx avx2 fma f16c vaes vpclmulqdq avx_vnni avx512f avx512cd avx512bw avx512dq avx512vl "
-		   "avx512ifma avx512vbmi avx512_vbmi2 avx512_vnni avx512_bitalg avx512_vpopcntdq avx512_bf16 avx512_fp16", false);
+	expect_has(&no_avx.possible,
+		   "avx avx2 fma f16c vaes vpclmulqdq avx_vnni avx512f avx512cd avx512bw avx512dq avx512vl "
+		   "avx512ifma avx512vbmi avx512_vbmi2 avx512_vnni avx512_bitalg avx512_vpopcntdq avx512_bf16 avx512_fp16",
+		   false);
 	expect_has(&no_avx.possible, "xsave aes pclmulqdq sse4_2 bmi1 bmi2", true);
-	expect_has(&no_512.possible, "avx512f avx512cd avx512bw avx512dq avx512vl avx512ifma avx512vbmi avx512_vbmi2 "
-		   "avx512_vnni avx512_bitalg avx512_vpopcntdq avx512_bf16 avx512_fp16", false);
+	expect_has(&no_512.possible,
+		   "avx512f avx512cd avx512bw avx512dq avx512vl avx512ifma avx512vbmi avx512_vbmi2 "
+		   "avx512_vnni avx512_bitalg avx512_vpopcntdq avx512_bf16 avx512_fp16",
+		   false);
 	expect_has(&no_512.possible, "avx avx2 fma vaes vpclmulqdq", true);
 	expect_has(&no_xsave.possible, "xsaveopt xsavec xsaves xgetbv1 avx pku", false);
 }
@@ -225,29 +235,35 @@ static struct cpu_feature_set all_but(unsigned feature)
 
 Test(features, cpuid_shows_exactly_the_model)
 {
-	for EACH_FEATURE (off) {
-		const struct cpu_feature_set s = all_but(off);
-		struct cpu_feature_set told;
-		struct engine *engine = machine(&s);
-		struct emu *e = engine_emu_vcpu(engine, 0);
+	for
+		EACH_FEATURE(off)
+		{
+			const struct cpu_feature_set s = all_but(off);
+			struct cpu_feature_set told;
+			struct engine *engine = machine(&s);
+			struct emu *e = engine_emu_vcpu(engine, 0);
 
-		engine_emu.features(engine, &told);
-		for EACH_FEATURE (f) {
-			const struct cpu_feature_row *row = &cpu_features[f];
-			uint32_t reg = cpuid_read(e, row->leaf, row->subleaf).r[row->reg];
+			engine_emu.features(engine, &told);
+		for
+			EACH_FEATURE(f)
+			{
+				const struct cpu_feature_row *row = &cpu_features[f];
+				uint32_t reg = cpuid_read(e, row->leaf, row->subleaf).r[row->reg];
 
-			cr_expect_eq(reg >> row->bit & 1, cpu_has(&told, f), "without %s: %s", cpu_features[off].name, row->name);
-			cr_expect(cpu_has(&s, f) || !cpu_has(&told, f));
-			if (row->isa != FEAT_BASE)
-				cr_expect_eq(emu_has_feature(e, row->isa), cpu_has(&told, f), "%s", row->name);
-		}
+				cr_expect_eq(reg >> row->bit & 1, cpu_has(&told, f), "without %s: %s", cpu_features[off].name,
+					     row->name);
+				cr_expect(cpu_has(&s, f) || !cpu_has(&told, f));
+				if (row->isa != FEAT_BASE)
+					cr_expect_eq(emu_has_feature(e, row->isa), cpu_has(&told, f), "%s", row->name);
+			}
 		cr_expect_eq(cr4_supported(e), cpu_cr4_bits(&told) | CR4_PCE);
 		cr_expect_eq(cpuid_read(e, 0xd, 0).r[0], cpu_xcr0_bits(&told) & EMU_XCR0_SUPPORTED);
-		cr_expect_eq(cpuid_read(e, 0xd, 0).r[2], cpu_has(&told, CPUF_XSAVE) ? xsave_size(sys_xcr0_supported(e), false) : 0);
+		cr_expect_eq(cpuid_read(e, 0xd, 0).r[2],
+			     cpu_has(&told, CPUF_XSAVE) ? xsave_size(sys_xcr0_supported(e), false) : 0);
 		cr_expect_eq(cpuid_read(e, 0xd, 2).r[0], cpu_has(&told, CPUF_AVX) ? 256 : 0);
 		cr_expect_eq(cpuid_read(e, 0xd, 6).r[0], cpu_has(&told, CPUF_AVX512F) ? 512 : 0);
 		harness_fini(&made);
-	}
+		}
 }
 
 /* A page of 1 GiB where CPUID has none: PS is reserved in that entry (SDM vol. 3, table 4-16). */
@@ -287,7 +303,9 @@ Test(features, huge_pages_come_and_go)
 Test(features, short_evex_forms_need_avx512vl)
 {
 	static const uint8_t vpaddd[3][6] = {
-		{ 0x62, 0xf1, 0x7d, 0x08, 0xfe, 0xc0 }, { 0x62, 0xf1, 0x7d, 0x28, 0xfe, 0xc0 }, { 0x62, 0xf1, 0x7d, 0x48, 0xfe, 0xc0 },
+		{ 0x62, 0xf1, 0x7d, 0x08, 0xfe, 0xc0 },
+		{ 0x62, 0xf1, 0x7d, 0x28, 0xfe, 0xc0 },
+		{ 0x62, 0xf1, 0x7d, 0x48, 0xfe, 0xc0 },
 	};
 
 	for (unsigned with = 0; with < 2; with++) {
@@ -296,7 +314,8 @@ Test(features, short_evex_forms_need_avx512vl)
 
 		machine(&s);
 		for (unsigned n = 0; n < 3; n++)
-			cr_expect_eq(decode(vpaddd[n], 6, 8, &i), with || n == 2 ? DECODE_OK : DECODE_UD, "VL %u, %u bits", with, 128 << n);
+			cr_expect_eq(decode(vpaddd[n], 6, 8, &i), with || n == 2 ? DECODE_OK : DECODE_UD, "VL %u, %u bits", with,
+				     128 << n);
 		harness_fini(&made);
 	}
 }
@@ -312,15 +331,17 @@ struct answer {
 static void all_ones(struct answer *a)
 {
 	static const uint32_t leaves[][2] = {
-		{ 0, 0 }, { 1, 0 }, { 6, 0 }, { 7, 0 }, { 7, 1 }, { 7, 2 }, { 0xd, 0 }, { 0xd, 1 }, { 0xd, 2 }, { 0xd, 5 }, { 0xd, 9 },
-		{ 0x80000001, 0 }, { 0x80000007, 0 }, { 0x80000008, 0 }, { 0xb, 0 }, { 0x40000000, 0 },
+		{ 0, 0 },	   { 1, 0 },	      { 6, 0 },	  { 7, 0 },	     { 7, 1 },	 { 7, 2 },
+		{ 0xd, 0 },	   { 0xd, 1 },	      { 0xd, 2 }, { 0xd, 5 },	     { 0xd, 9 }, { 0x80000001, 0 },
+		{ 0x80000007, 0 }, { 0x80000008, 0 }, { 0xb, 0 }, { 0x40000000, 0 },
 	};
 
 	memset(a, 0, sizeof(*a));
 	a->head.nent = sizeof(leaves) / sizeof(leaves[0]);
 	for (unsigned n = 0; n < a->head.nent; n++)
-		a->entry[n] = (struct kvm_cpuid_entry2){ .function = leaves[n][0], .index = leaves[n][1], .eax = ~0u, .ebx = ~0u,
-							 .ecx = ~0u, .edx = ~0u };
+		a->entry[n] = (struct kvm_cpuid_entry2){
+			.function = leaves[n][0], .index = leaves[n][1], .eax = ~0u, .ebx = ~0u, .ecx = ~0u, .edx = ~0u
+		};
 	a->entry[7].eax = 0x1f, a->entry[7].edx = 0;
 	a->entry[8] = (struct kvm_cpuid_entry2){ .function = 0xd, .index = 2, .eax = 256, .ebx = 576 };
 	a->entry[9] = (struct kvm_cpuid_entry2){ .function = 0xd, .index = 5, .eax = 64, .ebx = 1088 };
@@ -354,8 +375,9 @@ Test(features, kvm_host_is_untouched)
 
 	all_ones(&b);
 	cr_expect_eq(memcmp(&a, &b, sizeof(a)), 0);
-	for EACH_FEATURE (f)
-		cr_expect(cpu_has(&s, f), "%s", cpu_features[f].name);
+	for
+		EACH_FEATURE(f)
+	cr_expect(cpu_has(&s, f), "%s", cpu_features[f].name);
 }
 
 Test(features, kvm_less_something)

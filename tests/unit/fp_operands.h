@@ -80,7 +80,8 @@ static inline uint64_t fp_number(struct fp_random *r, unsigned exponent_bits, un
 	if (fp_below(r, 16) == 0)
 		return other;
 	return (fp_next(r) & 1) << (exponent_bits + fraction_bits) |
-	       (uint64_t)fp_exponent(r, exponent_bits, near) << fraction_bits | (fp_fraction(r, fraction_bits) & ((1ull << fraction_bits) - 1));
+	       (uint64_t)fp_exponent(r, exponent_bits, near) << fraction_bits |
+	       (fp_fraction(r, fraction_bits) & ((1ull << fraction_bits) - 1));
 }
 
 #endif

@@ -191,8 +191,8 @@ static void approximation(const struct function *f, bool is_root, unsigned count
 		}
 		cr_assert_eq(memcmp(host.u32 + count, soft.u32 + count, 16 - 4 * count), 0);
 	}
-	printf("%s: largest relative error host %.3f * 2^-12, portable %.3f * 2^-12, %u of %u differ\n", f->name,
-	       worst_host, worst_soft, differ, 4 * ROUNDS * count);
+	printf("%s: largest relative error host %.3f * 2^-12, portable %.3f * 2^-12, %u of %u differ\n", f->name, worst_host,
+	       worst_soft, differ, 4 * ROUNDS * count);
 	cr_expect_leq(worst_host, 1.5);
 	cr_expect_leq(worst_soft, 1.5);
 }
@@ -219,8 +219,8 @@ static void approximation14(const struct function *f, bool is_root)
 		float x32, y32;
 
 		for (unsigned k = 0; k < 8; k++)
-			s.u64[k] = twice ? 0x3f00000000000000 + fp_next(&r) % 0x00ff000000000000 :
-					   (0x3000000030000000 + (fp_next(&r) & 0x0fffffff0fffffff));
+			s.u64[k] = twice ? 0x3f00000000000000 + fp_next(&r) % 0x00ff000000000000
+					 : (0x3000000030000000 + (fp_next(&r) & 0x0fffffff0fffffff));
 		f->soft(&d, &s, MASKED);
 		memcpy(&x, &s.u64[n % 8], 8);
 		memcpy(&y, &d.u64[n % 8], 8);

@@ -157,8 +157,8 @@ static void report(const char *name, const struct fp_x87 *in, const struct fp_x8
 		(unsigned long)in->st[0].sig, in->st[1].se, (unsigned long)in->st[1].sig, *(const unsigned long *)in->mem);
 	for (const struct fp_x87 *x = host; x; x = x == host ? soft : NULL)
 		fprintf(stderr, "  %s sw %04x depth %u st0 %04x:%016lx st1 %04x:%016lx mem %02x%02x%016lx fl %02x\n",
-			x == host ? "host" : "soft", x->sw, x->depth, x->st[0].se, (unsigned long)x->st[0].sig,
-			x->st[1].se, (unsigned long)x->st[1].sig, x->mem[9], x->mem[8], *(const unsigned long *)x->mem, x->eflags);
+			x == host ? "host" : "soft", x->sw, x->depth, x->st[0].se, (unsigned long)x->st[0].sig, x->st[1].se,
+			(unsigned long)x->st[1].sig, x->mem[9], x->mem[8], *(const unsigned long *)x->mem, x->eflags);
 }
 
 static void run_both(const struct function *f, struct fp_random *r, struct fp_x87 *in, struct fp_x87 *host,
@@ -323,8 +323,8 @@ Test(fp_x87_providers, transcendental)
 			continue;
 		t = tally_function(&functions[n], 500 + n);
 		printf("%-8s %u operands: %.3f%% equal, %.3f%% one unit apart, worst %lu; %u undefined ones not compared\n",
-		       functions[n].name, t.cases, 100.0 * t.equal / t.cases, 100.0 * t.one / t.cases,
-		       (unsigned long)t.worst, t.undefined);
+		       functions[n].name, t.cases, 100.0 * t.equal / t.cases, 100.0 * t.one / t.cases, (unsigned long)t.worst,
+		       t.undefined);
 		/* Both vendors promise an error below one unit, but neither flags nor bits: those were seen. */
 		if (t.worst <= 1 && t.status == 0 && t.equal >= t.cases / 10 * 9)
 			continue;

@@ -82,9 +82,9 @@ BOTH_TIERS(no_osfxsr)
  * raised it. */
 BOTH_TIERS(deferred_mf)
 {
-	h.cpu->fpu.cw = 0x37f & ~4; /* ZM */
-	cr_assert_eq(RUN(0xd9, 0xe8), 0); /* FLD1 */
-	cr_assert_eq(RUN(0xd9, 0xee), 0); /* FLDZ */
+	h.cpu->fpu.cw = 0x37f & ~4;		/* ZM */
+	cr_assert_eq(RUN(0xd9, 0xe8), 0);	/* FLD1 */
+	cr_assert_eq(RUN(0xd9, 0xee), 0);	/* FLDZ */
 	cr_assert_eq(RUN(0x66, 0xd8, 0xf9), 0); /* FDIVR ST0, ST1: 1/0 */
 	cr_assert_eq(h.cpu->fpu.sw & 0x8084, 0x8084);
 	cr_assert_eq(h.cpu->fpu.fip, HARNESS_CODE);
@@ -104,9 +104,9 @@ BOTH_TIERS(deferred_mf)
 /* A memory operand that gave an unmasked exception is named by FDP. */
 BOTH_TIERS(fdp)
 {
-	h.cpu->fpu.cw = 0x37f & ~1; /* IM */
+	h.cpu->fpu.cw = 0x37f & ~1;					/* IM */
 	memcpy(h.ram + HARNESS_DATA + 8, &(uint32_t){ 0x7f800001 }, 4); /* SNaN */
-	cr_assert_eq(RUN(0xd9, 0x46, 0x08), 0); /* FLD m32 [RSI+8] */
+	cr_assert_eq(RUN(0xd9, 0x46, 0x08), 0);				/* FLD m32 [RSI+8] */
 	cr_assert_eq(h.cpu->fpu.sw & 0x81, 0x81);
 	cr_assert_eq(h.cpu->fpu.tag, 0, "nothing was pushed");
 	cr_assert_eq(h.cpu->fpu.fdp, HARNESS_DATA + 8);

@@ -190,11 +190,11 @@ Test(fpu_xsave, xrstor_header_faults)
 		uint64_t bv, comp;
 		unsigned reserved;
 	} bad[] = {
-		{ 0x100, 0, 0 },		   /* component not in XCR0 */
-		{ 0, 3, 0 },			   /* XCOMP_BV without bit 63 */
-		{ 0, 0, LEGACY + 16 },		   /* bytes 23:16 */
-		{ 2, 0x8000000000000001, 0 },	   /* XSTATE_BV beyond XCOMP_BV */
-		{ 0, 0x8000000000000100, 0 },	   /* XCOMP_BV beyond XCR0 */
+		{ 0x100, 0, 0 },	      /* component not in XCR0 */
+		{ 0, 3, 0 },		      /* XCOMP_BV without bit 63 */
+		{ 0, 0, LEGACY + 16 },	      /* bytes 23:16 */
+		{ 2, 0x8000000000000001, 0 }, /* XSTATE_BV beyond XCOMP_BV */
+		{ 0, 0x8000000000000100, 0 }, /* XCOMP_BV beyond XCR0 */
 		{ 0, 0x8000000000000003, LEGACY + 56 },
 	};
 

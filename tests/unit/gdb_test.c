@@ -390,7 +390,10 @@ Test(points, pieces)
 	cr_assert_eq(points_add(&p, ENGINE_POINT_WRITE, 0x1003, 14, false), 0);
 	cr_assert_eq(points_list(&p, list), 4u);
 	for (unsigned i = 0; i < 4; i++) {
-		static const struct { uint64_t address; unsigned size; } want[] = { { 0x1003, 1 }, { 0x1004, 4 }, { 0x1008, 8 }, { 0x1010, 1 } };
+		static const struct {
+			uint64_t address;
+			unsigned size;
+		} want[] = { { 0x1003, 1 }, { 0x1004, 4 }, { 0x1008, 8 }, { 0x1010, 1 } };
 
 		cr_assert(list[i].address == want[i].address && list[i].size == want[i].size, "piece %u", i);
 	}
@@ -450,7 +453,8 @@ Test(tlb, legacy)
 	put_entry(0x100c, 0x9001, 4);
 	cr_assert(tlb_walk_all(&c, 100, read_table, keep, NULL));
 	cr_assert_eq(found_count, 2u);
-	cr_assert(found[0].linear == 0x400000 && found[0].gpa == 0x5000 && found[0].size == 0x2000 && found[0].user && found[0].writable);
+	cr_assert(found[0].linear == 0x400000 && found[0].gpa == 0x5000 && found[0].size == 0x2000 && found[0].user &&
+		  found[0].writable);
 	cr_assert(found[1].linear == 0x403000 && found[1].gpa == 0x9000 && !found[1].user && !found[1].writable);
 }
 

@@ -72,7 +72,7 @@ static inline uint16_t rounded(wide n, wide d, bool negative, unsigned rc, unsig
 	}
 	/* Tiny: below 2^-14 also when rounded to 11 bits without a limit. There the spacing is half of that here. */
 	if (below < 0x400) {
-		const wide edge = (wide)1 << 10; /* 2^-14 in units */
+		const wide edge = (wide)1 << 10;	      /* 2^-14 in units */
 		const wide last = 4 * n - (4 * edge - 2) * d; /* against the largest number of 11 bits below the edge, times 4 */
 		const bool to_edge = rc == NEAREST ? 4 * n >= (4 * edge - 1) * d : rc == (negative ? DOWN : UP) && last > 0;
 

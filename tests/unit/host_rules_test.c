@@ -461,7 +461,8 @@ static bool spoil_register(struct outcome *emulated, const struct test_case *t)
 
 static bool spoil_vector(struct outcome *emulated, const struct test_case *t)
 {
-	const bool gather = isa_rows[t->row].op[1].kind == OPK_VS, reduces = strncmp(isa_rows[t->row].mnemonic, "vreduce", 7) == 0;
+	const bool gather = isa_rows[t->row].op[1].kind == OPK_VS,
+		   reduces = strncmp(isa_rows[t->row].mnemonic, "vreduce", 7) == 0;
 
 	emulated->s.fx.xmm[9][2] ^= 4;
 	return !faults(t, emulated) && isa_rows[t->row].map >= ISA_V0F && !gather && !reduces;

@@ -284,10 +284,10 @@ Test(hpet, validation_names_the_field)
 {
 	struct hpet good = h;
 
-#define BAD(change, field) \
-	do { \
-		h = good; \
-		change; \
+#define BAD(change, field)                                   \
+	do {                                                 \
+		h = good;                                    \
+		change;                                      \
 		cr_assert_str_eq(hpet_bad_field(&h), field); \
 	} while (0)
 	cr_assert_null(hpet_bad_field(&h));

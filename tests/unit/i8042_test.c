@@ -94,13 +94,11 @@ Test(i8042, reset_line)
 Test(i8042, nothing_connected)
 {
 	i8042_write_data(&k, 0xff);
-	cr_assert_eq(i8042_read_status(&k) & (I8042_OBF | I8042_AUX | I8042_TIMEOUT),
-		     I8042_OBF | I8042_TIMEOUT);
+	cr_assert_eq(i8042_read_status(&k) & (I8042_OBF | I8042_AUX | I8042_TIMEOUT), I8042_OBF | I8042_TIMEOUT);
 	cr_assert_eq(i8042_read_data(&k), 0xfe);
 	cr_assert_eq(ask(0x20) & I8042_KBD_OFF, 0, "sending enables the interface");
 	tell(0xd4, 0xf2);
-	cr_assert_eq(i8042_read_status(&k) & (I8042_OBF | I8042_AUX | I8042_TIMEOUT),
-		     I8042_OBF | I8042_AUX | I8042_TIMEOUT);
+	cr_assert_eq(i8042_read_status(&k) & (I8042_OBF | I8042_AUX | I8042_TIMEOUT), I8042_OBF | I8042_AUX | I8042_TIMEOUT);
 	cr_assert_eq(i8042_read_data(&k), 0xfe);
 }
 
@@ -158,11 +156,11 @@ Test(i8042, check_rejects)
 {
 	const struct i8042 good = k;
 
-#define REJECTS(change)                                                                                      \
-	do {                                                                                                 \
-		k = good;                                                                                    \
-		change;                                                                                      \
-		cr_assert_not_null(i8042_check(&k), "%s", #change);                                                \
+#define REJECTS(change)                                             \
+	do {                                                        \
+		k = good;                                           \
+		change;                                             \
+		cr_assert_not_null(i8042_check(&k), "%s", #change); \
 	} while (0)
 	cr_assert_null(i8042_check(&k));
 	REJECTS(k.head = I8042_QUEUE);

@@ -263,11 +263,11 @@ Test(ioapic, check_rejects)
 {
 	const struct ioapic good = a;
 
-#define REJECTS(change)                                                                                      \
-	do {                                                                                                 \
-		a = good;                                                                                    \
-		change;                                                                                      \
-		cr_assert_not_null(ioapic_check(&a), "%s", #change);                                               \
+#define REJECTS(change)                                              \
+	do {                                                         \
+		a = good;                                            \
+		change;                                              \
+		cr_assert_not_null(ioapic_check(&a), "%s", #change); \
 	} while (0)
 	cr_assert_null(ioapic_check(&a));
 	REJECTS(a.low[23] |= RTE_REMOTE_IRR);

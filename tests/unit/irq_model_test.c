@@ -52,7 +52,7 @@ static bool next_msi(struct irq_message *m)
 
 static void init(void)
 {
-	const uint8_t icws[2][4] = {{0x11, 0x30, 0x04, 0x01}, {0x11, 0x38, 0x02, 0x01}};
+	const uint8_t icws[2][4] = { { 0x11, 0x30, 0x04, 0x01 }, { 0x11, 0x38, 0x02, 0x01 } };
 
 	memset(&s, 0, sizeof(s));
 	memset(words, 0, sizeof(words));
@@ -215,8 +215,7 @@ Test(irq_model, read_back)
 Test(irq_model, posting)
 {
 	for (unsigned v = 0; v < 256; v++) {
-		const bool posted = pic_regs[0].post == REG_POSTED &&
-				    (v & pic_regs[0].post_mask) == pic_regs[0].post_match;
+		const bool posted = pic_regs[0].post == REG_POSTED && (v & pic_regs[0].post_mask) == pic_regs[0].post_match;
 
 		cr_assert_eq(posted, (v & 0x18) == 0);
 	}
@@ -407,7 +406,7 @@ Test(irq_model, shadow)
 
 static void random_operation(uint32_t r)
 {
-	static const uint16_t ports[] = {0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1};
+	static const uint16_t ports[] = { 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1 };
 	struct irq_message m;
 
 	switch (r >> 28) {
@@ -475,12 +474,12 @@ Test(irq_model, validate_rejects)
 
 	line(4, true);
 	good = s;
-#define REJECTS(change)                                                                                      \
-	do {                                                                                                 \
-		s = good;                                                                                    \
-		change;                                                                                      \
-		cr_assert_eq(irq_model.validate(&s, &field), -EINVAL, "%s", #change);                              \
-		cr_assert_not_null(field);                                                                   \
+#define REJECTS(change)                                                               \
+	do {                                                                          \
+		s = good;                                                             \
+		change;                                                               \
+		cr_assert_eq(irq_model.validate(&s, &field), -EINVAL, "%s", #change); \
+		cr_assert_not_null(field);                                            \
 	} while (0)
 	cr_assert_eq(irq_model.validate(&s, &field), 0);
 	REJECTS(s.intr = 0);

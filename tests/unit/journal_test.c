@@ -153,12 +153,12 @@ Test(journal, other_layouts_are_refused_with_words)
 	make(&f);
 	object = f.o.rw;
 	commit(&f);
-#define REFUSED(field, words)                                             \
-	do {                                                              \
-		other = id;                                               \
-		other.field++;                                            \
-		cr_assert_eq(load(&f, &other, &why), -EINVAL);            \
-		cr_assert(strstr(why, words), "%s", why);                 \
+#define REFUSED(field, words)                                  \
+	do {                                                   \
+		other = id;                                    \
+		other.field++;                                 \
+		cr_assert_eq(load(&f, &other, &why), -EINVAL); \
+		cr_assert(strstr(why, words), "%s", why);      \
 	} while (0)
 	REFUSED(role, "another device");
 	REFUSED(version, "device state of another version");

@@ -20,8 +20,9 @@ struct fixture {
 
 static void add_text(struct fixture *f, enum state_kind kind, uint32_t role, uint32_t instance, const char *text)
 {
-	const struct state_part part = { .kind = (uint16_t)kind, .version = 1, .role = role, .instance = instance,
-					 .bytes = (uint32_t)strlen(text) };
+	const struct state_part part = {
+		.kind = (uint16_t)kind, .version = 1, .role = role, .instance = instance, .bytes = (uint32_t)strlen(text)
+	};
 
 	state_add(&f->w, &part, text);
 }

@@ -44,8 +44,13 @@ static inline struct io_slot model_slot_at(const struct device_model *m, enum io
 	unsigned range = model_range_at(m, space, addr);
 
 	return (struct io_slot){
-		.op = (uint8_t)op, .size = (uint8_t)size, .range = (uint8_t)range, .space = (uint8_t)space,
-		.offset = model_offset_at(m, range, addr), .addr = addr, .data = data,
+		.op = (uint8_t)op,
+		.size = (uint8_t)size,
+		.range = (uint8_t)range,
+		.space = (uint8_t)space,
+		.offset = model_offset_at(m, range, addr),
+		.addr = addr,
+		.data = data,
 	};
 }
 

@@ -84,8 +84,7 @@ static inline void fuzz_check_shadow(const struct device_model *m, const void *s
 			cr_assert_lt(n, count);
 			memcpy(copy, state, m->state_size);
 			if (values[n].valid)
-				cr_assert_eq(fuzz_shadow_at(&values[n], now),
-					     m->read(copy, i, reg->offset, reg->size, now), "%s",
+				cr_assert_eq(fuzz_shadow_at(&values[n], now), m->read(copy, i, reg->offset, reg->size, now), "%s",
 					     reg->name);
 			n++;
 		}

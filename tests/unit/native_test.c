@@ -75,8 +75,17 @@ Test(native, parts_do_not_overlap)
 static struct insn sample(unsigned id, bool memory)
 {
 	const struct isa_row *r = &isa_rows[id];
-	struct insn i = { .id = (uint16_t)id, .asize = 8, .size = 4, .reg = 1, .rm = 2, .is_mem = memory, .base = RSI,
-			  .index = ADDR_NONE, .vl = r->l == ISA_L1 || r->l == ISA_L12 ? 1 : r->l == ISA_L2 ? 2 : 0 };
+	struct insn i = { .id = (uint16_t)id,
+			  .asize = 8,
+			  .size = 4,
+			  .reg = 1,
+			  .rm = 2,
+			  .is_mem = memory,
+			  .base = RSI,
+			  .index = ADDR_NONE,
+			  .vl = r->l == ISA_L1 || r->l == ISA_L12 ? 1
+				: r->l == ISA_L2		  ? 2
+								  : 0 };
 
 	for (unsigned n = 0; n < 4; n++)
 		if (r->op[n].kind == OPK_H || r->op[n].kind == OPK_KH)

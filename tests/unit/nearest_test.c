@@ -12,8 +12,14 @@ Test(nearest, distances)
 		const char *a, *b;
 		unsigned distance;
 	} rows[] = {
-		{ "", "", 0 }, { "", "abc", 3 }, { "memory", "memory", 0 }, { "memroy", "memory", 1 }, { "memoy", "memory", 1 },
-		{ "memoryy", "memory", 1 }, { "mamory", "memory", 1 }, { "kitten", "sitting", 3 },
+		{ "", "", 0 },
+		{ "", "abc", 3 },
+		{ "memory", "memory", 0 },
+		{ "memroy", "memory", 1 },
+		{ "memoy", "memory", 1 },
+		{ "memoryy", "memory", 1 },
+		{ "mamory", "memory", 1 },
+		{ "kitten", "sitting", 3 },
 		{ "ca", "abc", 3 }, /* optimal string alignment: no piece is edited twice */
 	};
 

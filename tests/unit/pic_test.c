@@ -251,8 +251,8 @@ Test(pic, spurious)
 	cr_assert_eq(inta(), 0x37);
 	cr_assert_eq(ISR(0), 0);
 	/* The slave's request went after the master had committed: IR15, only the master's IS bit. */
-	pic_ack(&p, (struct pic_choice){{2, -1}});
-	cr_assert_eq(pic_vector(&p, (struct pic_choice){{2, -1}}), 0x3f);
+	pic_ack(&p, (struct pic_choice){ { 2, -1 } });
+	cr_assert_eq(pic_vector(&p, (struct pic_choice){ { 2, -1 } }), 0x3f);
 	cr_assert_eq(ISR(0), 0x04);
 	cr_assert_eq(ISR(1), 0);
 }
@@ -339,8 +339,7 @@ Test(pic, random_operations)
 			pic_write(&p, r >> 27 & 1, r >> 26 & 1, (uint8_t)(r >> 12));
 			break;
 		case 4:
-			init_chip(r >> 27 & 1, (uint8_t)(r >> 12), r & 0x08000000 ? 2 : 4,
-				  (uint8_t)(r >> 14 & 0x1f));
+			init_chip(r >> 27 & 1, (uint8_t)(r >> 12), r & 0x08000000 ? 2 : 4, (uint8_t)(r >> 14 & 0x1f));
 			break;
 		case 5:
 			pic_elcr_write(&p, r >> 27 & 1, (uint8_t)(r >> 12));
@@ -370,11 +369,11 @@ Test(pic, check_rejects)
 {
 	const struct pic_pair good = p;
 
-#define REJECTS(change)                                                                                      \
-	do {                                                                                                 \
-		p = good;                                                                                    \
-		change;                                                                                      \
-		cr_assert_not_null(pic_check(&p), "%s", #change);                                                  \
+#define REJECTS(change)                                           \
+	do {                                                      \
+		p = good;                                         \
+		change;                                           \
+		cr_assert_not_null(pic_check(&p), "%s", #change); \
 	} while (0)
 	cr_assert_null(pic_check(&p));
 	REJECTS(p.chip[0].slave = 1);

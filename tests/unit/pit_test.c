@@ -419,9 +419,9 @@ Test(pit, no_drift)
 		uint64_t next = at(101 + 11932ull * i - 1);
 
 		cr_assert_eq(p.out0_rises - before, i - 1);
-		cr_assert_eq(next, epoch + ns_of(101 + 11932ull * i, PIT_HZ) > p.now_ns + PERIODIC_MIN_WAKE_NS ?
-					   epoch + ns_of(101 + 11932ull * i, PIT_HZ) :
-					   p.now_ns + PERIODIC_MIN_WAKE_NS);
+		cr_assert_eq(next, epoch + ns_of(101 + 11932ull * i, PIT_HZ) > p.now_ns + PERIODIC_MIN_WAKE_NS
+					   ? epoch + ns_of(101 + 11932ull * i, PIT_HZ)
+					   : p.now_ns + PERIODIC_MIN_WAKE_NS);
 	}
 }
 
@@ -544,10 +544,10 @@ Test(pit, validation_names_the_field)
 {
 	struct pit good = p;
 
-#define BAD(change, field) \
-	do { \
-		p = good; \
-		change; \
+#define BAD(change, field)                                  \
+	do {                                                \
+		p = good;                                   \
+		change;                                     \
 		cr_assert_str_eq(pit_bad_field(&p), field); \
 	} while (0)
 	cr_assert_null(pit_bad_field(&p));

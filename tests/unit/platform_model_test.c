@@ -36,7 +36,7 @@ static void expect(enum platform_event_type type, unsigned code)
 
 static uint32_t line(unsigned n)
 {
-	uint32_t words[MODEL_LINES] = {0};
+	uint32_t words[MODEL_LINES] = { 0 };
 
 	platform_model.get_lines(&s, words);
 	return words[n];
@@ -52,16 +52,14 @@ Test(platform_model, read_back)
 
 		for (unsigned i = 0; i < range->reg_count; i++) {
 			const struct reg_desc *reg = &range->regs[i];
-			const uint64_t addr = range->base + reg->offset,
-				       ones = UINT64_MAX >> (64 - 8 * reg->size);
+			const uint64_t addr = range->base + reg->offset, ones = UINT64_MAX >> (64 - 8 * reg->size);
 
 			init();
 			cr_assert_eq(in(addr, reg->size), reg->readable ? reg->reset : ones, "%s", reg->name);
 			if (!reg->readable || !reg->writable || !reg->write_mask)
 				continue;
 			out(addr, ones, reg->size);
-			cr_assert_eq(in(addr, reg->size), reg->write_mask | (reg->reset & ~reg->write_mask),
-				     "%s", reg->name);
+			cr_assert_eq(in(addr, reg->size), reg->write_mask | (reg->reset & ~reg->write_mask), "%s", reg->name);
 			out(addr, 0, reg->size);
 			cr_assert_eq(in(addr, reg->size), reg->reset & ~reg->write_mask, "%s", reg->name);
 		}
@@ -83,8 +81,8 @@ static void compare_shadow(void)
 				continue;
 			cr_assert_lt(n, count);
 			cr_assert(v[n].valid);
-			cr_assert_eq(v[n].value, in(range->base + range->regs[i].offset, range->regs[i].size),
-				     "%s", range->regs[i].name);
+			cr_assert_eq(v[n].value, in(range->base + range->regs[i].offset, range->regs[i].size), "%s",
+				     range->regs[i].name);
 			n++;
 		}
 	}
@@ -263,12 +261,12 @@ Test(platform_model, validate_rejects)
 	const struct platform_state good = s;
 	const char *field = NULL;
 
-#define REJECTS(change)                                                                                      \
-	do {                                                                                                 \
-		s = good;                                                                                    \
-		change;                                                                                      \
-		cr_assert_eq(platform_model.validate(&s, &field), -EINVAL, "%s", #change);                         \
-		cr_assert_not_null(field);                                                                   \
+#define REJECTS(change)                                                                    \
+	do {                                                                               \
+		s = good;                                                                  \
+		change;                                                                    \
+		cr_assert_eq(platform_model.validate(&s, &field), -EINVAL, "%s", #change); \
+		cr_assert_not_null(field);                                                 \
 	} while (0)
 	cr_assert_eq(platform_model.validate(&s, &field), 0);
 	REJECTS(s.event_count = PLATFORM_EVENTS + 1);

@@ -42,7 +42,8 @@ Test(ram, moves_are_those_of_the_manual)
 		const unsigned size = 1u << random_number() % 4;
 		const uint64_t count = random_number() % 48;
 		/* Often a few bytes apart, which is where overlapping matters. */
-		const uint64_t from = random_number() % 400, to = random_number() % 3 ? from + random_number() % 24 : random_number() % 400;
+		const uint64_t from = random_number() % 400,
+			       to = random_number() % 3 ? from + random_number() % 24 : random_number() % 400;
 		const bool down = random_number() & 1;
 
 		for (unsigned n = 0; n < sizeof(a); n++)

@@ -24,7 +24,7 @@ Test(report, bytes_become_utf8)
 	expect_utf8("plain\0\x1b[", 8, "plain\0\x1b[", 8);
 	expect_utf8("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9);
 	expect_utf8("\xff", 1, BAD, 3);
-	expect_utf8("\xc0\x80", 2, BAD BAD, 6);	      /* an overlong form */
+	expect_utf8("\xc0\x80", 2, BAD BAD, 6);		/* an overlong form */
 	expect_utf8("\xed\xa0\x80", 3, BAD BAD BAD, 9); /* a surrogate */
 }
 

@@ -589,10 +589,10 @@ Test(ring, consumer_checks_every_field)
 	cr_assert_eq(pop_forged(&good, RING_SLOTS), 0);
 	cr_assert_eq(pop_forged(&good, RING_SLOTS + 1), -EPROTO);
 	cr_assert_eq(pop_forged(&good, 0xffffffff), -EPROTO);
-#define BAD(field, value)                                                  \
-	do {                                                               \
-		s = good;                                                  \
-		s.field = (value);                                         \
+#define BAD(field, value)                                                    \
+	do {                                                                 \
+		s = good;                                                    \
+		s.field = (value);                                           \
 		cr_assert_eq(pop_forged(&s, 1), -EPROTO, #field " " #value); \
 	} while (0)
 	BAD(seq, 1);

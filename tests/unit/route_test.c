@@ -35,11 +35,14 @@ static const struct route_range *port(uint16_t p)
 
 Test(route, who_answers)
 {
-	static const struct { uint16_t port; uint8_t channel; } want[] = {
-		{ 0x3f8, SERIAL }, { 0x3ff, SERIAL }, { 0x2f8, SERIAL }, { 0x40, TIMER }, { 0x43, TIMER }, { 0x61, TIMER },
-		{ 0x70, TIMER }, { 0x71, TIMER }, { 0x608, TIMER }, { 0x20, IRQ }, { 0xa1, IRQ }, { 0x4d0, IRQ },
-		{ 0x600, PLATFORM }, { 0x604, PLATFORM }, { 0x64, PLATFORM }, { 0x92, PLATFORM }, { 0xe9, PLATFORM },
-		{ 0x501, PLATFORM }, { 0xf4, PLATFORM }, { 0xcf9, PLATFORM },
+	static const struct {
+		uint16_t port;
+		uint8_t channel;
+	} want[] = {
+		{ 0x3f8, SERIAL },  { 0x3ff, SERIAL },	{ 0x2f8, SERIAL },   { 0x40, TIMER },	  { 0x43, TIMER },
+		{ 0x61, TIMER },    { 0x70, TIMER },	{ 0x71, TIMER },     { 0x608, TIMER },	  { 0x20, IRQ },
+		{ 0xa1, IRQ },	    { 0x4d0, IRQ },	{ 0x600, PLATFORM }, { 0x604, PLATFORM }, { 0x64, PLATFORM },
+		{ 0x92, PLATFORM }, { 0xe9, PLATFORM }, { 0x501, PLATFORM }, { 0xf4, PLATFORM },  { 0xcf9, PLATFORM },
 	};
 
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {

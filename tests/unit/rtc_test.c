@@ -45,8 +45,8 @@ static void init(void)
 
 static void expect_time(const uint8_t bytes[8])
 {
-	static const uint8_t index[] = { RTC_CENTURY, RTC_YEAR, RTC_MONTH, RTC_DAY, RTC_WEEKDAY, RTC_HOURS, RTC_MINUTES,
-					 RTC_SECONDS };
+	static const uint8_t index[] = { RTC_CENTURY, RTC_YEAR,	 RTC_MONTH,   RTC_DAY,
+					 RTC_WEEKDAY, RTC_HOURS, RTC_MINUTES, RTC_SECONDS };
 
 	for (unsigned i = 0; i < 8; i++)
 		cr_assert_eq(get(index[i]), bytes[i], "index %x: %02x, not %02x", index[i], get(index[i]), bytes[i]);
@@ -397,10 +397,10 @@ Test(rtc, validation_names_the_field)
 {
 	struct rtc good = r;
 
-#define BAD(change, field) \
-	do { \
-		r = good; \
-		change; \
+#define BAD(change, field)                                  \
+	do {                                                \
+		r = good;                                   \
+		change;                                     \
 		cr_assert_str_eq(rtc_bad_field(&r), field); \
 	} while (0)
 	cr_assert_null(rtc_bad_field(&r));

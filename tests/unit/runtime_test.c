@@ -323,7 +323,10 @@ Test(runtime, reset_is_power_on_and_unclaimed_is_all_ones)
 /* 8254 mode 2 at 1 kHz on IRQ 0; 8259 with vectors from 30h; INTA and EOI as a CPU does them. */
 Test(runtime, pit_through_pic)
 {
-	static const struct { uint16_t port; uint8_t value; } init[] = {
+	static const struct {
+		uint16_t port;
+		uint8_t value;
+	} init[] = {
 		{ 0x20, 0x11 }, { 0x21, 0x30 }, { 0x21, 0x04 }, { 0x21, 0x01 }, { 0x21, 0xfe },
 	};
 	struct io_slot inta = { .op = IO_INTA };
@@ -409,7 +412,10 @@ static void move_line(unsigned line, uint32_t word)
  */
 Test(runtime, edge_during_service_is_not_acknowledged)
 {
-	static const struct { uint16_t port; uint8_t value; } init[] = {
+	static const struct {
+		uint16_t port;
+		uint8_t value;
+	} init[] = {
 		{ 0x20, 0x11 }, { 0x21, 0x20 }, { 0x21, 0x04 }, { 0x21, 0x01 }, { 0x21, 0xef },
 	};
 	struct io_slot inta = { .op = IO_INTA };
@@ -452,8 +458,8 @@ Test(runtime, irqd_never_waits)
 	cr_assert_eq(daemon_setup(&irq, false), TYPE(OK));
 	for (uint32_t i = 0; i < 500; i++) {
 		struct io_slot select = daemon_slot(&irq, IO_WRITE, MODEL_MMIO, LAYOUT_IOAPIC_BASE, 4, 0x10 + 2 * (i % 24));
-		struct io_slot window = daemon_slot(&irq, IO_WRITE, MODEL_MMIO, LAYOUT_IOAPIC_BASE + 0x10, 4,
-						    0x10000 | (0x40 + i % 100));
+		struct io_slot window =
+			daemon_slot(&irq, IO_WRITE, MODEL_MMIO, LAYOUT_IOAPIC_BASE + 0x10, 4, 0x10000 | (0x40 + i % 100));
 
 		cr_assert_eq(ring_call(&irq.producer, &select, NULL), 0);
 		cr_assert_eq(ring_call(&irq.producer, &window, NULL), 0);

@@ -162,16 +162,43 @@ Test(sandbox, promised_number_of_calls)
 Test(sandbox, nothing_dangerous_is_listed)
 {
 	static const char *const never[] = {
-		"execve", "execveat", "fork", "vfork", "clone", "open", "openat", "openat2", "socket", "connect", "bind", "ptrace",
-		"process_vm_writev", "mprotect", "pkey_mprotect", "memfd_create", "setuid", "setresuid", "unshare", "setns",
-		"mount", "pivot_root", "bpf", "io_uring_setup", "userfaultfd", "keyctl", "kill", "prctl", "seccomp", "fcntl",
+		"execve",
+		"execveat",
+		"fork",
+		"vfork",
+		"clone",
+		"open",
+		"openat",
+		"openat2",
+		"socket",
+		"connect",
+		"bind",
+		"ptrace",
+		"process_vm_writev",
+		"mprotect",
+		"pkey_mprotect",
+		"memfd_create",
+		"setuid",
+		"setresuid",
+		"unshare",
+		"setns",
+		"mount",
+		"pivot_root",
+		"bpf",
+		"io_uring_setup",
+		"userfaultfd",
+		"keyctl",
+		"kill",
+		"prctl",
+		"seccomp",
+		"fcntl",
 	};
 	const uint64_t zero[ARGS] = { 0 };
 
 	for (unsigned r = 0; r < ROLES; r++)
 		for (unsigned i = 0; i < sizeof(never) / sizeof(never[0]); i++)
-			cr_expect(!is_listed(roles[r], number_of(never[i]), zero), "%s may call %s",
-				  sandbox_role_name(roles[r]), never[i]);
+			cr_expect(!is_listed(roles[r], number_of(never[i]), zero), "%s may call %s", sandbox_role_name(roles[r]),
+				  never[i]);
 }
 
 Test(sandbox, executable_memory_and_blocking_pipes_are_out_of_reach)

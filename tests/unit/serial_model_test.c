@@ -39,8 +39,14 @@ TestSuite(serial_model, .init = init);
 /* COM1 and COM3 are on IRQ 4, COM2 and COM4 on IRQ 3, each pair wired-OR. */
 Test(serial_model, shared_lines)
 {
-	static const struct { uint64_t port; unsigned irq; } com[] = {
-		{ LAYOUT_COM1, 4 }, { LAYOUT_COM2, 3 }, { LAYOUT_COM3, 4 }, { LAYOUT_COM4, 3 },
+	static const struct {
+		uint64_t port;
+		unsigned irq;
+	} com[] = {
+		{ LAYOUT_COM1, 4 },
+		{ LAYOUT_COM2, 3 },
+		{ LAYOUT_COM3, 4 },
+		{ LAYOUT_COM4, 3 },
 	};
 
 	cr_assert_eq(serial_model.lines, 1u << 4 | 1u << 3);

@@ -108,11 +108,10 @@ Test(sse_rules, precision_of_unmasked)
 	static const struct {
 		uint32_t a, b, open, flags;
 	} cases[] = {
-		{ 0x7f000000, 0x40000000, OM, OE },	     /* 2^127 * 2 */
-		{ 0x7f7fffff, 0x7f7fffff, OM, OE | PE },     /* the largest number's square */
-		{ 0x00800001, 0x3f000000, UM, UE },	     /* (2^-126 + 2^-149) / 2 fits no denormal */
-		{ 0x00800001, 0x3f000000, UM | FTZ, UE },
-		{ 0x00800000, 0x3f000000, UM, UE },	     /* 2^-127 does */
+		{ 0x7f000000, 0x40000000, OM, OE },	 /* 2^127 * 2 */
+		{ 0x7f7fffff, 0x7f7fffff, OM, OE | PE }, /* the largest number's square */
+		{ 0x00800001, 0x3f000000, UM, UE },	 /* (2^-126 + 2^-149) / 2 fits no denormal */
+		{ 0x00800001, 0x3f000000, UM | FTZ, UE }, { 0x00800000, 0x3f000000, UM, UE }, /* 2^-127 does */
 		{ 0x00800001, 0x3f000001, UM, UE | PE },
 	};
 

@@ -94,18 +94,18 @@ Test(state, the_local_apic_comes_along)
 
 	start(&a, HARNESS_STEP);
 	cr_assert_eq(a.engine->ops->save(a.engine, 0, &s), 0);
-	s.apic.reg[0x8] = 0x20;		      /* TPR */
-	s.apic.reg[0xf] = 0x1ff;	      /* SVR: enabled */
-	s.apic.reg[0x32] = 0x20030;	      /* timer: periodic, vector 30h */
-	s.apic.reg[0x38] = 100000000;	      /* initial count */
-	s.apic.reg[0x39] = 50000000;	      /* half of it is left */
+	s.apic.reg[0x8] = 0x20;	      /* TPR */
+	s.apic.reg[0xf] = 0x1ff;      /* SVR: enabled */
+	s.apic.reg[0x32] = 0x20030;   /* timer: periodic, vector 30h */
+	s.apic.reg[0x38] = 100000000; /* initial count */
+	s.apic.reg[0x39] = 50000000;  /* half of it is left */
 	s.time_ns = clock_ns();
-	s.apic.reg[0x3e] = 0xb;		      /* divided by 1 */
-	s.apic.reg[0x20 + 2] = 1u << 5;	      /* IRR: vector 45h */
-	s.apic.reg[0x10 + 1] = 1u << 9;	      /* ISR: vector 29h */
+	s.apic.reg[0x3e] = 0xb;		/* divided by 1 */
+	s.apic.reg[0x20 + 2] = 1u << 5; /* IRR: vector 45h */
+	s.apic.reg[0x10 + 1] = 1u << 9; /* ISR: vector 29h */
 	s.apic.pending = APIC_PENDING_SIPI;
 	s.apic.sipi_vector = 0x9a;
-	s.apic.reg[0x30] = 0xc4500;	      /* ICR */
+	s.apic.reg[0x30] = 0xc4500; /* ICR */
 	s.apic.reg[0x31] = 0x1000000;
 	s.apic.esr_pending = 0x20;
 	harness_init(&b, HARNESS_LONG, HARNESS_STEP);
@@ -131,11 +131,11 @@ Test(state, time_goes_on_by_the_clock_of_the_machine)
 
 	start(&a, HARNESS_STEP);
 	cr_assert_eq(a.engine->ops->save(a.engine, 0, &s), 0);
-	s.apic.reg[0xf] = 0x1ff;	      /* SVR: enabled */
-	s.apic.reg[0x32] = 0x20030;	      /* timer: periodic, vector 30h */
+	s.apic.reg[0xf] = 0x1ff;    /* SVR: enabled */
+	s.apic.reg[0x32] = 0x20030; /* timer: periodic, vector 30h */
 	s.apic.reg[0x38] = (uint32_t)period;
-	s.apic.reg[0x39] = 50000000;	      /* half of it is left */
-	s.apic.reg[0x3e] = 0xb;		      /* divided by 1 */
+	s.apic.reg[0x39] = 50000000; /* half of it is left */
+	s.apic.reg[0x3e] = 0xb;	     /* divided by 1 */
 	s.time_ns -= hour;
 	harness_init(&b, HARNESS_LONG, HARNESS_STEP);
 	cr_assert_eq(b.engine->ops->restore(b.engine, 0, &s, &field), 0, "%s", field);
@@ -192,12 +192,12 @@ Test(state, nonsense_is_refused)
 	start(&h, HARNESS_STEP);
 	cr_assert_eq(h.engine->ops->save(h.engine, 0, &good), 0);
 	cr_expect_eq(engine_state_check(&good, &field), 0, "%s", field);
-#define REFUSED(name, change)                                                                                          \
-	do {                                                                                                           \
-		s = good;                                                                                              \
-		change;                                                                                                \
-		cr_expect_eq(h.engine->ops->restore(h.engine, 0, &s, &field), -EINVAL, "%s", name);                     \
-		cr_expect(field && strncmp(field, name, strlen(name)) == 0, "%s: %s", name, field);                     \
+#define REFUSED(name, change)                                                                       \
+	do {                                                                                        \
+		s = good;                                                                           \
+		change;                                                                             \
+		cr_expect_eq(h.engine->ops->restore(h.engine, 0, &s, &field), -EINVAL, "%s", name); \
+		cr_expect(field &&strncmp(field, name, strlen(name)) == 0, "%s: %s", name, field);  \
 	} while (0)
 	REFUSED("version", s.version++);
 	REFUSED("version", s.bytes--);

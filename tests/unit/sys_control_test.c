@@ -155,10 +155,10 @@ Test(sys_control, invpcid)
 		uint64_t type, pcid, address;
 		bool pcide, good;
 	} cases[] = {
-		{ 0, 0, 0x1000, false, true }, { 0, 0, 1ull << 47, false, true },
-		{ 0, 0, 1ull << 56, false, false }, { 0, 1, 0x1000, false, false },
-		{ 0, 1, 0x1000, true, true }, { 1, 0xfff, 0, true, true }, { 1, 0x1000, 0, true, false },
-		{ 2, 0, 0, false, true }, { 3, 0, 0, false, true }, { 4, 0, 0, true, false },
+		{ 0, 0, 0x1000, false, true },	{ 0, 0, 1ull << 47, false, true }, { 0, 0, 1ull << 56, false, false },
+		{ 0, 1, 0x1000, false, false }, { 0, 1, 0x1000, true, true },	   { 1, 0xfff, 0, true, true },
+		{ 1, 0x1000, 0, true, false },	{ 2, 0, 0, false, true },	   { 3, 0, 0, false, true },
+		{ 4, 0, 0, true, false },
 	};
 
 	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {

@@ -269,15 +269,15 @@ Test(sys_exact, protection_keys)
 		uint32_t error;
 	} cases[] = {
 		{ 3, 1, 0, true, true, 7, false, 0 },
-		{ 3, 1, 4, true, false, 7, true, 0x25 },   /* AD */
-		{ 3, 1, 8, true, false, 7, false, 0 },     /* WD */
+		{ 3, 1, 4, true, false, 7, true, 0x25 }, /* AD */
+		{ 3, 1, 8, true, false, 7, false, 0 },	 /* WD */
 		{ 3, 1, 8, true, true, 7, true, 0x27 },
-		{ 3, 1, 8, true, true, 5, true, 0x27 },    /* W clear as well: PK is reported all the same */
+		{ 3, 1, 8, true, true, 5, true, 0x27 }, /* W clear as well: PK is reported all the same */
 		{ 3, 1, 0, true, true, 5, true, 0x07 },
-		{ 0, 1, 4, true, false, 7, true, 0x21 },   /* supervisor accesses to user pages */
+		{ 0, 1, 4, true, false, 7, true, 0x21 }, /* supervisor accesses to user pages */
 		{ 0, 1, 8, true, true, 7, true, 0x23 },
-		{ 0, 1, 8, false, true, 7, false, 0 },     /* WD needs CR0.WP there */
-		{ 0, 1, 0xc, true, false, 3, false, 0 },   /* supervisor pages have no keys */
+		{ 0, 1, 8, false, true, 7, false, 0 },	 /* WD needs CR0.WP there */
+		{ 0, 1, 0xc, true, false, 3, false, 0 }, /* supervisor pages have no keys */
 		{ 3, 0, 1, true, false, 7, true, 0x25 },
 	};
 
@@ -367,7 +367,7 @@ Test(sys_exact, nmi_latch_is_one_deep)
 	g_poke(g.e->cpu.gpr[RSP] + 16, 2, 8);
 	g_poke(g.e->cpu.gpr[RSP] + 24, G_STACK0, 8);
 	g_poke(g.e->cpu.gpr[RSP] + 32, DATA0, 8);
-	g_poke(G_CODE + 0x100, 0xcf48, 2); /* iretq */
+	g_poke(G_CODE + 0x100, 0xcf48, 2);	      /* iretq */
 	g_poke(G_HANDLERS + VEC_NMI * 16, 0xc3ff, 2); /* inc ebx */
 	g_poke(G_HANDLERS + VEC_NMI * 16 + 2, 0xcf48, 2);
 	g.e->cpu.rip = G_CODE + 0x100;
@@ -446,8 +446,8 @@ Test(sys_exact, multiple_pushes_are_all_or_nothing)
 		uint8_t bytes[7];
 		unsigned size;
 	} cases[] = {
-		{ { 0x60 }, 32 },				     /* pusha */
-		{ { 0x9a, 0, 0, 0, 0, CODE32, 0 }, 8 },		     /* call far */
+		{ { 0x60 }, 32 },			/* pusha */
+		{ { 0x9a, 0, 0, 0, 0, CODE32, 0 }, 8 }, /* call far */
 	};
 
 	for (unsigned n = 0; n < 2; n++) {
@@ -477,8 +477,8 @@ Test(sys_exact, alignment_of_odd_sizes)
 	static const struct {
 		unsigned size, offset;
 		bool fault;
-	} cases[] = { { 10, 4, true }, { 10, 8, false }, { 6, 2, true }, { 6, 4, false }, { 4, 2, true }, { 2, 1, true }, { 1, 1, false },
-		      { 16, 1, false }, { 28, 2, true }, { 28, 4, false }, { 14, 1, true }, { 14, 2, false } };
+	} cases[] = { { 10, 4, true }, { 10, 8, false }, { 6, 2, true },  { 6, 4, false },  { 4, 2, true },  { 2, 1, true },
+		      { 1, 1, false }, { 16, 1, false }, { 28, 2, true }, { 28, 4, false }, { 14, 1, true }, { 14, 2, false } };
 	uint8_t buffer[32];
 
 	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
@@ -487,7 +487,8 @@ Test(sys_exact, alignment_of_odd_sizes)
 		g.e->cpu.rflags |= RFLAGS_AC;
 		mmu_mode_changed(g.e);
 		g.e->fault.pending = false;
-		cr_expect_eq(emu_read(g.e, SEG_DS, G_DATA + cases[n].offset, buffer, cases[n].size) != 0, cases[n].fault, "case %u", n);
+		cr_expect_eq(emu_read(g.e, SEG_DS, G_DATA + cases[n].offset, buffer, cases[n].size) != 0, cases[n].fault,
+			     "case %u", n);
 		if (cases[n].fault)
 			EXPECT_FAULT(VEC_AC, 0);
 	}

@@ -77,14 +77,16 @@ static void g_code(const void *bytes, size_t size)
 
 static void g_gate32(unsigned vector, unsigned selector, uint32_t offset, unsigned access)
 {
-	g_poke(G_IDT + vector * 8, (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)access << 40 |
-	       (uint64_t)(offset >> 16) << 48, 8);
+	g_poke(G_IDT + vector * 8,
+	       (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)access << 40 | (uint64_t)(offset >> 16) << 48, 8);
 }
 
 static void g_gate64(unsigned vector, unsigned selector, uint64_t offset, unsigned access, unsigned ist)
 {
-	g_poke(G_IDT + vector * 16, (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)ist << 32 |
-	       (uint64_t)access << 40 | (offset >> 16 & 0xffff) << 48, 8);
+	g_poke(G_IDT + vector * 16,
+	       (offset & 0xffff) | (uint64_t)selector << 16 | (uint64_t)ist << 32 | (uint64_t)access << 40 |
+		       (offset >> 16 & 0xffff) << 48,
+	       8);
 	g_poke(G_IDT + vector * 16 + 8, offset >> 32, 8);
 }
 

@@ -39,8 +39,8 @@ TestSuite(sys_model, .init = set_up, .fini = tear_down);
 Test(sys_model, double_fault_matrix)
 {
 	static const uint8_t contributory[] = { VEC_DE, VEC_TS, VEC_NP, VEC_SS, VEC_GP };
-	static const uint8_t benign[] = { VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_MF, VEC_AC,
-					  VEC_MC, VEC_XM, 0x20, 0xff };
+	static const uint8_t benign[] = { VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM,
+					  VEC_MF, VEC_AC,  VEC_MC, VEC_XM, 0x20,   0xff };
 
 	for (unsigned a = 0; a < sizeof(contributory); a++) {
 		for (unsigned b = 0; b < sizeof(contributory); b++)
@@ -342,8 +342,9 @@ Test(sys_model, hidden_features_are_reserved)
 /* Every feature that CPUID offers has at least one row in the instruction table, or is no instruction at all. */
 Test(sys_model, offered_features_have_instructions)
 {
-	static const uint8_t no_instructions[] = { FEAT_FPU, FEAT_PCID, FEAT_SMEP, FEAT_X2APIC, FEAT_TSC_DEADLINE, FEAT_ERMS,
-						   FEAT_FSRM, FEAT_UMIP, FEAT_XGETBV1, FEAT_LAHF64, FEAT_CX16, FEAT_AVX512VL, FEAT_LA57 };
+	static const uint8_t no_instructions[] = { FEAT_FPU,  FEAT_PCID,     FEAT_SMEP, FEAT_X2APIC,  FEAT_TSC_DEADLINE,
+						   FEAT_ERMS, FEAT_FSRM,     FEAT_UMIP, FEAT_XGETBV1, FEAT_LAHF64,
+						   FEAT_CX16, FEAT_AVX512VL, FEAT_LA57 };
 	bool has_row[FEAT_COUNT] = { false };
 
 	for (unsigned n = 1; n < ISA_COUNT; n++)

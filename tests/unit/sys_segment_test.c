@@ -21,12 +21,12 @@ Test(sys_segment, data_type_and_privilege)
 	static const struct {
 		uint8_t access, cpl, rpl, good;
 	} cases[] = {
-		{ 0x93, 0, 0, 1 }, { 0x93, 3, 3, 0 }, { 0x93, 0, 3, 0 }, { 0xf3, 3, 3, 1 }, { 0xf3, 0, 0, 1 }, { 0xf3, 0, 3, 1 },
-		{ 0xd3, 3, 2, 0 }, { 0xf1, 3, 3, 1 }, /* read-only data */
-		{ 0x99, 0, 0, 0 },			/* execute-only code */
-		{ 0x9b, 0, 0, 1 },			/* readable code */
-		{ 0x9b, 3, 3, 0 }, { 0x9f, 3, 3, 1 },	/* conforming: no privilege check */
-		{ 0x89, 0, 0, 0 },			/* system */
+		{ 0x93, 0, 0, 1 }, { 0x93, 3, 3, 0 }, { 0x93, 0, 3, 0 }, { 0xf3, 3, 3, 1 },
+		{ 0xf3, 0, 0, 1 }, { 0xf3, 0, 3, 1 }, { 0xd3, 3, 2, 0 }, { 0xf1, 3, 3, 1 }, /* read-only data */
+		{ 0x99, 0, 0, 0 },							    /* execute-only code */
+		{ 0x9b, 0, 0, 1 },							    /* readable code */
+		{ 0x9b, 3, 3, 0 }, { 0x9f, 3, 3, 1 },					    /* conforming: no privilege check */
+		{ 0x89, 0, 0, 0 },							    /* system */
 	};
 
 	for (unsigned n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
@@ -131,7 +131,8 @@ Test(sys_segment, lar_lsl_verr)
 	g_protected_mode(3);
 	g.e->cpu.gpr[RCX] = USER_DATA | 3;
 	g.e->cpu.gpr[RDX] = 0x55;
-	CODE(0x0f, 0x02, 0xc1, 0x0f, 0x03, 0xc1, 0x0f, 0x00, 0xe1, 0x0f, 0x00, 0xe9, 0x0f, 0x00, 0xe2); /* lar, lsl, verr, verw cx; verr dx */
+	CODE(0x0f, 0x02, 0xc1, 0x0f, 0x03, 0xc1, 0x0f, 0x00, 0xe1, 0x0f, 0x00, 0xe9, 0x0f, 0x00,
+	     0xe2); /* lar, lsl, verr, verw cx; verr dx */
 	g_step();
 	cr_expect(emu_flags_get(g.e) & RFLAGS_ZF);
 	cr_expect_eq(g.e->cpu.gpr[RAX] & 0xf0ff00, 0xc0f300);

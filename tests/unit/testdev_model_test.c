@@ -142,12 +142,12 @@ Test(testdev_model, validation)
 	const char *field = NULL;
 
 	cr_assert_eq(testdev_model.validate(&s, &field), 0);
-#define REJECTS(change)                                                                 \
-	do {                                                                            \
-		init();                                                                 \
-		change;                                                                 \
+#define REJECTS(change)                                                                   \
+	do {                                                                              \
+		init();                                                                   \
+		change;                                                                   \
 		cr_assert_eq(testdev_model.validate(&s, &field), -EINVAL, "%s", #change); \
-		cr_assert_not_null(field);                                              \
+		cr_assert_not_null(field);                                                \
 	} while (0)
 	REJECTS(s.fw_cfg_at = 9);
 	REJECTS(s.wish = TESTDEV_STORE + 1);

@@ -24,7 +24,8 @@ static void put_time(const struct toml_value *v)
 		fprintf(out, "%04d-%02d-%02d", t->year, t->month, t->day);
 	if (v->type == TOML_LOCAL_DATE)
 		return;
-	fprintf(out, "%s%02d:%02d:%02d.%09d", v->type == TOML_LOCAL_TIME ? "" : "T", t->hour, t->minute, t->second, t->nanosecond);
+	fprintf(out, "%s%02d:%02d:%02d.%09d", v->type == TOML_LOCAL_TIME ? "" : "T", t->hour, t->minute, t->second,
+		t->nanosecond);
 	if (v->type == TOML_OFFSET_DATE_TIME)
 		fprintf(out, "%+d", t->offset_minutes);
 }
@@ -98,7 +99,8 @@ static void check_invalid(const char *name, const char *text, size_t len)
 /* One case, and where the next begins. */
 static char *check_case(char *at)
 {
-	char *name = at + 4, *text = strchr(name, '\n') + 1, *next = strstr(text - 1, "\n=== "), *end = next ? next + 1 : strchr(text, 0);
+	char *name = at + 4, *text = strchr(name, '\n') + 1, *next = strstr(text - 1, "\n=== "),
+	     *end = next ? next + 1 : strchr(text, 0);
 	char *line = strstr(text - 1, "\n---\n");
 
 	text[-1] = 0;
@@ -158,12 +160,13 @@ Test(toml, utf8)
 	VALID("a = \"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\" # \xc3\xa9", "{a:\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"}");
 	INVALID("a = \"\xff\"");
 	INVALID("# \xc3");
-	INVALID("a = \"\xc0\xaf\"");     /* longer than it has to be */
+	INVALID("a = \"\xc0\xaf\""); /* longer than it has to be */
 	INVALID("a = \"\xe0\x80\xaf\"");
 	INVALID("a = \"\xed\xa0\x80\""); /* a surrogate */
 	INVALID("a = \"\xf4\x90\x80\x80\"");
 	INVALID("a = \"\x80\"");
-	INVALID("\xef\xbb\xbf" "a = 1");
+	INVALID("\xef\xbb\xbf"
+		"a = 1");
 }
 
 static void expect_at(const char *text, unsigned line, unsigned column)

@@ -60,7 +60,7 @@ Test(uart, reset_values)
 	cr_assert_eq(in(UART_LCR), 0x00);
 	cr_assert_eq(in(UART_MCR), 0x00);
 	cr_assert_eq(in(UART_LSR), 0x60);
-	cr_assert_eq(in(UART_MSR) & 0x0f, 0, "delta bits are 0, bits 4 to 7 are the inputs");
+	cr_assert_eq(in(UART_MSR)&0x0f, 0, "delta bits are 0, bits 4 to 7 are the inputs");
 	cr_assert_not(uart_irq(&u));
 }
 
@@ -118,9 +118,9 @@ Test(uart, posting_classes)
 Test(uart, identification_as_16550a)
 {
 	out(UART_IIR, 0xe7);
-	cr_assert_eq(in(UART_IIR) & 0xe0, 0xc0);
+	cr_assert_eq(in(UART_IIR)&0xe0, 0xc0);
 	out(UART_IIR, 0x00);
-	cr_assert_eq(in(UART_IIR) & 0xc0, 0x00);
+	cr_assert_eq(in(UART_IIR)&0xc0, 0x00);
 }
 
 /* "FIFO Control Register", bit 0: must be 1 for the other bits to be programmed. */
@@ -139,9 +139,9 @@ Test(uart, fifo_clear_is_fcr)
 	rx("abc");
 	out(UART_LCR, 0x06);
 	cr_assert_eq(in(UART_LCR), 0x06);
-	cr_assert(in(UART_LSR) & LSR_DR);
+	cr_assert(in(UART_LSR)&LSR_DR);
 	out(UART_IIR, 0x03);
-	cr_assert_not(in(UART_LSR) & LSR_DR, "bit 1 clears the receive FIFO");
+	cr_assert_not(in(UART_LSR)&LSR_DR, "bit 1 clears the receive FIFO");
 	cr_assert_eq(in(UART_LCR), 0x06);
 	rx("d");
 	cr_assert_eq(in(UART_DATA), 'd', "the bit clears itself");
@@ -153,10 +153,10 @@ Test(uart, fifo_mode_change_clears)
 	out(UART_IIR, 0x01);
 	rx("abc");
 	out(UART_IIR, 0x00);
-	cr_assert_not(in(UART_LSR) & LSR_DR);
+	cr_assert_not(in(UART_LSR)&LSR_DR);
 	rx("x");
 	out(UART_IIR, 0x01);
-	cr_assert_not(in(UART_LSR) & LSR_DR);
+	cr_assert_not(in(UART_LSR)&LSR_DR);
 }
 
 /* "FIFO Control Register", bits 6 and 7: 1, 4, 8, 14; the interrupt clears when the FIFO drops below it. */
@@ -236,7 +236,7 @@ Test(uart, priorities)
 	uart_set_inputs(&u, MSR_DSR | MSR_DCD);
 	rx_bad('x', LSR_PE);
 	cr_assert_eq(in(UART_IIR), 0x06);
-	cr_assert_eq(in(UART_LSR) & LSR_ERRORS, LSR_PE, "read LSR resets the first");
+	cr_assert_eq(in(UART_LSR)&LSR_ERRORS, LSR_PE, "read LSR resets the first");
 	cr_assert_eq(in(UART_IIR), 0x04);
 	cr_assert_eq(in(UART_DATA), 'x', "read RBR resets the second");
 	cr_assert_eq(in(UART_IIR), 0x02, "reading IIR resets the third, only now that it is the source shown");
@@ -281,7 +281,7 @@ Test(uart, overrun_without_fifo)
 	cr_assert_eq(in(UART_LSR), LSR_OE | LSR_DR | LSR_THRE | LSR_TEMT);
 	cr_assert_eq(in(UART_LSR), LSR_DR | LSR_THRE | LSR_TEMT, "reset by reading LSR");
 	cr_assert_eq(in(UART_DATA), 'b');
-	cr_assert_not(in(UART_LSR) & LSR_DR);
+	cr_assert_not(in(UART_LSR)&LSR_DR);
 }
 
 /* OE with FIFO: only when it is full and one more came; the FIFO keeps what it holds. */
@@ -291,12 +291,12 @@ Test(uart, overrun_with_fifo)
 	cr_assert_eq(uart_rx_room(&u), 16);
 	rx("0123456789abcdef");
 	cr_assert_eq(uart_rx_room(&u), 0);
-	cr_assert_not(in(UART_LSR) & LSR_OE);
+	cr_assert_not(in(UART_LSR)&LSR_OE);
 	rx("X");
 	cr_assert_eq(in(UART_LSR) & (LSR_OE | LSR_FIFO_ERROR), LSR_OE, "OE is not a FIFO data error");
 	for (const char *s = "0123456789abcdef"; *s; s++)
 		cr_assert_eq(in(UART_DATA), *s);
-	cr_assert_not(in(UART_LSR) & LSR_DR);
+	cr_assert_not(in(UART_LSR)&LSR_DR);
 }
 
 /* PE, FE, BI belong to a character and are revealed when it is at the top; bit 7 says that one is in the FIFO. */
@@ -331,13 +331,13 @@ Test(uart, no_fifo_error_bit_without_fifo)
 Test(uart, loop_back_modem_lines)
 {
 	out(UART_MCR, 0x1a);
-	cr_assert_eq(in(UART_MSR) & 0xf0, 0x90);
+	cr_assert_eq(in(UART_MSR)&0xf0, 0x90);
 	out(UART_MCR, MCR_LOOP | MCR_DTR | MCR_OUT1);
-	cr_assert_eq(in(UART_MSR) & 0xf0, MSR_DSR | MSR_RI);
+	cr_assert_eq(in(UART_MSR)&0xf0, MSR_DSR | MSR_RI);
 	uart_set_inputs(&u, MSR_LINES);
-	cr_assert_eq(in(UART_MSR) & 0xf0, MSR_DSR | MSR_RI, "the inputs are disconnected");
+	cr_assert_eq(in(UART_MSR)&0xf0, MSR_DSR | MSR_RI, "the inputs are disconnected");
 	out(UART_MCR, 0);
-	cr_assert_eq(in(UART_MSR) & 0xf0, MSR_LINES);
+	cr_assert_eq(in(UART_MSR)&0xf0, MSR_LINES);
 }
 
 /* TERI: only the trailing edge of RI; the other deltas on any change; all cleared by reading MSR, which is not LSR. */
@@ -365,7 +365,7 @@ Test(uart, loop_back_data)
 	cr_assert_eq(in(UART_LSR), LSR_DR | LSR_THRE | LSR_TEMT, "needs nobody's credit");
 	rx("x");
 	cr_assert_eq(in(UART_DATA), 'L');
-	cr_assert_not(in(UART_LSR) & LSR_DR);
+	cr_assert_not(in(UART_LSR)&LSR_DR);
 	out(UART_LCR, 0x00);
 	out(UART_DATA, 0xff);
 	cr_assert_eq(in(UART_DATA), 0x1f, "five bits");
@@ -396,7 +396,7 @@ Test(uart, divisor_latch)
 	out(1, 0x12);
 	cr_assert_eq(in(0), 0x34);
 	cr_assert_eq(in(1), 0x12);
-	cr_assert(in(UART_LSR) & LSR_DR);
+	cr_assert(in(UART_LSR)&LSR_DR);
 	out(UART_LCR, 0x03);
 	cr_assert_eq(in(UART_IER), 0x05);
 	cr_assert_eq(in(UART_DATA), 'r');
@@ -514,10 +514,10 @@ Test(uart, validation_names_the_field)
 {
 	struct uart good = u;
 
-#define BAD(change, field) \
-	do { \
-		u = good; \
-		change; \
+#define BAD(change, field)                                        \
+	do {                                                      \
+		u = good;                                         \
+		change;                                           \
 		cr_assert_str_eq(uart_bad_field(&u, now), field); \
 	} while (0)
 	cr_assert_null(uart_bad_field(&u, now));

@@ -209,9 +209,9 @@ Test(vcpu, route_added_while_running, .fini = stop)
 		0xec,				/* 1:	in	al, dx */
 		0x3c, 0xff,			/*	cmp	al, 0xff */
 		0x74, 0xfb,			/*	je	1b */
-		0xba, 0xf8, 0x02,		/*	mov	dx, COM2 */
+		0xba, 0xf8,	    0x02,	/*	mov	dx, COM2 */
 		0xee,				/*	out	dx, al */
-		0xf4, 0xeb, 0xfd,		/* 2:	hlt; jmp 2b */
+		0xf4, 0xeb,	    0xfd,	/* 2:	hlt; jmp 2b */
 	};
 	struct ring_reply reply = { .data = 0x5a };
 	struct io_slot slot;

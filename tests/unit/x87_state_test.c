@@ -230,7 +230,7 @@ Test(x87_state, host_flags_are_not_the_guests)
 
 	STEP(0xd9, 0xe8); /* FLD1 */
 	c->fpu.cw = 0x340;
-	third = third / 3; /* inexact */
+	third = third / 3;		   /* inexact */
 	cr_assert_eq(STEP(0xd8, 0xc0), 0); /* FADD ST0, ST0 */
 	cr_assert_eq(c->fpu.sw & 0xff, 0);
 	cr_assert_eq(c->fpu.r[7].se, 0x4000);
@@ -272,8 +272,8 @@ Test(x87_state, pointers_with_exception)
 /* SDM vol. 1, 8.1.8: FINIT and its like apart, control instructions leave the pointers alone. */
 Test(x87_state, pointers_and_control_instructions)
 {
-	static const uint8_t control[][2] = { { 0xdb, 0xe2 }, { 0xd9, 0x3e }, { 0xdd, 0x3e }, { 0xd9, 0x2e },
-					      { 0xd9, 0x36 }, { 0xdf, 0xe0 } };
+	static const uint8_t control[][2] = { { 0xdb, 0xe2 }, { 0xd9, 0x3e }, { 0xdd, 0x3e },
+					      { 0xd9, 0x2e }, { 0xd9, 0x36 }, { 0xdf, 0xe0 } };
 	struct cpu *c = setup(8);
 
 	c->fpu.fip = 1;

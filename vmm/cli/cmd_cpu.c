@@ -61,9 +61,9 @@ static json_t *feature_json(const struct cpu_feature_row *row)
 		if (row->needs[n] != CPUF_NONE)
 			json_array_append_new(needs, json_string(cpu_features[row->needs[n]].name));
 	return json_pack("{s:s, s:s, s:I, s:i, s:s, s:i, s:s, s:s, s:b, s:o, s:I, s:I}", "name", row->name, "help", row->help,
-			 "leaf", (json_int_t)row->leaf, "subleaf", row->subleaf, "register", registers[row->reg], "bit",
-			 row->bit, "level", level_names[row->level], "emulator", status_names[row->status & CPUF_STATUS],
-			 "cpuinfo", !(row->status & CPUF_SILENT), "needs", needs, "cr4", (json_int_t)row->cr4, "xcr0",
+			 "leaf", (json_int_t)row->leaf, "subleaf", row->subleaf, "register", registers[row->reg], "bit", row->bit,
+			 "level", level_names[row->level], "emulator", status_names[row->status & CPUF_STATUS], "cpuinfo",
+			 !(row->status & CPUF_SILENT), "needs", needs, "cr4", (json_int_t)row->cr4, "xcr0",
 			 (json_int_t)row->xcr0);
 }
 

@@ -44,8 +44,11 @@ static void print_device(const Bulkhead__ProcessStatus *p)
 {
 	const char *role = control_role_name(p->role);
 
-	printf("%-10s %8u  %-18s %6u %8u  %s\n", p->name ? p->name : role ? role : "?", p->pid, p->state ? p->state : "?",
-	       p->incarnation, p->deaths, p->last_reason ? p->last_reason : "");
+	printf("%-10s %8u  %-18s %6u %8u  %s\n",
+	       p->name ? p->name
+	       : role  ? role
+		       : "?",
+	       p->pid, p->state ? p->state : "?", p->incarnation, p->deaths, p->last_reason ? p->last_reason : "");
 	for (size_t i = 0; i < p->n_poison; i++)
 		printf("%-10s   skipped %s\n", "", p->poison[i]);
 }
@@ -127,8 +130,8 @@ static int unknown_verb(const char *verb)
 	char room[32];
 
 	nearest_try_list(&near, "list|restart|replace", room, sizeof(room));
-	fprintf(stderr, "bulkhead: device %.60s: must be one of list|restart|replace%s%s%s\n", verb, near.best ? "; did you mean " : "",
-		near.best ? near.best : "", near.best ? "?" : "");
+	fprintf(stderr, "bulkhead: device %.60s: must be one of list|restart|replace%s%s%s\n", verb,
+		near.best ? "; did you mean " : "", near.best ? near.best : "", near.best ? "?" : "");
 	return EXIT_USAGE;
 }
 

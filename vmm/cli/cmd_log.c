@@ -31,7 +31,8 @@ static int show_file(const struct machine_ref *ref)
 	snprintf(path, sizeof(path), "%s/log", ref->path);
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) {
-		fprintf(stderr, "bulkhead: %s: its messages go to standard error of whoever started it, or to --log\n", ref->name);
+		fprintf(stderr, "bulkhead: %s: its messages go to standard error of whoever started it, or to --log\n",
+			ref->name);
 		return EXIT_FAILED;
 	}
 	if (fd < 0) {

@@ -152,7 +152,8 @@ static void explain(const struct run *r, int code)
 	if (code && code != r->failure)
 		return;
 	if (code == EXIT_INTERNAL || code == EXIT_VMM || code == EXIT_SANDBOX || code == EXIT_USAGE || code == EXIT_GUEST_RESET ||
-	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT || code == EXIT_TIMEOUT || code == EXIT_GUEST_CODE || code == EXIT_PANIC)
+	    code == EXIT_QUARANTINE || code == EXIT_OUTPUT || code == EXIT_TIMEOUT || code == EXIT_GUEST_CODE ||
+	    code == EXIT_PANIC)
 		if (r->last_words[0])
 			terminal_say("bulkhead: %s%s%s\n", r->name, r->name[0] ? ": " : "", r->last_words);
 }
@@ -184,15 +185,16 @@ static int finish(struct run *r)
 	code = reap(r);
 	explain(r, code);
 	if (r->last_line[0] && !r->config.quiet)
-		terminal_say("bulkhead: %s: ended: %s%s\n", r->name, r->last_line, r->output_lost ? "; not all of its output was written" : "");
+		terminal_say("bulkhead: %s: ended: %s%s\n", r->name, r->last_line,
+			     r->output_lost ? "; not all of its output was written" : "");
 	return code == EXIT_OK && r->output_lost ? EXIT_OUTPUT : code;
 }
 
 /* Nobody listens any more: the machine goes on, and we wait for it. */
 static int go_on_deaf(struct run *r)
 {
-	fprintf(stderr, "bulkhead: standard output: %s; what %s prints from here on is lost\n",
-		strerror(console_output_error()), r->name);
+	fprintf(stderr, "bulkhead: standard output: %s; what %s prints from here on is lost\n", strerror(console_output_error()),
+		r->name);
 	r->output_lost = true;
 	close(r->console_fd);
 	return finish(r);
@@ -253,7 +255,8 @@ static int attached(struct run *r)
 static void prepare_hint(const struct run *r)
 {
 	static char text[400];
-	const char *words = r->config.cmdline, *why = "a Linux kernel prints to the first serial port, unless its command line says otherwise";
+	const char *words = r->config.cmdline,
+		   *why = "a Linux kernel prints to the first serial port, unless its command line says otherwise";
 
 	if (!isatty(STDERR_FILENO) || r->config.demo)
 		return;
@@ -261,8 +264,9 @@ static void prepare_hint(const struct run *r)
 		why = "its command line has another console; add console=ttyS0";
 	else if (strstr(words, "quiet"))
 		why = "its command line has quiet";
-	snprintf(text, sizeof(text), "bulkhead: %s has printed nothing yet: %s. bulkhead status %s shows what it does%s%s%s", r->name, why,
-		 r->name, r->config.escape < 0 ? "" : ", ", r->config.escape < 0 ? "" : console_escape_name(r->config.escape),
+	snprintf(text, sizeof(text), "bulkhead: %s has printed nothing yet: %s. bulkhead status %s shows what it does%s%s%s",
+		 r->name, why, r->name, r->config.escape < 0 ? "" : ", ",
+		 r->config.escape < 0 ? "" : console_escape_name(r->config.escape),
 		 r->config.escape < 0 ? "" : " then q stops it");
 	console_hint(text);
 }

@@ -77,8 +77,7 @@ static unsigned calls_of(enum sandbox_role role)
 		bool seen = !is_allowed(&sandbox_rules[i], role);
 
 		for (unsigned j = 0; !seen && j < i; j++)
-			seen = is_allowed(&sandbox_rules[j], role) &&
-			       !strcmp(sandbox_rules[i].call, sandbox_rules[j].call);
+			seen = is_allowed(&sandbox_rules[j], role) && !strcmp(sandbox_rules[i].call, sandbox_rules[j].call);
 		n += !seen;
 	}
 	return n;
@@ -302,8 +301,11 @@ static void print_row(const struct subject *s)
 		snprintf(calls, sizeof(calls), "%u", s->calls);
 	for (unsigned i = 0; i < FACT_FDS; i++)
 		fds += f->fds[i];
-	printf("  %-11s %8d  %4.1f %-8s %5s %5s %11u  %-9s ", name_of(s), f->pid, s->exposure,
-	       level(s->exposure), calls, caps, f->uid, !f->is_visible ? "?" : f->root_empty ? "empty" : "has files");
+	printf("  %-11s %8d  %4.1f %-8s %5s %5s %11u  %-9s ", name_of(s), f->pid, s->exposure, level(s->exposure), calls, caps,
+	       f->uid,
+	       !f->is_visible  ? "?"
+	       : f->root_empty ? "empty"
+			       : "has files");
 	if (f->is_visible)
 		printf("%4u  ", fds);
 	else
@@ -333,8 +335,8 @@ static void print_open(const struct subject *s)
 static int print_people(const struct machine *m, const char *name)
 {
 	printf("%s: what its processes could do if they were taken over, from /proc\n\n", name);
-	printf("  %-11s %8s  %-13s %5s %5s %11s  %-9s %4s  %s\n", "process", "pid", "exposure",
-	       "calls", "caps", "user", "root", "fds", "namespaces");
+	printf("  %-11s %8s  %-13s %5s %5s %11s  %-9s %4s  %s\n", "process", "pid", "exposure", "calls", "caps", "user", "root",
+	       "fds", "namespaces");
 	for (unsigned i = 0; i < m->count; i++)
 		print_row(&m->list[i]);
 	for (unsigned i = 0; i < m->count; i++)
@@ -396,8 +398,7 @@ static json_t *subject_json(const struct subject *s)
 	json_object_set_new(j, "no_new_privs", json_boolean(f->no_new_privs));
 	json_object_set_new(j, "seccomp_mode", json_integer(f->seccomp_mode));
 	json_object_set_new(j, "seccomp_filters", json_integer(f->seccomp_filters));
-	json_object_set_new(j, "calls_allowed",
-			    f->seccomp_mode == 2 && s->has_role ? json_integer(s->calls) : json_null());
+	json_object_set_new(j, "calls_allowed", f->seccomp_mode == 2 && s->has_role ? json_integer(s->calls) : json_null());
 	json_object_set_new(j, "threads", json_integer(f->threads));
 	json_object_set_new(j, "dumpable", json_boolean(f->is_dumpable));
 	json_object_set_new(j, "rss_kib", json_integer((json_int_t)f->rss_kib));

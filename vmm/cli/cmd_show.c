@@ -187,10 +187,11 @@ static void print_status(const Bulkhead__Status *s)
 
 	if (localtime_r(&started, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n  reboots   %u\n  console   %s\n"
+	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n  reboots   %u\n  "
+	       "console   %s\n"
 	       "  sandbox   %s\n",
-	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
-	       s->reboots, s->console ? s->console : "-", s->sandbox ? s->sandbox : "-");
+	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", (unsigned long long)(s->ram_bytes >> 20),
+	       s->kernel ? s->kernel : "-", when, s->reboots, s->console ? s->console : "-", s->sandbox ? s->sandbox : "-");
 	for (size_t i = 0; i < s->n_sandbox_missing; i++)
 		printf("  sandbox without: %s\n", s->sandbox_missing[i]);
 	printf("\n  %-10s %8s  %-10s %12s %12s %12s\n", "process", "pid", "state", "requests", "synchronous", "sleeps");
@@ -300,7 +301,7 @@ int cmd_list(int argc, char **argv)
 	if (l.json)
 		return output_json(l.json);
 	if (!l.count)
-		fprintf(stderr, args.all ? "no machine is running, and none has left a record\n" :
-						       "no machine is running; bulkhead demo shows one\n");
+		fprintf(stderr, args.all ? "no machine is running, and none has left a record\n"
+					 : "no machine is running; bulkhead demo shows one\n");
 	return EXIT_OK;
 }

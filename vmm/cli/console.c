@@ -214,8 +214,7 @@ static enum console_end move_bytes(struct console *c)
 		bool behind = c->in_at < c->in_len, read_more = !c->stdin_ended && c->out_len < sizeof(c->out);
 		bool due = c->out_sent < c->out_len;
 		struct pollfd fds[] = {
-			{ .fd = behind && !due ? -1 : c->sock,
-			  .events = (short)((behind ? 0 : POLLIN) | (due ? POLLOUT : 0)) },
+			{ .fd = behind && !due ? -1 : c->sock, .events = (short)((behind ? 0 : POLLIN) | (due ? POLLOUT : 0)) },
 			{ .fd = read_more ? STDIN_FILENO : -1, .events = POLLIN },
 			{ .fd = wake[0], .events = POLLIN },
 			{ .fd = behind ? STDOUT_FILENO : -1, .events = POLLOUT },
@@ -276,7 +275,8 @@ enum console_end console_run(int sock, int escape, int stoppable)
 	c->stoppable = stoppable;
 	c->left = c->stop = false;
 	if (tty && terminal_raw() == 0 && escape >= 0 && !c->hinted)
-		terminal_say("Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape), console_escape_name(escape));
+		terminal_say("Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape),
+			     console_escape_name(escape));
 	c->hinted = true;
 	end = move_bytes(c);
 	terminal_restore();

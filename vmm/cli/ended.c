@@ -104,7 +104,8 @@ static void print_devices(const json_t *record)
 	json_t *d;
 	size_t i;
 
-	json_array_foreach(json_object_get(record, "devices"), i, d) {
+	json_array_foreach(json_object_get(record, "devices"), i, d)
+	{
 		json_int_t deaths = json_integer_value(json_object_get(d, "deaths"));
 
 		if (deaths)

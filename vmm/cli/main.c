@@ -32,7 +32,8 @@ static int unknown(const char *name)
 	const char *near = command_suggest(name);
 
 	if (name[0] == '-')
-		fprintf(stderr, "bulkhead: %.60s stands before the command; write bulkhead run %.60s ..., or see bulkhead help\n", name, name);
+		fprintf(stderr, "bulkhead: %.60s stands before the command; write bulkhead run %.60s ..., or see bulkhead help\n",
+			name, name);
 	else if (near)
 		fprintf(stderr, "bulkhead: unknown command %.60s; did you mean bulkhead %s?\n", name, near);
 	else

@@ -117,8 +117,8 @@ static enum fact_fd fd_kind(const char *target)
 		const char *prefix;
 		enum fact_fd kind;
 	} kinds[] = {
-		{ "/dev/null", FACT_FD_NULL },	     { "pipe:", FACT_FD_PIPE },	   { "socket:", FACT_FD_SOCKET },
-		{ "/memfd:", FACT_FD_MEMFD },	     { "/dev/kvm", FACT_FD_KVM },  { "anon_inode:kvm-", FACT_FD_KVM },
+		{ "/dev/null", FACT_FD_NULL },	 { "pipe:", FACT_FD_PIPE },   { "socket:", FACT_FD_SOCKET },
+		{ "/memfd:", FACT_FD_MEMFD },	 { "/dev/kvm", FACT_FD_KVM }, { "anon_inode:kvm-", FACT_FD_KVM },
 		{ "anon_inode:", FACT_FD_ANON },
 	};
 
@@ -139,8 +139,8 @@ static bool read_fds(struct proc_facts *f)
 	if (!dir)
 		return false;
 	while ((e = readdir(dir))) {
-		ssize_t n = isdigit((unsigned char)e->d_name[0]) ?
-				    readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1) : -1;
+		ssize_t n =
+			isdigit((unsigned char)e->d_name[0]) ? readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1) : -1;
 
 		if (n < 0)
 			continue;
@@ -227,8 +227,7 @@ int proc_facts_read(pid_t pid, struct proc_facts *f)
 {
 	int rc;
 
-	*f = (struct proc_facts){ .pid = pid, .limit_nproc = UINT64_MAX, .limit_nofile = UINT64_MAX,
-				  .limit_as = UINT64_MAX };
+	*f = (struct proc_facts){ .pid = pid, .limit_nproc = UINT64_MAX, .limit_nofile = UINT64_MAX, .limit_as = UINT64_MAX };
 	rc = read_status(f);
 	if (rc)
 		return rc;

@@ -132,7 +132,7 @@ static int take_array(struct toml_reader *r, struct toml_value *array)
 	int rc = 0;
 
 	array->type = TOML_ARRAY;
-	for (r->at++; !rc; ) {
+	for (r->at++; !rc;) {
 		struct toml_value *v;
 
 		rc = toml_skip_lines(r);
@@ -312,8 +312,8 @@ int toml_read(struct toml *doc, const char *text, size_t len)
 const char *toml_type_name(enum toml_type type)
 {
 	static const char *const names[] = {
-		"a string", "an integer", "a float", "a boolean", "an offset date-time", "a local date-time", "a local date",
-		"a local time", "an array", "a table",
+		"a string",	     "an integer",   "a float",	     "a boolean", "an offset date-time",
+		"a local date-time", "a local date", "a local time", "an array",  "a table",
 	};
 
 	return (unsigned)type < sizeof(names) / sizeof(names[0]) ? names[type] : "?";

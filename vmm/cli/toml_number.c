@@ -96,8 +96,7 @@ static int take_decimal(struct toml_reader *r, const char *text, size_t len, str
 		n += more ? more + 1 + sign : 0;
 	}
 	if (!more || n != len)
-		return toml_fail(r, r->at, "%.*s is no value; a string needs quotation marks", (int)(len < 60 ? len : 60),
-				 text);
+		return toml_fail(r, r->at, "%.*s is no value; a string needs quotation marks", (int)(len < 60 ? len : 60), text);
 	if (!is_float)
 		return set_integer(r, v, digits, 10);
 	v->type = TOML_FLOAT;

@@ -15,9 +15,19 @@ enum { CMDLINE_MAX = 2047 };
 void config_init(struct vm_config *config)
 {
 	*config = (struct vm_config){
-		.format = "auto", .engine = "auto", .vga = "stub", .tier = "auto", .cmdline = "", .ram_bytes = 512ull << 20,
-		.stop_timeout_ms = 30000, .device_failure_limit = DEVICE_FAILURE_LIMIT, .escape = 0x1d, .group = -1, .ready_fd = -1, .taken_fd = -1,
-		 .sandbox = SANDBOX_DEFAULT,
+		.format = "auto",
+		.engine = "auto",
+		.vga = "stub",
+		.tier = "auto",
+		.cmdline = "",
+		.ram_bytes = 512ull << 20,
+		.stop_timeout_ms = 30000,
+		.device_failure_limit = DEVICE_FAILURE_LIMIT,
+		.escape = 0x1d,
+		.group = -1,
+		.ready_fd = -1,
+		.taken_fd = -1,
+		.sandbox = SANDBOX_DEFAULT,
 #define ALWAYS 1
 #define OPTION 0
 #define DEVICE(NAME, name, model, role, presence, ...) .devices[KIND_##NAME] = presence,
@@ -101,7 +111,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 	int rc = 0;
 
 	if (config->json) {
-		snprintf(error, CONFIG_ERROR_MAX, "--json goes with --cpu help only; a machine's state is bulkhead status --json");
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "--json goes with --cpu help only; a machine's state is bulkhead status --json");
 		return -EINVAL;
 	}
 	if (!config->kernel && !config->demo) {
@@ -117,8 +128,10 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 		return -EINVAL;
 	}
 	if (config->sandbox != SANDBOX_OFF && SANDBOX_DEFAULT == SANDBOX_OFF) {
-		snprintf(error, CONFIG_ERROR_MAX, "--sandbox %s: this is a build with sanitizers, which need what the sandbox "
-			 "takes away; leave the option out", sandbox_mode_name(config->sandbox));
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "--sandbox %s: this is a build with sanitizers, which need what the sandbox "
+			 "takes away; leave the option out",
+			 sandbox_mode_name(config->sandbox));
 		return -EINVAL;
 	}
 	if (strlen(config->cmdline) > CMDLINE_MAX) {

@@ -65,14 +65,17 @@ int limits_check(uint64_t ram_bytes, char why[LIMITS_WHY_MAX])
 		return -EMFILE;
 	}
 	if (space < ram_bytes + SPACE_BESIDE_RAM) {
-		snprintf(why, LIMITS_WHY_MAX, "%llu MiB of address space are permitted (RLIMIT_AS, ulimit -v); "
-			 "a machine with %llu MiB of memory needs %llu MiB", MIB(space), MIB(ram_bytes),
-			 MIB(ram_bytes + SPACE_BESIDE_RAM));
+		snprintf(why, LIMITS_WHY_MAX,
+			 "%llu MiB of address space are permitted (RLIMIT_AS, ulimit -v); "
+			 "a machine with %llu MiB of memory needs %llu MiB",
+			 MIB(space), MIB(ram_bytes), MIB(ram_bytes + SPACE_BESIDE_RAM));
 		return -ENOMEM;
 	}
 	if (size < ram_bytes) {
-		snprintf(why, LIMITS_WHY_MAX, "files of %llu MiB are permitted (RLIMIT_FSIZE, ulimit -f), and guest memory is one "
-			 "of %llu MiB", MIB(size), MIB(ram_bytes));
+		snprintf(why, LIMITS_WHY_MAX,
+			 "files of %llu MiB are permitted (RLIMIT_FSIZE, ulimit -f), and guest memory is one "
+			 "of %llu MiB",
+			 MIB(size), MIB(ram_bytes));
 		return -EFBIG;
 	}
 	return 0;

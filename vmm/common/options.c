@@ -208,13 +208,15 @@ static int unknown_option(enum command command, const char *arg, size_t len, cha
 	near = option_suggest(command, name);
 	find_elsewhere(name, strlen(name), elsewhere, sizeof(elsewhere));
 	if (dashes == 2 && elsewhere[0] && command == COMMAND_DEMO)
-		snprintf(error, VALUE_ERROR_MAX, "%.*s: the demo's guest is built in; this is an option of %s", (int)len, arg, elsewhere);
+		snprintf(error, VALUE_ERROR_MAX, "%.*s: the demo's guest is built in; this is an option of %s", (int)len, arg,
+			 elsewhere);
 	else if (near)
 		snprintf(error, VALUE_ERROR_MAX, "unknown option %.*s; did you mean --%s?", (int)len, arg, near);
 	else if (elsewhere[0])
 		snprintf(error, VALUE_ERROR_MAX, "unknown option %.*s; it is one of %s", (int)len, arg, elsewhere);
 	else
-		snprintf(error, VALUE_ERROR_MAX, "unknown option %.*s; see bulkhead %s --help", (int)len, arg, command_rows[command].name);
+		snprintf(error, VALUE_ERROR_MAX, "unknown option %.*s; see bulkhead %s --help", (int)len, arg,
+			 command_rows[command].name);
 	return -EINVAL;
 }
 
@@ -241,7 +243,8 @@ static int too_few(enum command command, const struct cli_args *args, char *erro
 	if (args->help || args->count >= command_rows[command].least)
 		return 0;
 	if (!strncmp(command_rows[command].operands, "FILE", 4))
-		snprintf(error, VALUE_ERROR_MAX, "the name of a file is missing: bulkhead %s vm.toml", command_rows[command].name);
+		snprintf(error, VALUE_ERROR_MAX, "the name of a file is missing: bulkhead %s vm.toml",
+			 command_rows[command].name);
 	else if (!strncmp(command_rows[command].operands, "NAME", 4) || args->count)
 		snprintf(error, VALUE_ERROR_MAX, "the name of a machine is missing; see bulkhead list");
 	else
@@ -265,7 +268,8 @@ static int no_value_wanted(const char *name, size_t len, const char *arg, char *
 static int no_value(const struct option_row *row, const char *next, char *error)
 {
 	if (next)
-		snprintf(error, VALUE_ERROR_MAX, "--%s needs a value, and %.60s is an option: --%s %s", row->name, next, row->name, row->arg);
+		snprintf(error, VALUE_ERROR_MAX, "--%s needs a value, and %.60s is an option: --%s %s", row->name, next,
+			 row->name, row->arg);
 	else
 		snprintf(error, VALUE_ERROR_MAX, "--%s needs a value: --%s %s", row->name, row->name, row->arg);
 	return -EINVAL;
@@ -280,7 +284,8 @@ static const struct option_row *find_negated(enum command command, const char *n
 	if (len > 3 && !strncmp(name, "no-", 3))
 		row = option_find(command, name + 3, len - 3);
 	else
-		row = option_find(command, other, (size_t)snprintf(other, sizeof(other), "no-%.*s", len < 60 ? (int)len : 60, name));
+		row = option_find(command, other,
+				  (size_t)snprintf(other, sizeof(other), "no-%.*s", len < 60 ? (int)len : 60, name));
 	return row && !row->no_key && !value_is_taken(row->kind) ? row : NULL;
 }
 
@@ -321,7 +326,7 @@ int options_parse(enum command command, void *base, int argc, char **argv, char 
 	int rc = 0;
 
 	for (int i = 1; !rc && i < argc; i++)
-		rc = argv[i][0] == '-' ? take_option(command, base, argc, argv, &i, error) :
-					 take_word(command, base, argv[i], error);
+		rc = argv[i][0] == '-' ? take_option(command, base, argc, argv, &i, error)
+				       : take_word(command, base, argv[i], error);
 	return rc || starts_machine(command) ? rc : too_few(command, base, error);
 }

@@ -24,7 +24,8 @@ int packet_send(int sock, const void *data, size_t len, const int *fds, unsigned
 	if (nfds) {
 		msg.msg_control = &control;
 		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int) * nfds), .cmsg_level = SOL_SOCKET,
+		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int) * nfds),
+						   .cmsg_level = SOL_SOCKET,
 						   .cmsg_type = SCM_RIGHTS };
 		memcpy(CMSG_DATA(&control.header), fds, sizeof(int) * nfds);
 	}
@@ -44,8 +45,7 @@ int packet_recv(int sock, void *data, size_t len, int fds[PACKET_FDS], bool wait
 {
 	struct iovec iov = { data, len };
 	union fd_control control;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
-			      .msg_controllen = sizeof(control) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
 	ssize_t n;
 
 	for (unsigned i = 0; i < PACKET_FDS; i++)

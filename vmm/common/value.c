@@ -344,21 +344,24 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 			return bad(error, row, value, "not a size; write a number with K, M or G, such as 512M");
 		return check_ram(row, value, *(uint64_t *)field, error);
 	case VALUE_DURATION:
-		return config_parse_duration(value, (uint32_t *)field) ?
-			       bad(error, row, value, "not a time; write 30s, 500ms or 2m") : 0;
+		return config_parse_duration(value, (uint32_t *)field)
+			       ? bad(error, row, value, "not a time; write 30s, 500ms or 2m")
+			       : 0;
 	case VALUE_COUNT:
 		return set_count((uint32_t *)field, value) ? bad(error, row, value, "write a number from 0 to 1000000") : 0;
 	case VALUE_NAME:
-		return set_name(field, value) ? bad(error, row, value, "a name has 1 to 48 letters, digits, '.', '-', '_', and "
-							       "starts with none of '.-'; ended is kept for records") : 0;
+		return set_name(field, value) ? bad(error, row, value,
+						    "a name has 1 to 48 letters, digits, '.', '-', '_', and "
+						    "starts with none of '.-'; ended is kept for records")
+					      : 0;
 	case VALUE_CHOICE:
 	case VALUE_ENUM:
 		return set_choice(field, row, value, error);
 	case VALUE_CPU:
 		return set_cpu((const char **)field, row, value, error);
 	case VALUE_ESCAPE:
-		return set_escape((int *)field, value) ?
-			       bad(error, row, value, "write a control character as ^] or ^A, or none") : 0;
+		return set_escape((int *)field, value) ? bad(error, row, value, "write a control character as ^] or ^A, or none")
+						       : 0;
 	case VALUE_INITRD:
 		return add_initrd((struct initrd_list *)field, row, value, error);
 	case VALUE_GROUP:

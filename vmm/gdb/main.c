@@ -257,8 +257,16 @@ int main(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	g->target = (struct target){ .ctx = g, .vcpus = 1, .hold = hold, .go = go, .get = get, .set = set,
-				     .read = read_memory, .write = write_memory, .info = info, .kill = kill_machine,
+	g->target = (struct target){ .ctx = g,
+				     .vcpus = 1,
+				     .hold = hold,
+				     .go = go,
+				     .get = get,
+				     .set = set,
+				     .read = read_memory,
+				     .write = write_memory,
+				     .info = info,
+				     .kill = kill_machine,
 				     .send = send_bytes };
 	if (sandbox_enter_setup(SANDBOX_GDBD, g->child.sandbox, NULL) < 0 || child_hello(&g->child))
 		return 1;

@@ -63,8 +63,8 @@ static void info_registers(struct text *t)
 	for (unsigned n = 0; n < 8; n++)
 		if (n != 4 && n != 5)
 			add(t, "DR%u=%016llx%c", n, (unsigned long long)s->cpu.dr[n], n % 4 == 3 ? '\n' : ' ');
-	add(t, "XCR0=%llx PKRU=%08x MXCSR=%08x FCW=%04x FSW=%04x\n", (unsigned long long)s->cpu.xcr0, s->cpu.pkru,
-	    s->cpu.mxcsr, s->cpu.fpu.cw, s->cpu.fpu.sw);
+	add(t, "XCR0=%llx PKRU=%08x MXCSR=%08x FCW=%04x FSW=%04x\n", (unsigned long long)s->cpu.xcr0, s->cpu.pkru, s->cpu.mxcsr,
+	    s->cpu.fpu.cw, s->cpu.fpu.sw);
 	add(t, "TSC=%llu\n", (unsigned long long)s->tsc);
 }
 
@@ -113,10 +113,12 @@ static void info_apic(struct text *t)
 		const char *name;
 		uint8_t at;
 	} rows[] = {
-		{ "ID", 0x02 },	     { "VERSION", 0x03 }, { "TPR", 0x08 },	{ "PPR", 0x0a },     { "LDR", 0x0d },	    { "DFR", 0x0e },
-		{ "SVR", 0x0f },     { "ESR", 0x28 },	  { "ICR", 0x30 },	{ "ICR2", 0x31 },    { "LVT timer", 0x32 }, { "LVT thermal", 0x33 },
-		{ "LVT perf", 0x34 }, { "LVT LINT0", 0x35 }, { "LVT LINT1", 0x36 }, { "LVT error", 0x37 }, { "initial count", 0x38 },
-		{ "divide", 0x3e },
+		{ "ID", 0x02 },	       { "VERSION", 0x03 },	  { "TPR", 0x08 },
+		{ "PPR", 0x0a },       { "LDR", 0x0d },		  { "DFR", 0x0e },
+		{ "SVR", 0x0f },       { "ESR", 0x28 },		  { "ICR", 0x30 },
+		{ "ICR2", 0x31 },      { "LVT timer", 0x32 },	  { "LVT thermal", 0x33 },
+		{ "LVT perf", 0x34 },  { "LVT LINT0", 0x35 },	  { "LVT LINT1", 0x36 },
+		{ "LVT error", 0x37 }, { "initial count", 0x38 }, { "divide", 0x3e },
 	};
 	const struct engine_state *s = state_of(t);
 

@@ -52,8 +52,8 @@ static unsigned find(const struct points *p, unsigned kind, uint64_t address, ui
 {
 	unsigned i = 0;
 
-	while (i < p->count && (p->at[i].kind != kind || p->at[i].address != address ||
-				(!is_code(kind) && p->at[i].size != size)))
+	while (i < p->count &&
+	       (p->at[i].kind != kind || p->at[i].address != address || (!is_code(kind) && p->at[i].size != size)))
 		i++;
 	return i;
 }

@@ -254,7 +254,8 @@ size_t registers_describe(char xml[REGISTERS_XML_MAX])
 	struct xml x = { xml, 0 };
 	int open = -1;
 
-	add(&x, "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target><architecture>i386:x86-64</architecture>\n");
+	add(&x, "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM "
+		"\"gdb-target.dtd\"><target><architecture>i386:x86-64</architecture>\n");
 	for (unsigned i = 0; i < ROWS; i++) {
 		if (rows[i].feature != open)
 			add(&x, "%s<feature name=\"%s\">\n%s", open < 0 ? "" : "</feature>", features[rows[i].feature].name,

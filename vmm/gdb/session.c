@@ -37,8 +37,9 @@ static void reply_result(struct session *s, int err)
 
 static const char *describe_point(const struct engine_point *p, char text[64])
 {
-	static const char *const names[] = { [ENGINE_POINT_WRITE] = "watch", [ENGINE_POINT_READ] = "rwatch",
-					     [ENGINE_POINT_ACCESS] = "awatch" };
+	static const char *const names[] = {
+		[ENGINE_POINT_WRITE] = "watch", [ENGINE_POINT_READ] = "rwatch", [ENGINE_POINT_ACCESS] = "awatch"
+	};
 
 	if (p->kind == ENGINE_POINT_SOFT)
 		return "swbreak:;";

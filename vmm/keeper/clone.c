@@ -40,8 +40,8 @@ static pid_t clone_supervisor(struct keeper *k)
 		return pid;
 	sandbox_report_add(&l->missing, "user namespaces (%s; see user.max_user_namespaces)", strerror(errno));
 	l->isolation = ISOLATION_ROOT;
-	sandbox_report_add(&l->missing, root ? "a user id of its own for each process" :
-					       "empty root; own mount, pid, net, ipc and uts namespaces");
+	sandbox_report_add(&l->missing, root ? "a user id of its own for each process"
+					     : "empty root; own mount, pid, net, ipc and uts namespaces");
 	pid = root ? clone_once(k, NAMESPACES) : -1;
 	if (pid >= 0)
 		return pid;
@@ -100,8 +100,9 @@ static int map_ids(struct keeper *k, pid_t pid)
 /* The supervisor has nothing of ours but what stands in struct launch. */
 static _Noreturn void in_supervisor(struct keeper *k)
 {
-	const int ours[] = { k->note_fd, k->go_wr, k->signal_fd, k->signal_wr, k->ready_fd, k->notify_fd, k->control_fd, k->gdb_fd,
-			     k->logger_fd, k->rundir.lock_fd, k->rundir.dir_fd, k->rundir.base_fd, k->record_fd, k->result_fd };
+	const int ours[] = { k->note_fd,       k->go_wr,	  k->signal_fd, k->signal_wr, k->ready_fd,
+			     k->notify_fd,     k->control_fd,	  k->gdb_fd,	k->logger_fd, k->rundir.lock_fd,
+			     k->rundir.dir_fd, k->rundir.base_fd, k->record_fd, k->result_fd };
 
 	for (unsigned i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (ours[i] >= 0)

@@ -198,9 +198,10 @@ static int exit_code_of(struct keeper *k, const siginfo_t *info)
 static int keep(struct keeper *k)
 {
 	struct pollfd fds[] = {
-		{ .fd = k->pidfd, .events = POLLIN },	  { .fd = k->note_fd, .events = POLLIN },
+		{ .fd = k->pidfd, .events = POLLIN },	   { .fd = k->note_fd, .events = POLLIN },
 		{ .fd = k->control_fd, .events = POLLIN }, { .fd = k->signal_fd, .events = POLLIN },
-		{ .fd = k->ready_fd, .events = POLLIN },   { .events = POLLOUT }, { .fd = k->gdb_fd, .events = POLLIN },
+		{ .fd = k->ready_fd, .events = POLLIN },   { .events = POLLOUT },
+		{ .fd = k->gdb_fd, .events = POLLIN },
 	};
 	siginfo_t info = { 0 };
 
@@ -355,10 +356,12 @@ int main(int argc, char **argv)
 	if (standard_fds() < 0)
 		return EXIT_INTERNAL;
 	config_init(&k.config);
-	k.launch = (struct launch){ .config = &k.config, .kernel_fd = -1, .kvm_fd = -1, .null_fd = -1,
-				    .console_fd = -1, .keeper_fd = -1, .go_fd = -1 };
+	k.launch = (struct launch){
+		.config = &k.config, .kernel_fd = -1, .kvm_fd = -1, .null_fd = -1, .console_fd = -1, .keeper_fd = -1, .go_fd = -1
+	};
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
-	k.gdb_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd = k.go_wr = k.record_fd = k.result_fd = -1;
+	k.gdb_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd =
+		k.go_wr = k.record_fd = k.result_fd = -1;
 	argv = title_init(argc, argv);
 	if (!argv)
 		return EXIT_INTERNAL;

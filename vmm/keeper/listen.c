@@ -46,7 +46,8 @@ int keeper_listen(struct keeper *k, const char *name, int type)
 /* Nobody but this host's own can reach a loopback address. */
 static int listen_on_loopback(int port)
 {
-	const struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+	const struct sockaddr_in a = { .sin_family = AF_INET,
+				       .sin_port = htons((uint16_t)port),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, rc = 0;
 

@@ -56,7 +56,8 @@ static void write_message(const char *text, size_t len)
 	int n;
 
 	if (failed) {
-		n = snprintf(note, sizeof(note), "bulkhead: messages are missing here, as they could not be written: %u\n", failed);
+		n = snprintf(note, sizeof(note), "bulkhead: messages are missing here, as they could not be written: %u\n",
+			     failed);
 		failed = write_all(note, (size_t)n) ? failed : 0;
 	}
 	if (failed || write_all(text, len))
@@ -123,7 +124,8 @@ int logger_start(struct keeper *k)
 		return keeper_fail(k, EXIT_INTERNAL, "socketpair: %s", strerror(errno));
 	pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &k->logger_fd, NULL, 0);
 	if (pid < 0)
-		return keeper_fail(k, EXIT_INTERNAL, "the logger could not be started: %s%s", strerror(errno), limits_hint(errno));
+		return keeper_fail(k, EXIT_INTERNAL, "the logger could not be started: %s%s", strerror(errno),
+				   limits_hint(errno));
 	if (!pid)
 		in_logger(k, pair[1], keeper);
 	dup2(pair[0], STDERR_FILENO);

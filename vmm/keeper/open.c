@@ -19,7 +19,9 @@
 static int open_programs(struct keeper *k)
 {
 	static const char *const names[PROGRAM_DEVICE] = {
-		[PROGRAM_BOOT] = "bulkhead-boot", [PROGRAM_VCPU] = "bulkhead-vcpu", [PROGRAM_GDBD] = "bulkhead-gdbd",
+		[PROGRAM_BOOT] = "bulkhead-boot",
+		[PROGRAM_VCPU] = "bulkhead-vcpu",
+		[PROGRAM_GDBD] = "bulkhead-gdbd",
 	};
 	char path[4200];
 
@@ -32,7 +34,7 @@ static int open_programs(struct keeper *k)
 		k->launch.program_fd[i] = program_open(name, path, sizeof(path));
 		if (k->launch.program_fd[i] < 0)
 			return keeper_fail(k, EXIT_USAGE, "program %.150s: %s; reinstall bulkhead, or set BULKHEAD_LIBEXEC", path,
-				    strerror(-k->launch.program_fd[i]));
+					   strerror(-k->launch.program_fd[i]));
 	}
 	return 0;
 }
@@ -54,7 +56,8 @@ static int open_images(struct keeper *k)
 
 	l->kernel_fd = k->config.demo ? open_demo() : open(k->config.kernel, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (l->kernel_fd < 0)
-		return keeper_fail(k, EXIT_USAGE, "--kernel %.150s: %s", k->config.demo ? "demo" : k->config.kernel, strerror(errno));
+		return keeper_fail(k, EXIT_USAGE, "--kernel %.150s: %s", k->config.demo ? "demo" : k->config.kernel,
+				   strerror(errno));
 	for (unsigned n = 0; n < k->config.initrds.count; n++) {
 		const char *file = k->config.initrds.of[n].file;
 
@@ -75,7 +78,7 @@ static int open_engine(struct keeper *k)
 	if (k->launch.kvm_fd >= 0)
 		return 0;
 	return keeper_fail(k, EXIT_USAGE, "--engine kvm: /dev/kvm: %s; %s", strerror(errno),
-		    errno == EACCES ? "join the group that owns it, or use --engine emu" : "use --engine emu");
+			   errno == EACCES ? "join the group that owns it, or use --engine emu" : "use --engine emu");
 }
 
 static int claim_name(struct keeper *k)
@@ -91,11 +94,13 @@ static int claim_name(struct keeper *k)
 			break;
 	}
 	if (rc == -EEXIST)
-		return keeper_fail(k, EXIT_USAGE, "the name %s is in use; choose another with --name, or end that machine: bulkhead stop %s",
-			    k->config.name, k->config.name);
+		return keeper_fail(k, EXIT_USAGE,
+				   "the name %s is in use; choose another with --name, or end that machine: bulkhead stop %s",
+				   k->config.name, k->config.name);
 	if (rc == -EPERM)
-		return keeper_fail(k, EXIT_USAGE, "%.90s or its parent belongs to another user, or others may write there; use --runtime-dir",
-			    k->rundir.path);
+		return keeper_fail(k, EXIT_USAGE,
+				   "%.90s or its parent belongs to another user, or others may write there; use --runtime-dir",
+				   k->rundir.path);
 	if (rc)
 		return keeper_fail(k, EXIT_USAGE, "cannot create the runtime directory %.90s: %s", k->rundir.path, strerror(-rc));
 	return 0;
@@ -111,8 +116,9 @@ static int share_with_group(struct keeper *k)
 
 	for (unsigned i = 0; ok && i < 2; i++)
 		ok = fchownat(dir, sockets[i], (uid_t)-1, group, 0) == 0 && fchmodat(dir, sockets[i], 0660, 0) == 0;
-	return ok ? 0 : keeper_fail(k, EXIT_USAGE, "--group: cannot hand the sockets in %.90s to group %u: %s; are you a member?",
-				    k->rundir.path, group, strerror(errno));
+	return ok ? 0
+		  : keeper_fail(k, EXIT_USAGE, "--group: cannot hand the sockets in %.90s to group %u: %s; are you a member?",
+				k->rundir.path, group, strerror(errno));
 }
 
 static int open_sockets(struct keeper *k)
@@ -128,7 +134,7 @@ static int open_sockets(struct keeper *k)
 		return rc;
 	if (k->control_fd < 0 || k->launch.console_fd < 0)
 		return keeper_fail(k, EXIT_INTERNAL, "sockets in %.90s: %s", k->rundir.path,
-			    strerror(k->control_fd < 0 ? -k->control_fd : -k->launch.console_fd));
+				   strerror(k->control_fd < 0 ? -k->control_fd : -k->launch.console_fd));
 	snprintf(k->launch.dir, sizeof(k->launch.dir), "%s", k->rundir.path);
 	return k->config.group >= 0 ? share_with_group(k) : 0;
 }
@@ -158,7 +164,8 @@ static int open_log(struct keeper *k)
 		return 0;
 	fd = open_log_file(k);
 	if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0)
-		return keeper_fail(k, EXIT_USAGE, "--log %.150s: %s", file ? file : "in the machine's directory", strerror(errno));
+		return keeper_fail(k, EXIT_USAGE, "--log %.150s: %s", file ? file : "in the machine's directory",
+				   strerror(errno));
 	dup2(fd, STDERR_FILENO);
 	close(fd);
 	return 0;

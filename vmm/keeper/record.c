@@ -257,7 +257,8 @@ int record_open(struct keeper *k)
 	k->launch.report = map(sizeof(*k->launch.report));
 	scratch = map(sizeof(*scratch));
 	if (!k->launch.report || !scratch || madvise(scratch, sizeof(*scratch), MADV_DONTFORK) < 0)
-		return keeper_fail(k, EXIT_INTERNAL, "no memory for the record of the end: %s%s", strerror(errno), limits_hint(errno));
+		return keeper_fail(k, EXIT_INTERNAL, "no memory for the record of the end: %s%s", strerror(errno),
+				   limits_hint(errno));
 	rc = share_backlog(k);
 	if (rc)
 		return keeper_fail(k, EXIT_INTERNAL, "no memory for the console's history: %s%s", strerror(-rc), limits_hint(rc));

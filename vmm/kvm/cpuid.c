@@ -28,7 +28,7 @@ static struct kvm_cpuid_entry2 *find_or_add(struct leaves *l, uint32_t function)
 	if (e || l->head.nent == MAX_LEAVES)
 		return e;
 	e = &l->entry[l->head.nent++];
-	*e = (struct kvm_cpuid_entry2){.function = function};
+	*e = (struct kvm_cpuid_entry2){ .function = function };
 	return e;
 }
 

@@ -22,7 +22,7 @@ enum { INT3 = 0xcc, VEC_BP = 3 };
 int kvm_translate(struct engine *e, unsigned vcpu, uint64_t linear, uint64_t *gpa)
 {
 	struct kvm_engine *k = (struct kvm_engine *)e;
-	struct kvm_translation t = {.linear_address = linear};
+	struct kvm_translation t = { .linear_address = linear };
 
 	if (ioctl(k->vcpu[vcpu].fd, KVM_TRANSLATE, &t) < 0 || !t.valid)
 		return -EFAULT;
@@ -54,7 +54,7 @@ static void take_patches_back(struct kvm_engine *k)
 /* Length and kind of DR7 (SDM vol. 3, 17.2.4). */
 static uint64_t dr7_of(unsigned n, const struct engine_point *p)
 {
-	static const uint8_t lengths[] = {[1] = 0, [2] = 1, [4] = 3, [8] = 2};
+	static const uint8_t lengths[] = { [1] = 0, [2] = 1, [4] = 3, [8] = 2 };
 	uint64_t bits = 0;
 
 	if (p->kind == ENGINE_POINT_WRITE)
@@ -104,7 +104,7 @@ static int put_patches(struct kvm_engine *k, const struct engine_debug *want, ui
 			*which = n;
 			return -EFAULT;
 		}
-		k->patch[k->patches++] = (struct kvm_patch){host, *host};
+		k->patch[k->patches++] = (struct kvm_patch){ host, *host };
 		*host = INT3;
 	}
 	return 0;
@@ -127,7 +127,7 @@ static int tell_kvm(struct kvm_engine *k, struct kvm_guest_debug d)
 int kvm_debug(struct engine *e, const struct engine_debug *want, unsigned *which)
 {
 	struct kvm_engine *k = (struct kvm_engine *)e;
-	struct kvm_guest_debug d = {0};
+	struct kvm_guest_debug d = { 0 };
 	uint64_t placed = 0;
 	int err;
 
@@ -194,7 +194,7 @@ bool kvm_debug_exit(struct kvm_engine *k, unsigned vcpu)
 		give_back(k, vcpu, (uint8_t)a->exception);
 		return false;
 	}
-	*hit = (struct engine_hit){.why = p ? ENGINE_HIT_POINT : ENGINE_HIT_STEP};
+	*hit = (struct engine_hit){ .why = p ? ENGINE_HIT_POINT : ENGINE_HIT_STEP };
 	if (p)
 		hit->point = *p;
 	return true;

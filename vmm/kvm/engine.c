@@ -38,7 +38,7 @@ static int add_memory(struct kvm_engine *k, const struct engine_config *config)
 /* Memory first: adding a region costs 0.1 ms before the irqchip exists and 6 ms after (measured here). */
 static int create_machine(struct kvm_engine *k, const struct engine_config *config)
 {
-	struct kvm_enable_cap split = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {LAYOUT_IOAPIC_PINS}};
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { LAYOUT_IOAPIC_PINS } };
 	int err;
 
 	if (ioctl(k->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
@@ -94,7 +94,7 @@ static void kvm_engine_destroy(struct engine *e)
 
 static int build(struct kvm_engine *k, const struct engine_config *config)
 {
-	struct sigaction sa = {.sa_handler = on_kick}; /* no SA_RESTART: KVM_RUN must return */
+	struct sigaction sa = { .sa_handler = on_kick }; /* no SA_RESTART: KVM_RUN must return */
 	int size, err;
 
 	sigaction(KICK_SIGNAL, &sa, NULL);
@@ -204,7 +204,7 @@ static void kvm_engine_extint_changed(struct engine *e)
 static int kvm_engine_signal_msi(struct engine *e, uint64_t addr, uint32_t data)
 {
 	struct kvm_engine *k = (struct kvm_engine *)e;
-	struct kvm_msi msi = {.address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data};
+	struct kvm_msi msi = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data };
 
 	if ((addr & 0xfff00000) != LAYOUT_LAPIC_BASE)
 		return -EINVAL;
@@ -222,7 +222,7 @@ static int kvm_engine_set_route(struct engine *e, unsigned pin, uint64_t addr, u
 	struct {
 		struct kvm_irq_routing head;
 		struct kvm_irq_routing_entry entry[LAYOUT_IOAPIC_PINS];
-	} table = {0};
+	} table = { 0 };
 	int err = 0;
 
 	if (pin >= LAYOUT_IOAPIC_PINS)
@@ -232,7 +232,7 @@ static int kvm_engine_set_route(struct engine *e, unsigned pin, uint64_t addr, u
 	k->route[pin] = (struct kvm_irq_routing_entry){
 		.gsi = pin,
 		.type = KVM_IRQ_ROUTING_MSI,
-		.u.msi = {.address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data},
+		.u.msi = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data },
 	};
 	for (unsigned i = 0; i < LAYOUT_IOAPIC_PINS; i++)
 		if (k->routed[i])

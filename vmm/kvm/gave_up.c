@@ -35,15 +35,15 @@ static bool was_delivering(const struct kvm_run *run)
 		return true;
 	return run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && run->internal.ndata >= 3 &&
 	       (run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) &&
-	       is_delivery(run->emulation_failure.insn_bytes, run->emulation_failure.insn_size < 15 ?
-								      run->emulation_failure.insn_size : 15);
+	       is_delivery(run->emulation_failure.insn_bytes,
+			   run->emulation_failure.insn_size < 15 ? run->emulation_failure.insn_size : 15);
 }
 
 /* The host's view of guest memory at a linear address; NULL: there is none. *mapped: has the guest a translation? Who has none gets a
  * page fault, which KVM can deliver. */
 static const uint8_t *memory_at(const struct kvm_engine *k, unsigned vcpu, uint64_t linear, bool *mapped)
 {
-	struct kvm_translation t = {.linear_address = linear};
+	struct kvm_translation t = { .linear_address = linear };
 
 	*mapped = ioctl(k->vcpu[vcpu].fd, KVM_TRANSLATE, &t) == 0 && t.valid;
 	for (unsigned i = 0; *mapped && i < k->ram_count; i++)
@@ -96,8 +96,7 @@ static void explain(struct kvm_engine *k, const struct kvm_run *run, const char 
 		return;
 	n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " (suberror %u)", run->internal.suberror);
 	for (unsigned i = 0; i < run->internal.ndata && i < 6 && (size_t)n < sizeof(k->error); i++)
-		n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " %llx",
-			      (unsigned long long)run->internal.data[i]);
+		n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " %llx", (unsigned long long)run->internal.data[i]);
 }
 
 static enum engine_stop no_stack(struct kvm_engine *k, unsigned vcpu)
@@ -117,8 +116,8 @@ enum engine_stop kvm_shut_down(struct kvm_engine *k, unsigned vcpu)
 
 enum engine_stop kvm_gave_up(struct kvm_engine *k, unsigned vcpu)
 {
-	static const char *const reasons[] = {"", "emulation of an instruction failed", "simultaneous exception",
-					      "exception while delivering an event", "unexpected exit"};
+	static const char *const reasons[] = { "", "emulation of an instruction failed", "simultaneous exception",
+					       "exception while delivering an event", "unexpected exit" };
 	const struct kvm_run *run = k->vcpu[vcpu].run;
 	unsigned sub = run->internal.suberror;
 	struct kvm_sregs s;

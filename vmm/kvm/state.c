@@ -32,8 +32,7 @@ static void segment_in(struct segment *to, const struct kvm_segment *from)
 		.selector = from->selector,
 		.attr = (uint32_t)from->type | (uint32_t)from->s << 4 | (uint32_t)from->dpl << SEG_ATTR_DPL_SHIFT |
 			(uint32_t)from->present << 7 | (uint32_t)from->avl << 12 | (uint32_t)from->l << 13 |
-			(uint32_t)from->db << 14 | (uint32_t)from->g << 15 |
-			(from->unusable ? SEG_ATTR_UNUSABLE : 0u),
+			(uint32_t)from->db << 14 | (uint32_t)from->g << 15 | (from->unusable ? SEG_ATTR_UNUSABLE : 0u),
 	};
 }
 
@@ -76,7 +75,7 @@ enum { GPRS = sizeof(gprs) / sizeof(gprs[0]), MSRS = sizeof(msrs) / sizeof(msrs[
 
 static int set_regs(struct kvm_engine *k, int fd, const struct cpu *in)
 {
-	struct kvm_regs regs = {.rip = in->rip, .rflags = in->rflags | RFLAGS_FIXED};
+	struct kvm_regs regs = { .rip = in->rip, .rflags = in->rflags | RFLAGS_FIXED };
 
 	for (unsigned i = 0; i < GPRS; i++)
 		memcpy((uint8_t *)&regs + gprs[i].theirs, &in->gpr[gprs[i].ours], 8);
@@ -116,7 +115,7 @@ int kvm_msr_set(int fd, uint32_t number, uint64_t value)
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
-	} b = {.head.nmsrs = 1, .entry = {.index = number, .data = value}};
+	} b = { .head.nmsrs = 1, .entry = { .index = number, .data = value } };
 
 	return ioctl(fd, KVM_SET_MSRS, &b) == 1 ? 0 : -EINVAL;
 }
@@ -126,7 +125,7 @@ int kvm_msr_get(int fd, uint32_t number, uint64_t *value)
 	struct {
 		struct kvm_msrs head;
 		struct kvm_msr_entry entry;
-	} b = {.head.nmsrs = 1, .entry.index = number};
+	} b = { .head.nmsrs = 1, .entry.index = number };
 
 	if (ioctl(fd, KVM_GET_MSRS, &b) != 1)
 		return -EINVAL;
@@ -160,7 +159,7 @@ static void get_msrs(int fd, struct cpu *out)
 /* Without XSAVE there is nothing that XCR0 would switch on. */
 static int set_xcr0(struct kvm_engine *k, int fd, const struct cpu *in)
 {
-	struct kvm_xcrs x = {.nr_xcrs = 1, .xcrs[0] = {.xcr = 0, .value = in->xcr0}};
+	struct kvm_xcrs x = { .nr_xcrs = 1, .xcrs[0] = { .xcr = 0, .value = in->xcr0 } };
 
 	if (!k->has_xcrs || in->xcr0 <= 1)
 		return 0;
@@ -169,7 +168,7 @@ static int set_xcr0(struct kvm_engine *k, int fd, const struct cpu *in)
 
 static void get_xcr0(struct kvm_engine *k, int fd, struct cpu *out)
 {
-	struct kvm_xcrs x = {0};
+	struct kvm_xcrs x = { 0 };
 
 	out->xcr0 = 1;
 	if (k->has_xcrs && ioctl(fd, KVM_GET_XCRS, &x) == 0 && x.nr_xcrs > 0)
@@ -178,7 +177,7 @@ static void get_xcr0(struct kvm_engine *k, int fd, struct cpu *out)
 
 static void set_debug(int fd, const struct cpu *in)
 {
-	struct kvm_debugregs d = {.dr6 = in->dr[6], .dr7 = in->dr[7]};
+	struct kvm_debugregs d = { .dr6 = in->dr[6], .dr7 = in->dr[7] };
 
 	memcpy(d.db, in->dr, sizeof(d.db));
 	ioctl(fd, KVM_SET_DEBUGREGS, &d); /* a KVM without it keeps them for itself */
@@ -225,7 +224,7 @@ static void get_events(int fd, struct cpu *out)
 int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
 {
 	int fd = k->vcpu[vcpu].fd;
-	struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
 	int err;
 
 	if (in->activity == CPU_HALTED)
@@ -250,7 +249,7 @@ int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
 int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
 {
 	int fd = k->vcpu[vcpu].fd;
-	struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
 	struct kvm_regs regs;
 	struct kvm_sregs s;
 	int err;
@@ -273,8 +272,8 @@ int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
 	segment_in(&out->seg[SEG_GS], &s.gs);
 	segment_in(&out->tr, &s.tr);
 	segment_in(&out->ldtr, &s.ldt);
-	out->gdtr = (struct dtable){s.gdt.base, s.gdt.limit};
-	out->idtr = (struct dtable){s.idt.base, s.idt.limit};
+	out->gdtr = (struct dtable){ s.gdt.base, s.gdt.limit };
+	out->idtr = (struct dtable){ s.idt.base, s.idt.limit };
 	out->cr0 = s.cr0;
 	out->cr2 = s.cr2;
 	out->cr3 = s.cr3;

@@ -110,8 +110,7 @@ static bool is_dead_halt(struct kvm_engine *k, unsigned vcpu)
 	struct kvm_vcpu *v = &k->vcpu[vcpu];
 	struct kvm_mp_state mp;
 
-	return !v->run->if_flag && ioctl(v->fd, KVM_GET_MP_STATE, &mp) == 0 &&
-	       mp.mp_state == KVM_MP_STATE_HALTED;
+	return !v->run->if_flag && ioctl(v->fd, KVM_GET_MP_STATE, &mp) == 0 && mp.mp_state == KVM_MP_STATE_HALTED;
 }
 
 static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)

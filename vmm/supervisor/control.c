@@ -78,9 +78,9 @@ static const char *proc_state_name(const struct proc *p)
 	switch (p->state) {
 	case PROC_NONE:
 	case PROC_GONE:
-		return p->recovery.health == DEVICE_GIVEN_UP ? "given up" :
-		       p->recovery.health == DEVICE_WAITING  ? "waiting to restart" :
-							       "gone";
+		return p->recovery.health == DEVICE_GIVEN_UP  ? "given up"
+		       : p->recovery.health == DEVICE_WAITING ? "waiting to restart"
+							      : "gone";
 	case PROC_STARTING:
 		return p->recovery.left_ns ? "restarting" : "starting";
 	case PROC_READY:
@@ -332,8 +332,9 @@ static void renew(struct client *c, const struct frame *f, int fd)
 	if (fd >= 0)
 		close(fd);
 	c->device = NULL;
-	control_refuse(c, id, -rc, p ? "the device is being restarted already, or was given up" :
-			       "no such device in this machine; bulkhead device list NAME tells");
+	control_refuse(c, id, -rc,
+		       p ? "the device is being restarted already, or was given up"
+			 : "no such device in this machine; bulkhead device list NAME tells");
 }
 
 static void on_device_restart(struct client *c, const struct frame *f)

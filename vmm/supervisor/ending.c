@@ -233,8 +233,7 @@ static void pronounce(struct vm *vm)
 {
 	if (vm->verdict.code == EXIT_TRIPLE_FAULT) {
 		report_registers(vm, vm->verdict.text);
-		vm_say(vm, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name,
-		       vm->verdict.text);
+		vm_say(vm, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name, vm->verdict.text);
 	}
 	machine_end(vm, vm->verdict.code, vm->verdict.reason, "%s", vm->verdict.text);
 }

@@ -267,8 +267,7 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE) {
 		p->drained = true;
 		proc_kill(p);
-	}
-	else if (p->id == PROC_GDBD || (is_device(p) && p->recovery.deaths + p->recovery.on_trial))
+	} else if (p->id == PROC_GDBD || (is_device(p) && p->recovery.deaths + p->recovery.on_trial))
 		proc_blame(p, text);
 	else
 		machine_end(vm, EXIT_VMM, "failure", "%s: %s%s%s%s", proc_name(p), text, error->field ? ": " : "",
@@ -370,8 +369,10 @@ static void on_exit_port(struct proc *p, const Bulkhead__Event *e)
 	if (exit_code_of_guest(code) == code)
 		machine_end(p->vm, code, "exit", "the guest exited with code %u", code);
 	else
-		machine_end(p->vm, EXIT_GUEST_CODE, "exit", "the guest exited with code %u, which stands for something else: "
-			    "%d stands for it", code, EXIT_GUEST_CODE);
+		machine_end(p->vm, EXIT_GUEST_CODE, "exit",
+			    "the guest exited with code %u, which stands for something else: "
+			    "%d stands for it",
+			    code, EXIT_GUEST_CODE);
 }
 
 static void on_panic(struct proc *p, const Bulkhead__Event *e)
@@ -427,8 +428,9 @@ static void on_device_trouble(struct proc *p, const Bulkhead__Event *e)
 	if (e->has_device)
 		control_process_name(e->device, e->instance, device);
 	if (proc_may_log(p))
-		vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device, broken ? "broke the ring protocol" : "has not answered for long",
-		       e->text ? ": " : "", e->text ? e->text : "");
+		vm_log(p->vm, 1, "%s: %s %s%s%s", proc_name(p), device,
+		       broken ? "broke the ring protocol" : "has not answered for long", e->text ? ": " : "",
+		       e->text ? e->text : "");
 	for (unsigned i = PROC_FIRST_DEVICE; broken && p->id == PROC_VCPU && i < PROCS; i++)
 		if (proc_exists(&p->vm->procs[i]) && !strcmp(proc_name(&p->vm->procs[i]), device))
 			recovery_broken(&p->vm->procs[i]);
@@ -441,8 +443,8 @@ static void on_unheard(struct proc *p, const Bulkhead__Event *e)
 
 	if (e->has_device)
 		control_process_name(e->device, e->instance, device);
-	snprintf(text, sizeof(text), "the guest left through an exit port, but %s was given up or died over that twice: its code is lost",
-		 device);
+	snprintf(text, sizeof(text),
+		 "the guest left through an exit port, but %s was given up or died over that twice: its code is lost", device);
 	machine_conclude(p->vm, EXIT_QUARANTINE, "exit-lost", text);
 }
 
@@ -505,8 +507,7 @@ void machine_event(struct proc *p, const Bulkhead__Event *event)
 			continue;
 		if (!(event_rows[i].from >> p->id & 1)) {
 			if (proc_may_log(p))
-				vm_log(p->vm, 1, "%s sent an event that is not its own (%d): ignored", proc_name(p),
-				       event->type);
+				vm_log(p->vm, 1, "%s sent an event that is not its own (%d): ignored", proc_name(p), event->type);
 		} else if (!is_too_late(p->vm, event->type))
 			event_rows[i].handle(p, event);
 		return;

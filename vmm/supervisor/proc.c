@@ -211,8 +211,7 @@ static void on_control(evutil_socket_t fd, short what, void *ctx)
 	frame_close_fds(f);
 	trust_message(f);
 	type = take_pending(p, f->header.id);
-	if (!type || (f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_OK &&
-		      f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_ERROR)) {
+	if (!type || (f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_OK && f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_ERROR)) {
 		event_del(p->on_control);
 		distrust(p, "control", -EPROTO);
 		return;
@@ -262,7 +261,8 @@ void proc_read_events(struct proc *p)
 		evtimer_del(p->on_pardon);
 		on_pardon(-1, 0, p);
 	}
-	for (unsigned i = 0; i < TALK_LIMIT && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL) && take_event(p); i++)
+	for (unsigned i = 0; i < TALK_LIMIT && p->event_fd >= 0 && event_pending(p->on_event, EV_READ, NULL) && take_event(p);
+	     i++)
 		;
 }
 
@@ -451,13 +451,14 @@ static int run_program(struct proc *p, int control, int event, int log)
 	int replaced = p->recovery.program_fd;
 	const int fds[SPAWN_FDS] = {
 		[SPAWN_PROGRAM] = replaced >= 0 ? replaced : p->vm->launch->program_fd[program_of(p)],
-		[SPAWN_CONTROL] = control, [SPAWN_EVENT] = event, [SPAWN_LOG] = log,
+		[SPAWN_CONTROL] = control,
+		[SPAWN_EVENT] = event,
+		[SPAWN_LOG] = log,
 	};
 	struct spawn_packet r = { .role = sandbox_role_of(p), .mode = proc_sandbox(p), .uid = 1 + (uint32_t)p->id };
 	int rc;
 
-	snprintf(r.name, sizeof(r.name), "%s",
-		 p->kind ? p->kind->program : fixed_of(p)->name);
+	snprintf(r.name, sizeof(r.name), "%s", p->kind ? p->kind->program : fixed_of(p)->name);
 	rc = spawn(p->vm, &r, fds);
 	p->spawning = rc ? 0 : r.sequence;
 	return rc;

@@ -78,14 +78,18 @@ static bool copy_slot(const struct recovery *r, uint32_t seq, struct io_slot *ou
 static void describe_slot(char *out, size_t len, const struct io_slot *s)
 {
 	static const char *const names[IO_OPS] = {
-		[IO_INVALID] = "nothing", [IO_READ] = "read", [IO_WRITE] = "write", [IO_EOI] = "end of interrupt",
-		[IO_INTA] = "interrupt acknowledge", [IO_FENCE] = "fence", [IO_RESET] = "reset",
+		[IO_INVALID] = "nothing",
+		[IO_READ] = "read",
+		[IO_WRITE] = "write",
+		[IO_EOI] = "end of interrupt",
+		[IO_INTA] = "interrupt acknowledge",
+		[IO_FENCE] = "fence",
+		[IO_RESET] = "reset",
 	};
 
 	snprintf(out, len, "request %u: %s of %u x %u bytes at %s 0x%llx, data 0x%llx, vcpu %u", s->seq,
 		 s->op < IO_OPS ? names[s->op] : "unknown", s->count ? s->count : 1, s->size,
-		 s->space == MODEL_PORT ? "port" : "address", (unsigned long long)s->addr, (unsigned long long)s->data,
-		 s->vcpu);
+		 s->space == MODEL_PORT ? "port" : "address", (unsigned long long)s->addr, (unsigned long long)s->data, s->vcpu);
 }
 
 static void condemn(struct proc *p, uint32_t seq)
@@ -99,8 +103,8 @@ static void condemn(struct proc *p, uint32_t seq)
 		describe_slot(words, RECOVERY_WORDS, &slot);
 	else
 		snprintf(words, RECOVERY_WORDS, "request %u, which is not in the ring any more", seq);
-	vm_log(p->vm, 0, "%s was killed %u times by the same request, which will be skipped: %s", proc_name(p),
-	       r->suspect_deaths, words);
+	vm_log(p->vm, 0, "%s was killed %u times by the same request, which will be skipped: %s", proc_name(p), r->suspect_deaths,
+	       words);
 }
 
 /* Was it applying a request when it died, and is it the one of last time? Who is killed from outside says nothing. */
@@ -217,10 +221,11 @@ static void log_loss(struct proc *p)
 {
 	int left = ring_backlog(p->recovery.req, p->recovery.rsp);
 
-	vm_log(p->vm, 0, "%s is given up after %u deaths, the last %u without progress: %s; lost from now on: %u requests in its "
+	vm_log(p->vm, 0,
+	       "%s is given up after %u deaths, the last %u without progress: %s; lost from now on: %u requests in its "
 	       "ring, every write to it; its reads are all-ones; bulkhead device restart %s %s tries again",
-	       proc_name(p), p->recovery.deaths, p->recovery.restart.fruitless,
-	       on_failure_name(p->vm->config->on_device_failure), left > 0 ? (unsigned)left : 0, p->vm->config->name, proc_name(p));
+	       proc_name(p), p->recovery.deaths, p->recovery.restart.fruitless, on_failure_name(p->vm->config->on_device_failure),
+	       left > 0 ? (unsigned)left : 0, p->vm->config->name, proc_name(p));
 }
 
 static void on_unread_text(evutil_socket_t fd, short what, void *ctx)
@@ -240,7 +245,8 @@ static void read_in_its_place(struct proc *p, bool read)
 		if (p->kind->fds[i] != KIND_FD_DEBUG_READ)
 			continue;
 		if (!vm->unread_text)
-			vm->unread_text = event_new(vm->base, vm->shared_fd[KIND_FD_DEBUG_READ], EV_READ | EV_PERSIST, on_unread_text, vm);
+			vm->unread_text =
+				event_new(vm->base, vm->shared_fd[KIND_FD_DEBUG_READ], EV_READ | EV_PERSIST, on_unread_text, vm);
 		if (vm->unread_text)
 			read ? event_add(vm->unread_text, NULL) : event_del(vm->unread_text);
 	}

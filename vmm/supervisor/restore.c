@@ -32,7 +32,8 @@ static int complain(struct vm *vm, const char *what, const char *why)
 {
 	char text[200];
 
-	snprintf(text, sizeof(text), "the state of the other machine cannot be used: %s%s%s", what, why ? ": " : "", why ? why : "");
+	snprintf(text, sizeof(text), "the state of the other machine cannot be used: %s%s%s", what, why ? ": " : "",
+		 why ? why : "");
 	vm_log(vm, 0, "%s", text);
 	vm_tell_keeper(vm, NOTE_ENDED, EXIT_USAGE, text);
 	return -EINVAL;

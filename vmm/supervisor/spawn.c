@@ -58,8 +58,7 @@ uint64_t spawn_cost(struct vm *vm)
 
 int spawn_start(struct vm *vm, uint32_t id)
 {
-	struct spawner s = { .isolation = vm->launch->isolation, .id = id, .mode = vm->config->sandbox,
-			     .vm = vm->config->name };
+	struct spawner s = { .isolation = vm->launch->isolation, .id = id, .mode = vm->config->sandbox, .vm = vm->config->name };
 	int pair[2];
 	long pid;
 
@@ -142,8 +141,8 @@ int spawn_watch(struct vm *vm)
 	l->on_answer = event_new(vm->base, l->sock, EV_READ | EV_PERSIST, on_answer, vm);
 	l->on_exit = event_new(vm->base, l->pidfd, EV_READ | EV_PERSIST, on_exit_event, vm);
 	l->timer = evtimer_new(vm->base, on_timeout, vm);
-	return l->on_answer && l->on_exit && l->timer && !event_add(l->on_answer, NULL) && !event_add(l->on_exit, NULL) ?
-		       0 : -ENOMEM;
+	return l->on_answer && l->on_exit && l->timer && !event_add(l->on_answer, NULL) && !event_add(l->on_exit, NULL) ? 0
+															: -ENOMEM;
 }
 
 int spawn(struct vm *vm, struct spawn_packet *request, const int fds[SPAWN_FDS])

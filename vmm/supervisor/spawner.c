@@ -81,8 +81,14 @@ static _Noreturn void give_up(int rc)
 static _Noreturn void in_child(const struct spawner *s, struct spawn_packet *request, const int fds[SPAWN_FDS])
 {
 	static char *const environment[] = { SANDBOX_SUPERVISED "=1", NULL };
-	char *argv[] = { request->name, "--control-fd", "3", "--event-fd", "4",
-			 "--sandbox", (char *)sandbox_mode_name((enum sandbox_mode)request->mode), NULL };
+	char *argv[] = { request->name,
+			 "--control-fd",
+			 "3",
+			 "--event-fd",
+			 "4",
+			 "--sandbox",
+			 (char *)sandbox_mode_name((enum sandbox_mode)request->mode),
+			 NULL };
 	int rc;
 
 	default_signals();

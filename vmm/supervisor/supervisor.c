@@ -268,8 +268,9 @@ static void warn_missing(struct vm *vm)
 static void warn_mode(struct vm *vm)
 {
 	if (vm->config->sandbox == SANDBOX_LOG) {
-		warn(vm, "--sandbox log: forbidden calls are not stopped; the kernel logs them as type=1326, see dmesg or the audit "
-			 "log (ausearch -m SECCOMP)");
+		warn(vm,
+		     "--sandbox log: forbidden calls are not stopped; the kernel logs them as type=1326, see dmesg or the audit "
+		     "log (ausearch -m SECCOMP)");
 		vm_note_missing(vm, "filters that stop a call (--sandbox log)");
 	}
 	if (vm->config->sandbox == SANDBOX_OFF) {

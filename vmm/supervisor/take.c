@@ -306,8 +306,10 @@ static void ask_processor(struct vm *vm)
 static void processor_told(struct vm *vm, const Bulkhead__Ok *ok)
 {
 	bool is_bus = vm->take.part == VM_VCPUS;
-	const struct state_part part = { .kind = is_bus ? STATE_BUS : STATE_PROCESSOR, .version = 1,
-					 .instance = is_bus ? 0 : vm->take.part, .bytes = (uint32_t)ok->state.len };
+	const struct state_part part = { .kind = is_bus ? STATE_BUS : STATE_PROCESSOR,
+					 .version = 1,
+					 .instance = is_bus ? 0 : vm->take.part,
+					 .bytes = (uint32_t)ok->state.len };
 
 	if (!ok->has_state) {
 		fail(vm, EIO, "the vcpu process did not tell its state");

@@ -73,7 +73,8 @@ void vm_log(struct vm *vm, int level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	vm_say(vm, "%sbulkhead: %s: %s", vm->launch->journal ? journal_prefix[level < 4 ? level : 4] : "", vm->config->name, line);
+	vm_say(vm, "%sbulkhead: %s: %s", vm->launch->journal ? journal_prefix[level < 4 ? level : 4] : "", vm->config->name,
+	       line);
 }
 
 void vm_trace(struct vm *vm, const char *fmt, ...)

@@ -52,8 +52,9 @@ static void trust_ok(Bulkhead__Ok *ok)
 
 static enum text_lines lines_of(const Bulkhead__Event *e)
 {
-	return e->type == BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT || e->type == BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR ?
-		       TEXT_REGISTERS : TEXT_ONE_LINE;
+	return e->type == BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT || e->type == BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR
+		       ? TEXT_REGISTERS
+		       : TEXT_ONE_LINE;
 }
 
 void trust_message(struct frame *f)

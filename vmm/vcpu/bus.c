@@ -69,8 +69,7 @@ static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned
 	uint64_t value;
 
 	if (access.way == ROUTE_SHADOWED && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed) &&
-	    ring_is_applied(&c->ring, access.classes) &&
-	    shadow_read(c->shadow, access.shadow, &c->ring.clock, &value) == 0) {
+	    ring_is_applied(&c->ring, access.classes) && shadow_read(c->shadow, access.shadow, &c->ring.clock, &value) == 0) {
 		atomic_fetch_add_explicit(&b->shadow_reads, 1, memory_order_relaxed);
 		return value & reg_all_ones(size);
 	}
@@ -225,7 +224,7 @@ static int bus_intack(void *ctx, unsigned vcpu)
 {
 	struct bus *b = ctx;
 	struct pic_output out = msi_get_pic(b->msi);
-	struct io_slot slot = {.op = IO_INTA, .vcpu = (uint8_t)vcpu, .data = out.seq};
+	struct io_slot slot = { .op = IO_INTA, .vcpu = (uint8_t)vcpu, .data = out.seq };
 
 	if (vcpu != 0 || !out.intr || out.seq == atomic_load_explicit(&b->acked_seq, memory_order_relaxed))
 		return -EAGAIN;
@@ -238,7 +237,7 @@ static int bus_intack(void *ctx, unsigned vcpu)
 static void bus_eoi(void *ctx, unsigned vcpu, uint8_t vector)
 {
 	struct bus *b = ctx;
-	struct io_slot slot = {.op = IO_EOI, .vcpu = (uint8_t)vcpu, .data = vector};
+	struct io_slot slot = { .op = IO_EOI, .vcpu = (uint8_t)vcpu, .data = vector };
 
 	ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
 }
@@ -285,7 +284,7 @@ int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m)
 /* Sources before irqd: their lines are low when irqd forgets what was pending. */
 void bus_reset(struct bus *b, struct msi_consumer *msi)
 {
-	struct io_slot slot = {.op = IO_RESET};
+	struct io_slot slot = { .op = IO_RESET };
 
 	for (unsigned i = 0; i < b->channel_count; i++)
 		if (&b->channels[i] != b->irqd)

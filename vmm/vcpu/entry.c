@@ -27,9 +27,9 @@ void entry_apply(struct cpu *cpu, const Bulkhead__EntryState *e)
 	if (e->has_rflags)
 		cpu->rflags = e->rflags | RFLAGS_FIXED;
 	if (e->has_gdt_base)
-		cpu->gdtr = (struct dtable){e->gdt_base, (uint16_t)e->gdt_limit};
+		cpu->gdtr = (struct dtable){ e->gdt_base, (uint16_t)e->gdt_limit };
 	if (e->has_idt_base)
-		cpu->idtr = (struct dtable){e->idt_base, (uint16_t)e->idt_limit};
+		cpu->idtr = (struct dtable){ e->idt_base, (uint16_t)e->idt_limit };
 	if (e->has_cr0)
 		cpu->cr0 = e->cr0;
 	if (e->has_cr3)

@@ -37,7 +37,7 @@ static int start_threads(struct vcpu_process *p)
 
 		if (!arg)
 			return -ENOMEM;
-		*arg = (struct vcpu_arg){p, i};
+		*arg = (struct vcpu_arg){ p, i };
 		err = pthread_create(&p->thread[i], NULL, vcpu_thread, arg);
 		if (err) {
 			free(arg);
@@ -205,16 +205,16 @@ static bool serve_control(struct vcpu_process *p)
 		bool needs_engine;
 		void (*serve)(struct vcpu_process *, struct frame *);
 	} requests[] = {
-		{BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, false, on_setup},
-		{BULKHEAD__MESSAGE_TYPE__MSG_RUN, true, on_run},
-		{BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, true, on_pause},
-		{BULKHEAD__MESSAGE_TYPE__MSG_STATS, true, on_stats},
-		{BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, true, on_device_state},
-		{BULKHEAD__MESSAGE_TYPE__MSG_ROUTE_ADD, true, on_route_add},
-		{BULKHEAD__MESSAGE_TYPE__MSG_SAVE, true, state_save},
-		{BULKHEAD__MESSAGE_TYPE__MSG_RESTORE, true, state_restore},
-		{BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_CHANNEL, false, debug_channel},
-		{BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_END, false, debug_end},
+		{ BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, false, on_setup },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_RUN, true, on_run },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, true, on_pause },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_STATS, true, on_stats },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, true, on_device_state },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_ROUTE_ADD, true, on_route_add },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_SAVE, true, state_save },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_RESTORE, true, state_restore },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_CHANNEL, false, debug_channel },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_END, false, debug_end },
 	};
 	struct frame *f = &p->child.frame;
 	int err = frame_recv(p->child.control_fd, f);
@@ -253,7 +253,8 @@ enum helper_wait { WAIT_NOT, WAIT_WORK, WAIT_SOON, WAIT_PENANCE };
  */
 static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[3])
 {
-	static const struct timespec nothing, second = {.tv_sec = 1}, soon = {.tv_nsec = 5000000}, penance = {.tv_nsec = 1000000};
+	static const struct timespec nothing, second = { .tv_sec = 1 }, soon = { .tv_nsec = 5000000 },
+					      penance = { .tv_nsec = 1000000 };
 
 	switch (wait) {
 	case WAIT_NOT:
@@ -288,7 +289,9 @@ static enum helper_wait choose_wait(struct vcpu_process *p, bool sane)
 
 static int serve(struct vcpu_process *p)
 {
-	struct pollfd fds[3] = {{.fd = p->child.control_fd, .events = POLLIN}, {.fd = -1, .events = POLLIN}, {.events = POLLIN}};
+	struct pollfd fds[3] = { { .fd = p->child.control_fd, .events = POLLIN },
+				 { .fd = -1, .events = POLLIN },
+				 { .events = POLLIN } };
 	bool sane = true;
 
 	for (;;) {
@@ -323,8 +326,8 @@ int main(int argc, char **argv)
 {
 	struct vcpu_process *p = &process;
 	int code = child_start(&p->child, BULKHEAD__ROLE__ROLE_VCPU, "bulkhead-vcpu",
-			       "the CPU core of a virtual machine: runs guest code, forwards what it touches to daemons",
-			       argc, argv);
+			       "the CPU core of a virtual machine: runs guest code, forwards what it touches to daemons", argc,
+			       argv);
 	int err;
 
 	if (code >= 0)

@@ -51,10 +51,10 @@ static int map_ram(struct setup *s, uint64_t bytes)
 	err = shm_map_rw(fd, bytes, &host);
 	if (err)
 		return err;
-	s->config.ram[0] = (struct engine_ram){0, low, host};
+	s->config.ram[0] = (struct engine_ram){ 0, low, host };
 	s->config.ram_count = 1;
 	if (bytes > low) {
-		s->config.ram[1] = (struct engine_ram){LAYOUT_RAM_HIGH_BASE, bytes - low, (uint8_t *)host + low};
+		s->config.ram[1] = (struct engine_ram){ LAYOUT_RAM_HIGH_BASE, bytes - low, (uint8_t *)host + low };
 		s->config.ram_count = 2;
 	}
 	memcpy(s->p->ram, s->config.ram, sizeof(s->p->ram));
@@ -193,7 +193,7 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct frame *frame, char *err, size_t err_len,
 	       const char **field)
 {
-	struct setup s = {.p = p, .frame = frame, .field = field};
+	struct setup s = { .p = p, .frame = frame, .field = field };
 	struct control_complaint complaint;
 	int ret;
 

@@ -59,8 +59,9 @@ static void save_bus(const struct bus *b, struct bus_state *out)
 	for (unsigned pin = 0; pin < MODEL_LINES; pin++) {
 		const struct irq_message *m = &b->pin_routes[pin];
 
-		out->routes[pin] = (struct bus_route){ .addr = m->addr, .data = m->data, .masked = m->masked,
-						       .known = m->type == IRQ_MSG_ROUTE };
+		out->routes[pin] = (struct bus_route){
+			.addr = m->addr, .data = m->data, .masked = m->masked, .known = m->type == IRQ_MSG_ROUTE
+		};
 	}
 }
 
@@ -102,7 +103,9 @@ void state_save(struct vcpu_process *p, struct frame *f)
 
 static bool is_route_possible(const struct bus_route *r, unsigned pin)
 {
-	struct irq_message m = { .type = IRQ_MSG_ROUTE, .pin = (uint8_t)pin, .masked = r->masked, .addr = r->addr, .data = r->data };
+	struct irq_message m = {
+		.type = IRQ_MSG_ROUTE, .pin = (uint8_t)pin, .masked = r->masked, .addr = r->addr, .data = r->data
+	};
 
 	return r->known <= 1 && r->masked <= 1 && !r->reserved && (!r->known || !msi_check(&m));
 }
@@ -135,8 +138,9 @@ static int restore_bus(struct vcpu_process *p, const ProtobufCBinaryData *state,
 
 		if (!r->known)
 			continue;
-		p->bus.pin_routes[pin] = (struct irq_message){ .type = IRQ_MSG_ROUTE, .pin = (uint8_t)pin, .masked = r->masked,
-							   .addr = r->addr, .data = r->data };
+		p->bus.pin_routes[pin] = (struct irq_message){
+			.type = IRQ_MSG_ROUTE, .pin = (uint8_t)pin, .masked = r->masked, .addr = r->addr, .data = r->data
+		};
 		*field = "bus: routes";
 		err = e->ops->set_route(e, pin, r->addr, r->data, r->masked);
 	}

@@ -79,8 +79,7 @@ static int avx_from_gpr(struct emu *e, const struct insn *i, fp_sse_fn *fn32, fp
 	union vec d = *vex_first(e, i), s;
 
 	s.u64[0] = e->cpu.gpr[i->rm & 15];
-	if ((i->is_mem && emu_load(e, i, &s, i->size)) ||
-	    fp_run_with(e, i->size == 8 ? fn64 : fn32, &d, &s, 1, e->cpu.mxcsr, 0))
+	if ((i->is_mem && emu_load(e, i, &s, i->size)) || fp_run_with(e, i->size == 8 ? fn64 : fn32, &d, &s, 1, e->cpu.mxcsr, 0))
 		return EMU_STOP;
 	vex_write(e, i, &d, SSE_BYTES);
 	return 0;

@@ -134,8 +134,11 @@ static void set_element(union vec *v, unsigned k, unsigned size, uint64_t value)
 static struct fp_context context_of(const struct emu *e, const struct insn *i)
 {
 	const unsigned size = evex_row(i)->esize;
-	struct fp_context c = { .f = size == 8 ? &fp_double : size == 4 ? &fp_single : &fp_half,
-				.mxcsr = evex_mxcsr(e, i), .imm = (uint8_t)i->imm };
+	struct fp_context c = { .f = size == 8	 ? &fp_double
+				     : size == 4 ? &fp_single
+						 : &fp_half,
+				.mxcsr = evex_mxcsr(e, i),
+				.imm = (uint8_t)i->imm };
 
 	if (size == 2)
 		c.mxcsr &= ~(uint32_t)(MXCSR_DAZ | MXCSR_FTZ);

@@ -168,8 +168,7 @@ static int compare(struct emu *e, const struct insn *i, bool signalling)
 	if (fp_collect(e, env.flags, evex_ignored(i)))
 		return EMU_STOP;
 	emu_flags_set(e, RFLAGS_ARITH,
-		      (order & (SF_LESS | SF_UNORDERED) ? RFLAGS_CF : 0) |
-			      (order & (SF_EQUAL | SF_UNORDERED) ? RFLAGS_ZF : 0) |
+		      (order & (SF_LESS | SF_UNORDERED) ? RFLAGS_CF : 0) | (order & (SF_EQUAL | SF_UNORDERED) ? RFLAGS_ZF : 0) |
 			      (order == SF_UNORDERED ? RFLAGS_PF : 0));
 	return 0;
 }

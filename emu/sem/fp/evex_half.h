@@ -9,7 +9,8 @@
 /* Half precision takes denormals as they are; the other formats follow MXCSR, as sources only. */
 FPU_INLINE struct sf_env half_env(const struct fp_context *c)
 {
-	return (struct sf_env){ .rc = (uint8_t)fp_rounding_of(c->mxcsr), .daz = c->mxcsr & MXCSR_DAZ,
+	return (struct sf_env){ .rc = (uint8_t)fp_rounding_of(c->mxcsr),
+				.daz = c->mxcsr & MXCSR_DAZ,
 				.unmasked = ~c->mxcsr >> MXCSR_MASK_SHIFT & (MXCSR_OE | MXCSR_UE) };
 }
 

@@ -355,7 +355,8 @@ static uint32_t token_flags(enum token t, unsigned imm)
 		return imm & 64 ? MXCSR_IE : 0;
 	case TOKEN_PLUS_INF:
 		return imm & 128 ? MXCSR_IE : 0;
-	case TOKEN_QNAN: case TOKEN_POSITIVE:
+	case TOKEN_QNAN:
+	case TOKEN_POSITIVE:
 		break;
 	}
 	return 0;
@@ -369,22 +370,38 @@ static uint64_t fixupimm(struct fp_context *c, uint64_t a, uint64_t b)
 
 	c->flags |= token_flags(t, c->imm);
 	switch (b >> 4 * t & 15) {
-	case 0: return c->old;
-	case 1: return x;
-	case 2: return x | fp_infinity(f, false) | fp_quiet_bit(f);
-	case 3: return fp_indefinite(f);
-	case 4: return fp_infinity(f, true);
-	case 5: return fp_infinity(f, false);
-	case 6: return fp_infinity(f, fp_sign(f, x));
-	case 7: return sign;
-	case 8: return 0;
-	case 9: return sign | fp_power(f, 0);
-	case 10: return fp_power(f, 0);
-	case 11: return fp_power(f, -1);
-	case 12: return fp_power(f, 6) + (26ull << (f->fraction - 6)); /* 90 = 2^6 * (1 + 26/64) */
-	case 13: return f == &fp_double ? 0x3ff921fb54442d18 : 0x3fc90fdb; /* pi/2 */
-	case 14: return largest;
-	default: return sign | largest;
+	case 0:
+		return c->old;
+	case 1:
+		return x;
+	case 2:
+		return x | fp_infinity(f, false) | fp_quiet_bit(f);
+	case 3:
+		return fp_indefinite(f);
+	case 4:
+		return fp_infinity(f, true);
+	case 5:
+		return fp_infinity(f, false);
+	case 6:
+		return fp_infinity(f, fp_sign(f, x));
+	case 7:
+		return sign;
+	case 8:
+		return 0;
+	case 9:
+		return sign | fp_power(f, 0);
+	case 10:
+		return fp_power(f, 0);
+	case 11:
+		return fp_power(f, -1);
+	case 12:
+		return fp_power(f, 6) + (26ull << (f->fraction - 6)); /* 90 = 2^6 * (1 + 26/64) */
+	case 13:
+		return f == &fp_double ? 0x3ff921fb54442d18 : 0x3fc90fdb; /* pi/2 */
+	case 14:
+		return largest;
+	default:
+		return sign | largest;
 	}
 }
 ELEMENT_SEM(fixupimm)

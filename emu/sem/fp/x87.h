@@ -54,7 +54,7 @@ static inline void x87_set(struct x87 *f, unsigned n, struct x87_reg value)
 
 static inline void x87_free(struct x87 *f, unsigned n)
 {
-	f->tag &= (uint8_t)~(1u << x87_physical(f, n));
+	f->tag &= (uint8_t) ~(1u << x87_physical(f, n));
 }
 
 static inline void x87_rotate(struct x87 *f, int by)

@@ -326,8 +326,7 @@ static int save_compacted(struct emu *e, const struct insn *i)
 	struct layout l = { .compacted = true };
 	uint64_t header[2];
 
-	if (begin(e, i, true, &l.xcomp_bv, &l.linear) ||
-	    probe(e, i, &l, l.xcomp_bv & used) ||
+	if (begin(e, i, true, &l.xcomp_bv, &l.linear) || probe(e, i, &l, l.xcomp_bv & used) ||
 	    save_legacy(e, i, l.linear, l.xcomp_bv & used, l.xcomp_bv & used & XFEATURE_SSE) ||
 	    save_extended(e, i, &l, l.xcomp_bv & used))
 		return EMU_STOP;

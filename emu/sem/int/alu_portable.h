@@ -123,8 +123,7 @@ static inline uint64_t portable_rol(unsigned size, uint64_t a, unsigned count, u
 
 	a &= size_mask(size);
 	r = n ? (a << n | a >> (bits - n)) & size_mask(size) : a;
-	*f = (uint16_t)((*f & ~(IMG_CF | IMG_OF)) | (r & 1 ? IMG_CF : 0) |
-			((r ^ r >> (bits - 1)) & 1 ? IMG_OF : 0));
+	*f = (uint16_t)((*f & ~(IMG_CF | IMG_OF)) | (r & 1 ? IMG_CF : 0) | ((r ^ r >> (bits - 1)) & 1 ? IMG_OF : 0));
 	return r;
 }
 
@@ -167,8 +166,7 @@ static inline uint64_t portable_rcr(unsigned size, uint64_t a, unsigned count, u
 		a = a >> 1 | (uint64_t)cf << (bits - 1);
 		cf = out;
 	}
-	*f = (uint16_t)((*f & ~(IMG_CF | IMG_OF)) | (cf ? IMG_CF : 0) |
-			((a >> (bits - 1) ^ a >> (bits - 2)) & 1 ? IMG_OF : 0));
+	*f = (uint16_t)((*f & ~(IMG_CF | IMG_OF)) | (cf ? IMG_CF : 0) | ((a >> (bits - 1) ^ a >> (bits - 2)) & 1 ? IMG_OF : 0));
 	return a;
 }
 

@@ -217,10 +217,7 @@ static unsigned __int128 host_cmpxchg16(unsigned __int128 *p, unsigned __int128 
 		equal = ((unsigned __int128)high << 64 | low) == expected;
 		store_low = equal ? (uint64_t)desired : low;
 		store_high = equal ? (uint64_t)(desired >> 64) : high;
-		__asm__ volatile("stlxp %w0, %2, %3, %1"
-				 : "=&r"(failed), "=Q"(*p)
-				 : "r"(store_low), "r"(store_high)
-				 : "memory");
+		__asm__ volatile("stlxp %w0, %2, %3, %1" : "=&r"(failed), "=Q"(*p) : "r"(store_low), "r"(store_high) : "memory");
 	} while (failed);
 	return (unsigned __int128)high << 64 | low;
 }

@@ -116,7 +116,7 @@ int sem_int_pusha(struct emu *e, const struct insn *i)
 	if (emu_seg_linear(e, SEG_SS, sp, total, true, &linear) || emu_check_alignment(e, linear, size) ||
 	    emu_write(e, SEG_SS, linear, image, total))
 		return EMU_STOP;
-	near_release(e, (uint64_t)-(int64_t)total);
+	near_release(e, (uint64_t) - (int64_t)total);
 	return 0;
 }
 
@@ -153,8 +153,8 @@ int sem_int_enter(struct emu *e, const struct insn *i)
 	for (unsigned n = 1; !stop && n < level; n++) {
 		bp -= size;
 		v = 0;
-		stop = emu_seg_linear(e, SEG_SS, bp & mask, size, false, &linear) ||
-		       emu_read(e, SEG_SS, linear, &v, size) || near_push(e, v, size);
+		stop = emu_seg_linear(e, SEG_SS, bp & mask, size, false, &linear) || emu_read(e, SEG_SS, linear, &v, size) ||
+		       near_push(e, v, size);
 	}
 	if (!stop && level > 0)
 		stop = near_push(e, frame, size);
@@ -167,7 +167,7 @@ int sem_int_enter(struct emu *e, const struct insn *i)
 		e->cpu.gpr[RSP] = saved;
 		return EMU_STOP;
 	}
-	near_release(e, (uint64_t)-(int64_t)(uint16_t)i->imm);
+	near_release(e, (uint64_t) - (int64_t)(uint16_t)i->imm);
 	reg_write(e, RBP, size, frame);
 	return 0;
 }

@@ -37,15 +37,19 @@ int operand_read(struct emu *e, const struct insn *i, unsigned n, uint64_t *v)
 	uint64_t linear;
 
 	switch ((enum isa_kind)isa_rows[i->id].op[n].kind) {
-	case OPK_E: case OPK_M: case OPK_R:
+	case OPK_E:
+	case OPK_M:
+	case OPK_R:
 		if (i->is_mem)
 			return load(e, i, size, v);
 		*v = reg_read(e, i->rm, size);
 		return 0;
-	case OPK_G: case OPK_Z:
+	case OPK_G:
+	case OPK_Z:
 		*v = reg_read(e, i->reg, size);
 		return 0;
-	case OPK_AL: case OPK_AX:
+	case OPK_AL:
+	case OPK_AX:
 		*v = reg_read(e, RAX, size);
 		return 0;
 	case OPK_CL:
@@ -72,15 +76,19 @@ int operand_write(struct emu *e, const struct insn *i, unsigned n, uint64_t v)
 	uint64_t linear;
 
 	switch ((enum isa_kind)isa_rows[i->id].op[n].kind) {
-	case OPK_E: case OPK_M: case OPK_R:
+	case OPK_E:
+	case OPK_M:
+	case OPK_R:
 		if (i->is_mem)
 			return emu_store(e, i, &v, size);
 		reg_write(e, i->rm, size, v);
 		return 0;
-	case OPK_G: case OPK_Z:
+	case OPK_G:
+	case OPK_Z:
 		reg_write(e, i->reg, size, v);
 		return 0;
-	case OPK_AL: case OPK_AX:
+	case OPK_AL:
+	case OPK_AX:
 		reg_write(e, RAX, size, v);
 		return 0;
 	case OPK_O:

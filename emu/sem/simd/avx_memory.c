@@ -41,8 +41,7 @@ static int masked_load(struct emu *e, const struct insn *i, unsigned size)
 	} else {
 		for (unsigned k = 0; k < n / size; k++)
 			if (selected(mask, k, size) &&
-			    (element_linear(e, i, k, size, false, &linear) ||
-			     emu_read(e, i->seg, linear, d.u8 + k * size, size)))
+			    (element_linear(e, i, k, size, false, &linear) || emu_read(e, i->seg, linear, d.u8 + k * size, size)))
 				return EMU_STOP;
 	}
 	vex_write(e, i, &d, n);
@@ -59,12 +58,12 @@ static int masked_store(struct emu *e, const struct insn *i, unsigned size)
 	if (is_one_access(e, mask, n, size))
 		return simd_store(e, i, s, n);
 	for (unsigned k = 0; k < n / size; k++)
-		if (selected(mask, k, size) && (element_linear(e, i, k, size, true, &linear) ||
-						emu_probe_write(e, i->seg, linear, size)))
+		if (selected(mask, k, size) &&
+		    (element_linear(e, i, k, size, true, &linear) || emu_probe_write(e, i->seg, linear, size)))
 			return EMU_STOP;
 	for (unsigned k = 0; k < n / size; k++)
-		if (selected(mask, k, size) && (element_linear(e, i, k, size, true, &linear) ||
-						emu_write(e, i->seg, linear, s->u8 + k * size, size)))
+		if (selected(mask, k, size) &&
+		    (element_linear(e, i, k, size, true, &linear) || emu_write(e, i->seg, linear, s->u8 + k * size, size)))
 			return EMU_STOP;
 	return 0;
 }

@@ -41,8 +41,8 @@ int evex_load_elements(struct emu *e, const struct insn *i, union vec *v, unsign
 		return 0;
 	}
 	for (unsigned k = 0; k < bytes / size; k++)
-		if ((mask >> k & 1) && (element_linear(e, i, k * size, size, false, &linear) ||
-					emu_read(e, i->seg, linear, v->u8 + k * size, size)))
+		if ((mask >> k & 1) &&
+		    (element_linear(e, i, k * size, size, false, &linear) || emu_read(e, i->seg, linear, v->u8 + k * size, size)))
 			return EMU_STOP;
 	return 0;
 }
@@ -59,12 +59,12 @@ int evex_store_elements(struct emu *e, const struct insn *i, const union vec *v,
 	    (simd_linear(e, i, bytes, true, &linear) || emu_probe_write(e, i->seg, linear, bytes)))
 		return EMU_STOP;
 	for (unsigned k = 0; k < bytes / size; k++)
-		if ((mask >> k & 1) && (element_linear(e, i, k * size, size, true, &linear) ||
-					emu_probe_write(e, i->seg, linear, size)))
+		if ((mask >> k & 1) &&
+		    (element_linear(e, i, k * size, size, true, &linear) || emu_probe_write(e, i->seg, linear, size)))
 			return EMU_STOP;
 	for (unsigned k = 0; k < bytes / size; k++)
-		if ((mask >> k & 1) && (element_linear(e, i, k * size, size, true, &linear) ||
-					emu_write(e, i->seg, linear, v->u8 + k * size, size)))
+		if ((mask >> k & 1) &&
+		    (element_linear(e, i, k * size, size, true, &linear) || emu_write(e, i->seg, linear, v->u8 + k * size, size)))
 			return EMU_STOP;
 	return 0;
 }

@@ -284,7 +284,10 @@ TEST(pshufbitqmb, u8, a->u64[k / 8] >> (y & 63) & 1)
 /* EQ LT LE FALSE NE NLT NLE TRUE (SDM vol. 2, VPCMPB). */
 static uint64_t predicate_bits(uint64_t equal, uint64_t less, unsigned predicate)
 {
-	const uint64_t bits = (predicate & 3) == 0 ? equal : (predicate & 3) == 1 ? less : (predicate & 3) == 2 ? equal | less : 0;
+	const uint64_t bits = (predicate & 3) == 0   ? equal
+			      : (predicate & 3) == 1 ? less
+			      : (predicate & 3) == 2 ? equal | less
+						     : 0;
 
 	return predicate & 4 ? ~bits : bits;
 }

@@ -77,8 +77,7 @@ static int gather(struct emu *e, const struct insn *i, bool quads)
 	for (unsigned k = 0; k < count; k++) {
 		if (!(*mask >> k & 1))
 			continue;
-		if (indexed_linear(e, i, k, quads, false, &linear) ||
-		    emu_read(e, i->seg, linear, d->u8 + k * size, size))
+		if (indexed_linear(e, i, k, quads, false, &linear) || emu_read(e, i->seg, linear, d->u8 + k * size, size))
 			return EMU_STOP;
 		*mask &= ~(1ull << k);
 		memset(d->u8 + evex_bytes(i), 0, sizeof(*d) - evex_bytes(i));
@@ -98,8 +97,7 @@ static int scatter(struct emu *e, const struct insn *i, bool quads)
 	for (unsigned k = 0; k < count; k++) {
 		if (!(*mask >> k & 1))
 			continue;
-		if (indexed_linear(e, i, k, quads, true, &linear) ||
-		    emu_write(e, i->seg, linear, s->u8 + k * size, size))
+		if (indexed_linear(e, i, k, quads, true, &linear) || emu_write(e, i->seg, linear, s->u8 + k * size, size))
 			return EMU_STOP;
 		*mask &= ~(1ull << k);
 	}

@@ -27,8 +27,8 @@ FPU_INLINE int simd_linear(struct emu *e, const struct insn *i, unsigned size, b
 {
 	if (UNLIKELY(e->code_size != 8 || i->asize != 8))
 		return emu_linear(e, i, size, write, linear);
-	*linear = emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) + (uint64_t)(int64_t)i->disp +
-		  e->seg_base[i->seg];
+	*linear = emu_address_register(e, i->base) + (emu_address_register(e, i->index) << i->scale) +
+		  (uint64_t)(int64_t)i->disp + e->seg_base[i->seg];
 	return 0;
 }
 

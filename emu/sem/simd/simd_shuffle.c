@@ -111,8 +111,7 @@ FPU_INLINE void lane_pmaddwd(union vec *d, const union vec *a, const union vec *
 {
 	/* -32768 * -32768 twice wraps to 80000000h: the sum is unsigned. */
 	for (unsigned k = 0; k < n / 4; k++)
-		d->u32[k] = (uint32_t)(a->i16[2 * k] * b->i16[2 * k]) +
-			    (uint32_t)(a->i16[2 * k + 1] * b->i16[2 * k + 1]);
+		d->u32[k] = (uint32_t)(a->i16[2 * k] * b->i16[2 * k]) + (uint32_t)(a->i16[2 * k + 1] * b->i16[2 * k + 1]);
 }
 SIMD_SEM(pmaddwd)
 EVEX_SEM(pmaddwd)
@@ -145,8 +144,8 @@ EVEX_SEM(psadbw)
 FPU_INLINE void lane_pshufb(union vec *d, const union vec *a, const union vec *b, unsigned n)
 {
 	FOR_GROUPS(n, g, w)
-		for (unsigned k = g; k < g + w; k++)
-			d->u8[k] = b->u8[k] & 0x80 ? 0 : a->u8[g + (b->u8[k] & (w - 1))];
+	for (unsigned k = g; k < g + w; k++)
+		d->u8[k] = b->u8[k] & 0x80 ? 0 : a->u8[g + (b->u8[k] & (w - 1))];
 }
 SIMD_SEM(pshufb)
 EVEX_SEM(pshufb)
@@ -224,10 +223,10 @@ FPU_INLINE void lane_pblendw(union vec *d, const union vec *a, const union vec *
 FPU_INLINE void lane_palignr(union vec *d, const union vec *a, const union vec *b, unsigned n, unsigned imm)
 {
 	FOR_GROUPS(n, g, w)
-		for (unsigned k = 0; k < w; k++) {
-			const unsigned from = k + imm;
-			d->u8[g + k] = from < w ? b->u8[g + from] : from < 2 * w ? a->u8[g + from - w] : 0;
-		}
+	for (unsigned k = 0; k < w; k++) {
+		const unsigned from = k + imm;
+		d->u8[g + k] = from < w ? b->u8[g + from] : from < 2 * w ? a->u8[g + from - w] : 0;
+	}
 }
 
 FPU_INLINE void lane_mpsadbw(union vec *d, const union vec *a, const union vec *b, unsigned n, unsigned imm)

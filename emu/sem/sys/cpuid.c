@@ -28,8 +28,7 @@ static bool is_shown(const struct emu *e, enum cpu_feature feature)
 {
 	const uint64_t misc = e->cpu.msr.misc_enable;
 
-	if ((feature == CPUF_NX && (misc & MISC_ENABLE_XD_DISABLE)) ||
-	    (feature == CPUF_MONITOR && !(misc & MISC_ENABLE_MONITOR)))
+	if ((feature == CPUF_NX && (misc & MISC_ENABLE_XD_DISABLE)) || (feature == CPUF_MONITOR && !(misc & MISC_ENABLE_MONITOR)))
 		return false;
 	return emu_has_cpu_feature(e, feature);
 }
@@ -195,29 +194,55 @@ struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t sublea
 	if (!cpu_leaf_exists(&e->machine->features, leaf))
 		return out;
 	switch (leaf) {
-	case 0: leaf_vendor(&out, last_leaf(e), "GenuineIntel"); break;
-	case 1: leaf_version(e, &out); break;
-	case 2: out.r[EAX] = 0x00ff0001; break; /* "see leaf 4" */
-	case 4: leaf_cache(e, subleaf, &out); break;
+	case 0:
+		leaf_vendor(&out, last_leaf(e), "GenuineIntel");
+		break;
+	case 1:
+		leaf_version(e, &out);
+		break;
+	case 2:
+		out.r[EAX] = 0x00ff0001;
+		break; /* "see leaf 4" */
+	case 4:
+		leaf_cache(e, subleaf, &out);
+		break;
 	case 5: /* MONITOR watches lines of 64 bytes; MWAIT ends with masked interrupts, too */
 		out = (struct cpuid_regs){ { 64, 64, 3, 0 } };
 		break;
-	case 0xb: leaf_topology(e, subleaf, &out); break;
-	case 0xd: leaf_xsave(e, subleaf, &out); break;
-	case 0x15: leaf_tsc(&out); break;
-	case 0x16: leaf_frequency(&out); break;
-	case 0x1f: leaf_topology(e, subleaf, &out); break;
+	case 0xb:
+		leaf_topology(e, subleaf, &out);
+		break;
+	case 0xd:
+		leaf_xsave(e, subleaf, &out);
+		break;
+	case 0x15:
+		leaf_tsc(&out);
+		break;
+	case 0x16:
+		leaf_frequency(&out);
+		break;
+	case 0x1f:
+		leaf_topology(e, subleaf, &out);
+		break;
 	case LEAF_HYPERVISOR:
 		leaf_vendor(&out, LEAF_HYPERVISOR, "BulkheadEMU");
 		/* EBX, ECX, EDX in this order, unlike leaf 0. */
 		out = (struct cpuid_regs){ { out.r[EAX], out.r[EBX], out.r[EDX], out.r[ECX] } };
 		break;
-	case LEAF_EXTENDED: out.r[EAX] = LEAF_EXT_MAX; break;
+	case LEAF_EXTENDED:
+		out.r[EAX] = LEAF_EXT_MAX;
+		break;
 	case 0x80000002:
 	case 0x80000003:
-	case 0x80000004: leaf_brand(leaf, &out); break;
-	case 0x80000006: out.r[ECX] = 64 | 6u << 12 | 1024u << 16; break; /* L2: 1 MiB, 8-way, 64-byte lines */
-	case 0x80000008: out.r[EAX] = EMU_MAXPHYADDR | (emu_has_feature(e, FEAT_LA57) ? 57u : 48u) << 8; break;
+	case 0x80000004:
+		leaf_brand(leaf, &out);
+		break;
+	case 0x80000006:
+		out.r[ECX] = 64 | 6u << 12 | 1024u << 16;
+		break; /* L2: 1 MiB, 8-way, 64-byte lines */
+	case 0x80000008:
+		out.r[EAX] = EMU_MAXPHYADDR | (emu_has_feature(e, FEAT_LA57) ? 57u : 48u) << 8;
+		break;
 	}
 	if (leaf == 7 && subleaf == 0)
 		out.r[EAX] = 2; /* the last subleaf */

@@ -138,12 +138,23 @@ int sem_mov_from_cr(struct emu *e, const struct insn *i)
 	uint64_t value;
 
 	switch (i->reg) {
-	case 0: value = e->cpu.cr0; break;
-	case 2: value = e->cpu.cr2; break;
-	case 3: value = e->cpu.cr3; break;
-	case 4: value = e->cpu.cr4; break;
-	case 8: value = lapic_cr8_read(e->lapic); break;
-	default: return emu_ud(e);
+	case 0:
+		value = e->cpu.cr0;
+		break;
+	case 2:
+		value = e->cpu.cr2;
+		break;
+	case 3:
+		value = e->cpu.cr3;
+		break;
+	case 4:
+		value = e->cpu.cr4;
+		break;
+	case 8:
+		value = lapic_cr8_read(e->lapic);
+		break;
+	default:
+		return emu_ud(e);
 	}
 	reg_write(e, i->rm, cr_size(e), value);
 	return 0;
@@ -163,12 +174,24 @@ int sem_mov_to_cr(struct emu *e, const struct insn *i)
 	int r;
 
 	switch (i->reg) {
-	case 0: r = cr0_write(e, value); break;
-	case 2: e->cpu.cr2 = value; r = 0; break;
-	case 3: r = cr3_write(e, value); break;
-	case 4: r = cr4_write(e, value); break;
-	case 8: r = cr8_write(e, value); break;
-	default: return emu_ud(e);
+	case 0:
+		r = cr0_write(e, value);
+		break;
+	case 2:
+		e->cpu.cr2 = value;
+		r = 0;
+		break;
+	case 3:
+		r = cr3_write(e, value);
+		break;
+	case 4:
+		r = cr4_write(e, value);
+		break;
+	case 8:
+		r = cr8_write(e, value);
+		break;
+	default:
+		return emu_ud(e);
 	}
 	return r ? EMU_STOP : emu_end_block(e, i);
 }
@@ -229,9 +252,15 @@ int sem_invpcid(struct emu *e, const struct insn *i)
 	if (type == INVPCID_ADDRESS && !sys_canonical_register(e, d[1]))
 		return emu_gp0(e);
 	switch (type) {
-	case INVPCID_ADDRESS: mmu_flush_page_pcid(e, d[1], (unsigned)d[0]); break;
-	case INVPCID_CONTEXT: mmu_flush_pcid(e, (unsigned)d[0]); break;
-	default: mmu_flush_all(e); break;
+	case INVPCID_ADDRESS:
+		mmu_flush_page_pcid(e, d[1], (unsigned)d[0]);
+		break;
+	case INVPCID_CONTEXT:
+		mmu_flush_pcid(e, (unsigned)d[0]);
+		break;
+	default:
+		mmu_flush_all(e);
+		break;
 	}
 	return emu_end_block(e, i);
 }

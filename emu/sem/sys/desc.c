@@ -96,8 +96,8 @@ struct segment segment_flat_code(uint16_t selector, unsigned dpl, bool is_64bit)
 {
 	return (struct segment){
 		.limit = UINT32_MAX,
-		.attr = SEG_ATTR_P | (dpl << SEG_ATTR_DPL_SHIFT) | SEG_ATTR_S | SEG_ATTR_CODE | SEG_ATTR_RW |
-			SEG_ATTR_ACCESSED | SEG_ATTR_G | (is_64bit ? SEG_ATTR_L : SEG_ATTR_DB),
+		.attr = SEG_ATTR_P | (dpl << SEG_ATTR_DPL_SHIFT) | SEG_ATTR_S | SEG_ATTR_CODE | SEG_ATTR_RW | SEG_ATTR_ACCESSED |
+			SEG_ATTR_G | (is_64bit ? SEG_ATTR_L : SEG_ATTR_DB),
 		.selector = selector,
 	};
 }
@@ -106,8 +106,8 @@ struct segment segment_flat_data(uint16_t selector, unsigned dpl)
 {
 	return (struct segment){
 		.limit = UINT32_MAX,
-		.attr = SEG_ATTR_P | (dpl << SEG_ATTR_DPL_SHIFT) | SEG_ATTR_S | SEG_ATTR_RW | SEG_ATTR_ACCESSED |
-			SEG_ATTR_G | SEG_ATTR_DB,
+		.attr = SEG_ATTR_P | (dpl << SEG_ATTR_DPL_SHIFT) | SEG_ATTR_S | SEG_ATTR_RW | SEG_ATTR_ACCESSED | SEG_ATTR_G |
+			SEG_ATTR_DB,
 		.selector = selector,
 	};
 }

@@ -158,8 +158,7 @@ static int enter_long(struct emu *e, const struct event *ev, const struct desc *
 	uint16_t selector = (uint16_t)(gate->raw >> 16);
 	uint64_t offset = handler_offset(e, gate);
 	uint64_t frame[6] = {
-		e->cpu.seg[SEG_SS].selector, e->cpu.gpr[RSP], ev->flags, e->cpu.seg[SEG_CS].selector,
-		ev->return_rip, ev->error,
+		e->cpu.seg[SEG_SS].selector, e->cpu.gpr[RSP], ev->flags, e->cpu.seg[SEG_CS].selector, ev->return_rip, ev->error,
 	};
 	struct stack s;
 	struct desc code;
@@ -398,7 +397,10 @@ static void deliver(struct emu *e, const struct event *ev)
 void exc_deliver_interrupt(struct emu *e, uint8_t vector)
 {
 	struct event ev = {
-		.kind = EVENT_INTERRUPT, .vector = vector, .flags = emu_flags_get(e), .return_rip = e->cpu.rip,
+		.kind = EVENT_INTERRUPT,
+		.vector = vector,
+		.flags = emu_flags_get(e),
+		.return_rip = e->cpu.rip,
 	};
 
 	deliver(e, &ev);
@@ -415,7 +417,10 @@ void exc_deliver_nmi(struct emu *e)
 static int software_event(struct emu *e, const struct insn *i, enum event_kind kind, uint8_t vector)
 {
 	struct event ev = {
-		.kind = kind, .vector = vector, .flags = emu_flags_get(e), .return_rip = emu_next_rip(e, i),
+		.kind = kind,
+		.vector = vector,
+		.flags = emu_flags_get(e),
+		.return_rip = emu_next_rip(e, i),
 	};
 
 	return task_end(e, exc_enter(e, &ev));
@@ -451,7 +456,10 @@ int sem_int_imm(struct emu *e, const struct insn *i)
 	uint8_t vector = (uint8_t)i->imm;
 	bool redirect = false;
 	struct event ev = {
-		.kind = EVENT_SOFTWARE, .vector = vector, .flags = emu_flags_get(e), .return_rip = emu_next_rip(e, i),
+		.kind = EVENT_SOFTWARE,
+		.vector = vector,
+		.flags = emu_flags_get(e),
+		.return_rip = emu_next_rip(e, i),
 	};
 
 	if (!sys_v86(e))

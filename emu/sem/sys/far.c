@@ -14,8 +14,7 @@ struct far_target {
 /* A 64-bit code segment has no limit; the offset must be canonical instead. */
 int code_check_offset(struct emu *e, const struct desc *d, uint64_t offset)
 {
-	bool good = e->long_mode && desc_has(d, SEG_ATTR_L) ? emu_is_canonical(e, offset)
-							     : offset <= desc_segment(d, 0).limit;
+	bool good = e->long_mode && desc_has(d, SEG_ATTR_L) ? emu_is_canonical(e, offset) : offset <= desc_segment(d, 0).limit;
 
 	return good ? 0 : emu_gp0(e);
 }
@@ -143,8 +142,7 @@ static int call_gate_inner(struct emu *e, const struct insn *i, const struct far
 		frame[count++] = copied[--parameters];
 	frame[count++] = e->cpu.seg[SEG_CS].selector;
 	frame[count++] = emu_next_rip(e, i);
-	if (code_check_offset(e, code, t->offset) || stack_push(e, &s, frame, count, size) ||
-	    desc_set_accessed(e, code))
+	if (code_check_offset(e, code, t->offset) || stack_push(e, &s, frame, count, size) || desc_set_accessed(e, code))
 		return EMU_STOP;
 	code_commit(e, t->selector, code, cpl);
 	e->cpu.seg[SEG_SS] = s.ss;

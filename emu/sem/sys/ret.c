@@ -174,8 +174,8 @@ static int iret_real(struct emu *e, const struct insn *i)
 {
 	uint64_t v[3];
 	struct stack s;
-	uint64_t mask = RFLAGS_ARITH | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_ID |
-			RFLAGS_IF | RFLAGS_IOPL;
+	uint64_t mask =
+		RFLAGS_ARITH | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT | RFLAGS_RF | RFLAGS_AC | RFLAGS_ID | RFLAGS_IF | RFLAGS_IOPL;
 
 	stack_current(e, &s);
 	if (stack_pop(e, &s, v, 3, i->size))

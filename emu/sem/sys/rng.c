@@ -39,10 +39,14 @@ static uint32_t rotl(uint32_t v, unsigned n)
 
 static void quarter(uint32_t *s, unsigned a, unsigned b, unsigned c, unsigned d)
 {
-	s[a] += s[b]; s[d] = rotl(s[d] ^ s[a], 16);
-	s[c] += s[d]; s[b] = rotl(s[b] ^ s[c], 12);
-	s[a] += s[b]; s[d] = rotl(s[d] ^ s[a], 8);
-	s[c] += s[d]; s[b] = rotl(s[b] ^ s[c], 7);
+	s[a] += s[b];
+	s[d] = rotl(s[d] ^ s[a], 16);
+	s[c] += s[d];
+	s[b] = rotl(s[b] ^ s[c], 12);
+	s[a] += s[b];
+	s[d] = rotl(s[d] ^ s[a], 8);
+	s[c] += s[d];
+	s[b] = rotl(s[b] ^ s[c], 7);
 }
 
 static void chacha_block(const struct rng *r, uint32_t out[16])

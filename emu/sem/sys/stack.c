@@ -11,7 +11,9 @@ void stack_current(const struct emu *e, struct stack *s)
 	*s = (struct stack){
 		.ss = e->cpu.seg[SEG_SS],
 		.sp = e->cpu.gpr[RSP],
-		.mask = e->stack_size == 8 ? ~0ull : e->stack_size == 4 ? 0xffffffffull : 0xffffull,
+		.mask = e->stack_size == 8   ? ~0ull
+			: e->stack_size == 4 ? 0xffffffffull
+					     : 0xffffull,
 		.cpl = e->cpl,
 		.flat = e->stack_size == 8,
 	};

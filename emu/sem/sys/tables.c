@@ -147,8 +147,7 @@ int sem_ltr(struct emu *e, const struct insn *i)
 		return emu_gp0(e);
 	if (read_system_desc(e, selector, &d))
 		return EMU_STOP;
-	if (desc_has(&d, SEG_ATTR_S) ||
-	    (desc_type(&d) != DESC_TSS32 && (e->long_mode || desc_type(&d) != DESC_TSS16)))
+	if (desc_has(&d, SEG_ATTR_S) || (desc_type(&d) != DESC_TSS32 && (e->long_mode || desc_type(&d) != DESC_TSS16)))
 		return emu_fault_code(e, VEC_GP, selector & ~3u);
 	if (!desc_has(&d, SEG_ATTR_P))
 		return emu_fault_code(e, VEC_NP, selector & ~3u);

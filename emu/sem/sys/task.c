@@ -80,8 +80,7 @@ static int save_old_task(struct emu *e, uint64_t flags, uint64_t next_rip)
 	memcpy(s.seg, (uint16_t[]){ (uint16_t)t.seg[0], (uint16_t)t.seg[1], (uint16_t)t.seg[2], (uint16_t)t.seg[3] },
 	       sizeof(s.seg));
 	if (is_32bit_tss(e->cpu.tr.attr))
-		return emu_sys_write(e, e->cpu.tr.base + TSS32_DYNAMIC, (uint8_t *)&t + TSS32_DYNAMIC,
-				     TSS32_DYNAMIC_SIZE);
+		return emu_sys_write(e, e->cpu.tr.base + TSS32_DYNAMIC, (uint8_t *)&t + TSS32_DYNAMIC, TSS32_DYNAMIC_SIZE);
 	return emu_sys_write(e, e->cpu.tr.base + TSS16_DYNAMIC, (uint8_t *)&s + TSS16_DYNAMIC, TSS16_DYNAMIC_SIZE);
 }
 
@@ -117,8 +116,8 @@ static int write_links(struct emu *e, const struct desc *tss, uint64_t new_base,
 
 static void load_registers(struct emu *e, const struct tss32 *t, bool set_nt)
 {
-	uint64_t known = RFLAGS_ARITH | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF |
-			 RFLAGS_VM | RFLAGS_AC | sys_virtual_flags(e) | RFLAGS_ID;
+	uint64_t known = RFLAGS_ARITH | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM |
+			 RFLAGS_AC | sys_virtual_flags(e) | RFLAGS_ID;
 
 	for (unsigned n = 0; n < GPR_IN_TSS; n++)
 		e->cpu.gpr[n] = t->gpr[n];
@@ -154,8 +153,7 @@ static int load_code(struct emu *e, uint16_t selector, struct desc *d)
 
 	if (desc_read(e, selector, VEC_TS, d))
 		return EMU_STOP;
-	if (selector_is_null(selector) || !desc_is_code(d) ||
-	    (desc_has(d, SEG_ATTR_DC) ? desc_dpl(d) > rpl : desc_dpl(d) != rpl))
+	if (selector_is_null(selector) || !desc_is_code(d) || (desc_has(d, SEG_ATTR_DC) ? desc_dpl(d) > rpl : desc_dpl(d) != rpl))
 		return emu_fault_code(e, VEC_TS, selector & ~3u);
 	if (!desc_has(d, SEG_ATTR_P))
 		return emu_fault_code(e, VEC_NP, selector & ~3u);
@@ -232,8 +230,7 @@ int task_switch(struct emu *e, uint16_t selector, struct desc *tss, enum task_re
 	if (reason == TASK_IRET)
 		flags &= ~(uint64_t)RFLAGS_NT;
 	if (read_tss(e, segment.base, is_32bit_tss(segment.attr), &image) || probe_links(e, tss, segment.base, reason) ||
-	    save_old_task(e, flags, next_rip) ||
-	    write_links(e, tss, segment.base, reason))
+	    save_old_task(e, flags, next_rip) || write_links(e, tss, segment.base, reason))
 		return EMU_STOP;
 	return load_new_task(e, &image, tss, selector, reason == TASK_CALL || reason == TASK_INT);
 }

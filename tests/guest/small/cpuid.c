@@ -39,8 +39,9 @@ static void show(uint32_t leaf, uint32_t subleaf)
 static void show_leaves(void)
 {
 	static const uint32_t leaves[][2] = {
-		{ 0, 0 }, { 1, 0 }, { 6, 0 }, { 7, 0 }, { 7, 1 }, { 7, 2 }, { 0xd, 0 }, { 0xd, 1 }, { 0xd, 2 }, { 0xd, 5 },
-		{ 0xd, 6 }, { 0xd, 7 }, { 0xd, 9 }, { 0x80000000, 0 }, { 0x80000001, 0 }, { 0x80000007, 0 }, { 0x80000008, 0 },
+		{ 0, 0 },   { 1, 0 },	       { 6, 0 },	  { 7, 0 },	     { 7, 1 },		{ 7, 2 },
+		{ 0xd, 0 }, { 0xd, 1 },	       { 0xd, 2 },	  { 0xd, 5 },	     { 0xd, 6 },	{ 0xd, 7 },
+		{ 0xd, 9 }, { 0x80000000, 0 }, { 0x80000001, 0 }, { 0x80000007, 0 }, { 0x80000008, 0 },
 	};
 
 	for (unsigned n = 0; n < sizeof(leaves) / sizeof(leaves[0]); n++)

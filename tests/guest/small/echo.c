@@ -8,7 +8,7 @@ static void on_serial(void)
 {
 	while (inb(LAYOUT_COM1 + 5) & 1) {
 		uint8_t c = inb(LAYOUT_COM1);
-		char out[2] = {(char)(c >= 'a' && c <= 'z' ? c - 32 : c), 0};
+		char out[2] = { (char)(c >= 'a' && c <= 'z' ? c - 32 : c), 0 };
 
 		if (c == 'q')
 			done = true;

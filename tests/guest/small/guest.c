@@ -76,7 +76,7 @@ void build_idt(void)
 	struct __attribute__((packed)) {
 		uint16_t limit;
 		uint64_t base;
-	} idtr = {sizeof(idt) - 1, (uintptr_t)idt};
+	} idtr = { sizeof(idt) - 1, (uintptr_t)idt };
 
 	for (unsigned i = 0; i < 256; i++) {
 		uintptr_t stub = (uintptr_t)stubs[i];

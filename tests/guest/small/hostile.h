@@ -63,7 +63,7 @@ struct hostile_table {
 
 static void hostile_load_tables(void)
 {
-	struct hostile_table gdtr = {sizeof(hostile_gdt) - 1, (uintptr_t)hostile_gdt};
+	struct hostile_table gdtr = { sizeof(hostile_gdt) - 1, (uintptr_t)hostile_gdt };
 
 	hostile_gdt[HOSTILE_TSS / 8] &= ~(1ull << 41); /* not busy */
 	__asm__ volatile("lgdt %0; ltr %w1" ::"m"(gdtr), "r"(HOSTILE_TSS));
@@ -83,7 +83,7 @@ static inline void hostile_init(void)
 	hostile_gdt[6] = 0x0000890000000067 | (tss & 0xffffff) << 16 | (tss >> 24 & 0xff) << 56;
 	hostile_gdt[7] = tss >> 32;
 	hostile_tss[1] = hostile_tss[9] = (uint32_t)top; /* RSP0, IST1 */
-	hostile_tss[25] = 0x68u << 16;			  /* no I/O bitmap */
+	hostile_tss[25] = 0x68u << 16;			 /* no I/O bitmap */
 	__asm__ volatile("sidt %0" : "=m"(idtr));
 	gate = (uint8_t *)(uintptr_t)idtr.base;
 	for (unsigned i = 0; i < 256; i++) {

@@ -136,7 +136,7 @@ static void chaos(void)
 /* mov $imm32, %eax; add $imm8, %eax; ret, at any offset, also across pages; written through another mapping as well. */
 static uint32_t run_patched(uint8_t *code, uint8_t *alias, uint32_t imm, uint8_t add)
 {
-	uint32_t (*f)(void) = (uint32_t (*)(void))code;
+	uint32_t (*f)(void) = (uint32_t(*)(void))code;
 
 	alias[0] = 0xb8;
 	for (unsigned i = 0; i < 4; i++)
@@ -152,7 +152,7 @@ static uint32_t run_patched(uint8_t *code, uint8_t *alias, uint32_t imm, uint8_t
 /* A loop that raises its own immediate: incb imm(%rip); mov $imm, %al; dec %ecx; jnz; movzbl; ret. */
 static uint32_t run_rising(uint8_t *code, uint32_t times)
 {
-	static const uint8_t image[] = {0xfe, 0x05, 0x01, 0, 0, 0, 0xb0, 0x00, 0xff, 0xc9, 0x75, 0xf4, 0x0f, 0xb6, 0xc0, 0xc3};
+	static const uint8_t image[] = { 0xfe, 0x05, 0x01, 0, 0, 0, 0xb0, 0x00, 0xff, 0xc9, 0x75, 0xf4, 0x0f, 0xb6, 0xc0, 0xc3 };
 	uint32_t result;
 
 	for (unsigned i = 0; i < sizeof(image); i++)

@@ -47,7 +47,7 @@ static void mend(void)
 
 static uint8_t shape(uint8_t *p, uint64_t r)
 {
-	static const uint8_t lead[] = {0x0f, 0xc5, 0xc4, 0x62, 0x66, 0xf2, 0xf3, 0x48, 0xf0, 0xd9, 0xdd, 0x67, 0x64, 0x4c};
+	static const uint8_t lead[] = { 0x0f, 0xc5, 0xc4, 0x62, 0x66, 0xf2, 0xf3, 0x48, 0xf0, 0xd9, 0xdd, 0x67, 0x64, 0x4c };
 
 	p[0] = lead[r % sizeof(lead)];
 	if (p[0] == 0xc4)
@@ -88,7 +88,8 @@ static void enter(uint64_t rip, uint64_t cs, uint64_t ss, uint64_t flags)
 			 "	mov 64(%%rbx), %%r8\n	mov 72(%%rbx), %%r9\n	mov 80(%%rbx), %%r10\n"
 			 "	mov 88(%%rbx), %%r11\n	mov 96(%%rbx), %%r12\n	mov 104(%%rbx), %%r13\n"
 			 "	mov 112(%%rbx), %%r14\n	mov 120(%%rbx), %%r15\n	mov 24(%%rbx), %%rbx\n"
-			 "	iretq\n" ::"r"(rip), "r"(cs), "r"(flags), "r"(ss), "b"(entry_regs), "i"(32)
+			 "	iretq\n" ::"r"(rip),
+			 "r"(cs), "r"(flags), "r"(ss), "b"(entry_regs), "i"(32)
 			 : "memory");
 }
 

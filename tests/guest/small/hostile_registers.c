@@ -77,7 +77,7 @@ static void byte_ports(uint16_t first, uint16_t last)
 /* Interrupts stay closed until the pair is whole again: it might send vectors that are those of exceptions. */
 static void pics(void)
 {
-	static const uint16_t port[] = {0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1};
+	static const uint16_t port[] = { 0x20, 0x21, 0xa0, 0xa1, 0x4d0, 0x4d1 };
 
 	for (unsigned i = 0; i < sizeof(port) / sizeof(port[0]); i++)
 		for (unsigned v = 0; v < 256; v++) {
@@ -190,7 +190,7 @@ static void pm(void)
 
 void guest_main(void)
 {
-	static const uint16_t com[] = {LAYOUT_COM1, LAYOUT_COM2, LAYOUT_COM3, LAYOUT_COM4};
+	static const uint16_t com[] = { LAYOUT_COM1, LAYOUT_COM2, LAYOUT_COM3, LAYOUT_COM4 };
 
 	hostile_random_state = rdtsc() | 1;
 	for (unsigned v = 32; v < 256; v++)

@@ -9,7 +9,7 @@ enum { LARGE = 1 << 20 };
 
 static bool ends_machine(uint32_t port, unsigned size)
 {
-	static const uint16_t doors[] = {0x01, 0x64, 0x92, 0xf4, 0x501, 0x604, 0x605, 0xcf9};
+	static const uint16_t doors[] = { 0x01, 0x64, 0x92, 0xf4, 0x501, 0x604, 0x605, 0xcf9 };
 
 	for (unsigned i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
 		if (port <= doors[i] && doors[i] < port + size)
@@ -20,7 +20,7 @@ static bool ends_machine(uint32_t port, unsigned size)
 /* Garbage there would drown the transcript. */
 static bool is_console(uint32_t port, unsigned size)
 {
-	static const uint16_t text[] = {LAYOUT_COM1, LAYOUT_DEBUG_PORT, LAYOUT_DEBUG_PORT_ALT, LAYOUT_DEBUG_PORT_TINY};
+	static const uint16_t text[] = { LAYOUT_COM1, LAYOUT_DEBUG_PORT, LAYOUT_DEBUG_PORT_ALT, LAYOUT_DEBUG_PORT_TINY };
 
 	for (unsigned i = 0; i < sizeof(text) / sizeof(text[0]); i++)
 		if (port <= text[i] && text[i] < port + size)
@@ -66,7 +66,9 @@ static void touch(uint64_t addr)
 /* Vectors that machines do not have would be sent by such an IOAPIC: the processor takes none here, interrupts are off. */
 static void windows(void)
 {
-	static const uint64_t base[] = {LAYOUT_IOAPIC_BASE, LAYOUT_HPET_BASE, 0xa0000, 0xfec80000, 0xd0000000, 0xfffffff0 - 256};
+	static const uint64_t base[] = {
+		LAYOUT_IOAPIC_BASE, LAYOUT_HPET_BASE, 0xa0000, 0xfec80000, 0xd0000000, 0xfffffff0 - 256
+	};
 
 	for (unsigned w = 0; w < sizeof(base) / sizeof(base[0]); w++)
 		for (uint64_t off = 0; off < 0x100; off++)
@@ -99,7 +101,7 @@ static void ins4(uint16_t port, uint64_t to, uint64_t count)
 
 static void strings(void)
 {
-	static const uint16_t port[] = {0x80, 0x71, 0x40, 0x3ff, 0x60, 0xcfc, 0x2f8, 0x61, 0x21};
+	static const uint16_t port[] = { 0x80, 0x71, 0x40, 0x3ff, 0x60, 0xcfc, 0x2f8, 0x61, 0x21 };
 
 	for (unsigned i = 0; i < sizeof(port) / sizeof(port[0]); i++) {
 		ins(port[i], 0x400000, LARGE / 16);

@@ -219,7 +219,7 @@ static void hpet_once(void)
 	mmio_write(HPET(0x10), 0);
 	expect(mmio_read(HPET(0x10)), 0, "HPET configuration");
 	expect(hpet > before, true, "an interrupt of the HPET");
-	outb(0x21, (uint8_t)~(IRQS | 1 << 2));
+	outb(0x21, (uint8_t) ~(IRQS | 1 << 2));
 	settle();
 }
 
@@ -231,7 +231,7 @@ static void registers(uint8_t v)
 	expect(inb(0x21), v, "the master's mask");
 	outb(0x21, imr);
 	expect(inb(0x21), imr, "the master's mask as before");
-	expect(imr, (uint8_t)~(IRQS | 1 << 2), "the master's mask as it was left");
+	expect(imr, (uint8_t) ~(IRQS | 1 << 2), "the master's mask as it was left");
 	mmio_write(LAYOUT_IOAPIC_BASE, 0x10 + 2 * 23);
 	mmio_write(LAYOUT_IOAPIC_BASE + 0x10, 1u << 16 | v);
 	expect(mmio_read(LAYOUT_IOAPIC_BASE + 0x10) & 0x100ff, 1u << 16 | v, "IOAPIC entry");

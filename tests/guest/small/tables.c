@@ -27,7 +27,7 @@ static char read_char(void)
 
 static void use_idt(uint64_t at)
 {
-	const struct table_pointer p = {0xfff, at};
+	const struct table_pointer p = { 0xfff, at };
 
 	__asm__ volatile("lidt %0" ::"m"(p));
 }
@@ -35,8 +35,8 @@ static void use_idt(uint64_t at)
 /* Each gate names the first entry of the interrupt stack table. SDM vol. 3, 6.14.1, 7.2.3, 7.7. */
 static void use_tss(uint64_t at)
 {
-	static uint64_t gdt[5] = {0, 0x00af9b000000ffff, 0x00cf93000000ffff};
-	const struct table_pointer p = {sizeof(gdt) - 1, (uint64_t)gdt};
+	static uint64_t gdt[5] = { 0, 0x00af9b000000ffff, 0x00cf93000000ffff };
+	const struct table_pointer p = { sizeof(gdt) - 1, (uint64_t)gdt };
 	struct table_pointer idt;
 
 	gdt[3] = 0x67 | (at & 0xffffff) << 16 | 0x89ull << 40 | (at >> 24 & 0xff) << 56;
@@ -50,7 +50,7 @@ static void use_tss(uint64_t at)
 /* Delivery reads the descriptor of the gate's code segment. */
 static void use_gdt(uint64_t at)
 {
-	const struct table_pointer p = {0xfff, at};
+	const struct table_pointer p = { 0xfff, at };
 
 	__asm__ volatile("lgdt %0" ::"m"(p));
 }
@@ -90,7 +90,8 @@ static void deliver(char event, uint64_t stack)
 	__asm__ volatile("test %1, %1; jz 1f; mov %1, %%rsp; 1:"
 			 "cmp $'u', %0; jne 2f; ud2;"
 			 "2: cmp $'s', %0; jne 3f; int $0x40;"
-			 "3: sti; hlt; jmp 3b" ::"r"(event), "r"(stack));
+			 "3: sti; hlt; jmp 3b" ::"r"(event),
+			 "r"(stack));
 }
 
 void guest_main(void)

@@ -107,7 +107,8 @@ static void try_window(void)
 	*(volatile uint8_t *)(window + 0xffff) = 0xa5;
 	check(*(volatile uint16_t *)(window + 0xfffe) == 0xa500, "its last byte");
 	__asm__ volatile("lock addl $5, (%0)" ::"r"(window + 4) : "memory");
-	check(mmio_read(window + 4) == (uint32_t)((window * 0x9e3779b97f4a7c15) >> 32) + 5, "read and written in one instruction");
+	check(mmio_read(window + 4) == (uint32_t)((window * 0x9e3779b97f4a7c15) >> 32) + 5,
+	      "read and written in one instruction");
 }
 
 static uint64_t item(uint16_t key, unsigned bytes)

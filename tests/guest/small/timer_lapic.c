@@ -53,7 +53,7 @@ void guest_main(void)
 	set_handler(DEADLINE, on_tick);
 	pic_init(0);
 	lapic_init();
-	mmio_write(LAYOUT_LAPIC_BASE + 0x3e0, 0xb);		    /* divide by 1 */
+	mmio_write(LAYOUT_LAPIC_BASE + 0x3e0, 0xb); /* divide by 1 */
 	mmio_write(LAYOUT_LAPIC_BASE + 0x320, PERIODIC | 1u << 17);
 	mmio_write(LAYOUT_LAPIC_BASE + 0x380, 1000000);
 	while (periodic_ticks < 10)

@@ -90,15 +90,30 @@ static void traps(void)
 {
 	static const struct {
 		const char *name, *code;
-	} list[] = { { "div", divide }, { "idiv overflow", divide_overflow }, { "aam 0", aam0 }, { "int3", int3 }, { "int 3", int_3 },
-		     { "into", into }, { "into, no overflow", into_not }, { "bound", bound }, { "bound inside", bound_in }, { "ud2", ud2 },
-		     { "lock nop", lock_nop }, { "lock register", lock_reg }, { "lock load", lock_load }, { "mov cs", mov_cs },
-		     { "mov seg 7", mov_seg7 }, { "mov cr1", mov_cr1 }, { "16 bytes", long_insn }, { "15 bytes", fifteen } };
+	} list[] = { { "div", divide },
+		     { "idiv overflow", divide_overflow },
+		     { "aam 0", aam0 },
+		     { "int3", int3 },
+		     { "int 3", int_3 },
+		     { "into", into },
+		     { "into, no overflow", into_not },
+		     { "bound", bound },
+		     { "bound inside", bound_in },
+		     { "ud2", ud2 },
+		     { "lock nop", lock_nop },
+		     { "lock register", lock_reg },
+		     { "lock load", lock_load },
+		     { "mov cs", mov_cs },
+		     { "mov seg 7", mov_seg7 },
+		     { "mov cr1", mov_cr1 },
+		     { "16 bytes", long_insn },
+		     { "15 bytes", fifteen } };
 	static const struct {
 		const char *name, *code;
-	} privileged[] = { { "hlt", p_hlt }, { "cli", p_cli }, { "sti", p_sti }, { "in", p_in }, { "out", p_out }, { "insb", p_insb },
-			   { "mov cr0", p_cr0 }, { "clts", p_clts }, { "lmsw", p_lmsw }, { "invlpg", p_invlpg }, { "wbinvd", p_wbinvd },
-			   { "rdmsr", p_rdmsr }, { "lgdt", p_lgdt }, { "sysexit", p_sysexit }, { "popf", p_popf }, { "pushf", p_pushf },
+	} privileged[] = { { "hlt", p_hlt },   { "cli", p_cli },	 { "sti", p_sti },	 { "in", p_in },
+			   { "out", p_out },   { "insb", p_insb },	 { "mov cr0", p_cr0 },	 { "clts", p_clts },
+			   { "lmsw", p_lmsw }, { "invlpg", p_invlpg },	 { "wbinvd", p_wbinvd }, { "rdmsr", p_rdmsr },
+			   { "lgdt", p_lgdt }, { "sysexit", p_sysexit }, { "popf", p_popf },	 { "pushf", p_pushf },
 			   { "iret", p_iret } };
 
 	for (unsigned n = 0; n < sizeof(list) / sizeof(list[0]); n++) {
@@ -154,7 +169,8 @@ static void doubles(void)
 	static const struct {
 		unsigned vector;
 		const char *name, *code;
-	} first[] = { { 0, "de", divide }, { 3, "bp", int3 }, { 4, "of", into }, { 5, "br", bound }, { 6, "ud", ud2 }, { 13, "gp", p_hlt } };
+	} first[] = { { 0, "de", divide }, { 3, "bp", int3 }, { 4, "of", into },
+		      { 5, "br", bound },  { 6, "ud", ud2 },  { 13, "gp", p_hlt } };
 
 	for (unsigned n = 0; n < sizeof(first) / sizeof(first[0]); n++) {
 		set_gate(first[n].vector, KCODE, stubs, 0x6e, 0);
@@ -169,8 +185,8 @@ static void inner_stacks(void)
 		uint32_t esp;
 		unsigned ss;
 		const char *name;
-	} bad[] = { { 0x200000, 0, "null" }, { 0x200000, UDATA, "user" }, { 0x200000, KCODE, "code" }, { 0x200000, 0x1000, "beyond" },
-		    { 0x200000, 0x68, "absent" }, { 0x200000, 0x78, "read-only" } };
+	} bad[] = { { 0x200000, 0, "null" },	    { 0x200000, UDATA, "user" },  { 0x200000, KCODE, "code" },
+		    { 0x200000, 0x1000, "beyond" }, { 0x200000, 0x68, "absent" }, { 0x200000, 0x78, "read-only" } };
 
 	for (unsigned n = 0; n < sizeof(bad) / sizeof(bad[0]); n++) {
 		restore_tables();
@@ -221,9 +237,20 @@ static void shadows(void)
 {
 	static const struct {
 		const char *name, *code;
-	} list[] = { { "sti, nop", sti_nop }, { "sti, cli", sti_cli }, { "sti, sti", sti_sti }, { "sti, jmp", sti_jmp }, { "sti, hlt", sti_hlt },
-		     { "sti, mov ss", sti_ss }, { "sti, mov ss twice", sti_ss_ss }, { "sti, pop ss", sti_pop_ss }, { "sti, lss", sti_lss },
-		     { "sti, mov ds", sti_ds }, { "sti, ud2", sti_ud }, { "sti, int", sti_int }, { "popf", popf_if }, { "iret", iret_if },
+	} list[] = { { "sti, nop", sti_nop },
+		     { "sti, cli", sti_cli },
+		     { "sti, sti", sti_sti },
+		     { "sti, jmp", sti_jmp },
+		     { "sti, hlt", sti_hlt },
+		     { "sti, mov ss", sti_ss },
+		     { "sti, mov ss twice", sti_ss_ss },
+		     { "sti, pop ss", sti_pop_ss },
+		     { "sti, lss", sti_lss },
+		     { "sti, mov ds", sti_ds },
+		     { "sti, ud2", sti_ud },
+		     { "sti, int", sti_int },
+		     { "popf", popf_if },
+		     { "iret", iret_if },
 		     { "sti, ret", sti_ret } };
 
 	*apic(SVR) = 0x1ff;

@@ -24,15 +24,40 @@ static void msrs(void)
 		uint32_t msr;
 		uint64_t value;
 	} writes[] = {
-		{ 0xc0000080, 0xd01 }, { 0xc0000080, 0xd03 }, { 0xc0000080, 0x801 }, { 0xc0000080, 0x901 }, { 0xc0000080, 1ull << 32 | 0xd01 },
-		{ 0x277, 0x0007040600070406 }, { 0x277, 2 }, { 0x277, 3ull << 32 }, { 0x277, 8 },
-		{ 0xc0000082, 0x0100000000000000 }, { 0xc0000082, 0xffff800000000000 },
-		{ 0xc0000100, 0x0100000000000000 }, { 0xc0000101, 0xfe00000000000000 }, { 0xc0000102, 0x0100000000000000 },
-		{ 0xc0000084, 1ull << 32 }, { 0xc0000103, 1ull << 32 }, { 0x175, 0x0100000000000000 }, { 0x176, 0x0100000000000000 },
-		{ 0x200, 2 }, { 0x201, 0x400 }, { 0x2ff, 0xc06 }, { 0x2ff, 0xc02 }, { 0x2ff, 0x1c06 }, { 0x250, 0x0606060606060606 }, { 0x250, 2 },
-		{ 0x1b, 1ull << 60 }, { 0x3f0000, 0 }, { 0x179, 0 }, { 0x401, 1 }, { 0x401, 0 },
+		{ 0xc0000080, 0xd01 },
+		{ 0xc0000080, 0xd03 },
+		{ 0xc0000080, 0x801 },
+		{ 0xc0000080, 0x901 },
+		{ 0xc0000080, 1ull << 32 | 0xd01 },
+		{ 0x277, 0x0007040600070406 },
+		{ 0x277, 2 },
+		{ 0x277, 3ull << 32 },
+		{ 0x277, 8 },
+		{ 0xc0000082, 0x0100000000000000 },
+		{ 0xc0000082, 0xffff800000000000 },
+		{ 0xc0000100, 0x0100000000000000 },
+		{ 0xc0000101, 0xfe00000000000000 },
+		{ 0xc0000102, 0x0100000000000000 },
+		{ 0xc0000084, 1ull << 32 },
+		{ 0xc0000103, 1ull << 32 },
+		{ 0x175, 0x0100000000000000 },
+		{ 0x176, 0x0100000000000000 },
+		{ 0x200, 2 },
+		{ 0x201, 0x400 },
+		{ 0x2ff, 0xc06 },
+		{ 0x2ff, 0xc02 },
+		{ 0x2ff, 0x1c06 },
+		{ 0x250, 0x0606060606060606 },
+		{ 0x250, 2 },
+		{ 0x1b, 1ull << 60 },
+		{ 0x3f0000, 0 },
+		{ 0x179, 0 },
+		{ 0x401, 1 },
+		{ 0x401, 0 },
 	};
-	static const uint32_t reads[] = { 0x10, 0x1b, 0x3f0000, 0xc0000080, 0x179, 0x17a, 0x400, 0x401, 0x4ff, 0x277, 0xfe, 0x2ff };
+	static const uint32_t reads[] = {
+		0x10, 0x1b, 0x3f0000, 0xc0000080, 0x179, 0x17a, 0x400, 0x401, 0x4ff, 0x277, 0xfe, 0x2ff
+	};
 	struct start s = kernel(do_wrmsr);
 
 	for (unsigned n = 0; n < sizeof(writes) / sizeof(writes[0]); n++) {
@@ -63,12 +88,20 @@ static void control_registers(void)
 		const char *name, *code;
 		reg value;
 	} list[] = {
-		{ "cr0 as it is", do_cr0, cr0 }, { "cr0 nw", do_cr0, cr0 | 1ul << 29 }, { "cr0 nw cd", do_cr0, cr0 | 3ul << 29 }, { "cr0 high", do_cr0, cr0 | 1ul << 32 },
+		{ "cr0 as it is", do_cr0, cr0 },
+		{ "cr0 nw", do_cr0, cr0 | 1ul << 29 },
+		{ "cr0 nw cd", do_cr0, cr0 | 3ul << 29 },
+		{ "cr0 high", do_cr0, cr0 | 1ul << 32 },
 		{ "cr0 reserved low", do_cr0, cr0 | 1ul << 28 },
-		{ "cr3 as it is", do_cr3, cr3 }, { "cr3 low", do_cr3, cr3 | 0x18 },
-		{ "cr4 as it is", do_cr4, cr4 }, 
-		{ "cr4 la57", do_cr4, cr4 | 1ul << 12 }, { "cr4 mce", do_cr4, cr4 | 1ul << 6 },
-		{ "cr8 15", do_cr8, 15 }, { "cr8 16", do_cr8, 16 }, { "cr8 0", do_cr8, 0 }, { "lmsw cannot clear pe", do_lmsw, 0 },
+		{ "cr3 as it is", do_cr3, cr3 },
+		{ "cr3 low", do_cr3, cr3 | 0x18 },
+		{ "cr4 as it is", do_cr4, cr4 },
+		{ "cr4 la57", do_cr4, cr4 | 1ul << 12 },
+		{ "cr4 mce", do_cr4, cr4 | 1ul << 6 },
+		{ "cr8 15", do_cr8, 15 },
+		{ "cr8 16", do_cr8, 16 },
+		{ "cr8 0", do_cr8, 0 },
+		{ "lmsw cannot clear pe", do_lmsw, 0 },
 	};
 
 	for (unsigned n = 0; n < sizeof(list) / sizeof(list[0]); n++) {
@@ -235,10 +268,18 @@ static void gates(void)
 		unsigned target, access, high;
 		reg offset;
 	} list[] = {
-		{ "gate", KCODE, 0xec, 0, 0 }, { "gate dpl", KCODE, 0x8c, 0, 0 }, { "gate absent", KCODE, 0x6c, 0, 0 },
-		{ "gate high type", KCODE, 0xec, 1, 0 }, { "gate to 32 bits", KCODE32, 0xec, 0, 0 }, { "gate to data", KDATA, 0xec, 0, 0 },
-		{ "gate to null", 0, 0xec, 0, 0 }, { "gate to user code", UCODE, 0xec, 0, 0 }, { "16-bit gate", KCODE, 0xe4, 0, 0 },
-		{ "task gate", TSS_SEL, 0xe5, 0, 0 }, { "tss", TSS_SEL, 0xe9, 0, 0 }, { "not canonical", KCODE, 0xec, 0, 0x0000800000000000 },
+		{ "gate", KCODE, 0xec, 0, 0 },
+		{ "gate dpl", KCODE, 0x8c, 0, 0 },
+		{ "gate absent", KCODE, 0x6c, 0, 0 },
+		{ "gate high type", KCODE, 0xec, 1, 0 },
+		{ "gate to 32 bits", KCODE32, 0xec, 0, 0 },
+		{ "gate to data", KDATA, 0xec, 0, 0 },
+		{ "gate to null", 0, 0xec, 0, 0 },
+		{ "gate to user code", UCODE, 0xec, 0, 0 },
+		{ "16-bit gate", KCODE, 0xe4, 0, 0 },
+		{ "task gate", TSS_SEL, 0xe5, 0, 0 },
+		{ "tss", TSS_SEL, 0xe9, 0, 0 },
+		{ "not canonical", KCODE, 0xec, 0, 0x0000800000000000 },
 	};
 
 	for (unsigned n = 0; n < sizeof(list) / sizeof(list[0]); n++) {
@@ -305,14 +346,26 @@ static void opcodes(void)
 {
 	static const struct {
 		const char *name, *code;
-	} invalid[] = { { "push es", o_push_es }, { "daa", o_daa }, { "aaa", o_aaa }, { "pusha", o_pusha }, { "call far", o_call },
-			{ "into", o_into }, { "aam", o_aam }, { "salc", o_salc }, { "jmp far", o_jmp }, { "82", o_82 }, { "ud0", o_ud0 },
-			{ "ud1", o_ud1 }, { "rsm", o_rsm }, { "lock mov", o_lock_mov }, { "far jmp register", o_far_reg },
+	} invalid[] = { { "push es", o_push_es },
+			{ "daa", o_daa },
+			{ "aaa", o_aaa },
+			{ "pusha", o_pusha },
+			{ "call far", o_call },
+			{ "into", o_into },
+			{ "aam", o_aam },
+			{ "salc", o_salc },
+			{ "jmp far", o_jmp },
+			{ "82", o_82 },
+			{ "ud0", o_ud0 },
+			{ "ud1", o_ud1 },
+			{ "rsm", o_rsm },
+			{ "lock mov", o_lock_mov },
+			{ "far jmp register", o_far_reg },
 			{ "lea register", o_lea_reg } };
 	static const struct {
 		const char *name, *code;
-	} asking[] = { { "sgdt", u_sgdt }, { "sidt", u_sidt }, { "sldt", u_sldt }, { "str", u_str }, { "smsw", u_smsw },
-		       { "rdtsc", u_rdtsc }, { "rdtscp", u_rdtscp }, { "rdpmc", u_rdpmc } };
+	} asking[] = { { "sgdt", u_sgdt }, { "sidt", u_sidt },	 { "sldt", u_sldt },	 { "str", u_str },
+		       { "smsw", u_smsw }, { "rdtsc", u_rdtsc }, { "rdtscp", u_rdtscp }, { "rdpmc", u_rdpmc } };
 
 	for (unsigned n = 0; n < sizeof(invalid) / sizeof(invalid[0]); n++)
 		test_kernel(invalid[n].name, invalid[n].code);

@@ -93,7 +93,8 @@ static void all(const char *what, uint64_t pde_, uint64_t pte)
 static void rights(void)
 {
 	for (unsigned k = 0; k < 16; k++)
-		all(NAME2("pde ", (k & 3) << 1, " pte ", (k >> 2) << 1), table_address() | (k & 3) << 1 | P, TARGET | (k >> 2) << 1 | P);
+		all(NAME2("pde ", (k & 3) << 1, " pte ", (k >> 2) << 1), table_address() | (k & 3) << 1 | P,
+		    TARGET | (k >> 2) << 1 | P);
 	all("pde absent", table_address() | U | W, TARGET | U | W | P);
 	all("pte absent", table_address() | U | W | P, TARGET | U | W);
 	all("large", TARGET | PS | U | W | P, 0);

@@ -192,12 +192,13 @@ static void keys(void)
 static void canonical(const char *which)
 {
 	static const uint64_t addresses[] = {
-		0x00007ffffffffff8, 0x0000800000000000, 0xffff7fffffffffff, 0x00fffffffffffff8, 0x0100000000000000, 0xfeffffffffffffff,
+		0x00007ffffffffff8, 0x0000800000000000, 0xffff7fffffffffff,
+		0x00fffffffffffff8, 0x0100000000000000, 0xfeffffffffffffff,
 	};
 	static const struct {
 		const char *name, *code;
-	} uses[] = { { "read", do_read }, { "write", do_write }, { "jump", do_fetch }, { "call", do_call }, { "push", do_push },
-		     { "retf", do_far }, { "stos", do_string } };
+	} uses[] = { { "read", do_read }, { "write", do_write }, { "jump", do_fetch }, { "call", do_call },
+		     { "push", do_push }, { "retf", do_far },	 { "stos", do_string } };
 
 	print(which);
 	for (unsigned n = 0; n < sizeof(addresses) / sizeof(addresses[0]); n++) {

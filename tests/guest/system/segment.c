@@ -26,7 +26,9 @@ static void loads(const char *what, const char *code)
 
 			set_gdt(FREE, whole(type, dpl, !(k & 8)));
 			s.cx = FREE | rpl;
-			test(NAME4(what, type, k & 8 ? " absent dpl " : " dpl ", dpl, " rpl ", rpl, k & 4 ? " user " : " kernel ", 0), &s);
+			test(NAME4(what, type, k & 8 ? " absent dpl " : " dpl ", dpl, " rpl ", rpl, k & 4 ? " user " : " kernel ",
+				   0),
+			     &s);
 		}
 	}
 }
@@ -56,7 +58,8 @@ static void limits(void)
 {
 	static const struct {
 		unsigned type, flags, limit;
-	} kinds[] = { { 0x93, 4, 0xfff }, { 0x93, 0xc, 0 }, { 0x97, 4, 0xfff }, { 0x97, 0, 0xfff }, { 0x91, 4, 0xfff }, { 0x9b, 4, 0xfff } };
+	} kinds[] = { { 0x93, 4, 0xfff }, { 0x93, 0xc, 0 },   { 0x97, 4, 0xfff },
+		      { 0x97, 0, 0xfff }, { 0x91, 4, 0xfff }, { 0x9b, 4, 0xfff } };
 	static const reg offsets[] = { 0, 0xffd, 0xfff, 0x1000, 0xffff };
 	static const char *const code[] = { read16, write32 };
 
@@ -68,7 +71,9 @@ static void limits(void)
 
 				s.cx = FREE;
 				s.bx = offsets[n];
-				test(NAME4("limit kind ", k, " flags ", kinds[k].flags, " offset ", offsets[n], c ? " write 4 " : " read 2 ", 0), &s);
+				test(NAME4("limit kind ", k, " flags ", kinds[k].flags, " offset ", offsets[n],
+					   c ? " write 4 " : " read 2 ", 0),
+				     &s);
 			}
 		}
 	}
@@ -122,7 +127,9 @@ static void gate_case(const char *what, const char *code, bool from_user, unsign
 
 	gate_descriptor(FREE, target, gate_target, access, count);
 	run(&s);
-	last.ip = last.t.cs & 3 ? s.ip : last.t.ip - ((last.t.ip - (reg)gate_target) < 64 ? last.t.ip - (reg)gate_target : last.t.ip - s.ip);
+	last.ip = last.t.cs & 3
+			  ? s.ip
+			  : last.t.ip - ((last.t.ip - (reg)gate_target) < 64 ? last.t.ip - (reg)gate_target : last.t.ip - s.ip);
 	report(what);
 }
 

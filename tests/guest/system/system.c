@@ -35,7 +35,7 @@ void print(const char *s)
 void print_hex(uint64_t v, unsigned digits)
 {
 	while (digits-- > 0)
-		outb(0xe9, (uint8_t)"0123456789abcdef"[v >> (4 * digits) & 15]);
+		outb(0xe9, (uint8_t) "0123456789abcdef"[v >> (4 * digits) & 15]);
 }
 
 void print_value(const char *name, uint64_t v)
@@ -239,15 +239,28 @@ void restore_tables(void)
 
 struct start kernel(const void *code)
 {
-	return (struct start){ .ip = (reg)code, .cs = KCODE, .flags = 2, .sp = (reg)kernel_stack + sizeof(kernel_stack) - 64,
-			       .ss = KDATA, .ds = KDATA, .es = KDATA, .fs = KDATA, .gs = KDATA };
+	return (struct start){ .ip = (reg)code,
+			       .cs = KCODE,
+			       .flags = 2,
+			       .sp = (reg)kernel_stack + sizeof(kernel_stack) - 64,
+			       .ss = KDATA,
+			       .ds = KDATA,
+			       .es = KDATA,
+			       .fs = KDATA,
+			       .gs = KDATA };
 }
 
 struct start user(const void *code)
 {
-	return (struct start){ .ip = (reg)code + user_alias, .cs = UCODE, .flags = 2,
+	return (struct start){ .ip = (reg)code + user_alias,
+			       .cs = UCODE,
+			       .flags = 2,
 			       .sp = (reg)user_stack + sizeof(user_stack) - 64 + user_alias,
-			       .ss = UDATA, .ds = UDATA, .es = UDATA, .fs = UDATA, .gs = UDATA };
+			       .ss = UDATA,
+			       .ds = UDATA,
+			       .es = UDATA,
+			       .fs = UDATA,
+			       .gs = UDATA };
 }
 
 _Noreturn void on_trap(const struct trap *t)

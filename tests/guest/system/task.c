@@ -81,10 +81,11 @@ static void segments(void)
 		unsigned n, selector;
 		const char *name;
 	} bad[] = {
-		{ 19, KDATA, "cs is data" }, { 19, UCODE & ~3, "cs dpl" }, { 19, 0, "cs null" }, { 19, 0x1000, "cs beyond" },
-		{ 19, 0x70, "cs absent" }, { 20, KCODE, "ss is code" }, { 20, 0, "ss null" }, { 20, UDATA, "ss rpl" },
-		{ 20, 0x78, "ss absent" }, { 21, 0x28, "ds is a tss" }, { 21, 0x78, "ds absent" }, { 18, 0x1000, "es beyond" },
-		{ 24, KDATA, "ldt is data" }, { 24, 0x80, "ldt absent" }, { 21, 0, "ds null" },
+		{ 19, KDATA, "cs is data" },  { 19, UCODE & ~3, "cs dpl" }, { 19, 0, "cs null" },
+		{ 19, 0x1000, "cs beyond" },  { 19, 0x70, "cs absent" },    { 20, KCODE, "ss is code" },
+		{ 20, 0, "ss null" },	      { 20, UDATA, "ss rpl" },	    { 20, 0x78, "ss absent" },
+		{ 21, 0x28, "ds is a tss" },  { 21, 0x78, "ds absent" },    { 18, 0x1000, "es beyond" },
+		{ 24, KDATA, "ldt is data" }, { 24, 0x80, "ldt absent" },   { 21, 0, "ds null" },
 	};
 
 	for (unsigned k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
@@ -111,7 +112,9 @@ static void descriptors(void)
 	static const struct {
 		unsigned access, limit;
 		const char *name;
-	} bad[] = { { 0x8b, 103, "busy" }, { 0x09, 103, "absent" }, { 0x89, 102, "short" }, { 0x81, 43, "16-bit of a 32-bit one" } };
+	} bad[] = {
+		{ 0x8b, 103, "busy" }, { 0x09, 103, "absent" }, { 0x89, 102, "short" }, { 0x81, 43, "16-bit of a 32-bit one" }
+	};
 
 	for (unsigned k = 0; k < 3; k++) {
 		set_gdt(TASK, descriptor((uint32_t)task32, bad[k].limit, bad[k].access, 0));

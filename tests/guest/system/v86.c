@@ -50,8 +50,15 @@ SNIPPET16(s_handler, "pop %ax\n pop %ax\n pop %ax");
 static struct start virtual(const char *code, const char *end, reg flags)
 {
 	copy(BASE, code, end);
-	return (struct start){ .ip = 0, .cs = SEGMENT, .flags = F_VM | 2 | flags, .sp = 0xff00, .ss = STACK_SEGMENT, .ds = SEGMENT,
-			       .es = SEGMENT, .fs = SEGMENT, .gs = SEGMENT };
+	return (struct start){ .ip = 0,
+			       .cs = SEGMENT,
+			       .flags = F_VM | 2 | flags,
+			       .sp = 0xff00,
+			       .ss = STACK_SEGMENT,
+			       .ds = SEGMENT,
+			       .es = SEGMENT,
+			       .fs = SEGMENT,
+			       .gs = SEGMENT };
 }
 
 static void go(const char *what, const char *code, const char *end, reg flags, reg bx, reg dx)

@@ -54,8 +54,8 @@ struct sf sf_to_integral(struct sf_env *env, struct sf a, bool *inexact)
 		/* Between zero and one, in units of 2^-127. */
 		a.sig = sf_shift_jam(a.sig, (uint32_t)-a.exp);
 		*inexact = true;
-		env->up = quiet.rc == SF_NEAREST ? a.sig > (u128)1 << 126 :
-			  quiet.rc != SF_CHOP && (quiet.rc == SF_DOWN) == a.sign;
+		env->up =
+			quiet.rc == SF_NEAREST ? a.sig > (u128)1 << 126 : quiet.rc != SF_CHOP && (quiet.rc == SF_DOWN) == a.sign;
 		return env->up ? sf_from_u64(a.sign, 1) : sf_zero(a.sign);
 	}
 	r = sf_round(&quiet, &wide, (unsigned)a.exp + 1, a);

@@ -108,8 +108,7 @@ static struct sf overflow(struct sf_env *env, const struct sf_format *f, unsigne
 	env->up = rounds_up(env->rc, sign, 3, 4, true);
 	if (env->up)
 		return sf_inf(sign);
-	return (struct sf){ .class = SF_FINITE, .sign = sign, .exp = f->bias,
-			    .sig = ~(u128)0 << (128 - precision) };
+	return (struct sf){ .class = SF_FINITE, .sign = sign, .exp = f->bias, .sig = ~(u128)0 << (128 - precision) };
 }
 
 /* Smaller than the normal numbers, even when rounded with unbounded exponent. */

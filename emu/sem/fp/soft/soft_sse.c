@@ -164,8 +164,8 @@ static uint32_t compare_flags(union vec *d, const union vec *s, uint32_t mxcsr, 
 	const unsigned order = sf_compare(&env, &a, &b, signalling);
 
 	d->u64[1] = 0;
-	d->u64[0] = FIXED | (order & (SF_LESS | SF_UNORDERED) ? CF : 0) |
-		    (order & (SF_EQUAL | SF_UNORDERED) ? ZF : 0) | (order == SF_UNORDERED ? PF : 0);
+	d->u64[0] = FIXED | (order & (SF_LESS | SF_UNORDERED) ? CF : 0) | (order & (SF_EQUAL | SF_UNORDERED) ? ZF : 0) |
+		    (order == SF_UNORDERED ? PF : 0);
 	return env.flags;
 }
 

@@ -10,7 +10,8 @@ enum { SOFT_MXCSR_DAZ = 1 << 6, SOFT_MXCSR_MASK_SHIFT = 7, SOFT_MXCSR_RC_SHIFT =
 
 static inline struct sf_env soft_env(uint32_t mxcsr)
 {
-	return (struct sf_env){ .rc = mxcsr >> SOFT_MXCSR_RC_SHIFT & 3, .daz = mxcsr & SOFT_MXCSR_DAZ,
+	return (struct sf_env){ .rc = mxcsr >> SOFT_MXCSR_RC_SHIFT & 3,
+				.daz = mxcsr & SOFT_MXCSR_DAZ,
 				.ftz = mxcsr & SOFT_MXCSR_FTZ,
 				.unmasked = ~mxcsr >> SOFT_MXCSR_MASK_SHIFT & (SF_OE | SF_UE) };
 }

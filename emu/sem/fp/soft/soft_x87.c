@@ -232,7 +232,7 @@ static void compare_flags(struct fp_x87 *x, bool signalling)
 
 	compare(x, ST0, ST1, signalling, 2);
 	x->eflags = (uint16_t)((x->sw & SOFT_C0 ? CF : 0) | (x->sw & SOFT_C2 ? PF : 0) | (x->sw & SOFT_C3 ? ZF : 0));
-	x->sw &= (uint16_t)~(SOFT_C0 | SOFT_C2 | SOFT_C3);
+	x->sw &= (uint16_t) ~(SOFT_C0 | SOFT_C2 | SOFT_C3);
 }
 
 void soft_fcomi(struct fp_x87 *x)
@@ -249,7 +249,7 @@ void soft_fxam(struct fp_x87 *x)
 {
 	static const uint16_t codes[] = {
 		[SF_ZERO] = SOFT_C3, [SF_FINITE] = SOFT_C2, [SF_INF] = SOFT_C2 | SOFT_C0,
-		[SF_QNAN] = SOFT_C0, [SF_SNAN] = SOFT_C0, [SF_UNSUPPORTED] = 0,
+		[SF_QNAN] = SOFT_C0, [SF_SNAN] = SOFT_C0,   [SF_UNSUPPORTED] = 0,
 	};
 	const struct sf a = ST0;
 
