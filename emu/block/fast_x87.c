@@ -350,11 +350,13 @@ insn_handler *fast_x87(const struct emu *e, struct insn *i)
 #undef X
 #define X(ID, second) R(ID##_STi_ST0) R(ID##P)
 		REVERSED(X)
-		M(FLD_m32)
-		M(FLD_m64)
-		M(FLD_m80) M(FILD_m16) M(FILD_m32) M(FILD_m64) M(FST_m32) M(FST_m64) M(FSTP_m32) M(FSTP_m64) M(FSTP_m80)
-			M(FISTP_m32) M(FISTP_m64) R(FLD_STi) R(FXCH) R(FST_STi) R(FSTP_STi) R(FCHS) R(FABS) R(FLD1) R(FLDZ)
-				R(FCOMI) R(FUCOMI) R(FCOMIP) R(FUCOMIP) default : return NULL;
+		/* clang-format off */
+		M(FLD_m32) M(FLD_m64) M(FLD_m80) M(FILD_m16) M(FILD_m32) M(FILD_m64) M(FST_m32) M(FST_m64) M(FSTP_m32) M(FSTP_m64)
+		M(FSTP_m80) M(FISTP_m32) M(FISTP_m64) R(FLD_STi) R(FXCH) R(FST_STi) R(FSTP_STi) R(FCHS) R(FABS) R(FLD1) R(FLDZ)
+		R(FCOMI) R(FUCOMI) R(FCOMIP) R(FUCOMIP)
+	default:
+		return NULL;
+		/* clang-format on */
 	}
 }
 
