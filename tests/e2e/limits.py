@@ -91,14 +91,14 @@ def full_disk(t):
     """A runtime directory without inodes, at each of the steps that take one, and without room for a byte."""
     if os.geteuid() != 0:
         raise Skip("needs root, to mount a small file system")
-    # Root, filler, base, directory, lock, two sockets; one for what `show` prints and two for the record of the end, without
+    # Root, filler, base, directory, lock, three sockets; one for what `show` prints and two for the record of the end, without
     # which a machine runs.
-    for inodes, code in (2, 2), (3, 2), (4, 2), (5, 41), (6, 41), (7, 0), (8, 0), (9, 0), (10, 0):
+    for inodes, code in (2, 2), (3, 2), (4, 2), (5, 41), (6, 41), (7, 41), (8, 0), (9, 0), (10, 0), (11, 0):
         r, left = on_full_disk(t, f"size=1m,nr_inodes={inodes}")
-        r.expect(code, err="No space left on device" if inodes < 10 else "ended: halted")
+        r.expect(code, err="No space left on device" if inodes < 11 else "ended: halted")
         left = [line for line in left if "/ended" not in line]
         check(not left, f"{inodes} inodes: {left}")
-    r, left = on_full_disk(t, "size=1m,nr_inodes=7", "--detach")
+    r, left = on_full_disk(t, "size=1m,nr_inodes=8", "--detach")
     r.expect(2, err="--log .*No space left on device")
     check(not left, f"no room for a log: {left}")
     r, left = on_full_disk(t, "size=32k,nr_inodes=100")

@@ -10,6 +10,7 @@ from kinds import KINDS
 
 DAEMONS = KINDS
 PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
+            "gdbd": "vmm/gdb/bulkhead-gdbd",
             **{name: f"devices/bulkhead-{name}" for name in DAEMONS}}
 MAGIC = 0x4842
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024

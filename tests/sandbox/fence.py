@@ -36,6 +36,7 @@ def libexec(t, prefix, names):
     os.mkdir(directory)
     supervisor = f"{PROBES}/{prefix}-bulkhead-supervisor" if "supervisor" in names else BUILD + "/vmm/bulkhead-supervisor"
     os.symlink(supervisor, directory + "/bulkhead-supervisor")
+    os.symlink(BUILD + "/vmm/gdb/bulkhead-gdbd", directory + "/bulkhead-gdbd")
     for name in PROGRAMS:
         place = {"boot": "boot", "vcpu": "vmm/vcpu"}.get(name, "devices")
         ours = name if name not in DEVICES else "device"  # one program under four names

@@ -113,5 +113,7 @@ int keeper_open_gdb(struct keeper *k)
 		k->gdb_fd = keeper_listen(k, "gdb.sock", SOCK_STREAM);
 		snprintf(name, sizeof(k->launch.debugger), "%s/gdb.sock", k->rundir.path);
 	}
+	if (k->gdb_fd < 0 && !place)
+		return keeper_fail(k, EXIT_INTERNAL, "socket %.120s: %s", name, strerror(-k->gdb_fd));
 	return k->gdb_fd >= 0 ? 0 : keeper_fail(k, EXIT_USAGE, "--gdb %.120s: %s", name, strerror(-k->gdb_fd));
 }

@@ -9,7 +9,7 @@ static uint8_t buffer[4096];
 
 static bool ends_machine(uint32_t port, unsigned size)
 {
-	static const uint16_t doors[] = { 0x01, 0x64, 0x92, 0xf4, 0x501, 0x604, 0x605, 0xcf9 };
+	static const uint16_t doors[] = { 0x01, 0x64, 0x92, 0xf4, 0x501, LAYOUT_PVPANIC_PORT, 0x604, 0x605, 0xcf9 };
 
 	for (unsigned i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
 		if (port <= doors[i] && doors[i] < port + size)
