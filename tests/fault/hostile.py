@@ -5,7 +5,7 @@ import os
 import struct
 import time
 
-from bh import BUILD, BULKHEAD, Failure, check
+from bh import BUILD, BULKHEAD, Failure, check, wait_until
 from kinds import KINDS
 
 DAEMONS = KINDS
@@ -106,6 +106,8 @@ class Neighbour:
         t.bulkhead(*t.guest("echo", "--detach", name=self.name), env=env).expect(0)
         self.console = t.console(self.name)
         self.console.expect("ready")
+        # A process has its parent's title until it has given itself its own.
+        wait_until(lambda: {"keeper", "logger", "supervisor", "spawner", "vcpu"} <= t.residents(self.name).keys(), "all have titles")
         self.pids = t.residents(self.name)
         self.before = memory(t, self.name)
 
