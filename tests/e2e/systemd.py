@@ -203,7 +203,7 @@ def life_of_a_unit(t, host):
     check(time.monotonic() - began < 20, "the guest heard the power button, nobody waited for the time-out")
     host.ctl("show", "-P", "Result", "bulkhead@board").expect(0, out="^success$")
     expect_gone(host, "board")
-    known = json.loads(host.inside(BULKHEAD, "status", "--json", "board").out)
+    known = json.loads(host.inside(PROGRAM, "status", "--json", "board").out)
     check(known["state"] == "ended" and known["reason"] == "poweroff", f"how it ended: {known}")
 
 
