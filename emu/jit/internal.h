@@ -91,6 +91,7 @@ struct jit_site {
 	const uint8_t *resume;
 	uint8_t *patch;	 /* SITE_LINK: the distance of the jump that may go straight to the other block */
 	const uint8_t *unlinked; /* SITE_LINK: where that jump goes otherwise */
+	struct block *linked; /* SITE_LINK: where that jump goes now; NULL: to `unlinked` */
 	uint32_t next;	 /* SITE_LINK: in the list of those that lead to the same block; 0: the last */
 	uint32_t range;	 /* SITE_LINK to another page: its `len` says that the jump may be taken; 0: none */
 	uint8_t kind, insn, side;

@@ -127,6 +127,21 @@ static void patch_jump(struct jit *j, uint8_t *where, const uint8_t *to)
 	memcpy(where, &distance, sizeof(distance));
 }
 
+/* Takes a jump out of the list of the block that it leads to: another page may stand behind its target by now. */
+static void leave_list(struct jit *j, struct jit_site *s)
+{
+	const uint32_t own = (uint32_t)(s - j->site);
+	uint32_t *p;
+
+	if (!s->linked)
+		return;
+	for (p = &s->linked->incoming; *p && *p != own; p = &j->site[*p].next)
+		;
+	if (*p)
+		*p = s->next;
+	s->linked = NULL;
+}
+
 static void link_blocks(struct emu *e, struct jit_site *s, struct block *to)
 {
 	struct jit *j = e->jit;
@@ -135,6 +150,8 @@ static void link_blocks(struct emu *e, struct jit_site *s, struct block *to)
 	if (!to->native[0] || to->native_key != s->block->native_key || block_is_dead(to) || block_is_dead(s->block))
 		return;
 	patch_jump(j, s->patch, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]);
+	leave_list(j, s);
+	s->linked = to;
 	s->next = to->incoming;
 	to->incoming = (uint32_t)(s - j->site);
 	if (s->range) {
@@ -174,6 +191,7 @@ static void unlink_incoming(struct emu *e, struct block *b)
 		struct range *r = &jit_env(e)->range[j->site[n].range];
 
 		patch_jump(j, j->site[n].patch, j->site[n].unlinked);
+		j->site[n].linked = NULL;
 		if (j->site[n].range)
 			r->len = r->host = 0;
 	}
