@@ -33,25 +33,6 @@ static bool is_divide(const struct isa_row *r)
 	return r->sem == sem_int_div || r->sem == sem_int_idiv;
 }
 
-static unsigned operand_bytes(const struct insn *i, unsigned size)
-{
-	switch ((enum isa_size)size) {
-	case OPS_b:
-		return 1;
-	case OPS_w:
-		return 2;
-	case OPS_d:
-		return 4;
-	case OPS_q:
-		return 8;
-	case OPS_v:
-	case OPS_y:
-		return i->size;
-	default:
-		return 0;
-	}
-}
-
 /* The operand that may be in memory, or -1. */
 static int memory_operand(const struct insn *i, const struct isa_row *r)
 {
@@ -94,7 +75,7 @@ bool is_translatable(const struct insn *i)
 		return i->size >= 4;
 	if (!is_copied(i, r))
 		return false;
-	return m < 0 || r->op[m].access == OPA_N || operand_bytes(i, r->op[m].size);
+	return m < 0 || r->op[m].access == OPA_N || isa_operand_bytes(i, (unsigned)m);
 }
 
 enum event copy_event(const struct insn *i)
@@ -193,19 +174,23 @@ static bool is_high_byte(const struct insn *i, const struct isa_row *r)
 
 /* ---- the copy ---- */
 
+void at_operand(const struct tr *t, struct insn *h)
+{
+	h->base = t->ea.base;
+	h->index = t->ea.index;
+	h->scale = 0;
+	h->disp = t->ea.disp;
+}
+
 struct insn hosted(const struct tr *t, const struct insn *i)
 {
 	struct insn h = *i;
 
 	h.prefixes &= (uint8_t) ~(PFX_SEG | PFX_ADDRSIZE | PFX_REX);
 	h.asize = 8;
-	if (h.is_mem) {
-		h.base = t->ea.base;
-		h.index = t->ea.index;
-		h.scale = 0;
-		h.disp = t->ea.disp;
-		h.seg = SEG_DS;
-	}
+	h.seg = SEG_DS;
+	if (h.is_mem)
+		at_operand(t, &h);
 	return h;
 }
 
@@ -269,10 +254,8 @@ static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct i
 	if (!rename_registers(&h, r, &s) || !fits(&h) || (i->is_mem && is_high_byte(i, r)))
 		return false;
 	if (m >= 0) {
-		put_access(t, k, i, operand_bytes(i, r->op[m].size), r->op[m].access & OPA_W);
-		h.base = t->ea.base;
-		h.index = t->ea.index;
-		h.disp = t->ea.disp;
+		put_access(t, k, i, isa_operand_bytes(i, (unsigned)m), r->op[m].access & OPA_W);
+		at_operand(t, &h);
 	}
 	if (event == EVENT_READS && !t->quiet[k])
 		need_host(t, i->is_mem);
@@ -350,7 +333,7 @@ unsigned accessed_bytes(const struct tr *t, const struct insn *i, bool *write)
 	if (m < 0 || r->op[m].access == OPA_N || is_nothing(r) || is_branch(i) || is_stack_insn(i))
 		return 0;
 	*write = r->op[m].access & OPA_W;
-	return operand_bytes(i, r->op[m].size);
+	return isa_operand_bytes(i, (unsigned)m);
 }
 
 bool copy(struct tr *t, unsigned k, const struct insn *i)

@@ -113,12 +113,11 @@ bool recipe_lasts(const struct tr *t, unsigned s, unsigned k)
 }
 
 /* The instruction with the host's registers. */
-static struct insn renamed(const struct insn *i, unsigned op, unsigned to)
+static struct insn renamed(const struct insn *i)
 {
 	struct insn h = *i;
 
-	h.id = (uint16_t)op;
-	h.rm = (uint8_t)to;
+	h.rm = h.rm == RSP ? HOST_RSP : h.rm;
 	h.prefixes &= PFX_REX_W;
 	h.reg = h.reg == RSP ? HOST_RSP : h.reg;
 	return h;
@@ -134,15 +133,9 @@ void put_recipe(struct tr *t, unsigned s)
 	struct insn h;
 
 	if (r->op[0].kind == OPK_AX) {
-		h = *i;
-		put_insn(&t->c, &h);
+		put_insn(&t->c, i);
 	} else if (r->sem == sem_int_cmp || r->sem == sem_int_test) {
-		h = renamed(i, i->id, d);
-		if (r->op[0].kind == OPK_G) { /* CMP Gv, Ev: the operands by their places */
-			h = *i;
-			h.rm = (uint8_t)d;
-			h.reg = h.reg == RSP ? HOST_RSP : h.reg;
-		}
+		h = renamed(i);
 		put_insn(&t->c, &h);
 	} else if (r->sem == sem_int_add || r->sem == sem_int_sub) {
 		const bool adds = r->sem == sem_int_add, to_reg = r->op[0].kind == OPK_G;

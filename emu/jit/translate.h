@@ -105,6 +105,8 @@ struct scratch {
 
 /* The instruction with its memory operand at t->ea. */
 struct insn hosted(const struct tr *t, const struct insn *i);
+/* And when t->ea has become another one. */
+void at_operand(const struct tr *t, struct insn *h);
 /* General registers become the host's. False: there are not enough scratch registers. */
 bool rename_registers(struct insn *h, const struct isa_row *r, struct scratch *s);
 /* Can be encoded so. */

@@ -256,11 +256,8 @@ bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 	}
 	if (accesses && f.aligned && f.bytes > 1)
 		put_alignment(t, k, f.bytes);
-	if (accesses) {
-		h.base = t->ea.base;
-		h.index = t->ea.index;
-		h.disp = t->ea.disp;
-	}
+	if (accesses)
+		at_operand(t, &h);
 	load_scratch(t, &s);
 	put_insn(&t->c, &h);
 	store_scratch(t, &s);
