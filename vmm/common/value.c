@@ -20,6 +20,16 @@
 #define PAGE 4096ull
 #define RAM_MIN (1ull << 20)
 
+/* Digits, and behind them whatever the unit is. 0, -EINVAL, -ERANGE. */
+static int number_before_unit(const char *text, unsigned long long *v, char **end)
+{
+	if (!isdigit((unsigned char)text[0]))
+		return -EINVAL;
+	errno = 0;
+	*v = strtoull(text, end, 10);
+	return errno ? -ERANGE : 0;
+}
+
 int config_parse_size(const char *text, uint64_t *out)
 {
 	static const struct {
@@ -28,13 +38,10 @@ int config_parse_size(const char *text, uint64_t *out)
 	} units[] = { { "", 0 }, { "K", 10 }, { "KiB", 10 }, { "M", 20 }, { "MiB", 20 }, { "G", 30 }, { "GiB", 30 } };
 	char *end;
 	unsigned long long v;
+	int rc = number_before_unit(text, &v, &end);
 
-	if (!isdigit((unsigned char)text[0]))
-		return -EINVAL;
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (errno)
-		return -ERANGE;
+	if (rc)
+		return rc;
 	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcasecmp(end, units[i].suffix))
 			continue;
@@ -54,13 +61,10 @@ int config_parse_duration(const char *text, uint32_t *out_ms)
 	} units[] = { { "", 1000 }, { "s", 1000 }, { "ms", 1 }, { "m", 60000 }, { "h", 3600000 } };
 	char *end;
 	unsigned long long v;
+	int rc = number_before_unit(text, &v, &end);
 
-	if (!isdigit((unsigned char)text[0]))
-		return -EINVAL;
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (errno)
-		return -ERANGE;
+	if (rc)
+		return rc;
 	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcmp(end, units[i].suffix))
 			continue;
