@@ -12,7 +12,7 @@
 #include "fast_simd.h"
 #include "emu/core/machine.h"
 #include "emu/isa/isa.h"
-#include "emu/model/features.h"
+#include "emu/sem/fp/x87.h"
 
 #ifdef HOST_X86_64
 
@@ -328,15 +328,9 @@ COMPARE(FUCOMI, "fucomip", 0)
 COMPARE(FCOMIP, "fcomip", 1)
 COMPARE(FUCOMIP, "fucomip", 1)
 
-/* FIP is all that these handlers note (sem/fp/x87_core.c). */
-static bool has_simple_pointers(const struct emu *e)
-{
-	return emu_has_cpu_feature(e, CPUF_ZERO_FCS_FDS) && emu_has_cpu_feature(e, CPUF_FDP_EXCPTN);
-}
-
 insn_handler *fast_x87(const struct emu *e, struct insn *i)
 {
-	if (e->code_size != 8 || i->asize != 8 || !has_simple_pointers(e))
+	if (e->code_size != 8 || i->asize != 8 || !x87_has_simple_pointers(e))
 		return NULL;
 	switch (i->id) {
 #define M(ID)          \

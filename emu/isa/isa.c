@@ -91,6 +91,8 @@ unsigned isa_operand_bytes(const struct insn *i, unsigned n)
 		return i->size;
 	case OPS_dq:
 		return 16;
+	case OPS_t:
+		return 10;
 	case OPS_x:
 		return vector;
 	case OPS_hx:
@@ -123,6 +125,7 @@ enum {
 	LOCKABLE = ISA_LOCKABLE, PRIV = ISA_PRIV, END = ISA_END, BRANCH = ISA_BRANCH, STRING = ISA_STRING, FP = ISA_FP,
 	SSEX = ISA_SSEX, MMXX = ISA_MMXX, NOALIGN = ISA_NOALIGN,
 	FPNW = ISA_FPNW, AVXX = ISA_AVXX, AVX512X = ISA_AVX512X, COPY = ISA_COPY, MOVE = ISA_MOVE, GENERAL = ISA_GENERAL, DAZ = ISA_DAZ,
+	X87 = ISA_X87,
 	COUNT1 = ISA_COUNT1, COUNTW = ISA_COUNTW, COUNT16 = ISA_COUNT16,
 	FL_C = ISA_FL_C, FL_P = ISA_FL_P, FL_A = ISA_FL_A, FL_Z = ISA_FL_Z, FL_S = ISA_FL_S, FL_O = ISA_FL_O,
 	FL_D = ISA_FL_D, FL_I = ISA_FL_I,

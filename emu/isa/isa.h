@@ -65,6 +65,9 @@
  *            COPY: the row does what its operands and flags say and nothing else (no implicit register, no memory but the
  *            operand, MXCSR only for the exceptions of its class), so that an x86-64 host may run it itself on the guest's
  *            values (native/stub.h). Never a default: who writes the word has looked.
+ *            X87: an x86-64 host's x87 may run the row itself while it holds the guest's registers and all exceptions are masked:
+ *            then it does what its operands and flags say, to the status word what the host's does, and FIP becomes its address
+ *            unless it is a control instruction (FPNW, FWAIT). Never a default, like COPY.
  *            DAZ: the row takes that bit from MXCSR, though its class raises no exceptions.
  *            GENERAL: the semantic function is all there is, also in faster tiers. A row has COPY, or GENERAL, or a handler of
  *            its own in block/ (tests/unit/row_class_test.c).
@@ -175,6 +178,7 @@ enum isa_attr {
 	ISA_COUNT16 = 1 << 22,
 	ISA_GENERAL = 1 << 23,
 	ISA_DAZ = 1 << 24,
+	ISA_X87 = 1 << 25,
 };
 
 enum isa_kind {

@@ -51,12 +51,25 @@ enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 12, JIT_STACK
 /* Whose the host's vector registers are: nobody's, or the guest's XMM, YMM (and what is above is zero), or ZMM and opmasks. */
 enum vectors { VECTORS_NONE, VECTORS_SSE, VECTORS_AVX, VECTORS_AVX512, VECTORS_LEVELS };
 
+/* Whose the host's x87 is: not the guest's; the guest's; not, and the guest's is in the image that FNSAVE left. */
+enum x87_place { X87_AWAY, X87_LIVE, X87_SAVED };
+
+/* Of FNSAVE and FRSTOR in 64-bit code (SDM vol. 1, figure 8-9). The host's pointers in it are nobody's. */
+struct x87_image {
+	uint16_t cw, reserved0, sw, reserved1, tag, reserved2;
+	uint32_t pointers[4];
+	uint8_t st[8][10];
+};
+_Static_assert(sizeof(struct x87_image) == 108, "94 or 108 bytes");
+
 /* What translated code reaches besides struct emu, behind which it lies. */
 struct jit_env {
 	uint64_t host_rsp, saved[4];
 	const uint8_t *resume;
 	uint32_t host_mxcsr;
 	uint8_t vectors; /* enum vectors */
+	uint8_t x87; /* enum x87_place */
+	struct x87_image x87_image;
 	struct range **log_next;
 	struct jit_jump *jumps; /* the table in use */
 	struct jit_jump **jump_log_next;
@@ -111,7 +124,7 @@ struct jit {
 	struct jit_site *site;
 	uint32_t jump_key[JIT_TABLES];
 	int (*enter)(struct emu *e, const uint8_t *code);
-	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads or stores, and of their groups */
+	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *save, *load[VECTORS_LEVELS], *load_x87; /* stubs.c; miss: of loads or stores, and of their groups */
 	struct jit_counts counts;
 };
 
@@ -159,12 +172,16 @@ enum { OP_ADD = 0x03, OP_SUB = 0x2b, OP_CMP = 0x3b, OP_XOR = 0x33, OP_AND = 0x23
 void put_save_flags(struct code *c);
 void put_restore_flags(struct code *c);
 
-/* ---- the common code (stubs.c, vector.c) ---- */
+/* ---- the common code (stubs.c, vector.c, x87.c) ---- */
 
 /* What the host has. */
 enum vectors vectors_most(void);
 void put_vectors_save(struct code *c);
 void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave);
+
+/* The guest's x87 from the host's into the image, if it is there; and from the image to the host's. */
+void put_x87_save(struct code *c);
+void put_x87_restore(struct code *c);
 
 /* False: no room. */
 bool stubs_make(struct jit *j);
@@ -173,6 +190,9 @@ bool stubs_make(struct jit *j);
 
 /* Called by translated code; NULL: it is to leave. */
 const uint8_t *jit_execute(struct emu *e, uint32_t site);
+/* The image into struct cpu, if the guest's x87 is there; the image from struct cpu. False: it cannot be the host's. */
+void jit_x87_take(struct emu *e);
+bool jit_x87_give(struct emu *e);
 /* With j->checks: a range was hit at `linear`. */
 void jit_check(struct emu *e, uint32_t range, uint64_t linear);
 insn_handler h_jit;

@@ -68,6 +68,7 @@ static uint32_t put_check(struct tr *t, uint32_t site, unsigned bytes, bool writ
 		put_jump(c, -2, t->j->check);
 		put_env(c, true, OP_SUB, S0, RANGE(range, base));
 		t->vectors = VECTORS_NONE;
+		t->x87 = false;
 	}
 	clobbered(t);
 	return range;
@@ -190,13 +191,14 @@ static void resume_from(struct tr *t, unsigned k, uint32_t site)
 	struct cold *cold;
 
 	t->j->site[site].resume = t->c.at + t->c.n;
-	if (!restores && !t->vectors)
+	if (!restores && !t->vectors && !t->x87)
 		return;
 	cold = new_cold(t, COLD_RESUME, 0, site);
 	cold->back = t->c.n;
 	cold->restores = restores;
 	cold->level = t->vectors;
-	if (t->vectors)
+	cold->x87 = t->x87;
+	if (t->vectors || t->x87)
 		cold->to_leave = new_site(t, SITE_INTERPRET, k + 1);
 }
 

@@ -85,7 +85,7 @@ static bool sets_all(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
-	return is_translatable(i) && !(r->flags_read & ISA_FL_ARITH) && !is_vector(i) && r->sem != sem_int_div &&
+	return is_translatable(i) && !(r->flags_read & ISA_FL_ARITH) && !is_vector(i) && !is_x87(i) && r->sem != sem_int_div &&
 	       r->sem != sem_int_idiv && isa_flags_replaced(r) == ISA_FL_ARITH && !(r->attr & ISA_COUNT1);
 }
 
@@ -103,7 +103,7 @@ bool recipe_lasts(const struct tr *t, unsigned s, unsigned k)
 
 		if (event == EVENT_CLOBBERS)
 			changed_at_exit = changed;
-		if (event == EVENT_READS || (changed_at_exit & needed))
+		if (event == EVENT_READS || (isa_rows[t->insn[k].id].flags_read & ISA_FL_ARITH) || (changed_at_exit & needed))
 			return false;
 		if (event == EVENT_SETS || (event == EVENT_CLOBBERS && sets_all(&t->insn[k])))
 			return true;

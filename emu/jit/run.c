@@ -87,6 +87,7 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	const uint64_t flushes = e->jit->counts.flushes;
 	int r;
 
+	jit_x87_take(e);
 	e->jit->counts.calls++;
 	e->block = b;
 	e->pc = b->pc;
@@ -304,6 +305,7 @@ void h_jit(struct emu *e, const struct insn *i)
 	note_entry(e, b);
 	e->jit->counts.entries++;
 	site = e->jit->enter(e, b->native[1]);
+	jit_x87_take(e);
 	if (site < 0)
 		return;
 	TAIL(go_on(e, (const struct insn *)(const void *)&e->jit->site[site]));

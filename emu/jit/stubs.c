@@ -58,6 +58,7 @@ static void put_all_back(struct code *c, const uint8_t *save)
 	none = put_jump(c, 4, NULL);
 	put_jump(c, -2, save);
 	jump_here(c, none);
+	put_x87_save(c);
 }
 
 /* Jumped to with the site in S0; flags in the image. */
@@ -271,6 +272,33 @@ static void put_check_stub(struct code *c, const uint8_t *save)
 	put4(c, (uint32_t)ENV(resume));
 }
 
+/* Called with a site in S0 by which to leave if it cannot be; the guest's vector registers stay, EFLAGS and S1 are lost. */
+static void put_x87_load(struct code *c, const uint8_t *leave)
+{
+	uint32_t out;
+
+	put(c, "\x8f\x84\x24", 3); /* POP [RSP + resume] */
+	put4(c, (uint32_t)ENV(resume));
+	put_env(c, false, OP_STORE, S0, ENV(saved[2]));
+	store_registers(c);
+	put_regs(c, true, OP_STORE, RSP, RBX);
+	put_regs(c, true, OP_STORE, RSP, RDI);
+	put_env(c, true, OP_LOAD, RSP, ENV(host_rsp));
+	put_mov_imm(c, RAX, (uintptr_t)jit_x87_give);
+	put(c, "\xff\xd0", 2); /* CALL RAX */
+	put_regs(c, true, OP_STORE, RBX, RSP);
+	put_regs(c, false, OP_STORE, RAX, S0);
+	load_registers(c);
+	put(c, "\x45\x84\xc9", 3); /* TEST R9B, R9B */
+	out = put_jump(c, 4, NULL);
+	put_x87_restore(c);
+	put(c, "\xff\xa4\x24", 3); /* JMP [RSP + resume] */
+	put4(c, (uint32_t)ENV(resume));
+	jump_here(c, out);
+	put_env(c, false, OP_LOAD, S0, ENV(saved[2]));
+	put_jump(c, -1, leave);
+}
+
 enum { STUBS_BYTES = 16384 };
 
 static const uint8_t *here(const struct code *c)
@@ -305,6 +333,8 @@ bool stubs_make(struct jit *j)
 	put_revalidate(&c, j->leave);
 	j->check = here(&c);
 	put_check_stub(&c, j->save);
+	j->load_x87 = here(&c);
+	put_x87_load(&c, j->leave);
 	for (enum vectors level = VECTORS_SSE; level <= vectors_most(); level++) {
 		j->load[level] = here(&c);
 		put_vectors_load(&c, level, j->leave);

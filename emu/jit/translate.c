@@ -111,6 +111,7 @@ static void execute(struct tr *t, unsigned k)
 	t->j->site[site].resume = t->c.at + t->c.n;
 	t->flags = IN_IMAGE;
 	t->vectors = VECTORS_NONE;
+	t->x87 = false;
 }
 
 /* ---- the budget ---- */
@@ -236,14 +237,17 @@ static void one_insn(struct tr *t, unsigned k)
 {
 	const struct insn *i = &t->insn[k];
 
+	settle_fip(t, k);
 	if (k + 1u == t->b->count && (isa_rows[i->id].attr & ISA_BRANCH)) {
 		last_insn(t, k, i);
 		return;
 	}
 	if (!copy(t, k, i))
 		execute(t, k);
-	if (k + 1u == t->b->count)
+	if (k + 1u == t->b->count) {
+		settle_fip(t, k + 1);
 		put_edge(t, -1, 0);
+	}
 }
 
 /* ---- the cold part ---- */
@@ -278,6 +282,10 @@ static void put_resume(struct tr *t, const struct cold *cold)
 	struct code *c = &t->c;
 	uint32_t from, after;
 
+	if (cold->x87) {
+		put_mov_imm(c, S0, cold->to_leave);
+		put_jump(c, -2, t->j->load_x87);
+	}
 	if (cold->level) {
 		put_vectors_check(c, cold->level, &from);
 		after = put_jump(c, -1, NULL);
@@ -332,6 +340,11 @@ static void put_cold(struct tr *t, const struct cold *cold)
 	case COLD_VECTORS:
 		put_mov_imm(c, S0, cold->site);
 		put_jump(c, -2, t->j->load[cold->level]);
+		put_jump(c, -1, c->at + cold->back);
+		break;
+	case COLD_X87:
+		put_mov_imm(c, S0, cold->site);
+		put_jump(c, -2, t->j->load_x87);
 		put_jump(c, -1, c->at + cold->back);
 		break;
 	case COLD_RESUME:
@@ -477,6 +490,8 @@ static bool try(struct tr *t, enum event event)
 	t->flags = 0;
 	t->setter = 0;
 	t->vectors = VECTORS_NONE;
+	t->x87 = false;
+	t->fip_owed = 0;
 	find_groups(t);
 	find_quiet(t);
 	put_body(t, event);

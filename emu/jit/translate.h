@@ -22,7 +22,7 @@ enum event {
 	EVENT_CLOBBERS, /* a check, or a call of C */
 };
 
-enum cold_kind { COLD_MISS, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, COLD_VECTORS, COLD_LEAVE };
+enum cold_kind { COLD_MISS, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, COLD_VECTORS, COLD_X87, COLD_LEAVE };
 
 /* What stands behind the block's code, jumped to from it. */
 struct cold {
@@ -34,7 +34,8 @@ struct cold {
 	bool save; /* flags are in EFLAGS alone */
 	uint8_t recipe; /* whose flags are made first, + 1 */
 	bool restores; /* COLD_RESUME: flags to EFLAGS */
-	uint32_t to_leave; /* COLD_RESUME: site by which to leave if vectors cannot be loaded */
+	bool x87; /* COLD_RESUME: is to be loaded */
+	uint32_t to_leave; /* COLD_RESUME: site by which to leave if that cannot be */
 };
 
 /* Memory operands with one check (group.c): [lo, hi) from an unknown value `root`. */
@@ -56,6 +57,8 @@ struct tr {
 	uint8_t recipe; /* IN_RECIPE: the instruction whose they are */
 	uint8_t setter; /* IN_HOST: the instruction that set them, + 1, if it has a recipe */
 	uint8_t vectors; /* enum vectors that is certain here */
+	bool x87; /* it is certainly live */
+	uint8_t fip_owed; /* the x87 instruction whose address has to be noted, + 1 */
 	bool charged;
 	struct { /* of the memory operand, on the host */
 		int8_t base, index;
@@ -121,6 +124,15 @@ bool is_vector(const struct insn *i);
 unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write);
 bool vector_insn(struct tr *t, unsigned k, const struct insn *i);
 void put_vectors_check(struct code *c, enum vectors level, uint32_t *from);
+
+/* ---- x87 (x87.c) ---- */
+
+bool is_x87(const struct insn *i);
+/* Of its memory operand, and whether that is written; 0: none. */
+unsigned x87_bytes(const struct tr *t, const struct insn *i, bool *write);
+bool x87_insn(struct tr *t, unsigned k, const struct insn *i);
+/* In front of instruction k, or of the block's end: FIP is noted, unless k does that before anybody can look. S0 is lost. */
+void settle_fip(struct tr *t, unsigned k);
 
 /* ---- flags that can be had again (recipe.c) ---- */
 

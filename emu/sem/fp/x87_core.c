@@ -35,10 +35,15 @@ static void note_pointers(struct emu *e, const struct insn *i)
 		f->fdp = emu_ea(e, i);
 }
 
+bool x87_has_simple_pointers(const struct emu *e)
+{
+	return emu_has_cpu_feature(e, CPUF_ZERO_FCS_FDS) && emu_has_cpu_feature(e, CPUF_FDP_EXCPTN);
+}
+
 void x87_note(struct emu *e, const struct insn *i)
 {
 	e->cpu.fpu.fip = emu_rip(e, i);
-	if (!emu_has_cpu_feature(e, CPUF_ZERO_FCS_FDS) || !emu_has_cpu_feature(e, CPUF_FDP_EXCPTN))
+	if (!x87_has_simple_pointers(e))
 		note_pointers(e, i);
 }
 
