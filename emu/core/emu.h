@@ -54,8 +54,10 @@ struct emu_hooks {
 	uint64_t (*code_written)(struct emu *e, uint64_t page, uint64_t granules);
 	/* mmu/ to run/: an explicit access, while DR7 or a debugger wants to know of it (machine.h, emu_is_watched()). */
 	void (*data_accessed)(struct emu *e, uint64_t linear, unsigned size, bool write);
-	/* mmu/ to jit/: translations or write permissions are not what they were. */
-	void (*translations_dropped)(struct emu *e);
+	/* mmu/ to jit/: translations or write permissions are not what they were: of global pages, too, or of the others alone; those
+	 * of one page, which is no piece of a large one. */
+	void (*translations_dropped)(struct emu *e, bool global);
+	void (*page_dropped)(struct emu *e, uint64_t linear);
 	/* block/ to jit/: a block has been entered often (it has its own first handler back); is not to be entered any more; all of
 	 * them have been forgotten, with the memory for generated code. */
 	void (*block_hot)(struct emu *e, struct block *b);

@@ -9,6 +9,8 @@
  *   r  reading is permitted, the accessed bit is set, the page is RAM
  *   w  writing too, the dirty bit is set, and no decoded code lies in the page
  *   x  fetching is permitted, the page is RAM
+ *
+ * Fetches have entries of their own, so that code and data do not drive each other out. Their r says no more than the flags below.
  */
 #ifndef BULKHEAD_EMU_TLB_H
 #define BULKHEAD_EMU_TLB_H
@@ -22,6 +24,7 @@ enum {
 	PAGE_SIZE = 1 << PAGE_SHIFT,
 	TLB_BITS = 9,
 	TLB_ENTRIES = 1 << TLB_BITS,
+	TLB_FETCHES = 256,
 	TLB_TABLES = 16,
 };
 
@@ -40,12 +43,22 @@ struct tlb_entry {
 };
 
 struct tlb {
-	struct tlb_entry e[TLB_ENTRIES];
+	struct tlb_entry e[TLB_ENTRIES + TLB_FETCHES];
 };
+
+static inline unsigned tlb_data_index(uint64_t linear)
+{
+	return linear >> PAGE_SHIFT & (TLB_ENTRIES - 1);
+}
+
+static inline unsigned tlb_fetch_index(uint64_t linear)
+{
+	return TLB_ENTRIES + (linear >> PAGE_SHIFT & (TLB_FETCHES - 1));
+}
 
 static inline struct tlb_entry *tlb_slot(const struct emu *e, uint64_t linear)
 {
-	return &e->tlb->e[(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+	return &e->tlb->e[tlb_data_index(linear)];
 }
 
 /* Tells the compiler that a hit is not NULL, so that the caller's test costs nothing. */
@@ -79,7 +92,7 @@ static inline __attribute__((always_inline)) uint8_t *tlb_write_ptr(const struct
 
 static inline __attribute__((always_inline)) uint8_t *tlb_fetch_ptr(const struct emu *e, uint64_t linear)
 {
-	const struct tlb_entry *t = tlb_slot(e, linear);
+	const struct tlb_entry *t = &e->tlb->e[tlb_fetch_index(linear)];
 
 	if (UNLIKELY((linear & PAGE_MASK) != t->x))
 		return NULL;

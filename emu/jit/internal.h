@@ -32,7 +32,12 @@ struct range {
 	uint64_t delta; /* host - base */
 	uint32_t last; /* bytes of the operand - 1 */
 	uint32_t site; /* that executes the instruction otherwise */
+	uint32_t logged; /* in which logs of struct jit_env it is: 1 << enum lasting */
+	uint32_t reserved;
 };
+
+/* How long a translation lasts: to the next change of the address space, or beyond. */
+enum lasting { LASTS_SPACE, LASTS_GLOBAL, LASTINGS };
 
 /*
  * Where computed jumps go: the code for a RIP whose page leads to `host`. `code` is `real`, or a stub that looks whether the page
@@ -46,7 +51,7 @@ struct jit_jump {
 /* Tables of jumps: for user code, for supervisor code that may touch user pages (EFLAGS.AC, or no SMAP), for other. */
 enum { JIT_TABLES = 3 };
 
-enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 12, JIT_STACK = 1 << 16 };
+enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 14, JIT_STACK = 1 << 16, JIT_PAGES = 1 << 12 };
 
 /* Whose the host's vector registers are: nobody's, or the guest's XMM, YMM (and what is above is zero), or ZMM and opmasks. */
 enum vectors { VECTORS_NONE, VECTORS_SSE, VECTORS_AVX, VECTORS_AVX512, VECTORS_LEVELS };
@@ -62,6 +67,9 @@ struct x87_image {
 };
 _Static_assert(sizeof(struct x87_image) == 108, "94 or 108 bytes");
 
+/* A quarter is filled by code, once an entry; the rest by C, which looks what is left. */
+enum { JUMP_LOG = 4 * JIT_TABLES * JIT_JUMPS };
+
 /* What translated code reaches besides struct emu, behind which it lies. */
 struct jit_env {
 	uint64_t host_rsp, saved[4];
@@ -70,13 +78,14 @@ struct jit_env {
 	uint8_t vectors; /* enum vectors */
 	uint8_t x87; /* enum x87_place */
 	struct x87_image x87_image;
-	struct range **log_next;
 	struct jit_jump *jumps; /* the table in use */
-	struct jit_jump **jump_log_next;
-	struct jit_jump *jump_log[2 * JIT_TABLES * JIT_JUMPS]; /* those whose code is real; C fills half of it, code the rest */
+	struct range **log_next[LASTINGS];
+	struct jit_jump **jump_log_next[LASTINGS];
+	uint8_t seen[LASTINGS][JIT_PAGES]; /* whether a page that hashes there may be in the logs */
+	struct range *log[LASTINGS][JIT_RANGES]; /* those with len != 0, and others, each once */
+	struct jit_jump *jump_log[LASTINGS][JUMP_LOG]; /* those whose code is real */
 	struct jit_jump jump[JIT_TABLES][JIT_JUMPS];
 	struct range range[JIT_RANGES];
-	struct range *log[2 * JIT_RANGES]; /* those with len != 0, and others */
 };
 
 enum { JIT_ENV_AT = (sizeof(struct emu) + 63) & ~63u };

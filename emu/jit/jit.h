@@ -24,7 +24,8 @@ void jit_destroy(struct emu *e);
 void jit_hot(struct emu *e, struct block *b);
 void jit_killed(struct emu *e, struct block *b);
 void jit_flushed(struct emu *e);
-void jit_translations_dropped(struct emu *e);
+void jit_translations_dropped(struct emu *e, bool global);
+void jit_page_dropped(struct emu *e, uint64_t linear);
 
 struct jit_counts {
 	uint64_t blocks, bytes, flushes, refused, calls, entries, code_flushes;

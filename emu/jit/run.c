@@ -50,31 +50,89 @@ static struct jit_jump *entry_slot(struct emu *e, uint64_t pc, unsigned table)
 }
 
 /* From now on each has to be looked at. */
-static void doubt_jumps(struct emu *e)
+static void doubt(struct emu *e, struct jit_jump *jump)
 {
-	struct jit_env *env = jit_env(e);
-
-	for (struct jit_jump **p = env->jump_log; p < env->jump_log_next; p++)
-		(*p)->code = (*p)->real ? e->jit->revalidate : NULL;
-	env->jump_log_next = env->jump_log;
+	jump->code = jump->real ? e->jit->revalidate : NULL;
 }
 
-static void forget_ranges(struct emu *e)
+static void doubt_jumps(struct emu *e, enum lasting lasting)
 {
 	struct jit_env *env = jit_env(e);
 
-	for (struct range **r = env->log; r < env->log_next; r++)
+	for (struct jit_jump **p = env->jump_log[lasting]; p < env->jump_log_next[lasting]; p++)
+		doubt(e, *p);
+	env->jump_log_next[lasting] = env->jump_log[lasting];
+}
+
+static void forget_ranges(struct emu *e, enum lasting lasting)
+{
+	struct jit_env *env = jit_env(e);
+
+	for (struct range **r = env->log[lasting]; r < env->log_next[lasting]; r++) {
 		(*r)->len = 0;
-	env->log_next = env->log;
+		(*r)->logged &= ~(1u << lasting);
+	}
+	env->log_next[lasting] = env->log[lasting];
 }
 
-void jit_translations_dropped(struct emu *e)
+static void drop(struct emu *e, enum lasting lasting)
+{
+	forget_ranges(e, lasting);
+	doubt_jumps(e, lasting);
+	memset(jit_env(e)->seen[lasting], 0, sizeof(jit_env(e)->seen[lasting]));
+}
+
+/* Code may put an entry into the other log that is in one already. */
+static bool logs_are_long(const struct jit_env *env)
+{
+	const ptrdiff_t used = (env->jump_log_next[LASTS_SPACE] - env->jump_log[LASTS_SPACE]) +
+			       (env->jump_log_next[LASTS_GLOBAL] - env->jump_log[LASTS_GLOBAL]);
+
+	return used > JUMP_LOG / 2;
+}
+
+void jit_translations_dropped(struct emu *e, bool global)
 {
 	if (!e->jit)
 		return;
-	forget_ranges(e);
-	doubt_jumps(e);
+	if (global || logs_are_long(jit_env(e)))
+		drop(e, LASTS_GLOBAL);
+	drop(e, LASTS_SPACE);
 	e->jit->counts.flushes++;
+}
+
+static bool is_in_page(uint64_t address, uint64_t page)
+{
+	return (address ^ page) >> PAGE_SHIFT == 0;
+}
+
+static void drop_page(struct emu *e, uint64_t linear, enum lasting lasting)
+{
+	struct jit_env *env = jit_env(e);
+	struct jit_jump **kept = env->jump_log[lasting];
+
+	for (struct range **r = env->log[lasting]; r < env->log_next[lasting]; r++)
+		if (is_in_page((*r)->base, linear))
+			(*r)->len = 0;
+	for (struct jit_jump **p = kept; p < env->jump_log_next[lasting]; p++) {
+		if (is_in_page((*p)->pc, linear))
+			doubt(e, *p);
+		else
+			*kept++ = *p;
+	}
+	env->jump_log_next[lasting] = kept;
+}
+
+void jit_page_dropped(struct emu *e, uint64_t linear)
+{
+	const unsigned n = linear >> PAGE_SHIFT & (JIT_PAGES - 1);
+
+	for (enum lasting lasting = LASTS_SPACE; e->jit && lasting < LASTINGS; lasting++) {
+		if (!jit_env(e)->seen[lasting][n])
+			continue;
+		drop_page(e, linear, lasting);
+		e->jit->counts.flushes++;
+	}
 }
 
 /* ---- calls from translated code ---- */
@@ -197,9 +255,6 @@ static void unlink_incoming(struct emu *e, struct block *b)
 			r->len = r->host = 0;
 	}
 	b->incoming = 0;
-	/* Ranges may be in the log twice now: it has room for all of them as often as this. */
-	if (jit_env(e)->log_next > jit_env(e)->log + JIT_RANGES)
-		forget_ranges(e);
 }
 
 /* Nobody leads to the translation any more; who is in it and comes back to its start is sent to the run loop. */
@@ -218,22 +273,31 @@ static void abandon(struct emu *e, struct block *b)
 
 enum { GROUP_MISSES = 500 /* of one block, before its operands are checked one by one */ };
 
+static enum lasting lasting_of(const struct emu *e, uint64_t pc)
+{
+	const struct tlb_entry *t = &e->tlb->e[tlb_fetch_index(pc)];
+
+	return t->x == (pc & PAGE_MASK) && (t->r & TAG_GLOBAL) ? LASTS_GLOBAL : LASTS_SPACE;
+}
+
 /* A block was reached in a way that checked its translation. */
 static void note_entry(struct emu *e, const struct block *b)
 {
 	const unsigned table = jit_table(e);
 	struct jit_env *env = jit_env(e);
 	struct jit_jump *jump = entry_slot(e, b->pc, table);
+	const enum lasting lasting = lasting_of(e, b->pc);
 
 	env->jumps = env->jump[table];
 	if (e->jit->jump_key[table] != b->native_key) {
 		empty_jumps(env->jumps);
 		e->jit->jump_key[table] = b->native_key;
 	}
-	if (env->jump_log_next >= env->jump_log + JIT_TABLES * JIT_JUMPS)
-		doubt_jumps(e);
-	if (!jump->code || jump->code != jump->real)
-		*env->jump_log_next++ = jump;
+	if (logs_are_long(env))
+		jit_translations_dropped(e, true);
+	if (jump->pc != b->pc || !jump->code || jump->code != jump->real)
+		*env->jump_log_next[lasting]++ = jump;
+	env->seen[lasting][b->pc >> PAGE_SHIFT & (JIT_PAGES - 1)] = 1;
 	*jump = (struct jit_jump){ .pc = b->pc, .code = b->native[1], .real = b->native[1], .host = b->host };
 }
 
@@ -339,8 +403,8 @@ void jit_flushed(struct emu *e)
 
 	if (!j)
 		return;
-	forget_ranges(e);
-	env->jump_log_next = env->jump_log;
+	drop(e, LASTS_SPACE);
+	drop(e, LASTS_GLOBAL);
 	for (unsigned table = 0; table < JIT_TABLES; table++)
 		empty_jumps(env->jump[table]);
 	j->counts.code_flushes++;
@@ -378,8 +442,10 @@ int jit_create(struct emu *e, unsigned threshold)
 		jit_destroy(e);
 		return 0;
 	}
-	jit_env(e)->log_next = jit_env(e)->log;
-	jit_env(e)->jump_log_next = jit_env(e)->jump_log;
+	for (enum lasting lasting = LASTS_SPACE; lasting < LASTINGS; lasting++) {
+		jit_env(e)->log_next[lasting] = jit_env(e)->log[lasting];
+		jit_env(e)->jump_log_next[lasting] = jit_env(e)->jump_log[lasting];
+	}
 	jit_env(e)->jumps = jit_env(e)->jump[0];
 	e->code->threshold = threshold;
 	jit_flushed(e);
@@ -432,7 +498,11 @@ void jit_flushed(struct emu *e)
 {
 }
 
-void jit_translations_dropped(struct emu *e)
+void jit_translations_dropped(struct emu *e, bool global)
+{
+}
+
+void jit_page_dropped(struct emu *e, uint64_t linear)
 {
 }
 

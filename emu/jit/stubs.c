@@ -102,12 +102,14 @@ static void put_based(struct code *c, bool wide, uint8_t opcode, unsigned reg, u
 	put1(c, (uint8_t)disp);
 }
 
-/* The TLB's entry for the page of `from` into RAX; the page into RCX. */
-static void put_tlb_entry(struct code *c, unsigned from, int32_t back)
+/* The TLB's entry for accesses or fetches in the page of `from` into RAX; the page into RCX. */
+static void put_tlb_entry(struct code *c, unsigned from, bool fetches, int32_t back)
 {
 	put_regs(c, true, OP_STORE, from, RAX);
 	put(c, "\x48\xc1\xe8\x0c", 4); /* SHR RAX, 12 */
-	put_imm(c, false, 4, RAX, TLB_ENTRIES - 1);
+	put_imm(c, false, 4, RAX, (fetches ? TLB_FETCHES : TLB_ENTRIES) - 1);
+	if (fetches)
+		put_imm(c, false, 0, RAX, TLB_ENTRIES);
 	put(c, "\x48\xc1\xe0\x05", 4); /* SHL RAX, 5 */
 	_Static_assert(sizeof(struct tlb_entry) == 32, "the shift");
 	put_env(c, true, OP_ADD, RAX, EMU(tlb) + back);
@@ -118,10 +120,11 @@ static void put_tlb_entry(struct code *c, unsigned from, int32_t back)
 /* The range whose number is in S1. */
 static void put_range_pointer(struct code *c, int32_t back)
 {
-	put(c, "\x4f\x8d\x14\x92", 4); /* LEA S1, [S1 + 4 * S1] */
-	put(c, "\x4e\x8d\x94\xd4", 4); /* LEA S1, [RSP + 8 * S1 + ranges] */
+	put(c, "\x4f\x8d\x14\x52", 4); /* LEA S1, [S1 + 2 * S1] */
+	put(c, "\x49\xc1\xe2\x04", 4); /* SHL S1, 4 */
+	put(c, "\x4e\x8d\x94\x14", 4); /* LEA S1, [RSP + S1 + ranges] */
 	put4(c, (uint32_t)(ENV(range) + back));
-	_Static_assert(sizeof(struct range) == 5 * 8, "the factors");
+	_Static_assert(sizeof(struct range) == 3 << 4, "the factors");
 }
 
 /* Notes what S1 points to in the log whose end is at `next`; RCX is lost. */
@@ -131,6 +134,48 @@ static void put_log(struct code *c, int32_t next)
 	put(c, "\x4c\x89\x11", 3); /* MOV [RCX], S1 */
 	put(c, "\x48\x83\xc1\x08", 4);
 	put_env(c, true, OP_STORE, RCX, next);
+}
+
+/* What S1 points to goes into the log. A range may be there already, which it says. */
+static void put_note_lasting(struct code *c, enum lasting lasting, bool range, int32_t back)
+{
+	const int32_t at = (int32_t)(lasting * sizeof(void *)) + back;
+	uint32_t known = 0;
+
+	if (range) {
+		put(c, "\x41\xf6\x42", 3); /* TEST BYTE [S1 + logged], 1 << lasting */
+		put1(c, offsetof(struct range, logged));
+		put1(c, (uint8_t)(1 << lasting));
+		known = put_jump(c, 5, NULL);
+		put(c, "\x41\x80\x4a", 3); /* OR BYTE [S1 + logged], 1 << lasting */
+		put1(c, offsetof(struct range, logged));
+		put1(c, (uint8_t)(1 << lasting));
+	}
+	put_log(c, (range ? ENV(log_next) : ENV(jump_log_next)) + at);
+	if (range)
+		jump_here(c, known);
+	put_regs(c, true, OP_STORE, S0, RCX);
+	put(c, "\x48\xc1\xe9\x0c", 4); /* SHR RCX, 12 */
+	put_imm(c, false, 4, RCX, JIT_PAGES - 1);
+	put(c, "\xc6\x84\x0c", 3); /* MOV BYTE [RSP + RCX + seen], 1 */
+	put4(c, (uint32_t)(ENV(seen) + (int32_t)lasting * JIT_PAGES + back));
+	put1(c, 1);
+}
+
+/* Of the address in S0 and the TLB's entry at RAX; RCX is lost. */
+static void put_note(struct code *c, bool range, int32_t back)
+{
+	uint32_t global, done;
+
+	put(c, "\xf6\x40", 2); /* TEST BYTE [RAX + r], TAG_GLOBAL */
+	put1(c, offsetof(struct tlb_entry, r));
+	put1(c, (uint8_t)TAG_GLOBAL);
+	global = put_jump(c, 5, NULL);
+	put_note_lasting(c, LASTS_SPACE, range, back);
+	done = put_jump(c, -1, NULL);
+	jump_here(c, global);
+	put_note_lasting(c, LASTS_GLOBAL, range, back);
+	jump_here(c, done);
 }
 
 static void put_spill(struct code *c, uint8_t opcode, int32_t back)
@@ -146,12 +191,12 @@ static void put_spill(struct code *c, uint8_t opcode, int32_t back)
 static void put_miss(struct code *c, const uint8_t *otherwise, uint8_t tag)
 {
 	enum { RETURN = 8 /* on the stack */ };
-	uint32_t slow[2], logged;
+	uint32_t slow[2];
 
 	put_spill(c, OP_STORE, RETURN);
 	put_range_pointer(c, RETURN);
 	put_based(c, true, OP_ADD, S0, S1, offsetof(struct range, base));
-	put_tlb_entry(c, S0, RETURN);
+	put_tlb_entry(c, S0, false, RETURN);
 	put_based(c, true, OP_XOR, RCX, RAX, (int8_t)tag);
 	put(c, "\x48\x85\x8c\x24", 4); /* TEST [RSP + tlb_mask], RCX */
 	put4(c, (uint32_t)EMU(tlb_mask) + RETURN);
@@ -162,11 +207,7 @@ static void put_miss(struct code *c, const uint8_t *otherwise, uint8_t tag)
 	put_based(c, false, OP_ADD, RCX, S1, offsetof(struct range, last));
 	put_imm(c, false, 7, RCX, PAGE_SIZE - 1);
 	slow[1] = put_jump(c, 7, NULL);
-	put(c, "\x49\x83\x7a\x08\x00", 5); /* CMP QWORD [S1 + len], 0 */
-	_Static_assert(offsetof(struct range, len) == 8, "above");
-	logged = put_jump(c, 5, NULL);
-	put_log(c, ENV(log_next) + RETURN);
-	jump_here(c, logged);
+	put_note(c, true, RETURN);
 	put_regs(c, true, OP_STORE, S0, RCX);
 	put_imm(c, true, 4, RCX, (uint32_t)PAGE_MASK);
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, base));
@@ -205,14 +246,16 @@ static void put_cross_stub(struct code *c, const uint8_t *leave)
 	out[0] = put_jump(c, 4, NULL);
 	put_env(c, false, OP_STORE, S0, ENV(saved[2]) + RETURN);
 	put_based(c, true, OP_LOAD, S0, S1, offsetof(struct range, base));
-	put_tlb_entry(c, S0, RETURN);
+	put_tlb_entry(c, S0, true, RETURN);
 	put_based(c, true, OP_CMP, RCX, RAX, offsetof(struct tlb_entry, x));
 	out[1] = put_jump(c, 5, NULL);
 	put_based(c, true, OP_ADD, S0, RAX, offsetof(struct tlb_entry, addend));
 	put_based(c, true, OP_CMP, S0, S1, offsetof(struct range, host));
 	out[2] = put_jump(c, 5, NULL);
 	put(c, "\x49\xc7\x42\x08\x01\0\0\0", 8); /* MOV QWORD [S1 + len], 1 */
-	put_log(c, ENV(log_next) + RETURN);
+	_Static_assert(offsetof(struct range, len) == 8, "above");
+	put_based(c, true, OP_LOAD, S0, S1, offsetof(struct range, base));
+	put_note(c, true, RETURN);
 	put_spill(c, OP_LOAD, RETURN);
 	put1(c, 0xc3);
 	jump_here(c, out[1]);
@@ -230,14 +273,14 @@ static void put_revalidate(struct code *c, const uint8_t *leave)
 	uint32_t out[2];
 
 	put_spill(c, OP_STORE, 0);
-	put_tlb_entry(c, S0, 0);
+	put_tlb_entry(c, S0, true, 0);
 	put_based(c, true, OP_CMP, RCX, RAX, offsetof(struct tlb_entry, x));
 	out[0] = put_jump(c, 5, NULL);
 	put_regs(c, true, OP_STORE, S0, RCX);
 	put_based(c, true, OP_ADD, RCX, RAX, offsetof(struct tlb_entry, addend));
 	put_based(c, true, OP_CMP, RCX, S1, offsetof(struct jit_jump, host));
 	out[1] = put_jump(c, 5, NULL);
-	put_log(c, ENV(jump_log_next));
+	put_note(c, false, 0);
 	put_based(c, true, OP_LOAD, RCX, S1, offsetof(struct jit_jump, real));
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct jit_jump, code));
 	put_spill(c, OP_LOAD, 0);

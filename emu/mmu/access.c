@@ -49,18 +49,19 @@ static void fill(struct emu *e, uint64_t linear, unsigned access, const struct t
 {
 	bool user = access & ACCESS_USER;
 	struct tlb *tlb = mmu_table(e, user);
-	struct tlb_entry *s = &tlb->e[(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+	const bool fetches = (access & ACCESS_KIND) == ACCESS_FETCH;
+	struct tlb_entry *s = &tlb->e[fetches ? tlb_fetch_index(linear) : tlb_data_index(linear)];
 	struct tlb_table *table = &e->mmu->table[tlb - e->mmu->tlbs];
 	uint64_t page = linear & PAGE_MASK;
 	uint64_t tag =
 		page | TAG_SLOW | (t->user && !user ? TAG_USER : 0) | (t->global ? TAG_GLOBAL : 0) | (t->large ? TAG_LARGE : 0);
-	bool write = t->writable && mmu_open_page(e, t->host);
+	bool write = !fetches && t->writable && mmu_open_page(e, t->host);
 
-	table->has_large |= t->large;
+	table->has_large[linear >> 63] |= t->large;
 	table->has_global |= t->global;
 	s->r = t->readable ? tag : tag | TAG_INVALID;
 	s->w = write ? tag : tag | TAG_INVALID;
-	s->x = t->executable ? page : TAG_INVALID;
+	s->x = fetches && t->executable ? page : TAG_INVALID;
 	s->addend = (uint64_t)(uintptr_t)t->host - linear;
 }
 
@@ -253,7 +254,7 @@ static int check_implicit(struct emu *e, uint64_t linear, unsigned size)
 
 int emu_sys_read(struct emu *e, uint64_t linear, void *data, unsigned size)
 {
-	const struct tlb_entry *t = &mmu_table(e, false)->e[((linear + size - 1) >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+	const struct tlb_entry *t = &mmu_table(e, false)->e[tlb_data_index(linear + size - 1)];
 	struct split s;
 
 	if (!(((linear & PAGE_MASK) ^ t->r) & implicit_mask(e))) {
@@ -268,7 +269,7 @@ int emu_sys_read(struct emu *e, uint64_t linear, void *data, unsigned size)
 
 int emu_sys_write(struct emu *e, uint64_t linear, const void *data, unsigned size)
 {
-	const struct tlb_entry *t = &mmu_table(e, false)->e[((linear + size - 1) >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+	const struct tlb_entry *t = &mmu_table(e, false)->e[tlb_data_index(linear + size - 1)];
 	struct split s;
 
 	if (!(((linear & PAGE_MASK) ^ t->w) & implicit_mask(e))) {

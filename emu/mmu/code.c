@@ -83,7 +83,7 @@ static uint8_t *host_of(const struct machine *m, uint64_t page)
 static void close_page(struct emu *e, uint64_t page)
 {
 	write_protect(e, host_of(e->machine, page));
-	e->hooks->translations_dropped(e);
+	e->hooks->translations_dropped(e, true);
 	page_set_remove(&e->mmu->open, page);
 }
 
@@ -91,7 +91,7 @@ void mmu_close_all(struct emu *e)
 {
 	uint64_t at = 0, first;
 
-	e->hooks->translations_dropped(e);
+	e->hooks->translations_dropped(e, true);
 	for (unsigned n = 0; n < TLB_TABLES; n++)
 		for (unsigned k = 0; e->mmu->table[n].used && k < TLB_ENTRIES; k++)
 			e->mmu->tlbs[n].e[k].w |= TAG_INVALID;

@@ -11,9 +11,9 @@ static void clear_table(struct emu *e, unsigned n)
 {
 	struct tlb *t = &e->mmu->tlbs[n];
 
-	for (unsigned k = 0; k < TLB_ENTRIES; k++)
+	for (unsigned k = 0; k < TLB_ENTRIES + TLB_FETCHES; k++)
 		t->e[k].r = t->e[k].w = t->e[k].x = TAG_INVALID;
-	e->mmu->table[n].has_large = e->mmu->table[n].has_global = false;
+	e->mmu->table[n].has_large[0] = e->mmu->table[n].has_large[1] = e->mmu->table[n].has_global = false;
 }
 
 static unsigned oldest_table(const struct mmu *m)
@@ -40,6 +40,8 @@ static unsigned find_table(struct emu *e, bool user)
 	}
 	if (n == TLB_TABLES) {
 		n = oldest_table(m);
+		if (m->table[n].used) /* what is known of its pages, large ones above all, goes with it */
+			e->hooks->translations_dropped(e, true);
 		if (m->current[0] == (int)n || m->current[1] == (int)n)
 			m->current[m->current[1] == (int)n] = -1;
 		m->table[n] = (struct tlb_table){ .used = true, .user = user, .pcid = m->pcid };
@@ -64,7 +66,7 @@ static void reselect(struct emu *e)
 	uint16_t pcid = e->cpu.cr4 & CR4_PCIDE ? e->cpu.cr3 & 0xfff : 0;
 
 	if (pcid != m->pcid) {
-		e->hooks->translations_dropped(e);
+		e->hooks->translations_dropped(e, false);
 		m->pcid = pcid;
 		m->current[0] = m->current[1] = -1;
 	}
@@ -86,7 +88,7 @@ void mmu_mode_changed(struct emu *e)
 
 void mmu_flush_all(struct emu *e)
 {
-	e->hooks->translations_dropped(e);
+	e->hooks->translations_dropped(e, true);
 	for (unsigned n = 0; n < TLB_TABLES; n++)
 		e->mmu->table[n].used = false;
 	e->mmu->current[0] = e->mmu->current[1] = -1;
@@ -106,7 +108,7 @@ static void drop_nonglobal(struct emu *e, unsigned n)
 		clear_table(e, n);
 		return;
 	}
-	for (unsigned k = 0; k < TLB_ENTRIES; k++) {
+	for (unsigned k = 0; k < TLB_ENTRIES + TLB_FETCHES; k++) {
 		if (!(t->e[k].r & TAG_GLOBAL))
 			drop_entry(&t->e[k]);
 	}
@@ -114,7 +116,7 @@ static void drop_nonglobal(struct emu *e, unsigned n)
 
 void mmu_flush_pcid(struct emu *e, unsigned pcid)
 {
-	e->hooks->translations_dropped(e);
+	e->hooks->translations_dropped(e, false);
 	for (unsigned n = 0; n < TLB_TABLES; n++) {
 		if (e->mmu->table[n].used && e->mmu->table[n].pcid == pcid)
 			drop_nonglobal(e, n);
@@ -124,7 +126,7 @@ void mmu_flush_pcid(struct emu *e, unsigned pcid)
 
 void mmu_flush_nonglobal(struct emu *e)
 {
-	e->hooks->translations_dropped(e);
+	e->hooks->translations_dropped(e, false);
 	for (unsigned n = 0; n < TLB_TABLES; n++) {
 		if (e->mmu->table[n].used)
 			drop_nonglobal(e, n);
@@ -137,18 +139,28 @@ void mmu_switch_pcid(struct emu *e)
 	reselect(e);
 }
 
-/* Everything that may translate `linear`: its own entry, and all pieces of a large page around it (SDM vol. 3,
+static unsigned half_of(uint64_t linear)
+{
+	return (unsigned)(linear >> 63);
+}
+
+static void drop_own(struct tlb_entry *t, uint64_t linear, bool only_global)
+{
+	if (((t->r ^ linear) & PAGE_MASK) == 0 && (!only_global || (t->r & TAG_GLOBAL)))
+		drop_entry(t);
+}
+
+/* Everything that may translate `linear`: its own entries, and all pieces of a large page around it (SDM vol. 3,
  * 4.10.4.1: INVLPG drops the translation whatever the page size). 1 GiB bounds any page. */
 static void drop_page(struct emu *e, unsigned n, uint64_t linear, bool only_global)
 {
 	struct tlb *t = &e->mmu->tlbs[n];
-	struct tlb_entry *own = &t->e[(linear >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
 
-	if (((own->r ^ linear) & PAGE_MASK) == 0 && (!only_global || (own->r & TAG_GLOBAL)))
-		drop_entry(own);
-	if (!e->mmu->table[n].has_large)
+	drop_own(&t->e[tlb_data_index(linear)], linear, only_global);
+	drop_own(&t->e[tlb_fetch_index(linear)], linear, only_global);
+	if (!e->mmu->table[n].has_large[half_of(linear)])
 		return;
-	for (unsigned k = 0; k < TLB_ENTRIES; k++) {
+	for (unsigned k = 0; k < TLB_ENTRIES + TLB_FETCHES; k++) {
 		struct tlb_entry *s = &t->e[k];
 
 		if ((s->r & TAG_LARGE) && ((s->r ^ linear) >> 30) == 0 && (!only_global || (s->r & TAG_GLOBAL)))
@@ -156,9 +168,22 @@ static void drop_page(struct emu *e, unsigned n, uint64_t linear, bool only_glob
 	}
 }
 
+/* What the translator knows of that page; of all, if it may be a piece of a large one. */
+static void tell_of_page(struct emu *e, uint64_t linear)
+{
+	bool large = false;
+
+	for (unsigned n = 0; n < TLB_TABLES; n++)
+		large |= e->mmu->table[n].used && e->mmu->table[n].has_large[half_of(linear)];
+	if (large)
+		e->hooks->translations_dropped(e, true);
+	else
+		e->hooks->page_dropped(e, linear);
+}
+
 void mmu_flush_page_pcid(struct emu *e, uint64_t linear, unsigned pcid)
 {
-	e->hooks->translations_dropped(e);
+	tell_of_page(e, linear);
 	for (unsigned n = 0; n < TLB_TABLES; n++) {
 		if (e->mmu->table[n].used && e->mmu->table[n].pcid == pcid)
 			drop_page(e, n, linear, false);
@@ -168,7 +193,7 @@ void mmu_flush_page_pcid(struct emu *e, uint64_t linear, unsigned pcid)
 /* INVLPG also drops global translations of the page for all PCIDs (SDM vol. 3, 4.10.4.1). */
 void mmu_flush_page(struct emu *e, uint64_t linear)
 {
-	e->hooks->translations_dropped(e);
+	tell_of_page(e, linear);
 	for (unsigned n = 0; n < TLB_TABLES; n++) {
 		const struct tlb_table *t = &e->mmu->table[n];
 

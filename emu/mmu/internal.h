@@ -30,7 +30,8 @@ struct translation {
 
 struct tlb_table {
 	bool used, user;
-	bool has_large, has_global;
+	bool has_large[2]; /* by the address's highest bit */
+	bool has_global;
 	uint16_t pcid;
 	uint32_t stamp; /* of the last switch to it */
 };

@@ -56,6 +56,7 @@ static const struct emu_hooks hooks = {
 	.code_written = code_drop,
 	.data_accessed = debugger_data,
 	.translations_dropped = jit_translations_dropped,
+	.page_dropped = jit_page_dropped,
 	.block_hot = jit_hot,
 	.block_killed = jit_killed,
 	.code_flushed = jit_flushed,
