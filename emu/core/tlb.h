@@ -22,7 +22,7 @@
 enum {
 	PAGE_SHIFT = 12,
 	PAGE_SIZE = 1 << PAGE_SHIFT,
-	TLB_BITS = 9,
+	TLB_BITS = 10,
 	TLB_ENTRIES = 1 << TLB_BITS,
 	TLB_FETCHES = 256,
 	TLB_TABLES = 16,
@@ -44,7 +44,15 @@ struct tlb_entry {
 
 struct tlb {
 	struct tlb_entry e[TLB_ENTRIES + TLB_FETCHES];
+	/* Entries that are not empty, and some that have been dropped, each once: flushes look at no others. */
+	uint16_t filled[TLB_ENTRIES + TLB_FETCHES];
+	uint32_t filled_count;
+	bool made;
 };
+
+/* r, w and x of an entry outside and inside the list of filled ones. */
+#define TLB_EMPTY TAG_INVALID
+#define TLB_DROPPED (TAG_INVALID | TAG_SLOW)
 
 static inline unsigned tlb_data_index(uint64_t linear)
 {

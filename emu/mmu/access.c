@@ -57,6 +57,8 @@ static void fill(struct emu *e, uint64_t linear, unsigned access, const struct t
 		page | TAG_SLOW | (t->user && !user ? TAG_USER : 0) | (t->global ? TAG_GLOBAL : 0) | (t->large ? TAG_LARGE : 0);
 	bool write = !fetches && t->writable && mmu_open_page(e, t->host);
 
+	if (s->r == TLB_EMPTY)
+		tlb->filled[tlb->filled_count++] = (uint16_t)(s - tlb->e);
 	table->has_large[linear >> 63] |= t->large;
 	table->has_global |= t->global;
 	s->r = t->readable ? tag : tag | TAG_INVALID;

@@ -64,9 +64,11 @@ static void write_protect(struct emu *e, const uint8_t *host)
 
 		if (!e->mmu->table[n].used)
 			continue;
-		for (unsigned k = 0; k < TLB_ENTRIES; k++) {
-			if (!(t->e[k].w & TAG_INVALID) && (t->e[k].w & PAGE_MASK) + t->e[k].addend == page)
-				t->e[k].w |= TAG_INVALID;
+		for (unsigned k = 0; k < t->filled_count; k++) {
+			struct tlb_entry *s = &t->e[t->filled[k]];
+
+			if (!(s->w & TAG_INVALID) && (s->w & PAGE_MASK) + s->addend == page)
+				s->w |= TAG_INVALID;
 		}
 	}
 }
@@ -92,9 +94,12 @@ void mmu_close_all(struct emu *e)
 	uint64_t at = 0, first;
 
 	e->hooks->translations_dropped(e, true);
-	for (unsigned n = 0; n < TLB_TABLES; n++)
-		for (unsigned k = 0; e->mmu->table[n].used && k < TLB_ENTRIES; k++)
-			e->mmu->tlbs[n].e[k].w |= TAG_INVALID;
+	for (unsigned n = 0; n < TLB_TABLES; n++) {
+		struct tlb *t = &e->mmu->tlbs[n];
+
+		for (unsigned k = 0; e->mmu->table[n].used && k < t->filled_count; k++)
+			t->e[t->filled[k]].w |= TAG_INVALID;
+	}
 	while (page_set_take(&e->mmu->open, &at, &first))
 		;
 }

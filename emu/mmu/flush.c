@@ -7,12 +7,20 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+static void set_entry(struct tlb_entry *t, uint64_t tag)
+{
+	t->r = t->w = t->x = tag;
+}
+
 static void clear_table(struct emu *e, unsigned n)
 {
 	struct tlb *t = &e->mmu->tlbs[n];
 
-	for (unsigned k = 0; k < TLB_ENTRIES + TLB_FETCHES; k++)
-		t->e[k].r = t->e[k].w = t->e[k].x = TAG_INVALID;
+	for (unsigned k = 0; !t->made && k < TLB_ENTRIES + TLB_FETCHES; k++)
+		set_entry(&t->e[k], TLB_EMPTY);
+	t->made = true;
+	while (t->filled_count)
+		set_entry(&t->e[t->filled[--t->filled_count]], TLB_EMPTY);
 	e->mmu->table[n].has_large[0] = e->mmu->table[n].has_large[1] = e->mmu->table[n].has_global = false;
 }
 
@@ -95,23 +103,22 @@ void mmu_flush_all(struct emu *e)
 	reselect(e);
 }
 
-static void drop_entry(struct tlb_entry *t)
-{
-	t->r = t->w = t->x = TAG_INVALID;
-}
-
 static void drop_nonglobal(struct emu *e, unsigned n)
 {
 	struct tlb *t = &e->mmu->tlbs[n];
+	unsigned kept = 0;
 
 	if (!e->mmu->table[n].has_global) {
 		clear_table(e, n);
 		return;
 	}
-	for (unsigned k = 0; k < TLB_ENTRIES + TLB_FETCHES; k++) {
-		if (!(t->e[k].r & TAG_GLOBAL))
-			drop_entry(&t->e[k]);
+	for (unsigned k = 0; k < t->filled_count; k++) {
+		if (t->e[t->filled[k]].r & TAG_GLOBAL)
+			t->filled[kept++] = t->filled[k];
+		else
+			set_entry(&t->e[t->filled[k]], TLB_EMPTY);
 	}
+	t->filled_count = kept;
 }
 
 void mmu_flush_pcid(struct emu *e, unsigned pcid)
@@ -146,8 +153,8 @@ static unsigned half_of(uint64_t linear)
 
 static void drop_own(struct tlb_entry *t, uint64_t linear, bool only_global)
 {
-	if (((t->r ^ linear) & PAGE_MASK) == 0 && (!only_global || (t->r & TAG_GLOBAL)))
-		drop_entry(t);
+	if (t->r != TLB_EMPTY && ((t->r ^ linear) & PAGE_MASK) == 0 && (!only_global || (t->r & TAG_GLOBAL)))
+		set_entry(t, TLB_DROPPED);
 }
 
 /* Everything that may translate `linear`: its own entries, and all pieces of a large page around it (SDM vol. 3,
@@ -160,11 +167,11 @@ static void drop_page(struct emu *e, unsigned n, uint64_t linear, bool only_glob
 	drop_own(&t->e[tlb_fetch_index(linear)], linear, only_global);
 	if (!e->mmu->table[n].has_large[half_of(linear)])
 		return;
-	for (unsigned k = 0; k < TLB_ENTRIES + TLB_FETCHES; k++) {
-		struct tlb_entry *s = &t->e[k];
+	for (unsigned k = 0; k < t->filled_count; k++) {
+		struct tlb_entry *s = &t->e[t->filled[k]];
 
 		if ((s->r & TAG_LARGE) && ((s->r ^ linear) >> 30) == 0 && (!only_global || (s->r & TAG_GLOBAL)))
-			drop_entry(s);
+			set_entry(s, TLB_DROPPED);
 	}
 }
 
