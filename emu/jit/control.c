@@ -22,8 +22,7 @@ static void put_store_imm(struct tr *t, uint64_t v)
 	put_operand_move(t, true, S1, true);
 }
 
-/* LEA R8, [R8 + by]: flags stay. */
-static void move_stack(struct code *c, int32_t by)
+void move_stack(struct code *c, int32_t by)
 {
 	put(c, "\x4d\x8d\x80", 3);
 	put4(c, (uint32_t)by);

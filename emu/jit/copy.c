@@ -69,7 +69,7 @@ bool is_translatable(const struct insn *i)
 		return true;
 	if (i->id == ISA_INVALID || !host_has_it(r))
 		return false;
-	if (is_vector(i) || is_x87(i))
+	if (is_vector(i) || is_x87(i) || is_system(i))
 		return true;
 	if (is_divide(r))
 		return i->size >= 4;
@@ -83,7 +83,7 @@ enum event copy_event(const struct insn *i)
 	const struct isa_row *r = &isa_rows[i->id];
 	const int m = memory_operand(i, r);
 
-	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || is_divide(r) || is_vector(i) || is_x87(i))
+	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || is_divide(r) || is_vector(i) || is_x87(i) || is_system(i))
 		return EVENT_CLOBBERS;
 	if (is_nothing(r) || is_shift_by_zero(i, r))
 		return m >= 0 && !is_nothing(r) ? EVENT_CLOBBERS : EVENT_NONE;
@@ -332,7 +332,7 @@ unsigned accessed_bytes(const struct tr *t, const struct insn *i, bool *write)
 		return vector_bytes(t, i, write);
 	if (is_x87(i))
 		return x87_bytes(t, i, write);
-	if (m < 0 || r->op[m].access == OPA_N || is_nothing(r) || is_branch(i) || is_stack_insn(i))
+	if (m < 0 || r->op[m].access == OPA_N || is_nothing(r) || is_system(i) || is_branch(i) || is_stack_insn(i))
 		return 0;
 	*write = r->op[m].access & OPA_W;
 	return isa_operand_bytes(i, (unsigned)m);
@@ -350,6 +350,8 @@ bool copy(struct tr *t, unsigned k, const struct insn *i)
 		return vector_insn(t, k, i);
 	if (is_x87(i))
 		return x87_insn(t, k, i);
+	if (is_system(i))
+		return system_insn(t, k, i);
 	if (is_nothing(r) && i->id != ISA_PAUSE)
 		return true;
 	if (r->sem == sem_int_lea) {

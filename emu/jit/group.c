@@ -125,11 +125,15 @@ static void step(struct walk *w, const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
+	if (r->sem == sem_stac || r->sem == sem_clac)
+		w->epoch++; /* what is permitted changes */
 	if (is_stack_insn(i)) {
 		stack_moves(w, i, r);
 	} else if (!is_translatable(i)) {
 		w->epoch++;
 		forget_all(w);
+	} else if (moves_stack_besides(i)) {
+		move(w, RSP, -8);
 	} else if (!shifts_register(w, i, r) && !copies_register(w, i, r) && !adds_to_register(w, i, r)) {
 		forget_written(w, i, r);
 	}

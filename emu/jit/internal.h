@@ -84,6 +84,7 @@ struct jit_env {
 	uint8_t seen[LASTINGS][JIT_PAGES]; /* whether a page that hashes there may be in the logs */
 	struct range *log[LASTINGS][JIT_RANGES]; /* those with len != 0, and others, each once */
 	struct jit_jump *jump_log[LASTINGS][JUMP_LOG]; /* those whose code is real */
+	uint32_t jump_key[JIT_TABLES]; /* of the blocks in them */
 	struct jit_jump jump[JIT_TABLES][JIT_JUMPS];
 	struct range range[JIT_RANGES];
 };
@@ -115,6 +116,7 @@ struct jit_site {
 	const uint8_t *unlinked; /* SITE_LINK: where that jump goes otherwise */
 	struct block *linked; /* SITE_LINK: where that jump goes now; NULL: to `unlinked` */
 	uint32_t next;	 /* SITE_LINK: in the list of those that lead to the same block; 0: the last */
+	uint32_t key;	 /* jit_key() when the code goes on, or of the block that SITE_LINK leads to */
 	uint32_t range;	 /* SITE_LINK to another page: its `len` says that the jump may be taken; 0: none */
 	uint8_t kind, insn, side;
 	uint8_t flags;	 /* SITE_LINK: enum flags_at, where that jump leaves them */
@@ -131,21 +133,35 @@ struct jit {
 	bool checks; /* each hit of a range is compared with the page tables (tests) */
 	uint32_t sites, ranges;
 	struct jit_site *site;
-	uint32_t jump_key[JIT_TABLES];
 	int (*enter)(struct emu *e, const uint8_t *code);
 	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *save, *load[VECTORS_LEVELS], *load_x87; /* stubs.c; miss: of loads or stores, and of their groups */
 	struct jit_counts counts;
 };
 
-/* What a translation depends on besides the block's own key. */
+/* What a translation depends on besides the block's own key: mode_key, and these; the units. */
+enum {
+	JIT_KEY_CPL3 = 1 << 16,
+	JIT_KEY_CPL12 = 1 << 17,
+	JIT_KEY_USER = 1 << 18, /* TAG_USER is in tlb_mask */
+	JIT_KEY_SLOW = 1 << 19, /* and TAG_SLOW */
+	JIT_KEY_SMAP = 1 << 20,
+	JIT_KEY_FSGSBASE = 1 << 21,
+	JIT_KEY_UNITS_SHIFT = 24,
+};
+
 static inline uint32_t jit_key(const struct emu *e)
 {
-	return e->mode_key | (e->cpl == 3 ? 1u << 16 : 0) | (uint32_t)(e->tlb_mask & 6) << 17 | (uint32_t)e->units << 24;
+	uint32_t key = e->mode_key | (uint32_t)e->units << JIT_KEY_UNITS_SHIFT;
+
+	key |= e->cpl == 3 ? JIT_KEY_CPL3 : e->cpl ? JIT_KEY_CPL12 : 0;
+	key |= (e->tlb_mask & TAG_USER ? JIT_KEY_USER : 0) | (e->tlb_mask & TAG_SLOW ? JIT_KEY_SLOW : 0);
+	return key | (e->cpu.cr4 & CR4_SMAP ? JIT_KEY_SMAP : 0) | (e->cpu.cr4 & CR4_FSGSBASE ? JIT_KEY_FSGSBASE : 0);
 }
 
-static inline unsigned jit_table(const struct emu *e)
+/* The table of jumps for translations with that key. */
+static inline unsigned jit_table_of(uint32_t key)
 {
-	return e->cpl == 3 ? 0 : e->tlb_mask & TAG_USER ? 2 : 1;
+	return key & JIT_KEY_CPL3 ? 0 : key & JIT_KEY_USER ? 2 : 1;
 }
 
 /* ---- code (code.c) ---- */

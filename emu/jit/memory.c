@@ -145,23 +145,38 @@ static void put_group_check(struct tr *t, unsigned k, const struct insn *i, stru
 	g->checked = true;
 }
 
+/* The segment's base is added to the address in S0. */
+static uint32_t put_linear_check(struct tr *t, unsigned k, unsigned seg, unsigned bytes, bool write)
+{
+	if (seg == SEG_FS || seg == SEG_GS)
+		put_env(&t->c, true, OP_ADD, S0, (int32_t)(offsetof(struct emu, seg_base) + seg * sizeof(uint64_t)));
+	return put_check(t, new_site(t, SITE_EXECUTE, k), bytes, write, false);
+}
+
+static void operand_in_range(struct tr *t, uint32_t range)
+{
+	put_env(&t->c, true, OP_ADD, S0, RANGE(range, host));
+	t->ea.base = S0;
+	t->ea.index = ADDR_NONE;
+	t->ea.disp = 0;
+}
+
+void put_access_here(struct tr *t, unsigned k, unsigned seg, unsigned bytes, bool write)
+{
+	operand_in_range(t, put_linear_check(t, k, seg, bytes, write));
+}
+
 static void put_alone(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write)
 {
 	uint32_t range;
 
 	may_clobber(t, k);
 	put_effective(t, i, S0, 8);
-	if (i->seg == SEG_FS || i->seg == SEG_GS)
-		put_env(&t->c, true, OP_ADD, S0, (int32_t)(offsetof(struct emu, seg_base) + i->seg * sizeof(uint64_t)));
-	range = put_check(t, new_site(t, SITE_EXECUTE, k), bytes, write, false);
-	if (is_simple(t, i)) {
+	range = put_linear_check(t, k, i->seg, bytes, write);
+	if (is_simple(t, i))
 		put_by_delta(t, i, range);
-		return;
-	}
-	put_env(&t->c, true, OP_ADD, S0, RANGE(range, host));
-	t->ea.base = S0;
-	t->ea.index = ADDR_NONE;
-	t->ea.disp = 0;
+	else
+		operand_in_range(t, range);
 }
 
 void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write)

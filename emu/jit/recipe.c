@@ -57,6 +57,8 @@ static uint32_t written(const struct insn *i)
 	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || r->sem == sem_int_mul || r->sem == sem_int_imul1 ||
 	    r->sem == sem_int_div || r->sem == sem_int_idiv || r->sem == sem_int_cwd || r->sem == sem_int_cmpxchg)
 		mask |= bit(RSP) | bit(RBP) | bit(RAX) | bit(RDX);
+	if (moves_stack_besides(i))
+		mask |= bit(RSP);
 	for (unsigned n = 0; n < 4; n++) {
 		if (!(r->op[n].access & OPA_W))
 			continue;
@@ -89,6 +91,12 @@ static bool sets_all(const struct insn *i)
 	       r->sem != sem_int_idiv && isa_flags_replaced(r) == ISA_FL_ARITH && !(r->attr & ISA_COUNT1);
 }
 
+/* Or leaves some as they were. */
+static bool reads_flags(const struct insn *i)
+{
+	return (isa_rows[i->id].flags_read & ISA_FL_ARITH) || is_bit_string(i);
+}
+
 /* Can flags of instruction s, clobbered from k on, be made again wherever the block could be left before they are set anew? */
 bool recipe_lasts(const struct tr *t, unsigned s, unsigned k)
 {
@@ -103,7 +111,7 @@ bool recipe_lasts(const struct tr *t, unsigned s, unsigned k)
 
 		if (event == EVENT_CLOBBERS)
 			changed_at_exit = changed;
-		if (event == EVENT_READS || (isa_rows[t->insn[k].id].flags_read & ISA_FL_ARITH) || (changed_at_exit & needed))
+		if (event == EVENT_READS || reads_flags(&t->insn[k]) || (changed_at_exit & needed))
 			return false;
 		if (event == EVENT_SETS || (event == EVENT_CLOBBERS && sets_all(&t->insn[k])))
 			return true;

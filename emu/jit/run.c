@@ -49,6 +49,19 @@ static struct jit_jump *entry_slot(struct emu *e, uint64_t pc, unsigned table)
 	return &jit_env(e)->jump[table][pc & (JIT_JUMPS - 1)];
 }
 
+/* The table of jumps between blocks with that key becomes the one in use. */
+static void select_jumps(struct emu *e, uint32_t key)
+{
+	const unsigned table = jit_table_of(key);
+	struct jit_env *env = jit_env(e);
+
+	env->jumps = env->jump[table];
+	if (env->jump_key[table] == key)
+		return;
+	empty_jumps(env->jumps);
+	env->jump_key[table] = key;
+}
+
 /* From now on each has to be looked at. */
 static void doubt(struct emu *e, struct jit_jump *jump)
 {
@@ -141,7 +154,6 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 {
 	const struct jit_site *s = &e->jit->site[n];
 	struct block *b = s->block;
-	const uint32_t key = jit_key(e);
 	const uint64_t flushes = e->jit->counts.flushes;
 	int r;
 
@@ -154,12 +166,13 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	if (UNLIKELY(e->mxcsr_live))
 		mxcsr_sync(e);
 	r = insn_execute(e, &b->insns[s->insn]);
-	if (UNLIKELY(r != 0 || e->stop || jit_key(e) != key || e->jit->counts.flushes != flushes)) {
+	if (UNLIKELY(r != 0 || e->stop || jit_key(e) != s->key || e->jit->counts.flushes != flushes)) {
 		block_leave(e, &b->insns[s->insn], r);
 		return NULL;
 	}
 	if (s->charged)
 		e->budget -= b->count;
+	select_jumps(e, s->key);
 	return s->resume;
 }
 
@@ -206,7 +219,7 @@ static void link_blocks(struct emu *e, struct jit_site *s, struct block *to)
 	struct jit *j = e->jit;
 	struct range *r;
 
-	if (!to->native[0] || to->native_key != s->block->native_key || block_is_dead(to) || block_is_dead(s->block))
+	if (!to->native[0] || to->native_key != s->key || block_is_dead(to) || block_is_dead(s->block))
 		return;
 	patch_jump(j, s->patch, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]);
 	leave_list(j, s);
@@ -283,16 +296,11 @@ static enum lasting lasting_of(const struct emu *e, uint64_t pc)
 /* A block was reached in a way that checked its translation. */
 static void note_entry(struct emu *e, const struct block *b)
 {
-	const unsigned table = jit_table(e);
 	struct jit_env *env = jit_env(e);
-	struct jit_jump *jump = entry_slot(e, b->pc, table);
+	struct jit_jump *jump = entry_slot(e, b->pc, jit_table_of(b->native_key));
 	const enum lasting lasting = lasting_of(e, b->pc);
 
-	env->jumps = env->jump[table];
-	if (e->jit->jump_key[table] != b->native_key) {
-		empty_jumps(env->jumps);
-		e->jit->jump_key[table] = b->native_key;
-	}
+	select_jumps(e, b->native_key);
 	if (logs_are_long(env))
 		jit_translations_dropped(e, true);
 	if (jump->pc != b->pc || !jump->code || jump->code != jump->real)

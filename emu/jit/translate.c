@@ -24,7 +24,9 @@ uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn)
 
 	if (kind == SITE_EXECUTE && t->rewritten[insn])
 		t->c.failed = true;
-	j->site[n] = (struct jit_site){ .block = t->b, .kind = (uint8_t)kind, .insn = (uint8_t)insn, .charged = t->charged };
+	j->site[n] = (struct jit_site){
+		.block = t->b, .kind = (uint8_t)kind, .insn = (uint8_t)insn, .charged = t->charged, .key = t->key
+	};
 	return n;
 }
 
@@ -492,6 +494,7 @@ static bool try(struct tr *t, enum event event)
 	t->vectors = VECTORS_NONE;
 	t->x87 = false;
 	t->fip_owed = 0;
+	t->key = jit_key(t->e);
 	find_groups(t);
 	find_quiet(t);
 	put_body(t, event);

@@ -60,6 +60,7 @@ struct tr {
 	bool x87; /* it is certainly live */
 	uint8_t fip_owed; /* the x87 instruction whose address has to be noted, + 1 */
 	bool charged;
+	uint32_t key; /* jit_key() here: STAC and CLAC change it within a block */
 	struct { /* of the memory operand, on the host */
 		int8_t base, index;
 		int32_t disp;
@@ -148,12 +149,25 @@ bool stack_insn(struct tr *t, unsigned k, const struct insn *i);
 bool is_branch(const struct insn *i);
 bool branch(struct tr *t, unsigned k, const struct insn *i);
 
+/* LEA R8, [R8 + by]: flags stay. */
+void move_stack(struct code *c, int32_t by);
+
+/* ---- of kernels (system.c) ---- */
+
+bool is_system(const struct insn *i);
+bool is_bit_string(const struct insn *i);
+/* It pushes, and is no is_stack_insn(). */
+bool moves_stack_besides(const struct insn *i);
+bool system_insn(struct tr *t, unsigned k, const struct insn *i);
+
 /* ---- memory (memory.c) ---- */
 
 /* Makes t->ea the host's address of the memory operand, after a check of `bytes` there. It may need S0; S1 is lost. */
 void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write);
 /* The same for what lies at a guest register + disp. */
 void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigned bytes, bool write);
+/* The same for the address in S0, after may_clobber(). */
+void put_access_here(struct tr *t, unsigned k, unsigned seg, unsigned bytes, bool write);
 /* That address into S0, which is the operand then. */
 void put_address(struct tr *t);
 /* MOV of 64 or 32 bits between the operand and a register of the host. */
