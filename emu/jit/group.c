@@ -76,36 +76,13 @@ static bool adds_to_register(struct walk *w, const struct insn *i, const struct 
 	return true;
 }
 
-static void forget_operand(struct walk *w, const struct insn *i, const struct isa_operand *op)
+static void forget_written(struct walk *w, const struct insn *i)
 {
-	const unsigned high = REG8_AH;
+	const uint32_t written = written_registers(i);
 
-	switch ((enum isa_kind)op->kind) {
-	case OPK_G:
-	case OPK_Z:
-		forget(w, i->reg >= high ? i->reg - high : i->reg & 15);
-		break;
-	case OPK_E:
-	case OPK_R:
-		if (!i->is_mem)
-			forget(w, i->rm >= high ? i->rm - high : i->rm & 15);
-		break;
-	case OPK_B:
-		forget(w, i->vvvv & 15);
-		break;
-	default:
-		break;
-	}
-}
-
-static void forget_written(struct walk *w, const struct insn *i, const struct isa_row *r)
-{
-	for (unsigned n = 0; n < 4; n++)
-		if (r->op[n].access & OPA_W)
-			forget_operand(w, i, &r->op[n]);
-	/* What rows do not name, or name as fixed: RAX, RDX. */
-	forget(w, RAX);
-	forget(w, RDX);
+	for (unsigned n = 0; n < GPR_COUNT; n++)
+		if (written >> n & 1)
+			forget(w, n);
 }
 
 static void stack_moves(struct walk *w, const struct insn *i, const struct isa_row *r)
@@ -135,7 +112,7 @@ static void step(struct walk *w, const struct insn *i)
 	} else if (moves_stack_besides(i)) {
 		move(w, RSP, -8);
 	} else if (!shifts_register(w, i, r) && !copies_register(w, i, r) && !adds_to_register(w, i, r)) {
-		forget_written(w, i, r);
+		forget_written(w, i);
 	}
 }
 

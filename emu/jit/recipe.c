@@ -48,37 +48,62 @@ static uint32_t operands(const struct insn *i)
 	return bit(i->rm) | (r->op[1].kind == OPK_I ? 0 : bit(i->reg));
 }
 
-/* General registers that the instruction may change. */
-static uint32_t written(const struct insn *i)
+static uint32_t whole(unsigned reg)
+{
+	return bit(reg >= REG8_AH ? reg - REG8_AH : reg);
+}
+
+static uint32_t written_operand(const struct insn *i, const struct isa_operand *op)
+{
+	switch ((enum isa_kind)op->kind) {
+	case OPK_G:
+	case OPK_Z:
+		return whole(i->reg);
+	case OPK_E:
+	case OPK_R:
+		return i->is_mem ? 0 : whole(i->rm);
+	case OPK_B:
+		return bit(i->vvvv);
+	case OPK_AL:
+	case OPK_AX:
+		return bit(RAX);
+	case OPK_CL:
+		return bit(RCX);
+	case OPK_DX:
+		return bit(RDX);
+	case OPK_X:
+	case OPK_Y:
+		return UINT32_MAX;
+	default:
+		return 0;
+	}
+}
+
+/* What rows do not name. */
+static uint32_t written_besides(const struct insn *i)
+{
+	static isa_semantic *const some[] = { sem_int_mul,  sem_int_imul1, sem_int_div,	     sem_int_idiv,
+					      sem_int_cwd, sem_int_lahf,   sem_int_cmpxchg };
+	const struct isa_row *r = &isa_rows[i->id];
+
+	if (is_stack_insn(i) || is_branch(i))
+		return bit(RSP) | bit(RBP) | (r->sem == sem_int_pop ? whole(r->op[0].kind == OPK_Z ? i->reg : i->rm) : 0);
+	if (moves_stack_besides(i))
+		return bit(RSP);
+	for (unsigned n = 0; n < sizeof(some) / sizeof(some[0]); n++)
+		if (some[n] == r->sem)
+			return bit(RAX) | bit(RDX);
+	return 0;
+}
+
+uint32_t written_registers(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
-	uint32_t mask = 0;
+	uint32_t mask = written_besides(i);
 
-	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || r->sem == sem_int_mul || r->sem == sem_int_imul1 ||
-	    r->sem == sem_int_div || r->sem == sem_int_idiv || r->sem == sem_int_cwd || r->sem == sem_int_cmpxchg)
-		mask |= bit(RSP) | bit(RBP) | bit(RAX) | bit(RDX);
-	if (moves_stack_besides(i))
-		mask |= bit(RSP);
-	for (unsigned n = 0; n < 4; n++) {
-		if (!(r->op[n].access & OPA_W))
-			continue;
-		switch ((enum isa_kind)r->op[n].kind) {
-		case OPK_G:
-		case OPK_Z:
-			mask |= bit(i->reg >= REG8_AH ? i->reg - REG8_AH : i->reg);
-			break;
-		case OPK_E:
-		case OPK_R:
-			mask |= i->is_mem ? 0 : bit(i->rm >= REG8_AH ? i->rm - REG8_AH : i->rm);
-			break;
-		case OPK_B:
-			mask |= bit(i->vvvv);
-			break;
-		default:
-			mask |= bit(RAX) | bit(RDX);
-			break;
-		}
-	}
+	for (unsigned n = 0; n < 4; n++)
+		if (r->op[n].access & OPA_W)
+			mask |= written_operand(i, &r->op[n]);
 	return is_translatable(i) ? mask : UINT32_MAX;
 }
 
@@ -104,7 +129,7 @@ bool recipe_lasts(const struct tr *t, unsigned s, unsigned k)
 	uint32_t changed = 0, changed_at_exit;
 
 	for (unsigned n = s + 1; n < k; n++)
-		changed |= written(&t->insn[n]);
+		changed |= written_registers(&t->insn[n]);
 	changed_at_exit = changed;
 	for (; k < t->b->count; k++) {
 		const enum event event = (enum event)t->event[k];
@@ -115,7 +140,7 @@ bool recipe_lasts(const struct tr *t, unsigned s, unsigned k)
 			return false;
 		if (event == EVENT_SETS || (event == EVENT_CLOBBERS && sets_all(&t->insn[k])))
 			return true;
-		changed |= written(&t->insn[k]);
+		changed |= written_registers(&t->insn[k]);
 	}
 	return false;
 }

@@ -137,6 +137,8 @@ void settle_fip(struct tr *t, unsigned k);
 
 /* ---- flags that can be had again (recipe.c) ---- */
 
+/* General registers that the instruction may change: a bit for each. */
+uint32_t written_registers(const struct insn *i);
 bool has_recipe(const struct insn *i);
 bool recipe_lasts(const struct tr *t, unsigned s, unsigned k);
 void put_recipe(struct tr *t, unsigned s);

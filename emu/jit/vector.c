@@ -34,6 +34,13 @@ static int32_t vector_at(unsigned n)
 	return (int32_t)(offsetof(struct emu, cpu.vec) + n * sizeof(union vec));
 }
 
+/* The lowest 16 registers, `vl` of VEX. */
+static void load_vex(struct code *c, unsigned vl, int32_t back)
+{
+	for (unsigned n = 0; n < 16; n++)
+		move(c, ISA_VMOVUPS_V_W, n, vl, vector_at(n) + back, false);
+}
+
 static void move_all(struct code *c, enum vectors level, bool store, int32_t back)
 {
 	static const enum isa_id ids[][2] = {
@@ -100,19 +107,19 @@ void put_vectors_save(struct code *c)
 	put1(c, 0xc3);
 }
 
-/* The jump if the guest has anything above the first 256 bits, which VEX instructions would clear. */
-static uint32_t put_upper_test(struct code *c)
+/* The jump if the guest has anything in the 128 or 256 bits (vl of VEX) above as many. */
+static uint32_t put_upper_test(struct code *c, unsigned vl, int32_t back)
 {
 	put_insn(c, &(struct insn){ .id = ISA_VXORPS, .asize = 8 });
 	for (unsigned n = 0; n < 16; n++)
 		put_insn(c, &(struct insn){ .id = ISA_VORPS,
 					    .asize = 8,
-					    .vl = 1,
+					    .vl = vl & 3,
 					    .is_mem = 1,
 					    .base = RSP,
 					    .index = ADDR_NONE,
-					    .disp = vector_at(n) + 32 + 8 });
-	put_insn(c, &(struct insn){ .id = ISA_VPTEST, .asize = 8, .vl = 1, .prefixes = PFX_OPSIZE });
+					    .disp = vector_at(n) + (int32_t)(16u << vl) + back });
+	put_insn(c, &(struct insn){ .id = ISA_VPTEST, .asize = 8, .vl = vl & 3, .prefixes = PFX_OPSIZE });
 	return put_jump(c, 5, NULL);
 }
 
@@ -123,13 +130,13 @@ static uint32_t put_upper_test(struct code *c)
 void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave)
 {
 	enum { RETURN = 8 };
-	uint32_t fail[2], fresh, upper = 0;
+	uint32_t fail, fresh, upper = 0, wide;
 	const bool tests = level == VECTORS_AVX;
 
 	put_env(c, false, OP_LOAD, S1, EMU(cpu.mxcsr) + RETURN);
 	put_imm(c, false, 4, S1, MXCSR_MASKS);
 	put_imm(c, false, 7, S1, MXCSR_MASKS);
-	fail[0] = put_jump(c, 5, NULL);
+	fail = put_jump(c, 5, NULL);
 	if (level == VECTORS_AVX512) { /* from AVX on: the upper parts are in struct cpu */
 		put_compare(c, VECTORS_NONE, RETURN);
 		fresh = put_jump(c, 4, NULL);
@@ -137,8 +144,17 @@ void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave)
 		put_mxcsr(c, true, EMU(cpu.mxcsr) + RETURN);
 		jump_here(c, fresh);
 	}
-	if (tests)
-		upper = put_upper_test(c);
+	if (tests) {
+		/* What VEX instructions would clear; and registers that are known to be short do not wait for their upper halves. */
+		upper = put_upper_test(c, 1, RETURN);
+		wide = put_upper_test(c, 0, RETURN);
+		put_mxcsr(c, false, EMU(cpu.mxcsr) + RETURN);
+		put_insn(c, &(struct insn){ .id = ISA_VZEROUPPER, .asize = 8 });
+		load_vex(c, 0, RETURN);
+		put_state(c, level, RETURN);
+		put1(c, 0xc3);
+		jump_here(c, wide);
+	}
 	put_mxcsr(c, false, EMU(cpu.mxcsr) + RETURN);
 	move_all(c, level, false, RETURN);
 	put_state(c, level, RETURN);
@@ -151,7 +167,7 @@ void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave)
 		put_state(c, VECTORS_AVX512, RETURN);
 		put1(c, 0xc3);
 	}
-	jump_here(c, fail[0]);
+	jump_here(c, fail);
 	put(c, "\x48\x8d\x64\x24\x08", 5); /* LEA RSP, [RSP + 8] */
 	put_jump(c, -1, leave);
 }
