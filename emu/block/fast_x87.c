@@ -12,7 +12,7 @@
 #include "fast_simd.h"
 #include "emu/core/machine.h"
 #include "emu/isa/isa.h"
-#include "emu/sem/fp/x87.h"
+#include "emu/sem/fp/fp.h"
 
 #ifdef HOST_X86_64
 
@@ -330,7 +330,7 @@ COMPARE(FUCOMIP, "fucomip", 1)
 
 insn_handler *fast_x87(const struct emu *e, struct insn *i)
 {
-	if (e->code_size != 8 || i->asize != 8 || !x87_has_simple_pointers(e))
+	if (e->code_size != 8 || i->asize != 8 || !fp_has_simple_pointers(e))
 		return NULL;
 	switch (i->id) {
 #define M(ID)          \

@@ -53,6 +53,9 @@ enum { JIT_TABLES = 3 };
 
 enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 14, JIT_STACK = 1 << 16, JIT_PAGES = 1 << 12 };
 
+/* Pages that a range may cover, if they lie side by side in the host. */
+enum { RANGE_PAGES = 4, JIT_SEEN = JIT_PAGES + RANGE_PAGES - 1 };
+
 /* Whose the host's vector registers are: nobody's, or the guest's XMM, YMM (and what is above is zero), or ZMM and opmasks. */
 enum vectors { VECTORS_NONE, VECTORS_SSE, VECTORS_AVX, VECTORS_AVX512, VECTORS_LEVELS };
 
@@ -81,7 +84,7 @@ struct jit_env {
 	struct jit_jump *jumps; /* the table in use */
 	struct range **log_next[LASTINGS];
 	struct jit_jump **jump_log_next[LASTINGS];
-	uint8_t seen[LASTINGS][JIT_PAGES]; /* whether a page that hashes there may be in the logs */
+	uint8_t seen[LASTINGS][JIT_SEEN]; /* whether a page that hashes there, or to as much less JIT_PAGES, may be in the logs */
 	struct range *log[LASTINGS][JIT_RANGES]; /* those with len != 0, and others, each once */
 	struct jit_jump *jump_log[LASTINGS][JUMP_LOG]; /* those whose code is real */
 	uint32_t jump_key[JIT_TABLES]; /* of the blocks in them */

@@ -82,8 +82,8 @@ static uint32_t written_operand(const struct insn *i, const struct isa_operand *
 /* What rows do not name. */
 static uint32_t written_besides(const struct insn *i)
 {
-	static isa_semantic *const some[] = { sem_int_mul,  sem_int_imul1, sem_int_div,	     sem_int_idiv,
-					      sem_int_cwd, sem_int_lahf,   sem_int_cmpxchg };
+	static isa_semantic *const some[] = { sem_int_mul, sem_int_imul1, sem_int_div,	  sem_int_idiv,
+					      sem_int_cwd, sem_int_lahf,  sem_int_cmpxchg };
 	const struct isa_row *r = &isa_rows[i->id];
 
 	if (is_stack_insn(i) || is_branch(i))

@@ -119,13 +119,18 @@ static bool is_in_page(uint64_t address, uint64_t page)
 	return (address ^ page) >> PAGE_SHIFT == 0;
 }
 
+static bool covers(const struct range *r, uint64_t linear)
+{
+	return (linear & PAGE_MASK) - (r->base & PAGE_MASK) < (uint64_t)RANGE_PAGES * PAGE_SIZE;
+}
+
 static void drop_page(struct emu *e, uint64_t linear, enum lasting lasting)
 {
 	struct jit_env *env = jit_env(e);
 	struct jit_jump **kept = env->jump_log[lasting];
 
 	for (struct range **r = env->log[lasting]; r < env->log_next[lasting]; r++)
-		if (is_in_page((*r)->base, linear))
+		if (covers(*r, linear))
 			(*r)->len = 0;
 	for (struct jit_jump **p = kept; p < env->jump_log_next[lasting]; p++) {
 		if (is_in_page((*p)->pc, linear))
@@ -141,7 +146,7 @@ void jit_page_dropped(struct emu *e, uint64_t linear)
 	const unsigned n = linear >> PAGE_SHIFT & (JIT_PAGES - 1);
 
 	for (enum lasting lasting = LASTS_SPACE; e->jit && lasting < LASTINGS; lasting++) {
-		if (!jit_env(e)->seen[lasting][n])
+		if (!jit_env(e)->seen[lasting][n] && !(n < RANGE_PAGES - 1 && jit_env(e)->seen[lasting][JIT_PAGES + n]))
 			continue;
 		drop_page(e, linear, lasting);
 		e->jit->counts.flushes++;

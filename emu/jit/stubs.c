@@ -157,9 +157,10 @@ static void put_note_lasting(struct code *c, enum lasting lasting, bool range, i
 	put_regs(c, true, OP_STORE, S0, RCX);
 	put(c, "\x48\xc1\xe9\x0c", 4); /* SHR RCX, 12 */
 	put_imm(c, false, 4, RCX, JIT_PAGES - 1);
-	put(c, "\xc6\x84\x0c", 3); /* MOV BYTE [RSP + RCX + seen], 1 */
-	put4(c, (uint32_t)(ENV(seen) + (int32_t)lasting * JIT_PAGES + back));
-	put1(c, 1);
+	put(c, "\xc7\x84\x0c", 3); /* MOV DWORD [RSP + RCX + seen], 01010101h: as many pages as a range may have */
+	put4(c, (uint32_t)(ENV(seen) + (int32_t)(lasting * sizeof(uint8_t[JIT_SEEN])) + back));
+	put4(c, 0x01010101);
+	_Static_assert(RANGE_PAGES == 4, "above");
 }
 
 /* Of the address in S0 and the TLB's entry at RAX; RCX is lost. */
@@ -184,6 +185,30 @@ static void put_spill(struct code *c, uint8_t opcode, int32_t back)
 	put_env(c, true, opcode, RCX, ENV(saved[1]) + back);
 }
 
+/* The range at S1 becomes longer where the pages behind it follow in the host, too, with the same rights. RAX and RCX are lost. */
+static void put_extend(struct code *c, uint8_t tag)
+{
+	enum { NEXT = sizeof(struct tlb_entry) };
+	uint32_t out[2 * RANGE_PAGES];
+	unsigned outs = 0;
+
+	for (unsigned n = 1; n < RANGE_PAGES; n++) {
+		put_based(c, true, OP_LOAD, RCX, RAX, (int8_t)tag);
+		put_imm(c, true, 0, RCX, PAGE_SIZE);
+		put_based(c, true, OP_CMP, RCX, RAX, (int8_t)(NEXT + tag));
+		out[outs++] = put_jump(c, 5, NULL);
+		put_based(c, true, OP_LOAD, RCX, RAX, offsetof(struct tlb_entry, addend));
+		put_based(c, true, OP_CMP, RCX, RAX, (int8_t)(NEXT + offsetof(struct tlb_entry, addend)));
+		out[outs++] = put_jump(c, 5, NULL);
+		put(c, "\x49\x81\x42\x08", 4); /* ADD QWORD [S1 + len], PAGE_SIZE */
+		_Static_assert(offsetof(struct range, len) == 8, "above");
+		put4(c, PAGE_SIZE);
+		put_imm(c, true, 0, RAX, NEXT);
+	}
+	while (outs)
+		jump_here(c, out[--outs]);
+}
+
 /*
  * Called with the range's number in S1 and in S0 the address - range.base; flags are in the image. On a hit of the TLB the range is
  * filled and the caller goes on with S0 anew; otherwise the site in the range goes to `otherwise`.
@@ -201,25 +226,23 @@ static void put_miss(struct code *c, const uint8_t *otherwise, uint8_t tag)
 	put(c, "\x48\x85\x8c\x24", 4); /* TEST [RSP + tlb_mask], RCX */
 	put4(c, (uint32_t)EMU(tlb_mask) + RETURN);
 	slow[0] = put_jump(c, 5, NULL);
-	/* its last byte lies in the same page */
-	put_regs(c, false, OP_STORE, S0, RCX);
-	put_imm(c, false, 4, RCX, PAGE_SIZE - 1);
-	put_based(c, false, OP_ADD, RCX, S1, offsetof(struct range, last));
-	put_imm(c, false, 7, RCX, PAGE_SIZE - 1);
-	slow[1] = put_jump(c, 7, NULL);
 	put_note(c, true, RETURN);
 	put_regs(c, true, OP_STORE, S0, RCX);
 	put_imm(c, true, 4, RCX, (uint32_t)PAGE_MASK);
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, base));
-	put_based(c, true, OP_LOAD, RAX, RAX, offsetof(struct tlb_entry, addend));
-	put_based(c, true, OP_STORE, RAX, S1, offsetof(struct range, delta));
-	put_regs(c, true, OP_ADD, RCX, RAX);
+	put_based(c, true, OP_ADD, RCX, RAX, offsetof(struct tlb_entry, addend));
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, host));
+	put_based(c, true, OP_LOAD, RCX, RAX, offsetof(struct tlb_entry, addend));
+	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, delta));
 	put(c, "\xb9", 1); /* MOV ECX, PAGE_SIZE */
 	put4(c, PAGE_SIZE);
 	put_based(c, false, OP_SUB, RCX, S1, offsetof(struct range, last));
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, len));
+	put_extend(c, tag);
 	put_based(c, true, OP_SUB, S0, S1, offsetof(struct range, base));
+	/* its last byte may lie in another page */
+	put_based(c, true, OP_CMP, S0, S1, offsetof(struct range, len));
+	slow[1] = put_jump(c, 3, NULL); /* JAE */
 	put_spill(c, OP_LOAD, RETURN);
 	put1(c, 0xc3);
 	jump_here(c, slow[0]);

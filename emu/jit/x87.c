@@ -10,9 +10,21 @@
 #ifdef HOST_X86_64
 
 #include "emu/native/host.h"
-#include "emu/sem/fp/x87.h"
+#include "emu/sem/fp/fp.h"
+
+#include <string.h>
+
+enum { EXCEPTIONS = 0x3f, STATUS_ES = 0x80 };
 
 /* ---- between struct cpu and the host's registers ---- */
+
+/* While the host's vector registers are the guest's, C must not touch any. */
+#define GENERAL_REGISTERS __attribute__((target("general-regs-only")))
+
+GENERAL_REGISTERS static struct x87_reg *stack_register(struct x87 *f, unsigned n)
+{
+	return &f->r[((f->sw >> 11) + n) & 7];
+}
 
 /* The host's image after FNSAVE into struct cpu. */
 void jit_x87_take(struct emu *e)
@@ -30,24 +42,21 @@ void jit_x87_take(struct emu *e)
 	for (unsigned p = 0; p < 8; p++)
 		f->tag |= (uint8_t)(((m->tag >> 2 * p & 3) != 3) << p);
 	for (unsigned n = 0; n < 8; n++) {
-		struct x87_reg *r = &f->r[x87_physical(f, n)];
+		struct x87_reg *r = stack_register(f, n);
 
 		memcpy(&r->sig, m->st[n], sizeof(r->sig));
 		memcpy(&r->se, m->st[n] + sizeof(r->sig), sizeof(r->se));
 	}
 }
 
-/*
- * The image for FRSTOR. False: exceptions are not masked. It is called while the host's vector registers are the guest's, so it
- * must not touch any.
- */
-__attribute__((target("general-regs-only"))) bool jit_x87_give(struct emu *e)
+/* The image for FRSTOR. False: exceptions are not masked. */
+GENERAL_REGISTERS bool jit_x87_give(struct emu *e)
 {
 	struct x87_image *m = &jit_env(e)->x87_image;
-	const struct x87 *f = &e->cpu.fpu;
+	struct x87 *f = &e->cpu.fpu;
 	unsigned tag = 0;
 
-	if ((f->cw & X87_EXC) != X87_EXC || (f->sw & X87_ES))
+	if ((f->cw & EXCEPTIONS) != EXCEPTIONS || (f->sw & STATUS_ES))
 		return false;
 	for (unsigned p = 0; p < 8; p++)
 		tag |= f->tag >> p & 1 ? 0 : 3u << 2 * p;
@@ -55,7 +64,7 @@ __attribute__((target("general-regs-only"))) bool jit_x87_give(struct emu *e)
 	m->sw = f->sw;
 	m->tag = (uint16_t)tag;
 	for (unsigned n = 0; n < 8; n++) {
-		const struct x87_reg *r = &f->r[x87_physical(f, n)];
+		const struct x87_reg *r = stack_register(f, n);
 
 		for (unsigned k = 0; k < 8; k++)
 			m->st[n][k] = (uint8_t)(r->sig >> 8 * k);
@@ -110,7 +119,7 @@ bool is_x87(const struct insn *i)
 
 static bool is_usable(const struct tr *t)
 {
-	return (t->e->units & UNIT_X87) && x87_has_simple_pointers(t->e);
+	return (t->e->units & UNIT_X87) && fp_has_simple_pointers(t->e);
 }
 
 static bool is_control(const struct isa_row *r)
@@ -179,8 +188,8 @@ static void put_masks_check(struct tr *t, unsigned k)
 					.index = t->ea.index,
 					.disp = t->ea.disp,
 					.reg = S1 });
-	put_imm(&t->c, false, 4, S1, X87_EXC);
-	put_imm(&t->c, false, 7, S1, X87_EXC);
+	put_imm(&t->c, false, 4, S1, EXCEPTIONS);
+	put_imm(&t->c, false, 7, S1, EXCEPTIONS);
 	from = put_jump(&t->c, 5, NULL);
 	new_cold(t, COLD_EXECUTE, from, new_site(t, SITE_EXECUTE, k));
 	clobbered(t);

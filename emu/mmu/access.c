@@ -124,13 +124,32 @@ static int check_access(struct emu *e, unsigned seg, uint64_t linear, unsigned s
 	return emu_check_alignment(e, linear, natural_alignment(size));
 }
 
+/* Both pages of an access that crosses their boundary. False: it does not, or the TLB does not know them both. */
+static bool crosses_known(const struct emu *e, uint64_t linear, unsigned size, bool write, uint8_t *half[2], unsigned *first)
+{
+	const uint64_t second = wrap(e, (linear | (PAGE_SIZE - 1)) + 1);
+
+	*first = PAGE_SIZE - (unsigned)(linear & (PAGE_SIZE - 1));
+	if (*first >= size)
+		return false;
+	half[0] = write ? tlb_write_ptr(e, linear, *first) : tlb_read_ptr(e, linear, *first);
+	half[1] = write ? tlb_write_ptr(e, second, size - *first) : tlb_read_ptr(e, second, size - *first);
+	return half[0] && half[1];
+}
+
 int emu_read(struct emu *e, unsigned seg, uint64_t linear, void *data, unsigned size)
 {
-	uint8_t *p = tlb_read_ptr(e, linear, size);
+	uint8_t *p = tlb_read_ptr(e, linear, size), *half[2];
+	unsigned first;
 	struct split s;
 
 	if (p) {
 		ram_read(data, p, size);
+		return 0;
+	}
+	if (crosses_known(e, linear, size, false, half, &first)) {
+		ram_read(data, half[0], first);
+		ram_read((uint8_t *)data + first, half[1], size - first);
 		return 0;
 	}
 	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_READ), &s))
@@ -143,11 +162,17 @@ int emu_read(struct emu *e, unsigned seg, uint64_t linear, void *data, unsigned 
 
 int emu_write(struct emu *e, unsigned seg, uint64_t linear, const void *data, unsigned size)
 {
-	uint8_t *p = tlb_write_ptr(e, linear, size);
+	uint8_t *p = tlb_write_ptr(e, linear, size), *half[2];
+	unsigned first;
 	struct split s;
 
 	if (p) {
 		ram_write(p, data, size);
+		return 0;
+	}
+	if (crosses_known(e, linear, size, true, half, &first)) {
+		ram_write(half[0], data, first);
+		ram_write(half[1], (const uint8_t *)data + first, size - first);
 		return 0;
 	}
 	if (check_access(e, seg, linear, size) || split_translate(e, linear, size, data_access(e, ACCESS_WRITE), &s))

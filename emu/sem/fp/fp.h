@@ -14,4 +14,9 @@ uint32_t xsave_size(uint64_t xcr0, bool compacted);
 /* One extended component (from 2 on): its size, 0 if there is none; place in the standard form; alignment. */
 uint32_t xsave_component(unsigned k, uint32_t *offset, bool *align64);
 
+struct emu;
+
+/* FIP is all that an x87 instruction notes, unless it raises an unmasked exception: the model's FCS, FDS and FDP are zero else. */
+bool fp_has_simple_pointers(const struct emu *e);
+
 #endif

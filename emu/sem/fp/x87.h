@@ -85,8 +85,6 @@ void x87_summarise(struct x87 *f);
 /* Loads CW with its fixed and reserved bits. */
 void x87_set_cw(struct x87 *f, uint16_t cw);
 
-/* FIP is all that an instruction notes, unless it raises an unmasked exception. */
-bool x87_has_simple_pointers(const struct emu *e);
 /* Notes the instruction pointer of a non-control instruction. Call it once nothing can fault any more. */
 void x87_note(struct emu *e, const struct insn *i);
 /* Loads FCS and FDS, which are zero on processors that keep none (CPUID.7.EBX[13]). */

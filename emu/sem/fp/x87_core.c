@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* x87 status, stack faults and the pointers of the last instruction. */
+#include "fp.h"
 #include "x87.h"
 #include "emu/core/machine.h"
 #include "emu/model/features.h"
@@ -35,7 +36,7 @@ static void note_pointers(struct emu *e, const struct insn *i)
 		f->fdp = emu_ea(e, i);
 }
 
-bool x87_has_simple_pointers(const struct emu *e)
+bool fp_has_simple_pointers(const struct emu *e)
 {
 	return emu_has_cpu_feature(e, CPUF_ZERO_FCS_FDS) && emu_has_cpu_feature(e, CPUF_FDP_EXCPTN);
 }
@@ -43,7 +44,7 @@ bool x87_has_simple_pointers(const struct emu *e)
 void x87_note(struct emu *e, const struct insn *i)
 {
 	e->cpu.fpu.fip = emu_rip(e, i);
-	if (!x87_has_simple_pointers(e))
+	if (!fp_has_simple_pointers(e))
 		note_pointers(e, i);
 }
 
