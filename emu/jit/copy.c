@@ -234,6 +234,48 @@ void store_scratch(struct tr *t, const struct scratch *s)
 			put_env(&t->c, true, OP_STORE, s->host[n], GPR(s->guest[n]));
 }
 
+/* Its form with a memory operand does the same, and no more. XCHG locks; bit strings reach beyond the operand. */
+static bool has_plain_memory_form(const struct isa_row *r)
+{
+	return r->mod != ISA_MOD_REG && r->sem != sem_int_xchg && r->sem != sem_int_bt && r->sem != sem_int_bts &&
+	       r->sem != sem_int_btr && r->sem != sem_int_btc;
+}
+
+static int rm_operand(const struct isa_row *r)
+{
+	for (int n = 0; n < 4; n++)
+		if (r->op[n].kind == OPK_E)
+			return n;
+	return -1;
+}
+
+/*
+ * A register operand that lives in memory is used there, where the instruction has such a form: it needs no scratch register, and
+ * nothing is loaded before or stored behind it. Results of 32 bits clear what is above, which memory forms do not.
+ */
+static void use_in_place(struct insn *h, const struct insn *i, const struct isa_row *r, struct scratch *s)
+{
+	const int n = rm_operand(r);
+	struct insn memory = *h;
+	uint8_t bytes[INSN_MAX_BYTES];
+
+	if (n < 0 || i->is_mem || !has_plain_memory_form(r) || s->count != 1 || s->guest[0] != i->rm)
+		return;
+	if ((r->op[n].access & OPA_W) && i->size < 8 && r->op[n].size != OPS_b)
+		return;
+	if (i->rm == i->reg && r->ext == ISA_EXT_ANY) /* both operands */
+		return;
+	memory.is_mem = 1;
+	memory.base = RSP;
+	memory.index = ADDR_NONE;
+	memory.scale = 0;
+	memory.disp = GPR(i->rm);
+	if (encode(&memory, bytes) == 0)
+		return;
+	*h = memory;
+	s->count = 0;
+}
+
 static void load_effective(struct tr *t, const struct insn *i)
 {
 	const bool stays = is_in_memory(i->reg);
@@ -259,6 +301,7 @@ static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct i
 	}
 	if (event == EVENT_READS && !t->quiet[k])
 		need_host(t, i->is_mem);
+	use_in_place(&h, i, r, &s);
 	load_scratch(t, &s);
 	put_insn(&t->c, &h);
 	store_scratch(t, &s);
