@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 struct cpu_model; /* model/features.h */
+struct counters;  /* proto/counters.h */
 
 enum io_space { IO_PORT, IO_MMIO };
 
@@ -75,6 +76,7 @@ struct engine_config {
 	bool no_translator;	  /* engine emu: never */
 	bool check_ranges; /* engine emu: translated code compares each access with the page tables and aborts if they differ (tests) */
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
+	struct counters *counters; /* what each vCPU counts, in an array; NULL: nobody wants to know */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
 	char *cpu_error; /* CPU_MODEL_ERROR_MAX (model/features.h) bytes, or NULL: what create() did not like about it, with -ENOTSUP */
 };
