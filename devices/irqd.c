@@ -17,6 +17,7 @@
 #include "proto/shm.h"
 #include "daemons.h"
 #include "runtime.h"
+#include "versions.h"
 
 enum { FD_MSI, FD_VCPU_BELL, FD_SOURCES, SOURCES_MAX = DEVICES_MAX, OUTBOX_MAX = 16 };
 #define ROOM_RETRY_NS CLOCK_NS_PER_MS
@@ -219,7 +220,7 @@ const struct daemon_shell irqd_shell = {
 	.model = &irq_model,
 	.shell_state = &outbox,
 	.shell_size = sizeof(outbox),
-	.shell_version = 1,
+	.shell_version = IRQD_SHELL_VERSION,
 	.start = start,
 	.reset = reset,
 	.validate = validate,

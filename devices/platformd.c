@@ -13,6 +13,7 @@
 #include "proto/log.h"
 #include "daemons.h"
 #include "runtime.h"
+#include "versions.h"
 
 enum { FD_DEBUG, OWN_FDS, DEBUG_PIECE = 512 };
 #define RETRY_NS CLOCK_NS_PER_MS
@@ -202,7 +203,7 @@ const struct daemon_shell platformd_shell = {
 	.model = &platform_model,
 	.shell_state = &pending,
 	.shell_size = sizeof(pending),
-	.shell_version = 1,
+	.shell_version = PLATFORMD_SHELL_VERSION,
 	.start = start,
 	.reset = reset,
 	.validate = validate,

@@ -15,6 +15,7 @@
 #include "devices/serial_model.h"
 #include "proto/log.h"
 #include "proto/shm.h"
+#include "versions.h"
 
 enum { PORTS = 4, FD_LISTEN = 0, FD_DEBUG = 1, FD_BACKLOG = 2, FD_STASH = 3, OWN_FDS = 5 };
 
@@ -217,7 +218,7 @@ const struct daemon_shell seriald_shell = {
 	.model = &serial_model,
 	.shell_state = &saved,
 	.shell_size = sizeof(saved),
-	.shell_version = 5,
+	.shell_version = SERIALD_SHELL_VERSION,
 	.start = start,
 	.reset = reset,
 	.validate = validate,

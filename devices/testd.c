@@ -2,6 +2,7 @@
 /* bulkhead-testd: the test device. The model cannot reach guest memory; what it wants of it is done here. */
 #include "daemons.h"
 #include "testdev_model.h"
+#include "versions.h"
 
 /* An aligned quadword, in one access; what is not there reads as all-ones. */
 static uint64_t *quadword(struct runtime *rt, uint64_t address)
@@ -33,6 +34,7 @@ static void applied(struct runtime *rt, uint64_t now_ns)
 }
 
 const struct daemon_shell testd_shell = {
+	.shell_version = TESTD_SHELL_VERSION,
 	.kind = KIND_TESTD,
 	.model = &testdev_model,
 	.applied = applied,
