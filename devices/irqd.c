@@ -17,7 +17,6 @@
 #include "proto/shm.h"
 #include "daemons.h"
 #include "runtime.h"
-#include "versions.h"
 
 enum { FD_MSI, FD_VCPU_BELL, FD_SOURCES, SOURCES_MAX = DEVICES_MAX, OUTBOX_MAX = 16 };
 #define ROOM_RETRY_NS CLOCK_NS_PER_MS

@@ -13,7 +13,6 @@
 #include "proto/log.h"
 #include "daemons.h"
 #include "runtime.h"
-#include "versions.h"
 
 enum { FD_DEBUG, OWN_FDS, DEBUG_PIECE = 512 };
 #define RETRY_NS CLOCK_NS_PER_MS

@@ -15,7 +15,6 @@
 #include "devices/serial_model.h"
 #include "proto/log.h"
 #include "proto/shm.h"
-#include "versions.h"
 
 enum { PORTS = 4, FD_LISTEN = 0, FD_DEBUG = 1, FD_BACKLOG = 2, FD_STASH = 3, OWN_FDS = 5 };
 

@@ -2,7 +2,6 @@
 /* bulkhead-testd: the test device. The model cannot reach guest memory; what it wants of it is done here. */
 #include "daemons.h"
 #include "testdev_model.h"
-#include "versions.h"
 
 /* An aligned quadword, in one access; what is not there reads as all-ones. */
 static uint64_t *quadword(struct runtime *rt, uint64_t address)

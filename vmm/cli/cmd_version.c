@@ -9,7 +9,6 @@
 #include "../common/exit_codes.h"
 
 #include "../../devices/model.h"
-#include "../../devices/versions.h"
 #include "../../emu/core/state.h"
 #include "../../proto/control_check.h"
 #include "../../proto/journal.h"
