@@ -21,7 +21,7 @@ enum counter {
 };
 
 /* Round trips by their time: bucket n holds those below 2^n ns (and not below 2^(n-1)), the last one all longer ones. */
-enum { COUNTERS_BUCKETS = 36, COUNTERS_VCPUS = 32, COUNTERS_THREADS = COUNTERS_VCPUS + 1, COUNTERS_VECTORS = 256 };
+enum { COUNTERS_BUCKETS = 36, COUNTERS_VCPUS = 64, COUNTERS_THREADS = COUNTERS_VCPUS + 1, COUNTERS_VECTORS = 256 };
 
 typedef _Atomic uint64_t counter_word;
 

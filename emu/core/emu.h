@@ -108,6 +108,8 @@ struct emu {
 	atomic_uint wakes;	/* counts wake-ups: HLT sleeps while it stays the same */
 	struct counters *counters; /* this vCPU's; never NULL */
 	uint64_t counted_before; /* instructions of earlier vcpu processes */
+	atomic_bool sleeps;	/* it does, or is about to: who wakes it has to call the kernel */
+	atomic_bool idle;	/* nothing but another processor can make it run again (run/) */
 	uint64_t next_event_ns;	/* when lapic_advance() wants to be called (run/) */
 	const struct emu_hooks *hooks;
 	/* Rooms keep their private state behind their own pointers; nothing is added here lightly. */

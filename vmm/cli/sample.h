@@ -10,7 +10,7 @@
 #include "../../proto/control.pb-c.h"
 #include "../../proto/counters.h"
 
-enum { SAMPLE_COUNTERS = 64, SAMPLE_NAME = 40, SAMPLE_VCPUS = 32, SAMPLE_VECTORS = 256 };
+enum { SAMPLE_COUNTERS = 64, SAMPLE_NAME = 40, SAMPLE_VCPUS = 64, SAMPLE_VECTORS = 256 };
 
 struct sample_device {
 	char name[KIND_NAME_MAX], state[24];

@@ -34,7 +34,8 @@ void counted_read(const struct vm *vm, struct counted *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->uptime_ns = clock_ns() - vm->launch->started_ns;
-	for (unsigned v = 0; v < VM_VCPUS; v++)
+	out->vcpus = vm_cpus(vm) < COUNTERS_VCPUS ? vm_cpus(vm) : COUNTERS_VCPUS;
+	for (unsigned v = 0; v < out->vcpus; v++)
 		for (unsigned n = 0; n < COUNTERS; n++)
 			out->vcpu[v][n] = counter_get(&vm->counters_view->thread[v].of[n]);
 	for (unsigned t = 0; t < COUNTERS_THREADS; t++)
@@ -64,7 +65,7 @@ void counted_message(struct counted *c, Bulkhead__Counters *out, struct counted_
 	bulkhead__counters__init(out);
 	out->n_names = COUNTERS;
 	out->names = (char **)counter_names;
-	for (unsigned v = 0; v < VM_VCPUS; v++) {
+	for (unsigned v = 0; v < c->vcpus; v++) {
 		bulkhead__vcpu_counters__init(&parts->vcpus[v]);
 		parts->vcpus[v].n_values = COUNTERS;
 		parts->vcpus[v].values = c->vcpu[v];

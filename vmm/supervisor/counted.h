@@ -9,7 +9,8 @@
 
 /* Sums of all threads, read one word after the other: close to each other in time, not at one moment. */
 struct counted {
-	uint64_t vcpu[VM_VCPUS][COUNTERS];
+	unsigned vcpus;
+	uint64_t vcpu[COUNTERS_VCPUS][COUNTERS];
 	uint64_t vector[COUNTERS_VECTORS];
 	unsigned device_count;
 	struct counted_device {
@@ -23,7 +24,7 @@ void counted_read(const struct vm *vm, struct counted *out);
 
 /* Its rows, for as long as the message lives. */
 struct counted_parts {
-	Bulkhead__VcpuCounters vcpus[VM_VCPUS], *vcpu_list[VM_VCPUS];
+	Bulkhead__VcpuCounters vcpus[COUNTERS_VCPUS], *vcpu_list[COUNTERS_VCPUS];
 	Bulkhead__DeviceCounters devices[DEVICES], *device_list[DEVICES];
 	uint32_t vectors[COUNTERS_VECTORS];
 	uint64_t vector_counts[COUNTERS_VECTORS];

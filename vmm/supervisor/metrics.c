@@ -60,7 +60,7 @@ static void counts(struct page *p, const struct counted *c)
 
 		snprintf(name, sizeof(name), "%s_total", counter_names[n]);
 		head(p, name, "counter", counter_texts[n]);
-		for (unsigned v = 0; v < VM_VCPUS; v++)
+		for (unsigned v = 0; v < c->vcpus; v++)
 			put(p, "bulkhead_%s{vcpu=\"%u\"} %llu\n", name, v, (unsigned long long)c->vcpu[v][n]);
 	}
 	head(p, "interrupts_total", "counter", "Interrupts by vector.");
