@@ -10,7 +10,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-enum { CMDLINE_MAX = 2047 };
+enum { CMDLINE_MAX = 2047, EXEC_MAX = 65536 };
 
 /* Nobody gives -1, which stands for nobody. */
 static void no_external(struct vm_config *config)
@@ -28,6 +28,7 @@ void config_init(struct vm_config *config)
 		.tier = "auto",
 		.cmdline = "",
 		.ram_bytes = 512ull << 20,
+		.cpus = { 1, 1, 1 },
 		.stop_timeout_ms = 30000,
 		.device_failure_limit = DEVICE_FAILURE_LIMIT,
 		.escape = 0x1d,
@@ -131,6 +132,29 @@ static int check_external(const struct vm_config *config, char *error)
 	return 0;
 }
 
+bool config_has_exec(const struct vm_config *config)
+{
+	return config->exec && *config->exec;
+}
+
+/* The command has a name of its own for init, and needs a kernel to start. */
+static int check_exec(const struct vm_config *config, char *error)
+{
+	const char *why = NULL;
+
+	if (!config_has_exec(config))
+		return 0;
+	if (strstr(config->cmdline, "rdinit="))
+		why = "its own first process runs the command: leave rdinit= out of --cmdline";
+	else if (config->from)
+		why = "the machine that --from takes runs already; type it at its console";
+	else if (strlen(config->exec) > EXEC_MAX)
+		why = "the command is too long; put it in a file of the initrd";
+	if (why)
+		snprintf(error, CONFIG_ERROR_MAX, "--exec: %s", why);
+	return why ? -EINVAL : 0;
+}
+
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 {
 	int rc = 0;
@@ -164,7 +188,9 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 			 CMDLINE_MAX);
 		return -EINVAL;
 	}
-	rc = check_cpu(config, error);
+	rc = check_exec(config, error);
+	if (!rc)
+		rc = check_cpu(config, error);
 	if (!rc)
 		rc = check_external(config, error);
 	if (!rc && config->kernel)

@@ -48,6 +48,8 @@ const struct option_row option_rows[] = {
 		"initial RAM disk; several are put behind each other for Linux, and are modules for Multiboot, with TEXT as their "
 		"command line"),
 	KEY("cmdline", TEXT, IN(RUN), cmdline, "TEXT", "kernel command line"),
+	KEY("exec", TEXT, IN(RUN), exec, "COMMAND",
+		"run it in a Linux guest's initramfs, with /bin/sh if there is one, and end with its exit code"),
 	KEY("memory", SIZE, MACHINE, ram_bytes, "SIZE", "guest memory, with K, M or G (default 512M)"),
 	KEY("format", CHOICE, IN(RUN), format, "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel"),
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
@@ -55,6 +57,8 @@ const struct option_row option_rows[] = {
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
 		"the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); --cpu help "
 		"lists models and features"),
+	KEY_ALSO("cpus", "vcpus", CPUS, MACHINE, cpus, "N[,sockets=N][,cores=N][,threads=N]",
+		"how many processors, 1 to 64 (default 1), and how they are arranged (default: cores of one socket)"),
 	KEY("vga", CHOICE, MACHINE, vga, "none|stub",
 		"display: stub has its cursor registers, and no picture (default); none: all-ones"),
 	NO_KEY("json", FLAG, MACHINE, json, NULL, "with --cpu help: as JSON"),
@@ -91,6 +95,7 @@ const struct option_row option_rows[] = {
 	NO_KEY("help", FLAG, MACHINE, help, NULL, "this text"),
 	NO_KEY("tier", CHOICE, MACHINE, tier, "auto|step|block|jit", NULL),
 	NO_KEY("demo", FLAG, IN(RUN), demo, NULL, NULL),
+	NO_KEY("terminal", TEXT, IN(RUN), terminal, "ROWSxCOLUMNS,TERM", NULL),
 	NO_KEY("from", TEXT, MACHINE, from, "NAME", NULL),
 	NO_KEY("taken-fd", FD, IN(RUN), taken_fd, "FD", NULL),
 	NO_KEY("ready-fd", FD, IN(RUN), ready_fd, "FD", NULL),
@@ -118,7 +123,7 @@ static const struct foreign {
 	{ "k", "kernel" }, { "i", "initrd" }, { "initramfs", "initrd" }, { "module", "initrd" },
 	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" },
 	{ "v", "verbose" }, { "debug", "verbose" }, { "D", "log" }, { "logfile", "log" }, { "f", "force" },
-	{ "t", "timeout" },
+	{ "t", "timeout" }, { "smp", "cpus" }, { "c", "cpus" }, { "cores", "cpus" },
 }, foreign_commands[] = {
 	{ "ls", "list" }, { "ps", "list" }, { "logs", "log" }, { "attach", "console" }, { "start", "run" },
 	{ "create", "run" }, { "boot", "run" }, { "shutdown", "stop" }, { "poweroff", "stop" },
