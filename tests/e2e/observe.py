@@ -200,6 +200,7 @@ def metrics(t):
     """The text format: a type before each name's samples, a histogram that grows up to its count; HTTP around it."""
     path = t.dir + "/metrics"
     start(t, "--metrics", path)
+    t.console().expect("board ready")
     head, body = scrape(path)
     check(head.startswith("HTTP/1.0 200 OK\r\n") and "version=0.0.4" in head, head)
     check(int(re.search(r"Content-Length: (\d+)", head)[1]) == len(body), head)

@@ -84,7 +84,7 @@ static const char *process_name(const Bulkhead__ProcessStatus *p)
 /* Processes that hold a machine together, and that no supervisor asks for numbers. */
 static bool is_around(const struct usage_row *row)
 {
-	static const char *const names[] = { "keeper", "logger", "supervisor", "spawner", "traced" };
+	static const char *const names[] = { "keeper", "logger", "dialler", "supervisor", "spawner", "traced" };
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(row->name, names[i]))
@@ -115,6 +115,8 @@ static json_t *process_json(const Bulkhead__ProcessStatus *p, const struct usage
 	json_object_set_new(j, "pid", p->pid ? number(p->pid) : json_null());
 	json_object_set_new(j, "incarnation", number(p->incarnation));
 	json_object_set_new(j, "state", text(p->state));
+	json_object_set_new(j, "version", p->version && *p->version ? text(p->version) : json_null());
+	json_object_set_new(j, "external", p->external ? text(p->external) : json_null());
 	json_object_set_new(j, "last_reason", text(p->last_reason));
 	json_object_set_new(j, "stats", stats_json(p->stats));
 	sample_add_usage(j, usage_find(usage, (pid_t)p->pid));
@@ -271,6 +273,24 @@ static void print_sandbox(const Bulkhead__Status *s)
 		printf("  %ssandbox without: %s%s\n", color ? "\033[31m" : "", s->sandbox_missing[i], color ? "\033[0m" : "");
 }
 
+/* Those that somebody else has started. */
+static void print_externals(const Bulkhead__Status *s)
+{
+	const char *separator = "\n";
+
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const Bulkhead__ProcessStatus *p = s->processes[i];
+
+		if (!p->external)
+			continue;
+		printf("%s  %s is somebody else's process, version %s, at %s\n", separator, process_name(p),
+		       p->version && *p->version ? p->version : "unknown", p->external);
+		separator = "";
+		if (p->state && strcmp(p->state, "running") && p->last_reason)
+			printf("    %s\n", p->last_reason);
+	}
+}
+
 static void print_status(const Bulkhead__Status *s, const char *dir)
 {
 	time_t started = (time_t)(s->started_ns / 1000000000ull);
@@ -286,6 +306,7 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 	       s->kernel ? s->kernel : "-", when, up / 3600, up / 60 % 60, up % 60, s->reboots, s->console ? s->console : "-");
 	print_sandbox(s);
 	print_processes(s, client_keeper_pid(dir));
+	print_externals(s);
 	print_restarts(s);
 }
 
