@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "child_socket.h"
 #include "control_check.h"
 #include "log.h"
 
@@ -22,11 +20,12 @@
 #define BULKHEAD_VERSION "unknown"
 #endif
 
-enum { EXIT_USAGE = 2, SYSTEMD_FD = 3 };
+enum { EXIT_USAGE = 2 };
 
 static const struct option options[] = {
 	{ "control-fd", required_argument, NULL, 'c' }, { "event-fd", required_argument, NULL, 'e' },
-	{ "socket", required_argument, NULL, 's' },	{ "sandbox", required_argument, NULL, 'b' },
+	{ "socket", required_argument, NULL, 's' },	{ "peer", required_argument, NULL, 'p' },
+	{ "sandbox", required_argument, NULL, 'b' },
 	{ "help", no_argument, NULL, 'h' },		{ "version", no_argument, NULL, 'v' },
 	{ 0 },
 };
@@ -36,13 +35,15 @@ static void usage(const struct child *c, const char *summary, FILE *out)
 	fprintf(out,
 		"%s: %s\n\n"
 		"Usage: %s --control-fd N --event-fd N   as a child of bulkhead-supervisor\n"
-		"       %s --socket PATH                 by itself: waits there for a supervisor\n\n"
+		"       %s --socket PATH                 by itself: waits there for a supervisor\n"
+		"       %s                               started by systemd with a socket (LISTEN_FDS)\n\n"
 		"  --control-fd N   SOCK_SEQPACKET socket with requests of the supervisor\n"
 		"  --event-fd N     SOCK_SEQPACKET socket for events\n"
-		"  --socket PATH    listen on PATH (mode 0600), serve the first supervisor that connects\n"
+		"  --socket PATH    listen on PATH, serve the first supervisor of this user or root that connects\n"
+		"  --peer USER      or of this user\n"
 		"  --sandbox MODE   on (default), log, off\n"
 		"  --help, --version\n",
-		c->program, summary, c->program, c->program);
+		c->program, summary, c->program, c->program, c->program);
 }
 
 static int bad_usage(const struct child *c, const char *what)
@@ -63,62 +64,10 @@ static int parse_fd(const char *text)
 	return (int)n;
 }
 
-/* A socket of ours that nobody listens on any more is what a killed predecessor has left. Other files refuse connections,
- * too. */
-static void remove_stale(const struct sockaddr_un *addr)
+/* Waits for a supervisor to connect: at `path`, or at the socket that systemd has handed to us. < 0: it has. */
+static int serve_socket(struct child *c, const char *path, int64_t peer)
 {
-	struct stat st;
-	int fd;
-
-	if (lstat(addr->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
-		return;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	if (connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED)
-		unlink(addr->sun_path);
-	close(fd);
-}
-
-static int listen_on(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int fd, err;
-
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
-	remove_stale(&addr);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	mask = umask(0177);
-	err = bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 1) < 0 ? -errno : 0;
-	umask(mask);
-	if (!err)
-		return fd;
-	close(fd);
-	return err;
-}
-
-/*
- * Waits for the one supervisor, before any sandbox is entered: nothing has been read from anybody yet. One supervisor
- * is all there will be, so the name goes away again.
- */
-static int serve_socket(struct child *c, const char *path)
-{
-	c->listen_fd = listen_on(path);
-	if (c->listen_fd < 0) {
-		fprintf(stderr, "%s: cannot listen on %s: %s\n", c->program, path, strerror(-c->listen_fd));
-		return EXIT_USAGE;
-	}
-	do
-		c->control_fd = accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	while (c->control_fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-	unlink(path);
-	close(c->listen_fd);
-	c->listen_fd = -1;
+	c->control_fd = child_accept(c->program, path, peer);
 	return c->control_fd < 0 ? EXIT_USAGE : -1;
 }
 
@@ -134,12 +83,13 @@ static void find_title(struct child *c, int argc, char **argv)
 int child_start(struct child *c, Bulkhead__Role role, const char *program, const char *summary, int argc, char **argv)
 {
 	const char *path = NULL;
+	int64_t peer = -1;
 	int opt;
 
 	memset(c, 0, offsetof(struct child, frame));
 	c->role = role;
 	c->program = program;
-	c->control_fd = c->event_fd = c->listen_fd = -1;
+	c->control_fd = c->event_fd = -1;
 	signal(SIGPIPE, SIG_IGN); /* a peer that died is found by its pidfd or end of file, not by killing us */
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
@@ -155,6 +105,10 @@ int child_start(struct child *c, Bulkhead__Role role, const char *program, const
 			break;
 		case 's':
 			path = optarg;
+			break;
+		case 'p':
+			if (child_parse_user(optarg, &peer) < 0)
+				return bad_usage(c, "--peer: no such user; a number, or a name from /etc/passwd");
 			break;
 		case 'b':
 			if (sandbox_mode_parse(optarg, &c->sandbox) < 0)
@@ -172,10 +126,12 @@ int child_start(struct child *c, Bulkhead__Role role, const char *program, const
 	}
 	if (optind != argc)
 		return bad_usage(c, "unexpected argument");
-	if ((path != NULL) == (c->control_fd >= 0))
+	if (path && c->control_fd >= 0)
 		return bad_usage(c, "give either --socket or --control-fd");
+	if (!path && c->control_fd < 0 && !child_is_activated())
+		return bad_usage(c, "give --socket or --control-fd, or start it by systemd with a socket");
 	find_title(c, argc, argv);
-	return path ? serve_socket(c, path) : -1;
+	return c->control_fd < 0 ? serve_socket(c, path, peer) : -1;
 }
 
 void child_set_title(struct child *c)

@@ -25,7 +25,6 @@ struct child {
 	const char *program;
 	int control_fd; /* requests of the supervisor, blocking; end of file: the supervisor is gone */
 	int event_fd;	/* events to it; -1 when it gave us none */
-	int listen_fd;	/* --socket PATH */
 	char vm[CHILD_VM_MAX];
 	uint32_t incarnation;
 	uint32_t instance; /* of a kind that may have several */
@@ -37,12 +36,13 @@ struct child {
 };
 
 /*
- * Parses the command line (see --help) and leaves control_fd ready, or listen_fd (--socket PATH). Before any sandbox.
+ * Parses the command line (see --help) and leaves control_fd ready; with --socket or LISTEN_FDS it waits for the one who
+ * connects (child_socket.h). Before any sandbox.
  * < 0: go on. >= 0: the exit code with which to leave now (--help, --version: 0, wrong usage or socket: 2).
  */
 int child_start(struct child *c, Bulkhead__Role role, const char *program, const char *summary, int argc, char **argv);
 
-/* Waits for the supervisor (with --socket: for its connection) and its HELLO, checks and answers it, takes name and log
+/* Waits for the supervisor's HELLO, checks and answers it, takes name and log
  * level from it. In --socket mode HELLO brings the event channel as a descriptor. 0 or -errno, reported to the peer. */
 int child_hello(struct child *c);
 

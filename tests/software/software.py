@@ -111,7 +111,7 @@ busybox poweroff -f
 def need(*programs):
     for p in programs:
         if not shutil.which(p, path="/usr/bin:/bin:/usr/sbin:/sbin"):
-            raise Skip(f"{p} is not installed (.ci/packages)")
+            raise Skip(f"{p} is not installed (.ci/packages-test)")
 
 
 def native_folder(t):
@@ -123,7 +123,7 @@ def native_folder(t):
     for name in PROGRAMS:
         path = f"{BUILD}/tests/software/software-{name}"
         if not os.path.exists(path):
-            raise Skip(f"{path} was not built: its library is missing (.ci/packages)")
+            raise Skip(f"{path} was not built: its library is missing (.ci/packages-test)")
         shutil.copy(path, f"{folder}/{name}")
     return folder
 

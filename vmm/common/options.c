@@ -95,7 +95,7 @@ const struct option_row option_rows[] = {
 	NO_KEY("keep", FLAG, IN(RUN), keep_on_parent_exit, NULL, NULL),
 
 	ARGUMENT("config", FLAG, IN(SHOW), config, NULL, "as a file that starts the same machine; there is no other form yet"),
-	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY), json, NULL, "as JSON"),
+	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(VERSION), json, NULL, "as JSON"),
 	ARGUMENT("all", FLAG, IN(LIST), all, NULL, "those that have ended, too"),
 	ARGUMENT("escape", ESCAPE, IN(CONSOLE), escape, "^X", "escape key (default ^])"),
 	ARGUMENT("timeout", DURATION, IN(STOP), timeout_ms, "TIME", "how long the guest has to power off (default 30s)"),
