@@ -8,6 +8,7 @@
 #define BULKHEAD_BOOT_BOOT_H
 
 #include "../emu/core/cpu.h"
+#include "../proto/topology.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -55,6 +56,7 @@ struct boot_request {
 	const char *cmdline;
 	enum boot_format format;
 	unsigned vcpus;
+	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 };
 
 struct boot_result {

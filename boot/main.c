@@ -152,6 +152,7 @@ static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct b
 
 	rq->cmdline = m->cmdline;
 	rq->vcpus = m->machine->vcpus;
+	rq->topology = control_topology(m->machine);
 	rq->kernel.name = m->kernel_name;
 	if (m->format != NULL && boot_format_parse(m->format, &rq->format) != 0)
 		return trouble(t, -EINVAL, "format", "must be auto, bzimage, elf, pvh, multiboot, flat16 or flat64");

@@ -98,14 +98,27 @@ int control_check_hello(const Bulkhead__Hello *m, Bulkhead__Role expected, struc
 	return 0;
 }
 
+struct cpu_topology control_topology(const Bulkhead__MachineConfig *m)
+{
+	if (!m->has_sockets && !m->has_cores && !m->has_threads)
+		return topology_flat(m->vcpus);
+	return (struct cpu_topology){ m->sockets, m->cores, m->threads };
+}
+
 int control_check_machine(const Bulkhead__MachineConfig *m, struct control_complaint *c)
 {
+	struct cpu_topology topology;
+
 	if (!m)
 		return complain(c, "machine", "is missing");
 	if (!m->has_ram_bytes || m->ram_bytes == 0 || m->ram_bytes > LAYOUT_RAM_MAX || m->ram_bytes % PAGE)
 		return complain(c, "machine.ram_bytes", "must be a multiple of 4096, at most 64 GiB");
 	if (!m->has_vcpus || m->vcpus == 0 || m->vcpus > RING_VCPUS)
-		return complain(c, "machine.vcpus", "must be 1 to 32");
+		return complain(c, "machine.vcpus", "must be 1 to 64");
+	topology = control_topology(m);
+	if (topology.sockets > m->vcpus || topology.cores > m->vcpus || topology.threads > m->vcpus ||
+	    topology_cpus(&topology) != m->vcpus || !topology_is_valid(&topology))
+		return complain(c, "machine.sockets", "sockets, cores and threads must make vcpus");
 	return 0;
 }
 

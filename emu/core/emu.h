@@ -107,6 +107,8 @@ struct emu {
 	atomic_uint kicked;	/* enum emu_kick, written by any thread: something wants this vCPU's attention */
 	atomic_uint_fast64_t retired_told; /* emu_retired() for other threads: as it was at the last look at events */
 	atomic_uint wakes;	/* counts wake-ups: HLT sleeps while it stays the same */
+	atomic_bool sleeps;	/* it does, or is about to: who wakes it has to call the kernel */
+	atomic_bool idle;	/* nothing but another processor can make it run again (run/) */
 	uint64_t next_event_ns;	/* when lapic_advance() wants to be called (run/) */
 	const struct emu_hooks *hooks;
 	/* Rooms keep their private state behind their own pointers; nothing is added here lightly. */

@@ -11,6 +11,7 @@
 
 #include "cpu.h"
 #include "proto/clock.h"
+#include "proto/topology.h"
 
 #include <stddef.h>
 
@@ -46,7 +47,7 @@ struct engine_ram {
 	uint8_t *host;
 };
 
-enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32, ENGINE_MAX_WRITERS = 16 };
+enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = TOPOLOGY_MAX_CPUS, ENGINE_MAX_WRITERS = 16 };
 
 struct engine_debug; /* debugger.h */
 struct engine_hit;
@@ -59,6 +60,7 @@ struct engine_config {
 	struct engine_ram ram[ENGINE_MAX_RAM];
 	unsigned ram_count;
 	unsigned vcpus;
+	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 	struct machine_clock clock; /* what local APICs and engine_state mean by a time */
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
 	size_t code_cache_bytes; /* engine emu: bound of the decoded code cache per vCPU; 0 = default */
@@ -134,7 +136,7 @@ struct engine_ops {
 	 * know of the write by other means. Any thread; never blocks.
 	 */
 	void (*ram_written)(struct engine *e, uint64_t gpa, uint64_t size);
-	/* The bus's extint_pending() may have changed: re-evaluate, wake a halted vCPU 0. */
+	/* The bus's extint_pending() may have changed: re-evaluate, wake whoever takes it. */
 	void (*extint_changed)(struct engine *e);
 
 	/* What the guest's CPUID shows of the table of features. */

@@ -17,6 +17,7 @@ struct machine {
 	struct engine_ram ram[ENGINE_MAX_RAM];
 	unsigned ram_count;
 	unsigned vcpus;
+	struct cpu_topology topology;
 	struct emu *emu[ENGINE_MAX_VCPUS];
 	struct engine_config config; /* .cpu is read by machine_init() only */
 	struct cpu_feature_set features; /* what CPUID shows */
@@ -34,9 +35,14 @@ struct machine {
 };
 
 /* Is a feature of the instruction table (enum isa_feature, below 128) present in this guest's CPUID? Cheap. */
+static inline bool machine_has_feature(const struct machine *m, unsigned feature)
+{
+	return m->isa_features[feature / 64] >> (feature % 64) & 1;
+}
+
 static inline bool emu_has_feature(const struct emu *e, unsigned feature)
 {
-	return e->machine->isa_features[feature / 64] >> (feature % 64) & 1;
+	return machine_has_feature(e->machine, feature);
 }
 
 /* The same by enum cpu_feature: also what gates no instruction. */

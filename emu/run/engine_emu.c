@@ -35,7 +35,7 @@ struct emu *engine_emu_vcpu(struct engine *e, unsigned vcpu)
 
 static bool has_feature(const void *ctx, unsigned feature)
 {
-	return emu_has_feature(ctx, feature);
+	return machine_has_feature(ctx, feature);
 }
 
 static void destroy_vcpu(struct emu *e)
@@ -121,7 +121,7 @@ static int create_vcpu(struct machine *m, unsigned n)
 	e->flags_image = flags_from_arith(e->cpu.rflags);
 	if (sys_init(e))
 		return -ENOMEM;
-	e->lapic = lapic_create(m, e, n);
+	e->lapic = lapic_create(m, e, topology_apic_id(&m->topology, n));
 	if (!e->lapic)
 		return -ENOMEM;
 	mmu_mode_changed(e);
@@ -139,6 +139,8 @@ static void emu_destroy(struct engine *e)
 static bool config_is_valid(const struct engine_config *c)
 {
 	if (!c->bus || c->vcpus == 0 || c->vcpus > ENGINE_MAX_VCPUS || c->ram_count > ENGINE_MAX_RAM)
+		return false;
+	if (c->topology.sockets && (!topology_is_valid(&c->topology) || topology_cpus(&c->topology) != c->vcpus))
 		return false;
 	for (unsigned n = 0; n < c->ram_count; n++) {
 		if (((c->ram[n].gpa | c->ram[n].size | (uintptr_t)c->ram[n].host) & (PAGE_SIZE - 1)) || !c->ram[n].host)
@@ -162,8 +164,10 @@ static int emu_create(const struct engine_config *config, struct engine **out)
 	p->machine.config = *config;
 	p->machine.ram_count = config->ram_count;
 	p->machine.vcpus = config->vcpus;
+	p->machine.topology = config->topology.sockets ? config->topology : topology_flat(config->vcpus);
 	memcpy(p->machine.ram, config->ram, sizeof(p->machine.ram));
 	r = machine_init(&p->machine);
+	decode_init(has_feature, &p->machine); /* before the first processor: its translator encodes what the tables say */
 	if (r == 0)
 		r = mmu_map_code(&p->machine);
 	for (unsigned n = 0; n < config->vcpus && r == 0; n++)
@@ -172,7 +176,6 @@ static int emu_create(const struct engine_config *config, struct engine **out)
 		emu_destroy(&p->engine);
 		return r;
 	}
-	decode_init(has_feature, p->machine.emu[0]);
 	*out = &p->engine;
 	return 0;
 }
@@ -238,7 +241,10 @@ static void emu_ram_written(struct engine *e, uint64_t gpa, uint64_t size)
 
 static void emu_extint_changed(struct engine *e)
 {
-	emu_wake(impl(e)->machine.emu[0]);
+	struct machine *m = &impl(e)->machine;
+
+	for (unsigned n = 0; n < m->vcpus; n++) /* each knows for itself whether its LINT0 takes it */
+		emu_wake(m->emu[n]);
 }
 
 static void emu_features(struct engine *e, struct cpu_feature_set *out)

@@ -77,9 +77,7 @@ static void start_up(struct emu *e)
 
 	if (e->lapic && lapic_take_init(e->lapic))
 		sys_init_signal(e);
-	if (e->cpu.activity != CPU_WAIT_SIPI || !e->lapic)
-		return;
-	vector = lapic_take_sipi(e->lapic);
+	vector = e->lapic ? lapic_take_sipi(e->lapic) : -1;
 	if (vector >= 0)
 		sys_sipi(e, (uint8_t)vector);
 }
@@ -87,6 +85,7 @@ static void start_up(struct emu *e)
 /* Everything that can happen at an instruction boundary, in the order of SDM vol. 3, table 6-2. */
 static void events(struct emu *e)
 {
+	atomic_store(&e->idle, false); /* is_dead() */
 	atomic_fetch_and(&e->kicked, ~(unsigned)EMU_KICK_EVENT);
 	mmu_poll(e);
 	e->next_event_ns = e->lapic ? lapic_advance(e->lapic, emu_now_ns(e)) : UINT64_MAX;
@@ -99,10 +98,42 @@ static void events(struct emu *e)
 	block_forget_way(e);
 }
 
-/* HLT that nothing can end but INIT: with one processor there is nobody to send it. */
-static bool is_dead(const struct emu *e)
+/* ---- the end ---- */
+
+/* In HLT with interrupts off, or waiting for SIPI: only NMI, INIT or SIPI could end it. */
+static bool is_idle(const struct emu *e)
 {
-	return e->cpu.activity == CPU_HALTED && !(e->cpu.rflags & RFLAGS_IF) && e->machine->vcpus == 1 && !e->cpu.nmi_pending;
+	return e->cpu.activity == CPU_WAIT_SIPI ||
+	       (e->cpu.activity == CPU_HALTED && !(e->cpu.rflags & RFLAGS_IF) && !e->cpu.nmi_pending);
+}
+
+/* All are idle, and nothing is on its way to any. How often they have been woken, all together: *wakes. */
+static bool all_idle(const struct machine *m, uint64_t *wakes)
+{
+	*wakes = 0;
+	for (unsigned n = 0; n < m->vcpus; n++) {
+		struct emu *e = m->emu[n];
+
+		if (atomic_load(&e->kicked) || !atomic_load(&e->idle))
+			return false;
+		*wakes += atomic_load(&e->wakes);
+	}
+	return true;
+}
+
+/*
+ * HLT that nothing can end: with all processors idle there is nobody to send an NMI, INIT or SIPI. Each says so before it looks at
+ * the others, and takes it back before it takes what has come (events()); so the last one sees all. If the second look finds that
+ * nobody was woken since the first, all were idle at once in between, and so they stay.
+ */
+static bool is_dead(struct emu *e)
+{
+	uint64_t before, after;
+
+	if (!is_idle(e))
+		return false;
+	atomic_store(&e->idle, true);
+	return all_idle(e->machine, &before) && all_idle(e->machine, &after) && before == after;
 }
 
 void emu_advance(struct emu *e, bool step_only)

@@ -174,6 +174,8 @@ static const char *another_value(const struct option_row *row)
 		return strcmp(row->name, "vga") ? word : "=none";
 	case VALUE_CPU:
 		return "=max,-avx";
+	case VALUE_CPUS:
+		return "=6,sockets=1,cores=3,threads=2";
 	case VALUE_ESCAPE:
 		return "=^A";
 	case VALUE_INITRD:

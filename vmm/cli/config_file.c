@@ -89,11 +89,11 @@ static void add_string(struct reading *rd, const struct option_row *row, const s
 		add_word(rd, row, v, v->text.bytes);
 }
 
-/* Where a number is one of bytes, seconds, deaths or a group, it needs no quotation marks. */
+/* Where a number is one of bytes, seconds, deaths, processors or a group, it needs no quotation marks. */
 static bool takes_integer(const struct option_row *row)
 {
 	return row->kind == VALUE_SIZE || row->kind == VALUE_DURATION || row->kind == VALUE_COUNT || row->kind == VALUE_GROUP ||
-	       row->kind == VALUE_GDB;
+	       row->kind == VALUE_GDB || row->kind == VALUE_CPUS;
 }
 
 static const char *wanted(const struct option_row *row)
@@ -110,6 +110,7 @@ static const char *wanted(const struct option_row *row)
 	case VALUE_COUNT:
 	case VALUE_GROUP:
 	case VALUE_GDB:
+	case VALUE_CPUS:
 		return "a string or an integer";
 	default:
 		return "a string";

@@ -21,6 +21,7 @@ void config_init(struct vm_config *config)
 		.tier = "auto",
 		.cmdline = "",
 		.ram_bytes = 512ull << 20,
+		.cpus = { 1, 1, 1 },
 		.stop_timeout_ms = 30000,
 		.device_failure_limit = DEVICE_FAILURE_LIMIT,
 		.escape = 0x1d,

@@ -11,6 +11,7 @@
 #include "../../emu/model/features.h"
 #include "../../proto/kind.h"
 #include "../../proto/sandbox.h"
+#include "../../proto/topology.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,6 +52,7 @@ struct vm_config {
 	const char *config_file; /* command line: what was read from it stands before its own options */
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
 	uint64_t ram_bytes;
+	struct cpu_topology cpus;
 	uint32_t stop_timeout_ms; /* how long a stop by signal waits for the guest */
 	uint32_t timeout_ms; /* how long it may take; 0: as long as it likes */
 	enum on_halt on_halt;

@@ -81,6 +81,15 @@ static void put_escape(FILE *out, int key)
 	put_string(out, key < 0 ? "none" : text);
 }
 
+/* The short form where it says the same. */
+static void put_cpus(FILE *out, const struct cpu_topology *t)
+{
+	if (t->sockets == 1 && t->threads == 1)
+		fprintf(out, "%u", t->cores);
+	else
+		fprintf(out, "\"%u,sockets=%u,cores=%u,threads=%u\"", topology_cpus(t), t->sockets, t->cores, t->threads);
+}
+
 static void put_value(FILE *out, const struct option_row *row, const struct vm_config *config)
 {
 	const char *field = (const char *)config + row->offset, *text;
@@ -117,6 +126,9 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 		break;
 	case VALUE_ENUM:
 		put_word(out, row->arg, *(const unsigned *)field);
+		break;
+	case VALUE_CPUS:
+		put_cpus(out, (const struct cpu_topology *)field);
 		break;
 	case VALUE_ESCAPE:
 		put_escape(out, *(const int *)field);

@@ -55,6 +55,8 @@ const struct option_row option_rows[] = {
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
 		"the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); --cpu help "
 		"lists models and features"),
+	KEY_ALSO("cpus", "vcpus", CPUS, MACHINE, cpus, "N[,sockets=N][,cores=N][,threads=N]",
+		"how many processors, 1 to 64 (default 1), and how they are arranged (default: cores of one socket)"),
 	KEY("vga", CHOICE, MACHINE, vga, "none|stub",
 		"display: stub has its cursor registers, and no picture (default); none: all-ones"),
 	NO_KEY("json", FLAG, MACHINE, json, NULL, "with --cpu help: as JSON"),
@@ -116,7 +118,7 @@ static const struct foreign {
 	{ "k", "kernel" }, { "i", "initrd" }, { "initramfs", "initrd" }, { "module", "initrd" },
 	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" },
 	{ "v", "verbose" }, { "debug", "verbose" }, { "D", "log" }, { "logfile", "log" }, { "f", "force" },
-	{ "t", "timeout" },
+	{ "t", "timeout" }, { "smp", "cpus" }, { "c", "cpus" }, { "cores", "cpus" },
 }, foreign_commands[] = {
 	{ "ls", "list" }, { "ps", "list" }, { "logs", "log" }, { "attach", "console" }, { "start", "run" },
 	{ "create", "run" }, { "boot", "run" }, { "shutdown", "stop" }, { "poweroff", "stop" },

@@ -217,6 +217,77 @@ static int set_cpu(const char **out, const struct option_row *row, const char *v
 	return 0;
 }
 
+/* What stands before the next comma, as a number from 1 to 64. */
+static bool take_number(const char **at, unsigned *out)
+{
+	unsigned long v;
+	char *end;
+
+	if (!isdigit((unsigned char)**at))
+		return false;
+	v = strtoul(*at, &end, 10);
+	if ((*end && *end != ',') || v < 1 || v > TOPOLOGY_MAX_CPUS)
+		return false;
+	*out = (unsigned)v;
+	*at = end;
+	return true;
+}
+
+/* ",sockets=2,cores=2": into what it names. */
+static const char *take_factors(const char *at, struct cpu_topology *t)
+{
+	const struct {
+		const char *name;
+		unsigned *value;
+	} factors[] = { { "sockets=", &t->sockets }, { "cores=", &t->cores }, { "threads=", &t->threads } };
+	enum { FACTORS = sizeof(factors) / sizeof(factors[0]) };
+
+	while (*at == ',') {
+		unsigned n = 0;
+
+		at++;
+		while (n < FACTORS && strncmp(at, factors[n].name, strlen(factors[n].name)))
+			n++;
+		if (n == FACTORS)
+			return "behind the number come sockets=N, cores=N, threads=N";
+		at += strlen(factors[n].name);
+		if (*factors[n].value || !take_number(&at, factors[n].value))
+			return "sockets, cores and threads are numbers from 1 to 64, each given once";
+	}
+	return NULL;
+}
+
+int config_parse_cpus(const char *text, struct cpu_topology *out, const char **why)
+{
+	struct cpu_topology t = { 0 };
+	unsigned cpus;
+
+	*why = "write a number from 1 to 64, such as 4, or 8,sockets=2,cores=2,threads=2";
+	if (!take_number(&text, &cpus))
+		return -EINVAL;
+	*why = take_factors(text, &t);
+	if (*why)
+		return -EINVAL;
+	t.threads = t.threads ? t.threads : 1;
+	if (!t.sockets)
+		t.sockets = t.cores && t.cores * t.threads <= cpus ? cpus / (t.cores * t.threads) : 1;
+	if (!t.cores && t.sockets * t.threads <= cpus)
+		t.cores = cpus / (t.sockets * t.threads);
+	if (!t.cores || topology_cpus(&t) != cpus || !topology_is_valid(&t)) {
+		*why = "sockets * cores * threads must be the number of processors";
+		return -EINVAL;
+	}
+	*out = t;
+	return 0;
+}
+
+static int set_cpus(struct cpu_topology *out, const struct option_row *row, const char *value, char *error)
+{
+	const char *why;
+
+	return config_parse_cpus(value, out, &why) ? bad(error, row, value, why) : 0;
+}
+
 static int add_device(uint8_t *count, const struct option_row *row, char *error)
 {
 	const struct kind_row *kind = &kind_rows[row->offset - offsetof(struct vm_config, devices)];
@@ -363,6 +434,8 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 		return set_choice(field, row, value, error);
 	case VALUE_CPU:
 		return set_cpu((const char **)field, row, value, error);
+	case VALUE_CPUS:
+		return set_cpus((struct cpu_topology *)field, row, value, error);
 	case VALUE_ESCAPE:
 		return set_escape((int *)field, value) ? bad(error, row, value, "write a control character as ^] or ^A, or none")
 						       : 0;

@@ -177,5 +177,5 @@ int objects_fresh_ram(struct vm *vm)
 
 	if (rc || vm->engine_kvm)
 		return rc;
-	return make_or_empty(vm, "bulkhead-map", code_map_bytes(bytes >> CODE_MAP_PAGE_SHIFT, VM_VCPUS), &vm->code_map);
+	return make_or_empty(vm, "bulkhead-map", code_map_bytes(bytes >> CODE_MAP_PAGE_SHIFT, vm_cpus(vm)), &vm->code_map);
 }

@@ -36,7 +36,11 @@ static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	bulkhead__machine_config__init(m);
 	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = m->has_clock_offset_ns = true;
 	m->ram_bytes = vm->config->ram_bytes;
-	m->vcpus = VM_VCPUS;
+	m->vcpus = vm_cpus(vm);
+	m->has_sockets = m->has_cores = m->has_threads = true;
+	m->sockets = vm->config->cpus.sockets;
+	m->cores = vm->config->cpus.cores;
+	m->threads = vm->config->cpus.threads;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->realtime_ns = realtime_minus_machine(&vm->clock);
 	m->clock_offset_ns = vm->clock.offset_ns;

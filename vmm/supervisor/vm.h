@@ -126,7 +126,7 @@ struct proc {
 
 enum vm_state { VM_STARTING, VM_RUNNING, VM_STOPPING, VM_ENDED };
 
-enum { VM_CLIENTS = 16, VM_VCPUS = 1 };
+enum { VM_CLIENTS = 16 };
 
 struct client {
 	struct vm *vm;
@@ -267,5 +267,11 @@ struct vm {
 	char exit_text[2048];
 	struct sandbox_report missing;
 };
+
+/* How many processors it has. */
+static inline unsigned vm_cpus(const struct vm *vm)
+{
+	return topology_cpus(&vm->config->cpus);
+}
 
 #endif

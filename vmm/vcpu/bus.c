@@ -208,11 +208,8 @@ static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void
 static bool bus_extint_pending(void *ctx, unsigned vcpu)
 {
 	struct bus *b = ctx;
-	struct pic_output out;
+	struct pic_output out = msi_get_pic(b->msi);
 
-	if (vcpu != 0)
-		return false;
-	out = msi_get_pic(b->msi);
 	return out.intr && out.seq != atomic_load_explicit(&b->acked_seq, memory_order_relaxed);
 }
 
@@ -225,10 +222,10 @@ static int bus_intack(void *ctx, unsigned vcpu)
 	struct bus *b = ctx;
 	struct pic_output out = msi_get_pic(b->msi);
 	struct io_slot slot = { .op = IO_INTA, .vcpu = (uint8_t)vcpu, .data = out.seq };
+	uint32_t acked = atomic_load_explicit(&b->acked_seq, memory_order_relaxed);
 
-	if (vcpu != 0 || !out.intr || out.seq == atomic_load_explicit(&b->acked_seq, memory_order_relaxed))
-		return -EAGAIN;
-	atomic_store_explicit(&b->acked_seq, out.seq, memory_order_relaxed);
+	if (!out.intr || out.seq == acked || !atomic_compare_exchange_strong(&b->acked_seq, &acked, out.seq))
+		return -EAGAIN; /* another vCPU has it */
 	atomic_fetch_add_explicit(&b->interrupts, 1, memory_order_relaxed);
 	ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
 	return out.vector;

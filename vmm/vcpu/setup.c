@@ -158,6 +158,21 @@ static int take_tier(struct setup *s, const char *tier)
 	return c->single_step || c->no_translator || c->translate_after || c->check_ranges || c->verify_every ? 0 : -EINVAL;
 }
 
+/* What firmware does on all processors before it starts a kernel on the first. */
+static int set_up_others(struct vcpu_process *p, const struct cpu *first)
+{
+	static struct cpu cpu;
+	int ret = 0;
+
+	for (unsigned n = 1; !ret && n < p->vcpus; n++) {
+		ret = p->engine->ops->get_state(p->engine, n, &cpu);
+		cpu.msr.mtrr_def_type = first->msr.mtrr_def_type;
+		if (!ret)
+			ret = p->engine->ops->set_state(p->engine, n, &cpu);
+	}
+	return ret;
+}
+
 static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err, size_t err_len)
 {
 	const struct engine_ops *ops = strcmp(m->engine, "kvm") == 0 ? &engine_kvm : &engine_emu;
@@ -176,6 +191,7 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 	s->config.bus = &s->bus;
 	s->config.native = &p->native;
 	s->config.vcpus = p->vcpus = m->machine->vcpus;
+	s->config.topology = control_topology(m->machine);
 	s->config.kvm_fd = ops == &engine_kvm ? take_fd(s) : -1;
 	ret = ops->create(&s->config, &p->engine);
 	if (ret == -ENOTSUP && cpu_error[0]) {
@@ -192,7 +208,8 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 	if (ret)
 		return ret;
 	entry_apply(&cpu, m->entry);
-	return ops->set_state(p->engine, 0, &cpu);
+	ret = ops->set_state(p->engine, 0, &cpu);
+	return ret ? ret : set_up_others(p, &cpu);
 }
 
 int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct frame *frame, char *err, size_t err_len,

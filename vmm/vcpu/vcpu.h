@@ -42,7 +42,7 @@ struct bus {
 	struct channel *irqd;
 	const struct msi_page *msi;
 	struct irq_message pin_routes[MODEL_LINES]; /* the latest of each pin of the IOAPIC; the helper's */
-	_Atomic uint32_t acked_seq; /* of the 8259's output: taken by vCPU 0 already */
+	_Atomic uint32_t acked_seq; /* of the 8259's output: taken by a vCPU already */
 	struct route_table routes;
 	_Atomic uint64_t shadow_reads, unclaimed, interrupts;
 	_Atomic uint32_t at_rest; /* vCPUs whose guest has done its last, until the machine is ended */
