@@ -10,7 +10,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-enum { CMDLINE_MAX = 2047 };
+enum { CMDLINE_MAX = 2047, EXEC_MAX = 65536 };
 
 void config_init(struct vm_config *config)
 {
@@ -107,6 +107,29 @@ static int check_cpu(const struct vm_config *config, char *error)
 	return rc ? -EINVAL : 0;
 }
 
+bool config_has_exec(const struct vm_config *config)
+{
+	return config->exec && *config->exec;
+}
+
+/* The command has a name of its own for init, and needs a kernel to start. */
+static int check_exec(const struct vm_config *config, char *error)
+{
+	const char *why = NULL;
+
+	if (!config_has_exec(config))
+		return 0;
+	if (strstr(config->cmdline, "rdinit="))
+		why = "its own first process runs the command: leave rdinit= out of --cmdline";
+	else if (config->from)
+		why = "the machine that --from takes runs already; type it at its console";
+	else if (strlen(config->exec) > EXEC_MAX)
+		why = "the command is too long; put it in a file of the initrd";
+	if (why)
+		snprintf(error, CONFIG_ERROR_MAX, "--exec: %s", why);
+	return why ? -EINVAL : 0;
+}
+
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 {
 	int rc = 0;
@@ -140,7 +163,9 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 			 CMDLINE_MAX);
 		return -EINVAL;
 	}
-	rc = check_cpu(config, error);
+	rc = check_exec(config, error);
+	if (!rc)
+		rc = check_cpu(config, error);
 	if (!rc && config->kernel)
 		rc = check_file("kernel", config->kernel, error);
 	for (unsigned n = 0; !rc && n < config->initrds.count; n++)

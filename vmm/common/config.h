@@ -46,6 +46,8 @@ struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
 	const char *kernel, *cmdline, *format, *engine, *vga, *tier;
 	struct initrd_list initrds;
+	const char *exec; /* command for bulkhead-init in a Linux guest; NULL: none */
+	const char *terminal; /* guest_note.h: what the console is shown on; NULL: nobody knows */
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */
 	const char *log_file, *result_file;
@@ -73,6 +75,9 @@ void config_init(struct vm_config *config);
 
 /* What parsing alone cannot see: required options, combinations, files that cannot be read, the host's memory. */
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX]);
+
+/* Is there a command for a Linux guest? */
+bool config_has_exec(const struct vm_config *config);
 
 /* The port that --gdb names; 0: it names a path; -1: it is neither. */
 int gdb_port(const char *gdb);

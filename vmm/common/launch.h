@@ -36,7 +36,8 @@ struct launch {
 	struct sandbox_report missing;
 	int program_fd[PROGRAMS];
 	int kernel_fd, kvm_fd;
-	int initrd_fd[CONFIG_INITRDS]; /* as many as the configuration names */
+	int initrd_fd[CONFIG_INITRDS + 1]; /* as many as the configuration names, then exec's */
+	bool has_exec;
 	int taken_fd[FRAME_TAKE_FDS]; /* enum frame_take_fd: the machine goes on from there; -1: it starts with the kernel */
 	int null_fd;
 	int console_fd; /* listening */

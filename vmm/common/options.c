@@ -48,6 +48,8 @@ const struct option_row option_rows[] = {
 		"initial RAM disk; several are put behind each other for Linux, and are modules for Multiboot, with TEXT as their "
 		"command line"),
 	KEY("cmdline", TEXT, IN(RUN), cmdline, "TEXT", "kernel command line"),
+	KEY("exec", TEXT, IN(RUN), exec, "COMMAND",
+		"run it in a Linux guest's initramfs, with /bin/sh if there is one, and end with its exit code"),
 	KEY("memory", SIZE, MACHINE, ram_bytes, "SIZE", "guest memory, with K, M or G (default 512M)"),
 	KEY("format", CHOICE, IN(RUN), format, "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel"),
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
@@ -91,6 +93,7 @@ const struct option_row option_rows[] = {
 	NO_KEY("help", FLAG, MACHINE, help, NULL, "this text"),
 	NO_KEY("tier", CHOICE, MACHINE, tier, "auto|step|block|jit|check|verify|verify-all", NULL),
 	NO_KEY("demo", FLAG, IN(RUN), demo, NULL, NULL),
+	NO_KEY("terminal", TEXT, IN(RUN), terminal, "ROWSxCOLUMNS,TERM", NULL),
 	NO_KEY("from", TEXT, MACHINE, from, "NAME", NULL),
 	NO_KEY("taken-fd", FD, IN(RUN), taken_fd, "FD", NULL),
 	NO_KEY("ready-fd", FD, IN(RUN), ready_fd, "FD", NULL),
