@@ -43,6 +43,7 @@ struct launch {
 	int console_fd; /* listening */
 	int keeper_fd;	/* our end of the pair */
 	int go_fd;	/* one byte comes when the user ids are mapped: the isolation that was reached */
+	int dialler_fd; /* our end (dial.h); -1: nothing is to be connected to */
 	int backlog_fd; /* BACKLOG, which the keeper reads too */
 	struct report *report; /* shared with the keeper: what the record of the end is made of */
 	char dir[128];

@@ -78,6 +78,8 @@ const struct option_row option_rows[] = {
 	KEY("escape", ESCAPE, MACHINE, escape, "^X", "escape key of the console (default ^])"),
 	KEY("group", GROUP, MACHINE, group, "GROUP",
 		"members may use the console and control it too (default: only you and root)"),
+	KEY("device", EXTERNAL, MACHINE, external, "DEVICE=unix:SOCKET[,user=USER]",
+		"somebody else has started this device's process, which listens there: see bulkhead-seriald(8)"),
 	KEY("sandbox", ENUM, MACHINE, sandbox, "on|log|off", "log: forbidden calls are logged by the kernel, not stopped"),
 	KEY("gdb", GDB, MACHINE, gdb, "PORT|SOCKET",
 		"the guest waits for a debugger before its first instruction: gdb's target remote, on this loopback port or socket"),
