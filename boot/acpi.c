@@ -20,7 +20,7 @@ enum {
 	DSDT_MAX = 1024
 };
 enum { MADT_FIXED = 44, MADT_LAPIC = 8, MADT_IOAPIC = 12, MADT_OVERRIDE = 10, MADT_NMI = 6 };
-enum { MADT_MAX = MADT_FIXED + 255 * MADT_LAPIC + MADT_IOAPIC + 2 * MADT_OVERRIDE + MADT_NMI };
+enum { MADT_MAX = MADT_FIXED + TOPOLOGY_MAX_CPUS * MADT_LAPIC + MADT_IOAPIC + 2 * MADT_OVERRIDE + MADT_NMI };
 enum { GAS_MEMORY = 0, GAS_IO = 1 };
 
 /* Tables follow one another; `at` is the next free address. */
@@ -220,7 +220,7 @@ static int put_madt(struct area *a, uint64_t *gpa)
 	for (unsigned i = 0; i < a->l->rq->vcpus; i++, p += MADT_LAPIC) {
 		p[1] = MADT_LAPIC;
 		p[2] = (uint8_t)i;
-		p[3] = (uint8_t)i;
+		p[3] = (uint8_t)topology_apic_id(&a->l->topology, i);
 		p[4] = 1; /* enabled */
 	}
 	p[0] = 1;

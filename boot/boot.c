@@ -97,8 +97,11 @@ static int check_request(struct loader *l)
 		return boot_fail(l, -EINVAL, "memory: a guest needs at least 1 MiB");
 	if (rq->ram.low_size > LAYOUT_RAM_LOW_MAX || rq->ram.high_size > LAYOUT_RAM_MAX)
 		return boot_fail(l, -EINVAL, "memory: more than the machine's map has room for");
-	if (rq->vcpus == 0 || rq->vcpus > 255)
-		return boot_fail(l, -EINVAL, "vcpus: %u, must be 1 to 255", rq->vcpus);
+	if (rq->vcpus == 0 || rq->vcpus > TOPOLOGY_MAX_CPUS)
+		return boot_fail(l, -EINVAL, "vcpus: %u, must be 1 to %d", rq->vcpus, TOPOLOGY_MAX_CPUS);
+	l->topology = rq->topology.sockets ? rq->topology : topology_flat(rq->vcpus);
+	if (!topology_is_valid(&l->topology) || topology_cpus(&l->topology) != rq->vcpus)
+		return boot_fail(l, -EINVAL, "vcpus: %u, which sockets, cores and threads do not make", rq->vcpus);
 	if ((unsigned)rq->format >= FORMATS)
 		return boot_fail(l, -EINVAL, "format: %d is unknown", (int)rq->format);
 	if (rq->kernel.size == 0)
@@ -117,6 +120,8 @@ static int load(struct loader *l)
 	if (err != 0)
 		return err;
 	l->rs->format = format;
+	if (l->rq->only_linux && format != BOOT_BZIMAGE && format != BOOT_ELF_LINUX)
+		return boot_fail(l, -EINVAL, "%s: not a Linux kernel: --exec is for those", l->rq->kernel.name);
 	if (format != BOOT_FLAT16)
 		boot_put_bios_data(l);
 	err = boot_put_acpi(l);

@@ -7,6 +7,7 @@
 
 #include "loader.h"
 
+#include <bzlib.h>
 #include <errno.h>
 #include <lz4.h>
 #include <lzma.h>
@@ -14,9 +15,6 @@
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
-#ifdef HAVE_BZIP2
-#include <bzlib.h>
-#endif
 
 /* What an xz or lzma stream may ask for: the kernel's build uses dictionaries of up to 128 MiB. */
 enum { LZMA_MEMORY_MAX = 256 << 20 };
@@ -138,7 +136,6 @@ static int unpack_zstd(const uint8_t *in, size_t in_len, uint8_t *out, size_t ro
 	}
 }
 
-#ifdef HAVE_BZIP2
 static int unpack_bzip2(const uint8_t *in, size_t in_len, uint8_t *out, size_t room, size_t *out_len)
 {
 	unsigned int len = (unsigned int)room;
@@ -150,7 +147,6 @@ static int unpack_bzip2(const uint8_t *in, size_t in_len, uint8_t *out, size_t r
 	*out_len = len;
 	return ret == BZ_OK ? 0 : ret == BZ_MEM_ERROR ? -ENOMEM : ret == BZ_OUTBUFF_FULL ? -ENOSPC : -EBADMSG;
 }
-#endif
 
 /* gzip ends with the unpacked size by itself; after the others, the kernel's build appends four bytes of it.
  */
@@ -160,9 +156,7 @@ static const struct codec codecs[] = {
 	{"lzma", {0x5d, 0, 0}, 3, 4, unpack_lzma},
 	{"lz4", {0x02, 0x21, 0x4c, 0x18}, 4, 4, unpack_lz4},
 	{"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, 4, unpack_zstd},
-#ifdef HAVE_BZIP2
 	{"bzip2", {'B', 'Z', 'h'}, 3, 4, unpack_bzip2},
-#endif
 };
 
 const struct codec *codec_find(const uint8_t *in, size_t in_len)

@@ -39,6 +39,7 @@ enum {
 
 struct loader {
 	const struct boot_request *rq;
+	struct cpu_topology topology; /* of rq, where it says any */
 	struct boot_result *rs;
 	size_t cmdline_len;
 	uint64_t image_start,

@@ -13,7 +13,7 @@ enum { FLOATING_BYTES = 16, HEADER_BYTES = 44, PROCESSOR_BYTES = 20, ENTRY_BYTES
 enum { ENTRY_PROCESSOR, ENTRY_BUS, ENTRY_IOAPIC, ENTRY_INTERRUPT, ENTRY_LOCAL };
 enum { INT_INT = 0, INT_NMI = 1, INT_EXTINT = 3 };
 enum { ACTIVE_HIGH = 1, LEVEL = 3 << 2 };
-enum { TABLE_MAX = HEADER_BYTES + 255 * PROCESSOR_BYTES + (2 + ISA_IRQS + 2) * ENTRY_BYTES };
+enum { TABLE_MAX = HEADER_BYTES + TOPOLOGY_MAX_CPUS * PROCESSOR_BYTES + (2 + ISA_IRQS + 2) * ENTRY_BYTES };
 
 struct table {
 	uint8_t buf[TABLE_MAX];
@@ -41,12 +41,12 @@ static uint8_t *add(struct table *t, uint8_t type)
 }
 
 /* 4.3.1. Signature and features: a Pentium-class part with FPU, CX8, APIC; guests ask CPUID for the truth. */
-static void add_processors(struct table *t, unsigned vcpus)
+static void add_processors(struct table *t, const struct cpu_topology *topology)
 {
-	for (unsigned i = 0; i < vcpus; i++) {
+	for (unsigned i = 0; i < topology_cpus(topology); i++) {
 		uint8_t *p = add(t, ENTRY_PROCESSOR);
 
-		p[1] = (uint8_t)i;
+		p[1] = (uint8_t)topology_apic_id(topology, i);
 		p[2] = 0x14;			     /* local APIC version */
 		p[3] = (uint8_t)(1 | (i == 0) << 1); /* usable, boot processor */
 		boot_set32(p + 4, 0x600);
@@ -111,7 +111,7 @@ int boot_put_mptable(struct loader *l)
 	struct table t = { .len = HEADER_BYTES };
 	int err;
 
-	add_processors(&t, l->rq->vcpus);
+	add_processors(&t, &l->topology);
 	add_bus_and_ioapic(&t);
 	add_isa_interrupts(&t);
 	add_interrupt(&t, ENTRY_LOCAL, INT_EXTINT, 0, 0, 0xff, 0); /* 8259 at LINT0 of all */

@@ -33,6 +33,7 @@ static void applied(struct runtime *rt, uint64_t now_ns)
 }
 
 const struct daemon_shell testd_shell = {
+	.shell_version = TESTD_SHELL_VERSION,
 	.kind = KIND_TESTD,
 	.model = &testdev_model,
 	.applied = applied,

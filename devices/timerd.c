@@ -3,6 +3,7 @@
 #include "daemons.h"
 
 const struct daemon_shell timerd_shell = {
+	.shell_version = TIMERD_SHELL_VERSION,
 	.kind = KIND_TIMERD,
 	.model = &timer_model,
 };

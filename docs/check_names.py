@@ -4,7 +4,7 @@ Does what the pages name exist? In specification.md and threat-model.md: the tes
 last column. On all pages: targets of make, and paths of the tree. In comments of the product: files. Usage:
 check_names.py SOURCE BUILD
 
-Tests that are left out of a build for want of a package (.ci/packages) count as missing.
+Tests that are left out of a build for want of a package (.ci/packages-test) count as missing.
 """
 import fnmatch
 import glob

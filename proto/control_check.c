@@ -98,14 +98,27 @@ int control_check_hello(const Bulkhead__Hello *m, Bulkhead__Role expected, struc
 	return 0;
 }
 
+struct cpu_topology control_topology(const Bulkhead__MachineConfig *m)
+{
+	if (!m->has_sockets && !m->has_cores && !m->has_threads)
+		return topology_flat(m->vcpus);
+	return (struct cpu_topology){ m->sockets, m->cores, m->threads };
+}
+
 int control_check_machine(const Bulkhead__MachineConfig *m, struct control_complaint *c)
 {
+	struct cpu_topology topology;
+
 	if (!m)
 		return complain(c, "machine", "is missing");
 	if (!m->has_ram_bytes || m->ram_bytes == 0 || m->ram_bytes > LAYOUT_RAM_MAX || m->ram_bytes % PAGE)
 		return complain(c, "machine.ram_bytes", "must be a multiple of 4096, at most 64 GiB");
 	if (!m->has_vcpus || m->vcpus == 0 || m->vcpus > RING_VCPUS)
-		return complain(c, "machine.vcpus", "must be 1 to 32");
+		return complain(c, "machine.vcpus", "must be 1 to 64");
+	topology = control_topology(m);
+	if (topology.sockets > m->vcpus || topology.cores > m->vcpus || topology.threads > m->vcpus ||
+	    topology_cpus(&topology) != m->vcpus || !topology_is_valid(&topology))
+		return complain(c, "machine.sockets", "sockets, cores and threads must make vcpus");
 	return 0;
 }
 
@@ -187,7 +200,7 @@ int control_check_entry(const Bulkhead__EntryState *m, struct control_complaint 
 int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct control_complaint *c)
 {
 	int err = control_check_machine(m->machine, c);
-	bool kvm, map = m->has_has_code_map && m->has_code_map;
+	bool kvm, map = m->has_has_code_map && m->has_code_map, counters = m->has_has_counters && m->has_counters;
 
 	if (!err)
 		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
@@ -204,7 +217,7 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 		return complain(c, "engine", "must be emu or kvm");
 	if (kvm && map)
 		return complain(c, "has_code_map", "is for engine emu");
-	if (nfds != 3 + 4 * m->n_channels + kvm + map)
+	if (nfds != 3 + 4 * m->n_channels + kvm + map + counters)
 		return complain(c, "descriptors", "wrong number");
 	return 0;
 }
@@ -241,6 +254,11 @@ int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct
 		return err;
 	if (m->cmdline && strlen(m->cmdline) >= CMDLINE_MAX)
 		return complain(c, "cmdline", "must be shorter than 4096 bytes");
+	if (m->n_linux_words > CONTROL_LINUX_WORDS_MAX)
+		return complain(c, "linux_words", "are too many");
+	for (size_t n = 0; n < m->n_linux_words; n++)
+		if (strlen(m->linux_words[n]) > CONTROL_LINUX_WORD_MAX || strpbrk(m->linux_words[n], " \t\n\""))
+			return complain(c, "linux_words", "one is not a word");
 	if ((m->kernel_name && strlen(m->kernel_name) > PATH_MAX_LEN) ||
 	    (m->initrd_name && strlen(m->initrd_name) > PATH_MAX_LEN))
 		return complain(c, "kernel_name", "is too long");

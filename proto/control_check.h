@@ -12,6 +12,7 @@
 
 #include "control.pb-c.h"
 #include "kind.h"
+#include "topology.h"
 
 enum { CONTROL_MAJOR = 1, CONTROL_MINOR = 0 };
 
@@ -24,8 +25,10 @@ int control_check_machine(const Bulkhead__MachineConfig *m, struct control_compl
 /* `nfds`: descriptors that came with it; the expected number follows from role and sources. */
 int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role role, unsigned nfds,
 			       struct control_complaint *c);
+/* How its processors are arranged, of a checked one. */
+struct cpu_topology control_topology(const Bulkhead__MachineConfig *m);
 int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct control_complaint *c);
-enum { CONTROL_INITRDS_MAX = 16 };
+enum { CONTROL_INITRDS_MAX = 16, CONTROL_LINUX_WORDS_MAX = 8, CONTROL_LINUX_WORD_MAX = 63 };
 /* How many initrds come with it, each a descriptor behind those of memory and kernel. */
 unsigned control_initrds(const Bulkhead__SetupBoot *m);
 int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct control_complaint *c);

@@ -24,7 +24,7 @@ enum {
 	JOURNAL_PARTS = 2, /* the model's state and the shell's own */
 };
 #define JOURNAL_MAGIC 0x4b4a4842u /* "BHJK" */
-#define JOURNAL_FORMAT 1u
+#define JOURNAL_FORMAT 2u /* 1 had another hash */
 
 /* What is committed with a state. */
 struct journal_mark {
@@ -154,7 +154,7 @@ int64_t journal_save(const struct journal_object *object, uint32_t role, void *o
  */
 int journal_restore(struct journal_object *object, uint32_t role, const void *image, size_t bytes, const char **why);
 
-/* A fast 64-bit hash against damage, not against forgery. */
+/* XXH3: a fast 64-bit hash against damage, not against forgery. */
 uint64_t journal_hash(const void *data, size_t len, uint64_t seed);
 
 #endif

@@ -22,7 +22,7 @@
 #include "clock.h"
 #include "code_notice.h"
 
-enum { RING_SLOTS = 64, RING_VCPUS = 32, RING_PAYLOAD = 24, RING_REPLY_DATA = 112 };
+enum { RING_SLOTS = 64, RING_VCPUS = 64, RING_PAYLOAD = 24, RING_REPLY_DATA = 112 };
 
 enum io_op {
 	IO_INVALID, /* a zeroed slot is not a request */
@@ -80,7 +80,7 @@ struct ring_req {
 _Static_assert(offsetof(struct ring_req, space_waiting) == 64 && offsetof(struct ring_req, msi_head) == 68, "REQ");
 _Static_assert(offsetof(struct ring_req, msi_sleeping) == 72 && offsetof(struct ring_req, heartbeat_ns) == 80, "REQ");
 _Static_assert(offsetof(struct ring_req, waiting) == 128, "REQ");
-_Static_assert(offsetof(struct ring_req, slots) == 256 && sizeof(struct ring_req) == 4352, "REQ");
+_Static_assert(offsetof(struct ring_req, slots) == 384 && sizeof(struct ring_req) == 4480, "REQ");
 
 /* Writer: daemon. Reader: the vCPU that waits. Two cache lines. */
 struct ring_cell {
@@ -115,7 +115,7 @@ struct ring_rsp {
 	uint64_t pad2;
 };
 _Static_assert(offsetof(struct ring_rsp, sleeping) == 64 && offsetof(struct ring_rsp, heartbeat_ns) == 72, "RSP");
-_Static_assert(offsetof(struct ring_rsp, cells) == 128 && offsetof(struct ring_rsp, written) == 4224 && sizeof(struct ring_rsp) == 4480, "RSP");
+_Static_assert(offsetof(struct ring_rsp, cells) == 128 && offsetof(struct ring_rsp, written) == 8320 && sizeof(struct ring_rsp) == 8576, "RSP");
 
 /*
  * Producer: the vCPU process's side. One per daemon; every function may be called from any vCPU thread.

@@ -34,6 +34,7 @@ enum sandbox_mode {
 enum sandbox_role {
 	SANDBOX_KEEPER,
 	SANDBOX_LOGGER,
+	SANDBOX_DIALLER,
 	SANDBOX_SUPERVISOR,
 	SANDBOX_SPAWNER,
 	SANDBOX_BOOT,
@@ -88,10 +89,13 @@ enum sandbox_keeper_fd {
 	SANDBOX_KEEPER_DIR,	 /* of this machine */
 	SANDBOX_KEEPER_BASE,	 /* of all machines */
 	SANDBOX_KEEPER_GDB,	 /* listening */
+	SANDBOX_KEEPER_METRICS,	 /* listening, or nothing */
 	SANDBOX_KEEPER_OTHERS,	 /* from here on: those that are only read, written or held */
 };
 /* What is executed; where the spawner answers. */
 enum { SANDBOX_PROGRAM = 64, SANDBOX_SPAWNER_SOCK = 3 };
+/* The dialler answers there, and reads and writes nothing else. */
+enum { SANDBOX_DIALLER_SOCK = 3 };
 /* Console connections pass into this socket, and from a daemon that listens to nowhere else (devices/stash.h). */
 enum { SANDBOX_STASH = 150 };
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STATE_VERSION = 1, STATE_MAX = 4 << 20, STATE_PARTS_MAX = 256 };
+enum { STATE_VERSION = 2, STATE_MAX = 4 << 20, STATE_PARTS_MAX = 256 };
 #define STATE_MAGIC 0x54534842u /* "BHST" */
 
 enum state_kind {

@@ -27,7 +27,7 @@ void lapic_cr8_write(struct lapic *a, uint8_t tpr);
 /* Highest-priority vector that may be delivered now, or -1. lapic_ack() moves it from IRR to ISR. */
 int lapic_pending(struct lapic *a);
 void lapic_ack(struct lapic *a, uint8_t vector);
-bool lapic_accepts_extint(struct lapic *a); /* LVT0 unmasked ExtINT, or APIC disabled: virtual wire */
+bool lapic_accepts_extint(struct lapic *a); /* LVT0 unmasked ExtINT, or APIC of the boot processor disabled: virtual wire */
 bool lapic_take_nmi(struct lapic *a);
 bool lapic_take_init(struct lapic *a);
 int lapic_take_sipi(struct lapic *a);	    /* vector or -1 */

@@ -50,6 +50,15 @@ static void post_flag(struct lapic *a, unsigned flag)
 	atomic_fetch_or(&a->box.flags, flag);
 }
 
+/* What was sent before it finds a processor that does not wait for it: SIPI is lost. */
+static void post_init(struct lapic *a)
+{
+	unsigned flags = atomic_load(&a->box.flags);
+
+	while (!atomic_compare_exchange_weak(&a->box.flags, &flags, (flags & ~(unsigned)MAIL_SIPI) | MAIL_INIT))
+		;
+}
+
 static void post_vector(struct lapic *a, uint8_t vector, bool level)
 {
 	atomic_fetch_or(level ? &a->box.level[vector / 32] : &a->box.edge[vector / 32], 1u << (vector % 32));
@@ -71,7 +80,7 @@ static void post(struct lapic *a, const struct message *m)
 		post_flag(a, MAIL_NMI);
 		break;
 	case DELIVER_INIT:
-		post_flag(a, MAIL_INIT);
+		post_init(a);
 		break;
 	case DELIVER_SIPI:
 		atomic_store(&a->box.sipi_vector, m->vector);
@@ -93,7 +102,7 @@ static void accept_words(struct lapic *a, unsigned n)
 	uint32_t edge = atomic_exchange(&a->box.edge[n], 0), level = atomic_exchange(&a->box.level[n], 0);
 
 	/* Switched off by software, an APIC takes only NMI, INIT, SIPI (SDM vol. 3, 10.4.7.2). */
-	if (!(a->svr & SVR_ENABLED))
+	if (!lapic_takes_vectors(a))
 		return;
 	a->irr[n] |= edge | level;
 	a->tmr[n] = (a->tmr[n] & ~edge) | level;
@@ -121,7 +130,8 @@ static void post_lowest(struct machine *m, const struct message *msg)
 	for (unsigned n = 0; n < m->vcpus; n++) {
 		struct lapic *a = lapic_of(m, (first + n) % m->vcpus);
 
-		if (a && matches(a, msg) && (!best || atomic_load(&a->tpr) >> 4 < atomic_load(&best->tpr) >> 4))
+		if (a && lapic_takes_vectors(a) && matches(a, msg) &&
+		    (!best || atomic_load(&a->tpr) >> 4 < atomic_load(&best->tpr) >> 4))
 			best = a;
 	}
 	if (best)
@@ -199,4 +209,5 @@ void lapic_send_icr(struct lapic *a)
 		post_all(a->machine, &msg, shorthand == SHORT_OTHERS ? a : NULL);
 		break;
 	}
+	emu_attention(a->emu); /* it may be among those addressed */
 }

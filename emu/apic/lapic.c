@@ -19,7 +19,7 @@ void lapic_reset_registers(struct lapic *a)
 	atomic_store(&a->ldr, lapic_is_x2(a) ? x2apic_ldr(a->initial_id) : 0);
 	atomic_store(&a->dfr, UINT32_MAX);
 	atomic_store(&a->tpr, 0);
-	a->svr = 0xff;
+	atomic_store(&a->svr, 0xff);
 	a->esr = a->esr_pending = 0;
 	a->icr = 0;
 	for (unsigned n = 0; n < LVT_COUNT; n++)
@@ -127,7 +127,7 @@ void lapic_eoi(struct lapic *a)
 
 void lapic_raise(struct lapic *a, uint8_t vector, bool level)
 {
-	if (!(a->svr & SVR_ENABLED))
+	if (!lapic_takes_vectors(a))
 		return;
 	set_bit(a->irr, vector);
 	if (level)
@@ -173,10 +173,10 @@ bool lapic_accepts_extint(struct lapic *a)
 	uint32_t lint0 = a->lvt[LVT_LINT0];
 
 	if (!lapic_is_enabled(a))
-		return true;
+		return a->emu->cpu.vcpu == 0;
 	if (atomic_fetch_and(&a->box.flags, ~(unsigned)MAIL_EXTINT) & MAIL_EXTINT)
 		return true;
-	if (!(a->svr & SVR_ENABLED))
+	if (!lapic_takes_vectors(a))
 		return a->emu->cpu.vcpu == 0;
 	return !(lint0 & LVT_MASKED) && (lint0 >> LVT_MODE_SHIFT & 7) == DELIVER_EXTINT;
 }
@@ -198,16 +198,16 @@ bool lapic_take_init(struct lapic *a)
 	return take_flag(a, MAIL_INIT);
 }
 
-/* A SIPI that arrives while the processor does not wait for one is lost, unless the INIT before it is still in the
- * mailbox: then the processor is about to wait. */
+/* A SIPI that arrives while the processor does not wait for one is lost. Not while an INIT is in the mailbox: that was sent before the
+ * SIPI (post_init()), and the processor is about to wait for it. */
 int lapic_take_sipi(struct lapic *a)
 {
-	unsigned flags = atomic_load(&a->box.flags);
+	unsigned flags = atomic_load_explicit(&a->box.flags, memory_order_relaxed);
 
-	if (!(flags & MAIL_SIPI) || (flags & MAIL_INIT))
-		return -1;
-	atomic_fetch_and(&a->box.flags, ~(unsigned)MAIL_SIPI);
-	return a->emu->cpu.activity == CPU_WAIT_SIPI ? (int)atomic_load(&a->box.sipi_vector) : -1;
+	while ((flags & (MAIL_SIPI | MAIL_INIT)) == MAIL_SIPI)
+		if (atomic_compare_exchange_weak(&a->box.flags, &flags, flags & ~(unsigned)MAIL_SIPI))
+			return a->emu->cpu.activity == CPU_WAIT_SIPI ? (int)atomic_load(&a->box.sipi_vector) : -1;
+	return -1;
 }
 
 uint8_t lapic_cr8_read(struct lapic *a)

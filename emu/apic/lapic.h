@@ -59,8 +59,8 @@ struct lapic {
 	struct emu *emu;
 	uint32_t initial_id;
 	/* Read by senders on other threads to find the destination. */
-	atomic_uint id, ldr, dfr, tpr;
-	uint32_t svr, esr, esr_pending, lvt[LVT_COUNT];
+	atomic_uint id, ldr, dfr, tpr, svr;
+	uint32_t esr, esr_pending, lvt[LVT_COUNT];
 	uint64_t icr;
 	uint32_t irr[8], isr[8], tmr[8];
 	struct lapic_timer timer;
@@ -78,6 +78,12 @@ static inline bool lapic_is_enabled(const struct lapic *a)
 static inline bool lapic_is_x2(const struct lapic *a)
 {
 	return __atomic_load_n(&a->emu->cpu.msr.apic_base, __ATOMIC_RELAXED) & APIC_BASE_X2;
+}
+
+/* Switched on by software. Any thread. */
+static inline bool lapic_takes_vectors(const struct lapic *a)
+{
+	return atomic_load_explicit(&a->svr, memory_order_relaxed) & SVR_ENABLED;
 }
 
 void lapic_reset_registers(struct lapic *a);

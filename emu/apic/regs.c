@@ -93,7 +93,7 @@ static uint32_t read_register(struct lapic *a, uint32_t offset)
 	case APIC_DFR:
 		return atomic_load(&a->dfr);
 	case APIC_SVR:
-		return a->svr;
+		return atomic_load(&a->svr);
 	case APIC_ESR:
 		return a->esr;
 	case APIC_ICR:
@@ -131,7 +131,7 @@ uint32_t lapic_mmio_read(struct lapic *a, uint32_t offset)
 /* Switched off by software, every LVT entry is masked and stays so (SDM vol. 3, 10.4.7.2). */
 static void write_svr(struct lapic *a, uint32_t value)
 {
-	a->svr = value;
+	atomic_store(&a->svr, value);
 	for (unsigned n = 0; !(value & SVR_ENABLED) && n < LVT_COUNT; n++)
 		a->lvt[n] |= LVT_MASKED;
 	emu_attention(a->emu);
@@ -141,7 +141,7 @@ static void write_lvt(struct lapic *a, uint32_t offset, uint32_t value)
 {
 	unsigned n = (offset - APIC_LVT_TIMER) / 16;
 
-	if (!(a->svr & SVR_ENABLED))
+	if (!lapic_takes_vectors(a))
 		value |= LVT_MASKED;
 	if (n == LVT_TIMER)
 		timer_set_lvt(a, value);

@@ -47,7 +47,7 @@ void lapic_save(struct lapic *a, struct apic_state *s, uint64_t time_ns)
 	*at(s, APIC_TPR) = atomic_load(&a->tpr);
 	*at(s, APIC_LDR) = atomic_load(&a->ldr);
 	*at(s, APIC_DFR) = atomic_load(&a->dfr);
-	*at(s, APIC_SVR) = a->svr;
+	*at(s, APIC_SVR) = atomic_load(&a->svr);
 	*at(s, APIC_ESR) = a->esr;
 	*at(s, APIC_ICR) = (uint32_t)a->icr;
 	*at(s, APIC_ICR_HIGH) = (uint32_t)(a->icr >> 32);
@@ -83,7 +83,7 @@ void lapic_restore(struct lapic *a, const struct apic_state *s, uint64_t time_ns
 	atomic_store(&a->tpr, from(s, APIC_TPR) & 0xff);
 	atomic_store(&a->ldr, from(s, APIC_LDR));
 	atomic_store(&a->dfr, from(s, APIC_DFR));
-	a->svr = from(s, APIC_SVR);
+	atomic_store(&a->svr, from(s, APIC_SVR));
 	a->esr = from(s, APIC_ESR);
 	a->esr_pending = s->esr_pending;
 	a->icr = from(s, APIC_ICR) | (uint64_t)from(s, APIC_ICR_HIGH) << 32;

@@ -30,7 +30,7 @@ enum { ENGINE_MAX_POINTS = 64 };
 
 /* All zeroes: nobody debugs, and nothing costs anything. */
 struct engine_debug {
-	uint32_t step; /* bit per vCPU: it stops again after one instruction, and takes no interrupt before that */
+	uint64_t step; /* bit per vCPU: it stops again after one instruction, and takes no interrupt before that */
 	unsigned count;
 	struct engine_point point[ENGINE_MAX_POINTS];
 };

@@ -11,10 +11,12 @@
 
 #include "cpu.h"
 #include "proto/clock.h"
+#include "proto/topology.h"
 
 #include <stddef.h>
 
 struct cpu_model; /* model/features.h */
+struct counters;  /* proto/counters.h */
 
 enum io_space { IO_PORT, IO_MMIO };
 
@@ -46,7 +48,7 @@ struct engine_ram {
 	uint8_t *host;
 };
 
-enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = 32, ENGINE_MAX_WRITERS = 16 };
+enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = TOPOLOGY_MAX_CPUS, ENGINE_MAX_WRITERS = 16 };
 
 struct engine_debug; /* debugger.h */
 struct engine_hit;
@@ -59,6 +61,7 @@ struct engine_config {
 	struct engine_ram ram[ENGINE_MAX_RAM];
 	unsigned ram_count;
 	unsigned vcpus;
+	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 	struct machine_clock clock; /* what local APICs and engine_state mean by a time */
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
 	size_t code_cache_bytes; /* engine emu: bound of the decoded code cache per vCPU; 0 = default */
@@ -74,7 +77,11 @@ struct engine_config {
 	unsigned translate_after; /* engine emu: how often a block is entered before it is translated; 0: default */
 	bool no_translator;	  /* engine emu: never */
 	bool check_ranges; /* engine emu: translated code compares each access with the page tables and aborts if they differ (tests) */
+	/* engine emu: the first stretches of translated code from each place, and each so manyth, are undone, run again by single steps,
+	 * and the states compared; a difference aborts (tests). 0: none is. */
+	unsigned verify_every;
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
+	struct counters *counters; /* what each vCPU counts, in an array; NULL: nobody wants to know */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
 	char *cpu_error; /* CPU_MODEL_ERROR_MAX (model/features.h) bytes, or NULL: what create() did not like about it, with -ENOTSUP */
 };
@@ -131,7 +138,7 @@ struct engine_ops {
 	 * know of the write by other means. Any thread; never blocks.
 	 */
 	void (*ram_written)(struct engine *e, uint64_t gpa, uint64_t size);
-	/* The bus's extint_pending() may have changed: re-evaluate, wake a halted vCPU 0. */
+	/* The bus's extint_pending() may have changed: re-evaluate, wake whoever takes it. */
 	void (*extint_changed)(struct engine *e);
 
 	/* What the guest's CPUID shows of the table of features. */

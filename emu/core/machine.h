@@ -9,6 +9,7 @@
 #include "tsc.h"
 #include "proto/clock.h"
 #include "proto/code_map.h"
+#include "proto/counters.h"
 
 #include <pthread.h>
 
@@ -17,6 +18,7 @@ struct machine {
 	struct engine_ram ram[ENGINE_MAX_RAM];
 	unsigned ram_count;
 	unsigned vcpus;
+	struct cpu_topology topology;
 	struct emu *emu[ENGINE_MAX_VCPUS];
 	struct engine_config config; /* .cpu is read by machine_init() only */
 	struct cpu_feature_set features; /* what CPUID shows */
@@ -30,13 +32,19 @@ struct machine {
 	struct engine_debug debug;	/* changes while no vCPU runs */
 	struct engine_hit hit[ENGINE_MAX_VCPUS];
 	bool watches;			/* debug has points for data */
+	struct counters *own_counters;	/* if nobody has lent us any */
 	char error[256];
 };
 
 /* Is a feature of the instruction table (enum isa_feature, below 128) present in this guest's CPUID? Cheap. */
+static inline bool machine_has_feature(const struct machine *m, unsigned feature)
+{
+	return m->isa_features[feature / 64] >> (feature % 64) & 1;
+}
+
 static inline bool emu_has_feature(const struct emu *e, unsigned feature)
 {
-	return e->machine->isa_features[feature / 64] >> (feature % 64) & 1;
+	return machine_has_feature(e->machine, feature);
 }
 
 /* The same by enum cpu_feature: also what gates no instruction. */

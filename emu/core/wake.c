@@ -12,7 +12,8 @@ void emu_wake(struct emu *e)
 {
 	atomic_fetch_or(&e->kicked, EMU_KICK_EVENT);
 	atomic_fetch_add(&e->wakes, 1);
-	syscall(SYS_futex, &e->wakes, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+	if (atomic_load(&e->sleeps)) /* who has not said so yet finds `wakes` changed */
+		syscall(SYS_futex, &e->wakes, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
 void emu_sleep(struct emu *e, unsigned wakes, uint64_t until_ns)
@@ -27,5 +28,7 @@ void emu_sleep(struct emu *e, unsigned wakes, uint64_t until_ns)
 				       .tv_nsec = (long)((until_ns - now) % CLOCK_NS_PER_S) };
 		timeout = &t;
 	}
+	atomic_store(&e->sleeps, true);
 	syscall(SYS_futex, &e->wakes, FUTEX_WAIT_PRIVATE, wakes, timeout, NULL, 0);
+	atomic_store(&e->sleeps, false);
 }

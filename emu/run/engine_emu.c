@@ -35,7 +35,7 @@ struct emu *engine_emu_vcpu(struct engine *e, unsigned vcpu)
 
 static bool has_feature(const void *ctx, unsigned feature)
 {
-	return emu_has_feature(ctx, feature);
+	return machine_has_feature(ctx, feature);
 }
 
 static void destroy_vcpu(struct emu *e)
@@ -60,6 +60,7 @@ static const struct emu_hooks hooks = {
 	.block_hot = jit_hot,
 	.block_killed = jit_killed,
 	.code_flushed = jit_flushed,
+	.step = step_one,
 };
 
 enum { TRANSLATE_AFTER = 32 };
@@ -108,6 +109,8 @@ static int create_vcpu(struct machine *m, unsigned n)
 	e->hooks = &hooks;
 	e->budget = -1;
 	e->retired = (uint64_t)-1;
+	e->counters = &m->config.counters[n];
+	e->counted_before = counter_get(&e->counters->of[COUNTER_INSTRUCTIONS]);
 	e->cpu.vcpu = (uint8_t)n;
 	m->emu[n] = e;
 	r = mmu_create(e);
@@ -121,7 +124,7 @@ static int create_vcpu(struct machine *m, unsigned n)
 	e->flags_image = flags_from_arith(e->cpu.rflags);
 	if (sys_init(e))
 		return -ENOMEM;
-	e->lapic = lapic_create(m, e, n);
+	e->lapic = lapic_create(m, e, topology_apic_id(&m->topology, n));
 	if (!e->lapic)
 		return -ENOMEM;
 	mmu_mode_changed(e);
@@ -133,6 +136,7 @@ static void emu_destroy(struct engine *e)
 	for (unsigned n = 0; n < impl(e)->machine.vcpus; n++)
 		destroy_vcpu(impl(e)->machine.emu[n]);
 	mmu_unmap_code(&impl(e)->machine);
+	free(impl(e)->machine.own_counters);
 	free(e);
 }
 
@@ -140,11 +144,24 @@ static bool config_is_valid(const struct engine_config *c)
 {
 	if (!c->bus || c->vcpus == 0 || c->vcpus > ENGINE_MAX_VCPUS || c->ram_count > ENGINE_MAX_RAM)
 		return false;
+	if (c->topology.sockets && (!topology_is_valid(&c->topology) || topology_cpus(&c->topology) != c->vcpus))
+		return false;
 	for (unsigned n = 0; n < c->ram_count; n++) {
 		if (((c->ram[n].gpa | c->ram[n].size | (uintptr_t)c->ram[n].host) & (PAGE_SIZE - 1)) || !c->ram[n].host)
 			return false;
 	}
 	return c->code_cache_bytes == 0 || c->code_cache_bytes >= 65536;
+}
+
+static int make_counters(struct machine *m)
+{
+	if (m->config.counters)
+		return 0;
+	m->config.counters = m->own_counters = aligned_alloc(_Alignof(struct counters), m->vcpus * sizeof(struct counters));
+	if (!m->own_counters)
+		return -ENOMEM;
+	memset(m->own_counters, 0, m->vcpus * sizeof(struct counters));
+	return 0;
 }
 
 static int emu_create(const struct engine_config *config, struct engine **out)
@@ -162,8 +179,12 @@ static int emu_create(const struct engine_config *config, struct engine **out)
 	p->machine.config = *config;
 	p->machine.ram_count = config->ram_count;
 	p->machine.vcpus = config->vcpus;
+	p->machine.topology = config->topology.sockets ? config->topology : topology_flat(config->vcpus);
 	memcpy(p->machine.ram, config->ram, sizeof(p->machine.ram));
 	r = machine_init(&p->machine);
+	decode_init(has_feature, &p->machine); /* before the first processor: its translator encodes what the tables say */
+	if (r == 0)
+		r = make_counters(&p->machine);
 	if (r == 0)
 		r = mmu_map_code(&p->machine);
 	for (unsigned n = 0; n < config->vcpus && r == 0; n++)
@@ -172,7 +193,6 @@ static int emu_create(const struct engine_config *config, struct engine **out)
 		emu_destroy(&p->engine);
 		return r;
 	}
-	decode_init(has_feature, p->machine.emu[0]);
 	*out = &p->engine;
 	return 0;
 }
@@ -238,7 +258,10 @@ static void emu_ram_written(struct engine *e, uint64_t gpa, uint64_t size)
 
 static void emu_extint_changed(struct engine *e)
 {
-	emu_wake(impl(e)->machine.emu[0]);
+	struct machine *m = &impl(e)->machine;
+
+	for (unsigned n = 0; n < m->vcpus; n++) /* each knows for itself whether its LINT0 takes it */
+		emu_wake(m->emu[n]);
 }
 
 static void emu_features(struct engine *e, struct cpu_feature_set *out)

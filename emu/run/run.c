@@ -16,6 +16,7 @@ enum { SLICE = 20000 /* instructions between looks at the clock: below 100 us */
 static void tell_retired(struct emu *e)
 {
 	atomic_store_explicit(&e->retired_told, emu_retired(e), memory_order_relaxed);
+	atomic_store_explicit(&e->counters->of[COUNTER_INSTRUCTIONS], e->counted_before + emu_retired(e), memory_order_relaxed);
 }
 
 static void refill(struct emu *e)
@@ -54,6 +55,7 @@ static bool deliver_interrupt(struct emu *e)
 		return false;
 	e->cpu.activity = CPU_RUNNING;
 	mark_resume(e);
+	counter_add(&e->counters->vector[vector], 1);
 	exc_deliver_interrupt(e, (uint8_t)vector);
 	return true;
 }
@@ -77,9 +79,7 @@ static void start_up(struct emu *e)
 
 	if (e->lapic && lapic_take_init(e->lapic))
 		sys_init_signal(e);
-	if (e->cpu.activity != CPU_WAIT_SIPI || !e->lapic)
-		return;
-	vector = lapic_take_sipi(e->lapic);
+	vector = e->lapic ? lapic_take_sipi(e->lapic) : -1;
 	if (vector >= 0)
 		sys_sipi(e, (uint8_t)vector);
 }
@@ -87,6 +87,7 @@ static void start_up(struct emu *e)
 /* Everything that can happen at an instruction boundary, in the order of SDM vol. 3, table 6-2. */
 static void events(struct emu *e)
 {
+	atomic_store(&e->idle, false); /* is_dead() */
 	atomic_fetch_and(&e->kicked, ~(unsigned)EMU_KICK_EVENT);
 	mmu_poll(e);
 	e->next_event_ns = e->lapic ? lapic_advance(e->lapic, emu_now_ns(e)) : UINT64_MAX;
@@ -99,10 +100,42 @@ static void events(struct emu *e)
 	block_forget_way(e);
 }
 
-/* HLT that nothing can end but INIT: with one processor there is nobody to send it. */
-static bool is_dead(const struct emu *e)
+/* ---- the end ---- */
+
+/* In HLT with interrupts off, or waiting for SIPI: only NMI, INIT or SIPI could end it. */
+static bool is_idle(const struct emu *e)
 {
-	return e->cpu.activity == CPU_HALTED && !(e->cpu.rflags & RFLAGS_IF) && e->machine->vcpus == 1 && !e->cpu.nmi_pending;
+	return e->cpu.activity == CPU_WAIT_SIPI ||
+	       (e->cpu.activity == CPU_HALTED && !(e->cpu.rflags & RFLAGS_IF) && !e->cpu.nmi_pending);
+}
+
+/* All are idle, and nothing is on its way to any. How often they have been woken, all together: *wakes. */
+static bool all_idle(const struct machine *m, uint64_t *wakes)
+{
+	*wakes = 0;
+	for (unsigned n = 0; n < m->vcpus; n++) {
+		struct emu *e = m->emu[n];
+
+		if (atomic_load(&e->kicked) || !atomic_load(&e->idle))
+			return false;
+		*wakes += atomic_load(&e->wakes);
+	}
+	return true;
+}
+
+/*
+ * HLT that nothing can end: with all processors idle there is nobody to send an NMI, INIT or SIPI. Each says so before it looks at
+ * the others, and takes it back before it takes what has come (events()); so the last one sees all. If the second look finds that
+ * nobody was woken since the first, all were idle at once in between, and so they stay.
+ */
+static bool is_dead(struct emu *e)
+{
+	uint64_t before, after;
+
+	if (!is_idle(e))
+		return false;
+	atomic_store(&e->idle, true);
+	return all_idle(e->machine, &before) && all_idle(e->machine, &after) && before == after;
 }
 
 void emu_advance(struct emu *e, bool step_only)
@@ -127,6 +160,7 @@ void run_on(struct emu *e, bool step_only)
 {
 	emu_advance(e, step_only);
 	if (e->fault.pending) {
+		counter_add(&e->counters->of[COUNTER_EXCEPTIONS], 1);
 		mark_resume(e);
 		exc_deliver_fault(e);
 		block_forget_way(e);
@@ -174,6 +208,7 @@ static enum engine_stop run(struct emu *e)
 				return ENGINE_HALTED;
 			/* `wakes` was read before events() looked for work: whatever arrived since has changed it, and
 			 * emu_sleep() does not sleep. */
+			counter_add(&e->counters->of[COUNTER_HALT], 1);
 			emu_sleep(e, wakes, e->next_event_ns);
 		}
 	}

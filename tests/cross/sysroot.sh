@@ -11,7 +11,7 @@ else
 	cache=${BULKHEAD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/bulkhead}
 fi
 packages='libc6-dev libevent-dev libprotobuf-c-dev libjansson-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev
-	libseccomp-dev libzydis-dev'
+	libbz2-dev libxxhash-dev libseccomp-dev libzydis-dev'
 root=$cache/aarch64
 stamp=$(echo "$packages" | xargs)
 

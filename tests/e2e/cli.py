@@ -221,7 +221,9 @@ def no_console(t):
 def help_and_version(t):
     t.bulkhead("help").expect(0, out="(?s)run.*console.*status.*stop.*kill.*wait")
     t.bulkhead("--help").expect(0, out="Usage")
-    t.bulkhead("version").expect(0, out=r"bulkhead \d+\.\d+")
+    t.bulkhead("version").expect(0, out=r"bulkhead \d+\.\d+(?s:.*)protocol +1\.\d+\nstate .*machine \d.* seriald \d+\.\d+")
+    told = json.loads(t.bulkhead("--version", "--json").out)
+    check(told["protocol"]["major"] == 1 and told["state"]["devices"]["irqd"]["model"] > 0 and told["build"]["compiler"], told)
     for command in ("run", "demo", "console", "list", "status", "stop", "kill", "wait"):
         t.bulkhead(command, "--help").expect(0, out="Usage")
 

@@ -42,7 +42,8 @@ struct mono {
 	struct engine *engine;
 	atomic_bool intr;   /* the 8259's output, for the cheap poll */
 	uint32_t pic_seq;
-	int exit_code;	    /* -1: running */
+	atomic_int exit_code; /* -1: running */
+	unsigned cpus;
 	uint64_t accesses;
 };
 
@@ -330,15 +331,25 @@ static void dump(const struct cpu *c)
 			c->seg[i].limit, c->seg[i].attr);
 }
 
+static void print_counts(struct mono *m, unsigned vcpu)
+{
+	const struct jit_counts c = jit_counts(engine_emu_vcpu(m->engine, vcpu));
+
+	fprintf(stderr,
+		"\nmono: vcpu%u: %lu blocks translated (%lu not), %lu KiB, %lu calls of C, %lu entries, %lu and %lu flushes",
+		vcpu, c.blocks, c.refused, c.bytes >> 10, c.calls, c.entries, c.flushes, c.code_flushes);
+}
+
 static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 {
 	static struct cpu cpu;
-	const struct jit_counts c = jit_counts(engine_emu_vcpu(m->engine, 0));
 	double seconds = (double)(now_ns() - start) / 1e9;
-	uint64_t insns = m->engine->ops->instructions(m->engine, 0);
+	uint64_t insns = 0;
 
-	fprintf(stderr, "\nmono: %lu blocks translated (%lu not), %lu KiB, %lu calls of C, %lu entries, %lu and %lu flushes",
-		c.blocks, c.refused, c.bytes >> 10, c.calls, c.entries, c.flushes, c.code_flushes);
+	for (unsigned n = 0; n < m->cpus; n++) {
+		insns += m->engine->ops->instructions(m->engine, n);
+		print_counts(m, n);
+	}
 	fprintf(stderr, "\nmono: %.3f s, %.1f M instructions, %.1f MIPS, %lu device accesses\n", seconds, (double)insns / 1e6,
 		(double)insns / 1e6 / seconds, (unsigned long)m->accesses);
 	if (stop == ENGINE_KICKED)
@@ -352,6 +363,14 @@ static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 	return stop == ENGINE_TRIPLE_FAULT ? 34 : stop == ENGINE_HALTED ? 0 : 33;
 }
 
+/* EMU_VERIFY=N: each Nth stretch of translated code. */
+static unsigned verify_every(void)
+{
+	const char *n = getenv("EMU_VERIFY");
+
+	return n && atoi(n) > 0 ? (unsigned)atoi(n) : 1;
+}
+
 static struct mono mono = {.lock = PTHREAD_MUTEX_INITIALIZER, .deadline_ns = UINT64_MAX, .exit_code = -1};
 static volatile sig_atomic_t interrupted;
 
@@ -361,18 +380,39 @@ static void on_signal(int sig)
 	mono.engine->ops->kick(mono.engine, 0);
 }
 
+/* A further processor, which waits for its start. */
+static void *cpu_thread(void *arg)
+{
+	const unsigned vcpu = (unsigned)(uintptr_t)arg;
+	enum engine_stop stop;
+
+	do {
+		stop = engine_emu.run(mono.engine, vcpu);
+	} while (stop == ENGINE_KICKED && mono.exit_code < 0 && !interrupted);
+	if (stop != ENGINE_KICKED) {
+		mono.exit_code = stop == ENGINE_TRIPLE_FAULT ? 34 : 0;
+		fprintf(stderr, "mono: vcpu%u stopped: %d\n", vcpu, stop);
+	}
+	return NULL;
+}
+
+/* All leave the engine, which the first one does when it hears of the end. */
+static void join(pthread_t *threads, unsigned count)
+{
+	for (unsigned n = 1; n < count; n++) {
+		engine_emu.kick(mono.engine, n);
+		pthread_join(threads[n], NULL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "kernel", required_argument, NULL, 'k' },
-		{ "initrd", required_argument, NULL, 'i' },
-		{ "cmdline", required_argument, NULL, 'c' },
-		{ "memory", required_argument, NULL, 'm' },
-		{ "format", required_argument, NULL, 'f' },
-		{ "single-step", no_argument, NULL, 's' },
-		{ "tier", required_argument, NULL, 'T' },
-		{ "seconds", required_argument, NULL, 't' },
-		{ 0 },
+		{ "kernel", required_argument, NULL, 'k' },  { "initrd", required_argument, NULL, 'i' },
+		{ "cmdline", required_argument, NULL, 'c' }, { "memory", required_argument, NULL, 'm' },
+		{ "format", required_argument, NULL, 'f' },  { "cpus", required_argument, NULL, 'n' },
+		{ "single-step", no_argument, NULL, 's' },   { "tier", required_argument, NULL, 'T' },
+		{ "seconds", required_argument, NULL, 't' }, { 0 },
 	};
 	struct engine_bus bus = { &mono,      bus_read, bus_write, bus_read_string, bus_write_string, bus_extint_pending,
 				  bus_intack, bus_eoi,	bus_log };
@@ -383,7 +423,7 @@ int main(int argc, char **argv)
 	uint64_t mem = 512ull << 20, start;
 	enum engine_stop stop;
 	struct timespec ts;
-	pthread_t thread;
+	pthread_t thread, cpus[ENGINE_MAX_VCPUS];
 	int opt, err, status;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -400,6 +440,10 @@ int main(int argc, char **argv)
 		case 'm':
 			mem = strtoull(optarg, NULL, 0) << 20;
 			break;
+		case 'n':
+			config.vcpus = req.vcpus = (unsigned)atoi(optarg);
+			mc.vcpus = (uint8_t)config.vcpus;
+			break;
 		case 's':
 			config.single_step = true;
 			break;
@@ -408,6 +452,7 @@ int main(int argc, char **argv)
 			config.no_translator = !strcmp(optarg, "block");
 			config.translate_after = !strcmp(optarg, "jit") ? 1 : 0;
 			config.check_ranges = !strcmp(optarg, "check");
+			config.verify_every = !strcmp(optarg, "verify") ? verify_every() : 0;
 			break;
 		case 't':
 			alarm((unsigned)atoi(optarg));
@@ -417,8 +462,8 @@ int main(int argc, char **argv)
 				break;
 			__attribute__((fallthrough));
 		default:
-			fprintf(stderr, "usage: mono --kernel K [--initrd I] [--cmdline S] [--memory MIB] [--format F]"
-					" [--single-step] [--tier step|block|jit|check] [--seconds N]\n");
+			fprintf(stderr, "usage: mono --kernel K [--initrd I] [--cmdline S] [--memory MIB] [--format F] [--cpus N]"
+					" [--single-step] [--tier step|block|jit|check|verify] [--seconds N]\n");
 			return 2;
 		}
 	}
@@ -451,6 +496,9 @@ int main(int argc, char **argv)
 	signal(SIGALRM, on_signal);
 	raw_tty();
 	pthread_create(&thread, NULL, timer_thread, &mono);
+	mono.cpus = config.vcpus;
+	for (unsigned n = 1; n < mono.cpus; n++)
+		pthread_create(&cpus[n], NULL, cpu_thread, (void *)(uintptr_t)n);
 	start = now_ns();
 	do {
 		stop = engine_emu.run(mono.engine, 0);
@@ -462,6 +510,9 @@ int main(int argc, char **argv)
 		dump(&cpu);
 		mono.exit_code = 124;
 	}
+	if (mono.exit_code < 0)
+		mono.exit_code = 0;
+	join(cpus, mono.cpus);
 	pthread_cancel(thread);
 	pthread_join(thread, NULL);
 	status = report(&mono, stop, start);

@@ -89,7 +89,7 @@ def debug(t):
 
 
 def ask_everything(t):
-    """Console both ways, a reset, status, restarts, a stop by signal and on again, a debugger, a reader that leaves, the power button."""
+    """Console both ways, a reset, status, restarts, a stop by signal and on again, a debugger, another log, a reader that leaves, the power button."""
     talk = t.console()
     talk.expect("board ready", seconds=40)
     talk.send("r")
@@ -98,6 +98,7 @@ def ask_everything(t):
     for kind in KINDS:
         t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
     debug(t)
+    t.bulkhead("log", t.name, "--reopen", t.dir + "/log").expect(0)
     talk.socket.close()
     vcpu = t.processes()["vcpu"]
     os.kill(vcpu, signal.SIGSTOP)
@@ -114,12 +115,16 @@ def used(t):
     directory = t.dir + "/traces"
     os.mkdir(directory)
     everything = [option for kind in KINDS for option in options(kind)]
+    # A second test device, which the dialler connects to.
+    outside = t.start(BUILD + "/devices/bulkhead-testd", "--socket", t.dir + "/testd.sock")
+    everything += [*options("testd"), "--device", f"testd1=unix:{t.dir}/testd.sock"]
     words = ["strace", "-ff", "-qq", "-s", "32", "-o", directory + "/trace",
              *t.command(*t.guest("board", "--detach", *everything))]
     watched = t.start(*words)
     wait_until(lambda: os.path.exists(f"{t.runtime}/{t.name}/console.sock"), "a machine", 40)
     ask_everything(t)
     watched.wait(40)
+    check(outside.wait() == 0, outside.stderr())
     seen, allowed, unused = seen_in(directory, t.engine), lists(), []
     for other in ENGINES - {f"vcpu ({t.engine})"}:
         allowed["spawner"] -= allowed.pop(other) - allowed[f"vcpu ({t.engine})"]

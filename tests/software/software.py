@@ -111,7 +111,7 @@ busybox poweroff -f
 def need(*programs):
     for p in programs:
         if not shutil.which(p, path="/usr/bin:/bin:/usr/sbin:/sbin"):
-            raise Skip(f"{p} is not installed (.ci/packages)")
+            raise Skip(f"{p} is not installed (.ci/packages-test)")
 
 
 def native_folder(t):
@@ -123,7 +123,7 @@ def native_folder(t):
     for name in PROGRAMS:
         path = f"{BUILD}/tests/software/software-{name}"
         if not os.path.exists(path):
-            raise Skip(f"{path} was not built: its library is missing (.ci/packages)")
+            raise Skip(f"{path} was not built: its library is missing (.ci/packages-test)")
         shutil.copy(path, f"{folder}/{name}")
     return folder
 
@@ -211,8 +211,8 @@ def run_part(t, part, programs=(), trees=(), cpu="max"):
     bad = [line for line in native if re.search("FAILED|WRONG", line)]
     check(not bad, "on the host:\n" + "\n".join(bad))
     initrd = make_initrd(t, base, folder, part, programs, trees)
-    r = t.bulkhead(*t.machine("--kernel", base["KERNEL"], "--initrd", initrd, "--memory", "1G", "--cpu", cpu, "--cmdline",
-                              "console=ttyS0 quiet"), seconds=LIMIT)
+    r = t.bulkhead(*t.machine("--kernel", base["KERNEL"], "--initrd", initrd, "--memory", "1G", "--cpu", cpu, "--tier",
+                              os.environ.get("TIER", "auto"), "--cmdline", "console=ttyS0 quiet"), seconds=LIMIT)
     guest = lines_between(r.out)
     check_flags(part, r.out)
     compare(native, guest)

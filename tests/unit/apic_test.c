@@ -570,6 +570,10 @@ Test(apic, init_sipi)
 	cpus[1].cpu.activity = CPU_WAIT_SIPI;
 	cr_expect_eq(lapic_take_sipi(a), 0x9a);
 	cr_expect_eq(lapic_take_sipi(a), -1);
+	icr(0, 1, 0x4600 | 0x34);
+	icr(0, 1, 0x4500);
+	cr_expect(lapic_take_init(a));
+	cr_expect_eq(lapic_take_sipi(a), -1, "sent before INIT, to a processor that did not wait");
 	icr(0, 1, 0x8500);
 	cr_expect_not(lapic_take_init(a), "INIT level de-assert is ignored");
 }

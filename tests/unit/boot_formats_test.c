@@ -456,9 +456,12 @@ Test(request, limits)
 	cr_expect_eq(guest_load(&g), 0);
 	g.rq.vcpus = 0;
 	cr_expect_eq(guest_load(&g), -EINVAL);
-	g.rq.vcpus = 256;
+	g.rq.vcpus = 65;
 	cr_expect_eq(guest_load(&g), -EINVAL);
-	g.rq.vcpus = 255;
+	g.rq.vcpus = 64;
+	g.rq.topology = (struct cpu_topology){ 2, 16, 1 };
+	cr_expect_eq(guest_load(&g), -EINVAL, "half as many");
+	g.rq.topology = (struct cpu_topology){ 2, 16, 2 };
 	cr_expect_eq(guest_load(&g), 0, "%s", g.rs.error);
 }
 

@@ -2,6 +2,7 @@
 /* Kernel images built by hand; see boot_images.h. */
 #include "boot_images.h"
 
+#include <bzlib.h>
 #include <lz4.h>
 #include <lzma.h>
 #include <stdlib.h>
@@ -210,6 +211,14 @@ static size_t pack_lz4(struct image in, uint8_t *out, size_t room)
 	return 8 + (size_t)n;
 }
 
+static size_t pack_bzip2(struct image in, uint8_t *out, size_t room)
+{
+	unsigned len = (unsigned)room;
+
+	BZ2_bzBuffToBuffCompress((char *)out, &len, (char *)in.data, (unsigned)in.size, 9, 0, 0);
+	return len;
+}
+
 struct image pack(struct image in, enum packing how)
 {
 	struct image out = image_new(in.size * 2 + 4096);
@@ -230,6 +239,9 @@ struct image pack(struct image in, enum packing how)
 		break;
 	case PACK_ZSTD:
 		len = ZSTD_compress(out.data, out.size, in.data, in.size, 3);
+		break;
+	case PACK_BZIP2:
+		len = pack_bzip2(in, out.data, out.size);
 		break;
 	case PACK_UNKNOWN: /* the magic of lzop, which nothing here unpacks */
 		memcpy(out.data, "\x89LZO\0\r\n\x1a\n", 9);

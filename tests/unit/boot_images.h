@@ -49,7 +49,7 @@ struct image make_vmlinux(int relocs, int inverse);
 #define VMLINUX_VALUE_NARROW 0xc1000456u
 struct image make_vmlinux32(int relocs);
 
-enum packing { PACK_GZIP, PACK_XZ, PACK_LZMA, PACK_LZ4, PACK_ZSTD, PACK_UNKNOWN, PACKINGS };
+enum packing { PACK_GZIP, PACK_XZ, PACK_LZMA, PACK_LZ4, PACK_ZSTD, PACK_BZIP2, PACK_UNKNOWN, PACKINGS };
 /* Packed as the build does: with the unpacked size appended where the format does not end with it. */
 struct image pack(struct image in, enum packing how);
 

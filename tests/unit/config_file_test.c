@@ -174,12 +174,16 @@ static const char *another_value(const struct option_row *row)
 		return strcmp(row->name, "vga") ? word : "=none";
 	case VALUE_CPU:
 		return "=max,-avx";
+	case VALUE_CPUS:
+		return "=6,sockets=1,cores=3,threads=2";
 	case VALUE_ESCAPE:
 		return "=^A";
 	case VALUE_INITRD:
 		return "=/some/image:with: words";
 	case VALUE_GROUP:
 		return "=1234";
+	case VALUE_EXTERNAL:
+		return "=seriald=unix:/some/serial,socket,user=1000";
 	case VALUE_GDB:
 		return "=/some/gdb.sock";
 	case VALUE_FD:

@@ -86,6 +86,49 @@ Test(config, durations)
 	cr_expect_eq(config_parse_duration("5000000000", &ms), -ERANGE);
 }
 
+/* bulkhead(1), --cpus. */
+Test(config, processors)
+{
+	static const struct {
+		const char *text;
+		struct cpu_topology is;
+	} good[] = {
+		{ "1", { 1, 1, 1 } },
+		{ "64", { 1, 64, 1 } },
+		{ "8,sockets=2,cores=2,threads=2", { 2, 2, 2 } },
+		{ "8,threads=2", { 1, 4, 2 } },
+		{ "8,sockets=4", { 4, 2, 1 } },
+		{ "6,cores=3", { 2, 3, 1 } },
+		{ "6,threads=2,cores=3", { 1, 3, 2 } },
+	};
+	static const char *const bad[] = { "0",
+					   "65",
+					   "",
+					   "many",
+					   "4,",
+					   "4,sockets",
+					   "4,sockets=",
+					   "4,sockets=3",
+					   "4,sockets=0",
+					   "4,sockets=8",
+					   "4,cores=2,cores=2",
+					   "4,dies=2",
+					   "4,sockets=2,cores=2,threads=2",
+					   "4 ",
+					   "4,sockets=2x",
+					   "99999999999999999999" };
+
+	for (unsigned n = 0; n < sizeof(good) / sizeof(good[0]); n++) {
+		cr_expect_eq(parse("--cpus", good[n].text, NULL, NULL), 0, "%s: %s", good[n].text, error);
+		cr_expect_eq(memcmp(&config.cpus, &good[n].is, sizeof(good[n].is)), 0, "%s", good[n].text);
+	}
+	for (unsigned n = 0; n < sizeof(bad) / sizeof(bad[0]); n++)
+		expect_error(parse("--cpus", bad[n], NULL, NULL), "--cpus");
+	expect_error(parse("--smp", "4", NULL, NULL), "did you mean --cpus?");
+	cr_expect_eq(parse("--name=web", NULL, NULL, NULL), 0);
+	cr_expect_eq(topology_cpus(&config.cpus), 1, "the default");
+}
+
 Test(config, memory_that_cannot_be)
 {
 	expect_error(parse("--memory", "0", NULL, NULL), "try 512M");

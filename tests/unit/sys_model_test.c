@@ -17,6 +17,7 @@ static void set_up(void)
 	e = aligned_alloc(64, (sizeof(*e) + 63) & ~63ul);
 	memset(e, 0, sizeof(*e));
 	machine.vcpus = 3;
+	machine.topology = topology_flat(3);
 	e->machine = &machine;
 	machine.emu[0] = e;
 	cr_assert_eq(machine_init(&machine), 0);

@@ -17,16 +17,6 @@ static int (*const functions[COMMANDS])(int argc, char **argv) = {
 #include "../common/commands.def"
 };
 
-int cmd_version(int argc, char **argv)
-{
-	struct cli_args args;
-	int rc = cli_parse(COMMAND_VERSION, &args, argc, argv);
-
-	if (!rc)
-		printf("bulkhead %s\n", BULKHEAD_VERSION);
-	return rc;
-}
-
 static int unknown(const char *name)
 {
 	const char *near = command_suggest(name);
@@ -78,7 +68,7 @@ static int run(int argc, char **argv)
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return cmd_help(1, argv);
 	if (!strcmp(argv[1], "--version"))
-		return cmd_version(1, argv);
+		return cmd_version(argc - 1, argv + 1);
 	command = command_find(argv[1]);
 	return command == COMMANDS ? unknown(argv[1]) : functions[command](argc - 1, argv + 1);
 }

@@ -36,12 +36,14 @@ struct launch {
 	struct sandbox_report missing;
 	int program_fd[PROGRAMS];
 	int kernel_fd, kvm_fd;
-	int initrd_fd[CONFIG_INITRDS]; /* as many as the configuration names */
+	int initrd_fd[CONFIG_INITRDS + 1]; /* as many as the configuration names, then exec's */
+	bool has_exec;
 	int taken_fd[FRAME_TAKE_FDS]; /* enum frame_take_fd: the machine goes on from there; -1: it starts with the kernel */
 	int null_fd;
 	int console_fd; /* listening */
 	int keeper_fd;	/* our end of the pair */
 	int go_fd;	/* one byte comes when the user ids are mapped: the isolation that was reached */
+	int dialler_fd; /* our end (dial.h); -1: nothing is to be connected to */
 	int backlog_fd; /* BACKLOG, which the keeper reads too */
 	struct report *report; /* shared with the keeper: what the record of the end is made of */
 	char dir[128];
@@ -57,6 +59,7 @@ enum note_kind {
 	NOTE_ENDED,   /* to the keeper: code and text; the exit follows */
 	NOTE_CLIENT,  /* to the supervisor: a control client, as descriptor; code: enum client_rights */
 	NOTE_DEBUGGER, /* to the supervisor: a debugger's connection, as descriptor */
+	NOTE_METRICS, /* to the supervisor: somebody who asks for metrics, as descriptor */
 	NOTE_STOP,    /* to the supervisor: power button, then after the time-out the end */
 	NOTE_KILL,    /* to the supervisor: end now */
 	NOTE_MISSING, /* to the supervisor: what of the keeper's own fence this host refuses; to the keeper: what a user should

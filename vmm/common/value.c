@@ -7,6 +7,7 @@
 #include "options.h"
 
 #include "../../proto/layout.h"
+#include "../../proto/user.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define PAGE 4096ull
@@ -217,6 +219,77 @@ static int set_cpu(const char **out, const struct option_row *row, const char *v
 	return 0;
 }
 
+/* What stands before the next comma, as a number from 1 to 64. */
+static bool take_number(const char **at, unsigned *out)
+{
+	unsigned long v;
+	char *end;
+
+	if (!isdigit((unsigned char)**at))
+		return false;
+	v = strtoul(*at, &end, 10);
+	if ((*end && *end != ',') || v < 1 || v > TOPOLOGY_MAX_CPUS)
+		return false;
+	*out = (unsigned)v;
+	*at = end;
+	return true;
+}
+
+/* ",sockets=2,cores=2": into what it names. */
+static const char *take_factors(const char *at, struct cpu_topology *t)
+{
+	const struct {
+		const char *name;
+		unsigned *value;
+	} factors[] = { { "sockets=", &t->sockets }, { "cores=", &t->cores }, { "threads=", &t->threads } };
+	enum { FACTORS = sizeof(factors) / sizeof(factors[0]) };
+
+	while (*at == ',') {
+		unsigned n = 0;
+
+		at++;
+		while (n < FACTORS && strncmp(at, factors[n].name, strlen(factors[n].name)))
+			n++;
+		if (n == FACTORS)
+			return "behind the number come sockets=N, cores=N, threads=N";
+		at += strlen(factors[n].name);
+		if (*factors[n].value || !take_number(&at, factors[n].value))
+			return "sockets, cores and threads are numbers from 1 to 64, each given once";
+	}
+	return NULL;
+}
+
+int config_parse_cpus(const char *text, struct cpu_topology *out, const char **why)
+{
+	struct cpu_topology t = { 0 };
+	unsigned cpus;
+
+	*why = "write a number from 1 to 64, such as 4, or 8,sockets=2,cores=2,threads=2";
+	if (!take_number(&text, &cpus))
+		return -EINVAL;
+	*why = take_factors(text, &t);
+	if (*why)
+		return -EINVAL;
+	t.threads = t.threads ? t.threads : 1;
+	if (!t.sockets)
+		t.sockets = t.cores && t.cores * t.threads <= cpus ? cpus / (t.cores * t.threads) : 1;
+	if (!t.cores && t.sockets * t.threads <= cpus)
+		t.cores = cpus / (t.sockets * t.threads);
+	if (!t.cores || topology_cpus(&t) != cpus || !topology_is_valid(&t)) {
+		*why = "sockets * cores * threads must be the number of processors";
+		return -EINVAL;
+	}
+	*out = t;
+	return 0;
+}
+
+static int set_cpus(struct cpu_topology *out, const struct option_row *row, const char *value, char *error)
+{
+	const char *why;
+
+	return config_parse_cpus(value, out, &why) ? bad(error, row, value, why) : 0;
+}
+
 static int add_device(uint8_t *count, const struct option_row *row, char *error)
 {
 	const struct kind_row *kind = &kind_rows[row->offset - offsetof(struct vm_config, devices)];
@@ -268,6 +341,54 @@ static int add_initrd(struct initrd_list *list, const struct option_row *row, co
 	}
 	list->of[list->count].file = file;
 	list->of[list->count++].text = *end ? end + 1 : NULL;
+	return 0;
+}
+
+static int no_external(const struct option_row *row, const char *value, char *error, const char *why)
+{
+	snprintf(error, VALUE_ERROR_MAX, "--%s %.80s: %s; write DEVICE=unix:SOCKET[,user=USER]", row->name, value, why);
+	return -EINVAL;
+}
+
+/* "serial": its number, or -ENODEV. */
+static int external_device(const char *value, size_t len)
+{
+	char name[KIND_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%.*s", len < sizeof(name) ? (int)len : 0, value);
+	return kind_find(name);
+}
+
+/* The last comma begins the user: a path may hold some. */
+static int take_external(struct external *e, const char *path)
+{
+	const char *comma = strrchr(path, ',');
+
+	if (comma && !strncmp(comma, ",user=", 6) && user_parse(comma + 6, &e->user) < 0)
+		return -ENOENT;
+	e->path = e->user < 0 ? path : strndup(path, (size_t)(comma - path));
+	return e->path ? 0 : -ENOMEM;
+}
+
+static int add_external(struct external *list, const struct option_row *row, const char *value, char *error)
+{
+	size_t name = strcspn(value, "=");
+	const char *path = strncmp(value + name, "=unix:", 6) ? NULL : value + name + 6;
+	int device = path ? external_device(value, name) : -EINVAL, rc;
+
+	if (!*value)
+		return 0;
+	if (!path)
+		return no_external(row, value, error, "that is no device and socket");
+	if (device < 0)
+		return no_external(row, value, error, "no device is called that");
+	if (list[device].path)
+		return no_external(row, value, error, "that device is given twice");
+	rc = take_external(&list[device], path);
+	if (rc == -ENOENT)
+		return no_external(row, value, error, "no such user; a number, or a name from /etc/passwd");
+	if (rc || !*list[device].path || strlen(list[device].path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return no_external(row, value, error, "a socket's path has 1 to 107 characters");
 	return 0;
 }
 
@@ -363,6 +484,8 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 		return set_choice(field, row, value, error);
 	case VALUE_CPU:
 		return set_cpu((const char **)field, row, value, error);
+	case VALUE_CPUS:
+		return set_cpus((struct cpu_topology *)field, row, value, error);
 	case VALUE_ESCAPE:
 		return set_escape((int *)field, value) ? bad(error, row, value, "write a control character as ^] or ^A, or none")
 						       : 0;
@@ -370,6 +493,8 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 		return add_initrd((struct initrd_list *)field, row, value, error);
 	case VALUE_GROUP:
 		return set_group((int64_t *)field, value) ? bad(error, row, value, "no such group; name one of /etc/group") : 0;
+	case VALUE_EXTERNAL:
+		return add_external((struct external *)field, row, value, error);
 	case VALUE_GDB:
 		if (*value && gdb_port(value) < 0)
 			return bad(error, row, value, "write a port from 1 to 65535, or the path of a socket with a / in it");

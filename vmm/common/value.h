@@ -20,10 +20,12 @@ enum value_kind {
 	VALUE_CHOICE,	/* [const char *] one of the row's words */
 	VALUE_ENUM,	/* [enum] the number of one of the row's words, which are in the enum's order */
 	VALUE_CPU,	/* [const char *] */
+	VALUE_CPUS,	/* [struct cpu_topology] */
 	VALUE_ESCAPE,	/* [int] */
 	VALUE_INITRD,	/* [struct initrd_list] each time one more */
 	VALUE_GROUP,	/* [int64_t] */
 	VALUE_DEVICE,	/* [uint8_t] takes no value; each time one more of that kind */
+	VALUE_EXTERNAL, /* [struct external[]] each time one more device */
 	VALUE_GDB,	/* [const char *] a port, or a path; empty: NULL */
 	VALUE_FD,	/* [int] */
 };
@@ -45,6 +47,12 @@ void value_unset(void *base, const struct option_row *row);
 int config_parse_size(const char *text, uint64_t *out);
 /* "30s", "500ms", "2m", "30" (seconds). */
 int config_parse_duration(const char *text, uint32_t *out_ms);
+struct cpu_topology;
+/*
+ * "4", "8,sockets=2,cores=2,threads=2": what is not named is 1, but cores, which follow from the others. -EINVAL: *why says what is
+ * wrong with it.
+ */
+int config_parse_cpus(const char *text, struct cpu_topology *out, const char **why);
 /* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX; not "ended" (rundir.h). */
 bool config_is_name(const char *name);
 

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { VCPUS_MAX = 32 /* a bit for each in `step` */ };
+enum { VCPUS_MAX = 64 /* a bit for each in `step` */ };
 
 struct gdbd {
 	struct child child;

@@ -61,7 +61,7 @@ static void reply_stop(struct session *s)
 
 /* ---- holding and going ----------------------------------------------------------------------------------------- */
 
-static int go(struct session *s, uint32_t step)
+static int go(struct session *s, uint64_t step)
 {
 	struct engine_debug want = { .step = step };
 	int err;
@@ -75,7 +75,7 @@ static int go(struct session *s, uint32_t step)
 	return err;
 }
 
-static void resume(struct session *s, uint32_t step)
+static void resume(struct session *s, uint64_t step)
 {
 	int err = go(s, step);
 
@@ -148,7 +148,7 @@ static void cmd_continue(struct session *s, const char *args, size_t len)
 
 static void cmd_step(struct session *s, const char *args, size_t len)
 {
-	resume(s, 1u << s->vcpu);
+	resume(s, 1ull << s->vcpu);
 }
 
 static void cmd_detach(struct session *s, const char *args, size_t len)
@@ -345,11 +345,11 @@ static void cmd_is_alive(struct session *s, const char *args, size_t len)
 /* ;ACTION[:THREAD]...: the first that fits a thread counts. All go on together; those that are to step do one instruction. */
 static void cmd_cont(struct session *s, const char *args, size_t len)
 {
-	uint32_t step = 0, decided = 0;
-	const uint32_t all = s->target->vcpus < 32 ? (1u << s->target->vcpus) - 1 : ~0u;
+	uint64_t step = 0, decided = 0;
+	const uint64_t all = s->target->vcpus < 64 ? (1ull << s->target->vcpus) - 1 : ~0ull;
 
 	while (*args == ';') {
-		uint32_t those = all;
+		uint64_t those = all;
 		char action = args[1];
 		uint64_t thread;
 
@@ -358,7 +358,7 @@ static void cmd_cont(struct session *s, const char *args, size_t len)
 		if (*args == ':') {
 			args++;
 			if (*args != '-' && hex_number(&args, &thread) && thread >= 1 && thread <= s->target->vcpus)
-				those = 1u << (thread - 1);
+				those = 1ull << (thread - 1);
 			args += strcspn(args, ";");
 		}
 		if (action == 's' || action == 'S')
@@ -389,7 +389,7 @@ static void query_threads(struct session *s, const char *args, size_t len)
 	char body[256] = "m1";
 	size_t at = 2;
 
-	for (unsigned n = 2; n <= s->target->vcpus && at < sizeof(body) - 8; n++)
+	for (unsigned n = 2; n <= s->target->vcpus && at < sizeof(body) - 8; n++) /* all 64 take 247 */
 		at += (size_t)snprintf(body + at, sizeof(body) - at, ",%x", n);
 	reply(s, body);
 }

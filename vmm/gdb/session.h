@@ -22,7 +22,7 @@ struct session {
 	bool physical;	/* m and M take guest-physical addresses */
 	bool over;	/* nothing more is to be read: detached, killed, ended */
 	unsigned vcpu;	/* whose registers, memory */
-	uint32_t step;	/* as it was told to go last */
+	uint64_t step;	/* as it was told to go last */
 	unsigned stopped_by;
 	struct engine_hit hit; /* why they stand still */
 	size_t xml_len;

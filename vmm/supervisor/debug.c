@@ -37,7 +37,7 @@ static int tell_channel(struct vm *vm, struct proc *p, int fd, bool hold)
 	m.has_hold = m.has_kvm = m.has_vcpus = true;
 	m.hold = hold;
 	m.kvm = vm->engine_kvm;
-	m.vcpus = VM_VCPUS;
+	m.vcpus = vm_cpus(vm);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_CHANNEL, &m.base, &fd, 1);
 }
 

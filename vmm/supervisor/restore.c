@@ -84,7 +84,7 @@ static const char *machine_complaint(struct vm *vm, const struct state_machine *
 {
 	if (m->ram_bytes != vm->config->ram_bytes)
 		return "its memory is of another size; give --memory as it was given there";
-	if (m->vcpus != VM_VCPUS || state_count(vm->restored, STATE_PROCESSOR) != VM_VCPUS)
+	if (m->vcpus != vm_cpus(vm) || state_count(vm->restored, STATE_PROCESSOR) != vm_cpus(vm))
 		return "it has another number of processors";
 	if (!memchr(m->cpu, 0, sizeof(m->cpu)) || strcmp(m->cpu, config_cpu(vm->config)))
 		return "its processor is another model; give --cpu as it was given there";
@@ -156,7 +156,7 @@ static const char *restore_views(const struct vm *vm, const struct proc *p, cons
 	if (!data)
 		return "its ring is not there";
 	memcpy(&ring, data, sizeof(ring));
-	if (ring_restore(v->req, v->rsp, &ring, VM_VCPUS))
+	if (ring_restore(v->req, v->rsp, &ring, vm_cpus(vm)))
 		return "its ring cannot be";
 	data = find(vm, STATE_LINES, p, sizeof(struct line_page), &part);
 	if (!data)
@@ -255,15 +255,15 @@ int restore_next(struct vm *vm)
 	struct state_part part;
 	const void *data;
 
-	if (n > VM_VCPUS) {
+	if (n > vm_cpus(vm)) {
 		free(vm->restored);
 		vm->restored = NULL;
 		return 0;
 	}
-	data = state_find(vm->restored, n < VM_VCPUS ? STATE_PROCESSOR : STATE_BUS, 0, n < VM_VCPUS ? n : 0, &part);
+	data = state_find(vm->restored, n < vm_cpus(vm) ? STATE_PROCESSOR : STATE_BUS, 0, n < vm_cpus(vm) ? n : 0, &part);
 	if (!data)
 		return -ENOENT;
-	m.has_vcpu = n < VM_VCPUS;
+	m.has_vcpu = n < vm_cpus(vm);
 	m.vcpu = n;
 	m.has_state = true;
 	m.state = (ProtobufCBinaryData){ .len = part.bytes, .data = (uint8_t *)(uintptr_t)data };

@@ -5,9 +5,11 @@
  */
 #include "control.h"
 #include "debug.h"
+#include "dial_link.h"
 #include "ending.h"
 #include "machine.h"
 #include "proc.h"
+#include "recovery.h"
 #include "report.h"
 #include "spawn.h"
 #include "take.h"
@@ -66,6 +68,10 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 		_exit(EXIT_VMM); /* the keeper is dead; nobody is left to tidy up for */
 	if (note.kind == NOTE_CLIENT && client >= 0) {
 		control_add(vm, client, (enum client_rights)note.code);
+		return;
+	}
+	if (note.kind == NOTE_METRICS && client >= 0) {
+		control_add_scraper(vm, client);
 		return;
 	}
 	if (note.kind == NOTE_DEBUGGER && client >= 0) {
@@ -184,6 +190,7 @@ static int enter_fence(struct vm *vm)
 static int prepare(struct vm *vm)
 {
 	struct event_config *config = event_config_new();
+	int rc;
 
 	if (!config)
 		return -ENOMEM;
@@ -197,7 +204,8 @@ static int prepare(struct vm *vm)
 		return -ENOMEM;
 	proc_init(vm);
 	control_init(vm);
-	return spawn_watch(vm);
+	rc = spawn_watch(vm);
+	return rc ? rc : dial_watch(vm);
 }
 
 /* The objects are there, and who is asked for children is there: from here on nothing is opened any more. */
@@ -222,6 +230,7 @@ static void machine_ends(struct vm *vm)
 static const struct vm_hooks hooks = {
 	.spawned = proc_spawned,
 	.spawner_lost = spawner_lost,
+	.dialled = recovery_dialled,
 	.born = watchdog_born,
 	.reply = machine_reply,
 	.event = machine_event,
@@ -234,6 +243,7 @@ static const struct vm_hooks hooks = {
 	.device_changed = control_device_changed,
 	.answer_take = control_answer_take,
 	.refuse = control_refuse,
+	.news = control_news,
 	.stats_changed = control_stats_changed,
 };
 

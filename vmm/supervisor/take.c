@@ -55,6 +55,9 @@ static const char *obstacle(struct vm *vm)
 	if (vm->state != VM_RUNNING || vm->rebooting || vm->question != QUESTION_NONE || vm->paused)
 		return "the machine does not run";
 	for (unsigned n = 0; n < DEVICES; n++)
+		if (device(vm, n) && device(vm, n)->external)
+			return "somebody else serves one of its devices (--device)";
+	for (unsigned n = 0; n < DEVICES; n++)
 		if (device(vm, n) && !is_well(device(vm, n)))
 			return "a device is being restarted, or was given up; try again when it serves";
 	return NULL;
@@ -178,7 +181,7 @@ void give_debug_text(struct vm *vm, const void *text, size_t len)
 
 static void tell_machine(struct vm *vm)
 {
-	struct state_machine m = { .ram_bytes = vm->config->ram_bytes, .time_ns = machine_ns(&vm->clock), .vcpus = VM_VCPUS };
+	struct state_machine m = { .ram_bytes = vm->config->ram_bytes, .time_ns = machine_ns(&vm->clock), .vcpus = vm_cpus(vm) };
 	const struct state_part part = { .kind = STATE_MACHINE, .version = 1, .bytes = sizeof(m) };
 
 	for (unsigned n = 0; n < DEVICES; n++)
@@ -297,7 +300,7 @@ static void ask_processor(struct vm *vm)
 {
 	Bulkhead__StatePart m = BULKHEAD__STATE_PART__INIT;
 
-	m.has_vcpu = vm->take.part < VM_VCPUS;
+	m.has_vcpu = vm->take.part < vm_cpus(vm);
 	m.vcpu = vm->take.part;
 	if (proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_SAVE, &m.base, NULL, 0))
 		fail(vm, EIO, "the vcpu process does not take requests");
@@ -305,7 +308,7 @@ static void ask_processor(struct vm *vm)
 
 static void processor_told(struct vm *vm, const Bulkhead__Ok *ok)
 {
-	bool is_bus = vm->take.part == VM_VCPUS;
+	bool is_bus = vm->take.part == vm_cpus(vm);
 	const struct state_part part = { .kind = is_bus ? STATE_BUS : STATE_PROCESSOR,
 					 .version = 1,
 					 .instance = is_bus ? 0 : vm->take.part,

@@ -45,19 +45,17 @@ static void add_features(const struct emu *e, uint32_t leaf, uint32_t subleaf, s
 	}
 }
 
-static unsigned vcpu_count(const struct emu *e)
+/* Unit tests make processors without a machine. */
+static struct cpu_topology topology(const struct emu *e)
 {
-	return e->machine && e->machine->vcpus ? e->machine->vcpus : 1;
+	return e->machine && e->machine->topology.sockets ? e->machine->topology : topology_flat(1);
 }
 
-/* Bits of the APIC id that number processors within the one package. */
-static unsigned id_bits(const struct emu *e)
+static uint32_t apic_id(const struct emu *e)
 {
-	unsigned bits = 0;
+	const struct cpu_topology t = topology(e);
 
-	while ((1u << bits) < vcpu_count(e))
-		bits++;
-	return bits;
+	return topology_apic_id(&t, e->cpu.vcpu);
 }
 
 static void put_text(uint32_t *r, const char *text, unsigned count)
@@ -76,14 +74,15 @@ static void leaf_vendor(struct cpuid_regs *out, uint32_t max, const char order[1
 
 static void leaf_version(const struct emu *e, struct cpuid_regs *out)
 {
-	unsigned count = vcpu_count(e);
+	const struct cpu_topology t = topology(e);
+	const bool several = t.cores * t.threads > 1;
 	bool apic_on = e->cpu.msr.apic_base & APIC_BASE_ENABLED;
 
 	out->r[EAX] = CPU_SIGNATURE;
-	out->r[EBX] = (uint32_t)e->cpu.vcpu << 24 | (count > 1 ? 1u << id_bits(e) : 1u) << 16 | 8u << 8;
+	out->r[EBX] = apic_id(e) << 24 | 1u << topology_package_bits(&t) << 16 | 8u << 8;
 	if (apic_on)
 		out->r[EDX] |= 1u << 9;
-	if (count > 1)
+	if (several)
 		out->r[EDX] |= 1u << 28; /* HTT: EBX 23..16 is valid */
 	if (e->cpu.cr4 & CR4_OSXSAVE)
 		out->r[ECX] |= 1u << 27;
@@ -100,26 +99,30 @@ static const struct {
 
 static void leaf_cache(const struct emu *e, uint32_t subleaf, struct cpuid_regs *out)
 {
-	uint32_t last_id = (1u << id_bits(e)) - 1;
+	const struct cpu_topology t = topology(e);
+	const uint32_t in_package = 1u << topology_package_bits(&t), in_core = 1u << topology_thread_bits(&t);
 
 	if (subleaf >= sizeof(caches) / sizeof(caches[0]))
 		return;
 	out->r[EAX] = caches[subleaf].type | (uint32_t)caches[subleaf].level << 5 | 1u << 8 |
-		      (caches[subleaf].shared ? last_id : 0) << 14 | last_id << 26;
+		      ((caches[subleaf].shared ? in_package : in_core) - 1) << 14 | (in_package / in_core - 1) << 26;
 	out->r[EBX] = 63u | (caches[subleaf].ways - 1u) << 22;
 	out->r[ECX] = caches[subleaf].sets - 1u;
 }
 
 static void leaf_topology(const struct emu *e, uint32_t subleaf, struct cpuid_regs *out)
 {
+	const struct cpu_topology t = topology(e);
+
 	out->r[ECX] = subleaf & 0xff;
-	out->r[EDX] = e->cpu.vcpu;
-	if (subleaf == 0) { /* one thread per core */
-		out->r[EBX] = 1;
+	out->r[EDX] = apic_id(e);
+	if (subleaf == 0) { /* threads of the core */
+		out->r[EAX] = topology_thread_bits(&t);
+		out->r[EBX] = t.threads;
 		out->r[ECX] |= 1u << 8;
-	} else if (subleaf == 1) {
-		out->r[EAX] = id_bits(e);
-		out->r[EBX] = vcpu_count(e);
+	} else if (subleaf == 1) { /* of the package */
+		out->r[EAX] = topology_package_bits(&t);
+		out->r[EBX] = t.cores * t.threads;
 		out->r[ECX] |= 2u << 8;
 	}
 }
