@@ -241,12 +241,18 @@ static bool has_plain_memory_form(const struct isa_row *r)
 	       r->sem != sem_int_btr && r->sem != sem_int_btc;
 }
 
-static int rm_operand(const struct isa_row *r)
+/* The operand in ModRM.rm, if none of the others is the same register; -1: none. */
+static int lone_rm_operand(const struct insn *i, const struct isa_row *r)
 {
-	for (int n = 0; n < 4; n++)
+	int found = -1;
+
+	for (int n = 0; n < 4; n++) {
 		if (r->op[n].kind == OPK_E)
-			return n;
-	return -1;
+			found = n;
+		if ((r->op[n].kind == OPK_G && i->reg == i->rm) || (r->op[n].kind == OPK_B && i->vvvv == i->rm))
+			return -1;
+	}
+	return found;
 }
 
 /*
@@ -255,15 +261,13 @@ static int rm_operand(const struct isa_row *r)
  */
 static void use_in_place(struct insn *h, const struct insn *i, const struct isa_row *r, struct scratch *s)
 {
-	const int n = rm_operand(r);
+	const int n = lone_rm_operand(i, r);
 	struct insn memory = *h;
 	uint8_t bytes[INSN_MAX_BYTES];
 
 	if (n < 0 || i->is_mem || !has_plain_memory_form(r) || s->count != 1 || s->guest[0] != i->rm)
 		return;
 	if ((r->op[n].access & OPA_W) && i->size < 8 && r->op[n].size != OPS_b)
-		return;
-	if (i->rm == i->reg && r->ext == ISA_EXT_ANY) /* both operands */
 		return;
 	memory.is_mem = 1;
 	memory.base = RSP;

@@ -185,16 +185,20 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	return s->resume;
 }
 
+/* It may reach into the next page, if that one follows in the host, too. */
 static void check_tables(struct emu *e, uint64_t linear, uint32_t last, bool write, const uint8_t *there)
 {
-	uint8_t *host = NULL;
+	uint8_t *host = NULL, *end = NULL;
 
-	if (mmu_look(e, linear, write, &host) == 0 && host == there && !((linear ^ (linear + last)) & PAGE_MASK))
+	if (mmu_look(e, linear, write, &host) == 0 && host == there && mmu_look(e, linear + last, write, &end) == 0 &&
+	    end == there + last)
 		return;
 	fprintf(stderr, "translator: %u bytes at %llx were thought to lie at %p%s, the page tables say %p\n", last + 1,
 		(unsigned long long)linear, (const void *)there, write ? ", to be written" : "", (void *)host);
 	abort();
 }
+
+enum { STORE_MOST = 64 /* bytes of a store */ };
 
 void jit_check(struct emu *e, uint32_t what, uint64_t linear)
 {
@@ -203,8 +207,11 @@ void jit_check(struct emu *e, uint32_t what, uint64_t linear)
 
 	if (e->machine->config.check_ranges)
 		check_tables(e, linear, what & CHECK_MEMBER ? 0 : r->last, what & CHECK_STORES, there);
-	if (e->jit->verify && (what & CHECK_STORES))
+	if (e->jit->verify && (what & CHECK_STORES)) {
 		verify_store(e, there);
+		if (linear + STORE_MOST <= r->base + r->len + r->last) /* it may store to the next page, too */
+			verify_store(e, there + STORE_MOST - 1);
+	}
 }
 
 /* ---- links ---- */

@@ -110,14 +110,16 @@ void verify_store(struct emu *e, uint8_t *host)
 static void note_store(struct emu *e, uint64_t linear, unsigned size, bool write)
 {
 	struct verify *v = e->jit->verify;
-	uint8_t *host = NULL;
-	bool known = false;
+	const uint64_t ends[] = { linear, linear + size - 1 };
 
-	if (!write)
-		return;
-	if (mmu_look(e, linear, false, &host) == 0 && host)
-		find_page(v, page_of(host), &known);
-	v->stray |= !known || (linear & (PAGE_SIZE - 1)) + size > PAGE_SIZE;
+	for (unsigned n = 0; write && n < 2; n++) {
+		uint8_t *host = NULL;
+		bool known = false;
+
+		if (mmu_look(e, ends[n], false, &host) == 0 && host)
+			find_page(v, page_of(host), &known);
+		v->stray |= !known;
+	}
 }
 
 /* ---- differences ---- */
