@@ -46,7 +46,7 @@ struct cli_args {
 	bool json, force, all, help, config, print;
 	uint32_t timeout_ms;
 	int escape;
-	const char *binary;
+	const char *binary, *older_than;
 };
 
 bool option_is_of(const struct option_row *row, enum command command);
