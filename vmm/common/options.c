@@ -83,6 +83,7 @@ const struct option_row option_rows[] = {
 	KEY("sandbox", ENUM, MACHINE, sandbox, "on|log|off", "log: forbidden calls are logged by the kernel, not stopped"),
 	KEY("gdb", GDB, MACHINE, gdb, "PORT|SOCKET",
 		"the guest waits for a debugger before its first instruction: gdb's target remote, on this loopback port or socket"),
+	KEY("metrics", FILE, MACHINE, metrics, "SOCKET", "answer there with metrics in Prometheus' text format, over HTTP"),
 	KEY("timeout", DURATION, MACHINE, timeout_ms, "TIME", "end it with code 36 if it takes longer"),
 	KEY("result", FILE, MACHINE, result_file, "FILE", "write how it ended here, as JSON"),
 	KEY("quiet", FLAG, MACHINE, quiet, NULL, "no last line that tells how it ended"),
@@ -93,7 +94,7 @@ const struct option_row option_rows[] = {
 #define DEVICE(NAME, name, model, role, presence, ...) PRESENCE_##presence(NAME)
 #include "../../proto/devices.def"
 	NO_KEY("help", FLAG, MACHINE, help, NULL, "this text"),
-	NO_KEY("tier", CHOICE, MACHINE, tier, "auto|step|block|jit", NULL),
+	NO_KEY("tier", CHOICE, MACHINE, tier, "auto|step|block|jit|check|verify|verify-all", NULL),
 	NO_KEY("demo", FLAG, IN(RUN), demo, NULL, NULL),
 	NO_KEY("terminal", TEXT, IN(RUN), terminal, "ROWSxCOLUMNS,TERM", NULL),
 	NO_KEY("from", TEXT, MACHINE, from, "NAME", NULL),
@@ -102,7 +103,11 @@ const struct option_row option_rows[] = {
 	NO_KEY("keep", FLAG, IN(RUN), keep_on_parent_exit, NULL, NULL),
 
 	ARGUMENT("config", FLAG, IN(SHOW), config, NULL, "as a file that starts the same machine; there is no other form yet"),
-	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(VERSION), json, NULL, "as JSON"),
+	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(VERSION) | IN(STATS) | IN(TOP) | IN(EVENTS), json, NULL, "as JSON"),
+	ARGUMENT("once", FLAG, IN(TOP), once, NULL, "one picture, of the time since the machine was started"),
+	ARGUMENT("interval", DURATION, IN(TOP), interval_ms, "TIME", "between two pictures (default 2s)"),
+	ARGUMENT("reopen", FILE, IN(LOG), reopen, "FILE",
+		"go on writing messages to this file, after the old one was moved away"),
 	ARGUMENT("all", FLAG, IN(LIST), all, NULL, "those that have ended, too"),
 	ARGUMENT("all", FLAG, IN(DEVICE), all, NULL, "with upgrade: the devices of all machines"),
 	ARGUMENT("older-than", TEXT, IN(DEVICE), older_than, "VERSION", "with upgrade: only those whose program is older"),

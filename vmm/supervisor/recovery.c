@@ -5,6 +5,7 @@
 #include "cpu_time.h"
 #include "dial_link.h"
 #include "ending.h"
+#include "news.h"
 #include "poison.h"
 #include "proc.h"
 #include "setup.h"
@@ -255,6 +256,7 @@ static void log_loss(struct proc *p)
 {
 	int left = ring_backlog(p->recovery.req, p->recovery.rsp);
 
+	news_add(p->vm, "device-given-up", p, p->last_reason);
 	vm_log(p->vm, 0,
 	       "%s is given up after %u deaths, the last %u without progress: %s; lost from now on: %u requests in its "
 	       "ring, every write to it; its reads are all-ones; bulkhead device restart %s %s tries again",
@@ -403,10 +405,11 @@ static void answer_death(struct proc *p, bool progress, uint64_t now)
 		recovery_respawn(p);
 }
 
-static void log_death(const struct proc *p)
+static void tell_death(struct proc *p)
 {
 	const char *file = p->recovery.captured;
 
+	news_add(p->vm, "device-died", p, p->last_reason);
 	vm_log(p->vm, 1, "%s%s%s", p->last_reason, *file ? "; what it was then: " : "", file);
 }
 
@@ -426,7 +429,7 @@ static void external_gone(struct proc *p, uint64_t now)
 		return;
 	}
 	note_death(p, now);
-	log_death(p);
+	tell_death(p);
 	if (p->vm->config->on_device_failure == ON_DEVICE_FAILURE_DEGRADE)
 		give_up(p);
 	else
@@ -470,7 +473,7 @@ void recovery_gone(struct proc *p, bool foreign)
 	}
 	note_death(p, now);
 	poison_blame(p, foreign);
-	log_death(p);
+	tell_death(p);
 	r->births_failed += !r->ready_ns && !foreign;
 	if (r->births_failed >= BIRTHS_MAX)
 		machine_end(p->vm, EXIT_VMM, "failure", "%s", p->last_reason);
@@ -491,9 +494,11 @@ void recovery_ready(struct proc *p)
 	r->strict = r->must_reset = false;
 	if (r->on_trial)
 		go_on_with_trial(p);
-	if (back)
+	if (back) {
+		news_add(p->vm, "device-back", p, "it serves again");
 		vm_log(p->vm, 2, "%s is back: incarnation %u, after %.1f ms", proc_name(p), p->incarnation,
 		       (double)(r->ready_ns - r->died_ns) / 1e6);
+	}
 	p->vm->hooks->device_changed(p->vm, p, NULL);
 }
 
