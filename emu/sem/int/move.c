@@ -153,6 +153,12 @@ int sem_int_nop(struct emu *e, const struct insn *i)
 	return 0;
 }
 
+int sem_int_pause(struct emu *e, const struct insn *i)
+{
+	emu_pause(e);
+	return 0;
+}
+
 int sem_int_mfence(struct emu *e, const struct insn *i)
 {
 	atomic_thread_fence(memory_order_seq_cst);
