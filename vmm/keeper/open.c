@@ -191,6 +191,8 @@ int keeper_open(struct keeper *k)
 
 	if (!rc)
 		rc = open_images(k);
+	if (!rc && config_has_exec(&k->config))
+		rc = keeper_open_exec(k);
 	if (!rc)
 		rc = open_engine(k);
 	if (!rc)
