@@ -83,6 +83,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	FUTEX(VCPU, FUTEX_WAKE_PRIVATE, "threads of the process"),
 	FUTEX(VCPU, FUTEX_WAIT_PRIVATE, "threads of the process"),
 	FUTEX(VCPU, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, "threads of the process: condition variables"),
+	{ "sched_yield",  0, KVM, ROLE(VCPU_EMU), { { 0 } }, 0, "a vCPU that spins waits for another one" },
 	{ "epoll_wait",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
 	{ "epoll_ctl",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
 	{ "ppoll",	  0, 0, KEEPER | LOGGER | VCPU | GDBD, { { 0 } }, 0, "bounded waits; the logger's for a reader has no bound" },
