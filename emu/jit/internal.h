@@ -75,7 +75,7 @@ enum { JUMP_LOG = 4 * JIT_TABLES * JIT_JUMPS };
 
 /* What translated code reaches besides struct emu, behind which it lies. */
 struct jit_env {
-	uint64_t host_rsp, saved[4];
+	uint64_t host_rsp, saved[5];
 	const uint8_t *resume;
 	const uint8_t *told; /* with struct jit's `checks`: called before each access */
 	uint64_t eflags; /* while jit_check() runs */

@@ -185,9 +185,9 @@ static void push_memory(struct tr *t, unsigned k, const struct insn *i)
 {
 	put_access(t, k, i, 8, false);
 	put_operand_move(t, false, S0, true);
-	put_env(&t->c, true, OP_STORE, S0, ENV(saved[2]));
+	put_env(&t->c, true, OP_STORE, S0, ENV(saved[4])); /* which no check touches */
 	put_access_at(t, k, RSP, -8, 8, true);
-	put_env(&t->c, true, OP_LOAD, S1, ENV(saved[2]));
+	put_env(&t->c, true, OP_LOAD, S1, ENV(saved[4]));
 	put_operand_move(t, true, S1, true);
 	move_stack(&t->c, -8);
 	resume_here(t, k);
