@@ -20,6 +20,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests/software"))
+import archive  # noqa: E402
+
 USERSPACE = b"bulkhead: userspace is up"
 
 
@@ -31,7 +34,7 @@ class Bench:
         found = subprocess.run([os.path.join(ROOT, "tests/guest/debian/fetch.sh")], check=True, capture_output=True,
                                text=True).stdout
         self.kernel = re.search("KERNEL=(.*)", found)[1]
-        busybox = re.search("BUSYBOX=(.*)", found)[1]
+        self.busybox = busybox = re.search("BUSYBOX=(.*)", found)[1]
         self.tmp = tempfile.mkdtemp(prefix="bulkhead-bench-")
         self.initrd = os.path.join(self.tmp, "initrd.gz")
         subprocess.run([os.path.join(ROOT, "tests/guest/debian/mkinitrd.sh"), busybox,
@@ -247,6 +250,65 @@ def bench_workloads(b):
         workload_row(name, unit, value["native"], value["ours"], value["qemu"])
 
 
+PROGRAMS_INIT = """#!/usr/bin/sh
+export PATH=/usr/bin:/usr/sbin PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
+busybox mount -t proc proc /proc
+busybox mount -t devtmpfs dev /dev
+busybox mount -t tmpfs tmp /tmp
+busybox cp /programs/* /tmp
+python3 /tmp/programs.py /tmp 2>&1
+busybox poweroff -f
+"""
+
+
+def programs_folder(b):
+    """What is run natively, and lies at /programs in the guest: the script, the compiler proper and what it compiles."""
+    folder = os.path.join(b.tmp, "programs")
+    os.mkdir(folder)
+    shutil.copy(os.path.join(HERE, "programs.py"), folder)
+    cc1 = subprocess.run(["gcc", "-print-prog-name=cc1"], check=True, capture_output=True, text=True).stdout.strip()
+    shutil.copy(cc1, folder + "/cc1")
+    subprocess.run(["gcc", "-E", "-I", ROOT, os.path.join(ROOT, "emu/decode/decode.c"), "-o", folder + "/source.i"], check=True)
+    return folder
+
+
+def programs_initrd(b, folder):
+    a = archive.Archive(b.tmp + "/programs.cpio")
+    for name in ("dev", "proc", "tmp"):
+        a.parents(name + "/x")
+    for name in archive.USR_LINKS:
+        a.link(name, "usr/" + name)
+    a.add(b.busybox, "/usr/bin/busybox")
+    for program in ("sh", "python3", "gzip", "openssl"):
+        a.add(shutil.which(program, path="/usr/bin:/bin"))
+    a.add("/lib64/ld-linux-x86-64.so.2")
+    python = os.path.basename(os.path.realpath("/usr/bin/python3"))
+    a.tree("/usr/lib/" + python, ("test", "config-", "dist-packages", "idlelib", "lib2to3", "tkinter", "ensurepip", "distutils",
+                                  "pydoc_data", "turtledemo"))
+    a.tree("/usr/lib/ssl", ())
+    for name in os.listdir(folder):
+        a.add(f"{folder}/{name}", "/programs/" + name)
+    a.text("init", PROGRAMS_INIT)
+    a.close()
+    return b.tmp + "/programs.cpio"
+
+
+def bench_programs(b):
+    """Debian's Python, gzip, compiler and OpenSSL, the same files natively, in our guest and in QEMU's: the best of three runs."""
+    folder = programs_folder(b)
+    initrd = programs_initrd(b, folder)
+    guest = ["--kernel", b.kernel, "--initrd", initrd, "--memory", "1G", "--cmdline", "console=ttyS0 quiet"]
+    sides = {
+        "native": ["env", "PATH=/usr/bin:/bin", "/usr/bin/python3", folder + "/programs.py", folder],
+        "ours": [b.bulkhead, "run", *guest, "--engine", "emu", "--name", b.name()],
+        "qemu": ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1024", "-nographic", "-no-reboot", "-kernel", b.kernel,
+                 "-initrd", initrd, "-append", "console=ttyS0 quiet"],
+    }
+    seen = {side: workload_values(run(argv, [], timeout=600)[2]) for side, argv in sides.items()}
+    for name, (native, unit) in seen["native"].items():
+        workload_row(name, unit, native, *(seen[side].get(name, (None, unit))[0] for side in ("ours", "qemu")))
+
+
 def median_or_none(values):
     values = [v for v in values if v is not None]
     return statistics.median(values) if values else None
@@ -394,7 +456,7 @@ def bench_recovery(b):
     child.wait()
 
 
-BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "bochs": bench_bochs,
+BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
            "ring": bench_ring}

@@ -6,12 +6,13 @@ binaries, and must print the same. LONG=N makes the parts longer (`make software
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 from bh import BUILD, SLOW, SOURCE, Failure, Skip, check, debian, main, test  # noqa: E402
+
+from archive import USR_LINKS, Archive  # noqa: E402
 
 LONG = int(os.environ.get("LONG", "1"))
 LIMIT = 280 * LONG * LONG
@@ -19,77 +20,6 @@ HERE = SOURCE + "/tests/software"
 PROGRAMS = ("x87", "strings", "bignum", "crypto")
 COREUTILS = "env sha256sum md5sum sha1sum sha224sum sha384sum sha512sum b2sum cksum sort seq dd cat cmp awk mktemp rm sed grep tail".split()
 BEGIN, END = "@@@begin@@@", "@@@end@@@"
-
-
-def libraries(program):
-    """The shared libraries of a program or library, the loader included, as ldd resolves them."""
-    out = subprocess.run(["ldd", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-    return re.findall(r"(/\S+) \(0x", out)
-
-
-class Archive:
-    """A cpio archive (newc) with the files of this host under their own names; times are kept, for Python's caches."""
-
-    def __init__(self, path):
-        self.file = open(path, "wb")
-        self.done = set()
-
-    def entry(self, name, mode, data=b"", mtime=0):
-        head = "070701" + "".join("%08x" % v for v in (
-            len(self.done) + 1, mode, 0, 0, 1, int(mtime), len(data), 0, 0, 0, 0, len(name) + 1, 0))
-        raw = head.encode() + name.encode() + b"\0"
-        self.file.write(raw + b"\0" * (-len(raw) % 4) + data + b"\0" * (-len(data) % 4))
-
-    def parents(self, name):
-        parts = name.split("/")[:-1]
-        for n in range(1, len(parts) + 1):
-            folder = "/".join(parts[:n])
-            if folder and folder not in self.done:
-                self.done.add(folder)
-                self.entry(folder, stat.S_IFDIR | 0o755)
-
-    def text(self, name, data, mode=0o755):
-        self.parents(name)
-        self.done.add(name)
-        self.entry(name, stat.S_IFREG | mode, data.encode())
-
-    def link(self, name, to):
-        if name not in self.done:
-            self.parents(name)
-            self.done.add(name)
-            self.entry(name, stat.S_IFLNK | 0o777, to.encode())
-
-    def add(self, path, name=None):
-        """A file under its own name (without links on the way), with what it is linked to and the libraries it needs."""
-        name = (name or path).lstrip("/")
-        # /bin, /lib and /lib64 are links into /usr.
-        if re.match(r"(bin|sbin|lib|lib64)/", name):
-            name = "usr/" + name
-        if name in self.done:
-            return
-        real = os.path.realpath(path)
-        self.parents(name)
-        self.done.add(name)
-        with open(real, "rb") as f:
-            data = f.read()
-        s = os.stat(real)
-        self.entry(name, stat.S_IFREG | s.st_mode & 0o777, data, s.st_mtime)
-        if data[:4] == b"\x7fELF":
-            for library in libraries(real):
-                self.add(library)
-
-    def tree(self, path, skip):
-        """A folder, without those below it whose names begin with a word of `skip`."""
-        for folder, folders, files in os.walk(path):
-            folders[:] = [d for d in folders if not d.startswith(tuple(skip))]
-            for f in files:
-                p = os.path.join(folder, f)
-                if os.path.exists(p):
-                    self.add(p)
-
-    def close(self):
-        self.entry("TRAILER!!!", 0)
-        self.file.close()
 
 
 INIT = """#!/usr/bin/sh
@@ -147,7 +77,7 @@ def make_initrd(t, base, folder, part, programs, trees):
     a = Archive(path)
     for name in ("dev", "proc", "sys", "tmp"):
         a.parents(name + "/x")
-    for name in ("bin", "sbin", "lib", "lib64"):
+    for name in USR_LINKS:
         a.link(name, "usr/" + name)
     a.add(base["BUSYBOX"], "/usr/bin/busybox")
     for program in ["sh", "bash", *COREUTILS, *programs]:
