@@ -86,18 +86,65 @@ void profile_add(struct profile *p, const struct trace_sample *s)
 	add_stack(p, s);
 }
 
-static int by_weight(const void *a, const void *b)
-{
-	const struct profile_block *x = a, *y = b;
+/*
+ * Heap sort, behind the fence: qsort(3) asks for the host's memory in a way that the filter does not know. `swap` and
+ * `less` take indexes; the largest comes first.
+ */
+struct sorter {
+	void *of;
+	bool (*less)(void *of, size_t a, size_t b);
+	void (*swap)(void *of, size_t a, size_t b);
+};
 
-	return x->weight > y->weight ? -1 : x->weight < y->weight;
+/* The smallest of a heap is at its top, so that it is put to the end. */
+static void sift(const struct sorter *s, size_t at, size_t count)
+{
+	for (size_t child; (child = 2 * at + 1) < count; at = child) {
+		child += child + 1 < count && s->less(s->of, child + 1, child);
+		if (!s->less(s->of, child, at))
+			return;
+		s->swap(s->of, child, at);
+	}
 }
 
-static int by_mnemonic_weight(const void *a, const void *b)
+static void sort(const struct sorter *s, size_t count)
 {
-	const struct profile_mnemonic *x = a, *y = b;
+	for (size_t n = count / 2; n--;)
+		sift(s, n, count);
+	for (size_t n = count; n > 1;) {
+		s->swap(s->of, 0, --n);
+		sift(s, 0, n);
+	}
+}
 
-	return x->weight > y->weight ? -1 : x->weight < y->weight;
+static bool less_block(void *of, size_t a, size_t b)
+{
+	const struct profile_block *block = of;
+
+	return block[a].weight < block[b].weight;
+}
+
+static void swap_blocks(void *of, size_t a, size_t b)
+{
+	struct profile_block *block = of, kept = block[a];
+
+	block[a] = block[b];
+	block[b] = kept;
+}
+
+static bool less_mnemonic(void *of, size_t a, size_t b)
+{
+	const struct profile_mnemonic *m = of;
+
+	return m[a].weight < m[b].weight;
+}
+
+static void swap_mnemonics(void *of, size_t a, size_t b)
+{
+	struct profile_mnemonic *m = of, kept = m[a];
+
+	m[a] = m[b];
+	m[b] = kept;
 }
 
 static void add_mnemonic(struct profile *p, const char *name, uint64_t weight)
@@ -153,8 +200,8 @@ void profile_finish(struct profile *p)
 		if (insns)
 			each_insn(&p->block[n], count_insn, &s);
 	}
-	qsort(p->block, PROFILE_BLOCKS, sizeof(*p->block), by_weight);
-	qsort(p->mnemonic, p->mnemonics, sizeof(*p->mnemonic), by_mnemonic_weight);
+	sort(&(struct sorter){ p->block, less_block, swap_blocks }, PROFILE_BLOCKS);
+	sort(&(struct sorter){ p->mnemonic, less_mnemonic, swap_mnemonics }, p->mnemonics);
 }
 
 static double percent(const struct profile *p, uint64_t weight)
