@@ -216,7 +216,8 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 	kvm = m->engine && strcmp(m->engine, "kvm") == 0;
 	if (!m->engine || (!kvm && strcmp(m->engine, "emu") != 0))
 		return complain(c, "engine", "must be emu or kvm");
-	if (m->trace && (m->trace->n_from != m->trace->n_to || m->trace->n_from > 16 || (kvm && (m->trace->instructions || m->trace->sample_every))))
+	if (m->trace && (m->trace->n_from != m->trace->n_to || m->trace->n_from > 16 ||
+			 (kvm && (m->trace->instructions || m->trace->sample_every))))
 		return complain(c, "trace", "has ranges without an end, too many, or is not for this engine");
 	if (kvm && map)
 		return complain(c, "has_code_map", "is for engine emu");

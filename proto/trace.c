@@ -102,7 +102,8 @@ int trace_read(struct trace_reader *r, struct trace_head *out)
 		r->head += left;
 		return trace_read(r, out); /* at the beginning of the ring there is no such rest */
 	}
-	if (out->bytes < sizeof(*out) || out->bytes > TRACE_RECORD_MAX || out->bytes % 8 || out->bytes > left || out->bytes > filled)
+	if (out->bytes < sizeof(*out) || out->bytes > TRACE_RECORD_MAX || out->bytes % 8 || out->bytes > left ||
+	    out->bytes > filled)
 		return -EPROTO;
 	memcpy(out + 1, r->ring->data + at + sizeof(*out), out->bytes - sizeof(*out));
 	r->head += out->bytes;
@@ -138,8 +139,8 @@ static bool is_insn(const struct trace_insn *i)
 
 static bool is_sample(const struct trace_sample *s)
 {
-	return s->head.bytes >= offsetof(struct trace_sample, frame) && s->frames <= TRACE_FRAMES && s->code_bytes <= TRACE_CODE &&
-	       (s->code_size == 2 || s->code_size == 4 || s->code_size == 8) &&
+	return s->head.bytes >= offsetof(struct trace_sample, frame) && s->frames <= TRACE_FRAMES &&
+	       s->code_bytes <= TRACE_CODE && (s->code_size == 2 || s->code_size == 4 || s->code_size == 8) &&
 	       s->head.bytes == offsetof(struct trace_sample, frame) + s->frames * sizeof(s->frame[0]);
 }
 
@@ -179,9 +180,9 @@ static const char *numbered(char out[16], const char *name, unsigned n)
 const char *trace_register_name(unsigned id, unsigned size, char out[16])
 {
 	static const char *const names[TRACE_ST] = {
-		"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
-		"rflags", "es", "cs", "ss", "ds", "fs", "gs", "fsbase", "gsbase", "cr0", "cr2", "cr3", "cr4", "efer", "mxcsr",
-		"fctrl", "fstat",
+		"rax", "rcx",	 "rdx",	   "rbx", "rsp", "rbp",	   "rsi", "rdi",  "r8",	   "r9",    "r10",
+		"r11", "r12",	 "r13",	   "r14", "r15", "rflags", "es",  "cs",	  "ss",	   "ds",    "fs",
+		"gs",  "fsbase", "gsbase", "cr0", "cr2", "cr3",	   "cr4", "efer", "mxcsr", "fctrl", "fstat",
 	};
 
 	if (id < TRACE_ST)

@@ -67,7 +67,9 @@ void trace_data(struct emu *e, uint64_t linear, unsigned size, bool write)
 	if (!t || !e->tracing || t->accesses == ENGINE_ACCESSES)
 		return;
 	a = &t->access[t->accesses++];
-	*a = (struct engine_access){ .linear = linear, .size = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX), .write = write };
+	*a = (struct engine_access){ .linear = linear,
+				     .size = (uint16_t)(size < UINT16_MAX ? size : UINT16_MAX),
+				     .write = write };
 	if (size <= ENGINE_ACCESS_BYTES)
 		a->has_value = trace_peek(e, linear, a->value, size) == size;
 }

@@ -167,7 +167,8 @@ static int check_trace(const struct vm_config *config, char *error)
 		snprintf(error, CONFIG_ERROR_MAX, "--%s is of the emulator: leave out --engine kvm, or try --trace-io", option);
 		return -EINVAL;
 	}
-	if (trace_parse_address(config->trace_start, &address) == -EINVAL || trace_parse_address(config->trace_stop, &address) == -EINVAL) {
+	if (trace_parse_address(config->trace_start, &address) == -EINVAL ||
+	    trace_parse_address(config->trace_stop, &address) == -EINVAL) {
 		snprintf(error, CONFIG_ERROR_MAX, "--trace-start and --trace-stop take an address, as 0xffffffff81000000");
 		return -EINVAL;
 	}

@@ -49,7 +49,8 @@ int trace_parse_ranges(const char *text, uint64_t from[TRACE_RANGES_MAX], uint64
 		}
 		text = take_range(text, &from[*count], &to[*count]);
 		if (!text) {
-			snprintf(error, VALUE_ERROR_MAX, "--trace-range is FROM-TO, as 0x1000-0x1fff, several with commas between them");
+			snprintf(error, VALUE_ERROR_MAX,
+				 "--trace-range is FROM-TO, as 0x1000-0x1fff, several with commas between them");
 			return -EINVAL;
 		}
 		(*count)++;

@@ -29,7 +29,7 @@ int keeper_settle(struct keeper *k)
 		&k->note_fd,	    &k->control_fd, &k->rundir.dir_fd, &k->rundir.base_fd, &k->gdb_fd,
 		&k->metrics_fd, /* enum sandbox_keeper_fd */
 		&k->rundir.lock_fd, &k->signal_fd,  &k->signal_wr,     &k->ready_fd,	   &k->notify_fd,
-		&k->pidfd,	    &k->logger_fd,  &k->record_fd,     &k->result_fd, &k->traced_fd,
+		&k->pidfd,	    &k->logger_fd,  &k->record_fd,     &k->result_fd,	   &k->traced_fd,
 	};
 
 	int parked[WANTED];

@@ -385,8 +385,8 @@ int main(int argc, char **argv)
 				    .go_fd = -1,
 				    .dialler_fd = -1 };
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
-	k.gdb_fd = k.traced_fd = k.metrics_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd =
-		k.logger_fd = k.go_wr = k.record_fd = k.result_fd = -1;
+	k.gdb_fd = k.traced_fd = k.metrics_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd =
+		k.pidfd = k.logger_fd = k.go_wr = k.record_fd = k.result_fd = -1;
 	argv = title_init(argc, argv);
 	if (!argv)
 		return EXIT_INTERNAL;

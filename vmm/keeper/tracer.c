@@ -73,7 +73,8 @@ static int make_object(const char *name, size_t size, int *rw, int *ro)
 static int make_channels(struct keeper *k, int fds[TRACED_FDS])
 {
 	int *ours = k->launch.trace_fd, bell[2], end[2];
-	int rc = make_object("bulkhead-trace", trace_object_size(topology_cpus(&k->config.cpus) + 1), &ours[TRACE_FD_RINGS], &fds[TRACED_RINGS]);
+	int rc = make_object("bulkhead-trace", trace_object_size(topology_cpus(&k->config.cpus) + 1), &ours[TRACE_FD_RINGS],
+			     &fds[TRACED_RINGS]);
 
 	if (!rc)
 		rc = make_object("bulkhead-traced", sizeof(struct traced_object), &fds[TRACED_HEADS], &ours[TRACE_FD_HEADS]);
@@ -99,8 +100,9 @@ static bool is_packed(const char *file)
 static _Noreturn void in_tracer(const struct keeper *k, int program, const int fds[TRACED_FDS])
 {
 	char threads[16], last[16], mode[16], empty[] = "";
-	char *argv[] = { "bulkhead-traced", (char *)k->config.name, threads, last,
-			 is_packed(k->config.trace) ? "1" : "0", mode, NULL };
+	char *argv[] = {
+		"bulkhead-traced", (char *)k->config.name, threads, last, is_packed(k->config.trace) ? "1" : "0", mode, NULL
+	};
 	char *env[] = { NULL };
 	int parked[TRACED_FDS], file = fcntl(program, F_DUPFD_CLOEXEC, PARKED);
 

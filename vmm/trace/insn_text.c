@@ -85,7 +85,8 @@ static void put_vectors(struct sink *out, const struct trace_insn *i)
 
 		if (t->what != TRACE_REGISTER || !is_vector(t))
 			continue;
-		name = trace_register_name((unsigned)(t->address < TRACE_REGISTERS ? t->address : TRACE_REGISTERS), t->size, room);
+		name = trace_register_name((unsigned)(t->address < TRACE_REGISTERS ? t->address : TRACE_REGISTERS), t->size,
+					   room);
 		sink_print(out, "TID%u: %s := ", i->head.vcpu, name);
 		put_value(out, t);
 		sink_print(out, "\n");
@@ -98,14 +99,16 @@ static void put_instruction(struct sink *out, const struct trace_insn *i)
 
 	if (i->count)
 		disasm(i->bytes, i->count, i->code_size, i->linear, &d);
-	sink_print(out, "TID%u: INS 0x%016llx             %-8s %-40s", i->head.vcpu, (unsigned long long)i->linear, d.set, d.text);
+	sink_print(out, "TID%u: INS 0x%016llx             %-8s %-40s", i->head.vcpu, (unsigned long long)i->linear, d.set,
+		   d.text);
 	put_registers(out, i);
 }
 
 static void put_event(struct sink *out, const struct trace_insn *i)
 {
 	if (i->head.kind == TRACE_INTERRUPT)
-		sink_print(out, "TID%u: # interrupt 0x%02x before 0x%016llx\n", i->head.vcpu, i->vector, (unsigned long long)i->linear);
+		sink_print(out, "TID%u: # interrupt 0x%02x before 0x%016llx\n", i->head.vcpu, i->vector,
+			   (unsigned long long)i->linear);
 	else
 		sink_print(out, "TID%u: # exception %u, error code 0x%x\n", i->head.vcpu, i->vector, i->error);
 }

@@ -19,14 +19,16 @@ static const struct model_range *range_of(const struct trace_io *i)
 void io_register_name(const struct trace_io *i, char *out, size_t len)
 {
 	const struct model_range *range = range_of(i);
-	size_t used = 0;
+	size_t used = (size_t)snprintf(out, len, "%s", range ? range->name : "");
+	char separator = '.';
 
-	out[0] = 0;
 	for (unsigned n = 0; range && n < range->reg_count && used < len; n++) {
 		const struct reg_desc *r = &range->regs[n];
 
-		if (r->offset == i->offset && (i->write ? r->writable : r->readable))
-			used += (size_t)snprintf(out + used, len - used, "%s%s", used ? "/" : "", r->name);
+		if (r->offset != i->offset || !(i->write ? r->writable : r->readable))
+			continue;
+		used += (size_t)snprintf(out + used, len - used, "%c%s", separator, r->name);
+		separator = '/';
 	}
 }
 
@@ -60,8 +62,8 @@ void io_text(struct sink *out, const struct trace_io *i)
 	}
 	device_name(i, device);
 	io_register_name(i, reg, sizeof(reg));
-	sink_print(out, "%14.6f vcpu%u %-10s %-5s %s 0x%04llx %u %-9s %s 0x%0*llx", (double)i->head.when_ns / 1e9, i->head.vcpu, device,
-		   i->write ? "write" : "read", i->space == TRACE_PORT ? "port" : "mmio", (unsigned long long)i->address,
+	sink_print(out, "%14.6f vcpu%u %-10s %-5s %s 0x%04llx %u %-16s %s 0x%0*llx", (double)i->head.when_ns / 1e9, i->head.vcpu,
+		   device, i->write ? "write" : "read", i->space == TRACE_PORT ? "port" : "mmio", (unsigned long long)i->address,
 		   i->size, reg[0] ? reg : "-", i->write ? "<-" : "->", i->size <= 8 ? i->size * 2 : 16,
 		   (unsigned long long)i->data);
 	if (i->count > 1)

@@ -8,7 +8,7 @@
 #include "sink.h"
 
 void io_text(struct sink *out, const struct trace_io *i);
-/* "THR", of several registers at one address the names with a / between them; "" if the tables have none there. */
+/* "COM1.THR/DLL": of the range and of the registers that may be meant; "COM1" or "" if the tables have none there. */
 void io_register_name(const struct trace_io *i, char *out, size_t len);
 
 #endif

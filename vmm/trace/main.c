@@ -57,7 +57,8 @@ static int open_or_none(int fd)
 static void complain(const struct tracer *t, const char *what, const char *why)
 {
 	char line[256];
-	int n = snprintf(line, sizeof(line), "<4>bulkhead: %.60s: traced: %s: %s; the guest goes on without it\n", t->name, what, why);
+	int n = snprintf(line, sizeof(line), "<4>bulkhead: %.60s: traced: %s: %s; the guest goes on without it\n", t->name, what,
+			 why);
 	ssize_t done = write(STDERR_FILENO, line, (size_t)n);
 
 	(void)done;

@@ -250,15 +250,16 @@ void profile_json(const struct profile *p, const struct symbols *s, struct sink 
 {
 	char name[160];
 
-	sink_print(out, "{\"schema\":1,\"samples\":%llu,\"instructions\":%llu,\"lost\":%llu,\"blocks\":[", (unsigned long long)p->samples,
-		   (unsigned long long)p->weight, (unsigned long long)p->lost);
+	sink_print(out, "{\"schema\":1,\"samples\":%llu,\"instructions\":%llu,\"lost\":%llu,\"blocks\":[",
+		   (unsigned long long)p->samples, (unsigned long long)p->weight, (unsigned long long)p->lost);
 	for (unsigned n = 0; n < PROFILE_BLOCKS && p->block[n].samples; n++) {
 		const struct profile_block *b = &p->block[n];
 		struct json_list l = { out, "" };
 
-		sink_print(out, "%s\n{\"address\":%llu,\"symbol\":\"%s\",\"ring\":%u,\"samples\":%u,\"instructions\":%llu,\"code\":[", n ? "," : "",
-			   (unsigned long long)b->linear, symbols_name(s, b->linear, 1, name, sizeof(name)), b->cpl, b->samples,
-			   (unsigned long long)b->weight);
+		sink_print(out,
+			   "%s\n{\"address\":%llu,\"symbol\":\"%s\",\"ring\":%u,\"samples\":%u,\"instructions\":%llu,\"code\":[",
+			   n ? "," : "", (unsigned long long)b->linear, symbols_name(s, b->linear, 1, name, sizeof(name)), b->cpl,
+			   b->samples, (unsigned long long)b->weight);
 		each_insn(b, put_json_insn, &l);
 		sink_print(out, "]}");
 	}

@@ -85,7 +85,11 @@ static void tell(struct bus *b, const struct route_range *r, const struct io_slo
 /* What nobody answers. */
 static void tell_unclaimed(struct bus *b, unsigned vcpu, enum io_space space, enum io_op op, uint64_t addr, uint64_t data)
 {
-	const struct io_slot slot = { .op = (uint8_t)op, .size = 1, .vcpu = (uint8_t)vcpu, .addr = addr, .data = data,
+	const struct io_slot slot = { .op = (uint8_t)op,
+				      .size = 1,
+				      .vcpu = (uint8_t)vcpu,
+				      .addr = addr,
+				      .data = data,
 				      .space = space == IO_PORT ? MODEL_PORT : MODEL_MMIO };
 
 	if (b->trace.io)

@@ -50,7 +50,10 @@ static void insn(void *ctx, unsigned vcpu, const struct engine_insn *i)
 static void interrupt(void *ctx, unsigned vcpu, uint8_t vector, uint64_t rip, bool by_8259)
 {
 	struct vcpu_trace *t = ctx;
-	struct trace_insn i = { .head = { .bytes = sizeof(i), .kind = TRACE_INTERRUPT }, .linear = rip, .rip = rip, .code_size = 8,
+	struct trace_insn i = { .head = { .bytes = sizeof(i), .kind = TRACE_INTERRUPT },
+				.linear = rip,
+				.rip = rip,
+				.code_size = 8,
 				.vector = vector };
 
 	if (t->engine.wants && t->armed[vcpu])
@@ -85,6 +88,8 @@ static uint32_t sample(void *ctx, unsigned vcpu, const struct engine_sample *fro
 
 	if (t->writer[vcpu].off)
 		return 0;
+	if (!from->retired)
+		return next_distance(t, vcpu);
 	memcpy(s.code, from->code, sizeof(s.code));
 	memcpy(s.frame, from->frame, sizeof(s.frame));
 	s.head.bytes = (uint16_t)(offsetof(struct trace_sample, frame) + s.frames * sizeof(s.frame[0]));

@@ -7,7 +7,9 @@
 /* False: there is no room for it. */
 static bool add(struct trace_insn *out, uint64_t address, enum trace_what what, const void *value, size_t size)
 {
-	struct trace_item item = { .address = address, .size = (uint16_t)size, .what = (uint8_t)what, .has_value = value != NULL };
+	struct trace_item item = {
+		.address = address, .size = (uint16_t)size, .what = (uint8_t)what, .has_value = value != NULL
+	};
 	uint8_t *at = (uint8_t *)out + out->head.bytes;
 	size_t bytes = sizeof(item) + trace_round(size);
 
