@@ -44,7 +44,7 @@ struct initrd_list {
 
 struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
-	const char *kernel, *cmdline, *format, *engine, *vga, *tier;
+	const char *kernel, *cmdline, *format, *engine, *vga, *tier, *ready;
 	struct initrd_list initrds;
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */

@@ -43,7 +43,7 @@ enum { CLI_WORDS = 3 };
 struct cli_args {
 	const char *words[CLI_WORDS]; /* those that are no options */
 	unsigned count;
-	bool json, force, all, help, config, print;
+	bool json, force, all, help, config, print, systemd;
 	uint32_t timeout_ms;
 	int escape;
 	const char *binary;

@@ -160,6 +160,8 @@ static void take_note(struct keeper *k, struct pollfd *p)
 	} else if (note.kind == NOTE_STATUS) {
 		snprintf(state, sizeof(state), "STATUS=%s", note.text);
 		notify_send(k->notify_fd, state);
+	} else if (note.kind == NOTE_PING) {
+		notify_send(k->notify_fd, "WATCHDOG=1");
 	} else if (note.kind == NOTE_MISSING && k->config.detach) {
 		keeper_tell(k, 'W', 0, note.text); /* our stderr is a file in the machine's directory */
 	} else if (note.kind == NOTE_ENDED) {
@@ -195,8 +197,29 @@ static int exit_code_of(struct keeper *k, const siginfo_t *info)
 	return info->si_status == SIGSYS ? EXIT_SANDBOX : EXIT_VMM;
 }
 
+/*
+ * systemd's watchdog is told that the machine lives when its supervisor has answered, not when we have: that of all the others
+ * the supervisor knows itself. Returns how long to wait, NULL: for as long as it takes.
+ */
+static const struct timespec *ping(struct keeper *k, struct timespec *wait)
+{
+	const struct keeper_note note = { .kind = NOTE_PING };
+	uint64_t now = clock_ns();
+
+	if (!k->ping_ns)
+		return NULL;
+	if (now >= k->next_ping_ns) {
+		note_send(k->note_fd, &note, -1);
+		k->next_ping_ns = now + k->ping_ns;
+	}
+	*wait = (struct timespec){ .tv_sec = (time_t)((k->next_ping_ns - now) / CLOCK_NS_PER_S),
+				   .tv_nsec = (long)((k->next_ping_ns - now) % CLOCK_NS_PER_S) };
+	return wait;
+}
+
 static int keep(struct keeper *k)
 {
+	struct timespec wait;
 	struct pollfd fds[] = {
 		{ .fd = k->pidfd, .events = POLLIN },	   { .fd = k->note_fd, .events = POLLIN },
 		{ .fd = k->control_fd, .events = POLLIN }, { .fd = k->signal_fd, .events = POLLIN },
@@ -207,7 +230,7 @@ static int keep(struct keeper *k)
 
 	for (;;) {
 		fds[5].fd = say_is_behind() ? STDERR_FILENO : -1;
-		if (ppoll(fds, 7, NULL, NULL) < 0 && errno != EINTR)
+		if (ppoll(fds, 7, ping(k, &wait), NULL) < 0 && errno != EINTR)
 			return EXIT_INTERNAL;
 		if (fds[1].revents)
 			take_note(k, &fds[1]);
@@ -393,5 +416,6 @@ int main(int argc, char **argv)
 	rundir_each(k.config.runtime_dir, NULL, NULL);
 	k.owner = geteuid();
 	k.notify_fd = notify_open();
+	k.ping_ns = k.notify_fd < 0 ? 0 : notify_watch_ns();
 	return run(&k);
 }

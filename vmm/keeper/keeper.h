@@ -31,6 +31,7 @@ struct keeper {
 	int signal_wr;
 	int ready_fd;
 	int notify_fd; /* systemd; -1: none */
+	uint64_t ping_ns, next_ping_ns; /* how often systemd wants to hear of us, 0: never; and when the supervisor is asked */
 	int pidfd;
 	int logger_fd; /* pidfd */
 	int record_fd, result_fd; /* record.h; -1: none */

@@ -6,6 +6,8 @@
  */
 #include "keeper.h"
 
+#include "journald.h"
+
 #include "../common/exit_codes.h"
 #include "../common/limits.h"
 #include "../common/say.h"
@@ -66,11 +68,16 @@ static void write_message(const char *text, size_t len)
 
 /* Keeper and supervisor have cleaned what others said to them. But the supervisor listens to all of these, and what passes here
  * is shown by terminals. */
-static void pass_on(char *text, size_t len)
+static void pass_on(const char *vm, char *text, size_t len)
 {
+	static char entry[SAY_MAX + JOURNALD_FIELDS_MAX];
+
 	text[len] = 0;
 	text_clean_bytes(text, len, TEXT_LINES);
-	write_message(text, len);
+	if (vm)
+		write_message(entry, journald_entry(entry, vm, text, len));
+	else
+		write_message(text, len);
 }
 
 /* An empty message looks like the end, which it is when the other side is closed. */
@@ -81,7 +88,8 @@ static bool is_closed(int sock)
 	return ppoll(&p, 1, NULL, NULL) > 0 && (p.revents & POLLHUP);
 }
 
-static _Noreturn void serve(int sock)
+/* `vm`: standard error is the journal's socket, and that is the machine's name. */
+static _Noreturn void serve(int sock, const char *vm)
 {
 	char text[SAY_MAX + 1];
 
@@ -89,7 +97,7 @@ static _Noreturn void serve(int sock)
 		ssize_t n = read(sock, text, SAY_MAX);
 
 		if (n > 0)
-			pass_on(text, (size_t)n);
+			pass_on(vm, text, (size_t)n);
 		else if (n < 0 && errno != EINTR)
 			_exit(EXIT_INTERNAL);
 		else if (n == 0 && is_closed(sock))
@@ -100,6 +108,7 @@ static _Noreturn void serve(int sock)
 static _Noreturn void in_logger(struct keeper *k, int sock, pid_t keeper)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
+	int journal = journald_open();
 
 	for (unsigned i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
@@ -107,11 +116,13 @@ static _Noreturn void in_logger(struct keeper *k, int sock, pid_t keeper)
 	if (getppid() != keeper)
 		_exit(EXIT_INTERNAL);
 	dup2(sock, STDIN_FILENO);
+	if (journal >= 0)
+		dup2(journal, STDERR_FILENO);
 	close_range(STDERR_FILENO + 1, ~0u, 0);
 	title_set(k->config.name, "logger");
 	if (sandbox_enter_setup(SANDBOX_LOGGER, k->config.sandbox, NULL))
 		_exit(EXIT_INTERNAL);
-	serve(STDIN_FILENO);
+	serve(STDIN_FILENO, journal >= 0 ? k->config.name : NULL);
 }
 
 int logger_start(struct keeper *k)
