@@ -12,7 +12,7 @@ all: build
 
 help:
 	@echo 'make run      install what is missing, build, boot a Debian kernel to a shell (without a terminal: run a'
-	@echo '              command in the guest and power off; COMMAND="..." chooses it)'
+	@echo '              command in the guest by run --exec; COMMAND="..." chooses it)'
 	@echo 'make check    install, build, run all tests        make bench   measure, side by side with QEMU'
 	@echo 'make soak     memtest86+ a whole pass, the fault matrix, deaths (KILLS=3000), a storm (STORM_KILLS=10000): hours'
 	@echo 'make quick    unit tests, the decoder, a short round beside this processor: for the inner loop'

@@ -120,6 +120,8 @@ static int load(struct loader *l)
 	if (err != 0)
 		return err;
 	l->rs->format = format;
+	if (l->rq->only_linux && format != BOOT_BZIMAGE && format != BOOT_ELF_LINUX)
+		return boot_fail(l, -EINVAL, "%s: not a Linux kernel: --exec is for those", l->rq->kernel.name);
 	if (format != BOOT_FLAT16)
 		boot_put_bios_data(l);
 	err = boot_put_acpi(l);

@@ -54,6 +54,10 @@ struct boot_request {
 	/* Up to the first of size 0. Linux sees one initrd, the archives behind each other; Multiboot and PVH get modules. */
 	struct boot_image initrd[BOOT_INITRDS];
 	const char *cmdline;
+	/* In front of cmdline, if the image is a Linux kernel; each is left out if cmdline says something else of it. */
+	const char *const *linux_words;
+	unsigned linux_word_count;
+	bool only_linux; /* any other image is an error */
 	enum boot_format format;
 	unsigned vcpus;
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */

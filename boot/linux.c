@@ -17,7 +17,7 @@
 enum { ZP_ACPI_RSDP = 0x70, ZP_E820_COUNT = 0x1e8, ZP_E820 = 0x2d0 };
 enum { LOADER_UNDEFINED = 0xff };
 enum { SETUP_RNG_SEED = 9, SEED_BYTES = 32, SETUP_DATA_HEADER = 16 };
-enum { VMLINUX_CMDLINE_MAX = 2047, CMDLINE_MAX_OLD = 255 };
+enum { VMLINUX_CMDLINE_MAX = 2047, CMDLINE_MAX_OLD = 255, WORD_MAX = 80 };
 
 static bool is_space(char c)
 {
@@ -80,6 +80,15 @@ static size_t cmdline_max(const uint8_t *zero_page)
 	return boot_le16(zero_page + LINUX_VERSION) < 0x206 || said == 0 ? CMDLINE_MAX_OLD : said;
 }
 
+static void put_word(struct loader *l, const char *word, char *text, size_t *len, size_t max)
+{
+	char name[WORD_MAX];
+
+	snprintf(name, sizeof(name), "%.*s=", (int)strcspn(word, "="), word);
+	if (!boot_cmdline_has_prefix(l->rq->cmdline, name) && *len + strlen(word) + 1 + l->cmdline_len <= max)
+		*len += (size_t)snprintf(text + *len, BOOT_CMDLINE_MAX - *len, "%s ", word);
+}
+
 /*
  * What Linux is told unless the user says something about it: that its messages go to where they can be seen, and that there is
  * no PCI, which it would look for at every address. In front: what stands behind "--" is for init. Whatever does not fit any
@@ -96,13 +105,10 @@ static int put_cmdline(struct loader *l, size_t max)
 		max = sizeof(text) - 1;
 	if (l->cmdline_len > max)
 		return boot_refuse_cmdline(l, max);
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		char name[16];
-
-		snprintf(name, sizeof(name), "%.*s=", (int)strcspn(words[i], "="), words[i]);
-		if (!boot_cmdline_has_prefix(users, name) && len + strlen(words[i]) + 1 + l->cmdline_len <= max)
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s ", words[i]);
-	}
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		put_word(l, words[i], text, &len, max);
+	for (unsigned i = 0; i < l->rq->linux_word_count; i++)
+		put_word(l, l->rq->linux_words[i], text, &len, max);
 	if (len && !l->cmdline_len)
 		len--; /* the space before nothing */
 	snprintf(text + len, sizeof(text) - len, "%s", users);

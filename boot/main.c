@@ -151,6 +151,9 @@ static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct b
 	int err;
 
 	rq->cmdline = m->cmdline;
+	rq->linux_words = (const char *const *)m->linux_words;
+	rq->linux_word_count = (unsigned)m->n_linux_words;
+	rq->only_linux = m->has_only_linux && m->only_linux;
 	rq->vcpus = m->machine->vcpus;
 	rq->topology = control_topology(m->machine);
 	rq->kernel.name = m->kernel_name;

@@ -254,6 +254,11 @@ int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct
 		return err;
 	if (m->cmdline && strlen(m->cmdline) >= CMDLINE_MAX)
 		return complain(c, "cmdline", "must be shorter than 4096 bytes");
+	if (m->n_linux_words > CONTROL_LINUX_WORDS_MAX)
+		return complain(c, "linux_words", "are too many");
+	for (size_t n = 0; n < m->n_linux_words; n++)
+		if (strlen(m->linux_words[n]) > CONTROL_LINUX_WORD_MAX || strpbrk(m->linux_words[n], " \t\n\""))
+			return complain(c, "linux_words", "one is not a word");
 	if ((m->kernel_name && strlen(m->kernel_name) > PATH_MAX_LEN) ||
 	    (m->initrd_name && strlen(m->initrd_name) > PATH_MAX_LEN))
 		return complain(c, "kernel_name", "is too long");

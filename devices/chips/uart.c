@@ -158,7 +158,9 @@ static unsigned rx_capacity(const struct uart *u)
 
 unsigned uart_rx_room(const struct uart *u)
 {
-	return is_loop(u) ? 0 : rx_capacity(u) - u->rx_count;
+	bool waits = is_loop(u) || ((u->mcr & (MCR_DTR | MCR_RTS)) == MCR_DTR);
+
+	return waits || u->rx_count > rx_capacity(u) ? 0 : rx_capacity(u) - u->rx_count;
 }
 
 /*

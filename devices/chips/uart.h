@@ -90,7 +90,10 @@ uint64_t uart_advance(struct uart *u, uint64_t now_ns);
 /* The interrupt as the PC's bus sees it: INTR behind the OUT2 gate. */
 bool uart_irq(const struct uart *u);
 
-/* Characters that can be received without an overrun; 0 in loop-back, where SIN is disconnected. */
+/*
+ * Characters that can be received without an overrun; 0 in loop-back, where SIN is disconnected, and while the driver says
+ * that it is there (DTR), but asks not to be sent to (RTS): "Modem Control Register" with the handshake of RS-232.
+ */
 unsigned uart_rx_room(const struct uart *u);
 /* One character from the line with its LSR_CHAR_ERRORS (a break: data 0, LSR_BI). Without room: overrun. */
 void uart_receive(struct uart *u, uint8_t data, uint8_t errors, uint64_t now_ns);

@@ -41,7 +41,7 @@ def verify(t):
     """systemd-analyze has nothing to say about the units."""
     needs_systemd()
     paths = []
-    for path in services() + glob.glob(SOURCE + "/systemd/*.slice") + glob.glob(SOURCE + "/systemd/*.socket"):
+    for path in services() + glob.glob(UNITS + "*.socket") + glob.glob(SOURCE + "/systemd/*.s[lo]*[et]"):
         with open(path) as f:
             text = f.read()
         paths.append(f"{t.dir}/{os.path.basename(path).replace('@', '@vm1')}")
@@ -247,6 +247,98 @@ def own_systemd(host):
     host.shell(user + PROGRAM + " status own").expect(0, out="running")
     host.shell(user + "systemctl --user stop bulkhead@own").expect(0)
     host.shell(user + "systemctl --user show -P Result bulkhead@own").expect(0, out="^success$")
+
+
+# What bulkhead-seriald and the others call before their own filters stand, and what those leave of it: all that they need of a
+# systemd that filters calls, too. Groups are systemd's (systemd-analyze syscall-filter).
+CALLS = "@default @basic-io @io-event @network-io @timer @mount @setuid fcntl fstat lstat newfstatat unlink umask chdir readlink " \
+        "readlinkat openat pipe2 unshare prctl seccomp landlock_create_ruleset landlock_restrict_self capget capset rt_sigaction"
+
+
+def outside(host, name, *properties):
+    """systemd-run with that daemon, which listens at /run/NAME.sock, or is handed a socket of systemd's there."""
+    activated = any("ListenSequentialPacket" in p for p in properties)
+    words = [] if activated else ["--socket", f"/run/{name}.sock"]
+    host.inside("systemd-run", f"--unit=by-hand-{name}", "--property=SystemCallFilter=" + CALLS,
+                "--property=SystemCallErrorNumber=EPERM", "--property=SystemCallArchitectures=native", *properties,
+                f"{INSIDE}/devices/bulkhead-{name}", *words).expect(0)
+    wait_until(lambda: host.inside("test", "-S", f"/run/{name}.sock").code == 0, f"{name} listens")
+
+
+@test(limit=170)
+def by_hand(t):
+    """Daemons under systemd-run with a filter of its own, one of them with a socket of systemd's: used by a machine, killed
+    and started again by systemd."""
+    with booted(t) as host:
+        outside(host, "seriald")
+        outside(host, "timerd", "--socket-property=ListenSequentialPacket=/run/timerd.sock")
+        host.inside(PROGRAM, "run", "--detach", "--name", "vm", "--kernel", INSIDE + "/tests/guest/board.bin", "--format", "flat64",
+                    "--memory", "16M", "--device", "serial=unix:/run/seriald.sock", "--device",
+                    "timer=unix:/run/timerd.sock").expect(0)
+        known = json.loads(host.inside(PROGRAM, "status", "--json", "vm").out)
+        check(known["state"] == "running" and not known["sandbox_missing"], f"fences inside a filter of systemd's: {known}")
+        talk = host.inside("timeout", "2", "socat", "-u", "UNIX-CONNECT:/run/bulkhead/vm/console.sock", "-")
+        check("board ready" in talk.out, talk)
+        host.ctl("kill", "--signal=SIGKILL", "by-hand-timerd.service").expect(0)
+        wait_until(lambda: timer(host)["incarnation"] == 2 and timer(host)["state"] == "running",
+                   "systemd starts it when the machine connects again")
+        host.inside(PROGRAM, "stop", "vm").expect(0)
+        wait_until(lambda: host.ctl("is-active", "by-hand-seriald").code != 0, "it ends with its machine")
+
+
+def timer(host):
+    known = json.loads(host.inside(PROGRAM, "status", "--json", "vm").out)
+    return next(p for p in known["processes"] if p["role"] == "timerd")
+
+
+@test(limit=170)
+def units(t):
+    """A machine whose devices are units of their own: killed, replaced, and gone with it."""
+    names = ("irqd", "timerd", "seriald", "platformd")
+    with booted(t) as host:
+        devices = [f"{name[:-1]}=unix:/run/bulkhead-devices/vm/{name}" for name in names]
+        configure(host, "vm", "board", device=devices)
+        host.ctl("start", *[f"bulkhead-{name}@vm.socket" for name in names]).expect(0)
+        start(host, "vm")
+        for name in names:
+            check(host.ctl("is-active", f"bulkhead-{name}@vm").code == 0, f"{name} was started by its socket")
+        known = status(host, "vm")
+        check(known["state"] == "running" and not known["sandbox_missing"], f"fences inside a unit's: {known}")
+        talk = host.inside("timeout", "2", "socat", "-u", "UNIX-CONNECT:/run/bulkhead/vm/console.sock", "-")
+        check("board ready" in talk.out, talk)
+        for command in (("kill", "--signal=SIGKILL"), ("restart",)):
+            before = device_of(host, "vm", "seriald")["incarnation"]
+            host.ctl(*command, "bulkhead-seriald@vm").expect(0)
+            wait_until(lambda: device_of(host, "vm", "seriald")["incarnation"] > before and
+                       device_of(host, "vm", "seriald")["state"] == "running", f"it is back after {command}", 20)
+        check(show(host, "vm", "ActiveState") == "active", "the machine's unit did not notice")
+        host.ctl("stop", "bulkhead@vm").expect(0)
+        check(show(host, "vm", "Result") == "success", "it heard the power button")
+        wait_until(lambda: not host.processes(), "the devices end with their machine")
+
+
+def device_of(host, vm, role):
+    return next(p for p in status(host, vm)["processes"] if p["role"] == role)
+
+
+@test(limit=170)
+def console(t):
+    """Whoever connects to the console starts the machine; its other names lead there too."""
+    with booted(t) as host:
+        configure(host, "board", "board")
+        host.shell("mkdir -p /run/bulkhead").expect(0)
+        host.ctl("start", "bulkhead@board.socket").expect(0)
+        check(show(host, "board", "ActiveState") == "inactive", "nobody has asked yet")
+        for path in ("/run/bulkhead/board.console", "/run/bulkhead/board/console.sock"):
+            r = host.inside("timeout", "5", "socat", "-u", "UNIX-CONNECT:" + path, "-")
+            check("board ready" in r.out, f"{r}\n{host.ctl('status', '--no-pager', 'bulkhead@board')}\n{journal(host, '-n40')}")
+        wait_until(lambda: show(host, "board", "ActiveState") == "active", "it was started", 20)
+        host.inside(PROGRAM, "list").expect(0, out="board")
+        host.ctl("stop", "bulkhead@board").expect(0)
+        expect_gone(host, "board")
+        r = host.inside("timeout", "5", "socat", "-u", "UNIX-CONNECT:/run/bulkhead/board.console", "-")
+        check("board ready" in r.out, f"and again: {r}")
+        host.ctl("stop", "bulkhead@board.socket", "bulkhead@board").expect(0)
 
 
 if __name__ == "__main__":

@@ -182,6 +182,8 @@ static const char *another_value(const struct option_row *row)
 		return "=/some/image:with: words";
 	case VALUE_GROUP:
 		return "=1234";
+	case VALUE_EXTERNAL:
+		return "=seriald=unix:/some/serial,socket,user=1000";
 	case VALUE_GDB:
 		return "=/some/gdb.sock";
 	case VALUE_FD:

@@ -377,6 +377,18 @@ Test(uart, loop_back_data)
 }
 
 /* The PC gates INTR with OUT2. */
+/* "Modem Control Register", bits 0 and 1. A driver that uses neither, as firmware does, is sent to at once. */
+Test(uart, request_to_send_holds_the_peer)
+{
+	cr_assert_eq(uart_rx_room(&u), 1, "without DTR nobody shakes hands");
+	out(UART_MCR, MCR_OUT2 | MCR_DTR);
+	cr_assert_eq(uart_rx_room(&u), 0);
+	out(UART_MCR, MCR_OUT2 | MCR_DTR | MCR_RTS);
+	cr_assert_eq(uart_rx_room(&u), 1);
+	out(UART_MCR, MCR_OUT2 | MCR_RTS);
+	cr_assert_eq(uart_rx_room(&u), 1);
+}
+
 Test(uart, out2_gates_interrupt)
 {
 	out(UART_MCR, 0);

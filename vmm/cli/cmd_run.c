@@ -7,6 +7,7 @@
 #include "help.h"
 #include "take.h"
 #include "../common/config.h"
+#include "../common/guest_note.h"
 #include "console.h"
 #include "terminal.h"
 #include "../common/exit_codes.h"
@@ -50,10 +51,28 @@ static uint64_t begun_ns(void)
 	return text ? strtoull(text, NULL, 10) : clock_ns();
 }
 
+/* What a Linux guest is told of it, if its console is shown on one. */
+static bool note_terminal(char *out, size_t size)
+{
+	struct guest_note note = { .in = terminal_is_ours(), .out = isatty(STDOUT_FILENO) };
+	const char *term = getenv("TERM");
+	char text[GUEST_NOTE_MAX];
+
+	if (!note.in && !note.out)
+		return false;
+	if (terminal_size(&note.rows, &note.columns))
+		note.rows = note.columns = 0;
+	if (note.out && term && strlen(term) < sizeof(note.term))
+		strcpy(note.term, term);
+	guest_note_format(&note, text);
+	snprintf(out, size, "--terminal=%s", text);
+	return true;
+}
+
 /* The keeper gets our options as they were given, and some that only it knows. */
 static _Noreturn void exec_keeper(int argc, char **argv, bool demo, int ready_fd, bool keep, int taken_fd)
 {
-	char *args[ARGS_MAX + 8], ready[32], taken[32], path[4200], start[32];
+	char *args[ARGS_MAX + 8], ready[32], taken[32], path[4200], start[32], terminal[GUEST_NOTE_MAX + 16];
 	int n = 0, fd = program_open("bulkhead-supervisor", path, sizeof(path));
 
 	if (fd < 0) {
@@ -68,6 +87,8 @@ static _Noreturn void exec_keeper(int argc, char **argv, bool demo, int ready_fd
 		args[n++] = "--demo";
 	if (keep)
 		args[n++] = "--keep";
+	if (note_terminal(terminal, sizeof(terminal)))
+		args[n++] = terminal;
 	if (ready_fd >= 0) {
 		snprintf(ready, sizeof(ready), "--ready-fd=%d", ready_fd);
 		args[n++] = ready;
@@ -183,6 +204,7 @@ static int finish(struct run *r)
 	while (next_packet(r))
 		;
 	code = reap(r);
+	console_exec_failed();
 	explain(r, code);
 	if (r->last_line[0] && !r->config.quiet)
 		terminal_say("bulkhead: %s: ended: %s%s\n", r->name, r->last_line,
@@ -279,6 +301,8 @@ static int foreground(struct run *r)
 	if (r->console_fd < 0)
 		return finish(r);
 	prepare_hint(r);
+	if (config_has_exec(&r->config))
+		console_exec();
 	return attached(r);
 }
 

@@ -77,6 +77,23 @@ static void add_path(struct reading *rd, const struct option_row *row, const str
 	add_word(rd, row, v, joined);
 }
 
+/* The same for the socket of a device. */
+static void add_external(struct reading *rd, const struct option_row *row, const struct toml_value *v)
+{
+	const char *path = rd->f->path, *slash = strrchr(path, '/'), *text = v->text.bytes;
+	const char *socket = strstr(text, "=unix:");
+	char *joined = NULL;
+
+	if (!slash || !socket || socket[6] == '/') {
+		add_word(rd, row, v, text);
+		return;
+	}
+	socket += 6;
+	if (asprintf(&joined, "%.*s%.*s/%s", (int)(socket - text), text, (int)(slash - path), path, socket) < 0)
+		joined = NULL;
+	add_word(rd, row, v, joined);
+}
+
 static void add_string(struct reading *rd, const struct option_row *row, const struct toml_value *v)
 {
 	if (strlen(v->text.bytes) != v->text.len)
@@ -85,6 +102,8 @@ static void add_string(struct reading *rd, const struct option_row *row, const s
 		complain_at(rd->f, v->line, v->column, "%s: help is for the command line", row->name);
 	else if (is_path(row))
 		add_path(rd, row, v);
+	else if (row->kind == VALUE_EXTERNAL)
+		add_external(rd, row, v);
 	else
 		add_word(rd, row, v, v->text.bytes);
 }
@@ -104,6 +123,7 @@ static const char *wanted(const struct option_row *row)
 	case VALUE_DEVICE:
 		return "true, false or a number";
 	case VALUE_INITRD:
+	case VALUE_EXTERNAL:
 		return "a string or an array of strings";
 	case VALUE_SIZE:
 	case VALUE_DURATION:
@@ -149,7 +169,7 @@ static void add_value(struct reading *rd, const struct option_row *row, const st
 
 static void add_key_values(struct reading *rd, const struct option_row *row, const struct toml_value *v)
 {
-	if (row->kind != VALUE_INITRD || v->type != TOML_ARRAY) {
+	if ((row->kind != VALUE_INITRD && row->kind != VALUE_EXTERNAL) || v->type != TOML_ARRAY) {
 		add_value(rd, row, v);
 		return;
 	}
@@ -260,7 +280,7 @@ int config_file_read(struct config_file *f, enum command command, const char *pa
 
 static bool adds_up(const struct option_row *row)
 {
-	return row->kind == VALUE_INITRD || row->kind == VALUE_DEVICE;
+	return row->kind == VALUE_INITRD || row->kind == VALUE_DEVICE || row->kind == VALUE_EXTERNAL;
 }
 
 static bool is_given(enum command command, const struct option_row *row, int argc, char **argv)

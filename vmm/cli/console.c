@@ -3,9 +3,11 @@
 #include "console.h"
 
 #include "client.h"
+#include "exec_filter.h"
 #include "terminal.h"
 
 #include "../../proto/clock.h"
+#include "../../proto/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { EOT = 4, EXEC_ENDS = 64, SAY_PIECE = 1000 };
 enum { RECONNECT_MS = 20, SILENT_MS = 10000 }; /* so long between two attempts: who hangs up at once may do so again */
 
 struct console {
@@ -38,6 +41,8 @@ struct console {
 };
 
 static struct console the_console;
+static struct exec_filter exec_filter;
+static bool execs;
 static const char *hint; /* for whom the machine is too silent */
 static volatile sig_atomic_t caught;
 static int wake[2] = { -1, -1 };
@@ -128,14 +133,23 @@ static void command(struct console *c, char byte)
 		terminal_say("\nunknown; %s ? for help\n", console_escape_name(c->escape));
 }
 
+/* The first Ctrl-D ends a line that is not complete, the next one the input of whoever reads; programs behind it may read, too. */
+static void end_exec_input(struct console *c)
+{
+	for (unsigned i = 0; i < EXEC_ENDS; i++)
+		put(c, EOT);
+}
+
 static void take_input(struct console *c)
 {
 	char buf[1024];
-	size_t room = sizeof(c->out) - c->out_len;
+	size_t room = sizeof(c->out) - c->out_len - EXEC_ENDS;
 	ssize_t n = read(STDIN_FILENO, buf, room < sizeof(buf) ? room : sizeof(buf));
 
 	if (n <= 0) {
 		c->stdin_ended = n == 0 || (errno != EINTR && errno != EAGAIN);
+		if (c->stdin_ended && execs)
+			end_exec_input(c);
 		return;
 	}
 	for (ssize_t i = 0; i < n; i++) {
@@ -163,6 +177,34 @@ static void flush_to_machine(struct console *c)
 		forget_sent(c);
 }
 
+static void withhold(struct console *c)
+{
+	size_t before = exec_filter_take(&exec_filter, c->in, c->in_len);
+
+	if (!isatty(STDOUT_FILENO))
+		c->in_at = before;
+}
+
+void console_exec(void)
+{
+	execs = true;
+}
+
+void console_exec_failed(void)
+{
+	char text[EXEC_FILTER_KEPT + 1];
+	size_t len = exec_filter_kept(&exec_filter, text);
+
+	if (!execs || exec_filter.begun || isatty(STDOUT_FILENO) || !len)
+		return;
+	text[len] = 0;
+	text_clean_bytes(text, len, TEXT_LINES);
+	terminal_say("bulkhead: the command has not begun; the console's last words:\n");
+	for (size_t at = 0; at < len; at += SAY_PIECE)
+		terminal_say("%.*s", (int)(len - at < SAY_PIECE ? len - at : SAY_PIECE), text + at);
+	terminal_say("\n");
+}
+
 /* 1: more may come; 0: the machine closed it. */
 static int take_output(struct console *c)
 {
@@ -173,6 +215,8 @@ static int take_output(struct console *c)
 	c->in_at = 0;
 	c->in_len = n > 0 ? (size_t)n : 0;
 	c->heard = c->heard || n > 0;
+	if (execs && !exec_filter.begun && n > 0)
+		withhold(c);
 	return n > 0;
 }
 
@@ -211,7 +255,8 @@ static int patience_ms(struct console *c)
 static enum console_end move_bytes(struct console *c)
 {
 	for (;;) {
-		bool behind = c->in_at < c->in_len, read_more = !c->stdin_ended && c->out_len < sizeof(c->out);
+		bool behind = c->in_at < c->in_len,
+		     read_more = !c->stdin_ended && c->out_len < sizeof(c->out) - EXEC_ENDS && (!execs || exec_filter.begun);
 		bool due = c->out_sent < c->out_len;
 		struct pollfd fds[] = {
 			{ .fd = behind && !due ? -1 : c->sock, .events = (short)((behind ? 0 : POLLIN) | (due ? POLLOUT : 0)) },

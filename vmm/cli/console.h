@@ -3,6 +3,8 @@
 #ifndef BULKHEAD_VMM_CONSOLE_H
 #define BULKHEAD_VMM_CONSOLE_H
 
+#include <stdbool.h>
+
 enum console_end {
 	CONSOLE_CLOSED,	  /* the machine closed it: it ended */
 	CONSOLE_DETACHED, /* the user left */
@@ -16,6 +18,14 @@ enum console_end {
  * foreground run, where the escape key also offers to stop the machine. Can be called again for the same socket.
  */
 enum console_end console_run(int sock, int escape, int stoppable);
+
+/*
+ * The machine runs --exec's command: what was typed is kept until that has begun, the end of standard input becomes Ctrl-D,
+ * and where standard output is no terminal, only what the command prints goes there. console_exec_failed(): the
+ * console has ended and no command has begun; then what was printed instead is told on standard error.
+ */
+void console_exec(void);
+void console_exec_failed(void);
 
 /* What to tell a user who sees nothing: said once, if the machine has printed nothing after some seconds of console_run(). The
  * text is kept by reference; NULL: nothing. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/time.h>
 #include <termios.h>
 #include <unistd.h>
@@ -72,6 +73,17 @@ void terminal_say(const char *fmt, ...)
 bool terminal_is_ours(void)
 {
 	return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+}
+
+int terminal_size(unsigned *rows, unsigned *columns)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 && ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0)
+		return -errno;
+	*rows = size.ws_row;
+	*columns = size.ws_col;
+	return *rows && *columns ? 0 : -ENODATA;
 }
 
 void terminal_restore(void)

@@ -10,6 +10,8 @@
 
 /* Is standard input a terminal that we may change (we are in its foreground)? */
 bool terminal_is_ours(void);
+/* Of the one that standard output is, or input. 0 or -errno: neither is, or it does not know. */
+int terminal_size(unsigned *rows, unsigned *columns);
 /* 0 or -errno. Restoring is arranged for normal exits, SIGTERM, SIGHUP, SIGINT, SIGQUIT, and stops (SIGTSTP). */
 int terminal_raw(void);
 /*

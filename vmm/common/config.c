@@ -10,7 +10,14 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
-enum { CMDLINE_MAX = 2047 };
+enum { CMDLINE_MAX = 2047, EXEC_MAX = 65536 };
+
+/* Nobody gives -1, which stands for nobody. */
+static void no_external(struct vm_config *config)
+{
+	for (unsigned i = 0; i < DEVICES_MAX; i++)
+		config->external[i].user = -1;
+}
 
 void config_init(struct vm_config *config)
 {
@@ -35,6 +42,7 @@ void config_init(struct vm_config *config)
 #define DEVICE(NAME, name, model, role, presence, ...) .devices[KIND_##NAME] = presence,
 #include "../../proto/devices.def"
 	};
+	no_external(config);
 }
 
 static int check_file(const char *option, const char *path, char *error)
@@ -108,6 +116,46 @@ static int check_cpu(const struct vm_config *config, char *error)
 	return rc ? -EINVAL : 0;
 }
 
+/* That a device is served elsewhere does not give it to the machine. */
+static int check_external(const struct vm_config *config, char *error)
+{
+	for (unsigned i = 0; i < DEVICES_MAX; i++) {
+		unsigned instance;
+		const struct kind_row *kind = kind_of_number(i, &instance);
+		char name[KIND_NAME_MAX];
+
+		if (!config->external[i].path || instance < config->devices[kind - kind_rows])
+			continue;
+		kind_process_name(kind, instance, name);
+		snprintf(error, CONFIG_ERROR_MAX, "--device: this machine has no %s; an option of its own adds it", name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+bool config_has_exec(const struct vm_config *config)
+{
+	return config->exec && *config->exec;
+}
+
+/* The command has a name of its own for init, and needs a kernel to start. */
+static int check_exec(const struct vm_config *config, char *error)
+{
+	const char *why = NULL;
+
+	if (!config_has_exec(config))
+		return 0;
+	if (strstr(config->cmdline, "rdinit="))
+		why = "its own first process runs the command: leave rdinit= out of --cmdline";
+	else if (config->from)
+		why = "the machine that --from takes runs already; type it at its console";
+	else if (strlen(config->exec) > EXEC_MAX)
+		why = "the command is too long; put it in a file of the initrd";
+	if (why)
+		snprintf(error, CONFIG_ERROR_MAX, "--exec: %s", why);
+	return why ? -EINVAL : 0;
+}
+
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 {
 	int rc = 0;
@@ -141,7 +189,11 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 			 CMDLINE_MAX);
 		return -EINVAL;
 	}
-	rc = check_cpu(config, error);
+	rc = check_exec(config, error);
+	if (!rc)
+		rc = check_cpu(config, error);
+	if (!rc)
+		rc = check_external(config, error);
 	if (!rc && config->kernel)
 		rc = check_file("kernel", config->kernel, error);
 	for (unsigned n = 0; !rc && n < config->initrds.count; n++)

@@ -42,10 +42,18 @@ struct initrd_list {
 	} of[CONFIG_INITRDS];
 };
 
+/* --device: the socket at which a process that somebody else has started serves it. */
+struct external {
+	const char *path; /* NULL: the machine starts it itself */
+	int64_t user;	  /* may listen there beside the machine's owner and root; -1: nobody */
+};
+
 struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
 	const char *kernel, *cmdline, *format, *engine, *vga, *tier, *ready;
 	struct initrd_list initrds;
+	const char *exec; /* command for bulkhead-init in a Linux guest; NULL: none */
+	const char *terminal; /* guest_note.h: what the console is shown on; NULL: nobody knows */
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */
 	const char *log_file, *result_file;
@@ -59,6 +67,7 @@ struct vm_config {
 	enum on_device_failure on_device_failure;
 	uint32_t device_failure_limit; /* deaths of one device in a row without progress; 0: any number */
 	uint8_t devices[KIND_COUNT]; /* how many of each kind (proto/devices.def) */
+	struct external external[DEVICES_MAX]; /* by number (proto/kind.h) */
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */
 	int escape; /* control character of the console client */
@@ -73,6 +82,9 @@ void config_init(struct vm_config *config);
 
 /* What parsing alone cannot see: required options, combinations, files that cannot be read, the host's memory. */
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX]);
+
+/* Is there a command for a Linux guest? */
+bool config_has_exec(const struct vm_config *config);
 
 /* The port that --gdb names; 0: it names a path; -1: it is neither. */
 int gdb_port(const char *gdb);

@@ -58,6 +58,28 @@ static void put_initrds(FILE *out, const struct initrd_list *list)
 	fputc(']', out);
 }
 
+static void put_external(FILE *out, const struct external *list)
+{
+	const char *separator = "";
+	char name[KIND_NAME_MAX];
+
+	fputc('[', out);
+	for (unsigned i = 0; i < DEVICES_MAX; i++) {
+		unsigned instance;
+
+		if (!list[i].path)
+			continue;
+		kind_process_name(kind_of_number(i, &instance), instance, name);
+		fprintf(out, "%s\"%s=unix:", separator, name);
+		put_path(out, list[i].path);
+		if (list[i].user >= 0)
+			fprintf(out, ",user=%lld", (long long)list[i].user);
+		fputc('"', out);
+		separator = ", ";
+	}
+	fputc(']', out);
+}
+
 /* The n-th of "one|two|three". */
 static void put_word(FILE *out, const char *list, unsigned n)
 {
@@ -135,6 +157,9 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 		break;
 	case VALUE_INITRD:
 		put_initrds(out, (const struct initrd_list *)field);
+		break;
+	case VALUE_EXTERNAL:
+		put_external(out, (const struct external *)field);
 		break;
 	case VALUE_GROUP:
 		fprintf(out, "%lld", (long long)*(const int64_t *)field);

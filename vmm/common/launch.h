@@ -36,12 +36,14 @@ struct launch {
 	struct sandbox_report missing;
 	int program_fd[PROGRAMS];
 	int kernel_fd, kvm_fd;
-	int initrd_fd[CONFIG_INITRDS]; /* as many as the configuration names */
+	int initrd_fd[CONFIG_INITRDS + 1]; /* as many as the configuration names, then exec's */
+	bool has_exec;
 	int taken_fd[FRAME_TAKE_FDS]; /* enum frame_take_fd: the machine goes on from there; -1: it starts with the kernel */
 	int null_fd;
 	int console_fd; /* listening */
 	int keeper_fd;	/* our end of the pair */
 	int go_fd;	/* one byte comes when the user ids are mapped: the isolation that was reached */
+	int dialler_fd; /* our end (dial.h); -1: nothing is to be connected to */
 	int backlog_fd; /* BACKLOG, which the keeper reads too */
 	struct report *report; /* shared with the keeper: what the record of the end is made of */
 	char dir[128];

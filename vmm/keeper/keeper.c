@@ -310,6 +310,8 @@ static int run(struct keeper *k)
 		rc = logger_start(k);
 	}
 	if (!rc)
+		rc = dialler_start(k);
+	if (!rc)
 		rc = keeper_clone(k);
 	if (rc)
 		record_drop(k);
@@ -342,12 +344,13 @@ static int by_number(const void *a, const void *b)
 }
 
 /* What the caller has left open, but for what an option names, is none of a machine's business. */
-static void close_inherited(const struct vm_config *c)
+static void close_inherited(const struct keeper *k)
 {
-	int kept[1 + FRAME_TAKE_FDS] = { c->ready_fd }, from = 3;
+	const struct vm_config *c = &k->config;
+	int kept[2 + FRAME_TAKE_FDS] = { k->config.ready_fd, k->activated_fd }, from = 3;
 
 	for (int i = 0; i < FRAME_TAKE_FDS; i++)
-		kept[1 + i] = c->taken_fd < 0 ? -1 : c->taken_fd + i;
+		kept[2 + i] = c->taken_fd < 0 ? -1 : c->taken_fd + i;
 	qsort(kept, sizeof(kept) / sizeof(kept[0]), sizeof(kept[0]), by_number);
 	for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
 		if (kept[i] < from)
@@ -379,9 +382,14 @@ int main(int argc, char **argv)
 	if (standard_fds() < 0)
 		return EXIT_INTERNAL;
 	config_init(&k.config);
-	k.launch = (struct launch){
-		.config = &k.config, .kernel_fd = -1, .kvm_fd = -1, .null_fd = -1, .console_fd = -1, .keeper_fd = -1, .go_fd = -1
-	};
+	k.launch = (struct launch){ .config = &k.config,
+				    .kernel_fd = -1,
+				    .kvm_fd = -1,
+				    .null_fd = -1,
+				    .console_fd = -1,
+				    .keeper_fd = -1,
+				    .go_fd = -1,
+				    .dialler_fd = -1 };
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
 	k.gdb_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd =
 		k.go_wr = k.record_fd = k.result_fd = -1;
@@ -390,7 +398,8 @@ int main(int argc, char **argv)
 		return EXIT_INTERNAL;
 	rc = options_parse(COMMAND_RUN, &k.config, argc, argv, error);
 	k.ready_fd = k.config.ready_fd;
-	close_inherited(&k.config);
+	k.activated_fd = keeper_activated();
+	close_inherited(&k);
 	keep_taken(&k);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write */

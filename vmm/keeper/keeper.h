@@ -3,11 +3,12 @@
  * The keeper's parts, one file each:
  *
  *   keeper.c  the first stage of a machine: waits, tidies up, passes the exit code on
- *   open.c    opens everything that has a name on this host; listen.c what listens there
+ *   open.c    opens everything that has a name on this host; listen.c what listens there; exec.c makes what --exec needs
  *   clone.c   clones the supervisor into namespaces where nothing has one
  *   fence.c   what is left to the keeper after that
  *   record.c  what is left of the machine: the record of its end
  *   logger.c  a process that writes what keeper and supervisor have to say
+ *   dialler.c one that connects to the sockets of --device
  */
 #ifndef BULKHEAD_VMM_KEEPER_H
 #define BULKHEAD_VMM_KEEPER_H
@@ -26,6 +27,7 @@ struct keeper {
 	struct rundir rundir;
 	int control_fd; /* listening */
 	int gdb_fd;	/* listening */
+	int activated_fd; /* the console, listening already: systemd's (LISTEN_FDS); -1 */
 	int note_fd;	/* our end of the pair */
 	int signal_fd;	/* read end of the pipe that signal handlers write to */
 	int signal_wr;
@@ -57,6 +59,17 @@ void keeper_warn(struct keeper *k, const char *fmt, ...) __attribute__((format(p
 /* Programs, images, /dev/kvm, name, sockets, log: 0, or an exit code; what went wrong has been said. */
 int keeper_open(struct keeper *k);
 
+/* --exec's archive, as one initrd more: 0, or an exit code; what went wrong has been said. */
+int keeper_open_exec(struct keeper *k);
+
+/*
+ * Is there a socket that systemd hands to us as the console (sd_listen_fds(3))? -1: no. To be asked once, before any other
+ * descriptor is opened.
+ */
+int keeper_activated(void);
+/* That socket gets its name in the machine's directory as well. 0 or -errno */
+int keeper_adopt_console(struct keeper *k);
+
 /* A listening socket of that name in the machine's directory, or -errno. */
 int keeper_listen(struct keeper *k, const char *name, int type);
 /* Where debuggers come: there, or where --gdb says. 0, or an exit code; what went wrong has been said. */
@@ -71,6 +84,9 @@ int keeper_clone(struct keeper *k);
  */
 int logger_start(struct keeper *k);
 void logger_finish(struct keeper *k);
+
+/* Starts the dialler, if the machine needs one: 0, or an exit code. It ends when the supervisor does. */
+int dialler_start(struct keeper *k);
 
 /*
  * Moves the descriptors that are still needed to where the filter expects them, and closes all others. Signal handlers

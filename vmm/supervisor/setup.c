@@ -4,6 +4,8 @@
 #include "proc.h"
 #include "vm.h"
 
+#include "../common/guest_note.h"
+
 #include "../../proto/clock.h"
 #include "../../proto/layout.h"
 
@@ -85,7 +87,7 @@ int setup_device(struct proc *p, bool recover)
 
 	fill_machine(vm, &machine);
 	m.machine = &machine;
-	m.has_recover = m.has_sandbox = m.has_console_clients_max = true;
+	m.has_recover = m.has_console_clients_max = true;
 	m.console_clients_max = CONSOLE_CLIENTS_MAX;
 	m.recover = recover;
 	/* The first incarnation has a journal only if that comes from another machine. */
@@ -95,6 +97,7 @@ int setup_device(struct proc *p, bool recover)
 	m.has_drop_to = p->recovery.drops;
 	m.drop_to = p->recovery.drop_to;
 	m.has_reset = m.reset = p->recovery.must_reset;
+	m.has_sandbox = !p->external; /* the fence of one that is not ours is its own business */
 	m.sandbox = proc_sandbox(p);
 	m.has_hold_lines = kind->collects;
 	m.hold_lines = vm->restored != NULL;
@@ -127,13 +130,22 @@ static char *file_name(const char *path)
 	return (char *)(slash ? slash + 1 : path);
 }
 
+static unsigned add_linux_words(const struct vm *vm, char *words[GUEST_WORDS], char room[GUEST_NOTE_MAX * 2])
+{
+	const char *text = vm->config->terminal;
+	struct guest_note note;
+	bool known = text && !guest_note_parse(text, strlen(text), &note);
+
+	return guest_words(vm->launch->has_exec, known ? &note : NULL, words, room);
+}
+
 int setup_boot(struct proc *p)
 {
 	struct vm *vm = p->vm;
 	const struct vm_config *config = vm->config;
 	Bulkhead__MachineConfig machine;
 	Bulkhead__SetupBoot m = BULKHEAD__SETUP_BOOT__INIT;
-	char *names[CONFIG_INITRDS], *texts[CONFIG_INITRDS];
+	char *names[CONFIG_INITRDS + 1], *texts[CONFIG_INITRDS + 1], *words[GUEST_WORDS], room[GUEST_NOTE_MAX * 2];
 	struct fd_list l = { .count = 0 };
 
 	fill_machine(vm, &machine);
@@ -155,9 +167,18 @@ int setup_boot(struct proc *p)
 		texts[n] = (char *)(config->initrds.of[n].text ? config->initrds.of[n].text : "");
 		add(&l, vm->launch->initrd_fd[n]);
 	}
-	m.n_initrd_names = m.n_initrd_texts = config->initrds.count;
+	m.n_initrd_names = m.n_initrd_texts = config->initrds.count + vm->launch->has_exec;
 	m.initrd_names = names;
 	m.initrd_texts = texts;
+	if (vm->launch->has_exec) {
+		names[config->initrds.count] = (char *)"--exec";
+		texts[config->initrds.count] = (char *)"";
+		add(&l, vm->launch->initrd_fd[config->initrds.count]);
+	}
+	m.n_linux_words = add_linux_words(vm, words, room);
+	m.linux_words = words;
+	m.has_only_linux = true;
+	m.only_linux = vm->launch->has_exec;
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT, &m.base, l.fds, l.count);
 }
 

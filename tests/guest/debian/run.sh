@@ -11,10 +11,7 @@ eval "$("$here/fetch.sh")"
 initrd=$build/tests/guest/debian-initrd.gz
 "$here/mkinitrd.sh" "$BUSYBOX" "$build/tests/guest/guest-exit" "$initrd" "${KERNEL%/boot/*}"
 
-cmdline="console=ttyS0"
 if [ ! -t 0 ] && [ -z "$command" ]; then
 	command="uname -a && cat /proc/uptime"
 fi
-[ -z "$command" ] || cmdline="$cmdline quiet bulkhead.run=\"$command\""
-exec "$build/vmm/bulkhead" run --kernel "$KERNEL" --initrd "$initrd" --memory 512M --cmdline "$cmdline" \
-	--name "run-$$"
+exec "$build/vmm/bulkhead" run --kernel "$KERNEL" --initrd "$initrd" --memory 512M --name "run-$$" --exec "$command"
