@@ -28,6 +28,7 @@ struct keeper {
 	int control_fd; /* listening */
 	int gdb_fd;	/* listening */
 	int activated_fd; /* the console, listening already: systemd's (LISTEN_FDS); -1 */
+	int metrics_fd; /* listening; -1: nobody wants any */
 	int note_fd;	/* our end of the pair */
 	int signal_fd;	/* read end of the pipe that signal handlers write to */
 	int signal_wr;
@@ -74,6 +75,9 @@ int keeper_adopt_console(struct keeper *k);
 int keeper_listen(struct keeper *k, const char *name, int type);
 /* Where debuggers come: there, or where --gdb says. 0, or an exit code; what went wrong has been said. */
 int keeper_open_gdb(struct keeper *k);
+
+/* The same for who asks for metrics. */
+int keeper_open_metrics(struct keeper *k);
 
 /* Starts the supervisor; 0, or an exit code. */
 int keeper_clone(struct keeper *k);

@@ -132,6 +132,8 @@ static int open_sockets(struct keeper *k)
 	else if (k->control_fd >= 0)
 		k->launch.console_fd = keeper_listen(k, "console.sock", SOCK_STREAM);
 	rc = k->launch.console_fd < 0 ? 0 : keeper_open_gdb(k);
+	if (!rc)
+		rc = keeper_open_metrics(k);
 	umask(mask);
 	if (rc)
 		return rc;

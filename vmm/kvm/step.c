@@ -2,6 +2,8 @@
 /* One KVM_RUN: inject what the 8259 has, enter the guest, serve the exit. */
 #include "kvm.h"
 
+#include "proto/counters.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +53,12 @@ static void serve_mmio(struct kvm_engine *k, unsigned vcpu, struct kvm_run *run)
 	}
 }
 
+static void count(const struct kvm_vcpu *v, enum counter which)
+{
+	if (v->counters)
+		counter_add(&v->counters->of[which], 1);
+}
+
 /* A vector that the 8259 was already asked for, or the one that it has now; negative: none. */
 static int take_vector(struct kvm_engine *k, unsigned vcpu)
 {
@@ -63,6 +71,8 @@ static int take_vector(struct kvm_engine *k, unsigned vcpu)
 			return vector;
 		v->has_vector = true;
 		v->vector = (uint8_t)vector;
+		if (v->counters)
+			counter_add(&v->counters->vector[v->vector], 1);
 	}
 	return v->vector;
 }
@@ -84,7 +94,8 @@ static int inject_extint(struct kvm_engine *k, unsigned vcpu)
 	run->request_interrupt_window = 0;
 	if (kvm_debug_holds_interrupts(k, vcpu))
 		return 0;
-	if (!v->has_vector && !k->bus.extint_pending(k->bus.ctx, vcpu))
+	/* The 8259 is wired to the first processor. */
+	if (!v->has_vector && (vcpu != 0 || !k->bus.extint_pending(k->bus.ctx, vcpu)))
 		return 0;
 	if (!run->ready_for_interrupt_injection || !run->if_flag) {
 		run->request_interrupt_window = 1;
@@ -104,19 +115,38 @@ static int inject_extint(struct kvm_engine *k, unsigned vcpu)
 	return 0;
 }
 
-/* HLT sleeps in the kernel. A vCPU that sleeps with interrupts off never wakes: found when it is kicked. */
-static bool is_dead_halt(struct kvm_engine *k, unsigned vcpu)
+/* In HLT with interrupts off, or not started: nothing but NMI, INIT or SIPI would end that. */
+static bool is_idle(const struct kvm_vcpu *v)
 {
-	struct kvm_vcpu *v = &k->vcpu[vcpu];
 	struct kvm_mp_state mp;
 
-	return !v->run->if_flag && ioctl(v->fd, KVM_GET_MP_STATE, &mp) == 0 && mp.mp_state == KVM_MP_STATE_HALTED;
+	if (ioctl(v->fd, KVM_GET_MP_STATE, &mp) < 0)
+		return false;
+	return mp.mp_state == KVM_MP_STATE_UNINITIALIZED || mp.mp_state == KVM_MP_STATE_INIT_RECEIVED ||
+	       (mp.mp_state == KVM_MP_STATE_HALTED && !v->run->if_flag);
+}
+
+/*
+ * HLT sleeps in the kernel, so who sleeps for ever is found when it is kicked, once a second. Of several, all are, and the looks
+ * are not at the same time: one that has been seen may have been woken by another since. Each is idle three times in a row.
+ */
+static bool is_dead_halt(struct kvm_engine *k, unsigned vcpu)
+{
+	const unsigned enough = k->vcpus > 1 ? 3 : 1;
+	struct kvm_vcpu *v = &k->vcpu[vcpu];
+
+	atomic_store(&v->idle_looks, is_idle(v) ? atomic_load(&v->idle_looks) + 1 : 0);
+	for (unsigned n = 0; n < k->vcpus; n++)
+		if (atomic_load(&k->vcpu[n].idle_looks) < enough)
+			return false;
+	return true;
 }
 
 static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 {
 	struct kvm_run *run = k->vcpu[vcpu].run;
 
+	atomic_store_explicit(&k->vcpu[vcpu].idle_looks, 0, memory_order_relaxed);
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
 		serve_port(k, vcpu, run);
@@ -128,8 +158,11 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 		k->bus.eoi(k->bus.ctx, vcpu, run->eoi.vector);
 		return true;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		count(&k->vcpu[vcpu], COUNTER_WINDOW);
+		return true;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_SET_TPR:
+		count(&k->vcpu[vcpu], COUNTER_OTHER);
 		return true;
 	case KVM_EXIT_HLT:
 		if (run->if_flag)
@@ -167,6 +200,7 @@ bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 	if (ioctl(v->fd, KVM_RUN, 0) == 0)
 		return serve_exit(k, vcpu, stop);
 	if (errno == EINTR || errno == EAGAIN) {
+		count(v, COUNTER_SIGNAL);
 		if (!is_dead_halt(k, vcpu))
 			return true;
 		*stop = ENGINE_HALTED;
