@@ -47,7 +47,7 @@ struct cli_args {
 	bool once, systemd;
 	uint32_t timeout_ms, interval_ms;
 	int escape;
-	const char *binary, *reopen;
+	const char *binary, *older_than, *reopen;
 };
 
 bool option_is_of(const struct option_row *row, enum command command);
