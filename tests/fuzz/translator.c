@@ -13,6 +13,8 @@
 #include "emu/isa/isa.h"
 #include "tests/unit/emu_harness.h"
 
+#include <sys/mman.h>
+
 enum {
 	PAGE = 4096,
 	CODE = 0x500000,   /* linear; from here on also at ALIAS */
@@ -23,8 +25,9 @@ enum {
 	FRAMES = 0x600000, /* the frames of the code and of the window, not all next to each other */
 	FRAME_COUNT = CODE_PAGES + WINDOW_PAGES + 1,
 	STACK = 0x680000,
+	LOW = 0x200000, /* there lies what harness_init() writes */
 	PTES = HARNESS_PML4 + 3 * PAGE,
-	TURNS = 10, INSNS = 20000, ITEMS = 48,
+	TURNS = 6, INSNS = 3000, ITEMS = 24,
 };
 
 static uint64_t frame(unsigned n)
@@ -230,11 +233,35 @@ static void make_program(struct program *p, struct input *in)
 	put1(p, 0xf4);
 }
 
-static void start(struct harness *h, enum harness_tier tier, struct input in)
+/* One processor for each use, and what harness_init() makes of it: RAM is that again before each run. */
+static struct harness step, again, jit;
+static struct cpu fresh;
+static uint8_t low[LOW];
+
+static void make_processors(void)
+{
+	harness_init(&step, HARNESS_LONG, HARNESS_STEP);
+	harness_init(&again, HARNESS_LONG, HARNESS_STEP);
+	harness_init(&jit, HARNESS_LONG, HARNESS_JIT);
+	fresh = *step.cpu;
+	memcpy(low, step.ram, LOW);
+	for (unsigned n = LOW; n < HARNESS_RAM; n++)
+		CHECK(step.ram[n] == 0, "tables at %x", n);
+}
+
+static void make_fresh(struct harness *h)
+{
+	madvise(h->ram, h->ram_bytes, MADV_DONTNEED);
+	memcpy(h->ram, low, LOW);
+	h->engine->ops->set_state(h->engine, 0, &fresh);
+	h->fault = (struct fault){ 0 };
+}
+
+static void start(struct harness *h, struct input in)
 {
 	static struct program p;
 
-	harness_init(h, HARNESS_LONG, tier);
+	make_fresh(h);
 	for (unsigned n = 0; n < GPR_COUNT; n++)
 		h->cpu->gpr[n] = (uint64_t)(int64_t)(int16_t)take(&in, 2);
 	h->cpu->gpr[RCX] = TURNS;
@@ -256,9 +283,9 @@ static void start(struct harness *h, enum harness_tier tier, struct input in)
 	h->cpu->rip = CODE;
 }
 
-static int run(struct harness *h, enum harness_tier tier, struct input in)
+static int run(struct harness *h, struct input in)
 {
-	start(h, tier, in);
+	start(h, in);
 	return harness_run(h, INSNS);
 }
 
@@ -307,7 +334,7 @@ static int run_otherwise(struct harness *h, struct input in)
 {
 	int r = 0;
 
-	start(h, HARNESS_STEP, in);
+	start(h, in);
 	for (unsigned n = 0; n < INSNS && r == 0; n++) {
 		const struct isa_undefined u = undefined_next(h);
 
@@ -342,14 +369,9 @@ static bool same(struct harness *a, struct harness *b)
 }
 
 /* Undefined flags at the end may differ, too. */
-static bool differs_from_itself(struct harness *step, int by_steps, struct input in)
+static bool differs_from_itself(int by_steps, struct input in)
 {
-	struct harness again;
-	int r = run_otherwise(&again, in);
-	bool differs = r != by_steps || !same(step, &again);
-
-	harness_fini(&again);
-	return differs;
+	return run_otherwise(&again, in) != by_steps || !same(&step, &again);
 }
 
 static void tell(struct harness *a, struct harness *b, int ra, int rb)
@@ -370,21 +392,18 @@ static void tell(struct harness *a, struct harness *b, int ra, int rb)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct input in = { data, size };
-	struct harness step, jit;
 	int by_steps, translated;
-	bool bad;
 
 	if (size < 2 * GPR_COUNT + 2)
 		return -1;
-	by_steps = run(&step, HARNESS_STEP, in);
-	translated = run(&jit, HARNESS_JIT, in);
+	if (!step.engine)
+		make_processors();
+	by_steps = run(&step, in);
+	translated = run(&jit, in);
 	/* Counts differ at the ends of blocks, so only runs that ended by themselves can be compared. */
-	bad = by_steps && translated && (by_steps != translated || !same(&step, &jit)) &&
-	      !differs_from_itself(&step, by_steps, in);
-	if (bad)
-		tell(&step, &jit, by_steps, translated);
-	harness_fini(&step);
-	harness_fini(&jit);
-	CHECK(!bad, "single steps and translated code");
+	if (!by_steps || !translated || (by_steps == translated && same(&step, &jit)) || differs_from_itself(by_steps, in))
+		return 0;
+	tell(&step, &jit, by_steps, translated);
+	CHECK(false, "single steps and translated code end in different states");
 	return 0;
 }
