@@ -8,8 +8,8 @@
 #include <string.h>
 
 enum {
-	DEFAULT_CODE_CACHE = 11 << 19,
-	NATIVE_BYTES = 32 << 20,       /* for translated code; touched as it is filled */
+	NATIVE_BYTES = 32 << 20, /* for translated code; touched as it is filled */
+	WORTH_GIVING_BACK = 1 << 20,
 };
 
 uint64_t block_fetch_linear(const struct emu *e, uint64_t pc)
@@ -154,6 +154,21 @@ void code_flush(struct emu *e)
 	e->code->patch = NULL;
 }
 
+bool block_holds_memory(const struct emu *e)
+{
+	return e->code->used > WORTH_GIVING_BACK;
+}
+
+void block_give_back(struct emu *e)
+{
+	struct code_cache *c = e->code;
+
+	code_flush(e);
+	mmu_give_back(c->memory, c->bytes);
+	e->hooks->code_given_back(e);
+	native_memory_give_back(&c->native);
+}
+
 /* ---- finding ---- */
 
 void block_enter(struct emu *e, struct block *b)
@@ -278,7 +293,7 @@ int block_create(struct emu *e, size_t bytes, const struct native_memory *native
 	if (!c)
 		return -ENOMEM;
 	e->code = c;
-	c->bytes = bytes ? bytes : DEFAULT_CODE_CACHE;
+	c->bytes = bytes;
 	c->memory = mmu_reserve(c->bytes);
 	c->page_blocks = mmu_reserve((mmu_ram_pages(e) + 1) * sizeof(*c->page_blocks));
 	take_native_memory(c, native);

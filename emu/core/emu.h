@@ -61,6 +61,8 @@ struct emu_hooks {
 	void (*block_hot)(struct emu *e, struct block *b);
 	void (*block_killed)(struct emu *e, struct block *b);
 	void (*code_flushed)(struct emu *e);
+	/* And what else was kept of them can be given back to the host. */
+	void (*code_given_back)(struct emu *e);
 	/* jit/ to run/: one instruction in the single-step tier. */
 	void (*step)(struct emu *e);
 };
@@ -109,6 +111,7 @@ struct emu {
 	atomic_uint wakes;	/* counts wake-ups: HLT sleeps while it stays the same */
 	atomic_bool sleeps;	/* it does, or is about to: who wakes it has to call the kernel */
 	atomic_bool idle;	/* nothing but another processor can make it run again (run/) */
+	uint64_t rest_since_ns, rest_retired; /* since when, and since which instruction, it has done little (run/) */
 	uint64_t next_event_ns;	/* when lapic_advance() wants to be called (run/) */
 	const struct emu_hooks *hooks;
 	/* Rooms keep their private state behind their own pointers; nothing is added here lightly. */

@@ -379,6 +379,15 @@ void jit_killed(struct emu *e, struct block *b)
 		abandon(e, b);
 }
 
+/* The pages that lie in it as a whole. */
+static void give_back(void *p, size_t bytes)
+{
+	const uintptr_t page = PAGE_SIZE, from = ((uintptr_t)p + page - 1) & ~(page - 1),
+			to = ((uintptr_t)p + bytes) & ~(page - 1);
+
+	mmu_give_back((void *)from, to - from);
+}
+
 /* The code memory has been emptied. */
 void jit_flushed(struct emu *e)
 {
@@ -400,6 +409,20 @@ void jit_flushed(struct emu *e)
 	env->told = j->check;
 }
 
+/* After jit_flushed(): only the first site says something. */
+void jit_given_back(struct emu *e)
+{
+	struct jit_env *env = jit_env(e);
+	struct jit *j = e->jit;
+
+	if (!j)
+		return;
+	mmu_give_back(j->site, JIT_SITES * sizeof(*j->site));
+	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
+	give_back(env->range, sizeof(env->range));
+	give_back(env->log, sizeof(env->log));
+}
+
 struct jit_counts jit_counts(const struct emu *e)
 {
 	return e->jit ? e->jit->counts : (struct jit_counts){ 0 };
@@ -407,9 +430,19 @@ struct jit_counts jit_counts(const struct emu *e)
 
 /* ---- life ---- */
 
-enum { CODE_MEMORY_MIN = 4 << 20 /* with less it would be emptied all the time */ };
+enum { CODE_MEMORY_MIN = 256 << 10 /* with less it would be emptied all the time */ };
 
-int jit_create(struct emu *e, unsigned threshold)
+/* Sites take three times as much as ranges, each of which has two places in the log. */
+static void share(struct jit *j, size_t bytes)
+{
+	const size_t sites = bytes / 4 * 3 / sizeof(struct jit_site);
+	const size_t ranges = bytes / 4 / (sizeof(struct range) + 2 * sizeof(struct range *));
+
+	j->sites_max = sites < JIT_SITES ? (uint32_t)sites : JIT_SITES;
+	j->ranges_max = ranges < JIT_RANGES ? (uint32_t)ranges : JIT_RANGES;
+}
+
+int jit_create(struct emu *e, unsigned threshold, size_t bytes)
 {
 	struct jit *j;
 
@@ -420,6 +453,7 @@ int jit_create(struct emu *e, unsigned threshold)
 		return -ENOMEM;
 	e->jit = j;
 	j->threshold = threshold;
+	share(j, bytes);
 	if (e->machine->config.verify_every)
 		j->verify = verify_create(e->machine->config.verify_every);
 	j->checks = e->machine->config.check_ranges || j->verify;
@@ -462,7 +496,7 @@ void jit_free(struct emu *e)
 	free(e);
 }
 
-int jit_create(struct emu *e, unsigned threshold)
+int jit_create(struct emu *e, unsigned threshold, size_t bytes)
 {
 	return 0;
 }
@@ -481,6 +515,10 @@ void jit_killed(struct emu *e, struct block *b)
 }
 
 void jit_flushed(struct emu *e)
+{
+}
+
+void jit_given_back(struct emu *e)
 {
 }
 
