@@ -14,7 +14,7 @@ int cli_parse(enum command command, struct cli_args *args, int argc, char **argv
 	char error[VALUE_ERROR_MAX];
 	int rc;
 
-	*args = (struct cli_args){ .timeout_ms = 30000, .escape = 0x1d };
+	*args = (struct cli_args){ .timeout_ms = 30000, .interval_ms = 2000, .escape = 0x1d };
 	rc = options_parse(command, args, argc, argv, error);
 	if (rc) {
 		fprintf(stderr, "bulkhead: %s\n", error);

@@ -44,9 +44,10 @@ struct cli_args {
 	const char *words[CLI_WORDS]; /* those that are no options */
 	unsigned count;
 	bool json, force, all, help, config, print;
-	uint32_t timeout_ms;
+	bool once;
+	uint32_t timeout_ms, interval_ms;
 	int escape;
-	const char *binary;
+	const char *binary, *reopen;
 };
 
 bool option_is_of(const struct option_row *row, enum command command);

@@ -4,13 +4,18 @@
  * host meaning); here a bounded number of them is served, each of which may vanish at any moment.
  */
 #include "control.h"
+#include "counted.h"
 #include "ending.h"
+#include "metrics.h"
+#include "news.h"
 #include "proc.h"
 #include "recovery.h"
+#include "scrape.h"
 #include "take.h"
 #include "vm.h"
 
 #include "../common/exit_codes.h"
+#include "../common/say.h"
 
 #include "../../proto/clock.h"
 #include "../../proto/control_check.h"
@@ -19,10 +24,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* How long STATUS waits for the numbers of busy processes. */
-enum { STATS_MS = 50, WAITERS_MAX = VM_CLIENTS - 4, STOP_DEFAULT_MS = 30000 };
+enum { REQUEST_MAX = 8192, /* of a scraper */ STATS_MS = 50, WAITERS_MAX = VM_CLIENTS - 4, STOP_DEFAULT_MS = 30000 };
 
 static void drop(struct client *c)
 {
@@ -30,6 +36,8 @@ static void drop(struct client *c)
 
 	if (c->on_read)
 		event_free(c->on_read);
+	if (c->on_room)
+		event_free(c->on_room);
 	if (c->fd >= 0)
 		close(c->fd);
 	*c = (struct client){ .vm = c->vm, .fd = -1 };
@@ -192,6 +200,29 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->sandbox_missing = parts->missing;
 }
 
+/* What does not fit into its socket at once was not read for long. */
+static void answer_scraper(struct client *c)
+{
+	size_t len;
+	const char *text = metrics_answer(c->vm, &len);
+
+	send(c->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	drop(c);
+}
+
+static void answer_counters(struct client *c, Bulkhead__Ok *ok)
+{
+	static struct counted counted;
+	static struct counted_parts parts;
+	Bulkhead__Counters m;
+
+	counted_read(c->vm, &counted);
+	counted_message(&counted, &m, &parts);
+	ok->counters = &m;
+	reply(c, c->status_id, ok);
+	ok->counters = NULL;
+}
+
 static void answer_status(struct vm *vm)
 {
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
@@ -208,7 +239,12 @@ static void answer_status(struct vm *vm)
 		if (c->fd < 0 || !c->status_wanted)
 			continue;
 		c->status_wanted = false;
-		reply(c, c->status_id, &ok);
+		if (c->scrapes)
+			answer_scraper(c);
+		else if (c->counters_wanted)
+			answer_counters(c, &ok);
+		else
+			reply(c, c->status_id, &ok);
 	}
 }
 
@@ -253,6 +289,7 @@ static void on_status(struct client *c, const struct frame *f)
 {
 	c->status_id = f->header.id;
 	c->status_wanted = true;
+	c->counters_wanted = f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_COUNTERS;
 	ask_for_stats(c->vm);
 }
 
@@ -262,7 +299,7 @@ static unsigned count_waiters(const struct vm *vm)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < VM_CLIENTS; i++)
-		n += vm->clients[i].fd >= 0 && vm->clients[i].wait_type;
+		n += vm->clients[i].fd >= 0 && (vm->clients[i].wait_type || vm->clients[i].watches);
 	return n;
 }
 
@@ -313,6 +350,76 @@ void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FD
 
 	if (c && frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok.base, fds, FRAME_TAKE_FDS))
 		drop(c);
+}
+
+/* ---- news ------------------------------------------------------------------------------------------------------ */
+
+static void on_room(evutil_socket_t fd, short what, void *ctx);
+
+static void wait_for_room(struct client *c)
+{
+	if (!c->on_room)
+		c->on_room = event_new(c->vm->base, c->fd, EV_WRITE, on_room, c);
+	if (!c->on_room || event_add(c->on_room, NULL))
+		drop(c);
+}
+
+/* Whoever does not read is told later, what is still there then. */
+static void tell_news(struct client *c)
+{
+	const struct news *n;
+	Bulkhead__News m;
+	int rc = 0;
+
+	while (!rc && (n = news_after(&c->vm->news, c->told))) {
+		news_message(n, &m);
+		rc = frame_send_dontwait(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_NEWS, 0, &m.base);
+		if (!rc)
+			c->told = n->number;
+	}
+	if (rc == -EAGAIN)
+		wait_for_room(c);
+	else if (rc)
+		drop(c);
+}
+
+static void on_room(evutil_socket_t fd, short what, void *ctx)
+{
+	tell_news(ctx);
+}
+
+void control_news(struct vm *vm)
+{
+	for (unsigned i = 0; i < VM_CLIENTS; i++)
+		if (vm->clients[i].fd >= 0 && vm->clients[i].watches)
+			tell_news(&vm->clients[i]);
+}
+
+static void on_watch(struct client *c, const struct frame *f)
+{
+	const Bulkhead__Watch *m = (const Bulkhead__Watch *)f->msg;
+	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+
+	if (count_waiters(c->vm) >= WAITERS_MAX) {
+		control_refuse(c, f->header.id, EBUSY, "too many clients listen to this machine; try again later");
+		return;
+	}
+	c->told = m->has_after ? m->after : 0;
+	c->watches = true;
+	reply(c, f->header.id, &ok);
+	if (c->fd >= 0)
+		tell_news(c);
+}
+
+static void on_reopen_log(struct client *c, const struct frame *f)
+{
+	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	int rc = say_elsewhere(f->fds[0]);
+
+	if (rc)
+		control_refuse(c, f->header.id, -rc, "the log's writer does not take another file now");
+	else
+		reply(c, f->header.id, &ok);
 }
 
 /* ---- devices --------------------------------------------------------------------------------------------------- */
@@ -389,6 +496,9 @@ static const struct {
 	void (*handle)(struct client *c, const struct frame *f);
 } requests[] = {
 	{ BULKHEAD__MESSAGE_TYPE__MSG_STATUS, CLIENT_MEMBER, on_status },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_COUNTERS, CLIENT_MEMBER, on_status },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_WATCH, CLIENT_MEMBER, on_watch },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_REOPEN_LOG, CLIENT_OWNER, on_reopen_log },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_STOP, CLIENT_MEMBER, on_stop },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_KILL, CLIENT_MEMBER, on_kill },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, CLIENT_MEMBER, on_wait },
@@ -402,7 +512,7 @@ static void dispatch(struct client *c, const struct frame *f)
 	uint32_t id = f->header.id;
 
 	c->heard_ns = clock_ns();
-	if (c->wait_type || c->status_wanted || c->device || (c->takes && c->vm->take.step != TAKE_HELD)) {
+	if (c->wait_type || c->status_wanted || c->watches || c->device || (c->takes && c->vm->take.step != TAKE_HELD)) {
 		control_refuse(c, id, EBUSY, "one request at a time: the last one is not answered yet");
 		return;
 	}
@@ -418,11 +528,38 @@ static void dispatch(struct client *c, const struct frame *f)
 	control_refuse(c, id, EOPNOTSUPP, "not a request that this supervisor serves");
 }
 
+/* Only where the request ends is looked for, at most so far. */
+static void on_scraper(struct client *c)
+{
+	char bytes[1024];
+	ssize_t n = read(c->fd, bytes, sizeof(bytes));
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	c->heard_ns = clock_ns();
+	c->request_bytes += n > 0 ? (unsigned)n : 0;
+	if (n < 0 || c->request_bytes > REQUEST_MAX) {
+		drop(c);
+		return;
+	}
+	if (n && !scrape_ends(&c->request_tail, bytes, (size_t)n))
+		return;
+	event_del(c->on_read);
+	c->status_wanted = true;
+	ask_for_stats(c->vm);
+}
+
 static void on_client(evutil_socket_t fd, short what, void *ctx)
 {
 	struct client *c = ctx;
 	struct frame *f = &c->vm->frame;
-	int rc = frame_recv(fd, f);
+	int rc;
+
+	if (c->scrapes) {
+		on_scraper(c);
+		return;
+	}
+	rc = frame_recv(fd, f);
 
 	if (rc == -EAGAIN)
 		return;
@@ -450,7 +587,8 @@ static struct client *find_place(struct vm *vm)
 
 		if (c->fd < 0)
 			return c;
-		if (!c->wait_type && !c->status_wanted && !c->device && !c->takes && (!idle || c->heard_ns < idle->heard_ns))
+		if (!c->wait_type && !c->status_wanted && !c->watches && !c->device && !c->takes &&
+		    (!idle || c->heard_ns < idle->heard_ns))
 			idle = c;
 	}
 	if (idle)
@@ -458,17 +596,34 @@ static struct client *find_place(struct vm *vm)
 	return idle;
 }
 
+static void take_place(struct client *c, int fd, enum client_rights rights)
+{
+	c->fd = fd;
+	c->rights = rights;
+	c->heard_ns = clock_ns();
+	c->on_read = event_new(c->vm->base, fd, EV_READ | EV_PERSIST, on_client, c);
+	if (!c->on_read || event_add(c->on_read, NULL))
+		drop(c);
+}
+
+void control_add_scraper(struct vm *vm, int fd)
+{
+	struct client *c = find_place(vm);
+
+	if (!c) {
+		close(fd);
+		return;
+	}
+	c->scrapes = true;
+	take_place(c, fd, CLIENT_STRANGER);
+}
+
 void control_add(struct vm *vm, int fd, enum client_rights rights)
 {
 	struct client *c = find_place(vm);
 
 	if (c) {
-		c->fd = fd;
-		c->rights = rights;
-		c->heard_ns = clock_ns();
-		c->on_read = event_new(vm->base, fd, EV_READ | EV_PERSIST, on_client, c);
-		if (!c->on_read || event_add(c->on_read, NULL))
-			drop(c);
+		take_place(c, fd, rights);
 		return;
 	}
 	frame_reply_error(fd, 0, EBUSY, NULL, "too many control clients (%d); try again later", VM_CLIENTS);

@@ -13,6 +13,10 @@ struct vm;
 
 void control_init(struct vm *vm);
 void control_add(struct vm *vm, int fd, enum client_rights rights);
+/* Somebody who asks for metrics over HTTP. */
+void control_add_scraper(struct vm *vm, int fd);
+/* There is something new (news.h). */
+void control_news(struct vm *vm);
 /* It has what it asked for: descriptors of enum frame_take_fd. */
 void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
 void control_refuse(struct client *c, uint32_t id, int code, const char *text);

@@ -70,6 +70,10 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 		control_add(vm, client, (enum client_rights)note.code);
 		return;
 	}
+	if (note.kind == NOTE_METRICS && client >= 0) {
+		control_add_scraper(vm, client);
+		return;
+	}
 	if (note.kind == NOTE_DEBUGGER && client >= 0) {
 		debug_client(vm, client);
 		return;
@@ -239,6 +243,7 @@ static const struct vm_hooks hooks = {
 	.device_changed = control_device_changed,
 	.answer_take = control_answer_take,
 	.refuse = control_refuse,
+	.news = control_news,
 	.stats_changed = control_stats_changed,
 };
 
