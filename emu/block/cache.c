@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The code cache: finding blocks, running them, dropping them when their bytes change. */
 #include "internal.h"
+#include "emu/core/machine.h"
 #include "emu/mmu/mmu.h"
 
 #include <errno.h>
@@ -130,6 +131,7 @@ void code_flush(struct emu *e)
 {
 	struct code_cache *c = e->code;
 
+	counter_add(&e->counters->of[COUNTER_CODE_FLUSHES], 1);
 	for (size_t at = 0; at < c->used;) {
 		struct block *b = (struct block *)(void *)(c->memory + at);
 		uint64_t page = mmu_page_index(e, b->host);
@@ -163,6 +165,7 @@ void block_give_back(struct emu *e)
 {
 	struct code_cache *c = e->code;
 
+	counter_add(&e->counters->of[COUNTER_CODE_GIVEN_BACK], 1);
 	code_flush(e);
 	mmu_give_back(c->memory, c->bytes);
 	e->hooks->code_given_back(e);

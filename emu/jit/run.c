@@ -88,6 +88,7 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	int r;
 
 	e->jit->counts.calls++;
+	counter_add(&e->counters->of[COUNTER_JIT_CALL], 1);
 	e->block = b;
 	e->pc = b->pc;
 	if (s->charged)
@@ -290,6 +291,17 @@ static void verify_left(struct emu *e, const struct jit_site *s)
 		e->budget -= b->count;
 }
 
+static void count_exit(struct emu *e, enum site_kind kind)
+{
+	static const uint8_t reason[] = { [SITE_EXECUTE] = COUNTER_JIT_CALL,
+					  [SITE_INTERPRET] = COUNTER_JIT_BLOCK,
+					  [SITE_LINK] = COUNTER_JIT_LINK,
+					  [SITE_START] = COUNTER_JIT_EVENT,
+					  [SITE_RIP] = COUNTER_JIT_COMPUTED };
+
+	counter_add(&e->counters->of[reason[kind]], 1);
+}
+
 /* What translated code could not do by itself; `place` is a site, in the form of a handler's argument. */
 static void go_on(struct emu *e, const struct insn *place)
 {
@@ -338,6 +350,7 @@ static void go_on(struct emu *e, const struct insn *place)
 void h_jit(struct emu *e, const struct insn *i)
 {
 	struct block *b = e->block;
+	uint64_t before;
 	int site;
 
 	if (UNLIKELY(b->native_key != jit_key(e))) {
@@ -351,9 +364,12 @@ void h_jit(struct emu *e, const struct insn *i)
 	e->jit->counts.entries++;
 	if (UNLIKELY(e->jit->verify))
 		verify_begin(e, b->pc, 0);
+	before = emu_retired(e);
 	site = e->jit->enter(e, b->native[1]);
+	counter_add(&e->counters->of[COUNTER_TRANSLATED], emu_retired(e) - before);
 	if (site < 0)
 		return;
+	count_exit(e, (enum site_kind)e->jit->site[site].kind);
 	if (UNLIKELY(e->jit->verify))
 		verify_left(e, &e->jit->site[site]);
 	TAIL(go_on(e, (const struct insn *)(const void *)&e->jit->site[site]));
@@ -361,16 +377,32 @@ void h_jit(struct emu *e, const struct insn *i)
 
 /* ---- hooks ---- */
 
+static bool translate_timed(struct emu *e, struct block *b)
+{
+	counter_word *of = e->counters->of;
+	const uint64_t start = emu_now_ns(e), bytes = e->jit->counts.bytes;
+	const bool done = translate(e, b);
+
+	counter_add(&of[COUNTER_TRANSLATION_NS], emu_now_ns(e) - start);
+	counter_add(&of[done ? COUNTER_TRANSLATIONS : COUNTER_TRANSLATION_REFUSED], 1);
+	if (done) {
+		counter_add(&of[COUNTER_TRANSLATED_INSNS], b->count);
+		counter_add(&of[COUNTER_TRANSLATED_BYTES], e->jit->counts.bytes - bytes);
+	}
+	return done;
+}
+
 void jit_hot(struct emu *e, struct block *b)
 {
 	b->insns[0].fn = b->first;
 	if (!e->jit || e->code->full || block_is_dead(b))
 		return;
-	if (translate(e, b)) {
+	if (translate_timed(e, b)) {
 		b->insns[0].fn = h_jit;
 		b->heat = e->jit->threshold;
-	} else
+	} else {
 		e->jit->counts.refused++;
+	}
 }
 
 void jit_killed(struct emu *e, struct block *b)

@@ -302,22 +302,23 @@ static unsigned shift_count(const struct harness *h, const struct insn *i, const
 	return 1;
 }
 
-/* What the instruction at RIP leaves undefined; code that is not in one piece here is none of the program's. */
-static struct isa_undefined undefined_next(const struct harness *h)
+/* INSN_MAX_BYTES of the program's code. False: it is not there. */
+static bool read_code(const struct harness *h, uint64_t rip, uint8_t bytes[INSN_MAX_BYTES])
 {
-	const uint64_t at = h->cpu->rip - CODE < ALIAS - CODE ? h->cpu->rip - CODE : h->cpu->rip - ALIAS;
-	uint8_t bytes[INSN_MAX_BYTES];
-	const struct isa_row *r;
-	struct insn i;
+	const uint64_t at = rip - CODE < ALIAS - CODE ? rip - CODE : rip - ALIAS;
 
 	if (at > CODE_PAGES * PAGE - INSN_MAX_BYTES)
-		return (struct isa_undefined){ 0 };
+		return false;
 	for (unsigned n = 0; n < INSN_MAX_BYTES; n++)
 		bytes[n] = h->ram[frame((unsigned)(at + n) / PAGE) + (at + n) % PAGE];
-	if (decode(bytes, sizeof(bytes), 8, &i) != DECODE_OK)
-		return (struct isa_undefined){ 0 };
-	r = &isa_rows[i.id];
-	return isa_undefined(r, i.size, shift_count(h, &i, r));
+	return true;
+}
+
+static bool is_changed(const struct harness *h, uint64_t rip, const uint8_t *before, unsigned length)
+{
+	uint8_t after[INSN_MAX_BYTES];
+
+	return !read_code(h, rip, after) || memcmp(before, after, length) != 0;
 }
 
 static void change_flags(struct harness *h, unsigned undefined)
@@ -330,18 +331,27 @@ static void change_flags(struct harness *h, unsigned undefined)
 	harness_set_flags(h, flags);
 }
 
+/* The same in single steps, with other undefined flags. -1: its result is undefined, or a repeated instruction has written over itself,
+ * and in which iteration that is seen is open. */
 static int run_otherwise(struct harness *h, struct input in)
 {
 	int r = 0;
 
 	start(h, in);
 	for (unsigned n = 0; n < INSNS && r == 0; n++) {
-		const struct isa_undefined u = undefined_next(h);
+		uint8_t before[INSN_MAX_BYTES];
+		const uint64_t rip = h->cpu->rip;
+		struct isa_undefined u = { 0 };
+		struct insn i = { 0 };
 
+		if (read_code(h, rip, before) && decode(before, INSN_MAX_BYTES, 8, &i) == DECODE_OK)
+			u = isa_undefined(&isa_rows[i.id], i.size, shift_count(h, &i, &isa_rows[i.id]));
 		r = harness_run(h, 1);
 		if (r == 0 && u.flags)
 			change_flags(h, u.flags);
 		if (u.result)
+			return -1;
+		if ((i.prefixes & (PFX_REP | PFX_REPNE)) && is_changed(h, rip, before, i.len))
 			return -1;
 	}
 	return r;
