@@ -9,6 +9,9 @@
 #define LAYOUT_RAM_LOW_MAX 0xc0000000ull /* RAM below 4 GiB ends here at the latest; the rest starts at 4 GiB */
 #define LAYOUT_RAM_HIGH_BASE 0x100000000ull
 #define LAYOUT_RAM_MAX (64ull << 30)
+/* What decoded and translated code may take in the host, of all processors together. */
+#define LAYOUT_CODE_CACHE_MIN (8ull << 20)
+#define LAYOUT_CODE_CACHE_MAX (2ull << 30)
 
 #define LAYOUT_IOAPIC_BASE 0xfec00000ull
 #define LAYOUT_IOAPIC_SIZE 0x1000u
@@ -45,6 +48,7 @@
 #define LAYOUT_EXIT_PORT_ALT 0xf4   /* the same */
 #define LAYOUT_EXIT_PLAIN_PORT 0x01 /* tiny guests: the byte is the exit code */
 #define LAYOUT_PVPANIC_PORT 0x505   /* as QEMU's pvpanic on the ISA bus */
+#define LAYOUT_READY_PORT 0x506	    /* the guest is ready, whatever it writes */
 #define LAYOUT_DEBUG_PORT 0xe9	    /* reads back e9h, as Bochs */
 #define LAYOUT_DEBUG_PORT_ALT 0x402
 #define LAYOUT_DEBUG_PORT_TINY 0x10 /* tiny guests */

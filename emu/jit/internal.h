@@ -138,7 +138,7 @@ struct jit {
 	uint32_t threshold;
 	bool checks; /* each hit of a range is told to jit_check() (tests) */
 	struct verify *verify; /* or NULL (verify.h) */
-	uint32_t sites, ranges;
+	uint32_t sites, ranges, sites_max, ranges_max;
 	struct jit_site *site;
 	int (*enter)(struct emu *e, const uint8_t *code);
 	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *no_check, *save, *load[VECTORS_LEVELS], *load_x87; /* stubs.c; miss: of loads or stores, and of their groups */

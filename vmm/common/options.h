@@ -44,7 +44,7 @@ struct cli_args {
 	const char *words[CLI_WORDS]; /* those that are no options */
 	unsigned count;
 	bool json, force, all, help, config, print;
-	bool once;
+	bool once, systemd;
 	uint32_t timeout_ms, interval_ms;
 	int escape;
 	const char *binary, *older_than, *reopen;
