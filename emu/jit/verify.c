@@ -216,6 +216,13 @@ static _Noreturn void disagree(struct emu *e, int64_t count)
 
 /* ---- the second run ---- */
 
+/* What SWAPGS, STAC and their like change besides struct cpu. */
+static void restore_derived(struct emu *e, const struct emu *from)
+{
+	memcpy(e->seg_base, from->seg_base, sizeof(e->seg_base));
+	e->tlb_mask = from->tlb_mask;
+}
+
 static void undo(struct emu *e, struct verify *v)
 {
 	v->end = *e;
@@ -225,6 +232,7 @@ static void undo(struct emu *e, struct verify *v)
 	}
 	e->cpu = v->start.cpu;
 	e->flags_image = v->start.flags_image;
+	restore_derived(e, &v->start);
 }
 
 static unsigned read_code(struct emu *e, uint8_t bytes[INSN_MAX_BYTES])
@@ -298,7 +306,7 @@ static void step_again(struct emu *e, struct verify *v, int64_t count)
 /* Everything that is not the guest's is again as translated code left it. */
 static void restore_host(struct emu *e, const struct emu *from)
 {
-	e->tlb_mask = from->tlb_mask;
+	restore_derived(e, from);
 	e->block = from->block;
 	e->pc = from->pc;
 	e->budget = from->budget;
