@@ -243,7 +243,7 @@ static void set_limits(enum sandbox_role role)
 		return;
 	limit(RLIMIT_NOFILE, 160);
 	/* Memory objects are made by the supervisor, but for that of the emulator's generated code; only a log file could grow. */
-	limit(RLIMIT_FSIZE, role == SANDBOX_VCPU_EMU ? 64 << 20 : 1 << 20);
+	limit(RLIMIT_FSIZE, role == SANDBOX_VCPU_EMU ? 256 << 20 : 1 << 20);
 	limit(RLIMIT_MEMLOCK, 0);
 	limit(RLIMIT_MSGQUEUE, 0);
 	if (is_device(role) && !HAS_ASAN)

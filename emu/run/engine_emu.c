@@ -80,20 +80,31 @@ static unsigned threshold(const struct engine_config *c)
 }
 
 /* Decoded blocks: a translation lives as long as its block. Touched as it is filled. */
-enum { CACHE = 24 << 20, CACHE_SMALL = 11 << 19 };
+enum { CACHE = 24 << 20, CACHE_FURTHER = 9 << 19, CACHE_SMALL = 11 << 19 };
+
+/* What one processor fills at the most is an eighth of the memory for generated code. */
+enum { NATIVE_PARTS = 8 };
+
+/* Several share what one would have, and a little more for each: they run much of the same code, but not all of it. */
+static size_t cache_bytes(const struct engine_config *c)
+{
+	if (c->code_cache_bytes)
+		return c->code_cache_bytes;
+	if (!threshold(c))
+		return CACHE_SMALL;
+	return (CACHE + (size_t)CACHE_FURTHER * (c->vcpus - 1)) / c->vcpus & ~(size_t)(PAGE_SIZE - 1);
+}
 
 /* The processor's part of what the machine was lent, else memory of its own. */
 static int create_blocks(struct machine *m, struct emu *e, unsigned n)
 {
 	struct native_memory part;
 
-	const size_t bytes = m->config.code_cache_bytes ? m->config.code_cache_bytes
-			     : threshold(&m->config)	? CACHE
-							: CACHE_SMALL;
+	const size_t bytes = cache_bytes(&m->config);
 
 	if (!m->config.native)
 		return block_create(e, bytes, NULL);
-	part = native_memory_part(m->config.native, n, m->vcpus);
+	part = native_memory_part(m->config.native, n, m->vcpus < NATIVE_PARTS ? NATIVE_PARTS : m->vcpus);
 	return block_create(e, bytes, &part);
 }
 

@@ -155,6 +155,13 @@ static void rest(const struct channel *c, bool heard)
 	}
 }
 
+/* Another vCPU has made the machine's last write: nothing of this one's comes behind it. */
+static void rest_with_others(struct bus *b)
+{
+	for (;;)
+		futex_wait(&b->at_rest, atomic_load(&b->at_rest), CLOCK_NS_PER_S);
+}
+
 /* Nobody heard it if the device is given up, or has skipped the request: then the answer is all-ones. */
 static void write_last(struct channel *c, struct io_slot *slot)
 {
@@ -171,6 +178,8 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 	struct io_slot slot = make_slot(r, vcpu, IO_WRITE, addr, data, size, space);
 	struct channel *c = &b->channels[r->channel];
 
+	if (atomic_load_explicit(&b->at_rest, memory_order_relaxed))
+		rest_with_others(b);
 	if (access.way == ROUTE_DROP)
 		count(b, vcpu, COUNTER_DROPPED);
 	else if (access.way == ROUTE_POST)

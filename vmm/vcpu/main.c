@@ -319,8 +319,8 @@ static int serve(struct vcpu_process *p)
 	}
 }
 
-/* The vector instructions of a guest's working set, in the host's form. */
-enum { NATIVE_MEMORY_BYTES = 32 << 20 };
+/* Translated code, for all vCPUs there may be: each takes a part (native_memory_part()), and of that what it fills. */
+enum { NATIVE_MEMORY_BYTES = 256 << 20 };
 
 int main(int argc, char **argv)
 {
