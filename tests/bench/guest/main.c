@@ -66,7 +66,9 @@ static void measure(const struct workload *w)
 		best = ns < best ? ns : best;
 	}
 	round = (double)best / (double)n;
-	printf("%s %.4g %s\n", w->name, w->bytes ? (double)w->bytes * 1e3 / round : round, w->unit);
+	if (w->bytes)
+		round = strcmp(w->unit, "ns") ? (double)w->bytes * 1e3 / round : round / (double)w->bytes;
+	printf("%s %.4g %s\n", w->name, round, w->unit);
 	fflush(stdout);
 }
 

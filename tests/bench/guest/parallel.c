@@ -13,6 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Operations in a round: many, as each begins with a new process. */
+enum { MIXES = 4000, ADDS = 1000000, TURNS = 30000, BARRIERS = 1000 };
+
 struct shared {
 	_Alignas(64) atomic_uint ready;
 	_Alignas(64) atomic_ulong count;
@@ -67,13 +70,13 @@ static uint64_t in_two_processes(uint64_t n, uint64_t (*work)(uint64_t n, unsign
 static uint64_t mix(uint64_t n, unsigned side)
 {
 	(void)side;
-	return integer_mix(n);
+	return integer_mix(n * MIXES);
 }
 
 static uint64_t mix_of_one(uint64_t n)
 {
 	pin(0);
-	return integer_mix(n);
+	return integer_mix(n * MIXES);
 }
 
 /* As much again on the other: with two whole processors it takes no longer. */
@@ -85,7 +88,7 @@ static uint64_t mix_of_two(uint64_t n)
 static uint64_t add(uint64_t n, unsigned side)
 {
 	(void)side;
-	for (uint64_t k = 0; k < n; k++)
+	for (uint64_t k = 0; k < n * ADDS; k++)
 		atomic_fetch_add(&shared->count, 1);
 	return n;
 }
@@ -99,7 +102,7 @@ static uint64_t take_turns(uint64_t n, unsigned side)
 {
 	const unsigned long start = side;
 
-	for (uint64_t k = 0; k < n; k++) {
+	for (uint64_t k = 0; k < n * TURNS; k++) {
 		while (atomic_load_explicit(&shared->turn, memory_order_acquire) != 2 * k + start)
 			__builtin_ia32_pause();
 		atomic_store_explicit(&shared->turn, 2 * k + start + 1, memory_order_release);
@@ -138,7 +141,7 @@ static uint64_t membarriers(uint64_t n)
 		return 0;
 	while (atomic_load(&shared->ready) < 2)
 		;
-	for (uint64_t k = 0; k < n; k++)
+	for (uint64_t k = 0; k < n * BARRIERS; k++)
 		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 	atomic_store(&over, true);
 	pthread_join(thread, NULL);
@@ -146,10 +149,10 @@ static uint64_t membarriers(uint64_t n)
 }
 
 const struct workload parallel_workloads[] = {
-	{ "mix-of-one", "ns", mix_of_one, 0, has_two },
-	{ "mix-of-two", "ns", mix_of_two, 0, has_two },
-	{ "contended-xadd", "ns", contended_xadd, 0, has_two },
-	{ "flag-ping-pong", "ns", ping_pong, 0, has_two },
-	{ "membarrier-ipi", "ns", membarriers, 0, has_two },
+	{ "mix-of-one", "ns", mix_of_one, MIXES, has_two },
+	{ "mix-of-two", "ns", mix_of_two, MIXES, has_two },
+	{ "contended-xadd", "ns", contended_xadd, ADDS, has_two },
+	{ "flag-ping-pong", "ns", ping_pong, TURNS, has_two },
+	{ "membarrier-ipi", "ns", membarriers, BARRIERS, has_two },
 	{ NULL, NULL, NULL, 0, NULL },
 };
