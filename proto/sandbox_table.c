@@ -223,6 +223,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "getsockopt",	  0, 0, DIALLER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERCRED) } }, 0, "who listens there" },
 	{ "close",	  0, 0, DIALLER, { { 0 } }, 0, "connections that are the supervisor's now" },
 
+	{ "pwrite64",	  0, 0, KEEPER, { { 0 } }, 0, "what a device was when it died" },
+
 	/* keeper: lets clients in, tidies up after everything else is dead */
 	{ "accept4",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_CONTROL) }, 0, "control clients" },
 	{ "accept4",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_GDB) }, 0, "debuggers" },

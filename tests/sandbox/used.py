@@ -98,6 +98,8 @@ def ask_everything(t):
     t.bulkhead("status", t.name).expect(0)
     for kind in KINDS:
         t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
+    os.kill(t.processes()[process("testd")], signal.SIGKILL)
+    wait_until(lambda: "died 1 times" in t.bulkhead("status", t.name).out, "a device died")
     debug(t)
     t.bulkhead("log", t.name, "--reopen", t.dir + "/log").expect(0)
     talk.socket.close()

@@ -44,10 +44,10 @@ struct cli_args {
 	const char *words[CLI_WORDS]; /* those that are no options */
 	unsigned count;
 	bool json, force, all, help, config, print;
-	bool once;
+	bool once, systemd;
 	uint32_t timeout_ms, interval_ms;
 	int escape;
-	const char *binary, *reopen;
+	const char *binary, *older_than, *reopen;
 };
 
 bool option_is_of(const struct option_row *row, enum command command);
