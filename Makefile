@@ -73,8 +73,9 @@ portable: build-tests
 threads: build-tests
 	@test -f $(BUILD)-threads/build.ninja || \
 		meson setup $(BUILD)-threads $(MESON_FLAGS) -Db_sanitize=thread -Db_lundef=false >/dev/null
-	@ninja -C $(BUILD)-threads --quiet tests/unit/emu_smp_test
+	@ninja -C $(BUILD)-threads --quiet tests/unit/emu_smp_test tests/mono/mono tests/guest/ipi.bin
 	@$(BUILD)-threads/tests/unit/emu_smp_test
+	@$(BUILD)-threads/tests/mono/mono --kernel $(BUILD)-threads/tests/guest/ipi.bin --format flat64 --memory 16 --cpus 3 --tier block --seconds 120
 
 # Rounds over all rows of the instruction table, each with another seed; what one verified goes into docs/isa.md.
 oracle: build-tests

@@ -64,19 +64,19 @@ static const struct emu_hooks hooks = {
 
 enum { TRANSLATE_AFTER = 32 };
 
-/* The translator reserves some hundred megabytes of addresses. */
-static bool has_address_space(void)
+/* The translator reserves some hundred megabytes of addresses, and some for each processor. */
+static bool has_address_space(unsigned vcpus)
 {
 	struct rlimit most;
 
-	return getrlimit(RLIMIT_AS, &most) != 0 || most.rlim_cur >= 512ull << 20;
+	return getrlimit(RLIMIT_AS, &most) != 0 || most.rlim_cur >= 512ull + 128 * (vcpus - 1) << 20;
 }
 
 static unsigned threshold(const struct engine_config *c)
 {
-	return !has_address_space() || c->no_translator || c->single_step ? 0
-	       : c->translate_after					  ? c->translate_after
-									  : TRANSLATE_AFTER;
+	return !has_address_space(c->vcpus) || c->no_translator || c->single_step ? 0
+	       : c->translate_after						  ? c->translate_after
+										  : TRANSLATE_AFTER;
 }
 
 /* Decoded blocks: a translation lives as long as its block. Touched as it is filled. */

@@ -179,6 +179,10 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "engine", text(s->engine));
 		json_object_set_new(j, "sandbox", text(s->sandbox));
 		json_object_set_new(j, "ram_bytes", number(s->ram_bytes));
+		json_object_set_new(j, "cpus", number(s->vcpus));
+		json_object_set_new(j, "sockets", number(s->sockets));
+		json_object_set_new(j, "cores_per_socket", number(s->cores));
+		json_object_set_new(j, "threads_per_core", number(s->threads));
 		json_object_set_new(j, "started_ns", number(s->started_ns));
 		json_object_set_new(j, "uptime_ns", number(uptime_ns(s)));
 		json_object_set_new(j, "kernel", text(s->kernel));
@@ -303,10 +307,12 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 
 	if (localtime_r(&started, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n"
+	printf("%s: %s\n  engine    %s\n  cpu       %s\n  cpus      %u (%u of %u of %u: sockets, cores, threads)\n  memory    "
+	       "%llu MiB\n  kernel    %s\n  started   %s\n"
 	       "  uptime    %llu:%02llu:%02llu\n  reboots   %u\n  console   %s\n",
-	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", (unsigned long long)(s->ram_bytes >> 20),
-	       s->kernel ? s->kernel : "-", when, up / 3600, up / 60 % 60, up % 60, s->reboots, s->console ? s->console : "-");
+	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", s->vcpus, s->sockets, s->cores, s->threads,
+	       (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when, up / 3600, up / 60 % 60, up % 60,
+	       s->reboots, s->console ? s->console : "-");
 	print_sandbox(s);
 	print_processes(s, client_keeper_pid(dir));
 	print_externals(s);

@@ -181,6 +181,11 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->has_ram_bytes = s->has_started_ns = s->has_reboots = true;
 	s->ram_bytes = vm->config->ram_bytes;
 	s->started_ns = vm->realtime_started_ns;
+	s->has_vcpus = s->has_sockets = s->has_cores = s->has_threads = true;
+	s->vcpus = vm_cpus(vm);
+	s->sockets = vm->config->cpus.sockets;
+	s->cores = vm->config->cpus.cores;
+	s->threads = vm->config->cpus.threads;
 	s->reboots = vm->reboots;
 	s->kernel = (char *)(vm->config->kernel ? vm->config->kernel : "demo");
 	snprintf(parts->console, sizeof(parts->console), "%s/console.sock", vm->launch->dir);
