@@ -46,6 +46,7 @@ struct mmu;	    /* mmu/ */
 struct sys;	    /* sem/sys/ */
 struct jit;	    /* jit/ */
 struct counters;    /* proto/counters.h */
+struct engine_insn; /* trace.h */
 
 /*
  * What a lower room tells an upper one. run/ knows all rooms and sets them when it makes a processor.
@@ -115,6 +116,9 @@ struct emu {
 	uint64_t paused_at;
 	bool attention;		/* budget < 0 means that events are to be looked at, not only that it is spent */
 	atomic_bool idle;	/* nothing but another processor can make it run again (run/) */
+	struct engine_insn *traced; /* the instruction that is being recorded; NULL: none ever is */
+	uint64_t next_sample, last_sample; /* in retired instructions (run/trace.c) */
+	bool tracing; /* its accesses are wanted */
 	uint64_t next_event_ns;	/* when lapic_advance() wants to be called (run/) */
 	const struct emu_hooks *hooks;
 	/* Rooms keep their private state behind their own pointers; nothing is added here lightly. */

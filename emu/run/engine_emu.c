@@ -46,6 +46,7 @@ static void destroy_vcpu(struct emu *e)
 		lapic_destroy(e->lapic);
 	if (e->sys)
 		sys_fini(e);
+	trace_destroy(e);
 	jit_destroy(e);
 	block_destroy(e);
 	mmu_destroy(e);
@@ -132,7 +133,7 @@ static int create_vcpu(struct machine *m, unsigned n)
 		return r;
 	cpu_reset(&e->cpu);
 	e->flags_image = flags_from_arith(e->cpu.rflags);
-	if (sys_init(e))
+	if (trace_create(e) || sys_init(e))
 		return -ENOMEM;
 	e->lapic = lapic_create(m, e, topology_apic_id(&m->topology, n));
 	if (!e->lapic)

@@ -156,7 +156,8 @@ def started_again(t):
     check(row(t, "seriald")["pid"] == third.pid and row(t, "seriald")["deaths"] == 1, row(t, "seriald"))
     say(vm, "three")
     vm.expect("THREE")
-    check(vm.talk.text.count("ONE") == 1 and vm.talk.text.count("TWO") == 1, f"nothing is repeated: {vm.talk.text!r}")
+    # What one that is killed had just sent may come once more; what one that is asked to leave has sent, not.
+    check(vm.talk.text.count("TWO") == 1, f"nothing is repeated: {vm.talk.text!r}")
 
 
 @test
@@ -270,7 +271,7 @@ def turned_away(t, wrapper):
     """The other way round: a machine of another user's."""
     ours = by_hand(t, "timerd")
     os.chmod(t.dir + "/timerd.sock", 0o666)
-    run = t.command(*t.guest("echo", "--runtime-dir", t.dir + "/theirs", "--device", device(t, "timerd") + ",user=0"))
+    run = t.command(*t.guest("echo", "--runtime-dir", t.dir + "/theirs", "--stop-timeout", "500ms", "--device", device(t, "timerd") + ",user=0"))
     r = t.call([*wrapper, *run])
     r.expect(2, err=f"was disconnected: it serves user 0 and root, not user {STRANGER}; start it with --peer {STRANGER}")
     check(ours.poll() is None and "was turned away" in ours.stderr(), "it goes on waiting")

@@ -122,7 +122,7 @@ def used(t):
     outside = t.start(BUILD + "/devices/bulkhead-testd", "--socket", t.dir + "/testd.sock")
     everything += [*options("testd"), "--device", f"testd1=unix:{t.dir}/testd.sock"]
     words = ["strace", "-ff", "-qq", "-s", "32", "-o", directory + "/trace",
-             *t.command(*t.guest("board", "--detach", *everything))]
+             *t.command(*t.guest("board", "--detach", "--trace-io", t.dir + "/io", *everything))]
     watched = t.start(*words)
     wait_until(lambda: os.path.exists(f"{t.runtime}/{t.name}/console.sock"), "a machine", 40)
     ask_everything(t)

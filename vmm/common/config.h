@@ -56,6 +56,9 @@ struct vm_config {
 	const char *terminal; /* guest_note.h: what the console is shown on; NULL: nobody knows */
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */
+	const char *trace, *trace_io, *profile, *symbols; /* files; NULL: none */
+	const char *trace_range, *trace_privilege, *trace_start, *trace_stop; /* trace_filter.h */
+	uint32_t trace_last; /* instructions that are kept for a crash; 0: all are written */
 	const char *metrics; /* path of a socket; NULL: none */
 	const char *log_file, *result_file;
 	const char *config_file; /* command line: what was read from it stands before its own options */
