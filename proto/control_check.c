@@ -213,6 +213,8 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 		return err;
 	if (m->cpu && strlen(m->cpu) > CPU_TEXT_MAX)
 		return complain(c, "cpu", "must be at most 1024 bytes");
+	if (m->has_code_cache && (m->code_cache < LAYOUT_CODE_CACHE_MIN || m->code_cache > LAYOUT_CODE_CACHE_MAX))
+		return complain(c, "code_cache", "must be 8 MiB to 2 GiB");
 	kvm = m->engine && strcmp(m->engine, "kvm") == 0;
 	if (!m->engine || (!kvm && strcmp(m->engine, "emu") != 0))
 		return complain(c, "engine", "must be emu or kvm");

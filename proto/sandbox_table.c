@@ -96,6 +96,9 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "munmap",	  0, CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "brk",	  0, CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "madvise",	  0, 0, BOOT, { { 0 } }, 0, "huge pages for what is unpacked" },
+	/* Zeroes where it may write them anyway; no file gets shorter, and what others map of it reads as zeroes, too. */
+	{ "madvise",	  0, VCPU, ROLE(VCPU_EMU), { { 2, WHOLE(MADV_DONTNEED) } }, 0, "an idle guest's decoded code is given back" },
+	{ "madvise",	  0, VCPU, ROLE(VCPU_EMU), { { 2, WHOLE(MADV_REMOVE) } }, 0, "an idle guest's translated code is given back" },
 	{ "pread64",	  0, 0, BOOT, { { 0 } }, 0, "images" },
 	{ "getrandom",	  CHILDREN, VCPU, BOOT, { { 0 } }, 0, "heap; the loader: kernel addresses, seed for the guest" },
 

@@ -65,7 +65,7 @@ struct engine_config {
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 	struct machine_clock clock; /* what local APICs and engine_state mean by a time */
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
-	size_t code_cache_bytes; /* engine emu: bound of the decoded code cache per vCPU; 0 = default */
+	size_t code_cache_bytes; /* engine emu: bound of what decoded and translated code takes, of all vCPUs together; 0: default */
 	/* engine emu: memory for generated code, made before the sandbox forbids it (native/memory.h), which the caller owns;
 	 * NULL: create() makes it. Without any the emulator works, too. */
 	const struct native_memory *native;

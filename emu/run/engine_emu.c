@@ -60,6 +60,7 @@ static const struct emu_hooks hooks = {
 	.block_hot = jit_hot,
 	.block_killed = jit_killed,
 	.code_flushed = jit_flushed,
+	.code_given_back = jit_given_back,
 	.step = step_one,
 };
 
@@ -80,33 +81,45 @@ static unsigned threshold(const struct engine_config *c)
 										  : TRANSLATE_AFTER;
 }
 
-/* Decoded blocks: a translation lives as long as its block. Touched as it is filled. */
-enum { CACHE = 24 << 20, CACHE_FURTHER = 9 << 19, CACHE_SMALL = 11 << 19 };
+/* What a processor's share of the memory for code is used for. Touched as it is filled. */
+struct shares {
+	size_t blocks, native, tables;
+};
 
-/* What one processor fills at the most is an eighth of the memory for generated code. */
-enum { NATIVE_PARTS = 8 };
+enum { FIRST = 60 << 20, FURTHER = 12 << 20, UNTRANSLATED = 11 << 19 };
 
-/* Several share what one would have, and a little more for each: they run much of the same code, but not all of it. */
-static size_t cache_bytes(const struct engine_config *c)
+static size_t bytes_of_code(const struct machine *m)
 {
-	if (c->code_cache_bytes)
-		return c->code_cache_bytes;
-	if (!threshold(c))
-		return CACHE_SMALL;
-	return (CACHE + (size_t)CACHE_FURTHER * (c->vcpus - 1)) / c->vcpus & ~(size_t)(PAGE_SIZE - 1);
+	if (m->config.code_cache_bytes)
+		return m->config.code_cache_bytes / m->vcpus;
+	return (FIRST + (size_t)FURTHER * (m->vcpus - 1)) / m->vcpus;
+}
+
+/* A translation lives as long as its block: about as much for either, and two thirds of that for what else is known of it. */
+static struct shares shares(const struct machine *m)
+{
+	const size_t bytes = bytes_of_code(m);
+	struct shares s = { .blocks = bytes / 8 * 3, .native = bytes / 8 * 3, .tables = bytes / 4 };
+
+	if (!threshold(&m->config))
+		s.blocks = m->config.code_cache_bytes ? bytes / 2 : UNTRANSLATED;
+	return s;
 }
 
 /* The processor's part of what the machine was lent, else memory of its own. */
 static int create_blocks(struct machine *m, struct emu *e, unsigned n)
 {
+	const struct shares s = shares(m);
 	struct native_memory part;
+	int r;
 
-	const size_t bytes = cache_bytes(&m->config);
-
-	if (!m->config.native)
-		return block_create(e, bytes, NULL);
-	part = native_memory_part(m->config.native, n, m->vcpus < NATIVE_PARTS ? NATIVE_PARTS : m->vcpus);
-	return block_create(e, bytes, &part);
+	if (m->config.native) {
+		part = native_memory_part(m->config.native, n, m->vcpus);
+		if (part.bytes > s.native)
+			part.bytes = s.native;
+	}
+	r = block_create(e, s.blocks, m->config.native ? &part : NULL);
+	return r ? r : jit_create(e, threshold(&m->config), s.tables);
 }
 
 static int create_vcpu(struct machine *m, unsigned n)
@@ -127,8 +140,6 @@ static int create_vcpu(struct machine *m, unsigned n)
 	r = mmu_create(e);
 	if (r == 0)
 		r = create_blocks(m, e, n);
-	if (r == 0)
-		r = jit_create(e, threshold(&m->config));
 	if (r)
 		return r;
 	cpu_reset(&e->cpu);
@@ -161,7 +172,7 @@ static bool config_is_valid(const struct engine_config *c)
 		if (((c->ram[n].gpa | c->ram[n].size | (uintptr_t)c->ram[n].host) & (PAGE_SIZE - 1)) || !c->ram[n].host)
 			return false;
 	}
-	return c->code_cache_bytes == 0 || c->code_cache_bytes >= 65536;
+	return c->code_cache_bytes == 0 || c->code_cache_bytes / c->vcpus >= 65536;
 }
 
 static int make_counters(struct machine *m)

@@ -204,6 +204,35 @@ static bool run_slice(struct emu *e)
 	}
 }
 
+/* ---- rest ---- */
+
+enum { REST_INSNS = 20 << 20 };
+#define REST_NS (10 * CLOCK_NS_PER_S)
+
+/* A guest that has done next to nothing for a while, timers perhaps, gives back what its code takes in the host. Returns when to look
+ * again. */
+static uint64_t rest(struct emu *e)
+{
+	const uint64_t now = emu_now_ns(e), retired = emu_retired(e);
+	bool over;
+
+	if (!block_holds_memory(e))
+		return UINT64_MAX;
+	over = now - e->rest_since_ns >= REST_NS;
+	if (over && retired - e->rest_retired < REST_INSNS)
+		block_give_back(e);
+	if (over || retired - e->rest_retired >= REST_INSNS) {
+		e->rest_since_ns = now;
+		e->rest_retired = retired;
+	}
+	return e->rest_since_ns + REST_NS;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static enum engine_stop run(struct emu *e)
 {
 	unsigned wakes;
@@ -234,7 +263,7 @@ static enum engine_stop run(struct emu *e)
 			/* `wakes` was read before events() looked for work: whatever arrived since has changed it, and
 			 * emu_sleep() does not sleep. */
 			counter_add(&e->counters->of[COUNTER_HALT], 1);
-			emu_sleep(e, wakes, e->next_event_ns);
+			emu_sleep(e, wakes, earlier(e->next_event_ns, rest(e)));
 		}
 	}
 }

@@ -31,6 +31,7 @@ EXCUSED = {
     "epoll_ctl": "a doorbell whose other end is gone",
     "getrandom": "seeds of Linux images; the guest here is another (debian_* boot those)",
     "exit_group": "a child that is not killed in the end",
+    "vcpu (emu): madvise": "a guest that has had megabytes of code and is idle for ten seconds (translated_given_back)",
     "keeper: sendto": "messages about something that goes wrong",
 }
 ENGINES = {"vcpu (kvm)", "vcpu (emu)"}

@@ -21,6 +21,8 @@
 #define CONTROL "control.sock"
 #define CONSOLE "console.sock"
 
+struct frame client_frame;
+
 struct namesake {
 	struct nearest near;
 	char room[VM_NAME_MAX + 1];

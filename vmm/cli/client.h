@@ -23,6 +23,9 @@ int client_not_found(const char *name);
 /* Finds a living machine. Prints what is wrong and returns an exit code, or 0. */
 int client_find(const char *name, struct machine_ref *ref);
 
+/* Answers come here, one at a time: a command talks to one machine after the other. Large, so that there is only one. */
+extern struct frame client_frame;
+
 /*
  * One request, with `fd` unless that is -1, and one reply. 0: `frame` holds MSG_OK. Else -errno: -ECONNREFUSED,
  * -ETIMEDOUT, -ECONNRESET (the machine ended before it answered), -EPERM (peer.h), or -EREMOTEIO: it refused, and `frame`

@@ -64,6 +64,7 @@ struct vm_config {
 	const char *config_file; /* command line: what was read from it stands before its own options */
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
 	uint64_t ram_bytes;
+	uint64_t code_cache_bytes; /* of the emulator; 0: its default */
 	struct cpu_topology cpus;
 	uint32_t stop_timeout_ms; /* how long a stop by signal waits for the guest */
 	uint32_t timeout_ms; /* how long it may take; 0: as long as it likes */

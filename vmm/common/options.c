@@ -54,6 +54,8 @@ const struct option_row option_rows[] = {
 	KEY("format", CHOICE, IN(RUN), format, "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel"),
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
 		"what runs guest code; auto takes emu for now (see bulkhead(1))"),
+	KEY("code-cache", CACHE, MACHINE, code_cache_bytes, "SIZE",
+		"what decoded and translated code may take of this host (default 60M, 12M more for each further processor)"),
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
 		"the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); --cpu help "
 		"lists models and features"),

@@ -222,6 +222,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
 	m.cpu = (char *)config_cpu(vm->config);
 	m.tier = (char *)vm->config->tier;
+	m.has_code_cache = vm->config->code_cache_bytes != 0;
+	m.code_cache = vm->config->code_cache_bytes;
 	m.entry = (Bulkhead__EntryState *)entry;
 	m.has_restored = true;
 	m.restored = vm->restored != NULL;

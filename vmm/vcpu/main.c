@@ -319,8 +319,8 @@ static int serve(struct vcpu_process *p)
 	}
 }
 
-/* Translated code, for all vCPUs there may be: each takes a part (native_memory_part()), and of that what it fills. */
-enum { NATIVE_MEMORY_BYTES = 256 << 20 };
+/* Generated code: as much of it as the largest --code-cache has. */
+enum { NATIVE_MEMORY_BYTES = 768 << 20 };
 
 int main(int argc, char **argv)
 {
