@@ -48,6 +48,8 @@ static const struct frame_type types[] = {
 	TYPE(RESTORE, "RESTORE", state_part, 0, 0),
 	TYPE(TAKE, "TAKE", empty, 0, 0),
 	TYPE(HOLD_LINES, "HOLD_LINES", hold_lines, 0, 0),
+	TYPE(CONSOLE, "CONSOLE", console_attach, 0, 0),
+	TYPE(CONSOLE_CLIENT, "CONSOLE_CLIENT", console_attach, 1, 1),
 	TYPE(DEBUG_CHANNEL, "DEBUG_CHANNEL", debug_channel, 1, 1),
 	TYPE(DEBUG_END, "DEBUG_END", empty, 0, 0),
 	TYPE(DEBUG_CLIENT, "DEBUG_CLIENT", empty, 1, 1),

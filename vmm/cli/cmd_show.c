@@ -110,6 +110,16 @@ static json_t *given_up_json(const Bulkhead__Status *s)
 	return list;
 }
 
+/* "2:pty /run/bulkhead/vm1/com2", ... */
+static json_t *serial_json(const Bulkhead__Status *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_serial; i++)
+		json_array_append_new(list, text(s->serial[i]));
+	return list;
+}
+
 static json_t *status_json(const char *name, const char *dir, const Bulkhead__Status *s)
 {
 	json_t *j = json_object(), *list = json_array(), *missing = json_array(), *features = json_array();
@@ -135,6 +145,7 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "kernel", text(s->kernel));
 		json_object_set_new(j, "reboots", number(s->reboots));
 		json_object_set_new(j, "console", text(s->console));
+		json_object_set_new(j, "serial", serial_json(s));
 	}
 	json_object_set_new(j, "given_up", given_up_json(s));
 	json_object_set_new(j, "was_given_up", json_boolean(s && s->gave_up));
@@ -194,6 +205,8 @@ static void print_status(const Bulkhead__Status *s)
 	       s->kernel ? s->kernel : "-", when, s->reboots, s->console ? s->console : "-", s->sandbox ? s->sandbox : "-");
 	for (size_t i = 0; i < s->n_sandbox_missing; i++)
 		printf("  sandbox without: %s\n", s->sandbox_missing[i]);
+	for (size_t i = 0; i < s->n_serial; i++)
+		printf("  serial    %s\n", s->serial[i]);
 	printf("\n  %-10s %8s  %-10s %12s %12s %12s\n", "process", "pid", "state", "requests", "synchronous", "sleeps");
 	for (size_t i = 0; i < s->n_processes; i++) {
 		const Bulkhead__ProcessStatus *p = s->processes[i];

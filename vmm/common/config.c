@@ -151,6 +151,12 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 		snprintf(error, CONFIG_ERROR_MAX, "--from needs --detach: consoles stay attached to the machine that goes on");
 		return -EINVAL;
 	}
+	for (unsigned i = 0; i < SERIAL_PORTS && config->from; i++) {
+		if (!config->serial[i])
+			continue;
+		snprintf(error, CONFIG_ERROR_MAX, "--serial %s: the machine that --from takes still has it", config->serial[i]);
+		return -EINVAL;
+	}
 	if (config->sandbox != SANDBOX_OFF && SANDBOX_DEFAULT == SANDBOX_OFF) {
 		snprintf(error, CONFIG_ERROR_MAX,
 			 "--sandbox %s: this is a build with sanitizers, which need what the sandbox "

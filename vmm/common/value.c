@@ -5,6 +5,7 @@
 #include "config.h"
 #include "nearest.h"
 #include "options.h"
+#include "step.h"
 
 #include "../../proto/layout.h"
 
@@ -342,6 +343,17 @@ static int add_initrd(struct initrd_list *list, const struct option_row *row, co
 	return 0;
 }
 
+static int set_serial(const char **ports, const struct option_row *row, const char *value, char *error)
+{
+	struct serial_spec spec;
+	const char *why = serial_parse(value, &spec);
+
+	if (why)
+		return bad(error, row, value, why);
+	ports[spec.port] = value;
+	return 0;
+}
+
 bool value_is_taken(enum value_kind kind)
 {
 	return kind != VALUE_FLAG && kind != VALUE_DEVICE;
@@ -441,6 +453,15 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 						       : 0;
 	case VALUE_INITRD:
 		return add_initrd((struct initrd_list *)field, row, value, error);
+	case VALUE_SERIAL:
+		return set_serial((const char **)field, row, value, error);
+	case VALUE_STEP_SEND:
+	case VALUE_STEP_EXPECT:
+		return step_add((struct step_list *)field, row, value, error);
+	case VALUE_BYTES:
+		return config_parse_size(value, (uint64_t *)field)
+			       ? bad(error, row, value, "not a size; write 10M, or 0 for none")
+			       : 0;
 	case VALUE_GROUP:
 		return set_group((int64_t *)field, value) ? bad(error, row, value, "no such group; name one of /etc/group") : 0;
 	case VALUE_GDB:

@@ -44,11 +44,11 @@ int keeper_listen(struct keeper *k, const char *name, int type)
 }
 
 /* Nobody but this host's own can reach a loopback address. */
-static int listen_on_loopback(int port)
+int keeper_listen_on_loopback(uint32_t address, int port)
 {
 	const struct sockaddr_in a = { .sin_family = AF_INET,
 				       .sin_port = htons((uint16_t)port),
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+				       .sin_addr.s_addr = htonl(address) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, rc = 0;
 
 	if (fd < 0)
@@ -63,7 +63,7 @@ static int listen_on_loopback(int port)
 }
 
 /* Where the user wants it. What a killed predecessor has left there is a socket of ours that nobody listens on any more. */
-static int listen_on_path(const char *path)
+int keeper_listen_on_path(const char *path)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
@@ -104,10 +104,10 @@ int keeper_open_gdb(struct keeper *k)
 	char *name = k->launch.debugger;
 
 	if (port > 0) {
-		k->gdb_fd = listen_on_loopback(port);
+		k->gdb_fd = keeper_listen_on_loopback(INADDR_LOOPBACK, port);
 		snprintf(name, sizeof(k->launch.debugger), "localhost:%d", port);
 	} else if (place) {
-		k->gdb_fd = listen_on_path(place);
+		k->gdb_fd = keeper_listen_on_path(place);
 		name_place(name, sizeof(k->launch.debugger), place);
 	} else {
 		k->gdb_fd = keeper_listen(k, "gdb.sock", SOCK_STREAM);

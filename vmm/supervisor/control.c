@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* How long STATUS waits for the numbers of busy processes. */
@@ -32,7 +33,9 @@ static void drop(struct client *c)
 		event_free(c->on_read);
 	if (c->fd >= 0)
 		close(c->fd);
-	*c = (struct client){ .vm = c->vm, .fd = -1 };
+	if (c->console_fd >= 0)
+		close(c->console_fd);
+	*c = (struct client){ .vm = c->vm, .fd = -1, .console_fd = -1 };
 	if (took)
 		take_end(c->vm);
 }
@@ -95,6 +98,7 @@ struct status_parts {
 	Bulkhead__ProcessStatus rows[PROCS + 1], *list[PROCS + 1];
 	char *missing[SANDBOX_MISSING_MAX];
 	char console[160];
+	char serial_text[SERIAL_PORTS][160], *serial[SERIAL_PORTS];
 	char *poison[PROCS][RECOVERY_POISON];
 	char *cpu_features[CPUF_COUNT];
 };
@@ -153,6 +157,22 @@ static void add_cpu(Bulkhead__Status *s, struct status_parts *parts, const struc
 	s->cpu_features = parts->cpu_features;
 }
 
+static void add_serial(Bulkhead__Status *s, struct status_parts *parts, const struct vm *vm)
+{
+	s->serial = parts->serial;
+	for (unsigned i = 0; i < SERIAL_PORTS; i++) {
+		char *text = parts->serial_text[i];
+
+		if (vm->launch->serial_kind[i] == SERIAL_NOTHING)
+			continue;
+		if (vm->launch->serial_kind[i] == SERIAL_PTY)
+			snprintf(text, sizeof(parts->serial_text[i]), "%u:pty %s/com%u", i + 1, vm->launch->dir, i + 1);
+		else
+			snprintf(text, sizeof(parts->serial_text[i]), "%s", vm->config->serial[i]);
+		s->serial[s->n_serial++] = text;
+	}
+}
+
 static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_parts *parts)
 {
 	s->name = (char *)vm->config->name;
@@ -166,6 +186,7 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	snprintf(parts->console, sizeof(parts->console), "%s/console.sock", vm->launch->dir);
 	s->console = parts->console;
 	s->debugger = (char *)vm->launch->debugger;
+	add_serial(s, parts, vm);
 	s->has_gave_up = true;
 	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
 		s->gave_up |= vm->procs[i].recovery.gave_up;
@@ -305,6 +326,73 @@ void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FD
 		drop(c);
 }
 
+/* ---- consoles -------------------------------------------------------------------------------------------------- */
+
+static struct client *console_client(struct vm *vm)
+{
+	for (unsigned i = 0; i < VM_CLIENTS; i++)
+		if (vm->clients[i].fd >= 0 && vm->clients[i].console_fd >= 0)
+			return &vm->clients[i];
+	return NULL;
+}
+
+/* EAGAIN: seriald is away, or asked for somebody else just now. Who wants a console asks again. */
+static void put_off(struct client *c, uint32_t id)
+{
+	control_refuse(c, id, EAGAIN, "the console is being started; try again");
+}
+
+static int ask_for_console(struct client *c, const Bulkhead__ConsoleAttach *m)
+{
+	int pair[2], rc;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	rc = proc_request(&c->vm->procs[PROC_SERIALD], BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT, &m->base, &pair[1], 1);
+	close(pair[1]);
+	if (rc)
+		close(pair[0]);
+	else
+		c->console_fd = pair[0];
+	return rc;
+}
+
+/* One at a time: the answer does not tell whose it is. */
+static void on_console(struct client *c, const struct frame *f)
+{
+	const struct proc *seriald = &c->vm->procs[PROC_SERIALD];
+	int rc = -EAGAIN;
+
+	if (seriald->state == PROC_READY && !proc_owes(seriald, BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT))
+		rc = ask_for_console(c, (const Bulkhead__ConsoleAttach *)f->msg);
+	c->console_id = f->header.id;
+	if (rc)
+		put_off(c, f->header.id);
+}
+
+void control_console_answered(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error)
+{
+	struct client *c = console_client(vm);
+	Bulkhead__ConsoleAttached copy = BULKHEAD__CONSOLE_ATTACHED__INIT;
+	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	int fd = c ? c->console_fd : -1;
+
+	if (!c)
+		return; /* it is gone, and the connection with it */
+	c->console_fd = -1;
+	copy.has_mode = copy.has_history = true;
+	copy.mode = attached ? attached->mode : 0;
+	copy.history = attached ? attached->history : 0;
+	ok.console = &copy;
+	if (attached && frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, &fd, 1))
+		drop(c);
+	else if (error)
+		control_refuse(c, c->console_id, error->has_code ? error->code : EIO, error->text ? error->text : "refused");
+	else if (!attached)
+		put_off(c, c->console_id);
+	close(fd);
+}
+
 /* ---- devices --------------------------------------------------------------------------------------------------- */
 
 static struct proc *find_device(struct vm *vm, const Bulkhead__DeviceName *m)
@@ -381,6 +469,7 @@ static const struct {
 	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, CLIENT_MEMBER, on_wait },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, CLIENT_MEMBER, on_device_restart },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, CLIENT_OWNER, on_device_replace },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE, CLIENT_MEMBER, on_console },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_TAKE, CLIENT_OWNER, on_take },
 };
 
@@ -389,7 +478,7 @@ static void dispatch(struct client *c, const struct frame *f)
 	uint32_t id = f->header.id;
 
 	c->heard_ns = clock_ns();
-	if (c->wait_type || c->status_wanted || c->device || (c->takes && c->vm->take.step != TAKE_HELD)) {
+	if (c->wait_type || c->status_wanted || c->device || c->console_fd >= 0 || (c->takes && c->vm->take.step != TAKE_HELD)) {
 		control_refuse(c, id, EBUSY, "one request at a time: the last one is not answered yet");
 		return;
 	}
@@ -424,7 +513,7 @@ static void on_client(evutil_socket_t fd, short what, void *ctx)
 void control_init(struct vm *vm)
 {
 	for (unsigned i = 0; i < VM_CLIENTS; i++)
-		vm->clients[i] = (struct client){ .vm = vm, .fd = -1 };
+		vm->clients[i] = (struct client){ .vm = vm, .fd = -1, .console_fd = -1 };
 }
 
 /* A free one, else the one that has been silent for longest without waiting for anything: it only holds the place. */
@@ -437,7 +526,8 @@ static struct client *find_place(struct vm *vm)
 
 		if (c->fd < 0)
 			return c;
-		if (!c->wait_type && !c->status_wanted && !c->device && !c->takes && (!idle || c->heard_ns < idle->heard_ns))
+		if (!c->wait_type && !c->status_wanted && !c->device && !c->takes && c->console_fd < 0 &&
+		    (!idle || c->heard_ns < idle->heard_ns))
 			idle = c;
 	}
 	if (idle)

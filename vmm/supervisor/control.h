@@ -15,6 +15,8 @@ void control_init(struct vm *vm);
 void control_add(struct vm *vm, int fd, enum client_rights rights);
 /* It has what it asked for: descriptors of enum frame_take_fd. */
 void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
+/* seriald's answer to CONSOLE_CLIENT. Both NULL: it died over it. */
+void control_console_answered(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error);
 void control_refuse(struct client *c, uint32_t id, int code, const char *text);
 /* Answers everyone who waits for the end. */
 void control_ended(struct vm *vm);

@@ -235,6 +235,7 @@ static const struct vm_hooks hooks = {
 	.answer_take = control_answer_take,
 	.refuse = control_refuse,
 	.stats_changed = control_stats_changed,
+	.console_answered = control_console_answered,
 };
 
 static void init(struct vm *vm, struct launch *launch)

@@ -140,6 +140,8 @@ struct client {
 	bool takes;	     /* the machine stands still for it, or is about to */
 	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
 	struct proc *device; /* NULL: none */
+	int console_fd;	     /* its end of the connection that seriald is asked to take; -1: none */
+	uint32_t console_id; /* of that CONSOLE */
 	uint64_t heard_ns; /* when it last asked for something, or came */
 };
 
@@ -211,6 +213,7 @@ struct vm_hooks {
 	void (*refuse)(struct client *c, uint32_t id, int code, const char *text);
 	/* machine.c: a STATS reply came, or a process is gone */
 	void (*stats_changed)(struct vm *vm);
+	void (*console_answered)(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error);
 };
 
 struct vm {
@@ -240,6 +243,7 @@ struct vm {
 	struct object msi;
 	const struct msi_page *msi_view;
 	const struct backlog *backlog_view;
+	int serial_backlog_fd[SERIAL_PORTS]; /* of ports with a connector, but for COM1 */
 	struct object state_object; /* what TAKE hands out */
 	void *state_memory;
 	struct take take;
