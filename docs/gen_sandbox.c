@@ -29,7 +29,7 @@ static unsigned count_calls(enum sandbox_role role, enum sandbox_phase phase)
 /* These have one filter; a child has all three, and the supervisor the last two. */
 static bool has_one_filter(enum sandbox_role role)
 {
-	return role == SANDBOX_KEEPER || role == SANDBOX_LOGGER || role == SANDBOX_SPAWNER;
+	return role == SANDBOX_KEEPER || role == SANDBOX_LOGGER || role == SANDBOX_DIALLER || role == SANDBOX_SPAWNER;
 }
 
 static void print_summary(void)

@@ -15,6 +15,7 @@
 #include "child_socket.h"
 #include "control_check.h"
 #include "log.h"
+#include "user.h"
 
 #ifndef BULKHEAD_VERSION
 #define BULKHEAD_VERSION "unknown"
@@ -107,7 +108,7 @@ int child_start(struct child *c, Bulkhead__Role role, const char *program, const
 			path = optarg;
 			break;
 		case 'p':
-			if (child_parse_user(optarg, &peer) < 0)
+			if (user_parse(optarg, &peer) < 0)
 				return bad_usage(c, "--peer: no such user; a number, or a name from /etc/passwd");
 			break;
 		case 'b':

@@ -2,10 +2,8 @@
 /* A child without a parent: see child_socket.h. */
 #include "child_socket.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,25 +15,6 @@
 #include "frame.h"
 
 enum { SYSTEMD_FD = 3 };
-
-int child_parse_user(const char *text, int64_t *uid)
-{
-	char *end;
-	unsigned long id = strtoul(text, &end, 10);
-	struct passwd *p;
-	FILE *file;
-
-	*uid = -1;
-	if (isdigit((unsigned char)text[0]) && !*end && id < UINT32_MAX)
-		*uid = (int64_t)id;
-	file = *uid < 0 ? fopen("/etc/passwd", "re") : NULL; /* a static program cannot load what getpwnam() asks */
-	while (file && (p = fgetpwent(file)))
-		if (!strcmp(p->pw_name, text))
-			*uid = p->pw_uid;
-	if (file)
-		fclose(file);
-	return *uid < 0 ? -EINVAL : 0;
-}
 
 bool child_is_activated(void)
 {

@@ -10,9 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A number, or a name from /etc/passwd. 0 or -EINVAL */
-int child_parse_user(const char *text, int64_t *uid);
-
 /* Has systemd handed us a socket? Only the first counts. */
 bool child_is_activated(void);
 

@@ -2,7 +2,9 @@
 /* The table of kinds: see kind.h. */
 #include "kind.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #define FD(OBJECT) KIND_FD_##OBJECT,
 #define DEVICE(NAME, name, ...) static const uint8_t name##_fds[] = { NAME##_FDS(FD) };
@@ -34,4 +36,36 @@ void kind_process_name(const struct kind_row *kind, unsigned instance, char out[
 		snprintf(out, KIND_NAME_MAX, "%s%u", kind->name, instance);
 	else
 		snprintf(out, KIND_NAME_MAX, "%s", kind->name);
+}
+
+const struct kind_row *kind_of_number(unsigned number, unsigned *instance)
+{
+	const struct kind_row *kind = kind_rows;
+
+	for (; number >= kind->most; kind++)
+		number -= kind->most;
+	*instance = number;
+	return kind;
+}
+
+static bool is_called(const char *text, const char *name)
+{
+	size_t stem = strcspn(name, "0123456789") - 1;
+
+	return !strcmp(text, name) || (!strncmp(text, name, stem) && !strcmp(text + stem, name + stem + 1));
+}
+
+int kind_find(const char *text)
+{
+	char name[KIND_NAME_MAX];
+
+	for (unsigned i = 0; i < DEVICES_MAX; i++) {
+		unsigned instance;
+		const struct kind_row *kind = kind_of_number(i, &instance);
+
+		kind_process_name(kind, instance, name);
+		if (is_called(text, name))
+			return (int)i;
+	}
+	return -ENODEV;
 }

@@ -53,6 +53,11 @@ extern const struct kind_row kind_rows[KIND_COUNT];
 /* NULL: not a device. */
 const struct kind_row *kind_of_role(uint32_t role);
 
+/* The devices of all kinds in a row, DEVICES_MAX of them, instances of a kind behind each other: which one a number stands for,
+ * and the number of "seriald" or "serial", "testd1" or "test1"; -ENODEV: there is none of that name. */
+const struct kind_row *kind_of_number(unsigned number, unsigned *instance);
+int kind_find(const char *name);
+
 /* "seriald"; of a kind that may have several instances "testd0", "testd1", ... */
 enum { KIND_NAME_MAX = 16 };
 void kind_process_name(const struct kind_row *kind, unsigned instance, char out[KIND_NAME_MAX]);

@@ -34,6 +34,7 @@ enum sandbox_mode {
 enum sandbox_role {
 	SANDBOX_KEEPER,
 	SANDBOX_LOGGER,
+	SANDBOX_DIALLER,
 	SANDBOX_SUPERVISOR,
 	SANDBOX_SPAWNER,
 	SANDBOX_BOOT,
@@ -92,6 +93,8 @@ enum sandbox_keeper_fd {
 };
 /* What is executed; where the spawner answers. */
 enum { SANDBOX_PROGRAM = 64, SANDBOX_SPAWNER_SOCK = 3 };
+/* The dialler answers there, and reads and writes nothing else. */
+enum { SANDBOX_DIALLER_SOCK = 3 };
 /* Console connections pass into this socket, and from a daemon that listens to nowhere else (devices/stash.h). */
 enum { SANDBOX_STASH = 150 };
 

@@ -16,6 +16,7 @@
 #define ROLE(x) (1u << SANDBOX_##x)
 #define KEEPER ROLE(KEEPER)
 #define LOGGER ROLE(LOGGER)
+#define DIALLER ROLE(DIALLER)
 #define SUPER ROLE(SUPERVISOR)
 #define SPAWNER ROLE(SPAWNER)
 #define BOOT ROLE(BOOT)
@@ -60,6 +61,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "write",	  0, 0, ALL, { { 0 } }, 0, "doorbells, log lines; keeper: command line, systemd, record of the end" },
 	{ "read",	  0, 0, LOGGER, { FD(STDIN_FILENO) }, 0, "messages of keeper and supervisor" },
 	{ "write",	  0, 0, LOGGER, { FD(STDERR_FILENO) }, 0, "to where the user wants them" },
+	{ "write",	  0, 0, DIALLER, { FD(STDERR_FILENO) }, 0, "last words" },
 	{ "recvmsg",	  0, BOOT, SUPER | SPAWNER | VCPU | GDBD | (DEVICES & ~LISTENERS), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
 	{ "recvmsg",	  0, 0, LISTENERS, { ONLY(2, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK) }, 0, "control messages, descriptors, console bytes" },
 	{ "recvmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), RECV_FLAGS(2) }, 0, "notes of the supervisor" },
@@ -71,8 +73,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "sendmsg",	  0, 0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
 	{ "close",	  0, CHILDREN, KEEPER | SUPER | SPAWNER | GDBD | LISTENERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
-	{ "exit_group",	  0, 0, ALL | LOGGER, { { 0 } }, 0, "the end" },
-	{ "rt_sigreturn", 0, 0, ALL | LOGGER, { { 0 } }, 0, "return from a signal handler" },
+	{ "exit_group",	  0, 0, ALL | LOGGER | DIALLER, { { 0 } }, 0, "the end" },
+	{ "rt_sigreturn", 0, 0, ALL | LOGGER | DIALLER, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", 0, 0, VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
 	{ "clock_gettime", 0, 0, ALL & ~SPAWNER, { { 0 } }, 0, "where the vDSO cannot tell the time; processor time of a child" },
 	FUTEX(VCPU | DEVICES, FUTEX_WAKE, "the other side of a ring"),
@@ -210,6 +212,14 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "close_range",  0, 0, SPAWNER, { { 0 } }, 0, "a child inherits only what it was given" },
 	PRCTL(0, 0, SPAWNER, PR_SET_PDEATHSIG, "a child ends with its supervisor"),
 	{ "landlock_add_rule", 0, 0, SPAWNER, { { 0 } }, 0, "a child's program may be executed, nothing else" },
+
+	/* dialler: connects for the supervisor, looks who listens, and hands the connection over */
+	{ "recvmsg",	  0, 0, DIALLER, { FD(SANDBOX_DIALLER_SOCK), RECV_FLAGS(2) }, 0, "which device" },
+	{ "sendmsg",	  0, 0, DIALLER, { FD(SANDBOX_DIALLER_SOCK), SEND_FLAGS(2) }, 0, "its connection" },
+	{ "socket",	  0, 0, DIALLER, { { 0, WHOLE(AF_UNIX) }, { 1, WHOLE(SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK) } }, 0, "connections" },
+	{ "connect",	  0, 0, DIALLER, { { 0 } }, 0, "connections" },
+	{ "getsockopt",	  0, 0, DIALLER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERCRED) } }, 0, "who listens there" },
+	{ "close",	  0, 0, DIALLER, { { 0 } }, 0, "connections that are the supervisor's now" },
 
 	/* keeper: lets clients in, tidies up after everything else is dead */
 	{ "accept4",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_CONTROL) }, 0, "control clients" },

@@ -61,6 +61,8 @@ struct emu_hooks {
 	void (*block_hot)(struct emu *e, struct block *b);
 	void (*block_killed)(struct emu *e, struct block *b);
 	void (*code_flushed)(struct emu *e);
+	/* jit/ to run/: one instruction in the single-step tier. */
+	void (*step)(struct emu *e);
 };
 
 /*

@@ -76,6 +76,9 @@ struct engine_config {
 	unsigned translate_after; /* engine emu: how often a block is entered before it is translated; 0: default */
 	bool no_translator;	  /* engine emu: never */
 	bool check_ranges; /* engine emu: translated code compares each access with the page tables and aborts if they differ (tests) */
+	/* engine emu: the first stretches of translated code from each place, and each so manyth, are undone, run again by single steps,
+	 * and the states compared; a difference aborts (tests). 0: none is. */
+	unsigned verify_every;
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
 	char *cpu_error; /* CPU_MODEL_ERROR_MAX (model/features.h) bytes, or NULL: what create() did not like about it, with -ENOTSUP */

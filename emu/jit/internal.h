@@ -55,9 +55,12 @@ enum vectors { VECTORS_NONE, VECTORS_SSE, VECTORS_AVX, VECTORS_AVX512, VECTORS_L
 struct jit_env {
 	uint64_t host_rsp, saved[4];
 	const uint8_t *resume;
+	const uint8_t *told; /* with struct jit's `checks`: called before each access */
+	uint64_t eflags; /* while jit_check() runs */
 	uint32_t host_mxcsr;
 	uint8_t vectors; /* enum vectors */
 	struct range **log_next;
+	uint8_t xsave[2688] __attribute__((aligned(64))); /* the vector registers, while jit_check() runs */
 	struct jit_jump *jumps; /* the table in use */
 	struct jit_jump **jump_log_next;
 	struct jit_jump *jump_log[2 * JIT_TABLES * JIT_JUMPS]; /* those whose code is real; C fills half of it, code the rest */
@@ -106,12 +109,13 @@ enum flags_at { IN_HOST = 1, IN_IMAGE = 2, IN_BOTH = IN_HOST | IN_IMAGE, IN_RECI
 struct jit {
 	struct native_memory *memory;
 	uint32_t threshold;
-	bool checks; /* each hit of a range is compared with the page tables (tests) */
+	bool checks; /* each hit of a range is told to jit_check() (tests) */
+	struct verify *verify; /* or NULL (verify.h) */
 	uint32_t sites, ranges;
 	struct jit_site *site;
 	uint32_t jump_key[JIT_TABLES];
 	int (*enter)(struct emu *e, const uint8_t *code);
-	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads or stores, and of their groups */
+	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *no_check, *save, *load[VECTORS_LEVELS]; /* stubs.c; miss: of loads or stores, and of their groups */
 	struct jit_counts counts;
 };
 
@@ -173,8 +177,9 @@ bool stubs_make(struct jit *j);
 
 /* Called by translated code; NULL: it is to leave. */
 const uint8_t *jit_execute(struct emu *e, uint32_t site);
-/* With j->checks: a range was hit at `linear`. */
-void jit_check(struct emu *e, uint32_t range, uint64_t linear);
+/* With j->checks: a range was hit at `linear`. Added to its number: by a store, by a part of a group whose range it is. */
+enum { CHECK_STORES = JIT_RANGES, CHECK_MEMBER = 2 * JIT_RANGES };
+void jit_check(struct emu *e, uint32_t what, uint64_t linear);
 insn_handler h_jit;
 
 /* ---- translating (translate.c) ---- */

@@ -49,6 +49,14 @@ void put_effective(struct tr *t, const struct insn *i, unsigned to, unsigned siz
 
 /* ---- checks ---- */
 
+/* Tells jit_check() of an access at the guest's address in S0. */
+static void put_told(struct tr *t, uint32_t what)
+{
+	put_mov_imm(&t->c, S1, what);
+	put(&t->c, "\xff\x94\x24", 3); /* CALL [RSP + told] */
+	put4(&t->c, (uint32_t)ENV(told));
+}
+
 /* That `bytes` at the guest's address in S0 can be reached, which leaves what it is from the range's base on in S0. */
 static uint32_t put_check(struct tr *t, uint32_t site, unsigned bytes, bool write, bool grouped)
 {
@@ -64,10 +72,8 @@ static uint32_t put_check(struct tr *t, uint32_t site, unsigned bytes, bool writ
 	cold->grouped = grouped;
 	if (t->j->checks) {
 		put_env(c, true, OP_ADD, S0, RANGE(range, base));
-		put_mov_imm(c, S1, range);
-		put_jump(c, -2, t->j->check);
+		put_told(t, range | (write ? CHECK_STORES : 0));
 		put_env(c, true, OP_SUB, S0, RANGE(range, base));
-		t->vectors = VECTORS_NONE;
 	}
 	clobbered(t);
 	return range;
@@ -173,6 +179,10 @@ void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, 
 	}
 	if (!g->checked)
 		put_group_check(t, k, i, g);
+	if (t->j->checks) {
+		put_effective(t, i, S0, 8);
+		put_told(t, g->range | CHECK_MEMBER | (write ? CHECK_STORES : 0));
+	}
 	put_by_delta(t, i, g->range);
 }
 

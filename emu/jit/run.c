@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Running translated blocks, and what happens to them: links, drops, flushes. */
-#include "internal.h"
+#include "verify.h"
 
 #include "emu/core/machine.h"
 #include "emu/mmu/mmu.h"
@@ -92,6 +92,8 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	e->pc = b->pc;
 	if (s->charged)
 		e->budget += b->count;
+	if (UNLIKELY(e->jit->verify))
+		verify_end(e, emu_rip(e, &b->insns[s->insn]), s->insn, true);
 	if (UNLIKELY(e->mxcsr_live))
 		mxcsr_sync(e);
 	r = insn_execute(e, &b->insns[s->insn]);
@@ -99,22 +101,33 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 		block_leave(e, &b->insns[s->insn], r);
 		return NULL;
 	}
+	if (UNLIKELY(e->jit->verify))
+		verify_begin(e, emu_next_rip(e, &b->insns[s->insn]), s->insn + 1u);
 	if (s->charged)
 		e->budget -= b->count;
 	return s->resume;
 }
 
-void jit_check(struct emu *e, uint32_t n, uint64_t linear)
+static void check_tables(struct emu *e, uint64_t linear, uint32_t last, bool write, const uint8_t *there)
 {
-	const struct range *r = &jit_env(e)->range[n];
-	const uint8_t *there = (const uint8_t *)(uintptr_t)(r->host + (linear - r->base));
 	uint8_t *host = NULL;
 
-	if (mmu_look(e, linear, &host) == 0 && host == there)
+	if (mmu_look(e, linear, write, &host) == 0 && host == there && !((linear ^ (linear + last)) & PAGE_MASK))
 		return;
-	fprintf(stderr, "translator: %llx was thought to lie at %p, the page tables say %p\n", (unsigned long long)linear,
-		(const void *)there, (void *)host);
+	fprintf(stderr, "translator: %u bytes at %llx were thought to lie at %p%s, the page tables say %p\n", last + 1,
+		(unsigned long long)linear, (const void *)there, write ? ", to be written" : "", (void *)host);
 	abort();
+}
+
+void jit_check(struct emu *e, uint32_t what, uint64_t linear)
+{
+	const struct range *r = &jit_env(e)->range[what % JIT_RANGES];
+	uint8_t *there = (uint8_t *)(uintptr_t)(r->host + (linear - r->base));
+
+	if (e->machine->config.check_ranges)
+		check_tables(e, linear, what & CHECK_MEMBER ? 0 : r->last, what & CHECK_STORES, there);
+	if (e->jit->verify && (what & CHECK_STORES))
+		verify_store(e, there);
 }
 
 /* ---- links ---- */
@@ -244,6 +257,39 @@ static void translate_again(struct emu *e, struct block *b)
 	b->heat = 1;
 }
 
+/* Where the guest is when translated code has left by a site. */
+static void verify_left(struct emu *e, const struct jit_site *s)
+{
+	const struct block *b = s->block;
+	const struct link *l;
+	uint64_t rip = e->cpu.rip;
+	unsigned insn = 0;
+
+	switch ((enum site_kind)s->kind) {
+	case SITE_LINK:
+		l = (const struct link *)(const void *)&b->insns[b->count];
+		rip = side_pc(b, l, s->side);
+		break;
+	case SITE_INTERPRET:
+		l = (const struct link *)(const void *)&b->insns[b->count];
+		insn = s->insn;
+		rip = b->pc + (insn < b->count ? b->insns[insn].off : l->end);
+		break;
+	case SITE_START:
+	case SITE_EXECUTE:
+		rip = b->pc;
+		break;
+	case SITE_RIP:
+		break;
+	}
+	if (s->kind == SITE_INTERPRET && s->charged)
+		e->budget += b->count;
+	/* An exit before the block is paid for, at an instruction that sets all flags: see charge(). */
+	verify_end(e, rip, insn, s->kind != SITE_INTERPRET || s->charged);
+	if (s->kind == SITE_INTERPRET && s->charged)
+		e->budget -= b->count;
+}
+
 /* What translated code could not do by itself; `place` is a site, in the form of a handler's argument. */
 static void go_on(struct emu *e, const struct insn *place)
 {
@@ -303,9 +349,13 @@ void h_jit(struct emu *e, const struct insn *i)
 		mxcsr_sync(e);
 	note_entry(e, b);
 	e->jit->counts.entries++;
+	if (UNLIKELY(e->jit->verify))
+		verify_begin(e, b->pc, 0);
 	site = e->jit->enter(e, b->native[1]);
 	if (site < 0)
 		return;
+	if (UNLIKELY(e->jit->verify))
+		verify_left(e, &e->jit->site[site]);
 	TAIL(go_on(e, (const struct insn *)(const void *)&e->jit->site[site]));
 }
 
@@ -347,6 +397,7 @@ void jit_flushed(struct emu *e)
 	j->ranges = 1;
 	if (!stubs_make(j))
 		e->code->threshold = 0;
+	env->told = j->check;
 }
 
 struct jit_counts jit_counts(const struct emu *e)
@@ -369,7 +420,9 @@ int jit_create(struct emu *e, unsigned threshold)
 		return -ENOMEM;
 	e->jit = j;
 	j->threshold = threshold;
-	j->checks = e->machine->config.check_ranges;
+	if (e->machine->config.verify_every)
+		j->verify = verify_create(e->machine->config.verify_every);
+	j->checks = e->machine->config.check_ranges || j->verify;
 	j->memory = &e->code->native;
 	j->site = mmu_reserve(JIT_SITES * sizeof(*j->site));
 	if (!j->site) {
@@ -389,6 +442,7 @@ void jit_destroy(struct emu *e)
 	if (!e->jit)
 		return;
 	mmu_unreserve(e->jit->site, JIT_SITES * sizeof(*e->jit->site));
+	verify_destroy(e->jit->verify);
 	free(e->jit);
 	e->jit = NULL;
 }

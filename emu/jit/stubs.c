@@ -250,13 +250,30 @@ static void put_revalidate(struct code *c, const uint8_t *leave)
 	put_jump(c, -1, leave);
 }
 
-/* Called with a range in S1 and an address in S0; keeps them, and all of the guest's registers. */
-static void put_check_stub(struct code *c, const uint8_t *save)
+/* The vector registers as they are, with MXCSR: XSAVE64 or XRSTOR64 of all that has a place in xsave[]. EAX and EDX are lost. */
+static void put_xsave(struct code *c, bool restore)
+{
+	const bool simple = vectors_most() == VECTORS_SSE;
+
+	put(c, "\xb8\xe7\0\0\0\x31\xd2", 7); /* MOV EAX, e7h; XOR EDX, EDX */
+	put(c, "\x48\x0f\xae", 3);
+	put1(c, (uint8_t)(0x84 | (simple ? restore : 4 + restore) << 3)); /* FXSAVE64, FXRSTOR64, XSAVE64, XRSTOR64 */
+	put1(c, 0x24);
+	put4(c, (uint32_t)ENV(xsave));
+}
+
+/* Called with jit_check()'s argument in S1 and an address in S0, which it keeps, like all of the guest's registers and EFLAGS. */
+static void put_check_stub(struct code *c)
 {
 	put(c, "\x8f\x84\x24", 3); /* POP [RSP + resume], the address being counted from RSP after it */
 	put4(c, (uint32_t)ENV(resume));
+	put(c, "\x9c\x8f\x84\x24", 4); /* PUSHFQ; POP [RSP + eflags] */
+	put4(c, (uint32_t)ENV(eflags));
 	put_env(c, true, OP_STORE, S0, ENV(saved[2]));
-	put_all_back(c, save);
+	store_registers(c);
+	put_xsave(c, false);
+	put(c, "\x0f\xae\x94\x24", 4); /* LDMXCSR */
+	put4(c, (uint32_t)ENV(host_mxcsr));
 	put_regs(c, true, OP_STORE, RSP, RBX);
 	put_regs(c, true, OP_STORE, RSP, RDI);
 	put_regs(c, false, OP_STORE, S1, RSI);
@@ -265,8 +282,12 @@ static void put_check_stub(struct code *c, const uint8_t *save)
 	put_mov_imm(c, RAX, (uintptr_t)jit_check);
 	put(c, "\xff\xd0", 2);
 	put_regs(c, true, OP_STORE, RBX, RSP);
+	put_xsave(c, true);
 	load_registers(c);
 	put_env(c, true, OP_LOAD, S0, ENV(saved[2]));
+	put(c, "\xff\xb4\x24", 3); /* PUSH [RSP + eflags]; POPFQ */
+	put4(c, (uint32_t)ENV(eflags));
+	put1(c, 0x9d);
 	put(c, "\xff\xa4\x24", 3); /* JMP [RSP + resume] */
 	put4(c, (uint32_t)ENV(resume));
 }
@@ -304,7 +325,9 @@ bool stubs_make(struct jit *j)
 	j->revalidate = here(&c);
 	put_revalidate(&c, j->leave);
 	j->check = here(&c);
-	put_check_stub(&c, j->save);
+	put_check_stub(&c);
+	j->no_check = here(&c);
+	put1(&c, 0xc3);
 	for (enum vectors level = VECTORS_SSE; level <= vectors_most(); level++) {
 		j->load[level] = here(&c);
 		put_vectors_load(&c, level, j->leave);

@@ -323,7 +323,7 @@ int emu_sys_set_bits32(struct emu *e, uint64_t linear, uint32_t bits, uint32_t c
 	return 0;
 }
 
-int mmu_look(struct emu *e, uint64_t linear, uint8_t **host)
+int mmu_look(struct emu *e, uint64_t linear, bool write, uint8_t **host)
 {
 	const struct fault fault = e->fault;
 	struct translation t = { 0 };
@@ -331,5 +331,7 @@ int mmu_look(struct emu *e, uint64_t linear, uint8_t **host)
 
 	e->fault = fault;
 	*host = t.host;
-	return r;
+	if (r || !write)
+		return r;
+	return t.writable && mmu_page_is_open(e, t.host) ? 0 : EMU_STOP;
 }

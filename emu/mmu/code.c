@@ -115,6 +115,14 @@ bool mmu_open_page(struct emu *e, const uint8_t *host)
 	return false;
 }
 
+bool mmu_page_is_open(const struct emu *e, const uint8_t *host)
+{
+	const uint64_t page = mmu_page_index(e, host);
+
+	return page != UINT64_MAX && page_set_has(&e->mmu->open, page) &&
+	       (e->machine->vcpus > 1 || !code_map_page_hit(&e->machine->code, page, UINT64_MAX));
+}
+
 /* ---- post ---- */
 
 static void kick(struct emu *e)

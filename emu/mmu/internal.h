@@ -55,6 +55,9 @@ struct mmu {
 /* May this vCPU store to the page without telling? Then it is open until mmu_take_post() or mmu_claim_code() closes it. */
 bool mmu_open_page(struct emu *e, const uint8_t *host);
 
+/* Is it, and nobody's code in it? With several processors somebody may be about to decode some: then it still is. */
+bool mmu_page_is_open(const struct emu *e, const uint8_t *host);
+
 /* The table of the current PCID for that privilege. */
 struct tlb *mmu_table(struct emu *e, bool user);
 

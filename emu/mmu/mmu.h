@@ -83,9 +83,10 @@ static inline void mmu_rmw_close(struct emu *e, const struct rmw *m)
 		mmu_rmw_tell(e, m);
 }
 
-/* Where the page tables say that `linear` can be read from at the current privilege; *host is NULL if that is not RAM. Nothing is
- * cached, no fault is recorded; 0 or EMU_STOP. For checks. */
-int mmu_look(struct emu *e, uint64_t linear, uint8_t **host);
+/* Where the page tables say that `linear` can be read from at the current privilege; *host is NULL if that is not RAM. With `write`, also
+ * that a store there needs nothing else: it is permitted, the page is dirty, and nobody's code lies in it. Nothing is cached, no fault
+ * is recorded; 0 or EMU_STOP. For checks. */
+int mmu_look(struct emu *e, uint64_t linear, bool write, uint8_t **host);
 
 /* ---- translations (flush.c, walk.c) ------------------------------------------------------------------------------ */
 

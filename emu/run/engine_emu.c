@@ -59,6 +59,7 @@ static const struct emu_hooks hooks = {
 	.block_hot = jit_hot,
 	.block_killed = jit_killed,
 	.code_flushed = jit_flushed,
+	.step = step_one,
 };
 
 enum { TRANSLATE_AFTER = 32 };

@@ -228,5 +228,55 @@ def killed_unit(t, host):
     expect_gone(host, "deaf")
 
 
+# What bulkhead-seriald and the others call before their own filters stand, and what those leave of it: all that they need of a
+# systemd that filters calls, too. Groups are systemd's (systemd-analyze syscall-filter).
+CALLS = "@default @basic-io @io-event @network-io @timer @mount @setuid fcntl fstat lstat newfstatat unlink umask chdir readlink " \
+        "readlinkat openat pipe2 unshare prctl seccomp landlock_create_ruleset landlock_restrict_self capget capset rt_sigaction"
+
+
+def outside(host, name, *properties):
+    """systemd-run with that daemon, which listens at /run/NAME.sock, or is handed a socket of systemd's there."""
+    activated = any("ListenSequentialPacket" in p for p in properties)
+    words = [] if activated else ["--socket", f"/run/{name}.sock"]
+    host.inside("systemd-run", f"--unit=by-hand-{name}", "--property=SystemCallFilter=" + CALLS,
+                "--property=SystemCallErrorNumber=EPERM", "--property=SystemCallArchitectures=native", *properties,
+                f"{INSIDE}/devices/bulkhead-{name}", *words).expect(0)
+    wait_until(lambda: host.inside("test", "-S", f"/run/{name}.sock").code == 0, f"{name} listens")
+
+
+@test(limit=170)
+def by_hand(t):
+    """Daemons under systemd-run with a filter of its own, one of them with a socket of systemd's: used by a machine, killed
+    and started again by systemd."""
+    needs_systemd()
+    if os.geteuid() != 0:
+        raise Skip("needs root, to boot a systemd")
+    host = Host(t)
+    try:
+        outside(host, "seriald")
+        outside(host, "timerd", "--socket-property=ListenSequentialPacket=/run/timerd.sock")
+        # /proc is read-only in here, and user ids are mapped there.
+        host.inside("unshare", "--mount", "sh", "-c", 'mount -o remount,bind,rw /proc && exec "$@"', "sh",
+                    PROGRAM, "run", "--detach", "--name", "vm", "--kernel", INSIDE + "/tests/guest/board.bin", "--format", "flat64",
+                    "--memory", "16M", "--device", "serial=unix:/run/seriald.sock", "--device",
+                    "timer=unix:/run/timerd.sock").expect(0)
+        known = json.loads(host.inside(PROGRAM, "status", "--json", "vm").out)
+        check(known["state"] == "running" and not known["sandbox_missing"], f"fences inside a filter of systemd's: {known}")
+        talk = host.inside("timeout", "2", "socat", "-u", "UNIX-CONNECT:/run/bulkhead/vm/console.sock", "-")
+        check("board ready" in talk.out, talk)
+        host.ctl("kill", "--signal=SIGKILL", "by-hand-timerd.service").expect(0)
+        wait_until(lambda: timer(host)["incarnation"] == 2 and timer(host)["state"] == "running",
+                   "systemd starts it when the machine connects again")
+        host.inside(PROGRAM, "stop", "vm").expect(0)
+        wait_until(lambda: host.ctl("is-active", "by-hand-seriald").code != 0, "it ends with its machine")
+    finally:
+        host.close()
+
+
+def timer(host):
+    known = json.loads(host.inside(PROGRAM, "status", "--json", "vm").out)
+    return next(p for p in known["processes"] if p["role"] == "timerd")
+
+
 if __name__ == "__main__":
     main()

@@ -418,6 +418,35 @@ def replacement(t):
     g.end()
 
 
+@test(limit=200)
+def by_hand(t):
+    """All devices in processes that were started by hand: each is killed, away for a while, and started again; then all at once."""
+    daemons = {}
+
+    def begin(name):
+        daemons[name] = t.start(f"{BUILD}/devices/bulkhead-{name}", "--socket", f"{t.dir}/{name}.sock")
+
+    for name in DEVICES:
+        begin(name)
+    guest = Guest(t, *[word for name in DEVICES for word in ("--device", f"{name}=unix:{t.dir}/{name}.sock")])
+    for name in DEVICES * 2:
+        before = guest.device(name)["incarnation"]
+        daemons[name].kill()
+        guest.faults += 1
+        wait_until(lambda: guest.device(name)["state"] == "waiting for it", f"{name} is missed")
+        begin(name)
+        guest.wait_for_incarnation(name, before + 1)
+        guest.expect_progress(20)
+    for name in DEVICES:
+        daemons[name].kill()
+        guest.faults += 1
+    for name in DEVICES:
+        begin(name)
+    guest.expect_progress()
+    check(not [p["skipped_requests"] for p in guest.status()["processes"] if p.get("skipped_requests")], "nothing was skipped")
+    guest.end()
+
+
 @test(limit=100)
 def idle(t):
     """All of them die while nothing happens; then someone types."""

@@ -363,6 +363,14 @@ static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 	return stop == ENGINE_TRIPLE_FAULT ? 34 : stop == ENGINE_HALTED ? 0 : 33;
 }
 
+/* EMU_VERIFY=N: each Nth stretch of translated code. */
+static unsigned verify_every(void)
+{
+	const char *n = getenv("EMU_VERIFY");
+
+	return n && atoi(n) > 0 ? (unsigned)atoi(n) : 1;
+}
+
 static struct mono mono = {.lock = PTHREAD_MUTEX_INITIALIZER, .deadline_ns = UINT64_MAX, .exit_code = -1};
 static volatile sig_atomic_t interrupted;
 
@@ -444,6 +452,7 @@ int main(int argc, char **argv)
 			config.no_translator = !strcmp(optarg, "block");
 			config.translate_after = !strcmp(optarg, "jit") ? 1 : 0;
 			config.check_ranges = !strcmp(optarg, "check");
+			config.verify_every = !strcmp(optarg, "verify") ? verify_every() : 0;
 			break;
 		case 't':
 			alarm((unsigned)atoi(optarg));
@@ -454,7 +463,7 @@ int main(int argc, char **argv)
 			__attribute__((fallthrough));
 		default:
 			fprintf(stderr, "usage: mono --kernel K [--initrd I] [--cmdline S] [--memory MIB] [--format F] [--cpus N]"
-					" [--single-step] [--tier step|block|jit|check] [--seconds N]\n");
+					" [--single-step] [--tier step|block|jit|check|verify] [--seconds N]\n");
 			return 2;
 		}
 	}

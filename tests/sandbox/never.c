@@ -14,7 +14,8 @@
 #define ALL ((1u << SANDBOX_ROLES) - 1)
 #define KEEPER ROLE(KEEPER)
 #define SPAWNER ROLE(SPAWNER)
-#define CHILDREN (ALL & ~(KEEPER | ROLE(SUPERVISOR) | SPAWNER))
+#define DIALLER ROLE(DIALLER)
+#define CHILDREN (ALL & ~(KEEPER | DIALLER | ROLE(SUPERVISOR) | SPAWNER))
 #define SOME_FD 1000000 /* nobody has it open */
 #define BAD ~0ull
 
@@ -40,6 +41,11 @@ const struct never nevers[] = {
 	{ "a descriptor to the supervisor", SYS_sendmsg, CHILDREN, { 4, BAD, MSG_DONTWAIT } },
 	{ "a descriptor to anybody but the supervisor", SYS_sendmsg, KEEPER, { SANDBOX_KEEPER_CONTROL, BAD, 0 } },
 	{ "a descriptor to anybody but the supervisor", SYS_sendmsg, SPAWNER, { SANDBOX_SPAWNER_SOCK + 1, BAD, 0 } },
+	{ "a descriptor to whom it has connected", SYS_sendmsg, DIALLER, { SANDBOX_DIALLER_SOCK + 1, BAD, 0 } },
+	{ "what that says", SYS_recvmsg, DIALLER, { SANDBOX_DIALLER_SOCK + 1, BAD, 0 } },
+	{ "what that says", SYS_read, DIALLER, { SANDBOX_DIALLER_SOCK + 1, BAD, 1 } },
+	{ "bytes to whom it has connected", SYS_write, DIALLER, { SANDBOX_DIALLER_SOCK + 1, BAD, 1 } },
+	{ "a stream", SYS_socket, DIALLER, { AF_UNIX, SOCK_STREAM, 0 } },
 	{ "many messages", SYS_sendmmsg, ALL, { 3, BAD, 1, 0 } },
 	{ "a message to an address", SYS_sendto, ALL, { SOME_FD, BAD, 1, 0, BAD, 16 } },
 	/* the keeper: files elsewhere, directories among its files, anything but removing */
@@ -57,7 +63,7 @@ const struct never nevers[] = {
 	{ "open", SYS_openat, KEEPER, { SOME_FD, BAD, O_RDONLY } },
 	{ "a signal", SYS_pidfd_send_signal, KEEPER, { SOME_FD, 9 } },
 	{ "a signal by number", SYS_kill, KEEPER, { 1, 9 } },
-	{ "connect", SYS_connect, ALL, { SOME_FD, BAD, 16 } },
+	{ "connect", SYS_connect, ALL & ~DIALLER, { SOME_FD, BAD, 16 } },
 	{ "socket", SYS_socket, ALL, { AF_INET, SOCK_STREAM, 0 } },
 	{ "bind", SYS_bind, ALL, { SOME_FD, BAD, 16 } },
 	/* the supervisor: what it has the spawner for; the spawner: what is not a child of ours */

@@ -114,12 +114,16 @@ def used(t):
     directory = t.dir + "/traces"
     os.mkdir(directory)
     everything = [option for kind in KINDS for option in options(kind)]
+    # A second test device, which the dialler connects to.
+    outside = t.start(BUILD + "/devices/bulkhead-testd", "--socket", t.dir + "/testd.sock")
+    everything += [*options("testd"), "--device", f"testd1=unix:{t.dir}/testd.sock"]
     words = ["strace", "-ff", "-qq", "-s", "32", "-o", directory + "/trace",
              *t.command(*t.guest("board", "--detach", *everything))]
     watched = t.start(*words)
     wait_until(lambda: os.path.exists(f"{t.runtime}/{t.name}/console.sock"), "a machine", 40)
     ask_everything(t)
     watched.wait(40)
+    check(outside.wait() == 0, outside.stderr())
     seen, allowed, unused = seen_in(directory, t.engine), lists(), []
     for other in ENGINES - {f"vcpu ({t.engine})"}:
         allowed["spawner"] -= allowed.pop(other) - allowed[f"vcpu ({t.engine})"]

@@ -211,8 +211,8 @@ def run_part(t, part, programs=(), trees=(), cpu="max"):
     bad = [line for line in native if re.search("FAILED|WRONG", line)]
     check(not bad, "on the host:\n" + "\n".join(bad))
     initrd = make_initrd(t, base, folder, part, programs, trees)
-    r = t.bulkhead(*t.machine("--kernel", base["KERNEL"], "--initrd", initrd, "--memory", "1G", "--cpu", cpu, "--cmdline",
-                              "console=ttyS0 quiet"), seconds=LIMIT)
+    r = t.bulkhead(*t.machine("--kernel", base["KERNEL"], "--initrd", initrd, "--memory", "1G", "--cpu", cpu, "--tier",
+                              os.environ.get("TIER", "auto"), "--cmdline", "console=ttyS0 quiet"), seconds=LIMIT)
     guest = lines_between(r.out)
     check_flags(part, r.out)
     compare(native, guest)

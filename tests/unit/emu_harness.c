@@ -160,6 +160,14 @@ static void enter_mode(struct harness *h, enum harness_mode mode)
 	}
 }
 
+/* EMU_VERIFY=N: what is translated is compared with single steps, each Nth time at least. */
+static unsigned verify_every(void)
+{
+	const char *n = getenv("EMU_VERIFY");
+
+	return n ? (unsigned)atoi(n) : 0;
+}
+
 void harness_create(struct harness *h, size_t ram_bytes, enum harness_tier tier, const struct cpu_model *model)
 {
 	struct engine_bus bus = {
@@ -173,7 +181,9 @@ void harness_create(struct harness *h, size_t ram_bytes, enum harness_tier tier,
 					.single_step = tier == HARNESS_STEP,
 					.code_cache_bytes = 1 << 20,
 					.no_translator = tier == HARNESS_BLOCK,
-					.translate_after = 1 };
+					.translate_after = 1,
+					.check_ranges = verify_every() != 0,
+					.verify_every = verify_every() };
 
 	memset(h, 0, sizeof(*h));
 	h->tier = tier;

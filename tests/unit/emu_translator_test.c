@@ -5,9 +5,14 @@
  * writes, modify their own code, run into pages that are gone. The tiers must end in the same state, memory included.
  */
 #include "emu_harness.h"
+#include "emu/block/internal.h"
+#include "emu/core/host.h"
+#include "emu/native/memory.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -320,6 +325,67 @@ Test(emu_translator, programs_that_change_ends_in_the_same_state, .timeout = 300
 {
 	compare(HARNESS_JIT, 1, PROGRAMS);
 }
+
+/* The same with each stretch of translated code undone and run again by single steps. */
+Test(emu_translator, programs_that_change_stand_verification, .timeout = 300)
+{
+	setenv("EMU_VERIFY", "1", 1);
+	compare(HARNESS_JIT, PROGRAMS + 1, PROGRAMS / 8);
+}
+
+#if defined(HOST_X86_64)
+/* ADD EAX, imm32 over and over, which is copied; then the copy adds something else. */
+Test(emu_translator, verification_finds_wrong_code, .signal = SIGABRT)
+{
+	static const uint8_t loop[] = { 0x05, 0x78, 0x56, 0x34, 0x12, 0xff, 0xc9, 0x75, 0xf7, 0xf4 };
+	struct native_memory *code;
+	struct harness h;
+	uint8_t *wrong;
+
+	setenv("EMU_VERIFY", "1", 1);
+	harness_init(&h, HARNESS_LONG, HARNESS_JIT);
+	harness_code(&h, loop, sizeof(loop));
+	h.cpu->gpr[RCX] = 100;
+	cr_assert_eq(harness_run(&h, INSNS_MAX), 0x200);
+	code = &h.emu->code->native;
+	wrong = memmem(code->writable, code->used, loop + 1, 4);
+	cr_assert(wrong);
+	wrong[0]++;
+	h.cpu->activity = CPU_RUNNING;
+	h.cpu->rip = HARNESS_CODE;
+	h.cpu->gpr[RCX] = 100;
+	harness_run(&h, INSNS_MAX);
+}
+
+/* ADD [rsi], EAX over and over, then with other bits in the page's entry, and nothing flushed. */
+static void access_after(uint64_t changed)
+{
+	static const uint8_t loop[] = { 0x01, 0x06, 0xff, 0xc9, 0x75, 0xfa, 0xf4 };
+	struct harness h;
+
+	setenv("EMU_VERIFY", "1", 1);
+	harness_init(&h, HARNESS_LONG, HARNESS_JIT);
+	harness_code(&h, loop, sizeof(loop));
+	for (unsigned n = 0; n < 2; n++) {
+		h.cpu->activity = CPU_RUNNING;
+		h.cpu->rip = HARNESS_CODE;
+		h.cpu->gpr[RSI] = HARNESS_DATA;
+		h.cpu->gpr[RCX] = 100;
+		cr_assert_eq(harness_run(&h, INSNS_MAX), 0x200);
+		*harness_pte(&h, HARNESS_DATA) ^= changed;
+	}
+}
+
+Test(emu_translator, check_finds_a_page_that_lies_elsewhere, .signal = SIGABRT)
+{
+	access_after(PAGE);
+}
+
+Test(emu_translator, check_finds_a_page_that_is_clean, .signal = SIGABRT)
+{
+	access_after(1 << 6);
+}
+#endif
 
 Test(emu_translator, as_do_blocks, .timeout = 300)
 {

@@ -20,24 +20,18 @@ enum { ANSWER_MS = 15000 };
 
 static struct frame frame;
 
-/* "serial" and "seriald" are the same, and so are "test1" and "testd1". */
-static bool is_called(const char *text, const char *name)
-{
-	size_t stem = strcspn(name, "0123456789") - 1;
-
-	return !strcmp(text, name) || (!strncmp(text, name, stem) && !strcmp(text + stem, name + stem + 1));
-}
-
 /* NULL: no machine has such a device. */
 static const struct kind_row *parse_device(const char *text, char name[KIND_NAME_MAX])
 {
-	for (unsigned i = 0; i < KIND_COUNT; i++)
-		for (unsigned n = 0; n < kind_rows[i].most; n++) {
-			kind_process_name(&kind_rows[i], n, name);
-			if (is_called(text, name))
-				return &kind_rows[i];
-		}
-	return NULL;
+	int number = kind_find(text);
+	const struct kind_row *kind;
+	unsigned instance;
+
+	if (number < 0)
+		return NULL;
+	kind = kind_of_number((unsigned)number, &instance);
+	kind_process_name(kind, instance, name);
+	return kind;
 }
 
 static void print_device(const Bulkhead__ProcessStatus *p)

@@ -18,13 +18,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROCESSES_MAX = 32 };
+enum { PROCESSES_MAX = 32, STATUS_MS = 5000 };
 
 struct subject {
 	struct proc_facts facts;
 	enum sandbox_role role;
 	bool has_role;
 	unsigned calls; /* at run time, by the table */
+	char external[108]; /* the socket where it listens: somebody else has started it; empty: the machine */
 	double exposure;
 };
 
@@ -40,6 +41,7 @@ static const struct {
 	enum sandbox_role role;
 } comms[] = {
 	{ "bh-logger", SANDBOX_LOGGER },
+	{ "bh-dialler", SANDBOX_DIALLER },
 	{ "bh-supervisor", SANDBOX_SUPERVISOR },
 	{ "bh-spawner", SANDBOX_SPAWNER },
 	{ "bh-boot", SANDBOX_BOOT },
@@ -251,7 +253,7 @@ static void add(struct machine *m, pid_t pid, bool has_role, enum sandbox_role r
 	m->count++;
 }
 
-/* The keeper's children are logger and supervisor; the supervisor's are everything else. */
+/* The keeper's children are logger, dialler and supervisor; the supervisor's are everything else. */
 static void add_family(void *ctx, pid_t pid)
 {
 	add(ctx, pid, false, SANDBOX_SUPERVISOR);
@@ -262,6 +264,24 @@ static void gather(struct machine *m, pid_t keeper)
 {
 	add(m, keeper, true, SANDBOX_KEEPER);
 	proc_facts_children(keeper, add_family, m);
+}
+
+/* Devices that somebody else serves are found by what they say themselves: their pid is as they see it. */
+static void gather_external(struct machine *m, const char *path)
+{
+	static struct frame frame;
+	int rc = client_call(path, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, STATUS_MS, &frame);
+	const Bulkhead__Status *s = rc ? NULL : ((const Bulkhead__Ok *)frame.msg)->status;
+
+	for (size_t i = 0; s && i < s->n_processes; i++) {
+		const Bulkhead__ProcessStatus *p = s->processes[i];
+		unsigned before = m->count;
+
+		if (p->external && p->pid)
+			add(m, (pid_t)p->pid, false, SANDBOX_SUPERVISOR);
+		if (m->count > before)
+			snprintf(m->list[before].external, sizeof(m->list[before].external), "%.107s", p->external);
+	}
 }
 
 static const char *name_of(const struct subject *s)
@@ -322,6 +342,8 @@ static void print_open(const struct subject *s)
 	for (unsigned i = 0; i < CHECKS; i++)
 		if (is_known(&checks[i], s) && checks[i].open(s) > 0)
 			printf("  %4.1f  %s\n", checks[i].weight * checks[i].open(s) / 10, checks[i].open_text);
+	if (s->external[0])
+		printf("        started by somebody else; listens at %s; pid as it says itself\n", s->external);
 	if (f->writable_count)
 		printf("        writes shared memory:");
 	for (unsigned i = 0; i < f->writable_count; i++)
@@ -389,6 +411,7 @@ static json_t *subject_json(const struct subject *s)
 	snprintf(caps, sizeof(caps), "%016llx", (unsigned long long)f->caps);
 	json_object_set_new(j, "process", json_string(name_of(s)));
 	json_object_set_new(j, "pid", json_integer(f->pid));
+	json_object_set_new(j, "external", s->external[0] ? json_string(s->external) : json_null());
 	json_object_set_new(j, "exposure", json_real((int)(s->exposure * 10 + 0.5) / 10.0));
 	json_object_set_new(j, "level", json_string(level(s->exposure)));
 	json_object_set_new(j, "open", open_json(s));
@@ -437,6 +460,7 @@ int cmd_security(int argc, char **argv)
 	keeper = client_keeper_pid(ref.path);
 	if (keeper > 0)
 		gather(&m, keeper);
+	gather_external(&m, ref.path);
 	if (!m.count) {
 		fprintf(stderr, "bulkhead: the processes of %s cannot be found in /proc\n", ref.name);
 		return EXIT_FAILED;

@@ -88,6 +88,8 @@ static json_t *process_json(const Bulkhead__ProcessStatus *p)
 	json_object_set_new(j, "pid", p->pid ? number(p->pid) : json_null());
 	json_object_set_new(j, "incarnation", number(p->incarnation));
 	json_object_set_new(j, "state", text(p->state));
+	json_object_set_new(j, "version", p->version && *p->version ? text(p->version) : json_null());
+	json_object_set_new(j, "external", p->external ? text(p->external) : json_null());
 	json_object_set_new(j, "last_reason", text(p->last_reason));
 	json_object_set_new(j, "stats", stats_json(p->stats));
 	if (p->has_deaths)
@@ -190,6 +192,24 @@ static void print_restarts(const Bulkhead__Status *s)
 	}
 }
 
+/* Those that somebody else has started. */
+static void print_externals(const Bulkhead__Status *s)
+{
+	const char *separator = "\n";
+
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const Bulkhead__ProcessStatus *p = s->processes[i];
+
+		if (!p->external)
+			continue;
+		printf("%s  %s is somebody else's process, version %s, at %s\n", separator, process_name(p),
+		       p->version && *p->version ? p->version : "unknown", p->external);
+		separator = "";
+		if (p->state && strcmp(p->state, "running") && p->last_reason)
+			printf("    %s\n", p->last_reason);
+	}
+}
+
 static void print_status(const Bulkhead__Status *s)
 {
 	time_t started = (time_t)(s->started_ns / 1000000000ull);
@@ -215,6 +235,7 @@ static void print_status(const Bulkhead__Status *s)
 		printf("  %-10s %8u  %-10s %12llu %12llu %12llu\n", process_name(p), p->pid, p->state ? p->state : "?",
 		       (unsigned long long)n->requests, (unsigned long long)n->synchronous, (unsigned long long)n->sleeps);
 	}
+	print_externals(s);
 	print_restarts(s);
 }
 

@@ -77,6 +77,19 @@ static void add_path(struct reading *rd, const struct option_row *row, const str
 	add_word(rd, row, v, joined);
 }
 
+/* "serial=unix:PATH": where the path of a device's socket begins; if there is none, what is wrong is told elsewhere. */
+static const char *socket_of(const char *text)
+{
+	const char *socket = strstr(text, "=unix:");
+
+	return socket ? socket + 6 : "";
+}
+
+static bool is_list(const struct option_row *row)
+{
+	return row->kind == VALUE_INITRD || row->kind == VALUE_SERIAL || row->kind == VALUE_EXTERNAL;
+}
+
 static void add_string(struct reading *rd, const struct option_row *row, const struct toml_value *v)
 {
 	if (strlen(v->text.bytes) != v->text.len)
@@ -87,6 +100,8 @@ static void add_string(struct reading *rd, const struct option_row *row, const s
 		add_path(rd, row, v, v->text.bytes);
 	else if (row->kind == VALUE_SERIAL && serial_path(v->text.bytes))
 		add_path(rd, row, v, serial_path(v->text.bytes));
+	else if (row->kind == VALUE_EXTERNAL)
+		add_path(rd, row, v, socket_of(v->text.bytes));
 	else
 		add_word(rd, row, v, v->text.bytes);
 }
@@ -107,6 +122,7 @@ static const char *wanted(const struct option_row *row)
 		return "true, false or a number";
 	case VALUE_INITRD:
 	case VALUE_SERIAL:
+	case VALUE_EXTERNAL:
 		return "a string or an array of strings";
 	case VALUE_SIZE:
 	case VALUE_DURATION:
@@ -152,7 +168,7 @@ static void add_value(struct reading *rd, const struct option_row *row, const st
 
 static void add_key_values(struct reading *rd, const struct option_row *row, const struct toml_value *v)
 {
-	if ((row->kind != VALUE_INITRD && row->kind != VALUE_SERIAL) || v->type != TOML_ARRAY) {
+	if (!is_list(row) || v->type != TOML_ARRAY) {
 		add_value(rd, row, v);
 		return;
 	}
@@ -263,7 +279,7 @@ int config_file_read(struct config_file *f, enum command command, const char *pa
 
 static bool adds_up(const struct option_row *row)
 {
-	return row->kind == VALUE_INITRD || row->kind == VALUE_DEVICE || row->kind == VALUE_SERIAL;
+	return is_list(row) || row->kind == VALUE_DEVICE;
 }
 
 static bool is_given(enum command command, const struct option_row *row, int argc, char **argv)

@@ -12,6 +12,13 @@
 
 enum { CMDLINE_MAX = 2047, EXEC_MAX = 65536 };
 
+/* Nobody gives -1, which stands for nobody. */
+static void no_external(struct vm_config *config)
+{
+	for (unsigned i = 0; i < DEVICES_MAX; i++)
+		config->external[i].user = -1;
+}
+
 void config_init(struct vm_config *config)
 {
 	*config = (struct vm_config){
@@ -34,6 +41,7 @@ void config_init(struct vm_config *config)
 #define DEVICE(NAME, name, model, role, presence, ...) .devices[KIND_##NAME] = presence,
 #include "../../proto/devices.def"
 	};
+	no_external(config);
 }
 
 static int check_file(const char *option, const char *path, char *error)
@@ -107,6 +115,23 @@ static int check_cpu(const struct vm_config *config, char *error)
 	return rc ? -EINVAL : 0;
 }
 
+/* That a device is served elsewhere does not give it to the machine. */
+static int check_external(const struct vm_config *config, char *error)
+{
+	for (unsigned i = 0; i < DEVICES_MAX; i++) {
+		unsigned instance;
+		const struct kind_row *kind = kind_of_number(i, &instance);
+		char name[KIND_NAME_MAX];
+
+		if (!config->external[i].path || instance < config->devices[kind - kind_rows])
+			continue;
+		kind_process_name(kind, instance, name);
+		snprintf(error, CONFIG_ERROR_MAX, "--device: this machine has no %s; an option of its own adds it", name);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 bool config_has_exec(const struct vm_config *config)
 {
 	return config->exec && *config->exec;
@@ -172,6 +197,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 	rc = check_exec(config, error);
 	if (!rc)
 		rc = check_cpu(config, error);
+	if (!rc)
+		rc = check_external(config, error);
 	if (!rc && config->kernel)
 		rc = check_file("kernel", config->kernel, error);
 	for (unsigned n = 0; !rc && n < config->initrds.count; n++)

@@ -43,6 +43,12 @@ struct initrd_list {
 	} of[CONFIG_INITRDS];
 };
 
+/* --device: the socket at which a process that somebody else has started serves it. */
+struct external {
+	const char *path; /* NULL: the machine starts it itself */
+	int64_t user;	  /* may listen there beside the machine's owner and root; -1: nobody */
+};
+
 struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
 	const char *kernel, *cmdline, *format, *engine, *vga, *tier;
@@ -63,6 +69,7 @@ struct vm_config {
 	enum on_device_failure on_device_failure;
 	uint32_t device_failure_limit; /* deaths of one device in a row without progress; 0: any number */
 	uint8_t devices[KIND_COUNT]; /* how many of each kind (proto/devices.def) */
+	struct external external[DEVICES_MAX]; /* by number (proto/kind.h) */
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */
 	int escape; /* control character of the console client */

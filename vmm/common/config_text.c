@@ -79,6 +79,28 @@ static void put_serial(FILE *out, const char *const *ports)
 	fputc(']', out);
 }
 
+static void put_external(FILE *out, const struct external *list)
+{
+	const char *separator = "";
+	char name[KIND_NAME_MAX];
+
+	fputc('[', out);
+	for (unsigned i = 0; i < DEVICES_MAX; i++) {
+		unsigned instance;
+
+		if (!list[i].path)
+			continue;
+		kind_process_name(kind_of_number(i, &instance), instance, name);
+		fprintf(out, "%s\"%s=unix:", separator, name);
+		put_path(out, list[i].path);
+		if (list[i].user >= 0)
+			fprintf(out, ",user=%lld", (long long)list[i].user);
+		fputc('"', out);
+		separator = ", ";
+	}
+	fputc(']', out);
+}
+
 /* The n-th of "one|two|three". */
 static void put_word(FILE *out, const char *list, unsigned n)
 {
@@ -165,6 +187,9 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 		break;
 	case VALUE_STEP_SEND:
 	case VALUE_STEP_EXPECT:
+		break;
+	case VALUE_EXTERNAL:
+		put_external(out, (const struct external *)field);
 		break;
 	case VALUE_GROUP:
 		fprintf(out, "%lld", (long long)*(const int64_t *)field);

@@ -46,6 +46,7 @@ struct launch {
 	int serial_held_fd[SERIAL_PORTS]; /* the other end of a pseudo terminal, kept so that it does not hang up; -1 */
 	int keeper_fd;	/* our end of the pair */
 	int go_fd;	/* one byte comes when the user ids are mapped: the isolation that was reached */
+	int dialler_fd; /* our end (dial.h); -1: nothing is to be connected to */
 	int backlog_fd; /* BACKLOG, which the keeper reads too */
 	struct report *report; /* shared with the keeper: what the record of the end is made of */
 	char dir[128];

@@ -80,6 +80,8 @@ const struct option_row option_rows[] = {
 	KEY("escape", ESCAPE, MACHINE, escape, "^X", "escape key of the console (default ^])"),
 	KEY("group", GROUP, MACHINE, group, "GROUP",
 		"members may use the console and control it too (default: only you and root)"),
+	KEY("device", EXTERNAL, MACHINE, external, "DEVICE=unix:SOCKET[,user=USER]",
+		"somebody else has started this device's process, which listens there: see bulkhead-seriald(8)"),
 	KEY("sandbox", ENUM, MACHINE, sandbox, "on|log|off", "log: forbidden calls are logged by the kernel, not stopped"),
 	KEY("gdb", GDB, MACHINE, gdb, "PORT|SOCKET",
 		"the guest waits for a debugger before its first instruction: gdb's target remote, on this loopback port or socket"),
@@ -93,7 +95,7 @@ const struct option_row option_rows[] = {
 #define DEVICE(NAME, name, model, role, presence, ...) PRESENCE_##presence(NAME)
 #include "../../proto/devices.def"
 	NO_KEY("help", FLAG, MACHINE, help, NULL, "this text"),
-	NO_KEY("tier", CHOICE, MACHINE, tier, "auto|step|block|jit", NULL),
+	NO_KEY("tier", CHOICE, MACHINE, tier, "auto|step|block|jit|check|verify|verify-all", NULL),
 	NO_KEY("demo", FLAG, IN(RUN), demo, NULL, NULL),
 	NO_KEY("terminal", TEXT, IN(RUN), terminal, "ROWSxCOLUMNS,TERM", NULL),
 	NO_KEY("from", TEXT, MACHINE, from, "NAME", NULL),

@@ -8,6 +8,7 @@
 #include "step.h"
 
 #include "../../proto/layout.h"
+#include "../../proto/user.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define PAGE 4096ull
@@ -354,6 +356,54 @@ static int set_serial(const char **ports, const struct option_row *row, const ch
 	return 0;
 }
 
+static int no_external(const struct option_row *row, const char *value, char *error, const char *why)
+{
+	snprintf(error, VALUE_ERROR_MAX, "--%s %.80s: %s; write DEVICE=unix:SOCKET[,user=USER]", row->name, value, why);
+	return -EINVAL;
+}
+
+/* "serial": its number, or -ENODEV. */
+static int external_device(const char *value, size_t len)
+{
+	char name[KIND_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%.*s", len < sizeof(name) ? (int)len : 0, value);
+	return kind_find(name);
+}
+
+/* The last comma begins the user: a path may hold some. */
+static int take_external(struct external *e, const char *path)
+{
+	const char *comma = strrchr(path, ',');
+
+	if (comma && !strncmp(comma, ",user=", 6) && user_parse(comma + 6, &e->user) < 0)
+		return -ENOENT;
+	e->path = e->user < 0 ? path : strndup(path, (size_t)(comma - path));
+	return e->path ? 0 : -ENOMEM;
+}
+
+static int add_external(struct external *list, const struct option_row *row, const char *value, char *error)
+{
+	size_t name = strcspn(value, "=");
+	const char *path = strncmp(value + name, "=unix:", 6) ? NULL : value + name + 6;
+	int device = path ? external_device(value, name) : -EINVAL, rc;
+
+	if (!*value)
+		return 0;
+	if (!path)
+		return no_external(row, value, error, "that is no device and socket");
+	if (device < 0)
+		return no_external(row, value, error, "no device is called that");
+	if (list[device].path)
+		return no_external(row, value, error, "that device is given twice");
+	rc = take_external(&list[device], path);
+	if (rc == -ENOENT)
+		return no_external(row, value, error, "no such user; a number, or a name from /etc/passwd");
+	if (rc || !*list[device].path || strlen(list[device].path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return no_external(row, value, error, "a socket's path has 1 to 107 characters");
+	return 0;
+}
+
 bool value_is_taken(enum value_kind kind)
 {
 	return kind != VALUE_FLAG && kind != VALUE_DEVICE;
@@ -464,6 +514,8 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 			       : 0;
 	case VALUE_GROUP:
 		return set_group((int64_t *)field, value) ? bad(error, row, value, "no such group; name one of /etc/group") : 0;
+	case VALUE_EXTERNAL:
+		return add_external((struct external *)field, row, value, error);
 	case VALUE_GDB:
 		if (*value && gdb_port(value) < 0)
 			return bad(error, row, value, "write a port from 1 to 65535, or the path of a socket with a / in it");

@@ -287,6 +287,8 @@ static int run(struct keeper *k)
 		rc = logger_start(k);
 	}
 	if (!rc)
+		rc = dialler_start(k);
+	if (!rc)
 		rc = keeper_clone(k);
 	if (rc)
 		record_drop(k);
@@ -356,9 +358,14 @@ int main(int argc, char **argv)
 	if (standard_fds() < 0)
 		return EXIT_INTERNAL;
 	config_init(&k.config);
-	k.launch = (struct launch){
-		.config = &k.config, .kernel_fd = -1, .kvm_fd = -1, .null_fd = -1, .console_fd = -1, .keeper_fd = -1, .go_fd = -1
-	};
+	k.launch = (struct launch){ .config = &k.config,
+				    .kernel_fd = -1,
+				    .kvm_fd = -1,
+				    .null_fd = -1,
+				    .console_fd = -1,
+				    .keeper_fd = -1,
+				    .go_fd = -1,
+				    .dialler_fd = -1 };
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
 	k.gdb_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd =
 		k.go_wr = k.record_fd = k.result_fd = -1;

@@ -8,6 +8,7 @@
  *   fence.c   what is left to the keeper after that
  *   record.c  what is left of the machine: the record of its end
  *   logger.c  a process that writes what keeper and supervisor have to say
+ *   dialler.c one that connects to the sockets of --device
  */
 #ifndef BULKHEAD_VMM_KEEPER_H
 #define BULKHEAD_VMM_KEEPER_H
@@ -79,6 +80,9 @@ int keeper_clone(struct keeper *k);
  */
 int logger_start(struct keeper *k);
 void logger_finish(struct keeper *k);
+
+/* Starts the dialler, if the machine needs one: 0, or an exit code. It ends when the supervisor does. */
+int dialler_start(struct keeper *k);
 
 /*
  * Moves the descriptors that are still needed to where the filter expects them, and closes all others. Signal handlers

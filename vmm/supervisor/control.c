@@ -82,7 +82,7 @@ static const char *proc_state_name(const struct proc *p)
 	case PROC_NONE:
 	case PROC_GONE:
 		return p->recovery.health == DEVICE_GIVEN_UP  ? "given up"
-		       : p->recovery.health == DEVICE_WAITING ? "waiting to restart"
+		       : p->recovery.health == DEVICE_WAITING ? (p->external ? "waiting for it" : "waiting to restart")
 							      : "gone";
 	case PROC_STARTING:
 		return p->recovery.left_ns ? "restarting" : "starting";
@@ -123,11 +123,19 @@ static void add_recovery(Bulkhead__ProcessStatus *row, char **poison, const stru
 /* As the host numbers it; 0: it has no process now, or only its number in the machine is known. */
 static uint32_t host_pid(const struct proc *p)
 {
-	if (p->pidfd < 0)
+	if (p->pidfd < 0 && !p->external)
 		return 0;
 	if (p->host_pid || p->vm->launch->isolation != ISOLATION_NONE)
 		return (uint32_t)p->host_pid;
 	return (uint32_t)p->pid;
+}
+
+/* How it ended; or, of one that somebody else is to start, why it is not back. */
+static const char *reason_of(const struct proc *p)
+{
+	if (p->external && p->recovery.health == DEVICE_WAITING && p->last_line[0])
+		return p->last_line;
+	return p->last_reason[0] ? p->last_reason : NULL;
 }
 
 static void add_process(Bulkhead__Status *s, struct status_parts *parts, const struct proc *p)
@@ -141,7 +149,9 @@ static void add_process(Bulkhead__Status *s, struct status_parts *parts, const s
 	row->pid = host_pid(p);
 	row->incarnation = p->incarnation;
 	row->state = (char *)proc_state_name(p);
-	row->last_reason = (char *)(p->last_reason[0] ? p->last_reason : NULL);
+	row->version = (char *)p->version;
+	row->external = (char *)p->external;
+	row->last_reason = (char *)reason_of(p);
 	row->stats = (Bulkhead__Stats *)&p->stats;
 	if (p->recovery.rsp)
 		add_recovery(row, parts->poison[p->id], &p->recovery);
@@ -421,8 +431,11 @@ static void renew(struct client *c, const struct frame *f, int fd)
 		close(fd);
 	c->device = NULL;
 	control_refuse(c, id, -rc,
-		       p ? "the device is being restarted already, or was given up"
-			 : "no such device in this machine; bulkhead device list NAME tells");
+		       rc == -EOPNOTSUPP
+			       ? "somebody else serves this device (--device): end that process, and start another program "
+				 "at its socket; the guest waits"
+		       : p ? "the device is being restarted already, or was given up"
+			   : "no such device in this machine; bulkhead device list NAME tells");
 }
 
 static void on_device_restart(struct client *c, const struct frame *f)

@@ -69,7 +69,10 @@ static int start_guest(struct vm *vm)
 
 static int start_device(struct proc *p)
 {
-	int rc = proc_spawn(p);
+	int rc = p->external ? recovery_dial(p) : proc_spawn(p);
+
+	if (p->external)
+		return rc; /* the rest when there is a connection */
 
 	return rc ? rc : setup_device(p, p->vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0);
 }
@@ -224,12 +227,21 @@ static void booted(struct proc *p, const Bulkhead__Ok *ok)
 
 static void greeted(struct proc *p, const Bulkhead__Ok *ok)
 {
+	char why[PROC_LINE];
 	const Bulkhead__Hello *h = ok->hello;
 
-	if (h && h->has_proto_major && h->proto_major == CONTROL_MAJOR && h->has_role && h->role == proc_role(p))
+	snprintf(p->version, sizeof(p->version), "%s", h && h->version ? h->version : "");
+	if (p->external && h)
+		p->host_pid = h->has_pid ? (pid_t)h->pid : 0;
+	if (h && h->has_proto_major && h->proto_major == CONTROL_MAJOR && h->has_role && h->role == proc_role(p)) {
+		if (p->external)
+			recovery_greeted(p);
 		return;
-	if (is_device(p) && p->recovery.on_trial) {
-		proc_blame(p, "it speaks another protocol");
+	}
+	if (p->external || (is_device(p) && p->recovery.on_trial)) {
+		snprintf(why, sizeof(why), "it speaks another protocol, or is another device's (its version: %.20s, ours: %s)",
+			 p->version[0] ? p->version : "unknown", BULKHEAD_VERSION);
+		proc_blame(p, why);
 		return;
 	}
 	machine_end(p->vm, EXIT_VMM, "failure", "%s speaks another protocol (its version: %.20s, ours: %s); reinstall bulkhead",
@@ -269,7 +281,7 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE) {
 		p->drained = true;
 		proc_kill(p);
-	} else if (p->id == PROC_GDBD || (is_device(p) && p->recovery.deaths + p->recovery.on_trial))
+	} else if (p->external || p->id == PROC_GDBD || (is_device(p) && p->recovery.deaths + p->recovery.on_trial))
 		proc_blame(p, text);
 	else
 		machine_end(vm, EXIT_VMM, "failure", "%s: %s%s%s%s", proc_name(p), text, error->field ? ": " : "",
@@ -530,7 +542,10 @@ static void describe(char *out, size_t len, const struct proc *p, int code, int 
 {
 	const char *words = p->last_line;
 
-	if (p->blame[0])
+	if (p->external)
+		snprintf(out, len, "%s, whose process listens at %s, %s%s", proc_name(p), p->external,
+			 p->blame[0] ? "was disconnected: " : "hung up", p->blame);
+	else if (p->blame[0])
 		snprintf(out, len, "%s was killed by its supervisor: %s", proc_name(p), p->blame);
 	else if (code == CLD_EXITED && status == EXIT_SANDBOX)
 		snprintf(out, len, "%s was stopped by its sandbox%s%s", proc_name(p), *words ? ": " : "", words);

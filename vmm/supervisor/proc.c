@@ -66,16 +66,15 @@ static enum program program_of(const struct proc *p)
 	return fixed_of(p)->program;
 }
 
-/* Which kind's which instance a process id stands for. */
+/* Which kind's which instance a process id stands for, and who starts it. */
 static void find_kind(struct proc *p)
 {
 	unsigned n = p->id - PROC_FIRST_DEVICE;
 
 	if (p->id < PROC_FIRST_DEVICE)
 		return;
-	for (p->kind = kind_rows; n >= p->kind->most; p->kind++)
-		n -= p->kind->most;
-	p->instance = n;
+	p->kind = kind_of_number(n, &p->instance);
+	p->external = p->vm->config->external[n].path;
 }
 
 void proc_init(struct vm *vm)
@@ -175,7 +174,8 @@ static bool may_talk(struct proc *p)
 	if (!p->on_pardon || evtimer_add(p->on_pardon, &tv))
 		return true;
 	event_del(p->on_event);
-	event_del(p->on_log);
+	if (p->on_log)
+		event_del(p->on_log);
 	if (proc_may_log(p))
 		vm_log(p->vm, 1, "%s talks too much: it is not listened to for a second", proc_name(p));
 	return false;
@@ -191,6 +191,8 @@ static void stop_listening(struct proc *p, struct event **event, int *fd)
 	*fd = -1;
 }
 
+static void hang_up(struct proc *p);
+
 /* It sent what no child of ours sends: from now on nothing it says is listened to, and it is ended. */
 static void distrust(struct proc *p, const char *channel, int rc)
 {
@@ -199,25 +201,43 @@ static void distrust(struct proc *p, const char *channel, int rc)
 	proc_blame(p, NULL);
 }
 
+/* The end of the channel of one of ours is told better by its pidfd. Of another there is no other sign. */
+static void channel_ended(struct proc *p, int rc)
+{
+	event_del(p->on_control);
+	p->hung_up = true;
+	if (rc != -ECONNRESET)
+		distrust(p, "control", rc);
+	else if (p->external)
+		hang_up(p);
+}
+
+/* One that is not ours may turn us away before we have asked for anything. */
+static bool is_refusal(const struct proc *p, const struct frame *f)
+{
+	return p->external && f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR && !f->header.id;
+}
+
 static void on_control(evutil_socket_t fd, short what, void *ctx)
 {
 	struct proc *p = ctx;
 	struct frame *f = &p->vm->frame;
-	int rc = frame_recv(fd, f);
+	int rc = p->external && p->doomed ? -ECONNRESET : frame_recv(fd, f);
 	uint16_t type;
 
 	if (rc == -EAGAIN)
 		return;
 	if (rc) {
-		event_del(p->on_control);
-		p->hung_up = true;
-		if (rc != -ECONNRESET)
-			distrust(p, "control", rc);
+		channel_ended(p, rc);
 		return;
 	}
 	p->heard++;
 	frame_close_fds(f);
 	trust_message(f);
+	if (is_refusal(p, f)) {
+		proc_blame(p, ((const Bulkhead__Error *)f->msg)->text);
+		return;
+	}
 	type = take_pending(p, f->header.id);
 	if (!type || (f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_OK && f->header.type != BULKHEAD__MESSAGE_TYPE__MSG_ERROR)) {
 		event_del(p->on_control);
@@ -328,6 +348,18 @@ static void forget(struct proc *p)
 	p->stats_wanted = p->stats_late = false;
 }
 
+/* The connection to one that is not ours is no more: because it ended, or because we want no more of it. */
+static void hang_up(struct proc *p)
+{
+	bool asked = p->recovery.leaving_ns || p->state == PROC_LEAVING;
+	bool left = asked && !p->doomed && !ring_backlog(p->recovery.req, p->recovery.rsp);
+
+	proc_read_events(p);
+	forget(p);
+	p->host_pid = 0;
+	p->vm->hooks->gone(p, left ? CLD_EXITED : CLD_KILLED, left ? 0 : SIGKILL);
+}
+
 void proc_count_cost(struct proc *p, uint64_t ns)
 {
 	if (p->recovery.is_restart)
@@ -363,8 +395,15 @@ static void on_exit_event(evutil_socket_t fd, short what, void *ctx)
 	p->vm->hooks->gone(p, info.si_code, info.si_status);
 }
 
+/* One that is not ours is left alone: without a supervisor it ends. Its channel's end is looked at when this is over. */
 static void send_kill(struct proc *p)
 {
+	if (p->external) {
+		p->doomed = p->on_control != NULL;
+		if (p->doomed)
+			event_active(p->on_control, EV_READ, 0);
+		return;
+	}
 	if (p->pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, p->pidfd, SIGKILL, NULL, 0);
 	else
@@ -396,15 +435,17 @@ static struct event *listen_on(struct proc *p, int fd, event_callback_fn callbac
 	return e;
 }
 
+/* One that is not ours has a standard error of its own. */
 static int listen_all(struct proc *p)
 {
 	p->on_control = listen_on(p, p->control_fd, on_control);
 	p->on_event = listen_on(p, p->event_fd, on_event);
-	p->on_log = listen_on(p, p->log_fd, on_log);
-	return p->on_control && p->on_event && p->on_log ? 0 : -ENOMEM;
+	p->on_log = p->external ? NULL : listen_on(p, p->log_fd, on_log);
+	return p->on_control && p->on_event && (p->external || p->on_log) ? 0 : -ENOMEM;
 }
 
-static int say_hello(struct proc *p)
+/* `event_fd`: its end of the channel for events, if it has not got that yet; else -1. */
+static int say_hello(struct proc *p, int event_fd)
 {
 	Bulkhead__Hello m = BULKHEAD__HELLO__INIT;
 
@@ -418,7 +459,7 @@ static int say_hello(struct proc *p)
 	m.incarnation = p->incarnation;
 	m.log_level = p->vm->config->verbose ? 3 : 1;
 	m.version = BULKHEAD_VERSION;
-	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_HELLO, &m.base, NULL, 0);
+	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_HELLO, &m.base, &event_fd, event_fd >= 0);
 }
 
 struct channel {
@@ -515,6 +556,38 @@ void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd)
 		stillborn(p, ENOMEM);
 }
 
+static void begin(struct proc *p)
+{
+	p->incarnation++;
+	p->line_len = 0;
+	p->last_line[0] = p->blame[0] = p->version[0] = 0;
+	p->hung_up = p->doomed = false;
+	p->pid = p->host_pid = 0;
+}
+
+int proc_adopt(struct proc *p, int fd)
+{
+	struct channel event = { -1, -1 };
+	int rc = make_channel(&event);
+
+	begin(p);
+	p->control_fd = fd;
+	p->event_fd = event.ours;
+	if (!rc && fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		rc = -errno;
+	if (!rc)
+		rc = listen_all(p);
+	if (!rc) {
+		p->state = PROC_STARTING;
+		p->vm->hooks->born(p);
+		rc = say_hello(p, event.theirs);
+	}
+	close_fd(event.theirs);
+	if (rc)
+		forget(p);
+	return rc;
+}
+
 int proc_spawn(struct proc *p)
 {
 	struct channel control = { -1, -1 }, event = { -1, -1 };
@@ -528,11 +601,7 @@ int proc_spawn(struct proc *p)
 	p->control_fd = control.ours;
 	p->event_fd = event.ours;
 	p->log_fd = log[0];
-	p->incarnation++;
-	p->line_len = 0;
-	p->last_line[0] = p->blame[0] = 0;
-	p->hung_up = p->doomed = false;
-	p->pid = p->host_pid = 0;
+	begin(p);
 	if (!rc)
 		rc = run_program(p, control.theirs, event.theirs, log[1]);
 	close_fd(control.theirs);
@@ -545,7 +614,7 @@ int proc_spawn(struct proc *p)
 		rc = listen_all(p);
 	}
 	if (!rc)
-		rc = say_hello(p);
+		rc = say_hello(p, -1);
 	if (rc)
 		vm_log(p->vm, 0, "%s could not be started: %s%s", proc_name(p), strerror(-rc), limits_hint(rc));
 	return rc;

@@ -16,6 +16,8 @@ struct vm;
 void proc_init(struct vm *vm);
 /* Asks for its process and sends HELLO. 0 or -errno. */
 int proc_spawn(struct proc *p);
+/* The same for one that is not ours, with a connection to it, which is then the callee's. */
+int proc_adopt(struct proc *p, int fd);
 /* The process is there, or will not be. */
 void proc_spawned(struct vm *vm, const struct spawn_answer *answer, int pidfd);
 /* Processor time that went into its latest start, in ns; counted if that is a restart. */

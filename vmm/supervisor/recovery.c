@@ -2,7 +2,9 @@
 /* The death of a device and its next incarnation: see recovery.h. */
 #include "recovery.h"
 #include "cpu_time.h"
+#include "dial_link.h"
 #include "ending.h"
+#include "poison.h"
 #include "proc.h"
 #include "setup.h"
 #include "tell.h"
@@ -24,7 +26,11 @@
 #include <unistd.h>
 
 #define IDLE_SERVICE_NS (50 * CLOCK_NS_PER_MS)
-enum { POISON_DEATHS = 2, BIRTHS_MAX = 3 };
+enum { BIRTHS_MAX = 3 };
+/* --device: how long the first connection may take, and when it is tried again. */
+#define DIAL_FIRST_NS (2 * CLOCK_NS_PER_S)
+#define DIAL_AGAIN_NS (100 * CLOCK_NS_PER_MS)
+#define DIAL_REFUSED_NS CLOCK_NS_PER_S
 
 static const char *on_failure_name(enum on_device_failure policy)
 {
@@ -62,73 +68,6 @@ int recovery_init(struct proc *p, const struct device_objects *d)
 	return 0;
 }
 
-/* ---- poisonous requests ---------------------------------------------------------------------------------------- */
-
-/* From REQ, which only the vcpu process can write; false: it is not in the ring (any more). */
-static bool copy_slot(const struct recovery *r, uint32_t seq, struct io_slot *out)
-{
-	uint32_t tail = atomic_load_explicit(&r->req->tail, memory_order_acquire);
-
-	if (tail - seq - 1 >= RING_SLOTS)
-		return false;
-	memcpy(out, &r->req->slots[seq % RING_SLOTS], sizeof(*out));
-	return out->seq == seq;
-}
-
-static void describe_slot(char *out, size_t len, const struct io_slot *s)
-{
-	static const char *const names[IO_OPS] = {
-		[IO_INVALID] = "nothing",
-		[IO_READ] = "read",
-		[IO_WRITE] = "write",
-		[IO_EOI] = "end of interrupt",
-		[IO_INTA] = "interrupt acknowledge",
-		[IO_FENCE] = "fence",
-		[IO_RESET] = "reset",
-	};
-
-	snprintf(out, len, "request %u: %s of %u x %u bytes at %s 0x%llx, data 0x%llx, vcpu %u", s->seq,
-		 s->op < IO_OPS ? names[s->op] : "unknown", s->count ? s->count : 1, s->size,
-		 s->space == MODEL_PORT ? "port" : "address", (unsigned long long)s->addr, (unsigned long long)s->data, s->vcpu);
-}
-
-static void condemn(struct proc *p, uint32_t seq)
-{
-	struct recovery *r = &p->recovery;
-	char *words = r->poison[r->poison_count % RECOVERY_POISON];
-	struct io_slot slot;
-
-	r->poison_count++;
-	if (copy_slot(r, seq, &slot))
-		describe_slot(words, RECOVERY_WORDS, &slot);
-	else
-		snprintf(words, RECOVERY_WORDS, "request %u, which is not in the ring any more", seq);
-	vm_log(p->vm, 0, "%s was killed %u times by the same request, which will be skipped: %s", proc_name(p), r->suspect_deaths,
-	       words);
-}
-
-/* Was it applying a request when it died, and is it the one of last time? Who is killed from outside says nothing. */
-static void blame_request(struct proc *p, bool foreign)
-{
-	struct recovery *r = &p->recovery;
-	bool known = r->suspected;
-	uint32_t before = r->suspect_seq, seq;
-
-	/* Told to skip one, but died before that? */
-	r->skips = r->skips && r->skip_seq == atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
-	if (foreign)
-		return;
-	r->suspected = journal_attempted(r->journal, &seq);
-	if (!r->suspected)
-		return;
-	r->suspect_seq = seq;
-	r->suspect_deaths = known && before == seq ? r->suspect_deaths + 1 : 1;
-	if (r->suspect_deaths == POISON_DEATHS)
-		condemn(p, seq);
-	r->skips = r->suspect_deaths >= POISON_DEATHS;
-	r->skip_seq = seq;
-}
-
 /* ---- birth ----------------------------------------------------------------------------------------------------- */
 
 static void on_retry(evutil_socket_t fd, short what, void *ctx);
@@ -153,11 +92,18 @@ static uint64_t our_cpu_ns(void)
 	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-static int start_again(struct proc *p)
+/* The first incarnation has a journal only if that comes from another machine. */
+static bool has_journal(const struct proc *p)
+{
+	return p->incarnation > 1 || p->vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0;
+}
+
+/* `connection`: to one that is not ours; else -1. */
+static int start_again(struct proc *p, int connection)
 {
 	struct recovery *r = &p->recovery;
 	uint64_t begun_ns = our_cpu_ns();
-	int rc = proc_spawn(p);
+	int rc = connection < 0 ? proc_spawn(p) : proc_adopt(p, connection);
 
 	r->health = DEVICE_SERVING;
 	r->is_restart = r->left_ns != 0;
@@ -165,8 +111,9 @@ static int start_again(struct proc *p)
 	r->served_ns = 0;
 	r->start_events = journal_events(r->journal);
 	r->start_head = atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
-	if (!rc)
-		rc = setup_device(p, true);
+	/* One that is not ours is handed nothing before it has said what it is. */
+	if (!rc && !p->external)
+		rc = setup_device(p, has_journal(p));
 	r->cost_ns += our_cpu_ns() - begun_ns;
 	return rc;
 }
@@ -174,7 +121,7 @@ static int start_again(struct proc *p)
 void recovery_respawn(struct proc *p)
 {
 	struct recovery *r = &p->recovery;
-	int rc = start_again(p);
+	int rc = p->external ? recovery_dial(p) : start_again(p, -1);
 
 	if (!rc)
 		return;
@@ -191,6 +138,91 @@ static void on_retry(evutil_socket_t fd, short what, void *ctx)
 
 	if (p->recovery.health == DEVICE_WAITING && machine_wants(p))
 		recovery_respawn(p);
+}
+
+/* ---- one that somebody else starts ---------------------------------------------------------------------------- */
+
+int recovery_dial(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+
+	r->health = DEVICE_WAITING;
+	if (!r->dialled_ns)
+		r->dialled_ns = watchdog_now(p->vm);
+	return dial(p->vm, p->id - PROC_FIRST_DEVICE);
+}
+
+static void say_why(struct proc *p, const struct dial_answer *answer)
+{
+	char text[2 * PROC_LINE];
+
+	if (answer->error == -EPERM && answer->uid)
+		snprintf(text, sizeof(text), "%s: user %u listens at %s; --device %s=unix:%s,user=%u lets them", proc_name(p),
+			 answer->uid, p->external, proc_name(p), p->external, answer->uid);
+	else if (answer->error == -EPROTOTYPE)
+		snprintf(text, sizeof(text), "%s: no device daemon listens at %s: it is another kind of socket", proc_name(p),
+			 p->external);
+	else
+		snprintf(text, sizeof(text), "%s: cannot connect to %s: %s", proc_name(p), p->external, strerror(-answer->error));
+	if (strncmp(p->last_line, text, PROC_LINE - 1))
+		vm_log(p->vm, p->recovery.ready_ns ? 1 : 2, "%s", text);
+	snprintf(p->last_line, sizeof(p->last_line), "%.*s", PROC_LINE - 1, text);
+}
+
+/* Whoever starts daemon and machine at once need not wait for the one before the other. */
+static bool may_come_yet(const struct proc *p, int error)
+{
+	bool absent = error == -ENOENT || error == -ECONNREFUSED || error == -EAGAIN;
+
+	return absent && watchdog_now(p->vm) - p->recovery.dialled_ns < DIAL_FIRST_NS;
+}
+
+/* At first it is a mistake of the user's, who is told. Later the guest waits until somebody has mended it. */
+static void no_connection(struct proc *p, const struct dial_answer *answer)
+{
+	say_why(p, answer);
+	if (p->recovery.ready_ns || may_come_yet(p, answer->error))
+		retry_after(p, DIAL_AGAIN_NS);
+	else
+		machine_end(p->vm, EXIT_USAGE, "device-socket", "%s", p->last_line);
+}
+
+static void connected(struct proc *p, int fd)
+{
+	int rc;
+
+	p->connected_ns = watchdog_now(p->vm);
+	rc = start_again(p, fd);
+	if (!rc)
+		return;
+	vm_log(p->vm, 1, "%s: the process at %s cannot be set up: %s", proc_name(p), p->external, strerror(-rc));
+	if (p->state == PROC_STARTING)
+		proc_blame(p, "could not be set up");
+	else
+		retry_after(p, DIAL_REFUSED_NS);
+}
+
+void recovery_greeted(struct proc *p)
+{
+	int rc = setup_device(p, has_journal(p));
+
+	if (rc)
+		proc_blame(p, strerror(-rc));
+}
+
+void recovery_dialled(struct vm *vm, const struct dial_answer *answer, int fd)
+{
+	struct proc *p = answer->device < DEVICES ? &vm->procs[PROC_FIRST_DEVICE + answer->device] : NULL;
+
+	if (!p || p->recovery.health != DEVICE_WAITING || !machine_wants(p)) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	if (fd >= 0)
+		connected(p, fd);
+	else
+		no_connection(p, answer);
 }
 
 /* ---- giving up ------------------------------------------------------------------------------------------------- */
@@ -330,6 +362,27 @@ static void answer_death(struct proc *p, bool progress, uint64_t now)
 		recovery_respawn(p);
 }
 
+/* Nobody can tell whether it crashed, was killed or replaced: it is not judged, and the guest waits for the next one. */
+static void external_gone(struct proc *p, uint64_t now)
+{
+	struct recovery *r = &p->recovery;
+
+	vm_log(p->vm, 1, "%s", p->last_reason);
+	if (!r->ready_ns) {
+		machine_end(p->vm, EXIT_USAGE, "device-socket", "%s", p->last_reason);
+		return;
+	}
+	if (!r->served_ns) { /* not one that can take over */
+		retry_after(p, DIAL_REFUSED_NS);
+		return;
+	}
+	note_death(p, now);
+	if (p->vm->config->on_device_failure == ON_DEVICE_FAILURE_DEGRADE)
+		give_up(p);
+	else
+		recovery_respawn(p);
+}
+
 /* The host refuses a process: it may have more to give later. It is no death, and not this device's failure. */
 static bool was_refused(const struct proc *p)
 {
@@ -352,13 +405,17 @@ void recovery_gone(struct proc *p, bool foreign)
 		end_trial(p);
 		return;
 	}
+	if (p->external) {
+		external_gone(p, now);
+		return;
+	}
 	if (was_refused(p)) {
 		vm_log(p->vm, 1, "%s", p->last_reason);
 		retry_after(p, restart_refused(&r->restart));
 		return;
 	}
 	note_death(p, now);
-	blame_request(p, foreign);
+	poison_blame(p, foreign);
 	vm_log(p->vm, 1, "%s", p->last_reason);
 	r->births_failed += !r->ready_ns && !foreign;
 	if (r->births_failed >= BIRTHS_MAX)
@@ -460,6 +517,8 @@ int recovery_replace(struct proc *p, int program_fd)
 	struct recovery *r = &p->recovery;
 	int rc;
 
+	if (p->external)
+		return -EOPNOTSUPP;
 	if (p->state != PROC_READY || r->leaving_ns || r->on_trial)
 		return -EBUSY;
 	rc = recovery_let_go(p);

@@ -4,6 +4,7 @@
  * to be done about it.
  *
  *   recovery.c  death, back-off, poisonous requests, giving up, restart and replacement on request
+ *   poison.c    the request that it died of
  *   watchdog.c  finds processes that live and do not work
  *
  * When it is started again stands in restart.h. A request that killed two incarnations is skipped; what is killed from
@@ -61,6 +62,7 @@ struct recovery {
 	char poison[RECOVERY_POISON][RECOVERY_WORDS];
 
 	/* replacement on request */
+	uint64_t dialled_ns; /* --device: watch time at which a connection was first asked for */
 	uint64_t leaving_ns; /* watch time at which QUIESCE was sent: its end is not a death; 0: it was not */
 	bool strict;	   /* the next incarnation must be able to read the journal */
 	/* taken up again after it was given up: what the guest had asked for before is dropped, as it was told */
@@ -75,6 +77,7 @@ struct recovery {
 struct proc;
 struct vm;
 struct device_objects;
+struct dial_answer;
 
 /* For once, when the objects exist. 0 or -errno */
 int recovery_init(struct proc *p, const struct device_objects *d);
@@ -95,5 +98,11 @@ int recovery_let_go(struct proc *p);
 /* Another incarnation of one that has left. */
 void recovery_respawn(struct proc *p);
 int recovery_replace(struct proc *p, int program_fd);
+/* One that somebody else starts: asks for a connection to it. 0 or -errno */
+int recovery_dial(struct proc *p);
+/* It has answered HELLO as it should: it is handed its objects. */
+void recovery_greeted(struct proc *p);
+/* The dialler's answer; `fd` is the callee's. */
+void recovery_dialled(struct vm *vm, const struct dial_answer *answer, int fd);
 
 #endif

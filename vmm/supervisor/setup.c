@@ -129,7 +129,7 @@ int setup_device(struct proc *p, bool recover)
 
 	fill_machine(vm, &machine);
 	m.machine = &machine;
-	m.has_recover = m.has_sandbox = m.has_console_clients_max = true;
+	m.has_recover = m.has_console_clients_max = true;
 	m.console_clients_max = CONSOLE_CLIENTS_MAX;
 	m.recover = recover;
 	/* The first incarnation has a journal only if that comes from another machine. */
@@ -139,6 +139,7 @@ int setup_device(struct proc *p, bool recover)
 	m.has_drop_to = p->recovery.drops;
 	m.drop_to = p->recovery.drop_to;
 	m.has_reset = m.reset = p->recovery.must_reset;
+	m.has_sandbox = !p->external; /* the fence of one that is not ours is its own business */
 	m.sandbox = proc_sandbox(p);
 	m.has_hold_lines = kind->collects;
 	m.hold_lines = vm->restored != NULL;

@@ -5,9 +5,11 @@
  */
 #include "control.h"
 #include "debug.h"
+#include "dial_link.h"
 #include "ending.h"
 #include "machine.h"
 #include "proc.h"
+#include "recovery.h"
 #include "report.h"
 #include "spawn.h"
 #include "take.h"
@@ -184,6 +186,7 @@ static int enter_fence(struct vm *vm)
 static int prepare(struct vm *vm)
 {
 	struct event_config *config = event_config_new();
+	int rc;
 
 	if (!config)
 		return -ENOMEM;
@@ -197,7 +200,8 @@ static int prepare(struct vm *vm)
 		return -ENOMEM;
 	proc_init(vm);
 	control_init(vm);
-	return spawn_watch(vm);
+	rc = spawn_watch(vm);
+	return rc ? rc : dial_watch(vm);
 }
 
 /* The objects are there, and who is asked for children is there: from here on nothing is opened any more. */
@@ -222,6 +226,7 @@ static void machine_ends(struct vm *vm)
 static const struct vm_hooks hooks = {
 	.spawned = proc_spawned,
 	.spawner_lost = spawner_lost,
+	.dialled = recovery_dialled,
 	.born = watchdog_born,
 	.reply = machine_reply,
 	.event = machine_event,

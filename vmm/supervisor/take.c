@@ -55,6 +55,9 @@ static const char *obstacle(struct vm *vm)
 	if (vm->state != VM_RUNNING || vm->rebooting || vm->question != QUESTION_NONE || vm->paused)
 		return "the machine does not run";
 	for (unsigned n = 0; n < DEVICES; n++)
+		if (device(vm, n) && device(vm, n)->external)
+			return "somebody else serves one of its devices (--device)";
+	for (unsigned n = 0; n < DEVICES; n++)
 		if (device(vm, n) && !is_well(device(vm, n)))
 			return "a device is being restarted, or was given up; try again when it serves";
 	return NULL;

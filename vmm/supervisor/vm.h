@@ -9,11 +9,13 @@
  *   machine.c     the life of the machine: start, reboot, what its processes say
  *   take.c        the machine stands still, and its state is handed out
  *   restore.c     it begins where another machine stood still
+ *   poison.c      the request that a device died of
  *   recovery.c    death of a device and its next incarnation; restart.c says when
  *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
  *   debug.c       its debugger, if somebody wants one
  *   ending.c      its end: what the guest still has to say, the drain, stop, the exit code
  *   setup.c       which objects each process gets; objects.c makes them
+ *   dial_link.c   asks the dialler for connections to devices that somebody else serves
  *   proc.c        one child process: birth, requests and replies, events, log lines, death
  *   spawn.c       asks the spawner for processes; spawner.c is that
  *   trust.c       how much a child may say, and what of it reaches a terminal
@@ -78,10 +80,11 @@ struct device_objects {
 	const struct line_page *lines; /* our view */
 };
 
-enum { PROC_PENDING = 8, PROC_LINE = 200 };
+enum { PROC_PENDING = 8, PROC_LINE = 200, PROC_VERSION = 24 };
 
 struct vm;
 struct backlog;
+struct dial_answer;
 struct line_page;
 struct msi_page;
 
@@ -91,11 +94,14 @@ struct proc {
 	const struct kind_row *kind; /* NULL: loader, vcpu, gdbd */
 	unsigned instance;
 	char name[KIND_NAME_MAX];
+	const char *external; /* somebody else starts it, and it listens there (--device); NULL: it is ours */
+	uint64_t connected_ns; /* and since when there is a connection, in watch time */
+	char version[PROC_VERSION]; /* of its program, as that says */
 	enum proc_state state;
 	uint32_t spawning; /* sequence of the request for its process, while that is not answered; 0: it is */
 	bool doomed;	   /* to be killed as soon as it is there */
 	pid_t pid;	   /* in our pid namespace; 0 while spawning */
-	pid_t host_pid;	   /* as the keeper sees it; 0 if unknown */
+	pid_t host_pid;	   /* as the keeper sees it; 0 if unknown; of one that is not ours, what it says itself */
 	int pidfd, control_fd, event_fd, log_fd;
 	struct event *on_exit, *on_control, *on_event, *on_log;
 	struct event *on_pardon;     /* it talked too much: when it is listened to again */
@@ -118,7 +124,7 @@ struct proc {
 	bool hung_up; /* its end of the control channel is closed: it is dying, or useless */
 	char line[PROC_LINE]; /* of its stderr, not yet complete */
 	size_t line_len;
-	char last_line[PROC_LINE]; /* the last complete one: what it said before it died */
+	char last_line[PROC_LINE]; /* the last complete one: what it said before it died; or why there is no connection to it */
 	char blame[PROC_LINE]; /* why we killed it; empty: we did not */
 	char last_reason[PROC_LINE]; /* how the latest incarnation that ended unexpectedly did */
 	struct recovery recovery; /* devices only */
@@ -188,13 +194,15 @@ struct spawn_link {
 };
 
 /*
- * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, proc, report, ending with
- * setup and objects, watchdog, debug, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, report, ending with
+ * setup and objects, watchdog, debug, poison, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
 	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */
 	void (*spawned)(struct vm *vm, const struct spawn_answer *answer, int pidfd);
 	void (*spawner_lost)(struct vm *vm, const char *why);
+	/* dial_link.c: there is a connection, which is the callee's, or there is none */
+	void (*dialled)(struct vm *vm, const struct dial_answer *answer, int fd);
 	/* proc.c */
 	void (*born)(struct proc *p);
 	void (*reply)(struct proc *p, uint16_t request, const struct frame *reply);
@@ -259,7 +267,7 @@ struct vm {
 	struct frame frame; /* the message that is being handled */
 
 	struct event *unread_text; /* debug text while its reader is given up */
-	struct event *on_keeper, *on_log_room, *stop_timer, *question_timer, *hurry_timer, *limit_timer, *end_timer, *status_timer, *quiet_timer;
+	struct event *on_dialled, *on_keeper, *on_log_room, *stop_timer, *question_timer, *hurry_timer, *limit_timer, *end_timer, *status_timer, *quiet_timer;
 	struct client clients[VM_CLIENTS];
 
 	enum question question;

@@ -25,6 +25,7 @@ enum { PERIOD_MS = 100, DYING_LOOKS = 1, DYING_LOOKS_MAX = 20 };
 #define MS CLOCK_NS_PER_MS
 #define LOOK_MAX_NS (3 * PERIOD_MS * MS / 2)
 #define LEAVE_NS (2000 * MS)	 /* a device that was asked to */
+#define GREETING_NS (10000 * MS) /* of one that somebody else has started */
 #define UNDEAD_NS (60000 * MS) /* a process that was killed: the kernel does not let go of it */
 
 uint64_t watchdog_now(const struct vm *vm)
@@ -138,6 +139,19 @@ static const char *judge(struct proc *p)
 	return why;
 }
 
+/* It may stand in a debugger, and the guest waits. But who does not answer at all is no device daemon, and who was asked to
+ * leave leaves. */
+static const char *judge_external(const struct proc *p)
+{
+	uint64_t now = watchdog_now(p->vm);
+
+	if (p->state == PROC_STARTING && now - p->connected_ns >= GREETING_NS)
+		return "it does not answer; is it a device daemon?";
+	if (p->recovery.leaving_ns && now - p->recovery.leaving_ns >= LEAVE_NS)
+		return "hang: it did not leave when it was asked to";
+	return NULL;
+}
+
 /* A dying process is expected to be dead soon. How it died is told better by its end than by this. */
 static bool is_cut_off(struct proc *p)
 {
@@ -147,7 +161,7 @@ static bool is_cut_off(struct proc *p)
 
 static void look_at(struct proc *p)
 {
-	const char *why = is_cut_off(p) ? "it closed its control channel" : judge(p);
+	const char *why = p->external ? judge_external(p) : is_cut_off(p) ? "it closed its control channel" : judge(p);
 
 	if (why)
 		blame(p, why);

@@ -144,13 +144,18 @@ static int take_cpu(struct setup *s, const Bulkhead__SetupVcpu *m, char *err, si
 
 static int take_tier(struct setup *s, const char *tier)
 {
+	enum { SPARSELY = 1000 };
+	struct engine_config *c = &s->config;
+
 	*s->field = "tier";
 	if (!tier || !strcmp(tier, "auto"))
 		return 0;
-	s->config.single_step = !strcmp(tier, "step");
-	s->config.no_translator = !strcmp(tier, "block");
-	s->config.translate_after = !strcmp(tier, "jit");
-	return s->config.single_step || s->config.no_translator || s->config.translate_after ? 0 : -EINVAL;
+	c->single_step = !strcmp(tier, "step");
+	c->no_translator = !strcmp(tier, "block");
+	c->translate_after = !strcmp(tier, "jit");
+	c->check_ranges = !strcmp(tier, "check");
+	c->verify_every = !strcmp(tier, "verify") ? SPARSELY : !strcmp(tier, "verify-all");
+	return c->single_step || c->no_translator || c->translate_after || c->check_ranges || c->verify_every ? 0 : -EINVAL;
 }
 
 /* What firmware does on all processors before it starts a kernel on the first. */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* The request that a device died of: poison.h. */
+#include "poison.h"
+#include "proc.h"
+#include "tell.h"
+#include "vm.h"
+
+#include "../../proto/range.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { POISON_DEATHS = 2 };
+
+/* From REQ, which only the vcpu process can write; false: it is not in the ring (any more). */
+static bool copy_slot(const struct recovery *r, uint32_t seq, struct io_slot *out)
+{
+	uint32_t tail = atomic_load_explicit(&r->req->tail, memory_order_acquire);
+
+	if (tail - seq - 1 >= RING_SLOTS)
+		return false;
+	memcpy(out, &r->req->slots[seq % RING_SLOTS], sizeof(*out));
+	return out->seq == seq;
+}
+
+static void describe_slot(char *out, size_t len, const struct io_slot *s)
+{
+	static const char *const names[IO_OPS] = {
+		[IO_INVALID] = "nothing",
+		[IO_READ] = "read",
+		[IO_WRITE] = "write",
+		[IO_EOI] = "end of interrupt",
+		[IO_INTA] = "interrupt acknowledge",
+		[IO_FENCE] = "fence",
+		[IO_RESET] = "reset",
+	};
+
+	snprintf(out, len, "request %u: %s of %u x %u bytes at %s 0x%llx, data 0x%llx, vcpu %u", s->seq,
+		 s->op < IO_OPS ? names[s->op] : "unknown", s->count ? s->count : 1, s->size,
+		 s->space == MODEL_PORT ? "port" : "address", (unsigned long long)s->addr, (unsigned long long)s->data, s->vcpu);
+}
+
+static void condemn(struct proc *p, uint32_t seq)
+{
+	struct recovery *r = &p->recovery;
+	char *words = r->poison[r->poison_count % RECOVERY_POISON];
+	struct io_slot slot;
+
+	r->poison_count++;
+	if (copy_slot(r, seq, &slot))
+		describe_slot(words, RECOVERY_WORDS, &slot);
+	else
+		snprintf(words, RECOVERY_WORDS, "request %u, which is not in the ring any more", seq);
+	vm_log(p->vm, 0, "%s was killed %u times by the same request, which will be skipped: %s", proc_name(p), r->suspect_deaths,
+	       words);
+}
+
+/* Was it applying a request when it died, and is it the one of last time? Who is killed from outside says nothing. */
+void poison_blame(struct proc *p, bool foreign)
+{
+	struct recovery *r = &p->recovery;
+	bool known = r->suspected;
+	uint32_t before = r->suspect_seq, seq;
+
+	/* Told to skip one, but died before that? */
+	r->skips = r->skips && r->skip_seq == atomic_load_explicit(&r->rsp->head, memory_order_relaxed);
+	if (foreign)
+		return;
+	r->suspected = journal_attempted(r->journal, &seq);
+	if (!r->suspected)
+		return;
+	r->suspect_seq = seq;
+	r->suspect_deaths = known && before == seq ? r->suspect_deaths + 1 : 1;
+	if (r->suspect_deaths == POISON_DEATHS)
+		condemn(p, seq);
+	r->skips = r->suspect_deaths >= POISON_DEATHS;
+	r->skip_seq = seq;
+}
