@@ -224,7 +224,7 @@ int control_check_entry(const Bulkhead__EntryState *m, struct control_complaint 
 int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct control_complaint *c)
 {
 	int err = control_check_machine(m->machine, c);
-	bool kvm, map = m->has_has_code_map && m->has_code_map;
+	bool kvm, map = m->has_has_code_map && m->has_code_map, counters = m->has_has_counters && m->has_counters;
 
 	if (!err)
 		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
@@ -241,7 +241,7 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 		return complain(c, "engine", "must be emu or kvm");
 	if (kvm && map)
 		return complain(c, "has_code_map", "is for engine emu");
-	if (nfds != 3 + 4 * m->n_channels + kvm + map)
+	if (nfds != 3 + 4 * m->n_channels + kvm + map + counters)
 		return complain(c, "descriptors", "wrong number");
 	return 0;
 }

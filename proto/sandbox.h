@@ -89,6 +89,7 @@ enum sandbox_keeper_fd {
 	SANDBOX_KEEPER_DIR,	 /* of this machine */
 	SANDBOX_KEEPER_BASE,	 /* of all machines */
 	SANDBOX_KEEPER_GDB,	 /* listening */
+	SANDBOX_KEEPER_METRICS,	 /* listening, or nothing */
 	SANDBOX_KEEPER_OTHERS,	 /* from here on: those that are only read, written or held */
 };
 /* What is executed; where the spawner answers. */

@@ -45,6 +45,7 @@ struct lapic;	    /* apic/ */
 struct mmu;	    /* mmu/ */
 struct sys;	    /* sem/sys/ */
 struct jit;	    /* jit/ */
+struct counters;    /* proto/counters.h */
 
 /*
  * What a lower room tells an upper one. run/ knows all rooms and sets them when it makes a processor.
@@ -107,6 +108,8 @@ struct emu {
 	atomic_uint kicked;	/* enum emu_kick, written by any thread: something wants this vCPU's attention */
 	atomic_uint_fast64_t retired_told; /* emu_retired() for other threads: as it was at the last look at events */
 	atomic_uint wakes;	/* counts wake-ups: HLT sleeps while it stays the same */
+	struct counters *counters; /* this vCPU's; never NULL */
+	uint64_t counted_before; /* instructions of earlier vcpu processes */
 	atomic_bool sleeps;	/* it does, or is about to: who wakes it has to call the kernel */
 	atomic_bool idle;	/* nothing but another processor can make it run again (run/) */
 	uint64_t next_event_ns;	/* when lapic_advance() wants to be called (run/) */

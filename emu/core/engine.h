@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 struct cpu_model; /* model/features.h */
+struct counters;  /* proto/counters.h */
 
 enum io_space { IO_PORT, IO_MMIO };
 
@@ -80,6 +81,7 @@ struct engine_config {
 	 * and the states compared; a difference aborts (tests). 0: none is. */
 	unsigned verify_every;
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
+	struct counters *counters; /* what each vCPU counts, in an array; NULL: nobody wants to know */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
 	char *cpu_error; /* CPU_MODEL_ERROR_MAX (model/features.h) bytes, or NULL: what create() did not like about it, with -ENOTSUP */
 };

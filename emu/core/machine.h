@@ -9,6 +9,7 @@
 #include "tsc.h"
 #include "proto/clock.h"
 #include "proto/code_map.h"
+#include "proto/counters.h"
 
 #include <pthread.h>
 
@@ -31,6 +32,7 @@ struct machine {
 	struct engine_debug debug;	/* changes while no vCPU runs */
 	struct engine_hit hit[ENGINE_MAX_VCPUS];
 	bool watches;			/* debug has points for data */
+	struct counters *own_counters;	/* if nobody has lent us any */
 	char error[256];
 };
 

@@ -108,6 +108,8 @@ static int create_vcpu(struct machine *m, unsigned n)
 	e->hooks = &hooks;
 	e->budget = -1;
 	e->retired = (uint64_t)-1;
+	e->counters = &m->config.counters[n];
+	e->counted_before = counter_get(&e->counters->of[COUNTER_INSTRUCTIONS]);
 	e->cpu.vcpu = (uint8_t)n;
 	m->emu[n] = e;
 	r = mmu_create(e);
@@ -133,6 +135,7 @@ static void emu_destroy(struct engine *e)
 	for (unsigned n = 0; n < impl(e)->machine.vcpus; n++)
 		destroy_vcpu(impl(e)->machine.emu[n]);
 	mmu_unmap_code(&impl(e)->machine);
+	free(impl(e)->machine.own_counters);
 	free(e);
 }
 
@@ -147,6 +150,17 @@ static bool config_is_valid(const struct engine_config *c)
 			return false;
 	}
 	return c->code_cache_bytes == 0 || c->code_cache_bytes >= 65536;
+}
+
+static int make_counters(struct machine *m)
+{
+	if (m->config.counters)
+		return 0;
+	m->config.counters = m->own_counters = aligned_alloc(_Alignof(struct counters), m->vcpus * sizeof(struct counters));
+	if (!m->own_counters)
+		return -ENOMEM;
+	memset(m->own_counters, 0, m->vcpus * sizeof(struct counters));
+	return 0;
 }
 
 static int emu_create(const struct engine_config *config, struct engine **out)
@@ -168,6 +182,8 @@ static int emu_create(const struct engine_config *config, struct engine **out)
 	memcpy(p->machine.ram, config->ram, sizeof(p->machine.ram));
 	r = machine_init(&p->machine);
 	decode_init(has_feature, &p->machine); /* before the first processor: its translator encodes what the tables say */
+	if (r == 0)
+		r = make_counters(&p->machine);
 	if (r == 0)
 		r = mmu_map_code(&p->machine);
 	for (unsigned n = 0; n < config->vcpus && r == 0; n++)

@@ -16,6 +16,7 @@ enum { SLICE = 20000 /* instructions between looks at the clock: below 100 us */
 static void tell_retired(struct emu *e)
 {
 	atomic_store_explicit(&e->retired_told, emu_retired(e), memory_order_relaxed);
+	atomic_store_explicit(&e->counters->of[COUNTER_INSTRUCTIONS], e->counted_before + emu_retired(e), memory_order_relaxed);
 }
 
 static void refill(struct emu *e)
@@ -54,6 +55,7 @@ static bool deliver_interrupt(struct emu *e)
 		return false;
 	e->cpu.activity = CPU_RUNNING;
 	mark_resume(e);
+	counter_add(&e->counters->vector[vector], 1);
 	exc_deliver_interrupt(e, (uint8_t)vector);
 	return true;
 }
@@ -158,6 +160,7 @@ void run_on(struct emu *e, bool step_only)
 {
 	emu_advance(e, step_only);
 	if (e->fault.pending) {
+		counter_add(&e->counters->of[COUNTER_EXCEPTIONS], 1);
 		mark_resume(e);
 		exc_deliver_fault(e);
 		block_forget_way(e);
@@ -205,6 +208,7 @@ static enum engine_stop run(struct emu *e)
 				return ENGINE_HALTED;
 			/* `wakes` was read before events() looked for work: whatever arrived since has changed it, and
 			 * emu_sleep() does not sleep. */
+			counter_add(&e->counters->of[COUNTER_HALT], 1);
 			emu_sleep(e, wakes, e->next_event_ns);
 		}
 	}

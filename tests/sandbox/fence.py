@@ -294,10 +294,10 @@ def one_writer(t):
             expect_fds(role, pid)
         generated = [perms for name, _, perms in objects(pid) if name == "code"]
         check(sorted(generated) == (["r-xs", "rw-s"] if role == "vcpu" else []), f"{role}: generated code is mapped {generated}")
-    check(len(writers) == 4 * 5 + 5 + (t.engine != "kvm"), f"objects with a writer: {writers}")
+    check(len(writers) == 4 * 5 + 6 + (t.engine != "kvm"), f"objects with a writer: {writers}")
     for (inode, name), roles in writers.items():
         check(len(roles) == 1, f"{name} ({inode}) has the writers {roles}")
-        owner = {"req": {"vcpu"}, "ram": {"vcpu"}, "code": {"vcpu"}, "map": {"vcpu"}, "state": {"supervisor"}, "msi": {"irqd"}, "backlog": {"seriald"}}.get(name, set(DEVICES))
+        owner = {"req": {"vcpu"}, "ram": {"vcpu"}, "counters": {"vcpu"}, "code": {"vcpu"}, "map": {"vcpu"}, "state": {"supervisor"}, "msi": {"irqd"}, "backlog": {"seriald"}}.get(name, set(DEVICES))
         check(roles <= owner, f"{name} is written by {roles}")
     check(not {"journal", "line"} & {name for name, _, _ in objects(processes["vcpu"])}, "the vcpu maps a journal or lines")
     t.bulkhead("kill", t.name)

@@ -89,7 +89,7 @@ def debug(t):
 
 
 def ask_everything(t):
-    """Console both ways, a reset, status, restarts, a stop by signal and on again, a debugger, a reader that leaves, the power button."""
+    """Console both ways, a reset, status, restarts, a stop by signal and on again, a debugger, another log, a reader that leaves, the power button."""
     talk = t.console()
     talk.expect("board ready", seconds=40)
     talk.send("r")
@@ -98,6 +98,7 @@ def ask_everything(t):
     for kind in KINDS:
         t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
     debug(t)
+    t.bulkhead("log", t.name, "--reopen", t.dir + "/log").expect(0)
     talk.socket.close()
     vcpu = t.processes()["vcpu"]
     os.kill(vcpu, signal.SIGSTOP)

@@ -64,6 +64,21 @@ static int show_record(const struct machine_ref *ref)
 	return EXIT_OK;
 }
 
+/* The file is opened here, with the rights of whoever asks; the machine has none, and gets only this. */
+static int reopen(const struct machine_ref *ref, const char *file)
+{
+	static struct frame frame;
+	int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600), rc;
+
+	if (fd < 0) {
+		fprintf(stderr, "bulkhead: --reopen %s: %s\n", file, strerror(errno));
+		return EXIT_USAGE;
+	}
+	rc = client_call(ref->path, BULKHEAD__MESSAGE_TYPE__MSG_REOPEN_LOG, NULL, fd, 2000, &frame);
+	close(fd);
+	return rc ? client_complain(ref->name, &frame, rc) : EXIT_OK;
+}
+
 int cmd_log(int argc, char **argv)
 {
 	struct machine_ref ref;
@@ -71,8 +86,10 @@ int cmd_log(int argc, char **argv)
 	int rc = cli_parse(COMMAND_LOG, &args, argc, argv);
 
 	if (!rc)
-		rc = client_locate(args.words[0], &ref);
+		rc = args.reopen ? client_find(args.words[0], &ref) : client_locate(args.words[0], &ref);
 	if (rc)
 		return rc;
+	if (args.reopen)
+		return reopen(&ref, args.reopen);
 	return rundir_is_alive(ref.path) ? show_file(&ref) : show_record(&ref);
 }

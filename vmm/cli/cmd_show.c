@@ -5,6 +5,8 @@
 #include "client.h"
 #include "ended.h"
 #include "output.h"
+#include "picture.h"
+#include "sample_json.h"
 #include "../common/exit_codes.h"
 
 #include "../../proto/control_check.h"
@@ -79,7 +81,32 @@ static const char *process_name(const Bulkhead__ProcessStatus *p)
 	return p->name ? p->name : role ? role : "?";
 }
 
-static json_t *process_json(const Bulkhead__ProcessStatus *p)
+/* Processes that hold a machine together, and that no supervisor asks for numbers. */
+static bool is_around(const struct usage_row *row)
+{
+	static const char *const names[] = { "keeper", "logger", "dialler", "supervisor", "spawner", "traced" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(row->name, names[i]))
+			return true;
+	return false;
+}
+
+static json_t *around_json(const struct usage_row *row)
+{
+	json_t *j = json_object();
+
+	json_object_set_new(j, "role", text(row->name));
+	json_object_set_new(j, "pid", number((uint64_t)row->pid));
+	json_object_set_new(j, "incarnation", number(1));
+	json_object_set_new(j, "state", text("running"));
+	json_object_set_new(j, "last_reason", json_null());
+	json_object_set_new(j, "stats", json_object());
+	sample_add_usage(j, row);
+	return j;
+}
+
+static json_t *process_json(const Bulkhead__ProcessStatus *p, const struct usage *usage)
 {
 	json_t *j = json_object();
 
@@ -92,6 +119,7 @@ static json_t *process_json(const Bulkhead__ProcessStatus *p)
 	json_object_set_new(j, "external", p->external ? text(p->external) : json_null());
 	json_object_set_new(j, "last_reason", text(p->last_reason));
 	json_object_set_new(j, "stats", stats_json(p->stats));
+	sample_add_usage(j, usage_find(usage, (pid_t)p->pid));
 	if (p->has_deaths)
 		add_recovery(j, p);
 	return j;
@@ -122,17 +150,34 @@ static json_t *serial_json(const Bulkhead__Status *s)
 	return list;
 }
 
+static uint64_t uptime_ns(const Bulkhead__Status *s)
+{
+	struct timespec now;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ns = (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+	return ns > s->started_ns ? ns - s->started_ns : 0;
+}
+
 static json_t *status_json(const char *name, const char *dir, const Bulkhead__Status *s)
 {
 	json_t *j = json_object(), *list = json_array(), *missing = json_array(), *features = json_array();
 
+	const pid_t keeper = client_keeper_pid(dir);
+	struct usage usage;
+
+	usage_read(keeper, true, &usage);
 	json_object_set_new(j, "schema", number(1));
 	json_object_set_new(j, "name", text(name));
 	json_object_set_new(j, "directory", text(dir));
-	json_object_set_new(j, "keeper_pid", number((uint64_t)client_keeper_pid(dir)));
+	json_object_set_new(j, "keeper_pid", number((uint64_t)keeper));
 	json_object_set_new(j, "state", text(s ? s->state : "not answering"));
 	for (size_t i = 0; s && i < s->n_processes; i++)
-		json_array_append_new(list, process_json(s->processes[i]));
+		json_array_append_new(list, process_json(s->processes[i], &usage));
+	for (unsigned i = 0; i < usage.count; i++)
+		if (is_around(&usage.of[i]))
+			json_array_append_new(list, around_json(&usage.of[i]));
 	for (size_t i = 0; s && i < s->n_sandbox_missing; i++)
 		json_array_append_new(missing, text(s->sandbox_missing[i]));
 	for (size_t i = 0; s && i < s->n_cpu_features; i++)
@@ -144,6 +189,7 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "sandbox", text(s->sandbox));
 		json_object_set_new(j, "ram_bytes", number(s->ram_bytes));
 		json_object_set_new(j, "started_ns", number(s->started_ns));
+		json_object_set_new(j, "uptime_ns", number(uptime_ns(s)));
 		json_object_set_new(j, "kernel", text(s->kernel));
 		json_object_set_new(j, "reboots", number(s->reboots));
 		json_object_set_new(j, "console", text(s->console));
@@ -192,6 +238,52 @@ static void print_restarts(const Bulkhead__Status *s)
 	}
 }
 
+static void print_process(const char *name, uint64_t pid, const char *state, const struct usage_row *row,
+			  const Bulkhead__Stats *stats)
+{
+	const Bulkhead__Stats none = BULKHEAD__STATS__INIT, *n = stats ? stats : &none;
+
+	printf("  %-10s %8llu  %-10s ", name, (unsigned long long)pid, state ? state : "?");
+	if (row)
+		printf("%8.2f %8.1f ", (double)row->cpu_ns / 1e9, (double)row->rss_bytes / 1048576.0);
+	else
+		printf("%8s %8s ", "-", "-");
+	if (row && row->has_pss)
+		printf("%8.1f ", (double)row->pss_bytes / 1048576.0);
+	else
+		printf("%8s ", "-");
+	printf("%10llu %10llu %8llu\n", (unsigned long long)n->requests, (unsigned long long)n->synchronous,
+	       (unsigned long long)n->sleeps);
+}
+
+static void print_processes(const Bulkhead__Status *s, pid_t keeper)
+{
+	struct usage usage;
+
+	usage_read(keeper, true, &usage);
+	printf("\n  %-10s %8s  %-10s %8s %8s %8s %10s %10s %8s\n", "process", "pid", "state", "CPU s", "RSS MiB", "PSS MiB",
+	       "requests", "waited for", "sleeps");
+	for (unsigned i = 0; i < usage.count; i++)
+		if (is_around(&usage.of[i]))
+			print_process(usage.of[i].name, (uint64_t)usage.of[i].pid, "running", &usage.of[i], NULL);
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const Bulkhead__ProcessStatus *p = s->processes[i];
+
+		print_process(process_name(p), p->pid, p->state, usage_find(&usage, (pid_t)p->pid), p->stats);
+	}
+}
+
+static void print_sandbox(const Bulkhead__Status *s)
+{
+	bool color = picture_has_color(stdout);
+
+	printf("  sandbox   ");
+	picture_sandbox(stdout, s->sandbox ? s->sandbox : "-", color);
+	printf("\n");
+	for (size_t i = 0; i < s->n_sandbox_missing; i++)
+		printf("  %ssandbox without: %s%s\n", color ? "\033[31m" : "", s->sandbox_missing[i], color ? "\033[0m" : "");
+}
+
 /* Those that somebody else has started. */
 static void print_externals(const Bulkhead__Status *s)
 {
@@ -210,31 +302,23 @@ static void print_externals(const Bulkhead__Status *s)
 	}
 }
 
-static void print_status(const Bulkhead__Status *s)
+static void print_status(const Bulkhead__Status *s, const char *dir)
 {
 	time_t started = (time_t)(s->started_ns / 1000000000ull);
+	unsigned long long up = uptime_ns(s) / 1000000000ull;
 	char when[64] = "?";
 	struct tm tm;
 
 	if (localtime_r(&started, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n  reboots   %u\n  "
-	       "console   %s\n"
-	       "  sandbox   %s\n",
+	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n"
+	       "  uptime    %llu:%02llu:%02llu\n  reboots   %u\n  console   %s\n",
 	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", (unsigned long long)(s->ram_bytes >> 20),
-	       s->kernel ? s->kernel : "-", when, s->reboots, s->console ? s->console : "-", s->sandbox ? s->sandbox : "-");
-	for (size_t i = 0; i < s->n_sandbox_missing; i++)
-		printf("  sandbox without: %s\n", s->sandbox_missing[i]);
+	       s->kernel ? s->kernel : "-", when, up / 3600, up / 60 % 60, up % 60, s->reboots, s->console ? s->console : "-");
 	for (size_t i = 0; i < s->n_serial; i++)
 		printf("  serial    %s\n", s->serial[i]);
-	printf("\n  %-10s %8s  %-10s %12s %12s %12s\n", "process", "pid", "state", "requests", "synchronous", "sleeps");
-	for (size_t i = 0; i < s->n_processes; i++) {
-		const Bulkhead__ProcessStatus *p = s->processes[i];
-		const Bulkhead__Stats none = BULKHEAD__STATS__INIT, *n = p->stats ? p->stats : &none;
-
-		printf("  %-10s %8u  %-10s %12llu %12llu %12llu\n", process_name(p), p->pid, p->state ? p->state : "?",
-		       (unsigned long long)n->requests, (unsigned long long)n->synchronous, (unsigned long long)n->sleeps);
-	}
+	print_sandbox(s);
+	print_processes(s, client_keeper_pid(dir));
 	print_externals(s);
 	print_restarts(s);
 }
@@ -274,7 +358,7 @@ int cmd_status(int argc, char **argv)
 	}
 	if (!s)
 		return client_complain(ref.name, &frame, rc);
-	print_status(s);
+	print_status(s, ref.path);
 	return EXIT_OK;
 }
 

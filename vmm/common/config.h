@@ -58,6 +58,7 @@ struct vm_config {
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *serial[SERIAL_PORTS]; /* --serial, whole; NULL: nothing */
 	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */
+	const char *metrics; /* path of a socket; NULL: none */
 	const char *log_file, *result_file;
 	const char *config_file; /* command line: what was read from it stands before its own options */
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */

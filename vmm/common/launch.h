@@ -62,6 +62,7 @@ enum note_kind {
 	NOTE_ENDED,   /* to the keeper: code and text; the exit follows */
 	NOTE_CLIENT,  /* to the supervisor: a control client, as descriptor; code: enum client_rights */
 	NOTE_DEBUGGER, /* to the supervisor: a debugger's connection, as descriptor */
+	NOTE_METRICS, /* to the supervisor: somebody who asks for metrics, as descriptor */
 	NOTE_STOP,    /* to the supervisor: power button, then after the time-out the end */
 	NOTE_KILL,    /* to the supervisor: end now */
 	NOTE_MISSING, /* to the supervisor: what of the keeper's own fence this host refuses; to the keeper: what a user should

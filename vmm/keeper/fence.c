@@ -21,19 +21,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PARKED = 64, WANTED = 14 };
+enum { PARKED = 64, WANTED = 15 };
 
 int keeper_settle(struct keeper *k)
 {
-	int
-		*const
-			wanted[WANTED] = {
-				&k->note_fd,	    &k->control_fd, &k->rundir.dir_fd,
-				&k->rundir.base_fd, &k->gdb_fd, /* enum sandbox_keeper_fd */
-				&k->rundir.lock_fd, &k->signal_fd,  &k->signal_wr,
-				&k->ready_fd,	    &k->notify_fd,  &k->pidfd,
-				&k->logger_fd,	    &k->record_fd,  &k->result_fd,
-			};
+	int *const wanted[WANTED] = {
+		&k->note_fd,	    &k->control_fd, &k->rundir.dir_fd, &k->rundir.base_fd, &k->gdb_fd,
+		&k->metrics_fd, /* enum sandbox_keeper_fd */
+		&k->rundir.lock_fd, &k->signal_fd,  &k->signal_wr,     &k->ready_fd,	   &k->notify_fd,
+		&k->pidfd,	    &k->logger_fd,  &k->record_fd,     &k->result_fd,
+	};
 
 	int parked[WANTED];
 

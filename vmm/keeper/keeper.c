@@ -141,6 +141,18 @@ static void take_debugger(struct keeper *k)
 	close(fd);
 }
 
+static void take_scraper(struct keeper *k)
+{
+	const struct keeper_note note = { .kind = NOTE_METRICS };
+	int fd = accept4(k->metrics_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (rights_of(k, fd) != CLIENT_STRANGER)
+		note_send(k->note_fd, &note, fd);
+	close(fd);
+}
+
 static void take_note(struct keeper *k, struct pollfd *p)
 {
 	struct keeper_note note;
@@ -201,13 +213,13 @@ static int keep(struct keeper *k)
 		{ .fd = k->pidfd, .events = POLLIN },	   { .fd = k->note_fd, .events = POLLIN },
 		{ .fd = k->control_fd, .events = POLLIN }, { .fd = k->signal_fd, .events = POLLIN },
 		{ .fd = k->ready_fd, .events = POLLIN },   { .events = POLLOUT },
-		{ .fd = k->gdb_fd, .events = POLLIN },
+		{ .fd = k->gdb_fd, .events = POLLIN },	   { .fd = k->metrics_fd, .events = POLLIN },
 	};
 	siginfo_t info = { 0 };
 
 	for (;;) {
 		fds[5].fd = say_is_behind() ? STDERR_FILENO : -1;
-		if (ppoll(fds, 7, NULL, NULL) < 0 && errno != EINTR)
+		if (ppoll(fds, sizeof(fds) / sizeof(fds[0]), NULL, NULL) < 0 && errno != EINTR)
 			return EXIT_INTERNAL;
 		if (fds[1].revents)
 			take_note(k, &fds[1]);
@@ -221,6 +233,8 @@ static int keep(struct keeper *k)
 			say_catch_up();
 		if (fds[6].revents)
 			take_debugger(k);
+		if (fds[7].revents)
+			take_scraper(k);
 		if (!fds[1].revents && fds[0].revents && waitid(P_PIDFD, (id_t)k->pidfd, &info, WEXITED | WNOHANG) == 0 &&
 		    info.si_pid)
 			return exit_code_of(k, &info);
@@ -367,8 +381,8 @@ int main(int argc, char **argv)
 				    .go_fd = -1,
 				    .dialler_fd = -1 };
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
-	k.gdb_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd = k.logger_fd =
-		k.go_wr = k.record_fd = k.result_fd = -1;
+	k.gdb_fd = k.metrics_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd =
+		k.logger_fd = k.go_wr = k.record_fd = k.result_fd = -1;
 	argv = title_init(argc, argv);
 	if (!argv)
 		return EXIT_INTERNAL;

@@ -27,6 +27,7 @@ struct keeper {
 	struct rundir rundir;
 	int control_fd; /* listening */
 	int gdb_fd;	/* listening */
+	int metrics_fd; /* listening; -1: nobody wants any */
 	int note_fd;	/* our end of the pair */
 	int signal_fd;	/* read end of the pipe that signal handlers write to */
 	int signal_wr;
@@ -63,13 +64,16 @@ int keeper_open_exec(struct keeper *k);
 /* A listening socket of that name in the machine's directory, or -errno. */
 int keeper_listen(struct keeper *k, const char *name, int type);
 /* Where the user wants it: a listening socket, or -errno. */
-int keeper_listen_on_path(const char *path);
+int keeper_listen_on_path(const char *path, int backlog);
 /* The same over TCP, at an address of this host's own. */
 int keeper_listen_on_loopback(uint32_t address, int port);
 /* What --serial asks for: 0, or an exit code; what went wrong has been said. */
 int keeper_open_serial(struct keeper *k);
 /* Where debuggers come: there, or where --gdb says. 0, or an exit code; what went wrong has been said. */
 int keeper_open_gdb(struct keeper *k);
+
+/* The same for who asks for metrics. */
+int keeper_open_metrics(struct keeper *k);
 
 /* Starts the supervisor; 0, or an exit code. */
 int keeper_clone(struct keeper *k);

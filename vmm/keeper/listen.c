@@ -63,7 +63,7 @@ int keeper_listen_on_loopback(uint32_t address, int port)
 }
 
 /* Where the user wants it. What a killed predecessor has left there is a socket of ours that nobody listens on any more. */
-int keeper_listen_on_path(const char *path)
+int keeper_listen_on_path(const char *path, int backlog)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
@@ -77,12 +77,22 @@ int keeper_listen_on_path(const char *path)
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid() &&
 	    connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 && errno == ECONNREFUSED)
 		unlink(path);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0)
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, backlog) < 0)
 		rc = -errno;
 	if (!rc)
 		return fd;
 	close(fd);
 	return rc;
+}
+
+int keeper_open_metrics(struct keeper *k)
+{
+	const char *place = k->config.metrics;
+
+	if (!place)
+		return 0;
+	k->metrics_fd = keeper_listen_on_path(place, 16);
+	return k->metrics_fd >= 0 ? 0 : keeper_fail(k, EXIT_USAGE, "--metrics %.120s: %s", place, strerror(-k->metrics_fd));
 }
 
 /* As it is called from any directory. */
@@ -107,7 +117,7 @@ int keeper_open_gdb(struct keeper *k)
 		k->gdb_fd = keeper_listen_on_loopback(INADDR_LOOPBACK, port);
 		snprintf(name, sizeof(k->launch.debugger), "localhost:%d", port);
 	} else if (place) {
-		k->gdb_fd = keeper_listen_on_path(place);
+		k->gdb_fd = keeper_listen_on_path(place, 1);
 		name_place(name, sizeof(k->launch.debugger), place);
 	} else {
 		k->gdb_fd = keeper_listen(k, "gdb.sock", SOCK_STREAM);

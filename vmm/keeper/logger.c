@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum log_form { LOG_FORM_PEOPLE, LOG_FORM_JOURNAL, LOG_FORM_FILE };
+
 /* How long the end waits for a reader. */
 static const struct timespec patience = { .tv_sec = 1 };
 
@@ -64,13 +66,24 @@ static void write_message(const char *text, size_t len)
 		failed++;
 }
 
+/* The journal takes levels as they come; a log has them as words, behind the time; who reads as it happens needs neither. */
+static void write_stamped(const char *text, enum log_form form)
+{
+	char line[SAY_STAMP + SAY_MAX + 1], stamp[SAY_STAMP];
+	const char *words = text;
+
+	say_stamp(stamp, &words);
+	snprintf(line, sizeof(line), "%s%s", form == LOG_FORM_FILE ? stamp : "", form == LOG_FORM_JOURNAL ? text : words);
+	write_message(line, strlen(line));
+}
+
 /* Keeper and supervisor have cleaned what others said to them. But the supervisor listens to all of these, and what passes here
  * is shown by terminals. */
-static void pass_on(char *text, size_t len)
+static void pass_on(char *text, size_t len, enum log_form form)
 {
 	text[len] = 0;
 	text_clean_bytes(text, len, TEXT_LINES);
-	write_message(text, len);
+	write_stamped(text, form);
 }
 
 /* An empty message looks like the end, which it is when the other side is closed. */
@@ -81,15 +94,44 @@ static bool is_closed(int sock)
 	return ppoll(&p, 1, NULL, NULL) > 0 && (p.revents & POLLHUP);
 }
 
-static _Noreturn void serve(int sock)
+/* A message, and what came with it: -1, or another file to write to. */
+static ssize_t receive(int sock, char *text, int *fd)
+{
+	union {
+		struct cmsghdr head;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec io = { text, SAY_MAX };
+	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
+
+	*fd = -1;
+	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return n;
+}
+
+/* What comes from now on goes there. */
+static enum log_form reopen(int fd)
+{
+	dup3(fd, STDERR_FILENO, 0);
+	close(fd);
+	return LOG_FORM_FILE;
+}
+
+static _Noreturn void serve(int sock, enum log_form form)
 {
 	char text[SAY_MAX + 1];
+	int fd;
 
 	for (;;) {
-		ssize_t n = read(sock, text, SAY_MAX);
+		ssize_t n = receive(sock, text, &fd);
 
-		if (n > 0)
-			pass_on(text, (size_t)n);
+		if (fd >= 0)
+			form = reopen(fd);
+		else if (n > 0)
+			pass_on(text, (size_t)n, form);
 		else if (n < 0 && errno != EINTR)
 			_exit(EXIT_INTERNAL);
 		else if (n == 0 && is_closed(sock))
@@ -101,6 +143,10 @@ static _Noreturn void in_logger(struct keeper *k, int sock, pid_t keeper)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
 
+	const enum log_form form = k->config.log_file || k->config.detach ? LOG_FORM_FILE
+				   : k->launch.journal			  ? LOG_FORM_JOURNAL
+									  : LOG_FORM_PEOPLE;
+
 	for (unsigned i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -111,7 +157,7 @@ static _Noreturn void in_logger(struct keeper *k, int sock, pid_t keeper)
 	title_set(k->config.name, "logger");
 	if (sandbox_enter_setup(SANDBOX_LOGGER, k->config.sandbox, NULL))
 		_exit(EXIT_INTERNAL);
-	serve(STDIN_FILENO);
+	serve(STDIN_FILENO, form);
 }
 
 int logger_start(struct keeper *k)

@@ -131,6 +131,8 @@ static int open_sockets(struct keeper *k)
 	rc = k->launch.console_fd < 0 ? 0 : keeper_open_gdb(k);
 	if (!rc)
 		rc = keeper_open_serial(k);
+	if (!rc)
+		rc = keeper_open_metrics(k);
 	umask(mask);
 	if (rc)
 		return rc;

@@ -14,6 +14,8 @@
 #include <termios.h>
 #include <unistd.h>
 
+enum { BACKLOG = 16 };
+
 /* Bytes pass as they are. The other end stays open: without one, the terminal has hung up, and forgets its modes. */
 static int open_held(struct keeper *k, unsigned port, int master)
 {
@@ -74,7 +76,7 @@ static int open_connector(struct keeper *k, const struct serial_spec *spec)
 	case SERIAL_TO_FILE:
 		return open_file(path);
 	case SERIAL_SOCKET:
-		return keeper_listen_on_path(path);
+		return keeper_listen_on_path(path, BACKLOG);
 	case SERIAL_TCP:
 		return keeper_listen_on_loopback(spec->address, spec->tcp_port);
 	case SERIAL_NOTHING:

@@ -2,6 +2,8 @@
 /* Creating a KVM machine, its interrupt routes, kicks: the engine_kvm table (emu/core/engine.h). */
 #include "kvm.h"
 
+#include "proto/counters.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -142,6 +144,8 @@ static int kvm_engine_create(const struct engine_config *config, struct engine *
 	pthread_mutex_init(&k->route_lock, NULL);
 	for (unsigned i = 0; i < ENGINE_MAX_VCPUS; i++)
 		k->vcpu[i].fd = -1;
+	for (unsigned i = 0; config->counters && i < k->vcpus; i++)
+		k->vcpu[i].counters = &config->counters[i];
 	err = build(k, config);
 	if (err) {
 		if (err == -ENOTSUP && config->cpu_error)

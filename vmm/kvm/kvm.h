@@ -18,6 +18,7 @@
 struct kvm_vcpu {
 	int fd;
 	struct kvm_run *run;
+	struct counters *counters; /* NULL: nobody counts */
 	bool has_vector; /* of the 8259, acknowledged there, and not yet KVM's */
 	uint8_t vector;
 	atomic_bool kicked;

@@ -2,6 +2,8 @@
 /* One KVM_RUN: inject what the 8259 has, enter the guest, serve the exit. */
 #include "kvm.h"
 
+#include "proto/counters.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +53,12 @@ static void serve_mmio(struct kvm_engine *k, unsigned vcpu, struct kvm_run *run)
 	}
 }
 
+static void count(const struct kvm_vcpu *v, enum counter which)
+{
+	if (v->counters)
+		counter_add(&v->counters->of[which], 1);
+}
+
 /* A vector that the 8259 was already asked for, or the one that it has now; negative: none. */
 static int take_vector(struct kvm_engine *k, unsigned vcpu)
 {
@@ -63,6 +71,8 @@ static int take_vector(struct kvm_engine *k, unsigned vcpu)
 			return vector;
 		v->has_vector = true;
 		v->vector = (uint8_t)vector;
+		if (v->counters)
+			counter_add(&v->counters->vector[v->vector], 1);
 	}
 	return v->vector;
 }
@@ -128,8 +138,11 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 		k->bus.eoi(k->bus.ctx, vcpu, run->eoi.vector);
 		return true;
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
+		count(&k->vcpu[vcpu], COUNTER_WINDOW);
+		return true;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_SET_TPR:
+		count(&k->vcpu[vcpu], COUNTER_OTHER);
 		return true;
 	case KVM_EXIT_HLT:
 		if (run->if_flag)
@@ -167,6 +180,7 @@ bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 	if (ioctl(v->fd, KVM_RUN, 0) == 0)
 		return serve_exit(k, vcpu, stop);
 	if (errno == EINTR || errno == EAGAIN) {
+		count(v, COUNTER_SIGNAL);
 		if (!is_dead_halt(k, vcpu))
 			return true;
 		*stop = ENGINE_HALTED;

@@ -4,13 +4,19 @@
  * host meaning); here a bounded number of them is served, each of which may vanish at any moment.
  */
 #include "control.h"
+#include "attach.h"
+#include "counted.h"
 #include "ending.h"
+#include "metrics.h"
+#include "news.h"
 #include "proc.h"
 #include "recovery.h"
+#include "scrape.h"
 #include "take.h"
 #include "vm.h"
 
 #include "../common/exit_codes.h"
+#include "../common/say.h"
 
 #include "../../proto/clock.h"
 #include "../../proto/control_check.h"
@@ -19,18 +25,19 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* How long STATUS waits for the numbers of busy processes. */
-enum { STATS_MS = 50, WAITERS_MAX = VM_CLIENTS - 4, STOP_DEFAULT_MS = 30000 };
+enum { REQUEST_MAX = 8192, /* of a scraper */ STATS_MS = 50, WAITERS_MAX = VM_CLIENTS - 4, STOP_DEFAULT_MS = 30000 };
 
-static void drop(struct client *c)
+void control_drop(struct client *c)
 {
 	bool took = c->takes;
 
 	if (c->on_read)
 		event_free(c->on_read);
+	if (c->on_room)
+		event_free(c->on_room);
 	if (c->fd >= 0)
 		close(c->fd);
 	if (c->console_fd >= 0)
@@ -43,13 +50,13 @@ static void drop(struct client *c)
 static void reply(struct client *c, uint32_t id, const Bulkhead__Ok *ok)
 {
 	if (frame_send_dontwait(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok->base))
-		drop(c);
+		control_drop(c);
 }
 
 void control_refuse(struct client *c, uint32_t id, int code, const char *text)
 {
 	if (frame_reply_error(c->fd, id, code, NULL, "%s", text))
-		drop(c);
+		control_drop(c);
 }
 
 /* ---- status ---------------------------------------------------------------------------------------------------- */
@@ -213,6 +220,29 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->sandbox_missing = parts->missing;
 }
 
+/* What does not fit into its socket at once was not read for long. */
+static void answer_scraper(struct client *c)
+{
+	size_t len;
+	const char *text = metrics_answer(c->vm, &len);
+
+	send(c->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	control_drop(c);
+}
+
+static void answer_counters(struct client *c, Bulkhead__Ok *ok)
+{
+	static struct counted counted;
+	static struct counted_parts parts;
+	Bulkhead__Counters m;
+
+	counted_read(c->vm, &counted);
+	counted_message(&counted, &m, &parts);
+	ok->counters = &m;
+	reply(c, c->status_id, ok);
+	ok->counters = NULL;
+}
+
 static void answer_status(struct vm *vm)
 {
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
@@ -229,7 +259,12 @@ static void answer_status(struct vm *vm)
 		if (c->fd < 0 || !c->status_wanted)
 			continue;
 		c->status_wanted = false;
-		reply(c, c->status_id, &ok);
+		if (c->scrapes)
+			answer_scraper(c);
+		else if (c->counters_wanted)
+			answer_counters(c, &ok);
+		else
+			reply(c, c->status_id, &ok);
 	}
 }
 
@@ -274,6 +309,7 @@ static void on_status(struct client *c, const struct frame *f)
 {
 	c->status_id = f->header.id;
 	c->status_wanted = true;
+	c->counters_wanted = f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_COUNTERS;
 	ask_for_stats(c->vm);
 }
 
@@ -283,7 +319,7 @@ static unsigned count_waiters(const struct vm *vm)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < VM_CLIENTS; i++)
-		n += vm->clients[i].fd >= 0 && vm->clients[i].wait_type;
+		n += vm->clients[i].fd >= 0 && (vm->clients[i].wait_type || vm->clients[i].watches);
 	return n;
 }
 
@@ -333,74 +369,77 @@ void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FD
 	struct client *c = take_client(vm);
 
 	if (c && frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok.base, fds, FRAME_TAKE_FDS))
-		drop(c);
+		control_drop(c);
 }
 
-/* ---- consoles -------------------------------------------------------------------------------------------------- */
+/* ---- news ------------------------------------------------------------------------------------------------------ */
 
-static struct client *console_client(struct vm *vm)
+static void on_room(evutil_socket_t fd, short what, void *ctx);
+
+static void wait_for_room(struct client *c)
+{
+	if (!c->on_room)
+		c->on_room = event_new(c->vm->base, c->fd, EV_WRITE, on_room, c);
+	if (!c->on_room || event_add(c->on_room, NULL))
+		control_drop(c);
+}
+
+/* Whoever does not read is told later, what is still there then. */
+static void tell_news(struct client *c)
+{
+	const struct news *n;
+	Bulkhead__News m;
+	int rc = 0;
+
+	while (!rc && (n = news_after(&c->vm->news, c->told))) {
+		news_message(n, &m);
+		rc = frame_send_dontwait(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_NEWS, 0, &m.base);
+		if (!rc)
+			c->told = n->number;
+	}
+	if (rc == -EAGAIN)
+		wait_for_room(c);
+	else if (rc)
+		control_drop(c);
+}
+
+static void on_room(evutil_socket_t fd, short what, void *ctx)
+{
+	tell_news(ctx);
+}
+
+void control_news(struct vm *vm)
 {
 	for (unsigned i = 0; i < VM_CLIENTS; i++)
-		if (vm->clients[i].fd >= 0 && vm->clients[i].console_fd >= 0)
-			return &vm->clients[i];
-	return NULL;
+		if (vm->clients[i].fd >= 0 && vm->clients[i].watches)
+			tell_news(&vm->clients[i]);
 }
 
-/* EAGAIN: seriald is away, or asked for somebody else just now. Who wants a console asks again. */
-static void put_off(struct client *c, uint32_t id)
+static void on_watch(struct client *c, const struct frame *f)
 {
-	control_refuse(c, id, EAGAIN, "the console is being started; try again");
+	const Bulkhead__Watch *m = (const Bulkhead__Watch *)f->msg;
+	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+
+	if (count_waiters(c->vm) >= WAITERS_MAX) {
+		control_refuse(c, f->header.id, EBUSY, "too many clients listen to this machine; try again later");
+		return;
+	}
+	c->told = m->has_after ? m->after : 0;
+	c->watches = true;
+	reply(c, f->header.id, &ok);
+	if (c->fd >= 0)
+		tell_news(c);
 }
 
-static int ask_for_console(struct client *c, const Bulkhead__ConsoleAttach *m)
+static void on_reopen_log(struct client *c, const struct frame *f)
 {
-	int pair[2], rc;
+	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	int rc = say_elsewhere(f->fds[0]);
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	rc = proc_request(&c->vm->procs[PROC_SERIALD], BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT, &m->base, &pair[1], 1);
-	close(pair[1]);
 	if (rc)
-		close(pair[0]);
+		control_refuse(c, f->header.id, -rc, "the log's writer does not take another file now");
 	else
-		c->console_fd = pair[0];
-	return rc;
-}
-
-/* One at a time: the answer does not tell whose it is. */
-static void on_console(struct client *c, const struct frame *f)
-{
-	const struct proc *seriald = &c->vm->procs[PROC_SERIALD];
-	int rc = -EAGAIN;
-
-	if (seriald->state == PROC_READY && !proc_owes(seriald, BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT))
-		rc = ask_for_console(c, (const Bulkhead__ConsoleAttach *)f->msg);
-	c->console_id = f->header.id;
-	if (rc)
-		put_off(c, f->header.id);
-}
-
-void control_console_answered(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error)
-{
-	struct client *c = console_client(vm);
-	Bulkhead__ConsoleAttached copy = BULKHEAD__CONSOLE_ATTACHED__INIT;
-	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
-	int fd = c ? c->console_fd : -1;
-
-	if (!c)
-		return; /* it is gone, and the connection with it */
-	c->console_fd = -1;
-	copy.has_mode = copy.has_history = true;
-	copy.mode = attached ? attached->mode : 0;
-	copy.history = attached ? attached->history : 0;
-	ok.console = &copy;
-	if (attached && frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, &fd, 1))
-		drop(c);
-	else if (error)
-		control_refuse(c, c->console_id, error->has_code ? error->code : EIO, error->text ? error->text : "refused");
-	else if (!attached)
-		put_off(c, c->console_id);
-	close(fd);
+		reply(c, f->header.id, &ok);
 }
 
 /* ---- devices --------------------------------------------------------------------------------------------------- */
@@ -477,12 +516,15 @@ static const struct {
 	void (*handle)(struct client *c, const struct frame *f);
 } requests[] = {
 	{ BULKHEAD__MESSAGE_TYPE__MSG_STATUS, CLIENT_MEMBER, on_status },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_COUNTERS, CLIENT_MEMBER, on_status },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_WATCH, CLIENT_MEMBER, on_watch },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_REOPEN_LOG, CLIENT_OWNER, on_reopen_log },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_STOP, CLIENT_MEMBER, on_stop },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_KILL, CLIENT_MEMBER, on_kill },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, CLIENT_MEMBER, on_wait },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, CLIENT_MEMBER, on_device_restart },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, CLIENT_OWNER, on_device_replace },
-	{ BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE, CLIENT_MEMBER, on_console },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE, CLIENT_MEMBER, attach_asked },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_TAKE, CLIENT_OWNER, on_take },
 };
 
@@ -491,7 +533,7 @@ static void dispatch(struct client *c, const struct frame *f)
 	uint32_t id = f->header.id;
 
 	c->heard_ns = clock_ns();
-	if (c->wait_type || c->status_wanted || c->device || c->console_fd >= 0 || (c->takes && c->vm->take.step != TAKE_HELD)) {
+	if (c->wait_type || c->status_wanted || c->watches || c->device || c->console_fd >= 0 || (c->takes && c->vm->take.step != TAKE_HELD)) {
 		control_refuse(c, id, EBUSY, "one request at a time: the last one is not answered yet");
 		return;
 	}
@@ -507,16 +549,43 @@ static void dispatch(struct client *c, const struct frame *f)
 	control_refuse(c, id, EOPNOTSUPP, "not a request that this supervisor serves");
 }
 
+/* Only where the request ends is looked for, at most so far. */
+static void on_scraper(struct client *c)
+{
+	char bytes[1024];
+	ssize_t n = read(c->fd, bytes, sizeof(bytes));
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	c->heard_ns = clock_ns();
+	c->request_bytes += n > 0 ? (unsigned)n : 0;
+	if (n < 0 || c->request_bytes > REQUEST_MAX) {
+		control_drop(c);
+		return;
+	}
+	if (n && !scrape_ends(&c->request_tail, bytes, (size_t)n))
+		return;
+	event_del(c->on_read);
+	c->status_wanted = true;
+	ask_for_stats(c->vm);
+}
+
 static void on_client(evutil_socket_t fd, short what, void *ctx)
 {
 	struct client *c = ctx;
 	struct frame *f = &c->vm->frame;
-	int rc = frame_recv(fd, f);
+	int rc;
+
+	if (c->scrapes) {
+		on_scraper(c);
+		return;
+	}
+	rc = frame_recv(fd, f);
 
 	if (rc == -EAGAIN)
 		return;
 	if (rc) {
-		drop(c);
+		control_drop(c);
 		return;
 	}
 	dispatch(c, f);
@@ -539,13 +608,35 @@ static struct client *find_place(struct vm *vm)
 
 		if (c->fd < 0)
 			return c;
-		if (!c->wait_type && !c->status_wanted && !c->device && !c->takes && c->console_fd < 0 &&
+		if (!c->wait_type && !c->status_wanted && !c->watches && !c->device && !c->takes && c->console_fd < 0 &&
 		    (!idle || c->heard_ns < idle->heard_ns))
 			idle = c;
 	}
 	if (idle)
-		drop(idle);
+		control_drop(idle);
 	return idle;
+}
+
+static void take_place(struct client *c, int fd, enum client_rights rights)
+{
+	c->fd = fd;
+	c->rights = rights;
+	c->heard_ns = clock_ns();
+	c->on_read = event_new(c->vm->base, fd, EV_READ | EV_PERSIST, on_client, c);
+	if (!c->on_read || event_add(c->on_read, NULL))
+		control_drop(c);
+}
+
+void control_add_scraper(struct vm *vm, int fd)
+{
+	struct client *c = find_place(vm);
+
+	if (!c) {
+		close(fd);
+		return;
+	}
+	c->scrapes = true;
+	take_place(c, fd, CLIENT_STRANGER);
 }
 
 void control_add(struct vm *vm, int fd, enum client_rights rights)
@@ -553,12 +644,7 @@ void control_add(struct vm *vm, int fd, enum client_rights rights)
 	struct client *c = find_place(vm);
 
 	if (c) {
-		c->fd = fd;
-		c->rights = rights;
-		c->heard_ns = clock_ns();
-		c->on_read = event_new(vm->base, fd, EV_READ | EV_PERSIST, on_client, c);
-		if (!c->on_read || event_add(c->on_read, NULL))
-			drop(c);
+		take_place(c, fd, rights);
 		return;
 	}
 	frame_reply_error(fd, 0, EBUSY, NULL, "too many control clients (%d); try again later", VM_CLIENTS);

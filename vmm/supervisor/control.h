@@ -13,10 +13,14 @@ struct vm;
 
 void control_init(struct vm *vm);
 void control_add(struct vm *vm, int fd, enum client_rights rights);
+/* Somebody who asks for metrics over HTTP. */
+void control_add_scraper(struct vm *vm, int fd);
+/* There is something new (news.h). */
+void control_news(struct vm *vm);
 /* It has what it asked for: descriptors of enum frame_take_fd. */
 void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
-/* seriald's answer to CONSOLE_CLIENT. Both NULL: it died over it. */
-void control_console_answered(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error);
+/* Its connection is closed, and its place free. */
+void control_drop(struct client *c);
 void control_refuse(struct client *c, uint32_t id, int code, const char *text);
 /* Answers everyone who waits for the end. */
 void control_ended(struct vm *vm);

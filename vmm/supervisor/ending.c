@@ -13,6 +13,7 @@
  * that has lost a device or output on its way does not end with 0.
  */
 #include "ending.h"
+#include "news.h"
 #include "proc.h"
 #include "report.h"
 #include "tell.h"
@@ -139,6 +140,7 @@ static void finish(struct vm *vm)
 	settle_code(vm);
 	vm_trace(vm, "ended: %s, code %u", vm->exit_reason, vm->exit_code);
 	report_end(vm);
+	news_ended(vm);
 	vm->hooks->ended(vm);
 	vm_tell_keeper(vm, NOTE_ENDED, vm->exit_code, vm->exit_text[0] ? vm->exit_text : vm->exit_reason);
 	if (vm->base)
@@ -233,7 +235,8 @@ static void pronounce(struct vm *vm)
 {
 	if (vm->verdict.code == EXIT_TRIPLE_FAULT) {
 		report_registers(vm, vm->verdict.text);
-		vm_say(vm, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name, vm->verdict.text);
+		vm_say(vm, 0, "bulkhead: %s: triple fault: the guest's processor shut down\n%s", vm->config->name,
+		       vm->verdict.text);
 	}
 	machine_end(vm, vm->verdict.code, vm->verdict.reason, "%s", vm->verdict.text);
 }
@@ -408,6 +411,7 @@ void machine_stop(struct vm *vm, uint32_t timeout_ms)
 		vm->state = VM_STOPPING;
 		vm_tell_keeper(vm, NOTE_STATUS, 0, "stopping");
 		vm_log(vm, 2, "asking the guest to power off");
+		news_add(vm, "stopping", NULL, "the power button was pressed");
 		machine_press_button(vm);
 	}
 	if (vm->state == VM_STOPPING)

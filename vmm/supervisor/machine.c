@@ -11,6 +11,7 @@
 #include "machine.h"
 #include "debug.h"
 #include "ending.h"
+#include "news.h"
 #include "objects.h"
 #include "proc.h"
 #include "recovery.h"
@@ -115,6 +116,7 @@ int machine_start(struct vm *vm)
 	if (!rc)
 		rc = start_all(vm);
 	vm_trace(vm, "all processes cloned");
+	news_add(vm, "started", NULL, "its processes are being started");
 	machine_limit_time(vm);
 	return rc ? rc : watchdog_start(vm);
 }
@@ -144,6 +146,7 @@ static void reboot(struct vm *vm)
 	vm->rebooting = true;
 	vm->reboots++;
 	vm_log(vm, 2, "the guest reboots");
+	news_add(vm, "reset", NULL, "the guest asked for a reset");
 	machine_ask(vm, QUESTION_REBOOT);
 }
 
@@ -394,6 +397,7 @@ static void on_exit_port(struct proc *p, const Bulkhead__Event *e)
 
 static void on_panic(struct proc *p, const Bulkhead__Event *e)
 {
+	news_add(p->vm, "panic", NULL, "the guest's kernel panicked");
 	machine_end(p->vm, EXIT_PANIC, "panic", "the guest's kernel panicked");
 }
 
@@ -422,6 +426,7 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	struct vm *vm = p->vm;
 
 	vm_trace(vm, "first guest instruction");
+	news_add(vm, "ready", NULL, "the guest runs");
 	if (vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0)
 		take_hold_lines(vm, false);
 	if (vm->state == VM_STARTING) {

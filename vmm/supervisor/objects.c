@@ -7,6 +7,7 @@
 #include "../../devices/backlog.h"
 
 #include "../../proto/code_map.h"
+#include "../../proto/counters.h"
 #include "../../proto/journal.h"
 #include "../../proto/line.h"
 #include "../../proto/msi.h"
@@ -161,10 +162,13 @@ static int make_state(struct vm *vm)
 
 int objects_create(struct vm *vm)
 {
-	const void *msi = NULL;
+	const void *msi = NULL, *counters = NULL;
 	int rc = make_viewed(vm, "bulkhead-msi", sizeof(struct msi_page), &vm->msi, &msi);
 
 	vm->msi_view = msi;
+	if (!rc)
+		rc = make_viewed(vm, "bulkhead-counters", sizeof(struct counters_page), &vm->counters, &counters);
+	vm->counters_view = counters;
 	for (unsigned i = 0; !rc && i < DEVICES; i++) {
 		const struct proc *p = &vm->procs[PROC_FIRST_DEVICE + i];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The request that a device died of: poison.h. */
 #include "poison.h"
+#include "news.h"
 #include "proc.h"
 #include "tell.h"
 #include "vm.h"
@@ -51,6 +52,7 @@ static void condemn(struct proc *p, uint32_t seq)
 		describe_slot(words, RECOVERY_WORDS, &slot);
 	else
 		snprintf(words, RECOVERY_WORDS, "request %u, which is not in the ring any more", seq);
+	news_add(p->vm, "request-skipped", p, words);
 	vm_log(p->vm, 0, "%s was killed %u times by the same request, which will be skipped: %s", proc_name(p), r->suspect_deaths,
 	       words);
 }

@@ -4,6 +4,7 @@
 #include "cpu_time.h"
 #include "dial_link.h"
 #include "ending.h"
+#include "news.h"
 #include "poison.h"
 #include "proc.h"
 #include "setup.h"
@@ -253,6 +254,7 @@ static void log_loss(struct proc *p)
 {
 	int left = ring_backlog(p->recovery.req, p->recovery.rsp);
 
+	news_add(p->vm, "device-given-up", p, p->last_reason);
 	vm_log(p->vm, 0,
 	       "%s is given up after %u deaths, the last %u without progress: %s; lost from now on: %u requests in its "
 	       "ring, every write to it; its reads are all-ones; bulkhead device restart %s %s tries again",
@@ -415,6 +417,7 @@ void recovery_gone(struct proc *p, bool foreign)
 		return;
 	}
 	note_death(p, now);
+	news_add(p->vm, "device-died", p, p->last_reason);
 	poison_blame(p, foreign);
 	vm_log(p->vm, 1, "%s", p->last_reason);
 	r->births_failed += !r->ready_ns && !foreign;
@@ -441,9 +444,11 @@ void recovery_ready(struct proc *p)
 			close(r->fallback_fd);
 		r->fallback_fd = -1;
 	}
-	if (back)
+	if (back) {
+		news_add(p->vm, "device-back", p, "it serves again");
 		vm_log(p->vm, 2, "%s is back: incarnation %u, after %.1f ms", proc_name(p), p->incarnation,
 		       (double)(r->ready_ns - r->died_ns) / 1e6);
+	}
 	p->vm->hooks->device_changed(p->vm, p, NULL);
 }
 

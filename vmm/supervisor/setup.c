@@ -261,6 +261,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 		add(&l, d->shadow.ro);
 		add(&l, d->doorbell.wr);
 	}
+	m.has_has_counters = m.has_counters = true;
+	add(&l, vm->counters.rw);
 	m.channels = roles;
 	m.instances = instances;
 	m.n_instances = m.n_channels;

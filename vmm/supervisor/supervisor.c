@@ -3,6 +3,7 @@
  * The supervisor: pid 1 of the machine's own pid namespace, so that its end is the end of every process of the machine.
  * It holds memory objects, pidfds and sockets; no file of the host can be reached from it.
  */
+#include "attach.h"
 #include "control.h"
 #include "debug.h"
 #include "dial_link.h"
@@ -68,6 +69,10 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 		_exit(EXIT_VMM); /* the keeper is dead; nobody is left to tidy up for */
 	if (note.kind == NOTE_CLIENT && client >= 0) {
 		control_add(vm, client, (enum client_rights)note.code);
+		return;
+	}
+	if (note.kind == NOTE_METRICS && client >= 0) {
+		control_add_scraper(vm, client);
 		return;
 	}
 	if (note.kind == NOTE_DEBUGGER && client >= 0) {
@@ -239,8 +244,9 @@ static const struct vm_hooks hooks = {
 	.device_changed = control_device_changed,
 	.answer_take = control_answer_take,
 	.refuse = control_refuse,
+	.news = control_news,
 	.stats_changed = control_stats_changed,
-	.console_answered = control_console_answered,
+	.console_answered = attach_answered,
 };
 
 static void init(struct vm *vm, struct launch *launch)

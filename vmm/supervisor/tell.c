@@ -35,7 +35,7 @@ static void promise_to_catch_up(struct vm *vm)
 		event_add(vm->on_log_room, NULL);
 }
 
-void vm_say(struct vm *vm, const char *fmt, ...)
+void vm_say(struct vm *vm, int level, const char *fmt, ...)
 {
 	char text[SAY_MAX];
 	va_list ap;
@@ -43,7 +43,7 @@ void vm_say(struct vm *vm, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	say("%s", text);
+	say_at(level, "%s", text);
 	promise_to_catch_up(vm);
 }
 
@@ -55,7 +55,7 @@ static bool may_log(struct vm *vm)
 
 	if (now - window > LOG_WINDOW) {
 		if (lines > LOG_LINES)
-			vm_say(vm, "bulkhead: %u lines suppressed", lines - LOG_LINES);
+			vm_say(vm, 1, "bulkhead: %u lines suppressed", lines - LOG_LINES);
 		window = now;
 		lines = 0;
 	}
@@ -64,7 +64,6 @@ static bool may_log(struct vm *vm)
 
 void vm_log(struct vm *vm, int level, const char *fmt, ...)
 {
-	static const char *const journal_prefix[] = { "<3>", "<4>", "<6>", "<7>", "<7>" };
 	char line[512];
 	va_list ap;
 
@@ -73,8 +72,7 @@ void vm_log(struct vm *vm, int level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	vm_say(vm, "%sbulkhead: %s: %s", vm->launch->journal ? journal_prefix[level < 4 ? level : 4] : "", vm->config->name,
-	       line);
+	vm_say(vm, level, "bulkhead: %s: %s", vm->config->name, line);
 }
 
 void vm_trace(struct vm *vm, const char *fmt, ...)
@@ -87,7 +85,7 @@ void vm_trace(struct vm *vm, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	vm_say(vm, "bulkhead: %s: %8.3f ms  %s", vm->config->name, (double)(clock_ns() - vm->launch->started_ns) / 1e6, line);
+	vm_say(vm, 3, "bulkhead: %s: %8.3f ms  %s", vm->config->name, (double)(clock_ns() - vm->launch->started_ns) / 1e6, line);
 }
 
 void vm_note_missing(struct vm *vm, const char *phrase)

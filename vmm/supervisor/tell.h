@@ -9,8 +9,8 @@
 
 struct vm;
 
-void vm_say(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* `level` as in proto/log.h. */
+void vm_say(struct vm *vm, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void vm_log(struct vm *vm, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void vm_trace(struct vm *vm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void vm_tell_keeper(struct vm *vm, enum note_kind kind, uint32_t code, const char *text);

@@ -5,7 +5,7 @@
  * No functions: what each part offers stands in its own header.
  *
  *   supervisor.c  enters the fence, owns the event loop
- *   control.c     clients of the control socket
+ *   control.c     clients of the control socket; attach.c those who want a console
  *   machine.c     the life of the machine: start, reboot, what its processes say
  *   take.c        the machine stands still, and its state is handed out
  *   restore.c     it begins where another machine stood still
@@ -20,6 +20,8 @@
  *   spawn.c       asks the spawner for processes; spawner.c is that
  *   trust.c       how much a child may say, and what of it reaches a terminal
  *   tell.c        what the supervisor itself says
+ *   news.c        what happens to it, for whoever listens
+ *   counted.c     what its vcpu process counts; metrics.c as text for Prometheus
  *   report.c      what the record of the end is made of
  *
  * A device's objects outlive its process, and the machine's outlive the guest's reboot: a new incarnation of a daemon is
@@ -29,6 +31,7 @@
 #define BULKHEAD_VMM_VM_H
 
 #include "../common/launch.h"
+#include "news.h"
 #include "recovery.h"
 #include "spawner.h"
 #include "trust.h"
@@ -84,6 +87,7 @@ enum { PROC_PENDING = 8, PROC_LINE = 200, PROC_VERSION = 24 };
 
 struct vm;
 struct backlog;
+struct counters_page;
 struct dial_answer;
 struct line_page;
 struct msi_page;
@@ -142,7 +146,12 @@ struct client {
 	uint32_t wait_id;	/* of a WAIT or STOP that is to be answered at the end */
 	uint16_t wait_type;	/* 0: none */
 	uint32_t status_id;
-	bool status_wanted;
+	bool status_wanted, counters_wanted; /* the second: and what was counted */
+	bool watches;	       /* it hears news; of these `told` is the latest */
+	uint64_t told;
+	struct event *on_room; /* to go on telling */
+	bool scrapes;	       /* it speaks HTTP, and is answered with metrics */
+	unsigned request_tail, request_bytes;
 	bool takes;	     /* the machine stands still for it, or is about to */
 	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
 	struct proc *device; /* NULL: none */
@@ -194,7 +203,7 @@ struct spawn_link {
 };
 
 /*
- * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, report, ending with
+ * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, news, counted, metrics, scrape, report, ending with
  * setup and objects, watchdog, debug, poison, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
@@ -219,6 +228,8 @@ struct vm_hooks {
 	/* take.c: for the client that asked */
 	void (*answer_take)(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
 	void (*refuse)(struct client *c, uint32_t id, int code, const char *text);
+	/* news.c: there is another one */
+	void (*news)(struct vm *vm);
 	/* machine.c: a STATS reply came, or a process is gone */
 	void (*stats_changed)(struct vm *vm);
 	void (*console_answered)(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error);
@@ -241,6 +252,7 @@ struct vm {
 	struct machine_clock clock;
 	struct event *watchdog;
 	uint32_t reboots;
+	struct news_ring news;
 	struct cpu_feature_set cpu_features; /* as the vcpu process says */
 	uint64_t realtime_started_ns;
 	int self_fd; /* our own /proc/self/fd, as a detached mount: nothing else is reachable there; -1 when all is set up */
@@ -248,8 +260,9 @@ struct vm {
 
 	struct object code_map; /* engine emu; as long as ram */
 	struct object ram; /* one for the machine's life: devices may have mapped it */
-	struct object msi;
+	struct object msi, counters;
 	const struct msi_page *msi_view;
+	const struct counters_page *counters_view;
 	const struct backlog *backlog_view;
 	int serial_backlog_fd[SERIAL_PORTS]; /* of ports with a connector, but for COM1 */
 	struct object state_object; /* what TAKE hands out */

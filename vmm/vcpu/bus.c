@@ -10,6 +10,7 @@
 #include "proto/clock.h"
 #include "proto/layout.h"
 #include "proto/log.h"
+#include "proto/probe.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,6 +45,43 @@ bool bus_patience(void *ctx, uint64_t waited_ns, int odd)
 	return true;
 }
 
+static struct counters *counters_of(const struct bus *b, unsigned vcpu)
+{
+	return &b->counters->thread[vcpu % COUNTERS_VCPUS];
+}
+
+static void count(const struct bus *b, unsigned vcpu, enum counter which)
+{
+	counter_add(&counters_of(b, vcpu)->of[which], 1);
+}
+
+static struct counters_device *device_of(const struct channel *c, unsigned vcpu)
+{
+	return &counters_of(c->bus, vcpu)->device[c - c->bus->channels];
+}
+
+/* The time of the request is the beginning of its round trip. */
+static int call(struct channel *c, struct io_slot *slot, struct ring_reply *reply)
+{
+	struct counters_device *d = device_of(c, slot->vcpu);
+	uint64_t ns;
+	int err;
+
+	slot->when = machine_ns(&c->ring.clock);
+	err = ring_call(&c->ring, slot, reply);
+	ns = machine_ns(&c->ring.clock) - slot->when;
+	counter_add(&d->synchronous, 1);
+	counters_round(d, ns);
+	PROBE4(round_trip, slot->vcpu, c - c->bus->channels, slot->addr, ns);
+	return err;
+}
+
+static void post(struct channel *c, const struct io_slot *slot, uint8_t classes)
+{
+	counter_add(&device_of(c, slot->vcpu)->posted, 1);
+	ring_post(&c->ring, slot, classes);
+}
+
 static struct io_slot make_slot(const struct route_range *r, unsigned vcpu, enum io_op op, uint64_t addr,
 				uint64_t data, unsigned size, enum model_space space)
 {
@@ -70,15 +108,15 @@ static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned
 
 	if (access.way == ROUTE_SHADOWED && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed) &&
 	    ring_is_applied(&c->ring, access.classes) && shadow_read(c->shadow, access.shadow, &c->ring.clock, &value) == 0) {
-		atomic_fetch_add_explicit(&b->shadow_reads, 1, memory_order_relaxed);
+		counter_add(&device_of(c, vcpu)->shadowed, 1);
 		return value & reg_all_ones(size);
 	}
 	slot = make_slot(r, vcpu, IO_READ, addr, 0, size, space);
-	ring_call(&c->ring, &slot, &reply);
+	call(c, &slot, &reply);
 	return reply.data & reg_all_ones(size);
 }
 
-static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, unsigned size)
+static uint64_t read_pieces(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, unsigned size)
 {
 	enum model_space space = io_space == IO_PORT ? MODEL_PORT : MODEL_MMIO;
 	struct bus *b = ctx;
@@ -88,13 +126,20 @@ static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space io_space, uint6
 	if (r && route_fits(r, addr, size))
 		return read_routed(b, r, vcpu, space, addr, size);
 	if (size == 1) {
-		atomic_fetch_add_explicit(&b->unclaimed, 1, memory_order_relaxed);
+		count(b, vcpu, COUNTER_UNCLAIMED);
 		return 0xff;
 	}
 	/* Across the edge of a range, or begins outside one: each byte is somebody's, or nobody's. */
 	for (unsigned i = 0; i < size; i++)
-		value |= bus_read(ctx, vcpu, io_space, addr + i, 1) << (8 * i);
+		value |= read_pieces(ctx, vcpu, io_space, addr + i, 1) << (8 * i);
 	return value;
+}
+
+static uint64_t bus_read(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
+{
+	count(ctx, vcpu, space == IO_PORT ? COUNTER_PORT_READ : COUNTER_MMIO_READ);
+	PROBE5(access, vcpu, addr, size, 0, space != IO_PORT);
+	return read_pieces(ctx, vcpu, space, addr, size);
 }
 
 /* What stands behind the write that ends the machine is not run: the supervisor will end this process. */
@@ -111,10 +156,10 @@ static void rest(const struct channel *c, bool heard)
 }
 
 /* Nobody heard it if the device is given up, or has skipped the request: then the answer is all-ones. */
-static void write_last(struct channel *c, const struct io_slot *slot)
+static void write_last(struct channel *c, struct io_slot *slot)
 {
 	struct ring_reply reply = { .data = ~0ull };
-	int err = ring_call(&c->ring, slot, &reply);
+	int err = call(c, slot, &reply);
 
 	rest(c, !err && !reply.data);
 }
@@ -127,16 +172,16 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 	struct channel *c = &b->channels[r->channel];
 
 	if (access.way == ROUTE_DROP)
-		return;
-	if (access.way == ROUTE_POST)
-		ring_post(&c->ring, &slot, access.classes);
+		count(b, vcpu, COUNTER_DROPPED);
+	else if (access.way == ROUTE_POST)
+		post(c, &slot, access.classes);
 	else if (access.way == ROUTE_LAST)
 		write_last(c, &slot);
 	else
-		ring_call(&c->ring, &slot, NULL);
+		call(c, &slot, NULL);
 }
 
-static void bus_write(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, uint64_t data, unsigned size)
+static void write_pieces(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, uint64_t data, unsigned size)
 {
 	enum model_space space = io_space == IO_PORT ? MODEL_PORT : MODEL_MMIO;
 	struct bus *b = ctx;
@@ -147,11 +192,27 @@ static void bus_write(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t
 		return;
 	}
 	if (size == 1) {
-		atomic_fetch_add_explicit(&b->unclaimed, 1, memory_order_relaxed);
+		count(b, vcpu, COUNTER_UNCLAIMED);
 		return;
 	}
 	for (unsigned i = 0; i < size; i++)
-		bus_write(ctx, vcpu, io_space, addr + i, (data >> (8 * i)) & 0xff, 1);
+		write_pieces(ctx, vcpu, io_space, addr + i, (data >> (8 * i)) & 0xff, 1);
+}
+
+static void bus_write(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, uint64_t data, unsigned size)
+{
+	count(ctx, vcpu, space == IO_PORT ? COUNTER_PORT_WRITE : COUNTER_MMIO_WRITE);
+	PROBE5(access, vcpu, addr, size, 1, space != IO_PORT);
+	write_pieces(ctx, vcpu, space, addr, data, size);
+}
+
+/* Its slots go by themselves: all of them are one round trip. */
+static void string_done(struct channel *c, unsigned vcpu, uint64_t begun_ns)
+{
+	struct counters_device *d = device_of(c, vcpu);
+
+	counter_add(&d->synchronous, 1);
+	counters_round(d, machine_ns(&c->ring.clock) - begun_ns);
 }
 
 /* A string needs one port that one range answers whole; anything odd goes item by item. */
@@ -162,46 +223,56 @@ static const struct route_range *string_range(struct bus *b, uint16_t port, unsi
 	return r && route_fits(r, port, size) ? r : NULL;
 }
 
-static void bus_read_string(void *ctx, unsigned vcpu, uint16_t port, void *buf, uint32_t count, unsigned size)
+static void bus_read_string(void *ctx, unsigned vcpu, uint16_t port, void *buf, uint32_t items, unsigned size)
 {
 	struct bus *b = ctx;
 	const struct route_range *r = string_range(b, port, size);
+	struct channel *c = r ? &b->channels[r->channel] : NULL;
 	struct io_slot slot;
+	uint64_t begun;
 
+	count(b, vcpu, COUNTER_PORT_STRING);
 	if (!r && !route_find(&b->routes, MODEL_PORT, port) && size == 1) {
-		memset(buf, 0xff, count);
-		atomic_fetch_add_explicit(&b->unclaimed, count, memory_order_relaxed);
+		memset(buf, 0xff, items);
+		counter_add(&counters_of(b, vcpu)->of[COUNTER_UNCLAIMED], items);
 		return;
 	}
 	if (!r) {
-		for (uint32_t i = 0; i < count; i++) {
-			uint64_t value = bus_read(ctx, vcpu, IO_PORT, port, size);
+		for (uint32_t i = 0; i < items; i++) {
+			uint64_t value = read_pieces(ctx, vcpu, IO_PORT, port, size);
 
 			memcpy((uint8_t *)buf + (size_t)i * size, &value, size);
 		}
 		return;
 	}
 	slot = make_slot(r, vcpu, IO_READ, port, 0, size, MODEL_PORT);
-	ring_read_string(&b->channels[r->channel].ring, &slot, buf, count, size);
+	begun = machine_ns(&c->ring.clock);
+	ring_read_string(&c->ring, &slot, buf, items, size);
+	string_done(c, vcpu, begun);
 }
 
-static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void *buf, uint32_t count, unsigned size)
+static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void *buf, uint32_t items, unsigned size)
 {
 	struct bus *b = ctx;
 	const struct route_range *r = string_range(b, port, size);
+	struct channel *c = r ? &b->channels[r->channel] : NULL;
 	struct io_slot slot;
+	uint64_t begun;
 
+	count(b, vcpu, COUNTER_PORT_STRING);
 	if (!r || route_write(r, port, size, 0).way == ROUTE_LAST) {
-		for (uint32_t i = 0; i < count; i++) {
+		for (uint32_t i = 0; i < items; i++) {
 			uint64_t value = 0;
 
 			memcpy(&value, (const uint8_t *)buf + (size_t)i * size, size);
-			bus_write(ctx, vcpu, IO_PORT, port, value, size);
+			write_pieces(ctx, vcpu, IO_PORT, port, value, size);
 		}
 		return;
 	}
 	slot = make_slot(r, vcpu, IO_WRITE, port, 0, size, MODEL_PORT);
-	ring_write_string(&b->channels[r->channel].ring, &slot, buf, count, size);
+	begun = machine_ns(&c->ring.clock);
+	ring_write_string(&c->ring, &slot, buf, items, size);
+	string_done(c, vcpu, begun);
 }
 
 /* The output that this process has acknowledged stays visible until irqd has applied the INTA: it is not a new one. */
@@ -226,8 +297,8 @@ static int bus_intack(void *ctx, unsigned vcpu)
 
 	if (!out.intr || out.seq == acked || !atomic_compare_exchange_strong(&b->acked_seq, &acked, out.seq))
 		return -EAGAIN; /* another vCPU has it */
-	atomic_fetch_add_explicit(&b->interrupts, 1, memory_order_relaxed);
-	ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
+	count(b, vcpu, COUNTER_INTACK);
+	post(b->irqd, &slot, CLASS_CONFIG);
 	return out.vector;
 }
 
@@ -236,7 +307,8 @@ static void bus_eoi(void *ctx, unsigned vcpu, uint8_t vector)
 	struct bus *b = ctx;
 	struct io_slot slot = { .op = IO_EOI, .vcpu = (uint8_t)vcpu, .data = vector };
 
-	ring_post(&b->irqd->ring, &slot, CLASS_CONFIG);
+	count(b, vcpu, COUNTER_EOI);
+	post(b->irqd, &slot, CLASS_CONFIG);
 }
 
 static void bus_log(void *ctx, unsigned vcpu, const char *line)
@@ -257,6 +329,35 @@ void bus_engine(struct bus *b, struct engine_bus *out)
 		.eoi = bus_eoi,
 		.log = bus_log,
 	};
+}
+
+uint64_t bus_count(const struct bus *b, enum counter which)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < COUNTERS_THREADS; i++)
+		sum += counter_get(&b->counters->thread[i].of[which]);
+	return sum;
+}
+
+uint64_t bus_count_shadowed(const struct bus *b)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < COUNTERS_VCPUS; i++)
+		for (unsigned n = 0; n < b->channel_count; n++)
+			sum += counter_get(&b->counters->thread[i].device[n].shadowed);
+	return sum;
+}
+
+uint64_t bus_count_interrupts(const struct bus *b)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < COUNTERS_THREADS; i++)
+		for (unsigned v = 0; v < COUNTERS_VECTORS; v++)
+			sum += counter_get(&b->counters->thread[i].vector[v]);
+	return sum;
 }
 
 struct channel *bus_channel(struct bus *b, Bulkhead__Role role, unsigned instance)

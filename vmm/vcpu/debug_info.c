@@ -59,9 +59,9 @@ static void exits(struct vcpu_process *p, struct text *t)
 	add(t, "posted requests       %llu\n", (unsigned long long)posted);
 	add(t, "requests waited for   %llu\n", (unsigned long long)synchronous);
 	add(t, "time slept in them    %llu us\n", (unsigned long long)waited_ns / 1000);
-	add(t, "shadow registers read %llu\n", (unsigned long long)atomic_load(&p->bus.shadow_reads));
-	add(t, "nobody answered       %llu\n", (unsigned long long)atomic_load(&p->bus.unclaimed));
-	add(t, "interrupts            %llu\n", (unsigned long long)atomic_load(&p->bus.interrupts));
+	add(t, "shadow registers read %llu\n", (unsigned long long)bus_count_shadowed(&p->bus));
+	add(t, "nobody answered       %llu\n", (unsigned long long)bus_count(&p->bus, COUNTER_UNCLAIMED));
+	add(t, "interrupts            %llu\n", (unsigned long long)bus_count_interrupts(&p->bus));
 	if (instructions)
 		add(t, "instructions          %llu\n", (unsigned long long)instructions);
 }

@@ -3,6 +3,7 @@
 #include "vcpu.h"
 
 #include "proto/log.h"
+#include "proto/probe.h"
 
 #include <errno.h>
 
@@ -10,8 +11,11 @@ static void take_message(struct vcpu_process *p, const struct irq_message *msg)
 {
 	struct engine *e = p->engine;
 
-	atomic_fetch_add_explicit(&p->bus.interrupts, 1, memory_order_relaxed);
 	if (msg->type == IRQ_MSG_MSI) {
+		/* The emulator counts when they come. */
+		if (e->ops == &engine_kvm)
+			counter_add(&p->bus.counters->thread[COUNTERS_HELPER].vector[msg->data & 0xff], 1);
+		PROBE2(message, msg->addr, msg->data);
 		e->ops->signal_msi(e, msg->addr, msg->data);
 	} else {
 		p->bus.pin_routes[msg->pin] = *msg;

@@ -159,9 +159,9 @@ static void on_stats(struct vcpu_process *p, struct frame *f)
 		s.protocol_errors += atomic_load(&r->protocol_errors);
 	}
 	s.requests = s.posted + s.synchronous;
-	s.shadow_reads = atomic_load(&p->bus.shadow_reads);
-	s.unclaimed = atomic_load(&p->bus.unclaimed);
-	s.interrupts = atomic_load(&p->bus.interrupts);
+	s.shadow_reads = bus_count_shadowed(&p->bus);
+	s.unclaimed = bus_count(&p->bus, COUNTER_UNCLAIMED);
+	s.interrupts = bus_count_interrupts(&p->bus);
 	for (unsigned i = 0; i < p->vcpus; i++)
 		s.instructions += p->engine->ops->instructions(p->engine, i);
 	s.log_suppressed = log_suppressed_total();

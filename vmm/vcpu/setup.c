@@ -62,6 +62,23 @@ static int map_ram(struct setup *s, uint64_t bytes)
 	return 0;
 }
 
+_Static_assert((int)COUNTERS_VCPUS >= (int)ENGINE_MAX_VCPUS, "each has a part");
+
+/* Who brings none has nobody who reads them. */
+static int map_counters(struct setup *s, bool has)
+{
+	static struct counters_page own;
+	void *page = &own;
+	int err = 0;
+
+	*s->field = "COUNTERS";
+	if (has)
+		err = shm_map_rw(take_fd(s), sizeof(struct counters_page), &page);
+	s->p->bus.counters = page;
+	s->config.counters = s->p->bus.counters->thread;
+	return err;
+}
+
 static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, uint32_t spin_ns)
 {
 	struct bus *b = &s->p->bus;
@@ -234,6 +251,8 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 		ret = map_msi(&s);
 	for (size_t i = 0; !ret && i < m->n_channels; i++)
 		ret = add_channel(&s, m->channels[i], m->n_instances ? m->instances[i] : 0, m->spin_ns);
+	if (!ret)
+		ret = map_counters(&s, m->has_has_counters && m->has_counters);
 	if (!ret && m->has_has_code_map && m->has_code_map)
 		ret = map_code(&s, m->machine);
 	if (!ret && !p->bus.irqd) {

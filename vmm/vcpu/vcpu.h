@@ -12,6 +12,7 @@
 #include "emu/model/features.h"
 #include "emu/native/memory.h"
 #include "proto/child.h"
+#include "proto/counters.h"
 #include "proto/line.h"
 #include "proto/msi.h"
 #include "proto/ring.h"
@@ -44,12 +45,16 @@ struct bus {
 	struct irq_message pin_routes[MODEL_LINES]; /* the latest of each pin of the IOAPIC; the helper's */
 	_Atomic uint32_t acked_seq; /* of the 8259's output: taken by a vCPU already */
 	struct route_table routes;
-	_Atomic uint64_t shadow_reads, unclaimed, interrupts;
+	struct counters_page *counters;
 	_Atomic uint32_t at_rest; /* vCPUs whose guest has done its last, until the machine is ended */
 };
 
 /* The engine's view of the bus; ctx is the struct bus. */
 void bus_engine(struct bus *b, struct engine_bus *out);
+/* What all threads have counted. */
+uint64_t bus_count(const struct bus *b, enum counter which);
+uint64_t bus_count_shadowed(const struct bus *b);
+uint64_t bus_count_interrupts(const struct bus *b);
 /* NULL: it is no channel of ours. */
 struct channel *bus_channel(struct bus *b, Bulkhead__Role role, unsigned instance);
 /* A further place at which a device answers, while the guest may run. 0, or -errno as route_place(). */
