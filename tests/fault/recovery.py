@@ -328,6 +328,7 @@ def given_up(t):
     g = Guest(t)
     replace_by_hopeless(g, "platformd", LIMIT)
     wait_until(lambda: g.device("platformd")["state"] == "given up", "it is given up", 60)
+    check(g.device("platformd")["pid"] is None, "it has no process, and so no number of one")
     d = g.device("platformd")
     check(d["deaths"] == LIMIT and d["deaths_without_progress"] == LIMIT, d)
     check(g.status()["given_up"] == ["platformd"] and g.status()["was_given_up"], g.status())

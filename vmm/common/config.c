@@ -66,6 +66,7 @@ static int check_file(const char *option, const char *path, char *error)
 
 static int check_host_memory(uint64_t bytes, char *error)
 {
+	char asked[SIZE_TEXT_MAX], has[SIZE_TEXT_MAX];
 	struct sysinfo si;
 	uint64_t total;
 
@@ -74,8 +75,9 @@ static int check_host_memory(uint64_t bytes, char *error)
 	total = ((uint64_t)si.totalram + si.totalswap) * si.mem_unit;
 	if (bytes <= total)
 		return 0;
-	snprintf(error, CONFIG_ERROR_MAX, "--memory %lluM: this host has only %lluM", (unsigned long long)(bytes >> 20),
-		 (unsigned long long)(total >> 20));
+	config_size_text(bytes, asked);
+	config_size_text(total >> 20 << 20, has);
+	snprintf(error, CONFIG_ERROR_MAX, "--memory %s: this host has only %s", asked, has);
 	return -EINVAL;
 }
 

@@ -56,6 +56,23 @@ int config_parse_size(const char *text, uint64_t *out)
 	return -EINVAL;
 }
 
+void config_size_text(uint64_t bytes, char out[SIZE_TEXT_MAX])
+{
+	const uint64_t g = bytes >> 30, m = bytes >> 20;
+
+	if (bytes >= 1 << 20 && !(bytes % (1 << 30)))
+		snprintf(out, SIZE_TEXT_MAX, "%lluG", (unsigned long long)g);
+	else if (bytes >= 1 << 20 && !(bytes % (1 << 20)))
+		snprintf(out, SIZE_TEXT_MAX, "%lluM", (unsigned long long)m);
+	else if (g >= 4)
+		snprintf(out, SIZE_TEXT_MAX, "%llu.%lluG", (unsigned long long)g,
+			 (unsigned long long)((bytes >> 20) % 1024 * 10 / 1024));
+	else if (m >= 4 && bytes % 1024)
+		snprintf(out, SIZE_TEXT_MAX, "%lluM", (unsigned long long)m);
+	else
+		snprintf(out, SIZE_TEXT_MAX, "%lluK", (unsigned long long)(bytes >> 10));
+}
+
 int config_parse_duration(const char *text, uint32_t *out_ms)
 {
 	static const struct {
@@ -98,15 +115,15 @@ static int check_ram(const struct option_row *row, const char *value, uint64_t b
 
 	if (!bytes)
 		return bad(error, row, value, "a machine needs memory; try 512M");
-	if (bytes % PAGE && bytes < 1 << 20) {
+	if (bytes % PAGE && bytes < 1 << 20 && !value[strspn(value, "0123456789")]) {
 		snprintf(why, sizeof(why), "%llu bytes is not a multiple of the page size (4096); did you mean %lluM?",
 			 (unsigned long long)bytes, (unsigned long long)bytes);
 		return bad(error, row, value, why);
 	}
-	if (bytes % PAGE)
-		return bad(error, row, value, "not a multiple of the page size (4096 bytes)");
 	if (bytes < RAM_MIN)
 		return bad(error, row, value, "at least 1M is needed");
+	if (bytes % PAGE)
+		return bad(error, row, value, "not a multiple of the page size (4096 bytes)");
 	if (bytes > LAYOUT_RAM_MAX)
 		return bad(error, row, value, "at most 64G is supported");
 	return 0;

@@ -61,6 +61,9 @@ void value_unset(void *base, const struct option_row *row);
 
 /* "512M", "1G", "65536K", "1048576" (bytes). -EINVAL, or -ERANGE if it does not fit. */
 int config_parse_size(const char *text, uint64_t *out);
+/* The same as text, as a user would write it: "64G", "1536M", "1028K"; what is no whole number of any, rounded down: "23.5G". */
+enum { SIZE_TEXT_MAX = 24 };
+void config_size_text(uint64_t bytes, char out[SIZE_TEXT_MAX]);
 /* "30s", "500ms", "2m", "30" (seconds). */
 int config_parse_duration(const char *text, uint32_t *out_ms);
 struct cpu_topology;

@@ -533,7 +533,8 @@ static void dispatch(struct client *c, const struct frame *f)
 	uint32_t id = f->header.id;
 
 	c->heard_ns = clock_ns();
-	if (c->wait_type || c->status_wanted || c->watches || c->device || c->console_fd >= 0 || (c->takes && c->vm->take.step != TAKE_HELD)) {
+	if (c->wait_type || c->status_wanted || c->watches || c->device || c->console_fd >= 0 ||
+	    (c->takes && c->vm->take.step != TAKE_HELD)) {
 		control_refuse(c, id, EBUSY, "one request at a time: the last one is not answered yet");
 		return;
 	}
