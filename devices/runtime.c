@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "replay.h"
 #include "proto/clock.h"
 #include "proto/control_check.h"
 #include "proto/log.h"
@@ -502,12 +503,16 @@ int runtime_main(const struct daemon_shell *shell, int argc, char **argv)
 	int code = child_start(&rt.child, (Bulkhead__Role)kind->role, kind->program, kind->summary, argc, argv);
 	int err;
 
+	if (code < 0 && rt.child.replay)
+		code = replay_begin(&rt.child, kind, rt.child.replay);
 	if (code >= 0)
 		return code;
 	rt.shell = shell;
 	rt.doorbell_fd = rt.irqd_doorbell_fd = -1;
 	rt.model_ns = rt.shell_ns = UINT64_MAX;
 	err = start(&rt, &report);
+	if (err && rt.child.replay)
+		return replay_end(err);
 	if (err) {
 		log_error("%s: cannot start: %s", kind->program, strerror(-err));
 		return EXIT_FAILED;
@@ -515,5 +520,5 @@ int runtime_main(const struct daemon_shell *shell, int argc, char **argv)
 	serve(&rt);
 	if (rt.patience_ns && shell->leave)
 		shell->leave(&rt);
-	return rt.exit_code;
+	return rt.child.replay ? replay_end(0) : rt.exit_code;
 }

@@ -26,7 +26,7 @@ enum { EXIT_USAGE = 2 };
 static const struct option options[] = {
 	{ "control-fd", required_argument, NULL, 'c' }, { "event-fd", required_argument, NULL, 'e' },
 	{ "socket", required_argument, NULL, 's' },	{ "peer", required_argument, NULL, 'p' },
-	{ "sandbox", required_argument, NULL, 'b' },
+	{ "sandbox", required_argument, NULL, 'b' },	{ "replay", required_argument, NULL, 'r' },
 	{ "help", no_argument, NULL, 'h' },		{ "version", no_argument, NULL, 'v' },
 	{ 0 },
 };
@@ -37,14 +37,16 @@ static void usage(const struct child *c, const char *summary, FILE *out)
 		"%s: %s\n\n"
 		"Usage: %s --control-fd N --event-fd N   as a child of bulkhead-supervisor\n"
 		"       %s --socket PATH                 by itself: waits there for a supervisor\n"
-		"       %s                               started by systemd with a socket (LISTEN_FDS)\n\n"
+		"       %s                               started by systemd with a socket (LISTEN_FDS)\n"
+		"       %s --replay FILE                 a device does again what it did when it was captured\n\n"
 		"  --control-fd N   SOCK_SEQPACKET socket with requests of the supervisor\n"
 		"  --event-fd N     SOCK_SEQPACKET socket for events\n"
 		"  --socket PATH    listen on PATH, serve the first supervisor of this user or root that connects\n"
 		"  --peer USER      or of this user\n"
-		"  --sandbox MODE   on (default), log, off\n"
+		"  --replay FILE    of bulkhead device capture; ends with 0: clean, 1: it died, 125: not usable\n"
+		"  --sandbox MODE   on (default), log, off (default of --replay)\n"
 		"  --help, --version\n",
-		c->program, summary, c->program, c->program, c->program);
+		c->program, summary, c->program, c->program, c->program, c->program);
 }
 
 static int bad_usage(const struct child *c, const char *what)
@@ -84,6 +86,7 @@ static void find_title(struct child *c, int argc, char **argv)
 int child_start(struct child *c, Bulkhead__Role role, const char *program, const char *summary, int argc, char **argv)
 {
 	const char *path = NULL;
+	bool sandbox_given = false;
 	int64_t peer = -1;
 	int opt;
 
@@ -111,7 +114,14 @@ int child_start(struct child *c, Bulkhead__Role role, const char *program, const
 			if (user_parse(optarg, &peer) < 0)
 				return bad_usage(c, "--peer: no such user; a number, or a name from /etc/passwd");
 			break;
+		case 'r':
+			if (!kind_of_role(role))
+				return bad_usage(c, "--replay is for devices");
+			c->replay = optarg;
+			c->sandbox = sandbox_given ? c->sandbox : SANDBOX_OFF;
+			break;
 		case 'b':
+			sandbox_given = true;
 			if (sandbox_mode_parse(optarg, &c->sandbox) < 0)
 				return bad_usage(c, "--sandbox: on, log or off");
 			break;
@@ -127,6 +137,10 @@ int child_start(struct child *c, Bulkhead__Role role, const char *program, const
 	}
 	if (optind != argc)
 		return bad_usage(c, "unexpected argument");
+	if (c->replay && (path || c->control_fd >= 0))
+		return bad_usage(c, "--replay needs no supervisor");
+	if (c->replay)
+		return -1;
 	if (path && c->control_fd >= 0)
 		return bad_usage(c, "give either --socket or --control-fd");
 	if (!path && c->control_fd < 0 && !child_is_activated())
@@ -187,7 +201,7 @@ static int answer_hello(struct child *c)
 {
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
 	Bulkhead__Hello hello = BULKHEAD__HELLO__INIT;
-	char version[] = BULKHEAD_VERSION;
+	static char version[] = BULKHEAD_VERSION;
 
 	hello.has_proto_major = hello.has_proto_minor = hello.has_role = hello.has_pid = true;
 	hello.proto_major = CONTROL_MAJOR;

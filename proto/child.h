@@ -25,6 +25,7 @@ struct child {
 	const char *program;
 	int control_fd; /* requests of the supervisor, blocking; end of file: the supervisor is gone */
 	int event_fd;	/* events to it; -1 when it gave us none */
+	const char *replay; /* --replay: this file, instead of a supervisor; NULL: no */
 	char vm[CHILD_VM_MAX];
 	uint32_t incarnation;
 	uint32_t instance; /* of a kind that may have several */

@@ -269,6 +269,9 @@ int ring_save(const struct ring_req *req, const struct ring_rsp *rsp, struct rin
 /* Into new objects that nobody uses yet. -EINVAL: no ring can be like that. */
 int ring_restore(struct ring_req *req, struct ring_rsp *rsp, const struct ring_image *in, unsigned vcpus);
 
+/* "request 12: write of 1 x 1 bytes at port 0x3f8, data 0x41, vcpu 0", for people. Anything may be in the slot. */
+void ring_describe(const struct io_slot *s, char *out, size_t len);
+
 /* Futex calls on shared words; wait returns after `timeout_ns`, a wake-up, or a signal. */
 void futex_wait(const _Atomic uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 void futex_wake(const _Atomic uint32_t *word, int waiters);

@@ -83,6 +83,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	FUTEX(VCPU, FUTEX_WAKE_PRIVATE, "threads of the process"),
 	FUTEX(VCPU, FUTEX_WAIT_PRIVATE, "threads of the process"),
 	FUTEX(VCPU, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, "threads of the process: condition variables"),
+	{ "sched_yield",  0, KVM, ROLE(VCPU_EMU), { { 0 } }, 0, "a vCPU that spins waits for another one" },
 	{ "epoll_wait",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
 	{ "epoll_ctl",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
 	{ "ppoll",	  0, 0, KEEPER | LOGGER | VCPU | GDBD, { { 0 } }, 0, "bounded waits; the logger's for a reader has no bound" },
@@ -221,6 +222,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "connect",	  0, 0, DIALLER, { { 0 } }, 0, "connections" },
 	{ "getsockopt",	  0, 0, DIALLER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERCRED) } }, 0, "who listens there" },
 	{ "close",	  0, 0, DIALLER, { { 0 } }, 0, "connections that are the supervisor's now" },
+
+	{ "pwrite64",	  0, 0, KEEPER, { { 0 } }, 0, "what a device was when it died" },
 
 	/* keeper: lets clients in, tidies up after everything else is dead */
 	{ "accept4",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_CONTROL) }, 0, "control clients" },

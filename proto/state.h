@@ -25,6 +25,7 @@ enum state_kind {
 	STATE_MESSAGES,	   /* struct msi_image */
 	STATE_CONSOLE,	   /* the console's history: struct backlog_image, and what follows that */
 	STATE_DEBUG_TEXT,  /* text of the debug ports on its way to the console */
+	STATE_CAPTURE,	   /* struct capture_info: it is of one device only, which is this one (capture.h) */
 	STATE_KINDS
 };
 

@@ -439,11 +439,9 @@ insn_handler *fast_misc(const struct emu *e, struct insn *i)
 	case ISA_CLAC:
 		return clac;
 	case ISA_NOP:
-	case ISA_PAUSE:
 	case ISA_ENDBR64:
 	case ISA_ENDBR32:
 	case ISA_LFENCE:
-	case ISA_SFENCE:
 	case ISA_NOP_0F18:
 	case ISA_NOP_0F19:
 	case ISA_NOP_0F1A:

@@ -111,6 +111,9 @@ struct emu {
 	struct counters *counters; /* this vCPU's; never NULL */
 	uint64_t counted_before; /* instructions of earlier vcpu processes */
 	atomic_bool sleeps;	/* it does, or is about to: who wakes it has to call the kernel */
+	uint32_t pauses;	/* in a row (emu_pause()), the last of them when so many instructions had retired */
+	uint64_t paused_at;
+	bool attention;		/* budget < 0 means that events are to be looked at, not only that it is spent */
 	atomic_bool idle;	/* nothing but another processor can make it run again (run/) */
 	uint64_t next_event_ns;	/* when lapic_advance() wants to be called (run/) */
 	const struct emu_hooks *hooks;
@@ -172,6 +175,7 @@ static inline void emu_attention(struct emu *e)
 {
 	e->retired -= (uint64_t)((int64_t)e->budget + 1);
 	e->budget = -1;
+	e->attention = true;
 }
 
 /* Guest instructions retired by this vCPU; exact at block boundaries. Own thread only. */
@@ -212,5 +216,10 @@ enum emu_kick {
 void emu_wake(struct emu *e);
 /* Own thread: sleeps until emu_wake() has been called since e->wakes was `wakes`, or the machine's clock is `until_ns` (UINT64_MAX: never). */
 void emu_sleep(struct emu *e, unsigned wakes, uint64_t until_ns);
+/*
+ * Own thread: PAUSE. Who spins waits for another processor, which may be waiting for the host's: then that is given away. What has
+ * come meanwhile is looked at.
+ */
+void emu_pause(struct emu *e);
 
 #endif

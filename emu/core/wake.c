@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Waking a virtual processor that sleeps in HLT, and its sleep. */
+/* Waking a virtual processor that sleeps in HLT, its sleep, and its spinning. */
 #include "machine.h"
 #include "proto/clock.h"
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,4 +32,26 @@ void emu_sleep(struct emu *e, unsigned wakes, uint64_t until_ns)
 	atomic_store(&e->sleeps, true);
 	syscall(SYS_futex, &e->wakes, FUTEX_WAIT_PRIVATE, wakes, timeout, NULL, 0);
 	atomic_store(&e->sleeps, false);
+}
+
+enum {
+	LOOP_MAX = 256,	   /* instructions between two PAUSEs of one loop */
+	PAUSES_MAX = 32, /* about a microsecond, which is what it costs to ask the host */
+};
+
+void emu_pause(struct emu *e)
+{
+	const uint64_t now = emu_retired(e);
+
+	if (e->machine->vcpus == 1)
+		return;
+	e->pauses = now - e->paused_at > LOOP_MAX ? 1 : e->pauses + 1;
+	e->paused_at = now;
+	if (e->pauses < PAUSES_MAX && !atomic_load_explicit(&e->kicked, memory_order_relaxed))
+		return;
+	if (e->pauses >= PAUSES_MAX) {
+		e->pauses = 0;
+		sched_yield();
+	}
+	emu_attention(e);
 }

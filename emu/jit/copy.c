@@ -346,7 +346,7 @@ bool copy(struct tr *t, unsigned k, const struct insn *i)
 		return false;
 	if (is_vector(i))
 		return vector_insn(t, k, i);
-	if (is_nothing(r) && i->id != ISA_PAUSE)
+	if (is_nothing(r))
 		return true;
 	if (r->sem == sem_int_lea) {
 		if (i->size < 4)

@@ -9,7 +9,10 @@
 
 #include <errno.h>
 
-enum { SLICE = 20000 /* instructions between looks at the clock: below 100 us */ };
+enum {
+	SLICE = 20000,	    /* instructions between looks at the clock: below 100 us */
+	SHORT_SLICE = 4000, /* between looks for interrupts of other processors, which wait for an answer */
+};
 
 /* ---- events ---- */
 
@@ -21,10 +24,13 @@ static void tell_retired(struct emu *e)
 
 static void refill(struct emu *e)
 {
+	const int32_t slice = e->machine->vcpus > 1 ? SHORT_SLICE : SLICE;
+
 	if (e->budget < 0) {
-		e->retired += (uint64_t)((int64_t)SLICE - e->budget);
-		e->budget = SLICE;
+		e->retired += (uint64_t)((int64_t)slice - e->budget);
+		e->budget = slice;
 	}
+	e->attention = false;
 	tell_retired(e);
 }
 
@@ -167,16 +173,27 @@ void run_on(struct emu *e, bool step_only)
 	}
 }
 
+/* The budget is spent, and nothing else is the matter. */
+static bool may_refill(const struct emu *e)
+{
+	return !e->attention && e->cpu.activity == CPU_RUNNING && !atomic_load_explicit(&e->kicked, memory_order_relaxed);
+}
+
 /* Runs until something has to be looked at; true: a debugger has to. That there is none costs one look a slice. */
 static bool run_slice(struct emu *e)
 {
 	bool step_only = e->machine->config.single_step;
+	unsigned slices = e->machine->vcpus > 1 ? SLICE / SHORT_SLICE : 1;
 
 	if (engine_debug_is_on(&e->machine->debug))
 		return debugger_slice(e);
-	while (e->budget >= 0 && e->cpu.activity == CPU_RUNNING)
-		run_on(e, step_only);
-	return false;
+	for (;;) {
+		while (e->budget >= 0 && e->cpu.activity == CPU_RUNNING)
+			run_on(e, step_only);
+		if (--slices == 0 || !may_refill(e))
+			return false;
+		refill(e);
+	}
 }
 
 static enum engine_stop run(struct emu *e)

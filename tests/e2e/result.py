@@ -99,7 +99,7 @@ def bounded(t):
         os.utime(f"{t.runtime}/ended/old{i}.json", (1000 + i, 1000 + i))
     os.utime(f"{t.runtime}/ended/{t.name}.json", (1, 1))
     t.bulkhead(*t.guest("hello16", name="new")).expect(7)
-    left = set(os.listdir(t.runtime + "/ended"))
+    left = {name for name in os.listdir(t.runtime + "/ended") if not name.endswith(".bhd")}
     check(len(left) == 64 and {t.name + ".json", "new.json", "old69.json"} <= left and "old7.json" not in left, sorted(left))
     t.bulkhead("kill", t.name).expect(0)
 

@@ -40,6 +40,25 @@ def evil_libexec(t, evil, program="bulkhead-evild"):
     return {**t.env, "BULKHEAD_LIBEXEC": d}
 
 
+MARK = b"BULKHEAD-FAULT-PLAN:"
+
+
+def faulty(t, device, plan):
+    """A copy of the faulty daemon with that plan."""
+    with open(BUILD + "/tests/fault/faulty-device", "rb") as f:
+        program = f.read()
+    at = program.index(MARK)
+    text = plan.encode()
+    program = program[:at + len(MARK)] + text + b" " * (72 - len(text)) + program[at + len(MARK) + 72:]
+    path = f"{t.dir}/faulty-{device}"
+    if os.path.exists(path):
+        os.unlink(path)
+    with open(path, "wb") as f:
+        f.write(program)
+    os.chmod(path, 0o755)
+    return path
+
+
 def expect_decent(data, what):
     """Bytes for a terminal or a log: UTF-8, of control characters only line feeds, and nothing of rude.h on a line of its own,
     nor what turns it around."""

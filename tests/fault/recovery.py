@@ -14,10 +14,9 @@ import signal
 import time
 
 from bh import BUILD, Failure, Skip, check, debian, main, test, wait_until
-from hostile import evil_libexec
+from hostile import evil_libexec, faulty
 from kinds import DEVICES
 
-MARK = b"BULKHEAD-FAULT-PLAN:"
 LIMIT = 16  # --device-failure-limit, by default
 # Ticks from the 8259, which wants every interrupt acknowledged, and time from the PM timer, so that all four devices have work to do.
 CMDLINE = "console=ttyS0 quiet nolapic_timer noapic clocksource=acpi_pm"
@@ -124,22 +123,6 @@ class Guest:
             print(f"  {self.faults} faults, {deaths} deaths: {lines} lines without a gap ({self.repeats} repeated), "
                   f"{len(self.vm.talk.text)} bytes, {ticks} timer and {chars} serial interrupts")
         return lines
-
-
-def faulty(t, device, plan):
-    """A copy of the faulty daemon with that plan."""
-    with open(BUILD + "/tests/fault/faulty-device", "rb") as f:
-        program = f.read()
-    at = program.index(MARK)
-    text = plan.encode()
-    program = program[:at + len(MARK)] + text + b" " * (72 - len(text)) + program[at + len(MARK) + 72:]
-    path = f"{t.dir}/faulty-{device}"
-    if os.path.exists(path):
-        os.unlink(path)
-    with open(path, "wb") as f:
-        f.write(program)
-    os.chmod(path, 0o755)
-    return path
 
 
 def wait_for_death(g, name, before, seconds):

@@ -244,8 +244,8 @@ def expect_keeper_outside(t, pid):
     kinds = re.compile(r"/dev/null$|pipe:|socket:|anon_inode:\[pidfd\]$")
     named = [fd for fd in descriptors(pid) if not kinds.match(fd)]
     own = {t.runtime, f"{t.runtime}/{t.name}", f"{t.runtime}/{t.name}/lock", f"{t.runtime}/{t.name}/log", "/", "/" + t.name,
-           f"{t.runtime}/ended/{t.name}.json"}
-    check(set(named) <= own and len(named) <= 6, f"the keeper holds {named}")
+           f"{t.runtime}/ended/{t.name}.json", *(f"{t.runtime}/ended/{t.name}.{n}.bhd" for n in (1, 2, 3))}
+    check(set(named) <= own and len(named) <= 9, f"the keeper holds {named}")
     check(set(os.listdir(f"/proc/{pid}/root/")) <= {"lock", "log", "control.sock", "console.sock", "gdb.sock", "vm.toml"},
           f"the keeper's root holds {os.listdir(f'/proc/{pid}/root/')}")
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* bulkhead device list, restart, replace: a machine's device processes, one by one. */
+/* bulkhead device list, restart, replace, capture, upgrade: a machine's device processes, one by one. */
 #include "cli.h"
 
 #include "client.h"
+#include "device_file.h"
+#include "upgrade.h"
 #include "../common/exit_codes.h"
 #include "../common/nearest.h"
 #include "../common/programs.h"
@@ -43,6 +45,8 @@ static void print_device(const Bulkhead__ProcessStatus *p)
 	       : role  ? role
 		       : "?",
 	       p->pid, p->state ? p->state : "?", p->incarnation, p->deaths, p->last_reason ? p->last_reason : "");
+	if (p->capture)
+		printf("%-10s   what it was then: %s\n", "", p->capture);
 	for (size_t i = 0; i < p->n_poison; i++)
 		printf("%-10s   skipped %s\n", "", p->poison[i]);
 }
@@ -118,32 +122,86 @@ static int unknown_device(const char *text)
 	return EXIT_USAGE;
 }
 
+enum verb { LIST, RESTART, REPLACE, CAPTURE, UPGRADE, VERBS };
+
+static const struct {
+	const char *name;
+	bool wants_device, may_have_device;
+} verbs[VERBS] = {
+	[LIST] = { "list", false, false },
+	[RESTART] = { "restart", true, true },
+	[REPLACE] = { "replace", true, true },
+	[CAPTURE] = { "capture", true, true },
+	[UPGRADE] = { "upgrade", false, true },
+};
+
+static enum verb find_verb(const char *word)
+{
+	enum verb v = LIST;
+
+	while (v < VERBS && strcmp(verbs[v].name, word))
+		v++;
+	return v;
+}
+
 static int unknown_verb(const char *verb)
 {
 	struct nearest near = { verb, NULL, 0 };
-	char room[32];
+	char all[80] = "", room[32];
 
-	nearest_try_list(&near, "list|restart|replace", room, sizeof(room));
-	fprintf(stderr, "bulkhead: device %.60s: must be one of list|restart|replace%s%s%s\n", verb,
-		near.best ? "; did you mean " : "", near.best ? near.best : "", near.best ? "?" : "");
+	for (unsigned i = 0; i < VERBS; i++)
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", i ? "|" : "", verbs[i].name);
+	nearest_try_list(&near, all, room, sizeof(room));
+	fprintf(stderr, "bulkhead: device %.60s: must be one of %s%s%s%s\n", verb, all, near.best ? "; did you mean " : "",
+		near.best ? near.best : "", near.best ? "?" : "");
 	return EXIT_USAGE;
 }
 
-/* Words that do not go together, before any machine is looked for. */
-static int check_words(const struct cli_args *a)
+/* Options that do not go with it. */
+static const char *misplaced(const struct cli_args *a, enum verb verb)
 {
-	bool lists = !strcmp(a->words[0], "list"), replaces = !strcmp(a->words[0], "replace");
+	if (a->binary && verb != REPLACE)
+		return "--binary goes with device replace only";
+	if ((a->all || a->older_than) && verb != UPGRADE)
+		return a->all ? "--all goes with device upgrade only" : "--older-than goes with device upgrade only";
+	return a->all && a->count > 1 ? "either --all or the name of a machine" : NULL;
+}
 
-	if (!lists && !replaces && strcmp(a->words[0], "restart"))
-		return unknown_verb(a->words[0]);
-	if (lists && a->count > 2)
+/* Words that do not go together, before any machine is looked for. */
+static int check_words(const struct cli_args *a, enum verb verb)
+{
+	const char *why = misplaced(a, verb);
+
+	if (why)
+		fprintf(stderr, "bulkhead: %s\n", why);
+	else if (a->count < 2 && !a->all)
+		fprintf(stderr, "bulkhead: the name of a machine is missing; see bulkhead list\n");
+	else if (a->count > 2 && !verbs[verb].may_have_device)
 		fprintf(stderr, "bulkhead: unexpected argument %.60s: device list shows all of them\n", a->words[2]);
-	else if (!lists && a->count < 3)
+	else if (a->count < 3 && verbs[verb].wants_device)
 		fprintf(stderr, "bulkhead: the device is missing; see bulkhead device list %.60s\n", a->words[1]);
-	else if (a->binary && !replaces)
-		fprintf(stderr, "bulkhead: --binary goes with device replace only\n");
 	else
 		return 0;
+	return EXIT_USAGE;
+}
+
+static int carry_out(enum verb verb, const struct cli_args *a, const struct machine_ref *ref, const char *device,
+		     const struct kind_row *kind)
+{
+	switch (verb) {
+	case LIST:
+		return list(ref);
+	case RESTART:
+		return ask(ref, device, BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, -1);
+	case REPLACE:
+		return replace(ref, kind, device, a->binary);
+	case CAPTURE:
+		return device_capture(ref, device);
+	case UPGRADE:
+		return upgrade_machine(ref, kind ? device : NULL, a->older_than);
+	case VERBS:
+		break;
+	}
 	return EXIT_USAGE;
 }
 
@@ -154,18 +212,18 @@ int cmd_device(int argc, char **argv)
 	const struct kind_row *kind = NULL;
 	char device[KIND_NAME_MAX];
 	int rc = cli_parse(COMMAND_DEVICE, &a, argc, argv);
+	enum verb verb = rc ? VERBS : find_verb(a.words[0]);
 
-	if (!rc)
-		rc = check_words(&a);
+	if (rc)
+		return rc;
+	if (verb == VERBS)
+		return unknown_verb(a.words[0]);
+	rc = check_words(&a, verb);
+	if (!rc && a.all)
+		return upgrade_all(a.older_than);
 	if (!rc && a.count > 2 && !(kind = parse_device(a.words[2], device)))
 		rc = unknown_device(a.words[2]);
 	if (!rc)
 		rc = client_find(a.words[1], &ref);
-	if (rc)
-		return rc;
-	if (!kind)
-		return list(&ref);
-	if (!strcmp(a.words[0], "restart"))
-		return ask(&ref, device, BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, -1);
-	return replace(&ref, kind, device, a.binary);
+	return rc ? rc : carry_out(verb, &a, &ref, device, kind);
 }

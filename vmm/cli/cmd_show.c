@@ -116,6 +116,7 @@ static json_t *process_json(const Bulkhead__ProcessStatus *p, const struct usage
 	json_object_set_new(j, "incarnation", number(p->incarnation));
 	json_object_set_new(j, "state", text(p->state));
 	json_object_set_new(j, "version", p->version && *p->version ? text(p->version) : json_null());
+	json_object_set_new(j, "capture", p->capture ? text(p->capture) : json_null());
 	json_object_set_new(j, "external", p->external ? text(p->external) : json_null());
 	json_object_set_new(j, "last_reason", text(p->last_reason));
 	json_object_set_new(j, "stats", stats_json(p->stats));
@@ -235,6 +236,8 @@ static void print_restarts(const Bulkhead__Status *s)
 		       "processor, %u were held back\n    the latest: %s\n",
 		       role ? role : "?", p->deaths, p->fruitless, (double)p->away_ns / 1e9, (double)p->restart_cpu_ns / 1e9,
 		       p->held_back, p->last_reason ? p->last_reason : "?");
+		if (p->capture)
+			printf("    what it was then: %s\n", p->capture);
 	}
 }
 

@@ -115,6 +115,21 @@ static void print_devices(const json_t *record)
 	}
 }
 
+static void print_captures(const json_t *record)
+{
+	json_t *path;
+	size_t i;
+
+	json_array_foreach(json_object_get(record, "captures"), i, path)
+	{
+		char text[TEXT_MAX];
+
+		snprintf(text, sizeof(text), "%s", json_string_value(path) ? json_string_value(path) : "?");
+		text_clean(text, TEXT_ONE_LINE);
+		printf("  what it was then: %s\n", text);
+	}
+}
+
 void ended_print(const json_t *record)
 {
 	const json_t *guest = json_object_get(record, "guest_code");
@@ -129,6 +144,7 @@ void ended_print(const json_t *record)
 	print_time("ended", record, "ended_ns");
 	printf("  uptime    %.1f s\n", seconds(record, "uptime_ns"));
 	print_devices(record);
+	print_captures(record);
 }
 
 json_t *ended_summary(const json_t *record)

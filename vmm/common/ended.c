@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define SUFFIX ".json"
-enum { FILE_NAME = VM_NAME_MAX + sizeof(SUFFIX) };
+enum { FILE_NAME = VM_NAME_MAX + sizeof(SUFFIX) + 8 };
 
 struct entry {
 	char name[VM_NAME_MAX + 1];
@@ -36,6 +36,23 @@ static bool machine_of(const char *file, char name[VM_NAME_MAX + 1])
 		return false;
 	snprintf(name, VM_NAME_MAX + 1, "%.*s", (int)(len - tail), file);
 	return config_is_name(name);
+}
+
+static void capture_name(char *out, size_t size, const char *name, unsigned number)
+{
+	snprintf(out, size, "%.*s.%u" ENDED_CAPTURE, VM_NAME_MAX, name, number + 1);
+}
+
+static void remove_captures(int dir_fd, const char *name, bool only_empty)
+{
+	char file[FILE_NAME];
+	struct stat st;
+
+	for (unsigned n = 0; n < REPORT_CAPTURES; n++) {
+		capture_name(file, sizeof(file), name, n);
+		if (fstatat(dir_fd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && (!only_empty || st.st_size == 0))
+			unlinkat(dir_fd, file, 0);
+	}
 }
 
 static int older_first(const void *a, const void *b)
@@ -79,10 +96,13 @@ static void remove_oldest(int base_fd, int dir_fd)
 	if (entries)
 		qsort(entries, count, sizeof(*entries), older_first);
 	left = count;
-	for (unsigned i = 0; i < count && left > ENDED_MAX; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		char file[FILE_NAME];
 
 		if (rundir_is_alive_at(base_fd, entries[i].name))
+			continue;
+		remove_captures(dir_fd, entries[i].name, left <= ENDED_MAX);
+		if (left <= ENDED_MAX)
 			continue;
 		file_name(file, entries[i].name);
 		left -= unlinkat(dir_fd, file, 0) == 0;
@@ -103,6 +123,7 @@ static int create(int dir_fd, const char *name)
 	int fd;
 
 	file_name(file, name);
+	remove_captures(dir_fd, name, false);
 	unlinkat(dir_fd, file, 0);
 	fd = openat(dir_fd, file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	return fd < 0 ? -errno : fd;
@@ -133,8 +154,23 @@ void ended_remove(const struct rundir *r)
 	file_name(file, r->name);
 	if (dir_fd < 0)
 		return;
+	remove_captures(dir_fd, r->name, false);
 	unlinkat(dir_fd, file, 0);
 	close(dir_fd);
+}
+
+/* Whoever has the name's lock, and has made its record, is alone with these. */
+void ended_create_captures(const struct rundir *r, int fds[REPORT_CAPTURES])
+{
+	int dir_fd = rundir_make_dir(r->base_fd, RUNDIR_ENDED);
+	char file[FILE_NAME];
+
+	for (unsigned n = 0; n < REPORT_CAPTURES; n++) {
+		capture_name(file, sizeof(file), r->name, n);
+		fds[n] = openat(dir_fd, file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	}
+	if (dir_fd >= 0)
+		close(dir_fd);
 }
 
 /* Ours, root's, or of whom the user has named a directory. */

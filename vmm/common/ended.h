@@ -8,7 +8,12 @@
 
 #include "rundir.h"
 
+#include "report.h"
+
 #include <stdint.h>
+
+/* Captures of devices that died lie beside it: NAME.1.bhd, NAME.2.bhd, NAME.3.bhd, which are nobody's but the owner's. */
+#define ENDED_CAPTURE ".bhd"
 
 enum { ENDED_MAX = 64, ENDED_BYTES_MAX = 1 << 20 };
 
@@ -17,6 +22,8 @@ enum { ENDED_MAX = 64, ENDED_BYTES_MAX = 1 << 20 };
  * the caller's, to write; members of `group` may read it (-1: nobody else may). Or -errno, as rundir_create().
  */
 int ended_create(const struct rundir *r, int64_t group);
+/* And its files for captures, empty until there is one; those that were left empty are removed sooner or later. */
+void ended_create_captures(const struct rundir *r, int fds[REPORT_CAPTURES]);
 /* It came to nothing: there is no record. */
 void ended_remove(const struct rundir *r);
 

@@ -65,6 +65,7 @@ enum note_kind {
 	NOTE_METRICS, /* to the supervisor: somebody who asks for metrics, as descriptor */
 	NOTE_STOP,    /* to the supervisor: power button, then after the time-out the end */
 	NOTE_KILL,    /* to the supervisor: end now */
+	NOTE_CAPTURE, /* to the keeper: the capture of that number in struct report is to be written to its file */
 	NOTE_MISSING, /* to the supervisor: what of the keeper's own fence this host refuses; to the keeper: what a user should
 		       * know of the machine's */
 };

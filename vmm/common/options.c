@@ -111,6 +111,8 @@ const struct option_row option_rows[] = {
 	ARGUMENT("reopen", FILE, IN(LOG), reopen, "FILE",
 		"go on writing messages to this file, after the old one was moved away"),
 	ARGUMENT("all", FLAG, IN(LIST), all, NULL, "those that have ended, too"),
+	ARGUMENT("all", FLAG, IN(DEVICE), all, NULL, "with upgrade: the devices of all machines"),
+	ARGUMENT("older-than", TEXT, IN(DEVICE), older_than, "VERSION", "with upgrade: only those whose program is older"),
 	ARGUMENT("escape", ESCAPE, IN(CONSOLE), escape, "^X", "escape key (default ^])"),
 	ARGUMENT("read-only", FLAG, IN(CONSOLE), read_only, NULL, "watch, and type nothing"),
 	ARGUMENT("steal", FLAG, IN(CONSOLE), steal, NULL, "type, though another client does; that one watches from then on"),

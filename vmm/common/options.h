@@ -51,7 +51,7 @@ struct cli_args {
 	struct step_list steps;
 	uint32_t timeout_ms, interval_ms;
 	int escape;
-	const char *binary, *reopen;
+	const char *binary, *older_than, *reopen;
 };
 
 bool option_is_of(const struct option_row *row, enum command command);

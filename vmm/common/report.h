@@ -7,6 +7,7 @@
 #ifndef BULKHEAD_VMM_REPORT_H
 #define BULKHEAD_VMM_REPORT_H
 
+#include "../../proto/capture.h"
 #include "../../proto/kind.h"
 
 #include <stddef.h>
@@ -27,6 +28,13 @@ struct report_device {
 	char last_reason[REPORT_LINE];
 };
 
+/* The last devices that died, each as its file has it (proto/capture.h). */
+enum { REPORT_CAPTURES = 3 };
+struct report_capture {
+	uint32_t len;
+	uint8_t bytes[CAPTURE_MAX];
+};
+
 /* Writer: the supervisor. Reader: the keeper, when there is no supervisor any more. */
 struct report {
 	char reason[REPORT_WORD]; /* empty: it did not get as far as an end */
@@ -37,6 +45,8 @@ struct report {
 	char registers[REPORT_TEXT]; /* of a triple fault; empty: none */
 	uint32_t device_count;
 	struct report_device devices[DEVICES_MAX];
+	uint32_t capture_count; /* ever; the n-th is in n % REPORT_CAPTURES */
+	struct report_capture captures[REPORT_CAPTURES];
 	struct log_tail log;
 };
 

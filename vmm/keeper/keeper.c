@@ -174,6 +174,8 @@ static void take_note(struct keeper *k, struct pollfd *p)
 		notify_send(k->notify_fd, state);
 	} else if (note.kind == NOTE_MISSING && k->config.detach) {
 		keeper_tell(k, 'W', 0, note.text); /* our stderr is a file in the machine's directory */
+	} else if (note.kind == NOTE_CAPTURE) {
+		record_capture(k, note.code);
 	} else if (note.kind == NOTE_ENDED) {
 		k->ended = true;
 		snprintf(k->last_words, sizeof(k->last_words), "%s", note.text);
@@ -383,6 +385,7 @@ int main(int argc, char **argv)
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
 	k.gdb_fd = k.metrics_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd =
 		k.logger_fd = k.go_wr = k.record_fd = k.result_fd = -1;
+	memset(k.capture_fd, -1, sizeof(k.capture_fd));
 	argv = title_init(argc, argv);
 	if (!argv)
 		return EXIT_INTERNAL;

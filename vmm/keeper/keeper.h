@@ -36,6 +36,7 @@ struct keeper {
 	int pidfd;
 	int logger_fd; /* pidfd */
 	int record_fd, result_fd; /* record.h; -1: none */
+	int capture_fd[REPORT_CAPTURES]; /* the same */
 	pid_t pid; /* our own */
 	uint64_t started_ns, started_realtime_ns, ended_realtime_ns, uptime_ns;
 	const struct backlog *backlog; /* what the guest has printed */

@@ -116,6 +116,21 @@ static json_t *devices(const struct report *r)
 	return list;
 }
 
+static json_t *captures(const struct keeper *k)
+{
+	const struct report *r = k->launch.report;
+	char path[RUNDIR_PATH_MAX + 80];
+	json_t *list = json_array();
+
+	for (unsigned n = 0; n < r->capture_count && n < REPORT_CAPTURES; n++) {
+		snprintf(path, sizeof(path), "%.*s" RUNDIR_ENDED "/%s.%u" ENDED_CAPTURE,
+			 (int)(strlen(k->rundir.path) - strlen(k->rundir.name)), k->rundir.path, k->config.name, n + 1);
+		if (k->capture_fd[n] >= 0)
+			json_array_append_new(list, text(path, sizeof(path)));
+	}
+	return list;
+}
+
 /* Of a machine of which the supervisor has said nothing, we say how that ended. */
 static const char *reason_of(const struct keeper *k, int code)
 {
@@ -159,6 +174,7 @@ static void add_machine(json_t *j, const struct keeper *k)
 	json_object_set_new(j, "ram_bytes", number(k->config.ram_bytes));
 	json_object_set_new(j, "reboots", number(r->reboots));
 	json_object_set_new(j, "devices", devices(r));
+	json_object_set_new(j, "captures", captures(k));
 	json_object_set_new(j, "registers", text_or_null(r->registers, sizeof(r->registers)));
 	json_object_set_new(j, "log", log_lines(k));
 	add_console(j, k->backlog);
@@ -222,6 +238,8 @@ static int open_files(struct keeper *k)
 			return keeper_fail(k, EXIT_USAGE, "--result %.150s: %s", file, strerror(errno));
 	}
 	k->record_fd = ended_create(&k->rundir, k->config.group);
+	if (k->record_fd >= 0)
+		ended_create_captures(&k->rundir, k->capture_fd);
 	if (k->record_fd < 0)
 		keeper_warn(k, "how it ends will not be kept in %.90s/../" RUNDIR_ENDED ": %s", k->rundir.path,
 			    strerror(-k->record_fd));
@@ -274,6 +292,17 @@ int record_open(struct keeper *k)
 	write_begin(k, k->result_fd);
 	say_keep(&k->log);
 	return 0;
+}
+
+void record_capture(const struct keeper *k, unsigned number)
+{
+	const struct report_capture *c = &k->launch.report->captures[number % REPORT_CAPTURES];
+	size_t len = c->len < CAPTURE_MAX ? c->len : CAPTURE_MAX;
+	int fd = k->capture_fd[number % REPORT_CAPTURES];
+
+	/* A shorter one leaves the end of the one before it behind itself, which nobody reads (proto/capture.h). */
+	if (fd >= 0 && pwrite(fd, c->bytes, len, 0) != (ssize_t)len)
+		say("bulkhead: %s: what a device was when it died could not be kept: %s", k->config.name, strerror(errno));
 }
 
 void record_drop(struct keeper *k)

@@ -9,6 +9,8 @@
 
 struct keeper;
 
+/* Of a device that has died: that one of the report is written to its file. */
+void record_capture(const struct keeper *k, unsigned number);
 /* Behind claiming the name. 0, or an exit code; what went wrong has been said. */
 int record_open(struct keeper *k);
 /* The machine never came to be: whoever started it has been told. */

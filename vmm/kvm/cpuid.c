@@ -53,20 +53,61 @@ static void set_clock(struct kvm_engine *k, struct leaves *l)
 		max->eax = 0x16;
 }
 
+/* Leaves 0Bh and 1Fh: threads of the core, threads of the package, and no more (SDM vol. 2, CPUID). */
+static void set_levels(struct kvm_cpuid_entry2 *e, const struct cpu_topology *t, uint32_t id)
+{
+	e->eax = e->index == 0 ? topology_thread_bits(t) : e->index == 1 ? topology_package_bits(t) : 0;
+	e->ebx = e->index == 0 ? t->threads : e->index == 1 ? t->cores * t->threads : 0;
+	e->ecx = e->index | (e->index == 0 ? 1u << 8 : e->index == 1 ? 2u << 8 : 0);
+	e->edx = id;
+}
+
+/* What the host's caches are shared by is not what the guest's are: the first two levels are a core's, the third a package's. */
+static void set_cache(struct kvm_cpuid_entry2 *e, const struct cpu_topology *t)
+{
+	const uint32_t core = 1u << topology_thread_bits(t), package = 1u << topology_package_bits(t);
+	const bool shared = (e->eax >> 5 & 7) >= 3;
+
+	if (e->eax & 0x1f)
+		e->eax = (e->eax & 0x3fff) | ((shared ? package : core) - 1) << 14 | (package / core - 1) << 26;
+}
+
+/* AMD's own leaves (APM vol. 3, appendix E.4.17): id of the processor, of its core, of its package. */
+static void set_amd_ids(struct kvm_cpuid_entry2 *e, const struct cpu_topology *t, uint32_t id)
+{
+	e->eax = id;
+	e->ebx = (t->threads - 1) << 8 | ((id >> topology_thread_bits(t)) & 0xff);
+	e->ecx = id >> topology_package_bits(t);
+}
+
 static void set_topology(struct kvm_engine *k, struct leaves *l, unsigned vcpu)
 {
+	const struct cpu_topology *t = &k->topology;
+	const uint32_t id = topology_apic_id(t, vcpu), threads = t->cores * t->threads;
+
 	for (uint32_t i = 0; i < l->head.nent; i++) {
 		struct kvm_cpuid_entry2 *e = &l->entry[i];
 
 		switch (e->function) {
 		case 1:
-			e->ebx = (e->ebx & 0x0000ffff) | k->vcpus << 16 | vcpu << 24;
+			e->ebx = (e->ebx & 0x0000ffff) | 1u << (16 + topology_package_bits(t)) | id << 24;
+			e->edx = threads > 1 ? e->edx | 1u << 28 : e->edx & ~(1u << 28);
 			/* TSC-deadline works with KVM's local APIC, although GET_SUPPORTED_CPUID does not say so. */
 			e->ecx |= 1u << 24 | 1u << 31;
 			break;
+		case 4:
+			set_cache(e, t);
+			break;
 		case 0xb:
 		case 0x1f:
-			e->edx = vcpu;
+			set_levels(e, t, id);
+			break;
+		case 0x80000008: /* of AMD; Intel's are zero */
+			if (e->ecx)
+				e->ecx = (e->ecx & ~0xf0ffu) | topology_package_bits(t) << 12 | (threads - 1);
+			break;
+		case 0x8000001e:
+			set_amd_ids(e, t, id);
 			break;
 		}
 	}

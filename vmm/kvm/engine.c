@@ -65,7 +65,7 @@ static int create_vcpu(struct kvm_engine *k, unsigned index)
 {
 	struct kvm_vcpu *v = &k->vcpu[index];
 
-	v->fd = ioctl(k->vm_fd, KVM_CREATE_VCPU, (unsigned long)index);
+	v->fd = ioctl(k->vm_fd, KVM_CREATE_VCPU, (unsigned long)topology_apic_id(&k->topology, index));
 	if (v->fd < 0)
 		return kvm_fail(k, "KVM_CREATE_VCPU");
 	v->run = mmap(NULL, k->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
@@ -134,6 +134,7 @@ static int kvm_engine_create(const struct engine_config *config, struct engine *
 	k->kvm_fd = config->kvm_fd;
 	k->vm_fd = -1;
 	k->vcpus = config->vcpus;
+	k->topology = config->topology.sockets ? config->topology : topology_flat(config->vcpus);
 	memcpy(k->ram, config->ram, sizeof(k->ram));
 	k->ram_count = config->ram_count;
 	k->clock = config->clock;

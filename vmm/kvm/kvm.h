@@ -22,6 +22,7 @@ struct kvm_vcpu {
 	bool has_vector; /* of the 8259, acknowledged there, and not yet KVM's */
 	uint8_t vector;
 	atomic_bool kicked;
+	atomic_uint idle_looks; /* how often in a row it was found where only another vCPU can wake it */
 	atomic_bool inside;   /* its thread is in run() and `thread` is valid */
 	pthread_t thread;
 };
@@ -41,6 +42,7 @@ struct kvm_engine {
 	struct engine_ram ram[ENGINE_MAX_RAM];
 	unsigned ram_count;
 	unsigned vcpus;
+	struct cpu_topology topology;
 	size_t run_size;
 	uint64_t tsc_khz;
 	struct machine_clock clock;

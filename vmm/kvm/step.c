@@ -94,7 +94,8 @@ static int inject_extint(struct kvm_engine *k, unsigned vcpu)
 	run->request_interrupt_window = 0;
 	if (kvm_debug_holds_interrupts(k, vcpu))
 		return 0;
-	if (!v->has_vector && !k->bus.extint_pending(k->bus.ctx, vcpu))
+	/* The 8259 is wired to the first processor. */
+	if (!v->has_vector && (vcpu != 0 || !k->bus.extint_pending(k->bus.ctx, vcpu)))
 		return 0;
 	if (!run->ready_for_interrupt_injection || !run->if_flag) {
 		run->request_interrupt_window = 1;
@@ -114,19 +115,38 @@ static int inject_extint(struct kvm_engine *k, unsigned vcpu)
 	return 0;
 }
 
-/* HLT sleeps in the kernel. A vCPU that sleeps with interrupts off never wakes: found when it is kicked. */
-static bool is_dead_halt(struct kvm_engine *k, unsigned vcpu)
+/* In HLT with interrupts off, or not started: nothing but NMI, INIT or SIPI would end that. */
+static bool is_idle(const struct kvm_vcpu *v)
 {
-	struct kvm_vcpu *v = &k->vcpu[vcpu];
 	struct kvm_mp_state mp;
 
-	return !v->run->if_flag && ioctl(v->fd, KVM_GET_MP_STATE, &mp) == 0 && mp.mp_state == KVM_MP_STATE_HALTED;
+	if (ioctl(v->fd, KVM_GET_MP_STATE, &mp) < 0)
+		return false;
+	return mp.mp_state == KVM_MP_STATE_UNINITIALIZED || mp.mp_state == KVM_MP_STATE_INIT_RECEIVED ||
+	       (mp.mp_state == KVM_MP_STATE_HALTED && !v->run->if_flag);
+}
+
+/*
+ * HLT sleeps in the kernel, so who sleeps for ever is found when it is kicked, once a second. Of several, all are, and the looks
+ * are not at the same time: one that has been seen may have been woken by another since. Each is idle three times in a row.
+ */
+static bool is_dead_halt(struct kvm_engine *k, unsigned vcpu)
+{
+	const unsigned enough = k->vcpus > 1 ? 3 : 1;
+	struct kvm_vcpu *v = &k->vcpu[vcpu];
+
+	atomic_store(&v->idle_looks, is_idle(v) ? atomic_load(&v->idle_looks) + 1 : 0);
+	for (unsigned n = 0; n < k->vcpus; n++)
+		if (atomic_load(&k->vcpu[n].idle_looks) < enough)
+			return false;
+	return true;
 }
 
 static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 {
 	struct kvm_run *run = k->vcpu[vcpu].run;
 
+	atomic_store_explicit(&k->vcpu[vcpu].idle_looks, 0, memory_order_relaxed);
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
 		serve_port(k, vcpu, run);

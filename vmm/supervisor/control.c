@@ -5,6 +5,7 @@
  */
 #include "control.h"
 #include "attach.h"
+#include "capture.h"
 #include "counted.h"
 #include "ending.h"
 #include "metrics.h"
@@ -28,7 +29,7 @@
 #include <unistd.h>
 
 /* How long STATUS waits for the numbers of busy processes. */
-enum { REQUEST_MAX = 8192, /* of a scraper */ STATS_MS = 50, WAITERS_MAX = VM_CLIENTS - 4, STOP_DEFAULT_MS = 30000 };
+enum { REQUEST_MAX = 8192, /* of a scraper */ STATS_MS = 50, WAITERS_MAX = VM_CLIENTS - 4, STOP_DEFAULT_MS = 30000, TRIAL_MAX_MS = 60000 };
 
 void control_drop(struct client *c)
 {
@@ -158,6 +159,7 @@ static void add_process(Bulkhead__Status *s, struct status_parts *parts, const s
 	row->state = (char *)proc_state_name(p);
 	row->version = (char *)p->version;
 	row->external = (char *)p->external;
+	row->capture = (char *)(p->recovery.captured[0] ? p->recovery.captured : NULL);
 	row->last_reason = (char *)reason_of(p);
 	row->stats = (Bulkhead__Stats *)&p->stats;
 	if (p->recovery.rsp)
@@ -444,6 +446,8 @@ static void on_reopen_log(struct client *c, const struct frame *f)
 
 /* ---- devices --------------------------------------------------------------------------------------------------- */
 
+static const char no_such_device[] = "no such device in this machine; bulkhead device list NAME tells";
+
 static struct proc *find_device(struct vm *vm, const Bulkhead__DeviceName *m)
 {
 	for (unsigned i = PROC_FIRST_DEVICE; m->device && i < PROCS; i++)
@@ -455,14 +459,17 @@ static struct proc *find_device(struct vm *vm, const Bulkhead__DeviceName *m)
 /* fd -1: the same program again. Answered when it is done, by control_device_changed(). */
 static void renew(struct client *c, const struct frame *f, int fd)
 {
-	struct proc *p = find_device(c->vm, (const Bulkhead__DeviceName *)f->msg);
+	const Bulkhead__DeviceName *m = (const Bulkhead__DeviceName *)f->msg;
+	uint64_t trial_ms = m->has_trial_ms && m->trial_ms < TRIAL_MAX_MS ? m->trial_ms : 0;
+	struct proc *p = find_device(c->vm, m);
 	uint32_t id = f->header.id;
 	int rc = -ENODEV;
 
 	if (p && c->vm->state != VM_ENDED) {
 		c->device = p;
 		c->device_id = id;
-		rc = fd >= 0 ? recovery_replace(p, fd) : recovery_restart(p);
+		c->waits_for_trial = trial_ms != 0;
+		rc = fd >= 0 ? recovery_replace(p, fd, trial_ms * CLOCK_NS_PER_MS) : recovery_restart(p);
 	}
 	if (!rc)
 		return;
@@ -474,7 +481,7 @@ static void renew(struct client *c, const struct frame *f, int fd)
 			       ? "somebody else serves this device (--device): end that process, and start another program "
 				 "at its socket; the guest waits"
 		       : p ? "the device is being restarted already, or was given up"
-			   : "no such device in this machine; bulkhead device list NAME tells");
+			   : no_such_device);
 }
 
 static void on_device_restart(struct client *c, const struct frame *f)
@@ -490,6 +497,18 @@ static void on_device_replace(struct client *c, const struct frame *f)
 	renew(c, f, fd);
 }
 
+static void on_device_capture(struct client *c, const struct frame *f)
+{
+	struct proc *p = find_device(c->vm, (const Bulkhead__DeviceName *)f->msg);
+	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+	const char *why = p ? capture_now(p) : no_such_device;
+
+	if (why)
+		control_refuse(c, f->header.id, p ? EBUSY : ENODEV, why);
+	else if (frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, f->header.id, &ok.base, &c->vm->state_object.ro, 1))
+		control_drop(c);
+}
+
 void control_device_changed(struct vm *vm, struct proc *p, const char *error)
 {
 	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
@@ -498,7 +517,7 @@ void control_device_changed(struct vm *vm, struct proc *p, const char *error)
 	for (unsigned i = 0; i < VM_CLIENTS; i++) {
 		struct client *c = &vm->clients[i];
 
-		if (c->fd < 0 || c->device != p)
+		if (c->fd < 0 || c->device != p || (!error && c->waits_for_trial && p->recovery.on_trial))
 			continue;
 		c->device = NULL;
 		if (error)
@@ -525,6 +544,7 @@ static const struct {
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, CLIENT_MEMBER, on_device_restart },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, CLIENT_OWNER, on_device_replace },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE, CLIENT_MEMBER, attach_asked },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_CAPTURE, CLIENT_OWNER, on_device_capture },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_TAKE, CLIENT_OWNER, on_take },
 };
 

@@ -6,8 +6,6 @@
 #include "tell.h"
 #include "vm.h"
 
-#include "../../proto/range.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -24,23 +22,6 @@ static bool copy_slot(const struct recovery *r, uint32_t seq, struct io_slot *ou
 	return out->seq == seq;
 }
 
-static void describe_slot(char *out, size_t len, const struct io_slot *s)
-{
-	static const char *const names[IO_OPS] = {
-		[IO_INVALID] = "nothing",
-		[IO_READ] = "read",
-		[IO_WRITE] = "write",
-		[IO_EOI] = "end of interrupt",
-		[IO_INTA] = "interrupt acknowledge",
-		[IO_FENCE] = "fence",
-		[IO_RESET] = "reset",
-	};
-
-	snprintf(out, len, "request %u: %s of %u x %u bytes at %s 0x%llx, data 0x%llx, vcpu %u", s->seq,
-		 s->op < IO_OPS ? names[s->op] : "unknown", s->count ? s->count : 1, s->size,
-		 s->space == MODEL_PORT ? "port" : "address", (unsigned long long)s->addr, (unsigned long long)s->data, s->vcpu);
-}
-
 static void condemn(struct proc *p, uint32_t seq)
 {
 	struct recovery *r = &p->recovery;
@@ -49,7 +30,7 @@ static void condemn(struct proc *p, uint32_t seq)
 
 	r->poison_count++;
 	if (copy_slot(r, seq, &slot))
-		describe_slot(words, RECOVERY_WORDS, &slot);
+		ring_describe(&slot, words, RECOVERY_WORDS);
 	else
 		snprintf(words, RECOVERY_WORDS, "request %u, which is not in the ring any more", seq);
 	news_add(p->vm, "request-skipped", p, words);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The death of a device and its next incarnation: see recovery.h. */
 #include "recovery.h"
+#include "capture.h"
 #include "cpu_time.h"
 #include "dial_link.h"
 #include "ending.h"
@@ -9,6 +10,7 @@
 #include "proc.h"
 #include "setup.h"
 #include "tell.h"
+#include "trial.h"
 #include "vm.h"
 #include "watchdog.h"
 
@@ -319,6 +321,7 @@ static void note_death(struct proc *p, uint64_t now)
 	r->died_ns = now;
 	if (!r->left_ns)
 		r->left_ns = now;
+	capture_death(p);
 	r->died_realtime_ns = (uint64_t)real.tv_sec * CLOCK_NS_PER_S + (uint64_t)real.tv_nsec;
 }
 
@@ -337,19 +340,57 @@ static bool made_progress(const struct proc *p, uint64_t now)
 	return !left && journal_events(r->journal) != r->start_events && r->served_ns && now - r->served_ns >= IDLE_SERVICE_NS;
 }
 
-/* A program that cannot take over leaves the field to the one before it. */
 static void end_trial(struct proc *p)
 {
 	struct recovery *r = &p->recovery;
 
-	vm_log(p->vm, 0, "the new program of %s is not used: %s", proc_name(p), p->last_reason);
-	p->vm->hooks->device_changed(p->vm, p, p->last_reason);
-	if (r->program_fd >= 0)
-		close(r->program_fd);
-	r->program_fd = r->fallback_fd;
+	r->on_trial = false;
+	if (r->trial_end)
+		evtimer_del(r->trial_end);
+	if (r->fallback_fd >= 0)
+		close(r->fallback_fd);
 	r->fallback_fd = -1;
-	r->on_trial = r->strict = false;
+	trial_forget(p);
+}
+
+/* A program that cannot take over, or not for long, leaves the field to the one before it. */
+static void lose_trial(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+	bool back = trial_can_go_back(p);
+
+	vm_log(p->vm, 0, "the new program of %s %s: %s", proc_name(p),
+	       back ? "is not used" : "has failed, and the one before it cannot take over what it has done", p->last_reason);
+	if (back) {
+		if (r->program_fd >= 0)
+			close(r->program_fd);
+		r->program_fd = r->fallback_fd;
+		r->fallback_fd = -1;
+	}
+	end_trial(p);
+	p->vm->hooks->device_changed(p->vm, p, p->last_reason);
+	r->strict = false;
 	recovery_respawn(p);
+}
+
+static void on_trial_end(evutil_socket_t fd, short what, void *ctx)
+{
+	struct proc *p = ctx;
+
+	end_trial(p);
+	p->vm->hooks->device_changed(p->vm, p, NULL);
+}
+
+/* It serves. Now it has to do so for a while, or that is all. */
+static void go_on_with_trial(struct proc *p)
+{
+	struct recovery *r = &p->recovery;
+	const struct timeval tv = { (time_t)(r->trial_ns / CLOCK_NS_PER_S), (suseconds_t)(r->trial_ns % CLOCK_NS_PER_S / 1000) };
+
+	if (r->trial_ns && !r->trial_end)
+		r->trial_end = evtimer_new(p->vm->base, on_trial_end, p);
+	if (!r->trial_ns || !r->trial_end || evtimer_add(r->trial_end, &tv))
+		end_trial(p);
 }
 
 static void answer_death(struct proc *p, bool progress, uint64_t now)
@@ -364,12 +405,21 @@ static void answer_death(struct proc *p, bool progress, uint64_t now)
 		recovery_respawn(p);
 }
 
+static void tell_death(struct proc *p)
+{
+	const char *file = p->recovery.captured;
+
+	news_add(p->vm, "device-died", p, p->last_reason);
+	vm_log(p->vm, 1, "%s%s%s", p->last_reason, *file ? "; what it was then: " : "", file);
+}
+
 /* Nobody can tell whether it crashed, was killed or replaced: it is not judged, and the guest waits for the next one. */
 static void external_gone(struct proc *p, uint64_t now)
 {
 	struct recovery *r = &p->recovery;
 
-	vm_log(p->vm, 1, "%s", p->last_reason);
+	if (!r->served_ns)
+		vm_log(p->vm, 1, "%s", p->last_reason);
 	if (!r->ready_ns) {
 		machine_end(p->vm, EXIT_USAGE, "device-socket", "%s", p->last_reason);
 		return;
@@ -379,6 +429,7 @@ static void external_gone(struct proc *p, uint64_t now)
 		return;
 	}
 	note_death(p, now);
+	tell_death(p);
 	if (p->vm->config->on_device_failure == ON_DEVICE_FAILURE_DEGRADE)
 		give_up(p);
 	else
@@ -399,12 +450,16 @@ void recovery_gone(struct proc *p, bool foreign)
 
 	if (r->leaving_ns) {
 		r->leaving_ns = 0;
+		if (r->on_trial)
+			trial_keep(p);
 		if (!p->vm->hooks->left(p))
 			recovery_respawn(p);
 		return;
 	}
 	if (r->on_trial) {
-		end_trial(p);
+		if (r->served_ns)
+			capture_death(p);
+		lose_trial(p);
 		return;
 	}
 	if (p->external) {
@@ -417,9 +472,8 @@ void recovery_gone(struct proc *p, bool foreign)
 		return;
 	}
 	note_death(p, now);
-	news_add(p->vm, "device-died", p, p->last_reason);
 	poison_blame(p, foreign);
-	vm_log(p->vm, 1, "%s", p->last_reason);
+	tell_death(p);
 	r->births_failed += !r->ready_ns && !foreign;
 	if (r->births_failed >= BIRTHS_MAX)
 		machine_end(p->vm, EXIT_VMM, "failure", "%s", p->last_reason);
@@ -438,12 +492,8 @@ void recovery_ready(struct proc *p)
 		r->away_ns += r->ready_ns - r->left_ns;
 	r->left_ns = 0;
 	r->strict = r->must_reset = false;
-	if (r->on_trial) {
-		r->on_trial = false;
-		if (r->fallback_fd >= 0)
-			close(r->fallback_fd);
-		r->fallback_fd = -1;
-	}
+	if (r->on_trial)
+		go_on_with_trial(p);
 	if (back) {
 		news_add(p->vm, "device-back", p, "it serves again");
 		vm_log(p->vm, 2, "%s is back: incarnation %u, after %.1f ms", proc_name(p), p->incarnation,
@@ -517,7 +567,7 @@ int recovery_restart(struct proc *p)
 	return p->state == PROC_READY && !r->leaving_ns ? recovery_let_go(p) : -EBUSY;
 }
 
-int recovery_replace(struct proc *p, int program_fd)
+int recovery_replace(struct proc *p, int program_fd, uint64_t trial_ns)
 {
 	struct recovery *r = &p->recovery;
 	int rc;
@@ -532,6 +582,7 @@ int recovery_replace(struct proc *p, int program_fd)
 	r->fallback_fd = r->program_fd;
 	r->program_fd = program_fd;
 	r->on_trial = r->strict = true;
+	r->trial_ns = trial_ns;
 	restart_forgive(&r->restart);
 	return 0;
 }

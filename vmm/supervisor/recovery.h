@@ -4,7 +4,7 @@
  * to be done about it.
  *
  *   recovery.c  death, back-off, poisonous requests, giving up, restart and replacement on request
- *   poison.c    the request that it died of
+ *   poison.c    the request that it died of; capture.c what it was then
  *   watchdog.c  finds processes that live and do not work
  *
  * When it is started again stands in restart.h. A request that killed two incarnations is skipped; what is killed from
@@ -53,6 +53,8 @@ struct recovery {
 	bool is_restart;     /* the present incarnation, or the one to come, follows a death */
 	uint64_t cost_ns;    /* processor time of all restarts: its own until it served or died over it, the spawner's, ours */
 
+	char captured[160]; /* the file with what it was when it died last; empty: none */
+
 	/* the request during which the last death came */
 	bool suspected;
 	uint32_t suspect_seq, suspect_deaths;
@@ -72,6 +74,11 @@ struct recovery {
 	int program_fd;	   /* what is to be executed; -1: what was installed */
 	int fallback_fd;   /* what was before, while the new one is on trial */
 	bool on_trial;
+	uint64_t trial_ns;   /* how long it has to serve; 0: it is over when it serves */
+	struct event *trial_end;
+	void *kept;	     /* the image of the journal that the program before has left (trial.h); NULL: none */
+	size_t kept_bytes;
+	uint32_t kept_head;
 };
 
 struct proc;
@@ -97,7 +104,7 @@ int recovery_restart(struct proc *p);
 int recovery_let_go(struct proc *p);
 /* Another incarnation of one that has left. */
 void recovery_respawn(struct proc *p);
-int recovery_replace(struct proc *p, int program_fd);
+int recovery_replace(struct proc *p, int program_fd, uint64_t trial_ns);
 /* One that somebody else starts: asks for a connection to it. 0 or -errno */
 int recovery_dial(struct proc *p);
 /* It has answered HELLO as it should: it is handed its objects. */

@@ -33,7 +33,7 @@ static int64_t realtime_minus_machine(const struct machine_clock *clock)
 	return (int64_t)real.tv_sec * (int64_t)CLOCK_NS_PER_S + real.tv_nsec - (int64_t)machine_ns(clock);
 }
 
-static void fill_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
+void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 {
 	bulkhead__machine_config__init(m);
 	m->has_ram_bytes = m->has_vcpus = m->has_rtc_offset_s = m->has_realtime_ns = m->has_clock_offset_ns = true;
@@ -127,7 +127,7 @@ int setup_device(struct proc *p, bool recover)
 	Bulkhead__SetupDevice m = BULKHEAD__SETUP_DEVICE__INIT;
 	struct fd_list l = { .count = 0 };
 
-	fill_machine(vm, &machine);
+	setup_machine(vm, &machine);
 	m.machine = &machine;
 	m.has_recover = m.has_console_clients_max = true;
 	m.console_clients_max = CONSOLE_CLIENTS_MAX;
@@ -192,7 +192,7 @@ int setup_boot(struct proc *p)
 	char *names[CONFIG_INITRDS + 1], *texts[CONFIG_INITRDS + 1], *words[GUEST_WORDS], room[GUEST_NOTE_MAX * 2];
 	struct fd_list l = { .count = 0 };
 
-	fill_machine(vm, &machine);
+	setup_machine(vm, &machine);
 	m.machine = &machine;
 	m.cmdline = (char *)config->cmdline;
 	m.format = (char *)config->format;
@@ -235,7 +235,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	Bulkhead__SetupVcpu m = BULKHEAD__SETUP_VCPU__INIT;
 	struct fd_list l = { .count = 0 };
 
-	fill_machine(vm, &machine);
+	setup_machine(vm, &machine);
 	m.machine = &machine;
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
 	m.cpu = (char *)config_cpu(vm->config);

@@ -8,8 +8,11 @@
 #include <stdbool.h>
 
 struct proc;
+struct vm;
 
 int setup_device(struct proc *p, bool recover);
+/* What every process is told of its machine. */
+void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m);
 int setup_boot(struct proc *p);
 int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry);
 

@@ -10,6 +10,8 @@
  *   take.c        the machine stands still, and its state is handed out
  *   restore.c     it begins where another machine stood still
  *   poison.c      the request that a device died of
+ *   trial.c       another program in a device's place, and back
+ *   capture.c     what a device is, or was when it died, for a file
  *   recovery.c    death of a device and its next incarnation; restart.c says when
  *   watchdog.c    finds processes that live and do not work; watch.c says who is to blame
  *   debug.c       its debugger, if somebody wants one
@@ -157,6 +159,7 @@ struct client {
 	struct proc *device; /* NULL: none */
 	int console_fd;	     /* its end of the connection that seriald is asked to take; -1: none */
 	uint32_t console_id; /* of that CONSOLE */
+	bool waits_for_trial; /* it is to be told when the new program has stood its trial */
 	uint64_t heard_ns; /* when it last asked for something, or came */
 };
 
@@ -204,7 +207,7 @@ struct spawn_link {
 
 /*
  * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, news, counted, metrics, scrape, report, ending with
- * setup and objects, watchdog, debug, poison, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ * setup and objects, watchdog, debug, poison, trial, capture, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
 	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */

@@ -153,9 +153,30 @@ int sem_int_nop(struct emu *e, const struct insn *i)
 	return 0;
 }
 
+int sem_int_pause(struct emu *e, const struct insn *i)
+{
+	emu_pause(e);
+	return 0;
+}
+
+/* Translated code stores non-temporally by the host's instruction, which nothing but these and locked ones order (SDM vol. 3, 8.2.2). */
 int sem_int_mfence(struct emu *e, const struct insn *i)
 {
+#ifdef HOST_X86_64
+	__builtin_ia32_mfence();
+#else
 	atomic_thread_fence(memory_order_seq_cst);
+#endif
+	return 0;
+}
+
+int sem_int_sfence(struct emu *e, const struct insn *i)
+{
+#ifdef HOST_X86_64
+	__builtin_ia32_sfence();
+#else
+	atomic_thread_fence(memory_order_release);
+#endif
 	return 0;
 }
 

@@ -326,6 +326,7 @@ int sem_mwait(struct emu *e, const struct insn *i)
 		return emu_ud(e);
 	if ((uint32_t)e->cpu.gpr[RCX] > 1)
 		return emu_gp0(e);
+	emu_pause(e);
 	return emu_end_block(e, i);
 }
 

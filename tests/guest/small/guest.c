@@ -71,13 +71,26 @@ void check(bool ok, const char *what)
 	finish(1);
 }
 
-void build_idt(void)
+bool is_emulated(void)
+{
+	uint32_t a = 0x40000000, b, c = 0, d;
+
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return b == 0x6b6c7542; /* "Bulk" */
+}
+
+void load_idt(void)
 {
 	struct __attribute__((packed)) {
 		uint16_t limit;
 		uint64_t base;
 	} idtr = { sizeof(idt) - 1, (uintptr_t)idt };
 
+	__asm__ volatile("lidt %0" ::"m"(idtr));
+}
+
+void build_idt(void)
+{
 	for (unsigned i = 0; i < 256; i++) {
 		uintptr_t stub = (uintptr_t)stubs[i];
 
@@ -89,7 +102,7 @@ void build_idt(void)
 			.offset_32 = (uint32_t)(stub >> 32),
 		};
 	}
-	__asm__ volatile("lidt %0" ::"m"(idtr));
+	load_idt();
 }
 
 void dispatch(uint64_t vector, uint64_t error, uint64_t rip)

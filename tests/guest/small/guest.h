@@ -87,6 +87,12 @@ void check(bool ok, const char *what);
 typedef void irq_handler(void);
 void set_handler(uint8_t vector, irq_handler *handler);
 
+/* Is this the emulator? What KVM does by interpreting, it does slowly. */
+bool is_emulated(void);
+
+/* For a processor that does not come from _start. */
+void load_idt(void);
+
 /* 8259 pair: vectors 20h..2fh, everything masked but the lines in `enabled` (bit per IRQ). */
 void pic_init(uint16_t enabled);
 void pic_eoi(unsigned irq);

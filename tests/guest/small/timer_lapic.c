@@ -38,14 +38,6 @@ static bool has_tsc_deadline(void)
 
 /* A software KVM lets RDTSC read the host's counter while it counts deadlines by another: only our own engine promises
  * that the two agree. */
-static bool is_emulated(void)
-{
-	uint32_t a = 0x40000000, b, c = 0, d;
-
-	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return b == 0x6b6c7542; /* "Bulk" */
-}
-
 void guest_main(void)
 {
 	set_handler(PERIODIC, on_periodic);
