@@ -17,6 +17,26 @@ enum { FLUSH_AT_ONCE = 512, PIECES_PER_FLUSH = 8, PIECE_MAX = 32 * 1024 };
 enum { HOLD_MARGIN = 4096 }; /* more than arrives at once */
 #define BLOCKED_RETRY_NS (50 * CLOCK_NS_PER_MS)
 
+static enum stash_verdict is_other(void *ctx, uint32_t id, int fd)
+{
+	(void)fd;
+	return id == *(const uint32_t *)ctx ? STASH_DROP : STASH_KEEP;
+}
+
+/* The peer sees the end only when nobody holds the connection any more, the stash included. */
+void console_drop(struct console_client *client)
+{
+	struct console_place *place = console_place(client);
+
+	event_del(&client->readable);
+	event_del(&client->writable);
+	close(client->fd);
+	client->fd = -1;
+	stash_sweep(&client->console->stash, is_other, &place->id);
+	*place = (struct console_place){ 0 };
+	runtime_touch(client->console->rt);
+}
+
 /* How many were taken, or -EAGAIN; another error: the client is gone. */
 ssize_t console_send(const struct console_client *client, const void *buf, size_t len)
 {
@@ -161,6 +181,29 @@ void console_committed(struct console *c)
  * What is typed stays in the socket until it is in the journal: a chunk may come twice when we die in between, never not
  * at all. End of input is not the end: `echo ls | socat - UNIX-CONNECT:...` still wants the answer.
  */
+struct console_client *console_find_writer(const struct console *c)
+{
+	for (unsigned i = 0; i < c->clients_max; i++)
+		if (c->clients[i].fd >= 0 && c->places[i].mode == CONSOLE_WRITER)
+			return (struct console_client *)&c->clients[i];
+	return NULL;
+}
+
+static bool may_type(const struct console_client *client)
+{
+	switch ((enum console_mode)console_place(client)->mode) {
+	case CONSOLE_PLAIN:
+		return client->connector != CONSOLE_SOCKET || !console_find_writer(client->console);
+	case CONSOLE_WRITER:
+		return true;
+	case CONSOLE_WATCHER:
+	case CONSOLE_STEALER:
+	case CONSOLE_MODES:
+		break;
+	}
+	return false;
+}
+
 static void take_typed(struct console_client *client, size_t n)
 {
 	struct console *c = client->console;
@@ -219,7 +262,7 @@ static void on_no_input(struct console_client *client, ssize_t n)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct console_client *client = arg;
-	bool types = console_may_type(client);
+	bool types = may_type(client);
 	ssize_t n;
 
 	(void)fd;
@@ -384,7 +427,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t console_flush(struct console *c, uint64_t now_ns)
 {
-	uint64_t again = c->rt->leaving_ns ? UINT64_MAX : console_retry_accept(c, now_ns);
+	uint64_t again = UINT64_MAX;
 
 	if (c->rt->leaving_ns || c->held_ns)
 		again = earlier(again, retry_blocked(c, now_ns));

@@ -121,6 +121,8 @@ int console_admit(struct console *c, int fd, enum console_mode wanted, enum cons
  * byte by byte does not cost a system call for each. Returns when to come back (UINT64_MAX: no need).
  */
 uint64_t console_flush(struct console *c, uint64_t now_ns);
+/* Listens again after a pause, if there is one. Returns when to come back, too. */
+uint64_t console_retry_accept(struct console *c, uint64_t now_ns);
 /* Has a client not got all of the output yet? */
 bool console_is_behind(const struct console *c);
 /*
@@ -151,10 +153,8 @@ void console_attach(struct console *c, struct console_client *client, int fd, en
 void console_pump(struct console_client *client);
 ssize_t console_send(const struct console_client *client, const void *buf, size_t len);
 void console_note(struct console_client *client, const char *format, uint64_t n);
-/* console_door.c */
 void console_drop(struct console_client *client);
-bool console_may_type(const struct console_client *client);
-uint64_t console_retry_accept(struct console *c, uint64_t now_ns);
+struct console_client *console_find_writer(const struct console *c);
 /* console_tty.c: into the input, up to `room` bytes. As read(). */
 ssize_t console_tty_receive(struct console_client *client, size_t room);
 /* What a predecessor took from the terminal, and did not commit, comes first. */

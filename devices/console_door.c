@@ -26,26 +26,6 @@ static uint32_t make_id(struct console *c, enum console_mode mode)
 	return c->port << ID_PORT | (uint32_t)mode << ID_MODE | c->counts->next_id;
 }
 
-static enum stash_verdict is_other(void *ctx, uint32_t id, int fd)
-{
-	(void)fd;
-	return id == *(const uint32_t *)ctx ? STASH_DROP : STASH_KEEP;
-}
-
-/* The peer sees the end only when nobody holds the connection any more, the stash included. */
-void console_drop(struct console_client *client)
-{
-	struct console_place *place = console_place(client);
-
-	event_del(&client->readable);
-	event_del(&client->writable);
-	close(client->fd);
-	client->fd = -1;
-	stash_sweep(&client->console->stash, is_other, &place->id);
-	*place = (struct console_place){ 0 };
-	runtime_touch(client->console->rt);
-}
-
 /* Sending nothing to a peer that has closed its socket fails; to one that only stopped talking, it does not. */
 static void drop_dead(struct console *c)
 {
@@ -60,29 +40,6 @@ static void drop_dead(struct console *c)
 }
 
 /* ---- who types ------------------------------------------------------------------------------------------------- */
-
-static struct console_client *find_writer(const struct console *c)
-{
-	for (unsigned i = 0; i < c->clients_max; i++)
-		if (c->clients[i].fd >= 0 && c->places[i].mode == CONSOLE_WRITER)
-			return (struct console_client *)&c->clients[i];
-	return NULL;
-}
-
-bool console_may_type(const struct console_client *client)
-{
-	switch ((enum console_mode)console_place(client)->mode) {
-	case CONSOLE_PLAIN:
-		return client->connector != CONSOLE_SOCKET || !find_writer(client->console);
-	case CONSOLE_WRITER:
-		return true;
-	case CONSOLE_WATCHER:
-	case CONSOLE_STEALER:
-	case CONSOLE_MODES:
-		break;
-	}
-	return false;
-}
 
 /* Whoever asks to type is in somebody's way: the writer, or one that came as a plain stream and is in the middle of something. */
 static bool is_typed_at(const struct console *c)
@@ -196,7 +153,7 @@ int console_admit(struct console *c, int fd, enum console_mode wanted, enum cons
 	*got = wanted;
 	if (wanted == CONSOLE_STEALER || wanted == CONSOLE_WRITER)
 		*got = wanted == CONSOLE_WRITER && is_typed_at(c) ? CONSOLE_WATCHER : CONSOLE_WRITER;
-	writer = *got == CONSOLE_WRITER ? find_writer(c) : NULL;
+	writer = *got == CONSOLE_WRITER ? console_find_writer(c) : NULL;
 	if (writer)
 		dethrone(writer);
 	*history = atomic_load_explicit(&c->backlog->written, memory_order_relaxed) - backlog_start(c->backlog);
@@ -307,7 +264,7 @@ int console_connect(struct console *c, int fd, enum console_connector connector)
 
 uint64_t console_retry_accept(struct console *c, uint64_t now_ns)
 {
-	if (c->retry_ns == 0)
+	if (c->retry_ns == 0 || c->rt->leaving_ns)
 		return UINT64_MAX;
 	if (now_ns < c->retry_ns)
 		return c->retry_ns;

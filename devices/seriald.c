@@ -292,6 +292,8 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 		offer_input(rt, port, now_ns);
 		at = console_flush(&consoles[port], now_ns);
 		again = at < again ? at : again;
+		at = console_retry_accept(&consoles[port], now_ns);
+		again = at < again ? at : again;
 	}
 	if (debug_waits && !any_holds()) {
 		debug_waits = false;

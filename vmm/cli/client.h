@@ -16,6 +16,9 @@ struct machine_ref {
 	char path[RUNDIR_PATH_MAX];
 };
 
+/* For the one request of a small command: a frame is large. */
+struct frame *client_frame(void);
+
 /* Where a machine of that name is, or was. Prints what is wrong with the name and returns an exit code, or 0. */
 int client_locate(const char *name, struct machine_ref *ref);
 /* Says that there is none, and none has left a record; returns the exit code. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Clients who want a console: attach.h. */
 #include "attach.h"
-#include "control.h"
 #include "proc.h"
 #include "vm.h"
 
@@ -20,7 +19,7 @@ static struct client *console_client(struct vm *vm)
 /* EAGAIN: seriald is away, or asked for somebody else just now. Who wants a console asks again. */
 static void put_off(struct client *c, uint32_t id)
 {
-	control_refuse(c, id, EAGAIN, "the console is being started; try again");
+	c->vm->hooks->refuse(c, id, EAGAIN, "the console is being started; try again");
 }
 
 static int ask_for_console(struct client *c, const Bulkhead__ConsoleAttach *m)
@@ -65,11 +64,13 @@ void attach_answered(struct vm *vm, const Bulkhead__ConsoleAttached *attached, c
 	copy.mode = attached ? attached->mode : 0;
 	copy.history = attached ? attached->history : 0;
 	ok.console = &copy;
-	if (attached && frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, &fd, 1))
-		control_drop(c);
+	if (attached)
+		frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, &fd,
+			   1); /* one that is gone is seen to be */
 	else if (error)
-		control_refuse(c, c->console_id, error->has_code ? error->code : EIO, error->text ? error->text : "refused");
-	else if (!attached)
+		c->vm->hooks->refuse(c, c->console_id, error->has_code ? error->code : EIO,
+				     error->text ? error->text : "refused");
+	else
 		put_off(c, c->console_id);
 	close(fd);
 }

@@ -31,7 +31,7 @@
 /* How long STATUS waits for the numbers of busy processes. */
 enum { REQUEST_MAX = 8192, /* of a scraper */ STATS_MS = 50, WAITERS_MAX = VM_CLIENTS - 4, STOP_DEFAULT_MS = 30000, TRIAL_MAX_MS = 60000 };
 
-void control_drop(struct client *c)
+static void drop(struct client *c)
 {
 	bool took = c->takes;
 
@@ -51,13 +51,13 @@ void control_drop(struct client *c)
 static void reply(struct client *c, uint32_t id, const Bulkhead__Ok *ok)
 {
 	if (frame_send_dontwait(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok->base))
-		control_drop(c);
+		drop(c);
 }
 
 void control_refuse(struct client *c, uint32_t id, int code, const char *text)
 {
 	if (frame_reply_error(c->fd, id, code, NULL, "%s", text))
-		control_drop(c);
+		drop(c);
 }
 
 /* ---- status ---------------------------------------------------------------------------------------------------- */
@@ -229,7 +229,7 @@ static void answer_scraper(struct client *c)
 	const char *text = metrics_answer(c->vm, &len);
 
 	send(c->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	control_drop(c);
+	drop(c);
 }
 
 static void answer_counters(struct client *c, Bulkhead__Ok *ok)
@@ -371,7 +371,7 @@ void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FD
 	struct client *c = take_client(vm);
 
 	if (c && frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, id, &ok.base, fds, FRAME_TAKE_FDS))
-		control_drop(c);
+		drop(c);
 }
 
 /* ---- news ------------------------------------------------------------------------------------------------------ */
@@ -383,7 +383,7 @@ static void wait_for_room(struct client *c)
 	if (!c->on_room)
 		c->on_room = event_new(c->vm->base, c->fd, EV_WRITE, on_room, c);
 	if (!c->on_room || event_add(c->on_room, NULL))
-		control_drop(c);
+		drop(c);
 }
 
 /* Whoever does not read is told later, what is still there then. */
@@ -402,7 +402,7 @@ static void tell_news(struct client *c)
 	if (rc == -EAGAIN)
 		wait_for_room(c);
 	else if (rc)
-		control_drop(c);
+		drop(c);
 }
 
 static void on_room(evutil_socket_t fd, short what, void *ctx)
@@ -506,7 +506,7 @@ static void on_device_capture(struct client *c, const struct frame *f)
 	if (why)
 		control_refuse(c, f->header.id, p ? EBUSY : ENODEV, why);
 	else if (frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, f->header.id, &ok.base, &c->vm->state_object.ro, 1))
-		control_drop(c);
+		drop(c);
 }
 
 void control_device_changed(struct vm *vm, struct proc *p, const char *error)
@@ -581,7 +581,7 @@ static void on_scraper(struct client *c)
 	c->heard_ns = clock_ns();
 	c->request_bytes += n > 0 ? (unsigned)n : 0;
 	if (n < 0 || c->request_bytes > REQUEST_MAX) {
-		control_drop(c);
+		drop(c);
 		return;
 	}
 	if (n && !scrape_ends(&c->request_tail, bytes, (size_t)n))
@@ -606,7 +606,7 @@ static void on_client(evutil_socket_t fd, short what, void *ctx)
 	if (rc == -EAGAIN)
 		return;
 	if (rc) {
-		control_drop(c);
+		drop(c);
 		return;
 	}
 	dispatch(c, f);
@@ -634,7 +634,7 @@ static struct client *find_place(struct vm *vm)
 			idle = c;
 	}
 	if (idle)
-		control_drop(idle);
+		drop(idle);
 	return idle;
 }
 
@@ -645,7 +645,7 @@ static void take_place(struct client *c, int fd, enum client_rights rights)
 	c->heard_ns = clock_ns();
 	c->on_read = event_new(c->vm->base, fd, EV_READ | EV_PERSIST, on_client, c);
 	if (!c->on_read || event_add(c->on_read, NULL))
-		control_drop(c);
+		drop(c);
 }
 
 void control_add_scraper(struct vm *vm, int fd)

@@ -19,8 +19,6 @@ void control_add_scraper(struct vm *vm, int fd);
 void control_news(struct vm *vm);
 /* It has what it asked for: descriptors of enum frame_take_fd. */
 void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
-/* Its connection is closed, and its place free. */
-void control_drop(struct client *c);
 void control_refuse(struct client *c, uint32_t id, int code, const char *text);
 /* Answers everyone who waits for the end. */
 void control_ended(struct vm *vm);

@@ -207,7 +207,7 @@ struct spawn_link {
 
 /*
  * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, news, counted, metrics, scrape, report, ending with
- * setup and objects, watchdog, debug, poison, trial, capture, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ * setup and objects, watchdog, debug, poison, trial, capture, recovery, take and restore, attach, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
 	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */
@@ -228,13 +228,14 @@ struct vm_hooks {
 	bool (*left)(struct proc *p);
 	void (*maybe_run)(struct vm *vm);
 	void (*device_changed)(struct vm *vm, struct proc *p, const char *error);
-	/* take.c: for the client that asked */
+	/* take.c, attach.c: for the client that asked */
 	void (*answer_take)(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
 	void (*refuse)(struct client *c, uint32_t id, int code, const char *text);
 	/* news.c: there is another one */
 	void (*news)(struct vm *vm);
 	/* machine.c: a STATS reply came, or a process is gone */
 	void (*stats_changed)(struct vm *vm);
+	/* machine.c: seriald's answer to CONSOLE_CLIENT; both NULL: it died over it */
 	void (*console_answered)(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error);
 };
 
