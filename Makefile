@@ -21,7 +21,7 @@ help:
 	@echo 'make threads  several virtual processors of the emulator under ThreadSanitizer'
 	@echo 'make build    only build, in BUILD=$(BUILD), as any user (tests too, if their packages are installed)'
 	@echo 'make install  install to PREFIX (/usr/local), below DESTDIR if that is set'
-	@echo 'make deb      Debian packages, in BUILD/deb; make soak installs and removes them in a Debian of its own'
+	@echo 'make deb      Debian packages, in $(BUILD)/deb'
 	@echo 'make oracle   the emulator beside this processor, new cases until Ctrl-C (SEED=... repeats a run)'
 	@echo 'make fuzz     each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (TARGETS="boot frame" chooses; docs/fuzzing.md)'
 
@@ -91,6 +91,7 @@ soak: build
 	@ninja -C $(BUILD) --quiet software-programs
 	@TIER=verify BUILD=$(BUILD) SOURCE=. python3 tests/software/software.py
 	@tests/fault/soak.sh $(BUILD) $(KILLS)
+	@tests/deploy/packages.sh $(BUILD)
 
 software: build-tests
 	@tests/guest/debian/fetch.sh >/dev/null

@@ -128,6 +128,7 @@ static uint8_t read_byte(struct platform_state *s, enum platform_range range, ui
 	case RANGE_EXIT:
 	case RANGE_EXIT_ALT:
 	case RANGE_EXIT_PLAIN:
+	case RANGE_READY:
 	case RANGE_POST_CODE:
 	case RANGES:
 		break;
@@ -172,6 +173,9 @@ static void write_byte(struct platform_state *s, enum platform_range range, uint
 	case RANGE_PVPANIC:
 		if (pvpanic_write(value))
 			post_event(s, PLATFORM_PANIC, 0);
+		break;
+	case RANGE_READY:
+		post_event(s, PLATFORM_READY, 0);
 		break;
 	case RANGE_EXIT_PLAIN:
 		post_event(s, PLATFORM_EXIT, exitport_plain_code(value));

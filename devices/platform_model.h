@@ -21,6 +21,7 @@ enum platform_event_type {
 	PLATFORM_EXIT,	     /* exit ports; `code` is the process exit code */
 	PLATFORM_SLEEP,	     /* ACPI S1/S3 request that is not supported: reported, ignored */
 	PLATFORM_PANIC,	     /* pvpanic */
+	PLATFORM_READY,	     /* the guest says that it is */
 	PLATFORM_EVENT_TYPES
 };
 struct platform_event {

@@ -49,6 +49,16 @@ static void reset(struct runtime *rt, uint64_t now_ns)
 	pending.event_type = PLATFORM_NONE;
 }
 
+/* Once is enough: a guest that says it again and again shall not keep the supervisor busy. */
+static int tell_ready(struct child *c)
+{
+	static bool told;
+	int err = told ? 0 : child_event(c, BULKHEAD__EVENT_TYPE__EVENT_READY, 0, c->role, "the guest is ready");
+
+	told = told || !err;
+	return err;
+}
+
 /* 0, or -errno: it has not been told. */
 static int deliver(struct runtime *rt, enum platform_event_type type, uint32_t code)
 {
@@ -65,6 +75,8 @@ static int deliver(struct runtime *rt, enum platform_event_type type, uint32_t c
 		return child_event(c, BULKHEAD__EVENT_TYPE__EVENT_EXIT, code, c->role, "the guest wrote to an exit port");
 	case PLATFORM_PANIC:
 		return child_event(c, BULKHEAD__EVENT_TYPE__EVENT_PANIC, 0, c->role, "the guest's kernel panicked");
+	case PLATFORM_READY:
+		return tell_ready(c);
 	case PLATFORM_SLEEP:
 		log_warning("the guest asked for a sleep state that this machine does not have");
 		return 0;

@@ -45,6 +45,7 @@
 #define LAYOUT_EXIT_PORT_ALT 0xf4   /* the same */
 #define LAYOUT_EXIT_PLAIN_PORT 0x01 /* tiny guests: the byte is the exit code */
 #define LAYOUT_PVPANIC_PORT 0x505   /* as QEMU's pvpanic on the ISA bus */
+#define LAYOUT_READY_PORT 0x506	    /* the guest is ready, whatever it writes */
 #define LAYOUT_DEBUG_PORT 0xe9	    /* reads back e9h, as Bochs */
 #define LAYOUT_DEBUG_PORT_ALT 0x402
 #define LAYOUT_DEBUG_PORT_TINY 0x10 /* tiny guests */

@@ -16,6 +16,14 @@ const struct reg_desc exitport_plain_reg = {
 	.post = REG_LAST,
 };
 
+const struct reg_desc ready_reg = {
+	.name = "READY",
+	.offset = 0,
+	.size = 1,
+	.writable = true,
+	.post = REG_SYNC,
+};
+
 /* Odd, so never a success: test suites tell 1 ("passed", value 0) from a machine that powered off. What a
  * process can report is 8 bits wide. */
 uint8_t exitport_code(uint64_t value)

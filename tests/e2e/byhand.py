@@ -270,7 +270,7 @@ def turned_away(t, wrapper):
     """The other way round: a machine of another user's."""
     ours = by_hand(t, "timerd")
     os.chmod(t.dir + "/timerd.sock", 0o666)
-    run = t.command(*t.guest("echo", "--runtime-dir", t.dir + "/theirs", "--device", device(t, "timerd") + ",user=0"))
+    run = t.command(*t.guest("echo", "--runtime-dir", t.dir + "/theirs", "--stop-timeout", "500ms", "--device", device(t, "timerd") + ",user=0"))
     r = t.call([*wrapper, *run])
     r.expect(2, err=f"was disconnected: it serves user 0 and root, not user {STRANGER}; start it with --peer {STRANGER}")
     check(ours.poll() is None and "was turned away" in ours.stderr(), "it goes on waiting")

@@ -6,7 +6,7 @@
  *
  *   WHERE        accepted (a console client, by seriald), taken, before-commit, after-commit, line-high (irqd: an interrupt
  *                was sent), load, poison (a character 1 is sent through COM1), exit-port (the guest writes to one), newer
- *                (nothing fails, but the state's layout is another)
+ *                (nothing fails, but the state's layout is another), changed (it can load the state, and commits another layout)
  *   HOW          segv, sys, loop, stop (waits for ever), exit, memory, files
  *   INCARNATION  which one fails; 0: each of them, 1000 + n: up to n
  *   COUNT        at which pass by WHERE
@@ -180,8 +180,17 @@ static bool commits_write(const struct journal_mark *mark, uint16_t port)
 	return mark->head == last_slot.seq + 1 && last_slot.op == IO_WRITE && last_slot.addr == port;
 }
 
+static void change_layout(struct journal *j)
+{
+	if (!plan.known)
+		read_plan();
+	if (!strcmp(plan.where, "changed") && is_our_turn())
+		j->object->header.version = 9999;
+}
+
 void __wrap_journal_commit(struct journal *j, const void *const parts[JOURNAL_PARTS], const struct journal_mark *mark)
 {
+	change_layout(j);
 	if (commits_write(mark, LAYOUT_COM1) && last_slot.data == 1)
 		pass("poison");
 	if (commits_write(mark, LAYOUT_EXIT_PORT) || commits_write(mark, LAYOUT_EXIT_PORT_ALT) ||
@@ -189,6 +198,7 @@ void __wrap_journal_commit(struct journal *j, const void *const parts[JOURNAL_PA
 		pass("exit-port");
 	pass("before-commit");
 	__real_journal_commit(j, parts, mark);
+	pass("changed");
 	pass("after-commit");
 }
 

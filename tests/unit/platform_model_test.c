@@ -166,6 +166,16 @@ Test(platform_model, panic)
 	expect(PLATFORM_NONE, 0);
 }
 
+/* docs/guests.md, "Ports for tiny guests": whatever is written, once until somebody has heard it; there is nothing to read. */
+Test(platform_model, ready)
+{
+	cr_assert_eq(in(LAYOUT_READY_PORT, 1), 0xff);
+	out(LAYOUT_READY_PORT, 0, 1);
+	out(LAYOUT_READY_PORT, 1, 1);
+	expect(PLATFORM_READY, 0);
+	expect(PLATFORM_NONE, 0);
+}
+
 /* There is room for four of five. */
 Test(platform_model, all_events_at_once)
 {

@@ -105,6 +105,20 @@ Test(rundir, dead_machines)
 	cr_assert_eq(mkdir(base, 0700), 0);
 }
 
+/* systemd.exec(5), RuntimeDirectory=: it is there before whoever is to use it; many are started at once. */
+Test(rundir, just_made)
+{
+	struct rundir r;
+	char path[RUNDIR_PATH_MAX];
+
+	cr_assert_eq(rundir_create(&r, base, "other"), 0);
+	rundir_remove(&r);
+	snprintf(path, sizeof(path), "%s/fresh", base);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_expect_eq(living(), 0);
+	cr_expect_eq(rmdir(path), 0, "it is still there");
+}
+
 /* What asks, asks by sharing the lock: that is not a machine. */
 Test(rundir, askers_are_not_machines)
 {

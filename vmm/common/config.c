@@ -26,6 +26,7 @@ void config_init(struct vm_config *config)
 		.engine = "auto",
 		.vga = "stub",
 		.tier = "auto",
+		.ready = "vcpu",
 		.cmdline = "",
 		.ram_bytes = 512ull << 20,
 		.cpus = { 1, 1, 1 },

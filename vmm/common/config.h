@@ -51,7 +51,7 @@ struct external {
 
 struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
-	const char *kernel, *cmdline, *format, *engine, *vga, *tier;
+	const char *kernel, *cmdline, *format, *engine, *vga, *tier, *ready;
 	struct initrd_list initrds;
 	const char *exec; /* command for bulkhead-init in a Linux guest; NULL: none */
 	const char *terminal; /* guest_note.h: what the console is shown on; NULL: nobody knows */

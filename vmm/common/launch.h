@@ -60,6 +60,7 @@ enum note_kind {
 	NOTE_RUNNING, /* to the keeper: the first guest instruction is about to run */
 	NOTE_STATUS,  /* to the keeper: text for STATUS= */
 	NOTE_ENDED,   /* to the keeper: code and text; the exit follows */
+	NOTE_PING,    /* to the supervisor, which sends it back: does its loop go round? */
 	NOTE_CLIENT,  /* to the supervisor: a control client, as descriptor; code: enum client_rights */
 	NOTE_DEBUGGER, /* to the supervisor: a debugger's connection, as descriptor */
 	NOTE_METRICS, /* to the supervisor: somebody who asks for metrics, as descriptor */

@@ -57,6 +57,9 @@ const struct option_row option_rows[] = {
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
 		"the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); --cpu help "
 		"lists models and features"),
+	KEY("ready", CHOICE, MACHINE, ready, "vcpu|guest",
+		"when the machine counts as started, for --detach and systemd: when the first instruction is about to run "
+		"(default), or when the guest says so by writing to port 506h"),
 	KEY_ALSO("cpus", "vcpus", CPUS, MACHINE, cpus, "N[,sockets=N][,cores=N][,threads=N]",
 		"how many processors, 1 to 64 (default 1), and how they are arranged (default: cores of one socket)"),
 	KEY("vga", CHOICE, MACHINE, vga, "none|stub",
@@ -105,6 +108,7 @@ const struct option_row option_rows[] = {
 	NO_KEY("keep", FLAG, IN(RUN), keep_on_parent_exit, NULL, NULL),
 
 	ARGUMENT("config", FLAG, IN(SHOW), config, NULL, "as a file that starts the same machine; there is no other form yet"),
+	ARGUMENT("systemd", FLAG, IN(CHECK), systemd, NULL, "print what the machine's unit may use instead, for systemd"),
 	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(VERSION) | IN(STATS) | IN(TOP) | IN(EVENTS), json, NULL, "as JSON"),
 	ARGUMENT("once", FLAG, IN(TOP), once, NULL, "one picture, of the time since the machine was started"),
 	ARGUMENT("interval", DURATION, IN(TOP), interval_ms, "TIME", "between two pictures (default 2s)"),

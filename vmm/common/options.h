@@ -43,7 +43,7 @@ enum { CLI_WORDS = 3 };
 struct cli_args {
 	const char *words[CLI_WORDS]; /* those that are no options */
 	unsigned count;
-	bool json, force, all, help, config, print, read_only, steal, resize, once;
+	bool json, force, all, help, config, print, read_only, steal, resize, once, systemd;
 	uint32_t console_port; /* from 1 */
 	const char *log_file;
 	uint64_t log_size;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const files[] = { "control.sock", "console.sock", "gdb.sock", "log", "vm.toml", "com1", "com2", "com3", "com4", "lock" };
@@ -94,6 +95,21 @@ int rundir_make_dir(int at, const char *path)
 	if (mkdirat(at, path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	return open_owned_at(at, path);
+}
+
+/* Where machines' directories are: ours, or root's, who has made one there that is ours (systemd, with User=). */
+static int open_base(const char *path)
+{
+	int fd = rundir_make_dir(AT_FDCWD, path);
+	struct stat st;
+
+	if (fd != -EPERM)
+		return fd;
+	fd = open(path, O_DIRECTORY | O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == 0 && !(st.st_mode & 022))
+		return fd;
+	close(fd);
+	return -EPERM;
 }
 
 /*
@@ -241,7 +257,7 @@ int rundir_create(struct rundir *r, const char *override, const char *name)
 		rc = split_base(r->path, base);
 	if (rc)
 		return rc;
-	r->base_fd = rundir_make_dir(AT_FDCWD, base);
+	r->base_fd = open_base(base);
 	if (r->base_fd < 0)
 		return r->base_fd;
 	for (unsigned tries = 0; tries < MOVES_MAX; tries++) {
@@ -274,6 +290,16 @@ static bool is_dir_alive(int dir_fd)
 	return alive;
 }
 
+/* In a directory of root's nobody else makes a machine's; root may speak to its owner's. */
+static bool is_roots(const char *path)
+{
+	char base[RUNDIR_PATH_MAX];
+	struct stat st;
+
+	return geteuid() == 0 && !split_base(path, base) && lstat(base, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == 0 &&
+	       !(st.st_mode & 022);
+}
+
 /*
  * A machine of root's, or of whom the user has named a directory, that is shared with one of our groups (--group): its
  * lock is not for us to take, its socket is for us to use. Anybody else's socket is not believed: /tmp is everybody's.
@@ -284,7 +310,7 @@ static bool is_shared(const char *path)
 	struct stat st;
 
 	return put(socket, "%s/%s", path, "control.sock") == 0 && lstat(socket, &st) == 0 && S_ISSOCK(st.st_mode) &&
-	       (st.st_uid == 0 || getenv("BULKHEAD_RUNTIME_DIR")) && access(socket, W_OK) == 0;
+	       (st.st_uid == 0 || getenv("BULKHEAD_RUNTIME_DIR") || is_roots(path)) && access(socket, W_OK) == 0;
 }
 
 bool rundir_is_alive_at(int base_fd, const char *name)
@@ -327,6 +353,19 @@ static bool is_machine(int dir_fd)
 	return n >= 0 && ours;
 }
 
+/*
+ * A directory without a lock is one whose maker was killed, or one that systemd has just made, for a machine that it is about to
+ * start (RuntimeDirectory=): without it that one would fail. An empty directory harms nobody for a while.
+ */
+enum { UNLOCKED_S = 60 };
+
+static bool is_forgotten(int dir_fd)
+{
+	struct stat st;
+
+	return fstat(dir_fd, &st) == 0 && st.st_ctime + UNLOCKED_S < time(NULL);
+}
+
 /* If it is not our turn, someone else sweeps or starts there. Nobody can start while it is. */
 static void sweep(int base_fd, int dir_fd, const char *name)
 {
@@ -337,8 +376,8 @@ static void sweep(int base_fd, int dir_fd, const char *name)
 	lock_fd = openat(dir_fd, "lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (lock_fd >= 0 && !is_held(lock_fd) && is_machine(dir_fd))
 		remove_files(base_fd, dir_fd, name);
-	else if (lock_fd < 0 && errno == ENOENT)
-		unlinkat(base_fd, name, AT_REMOVEDIR); /* never got as far as a lock; works only if it is empty */
+	else if (lock_fd < 0 && errno == ENOENT && is_forgotten(dir_fd))
+		unlinkat(base_fd, name, AT_REMOVEDIR); /* works only if it is empty */
 	if (lock_fd >= 0)
 		close(lock_fd);
 }
@@ -353,8 +392,11 @@ static void look_at(int base_fd, const char *base, const char *name,
 	if (!config_is_name(name) || put(path, "%s/%s", base, name))
 		return;
 	dir_fd = open_owned_at(base_fd, name);
-	if (dir_fd < 0)
+	if (dir_fd < 0) {
+		if (visit && is_shared(path))
+			visit(ctx, name, path);
 		return;
+	}
 	if (!is_dir_alive(dir_fd))
 		sweep(base_fd, dir_fd, name);
 	else if (visit)

@@ -172,6 +172,8 @@ static void take_note(struct keeper *k, struct pollfd *p)
 	} else if (note.kind == NOTE_STATUS) {
 		snprintf(state, sizeof(state), "STATUS=%s", note.text);
 		notify_send(k->notify_fd, state);
+	} else if (note.kind == NOTE_PING) {
+		notify_send(k->notify_fd, "WATCHDOG=1");
 	} else if (note.kind == NOTE_MISSING && k->config.detach) {
 		keeper_tell(k, 'W', 0, note.text); /* our stderr is a file in the machine's directory */
 	} else if (note.kind == NOTE_CAPTURE) {
@@ -209,8 +211,29 @@ static int exit_code_of(struct keeper *k, const siginfo_t *info)
 	return info->si_status == SIGSYS ? EXIT_SANDBOX : EXIT_VMM;
 }
 
+/*
+ * systemd's watchdog is told that the machine lives when its supervisor has answered, not when we have: that of all the others
+ * the supervisor knows itself. Returns how long to wait, NULL: for as long as it takes.
+ */
+static const struct timespec *ping(struct keeper *k, struct timespec *wait)
+{
+	const struct keeper_note note = { .kind = NOTE_PING };
+	uint64_t now = clock_ns();
+
+	if (!k->ping_ns)
+		return NULL;
+	if (now >= k->next_ping_ns) {
+		note_send(k->note_fd, &note, -1);
+		k->next_ping_ns = now + k->ping_ns;
+	}
+	*wait = (struct timespec){ .tv_sec = (time_t)((k->next_ping_ns - now) / CLOCK_NS_PER_S),
+				   .tv_nsec = (long)((k->next_ping_ns - now) % CLOCK_NS_PER_S) };
+	return wait;
+}
+
 static int keep(struct keeper *k)
 {
+	struct timespec wait;
 	struct pollfd fds[] = {
 		{ .fd = k->pidfd, .events = POLLIN },	   { .fd = k->note_fd, .events = POLLIN },
 		{ .fd = k->control_fd, .events = POLLIN }, { .fd = k->signal_fd, .events = POLLIN },
@@ -221,7 +244,7 @@ static int keep(struct keeper *k)
 
 	for (;;) {
 		fds[5].fd = say_is_behind() ? STDERR_FILENO : -1;
-		if (ppoll(fds, sizeof(fds) / sizeof(fds[0]), NULL, NULL) < 0 && errno != EINTR)
+		if (ppoll(fds, sizeof(fds) / sizeof(fds[0]), ping(k, &wait), NULL) < 0 && errno != EINTR)
 			return EXIT_INTERNAL;
 		if (fds[1].revents)
 			take_note(k, &fds[1]);
@@ -337,12 +360,13 @@ static int by_number(const void *a, const void *b)
 }
 
 /* What the caller has left open, but for what an option names, is none of a machine's business. */
-static void close_inherited(const struct vm_config *c)
+static void close_inherited(const struct keeper *k)
 {
-	int kept[1 + FRAME_TAKE_FDS] = { c->ready_fd }, from = 3;
+	const struct vm_config *c = &k->config;
+	int kept[2 + FRAME_TAKE_FDS] = { k->config.ready_fd, k->activated_fd }, from = 3;
 
 	for (int i = 0; i < FRAME_TAKE_FDS; i++)
-		kept[1 + i] = c->taken_fd < 0 ? -1 : c->taken_fd + i;
+		kept[2 + i] = c->taken_fd < 0 ? -1 : c->taken_fd + i;
 	qsort(kept, sizeof(kept) / sizeof(kept[0]), sizeof(kept[0]), by_number);
 	for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
 		if (kept[i] < from)
@@ -391,7 +415,8 @@ int main(int argc, char **argv)
 		return EXIT_INTERNAL;
 	rc = options_parse(COMMAND_RUN, &k.config, argc, argv, error);
 	k.ready_fd = k.config.ready_fd;
-	close_inherited(&k.config);
+	k.activated_fd = keeper_activated();
+	close_inherited(&k);
 	keep_taken(&k);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write */
@@ -417,5 +442,6 @@ int main(int argc, char **argv)
 	rundir_each(k.config.runtime_dir, NULL, NULL);
 	k.owner = geteuid();
 	k.notify_fd = notify_open();
+	k.ping_ns = k.notify_fd < 0 ? 0 : notify_watch_ns();
 	return run(&k);
 }

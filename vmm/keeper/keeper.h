@@ -27,12 +27,14 @@ struct keeper {
 	struct rundir rundir;
 	int control_fd; /* listening */
 	int gdb_fd;	/* listening */
+	int activated_fd; /* the console, listening already: systemd's (LISTEN_FDS); -1 */
 	int metrics_fd; /* listening; -1: nobody wants any */
 	int note_fd;	/* our end of the pair */
 	int signal_fd;	/* read end of the pipe that signal handlers write to */
 	int signal_wr;
 	int ready_fd;
 	int notify_fd; /* systemd; -1: none */
+	uint64_t ping_ns, next_ping_ns; /* how often systemd wants to hear of us, 0: never; and when the supervisor is asked */
 	int pidfd;
 	int logger_fd; /* pidfd */
 	int record_fd, result_fd; /* record.h; -1: none */
@@ -61,6 +63,14 @@ int keeper_open(struct keeper *k);
 
 /* --exec's archive, as one initrd more: 0, or an exit code; what went wrong has been said. */
 int keeper_open_exec(struct keeper *k);
+
+/*
+ * Is there a socket that systemd hands to us as the console (sd_listen_fds(3))? -1: no. To be asked once, before any other
+ * descriptor is opened.
+ */
+int keeper_activated(void);
+/* That socket gets its name in the machine's directory as well. 0 or -errno */
+int keeper_adopt_console(struct keeper *k);
 
 /* A listening socket of that name in the machine's directory, or -errno. */
 int keeper_listen(struct keeper *k, const char *name, int type);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -41,6 +42,50 @@ int keeper_listen(struct keeper *k, const char *name, int type)
 		return fd;
 	close(fd);
 	return rc;
+}
+
+static bool is_number(const char *text, long wanted)
+{
+	return text && strtol(text, NULL, 10) == wanted;
+}
+
+static bool is_listening(int fd, int type)
+{
+	int listens = 0, kind = 0, domain = 0;
+	socklen_t len = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &kind, &len) == 0 && kind == type &&
+	       getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX;
+}
+
+int keeper_activated(void)
+{
+	enum { FIRST = 3 };
+	bool ours = is_number(getenv("LISTEN_PID"), getpid()) && is_number(getenv("LISTEN_FDS"), 1);
+	const char *name = getenv("LISTEN_FDNAMES");
+
+	ours = ours && name && !strcmp(name, "console") && is_listening(FIRST, SOCK_STREAM);
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	if (!ours)
+		return -1;
+	fcntl(FIRST, F_SETFD, FD_CLOEXEC);
+	fcntl(FIRST, F_SETFL, O_RDWR | O_NONBLOCK);
+	return FIRST;
+}
+
+/* A second name of the same socket, by a link that may lead into another mount. */
+int keeper_adopt_console(struct keeper *k)
+{
+	struct sockaddr_un a = { 0 };
+	socklen_t len = sizeof(a) - 1;
+
+	if (getsockname(k->activated_fd, (struct sockaddr *)&a, &len) < 0 ||
+	    symlinkat(a.sun_path, k->rundir.dir_fd, "console.sock") < 0)
+		return -errno;
+	return k->activated_fd;
 }
 
 /* Nobody but this host's own can reach a loopback address. */

@@ -6,6 +6,8 @@
  */
 #include "keeper.h"
 
+#include "journald.h"
+
 #include "../common/exit_codes.h"
 #include "../common/limits.h"
 #include "../common/say.h"
@@ -26,7 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
-enum log_form { LOG_FORM_PEOPLE, LOG_FORM_JOURNAL, LOG_FORM_FILE };
+enum log_form { LOG_FORM_PEOPLE, LOG_FORM_JOURNAL, LOG_FORM_ENTRIES, LOG_FORM_FILE };
+
+static const char *vm_name; /* of the entries */
 
 /* How long the end waits for a reader. */
 static const struct timespec patience = { .tv_sec = 1 };
@@ -81,9 +85,14 @@ static void write_stamped(const char *text, enum log_form form)
  * is shown by terminals. */
 static void pass_on(char *text, size_t len, enum log_form form)
 {
+	static char entry[SAY_MAX + JOURNALD_FIELDS_MAX];
+
 	text[len] = 0;
 	text_clean_bytes(text, len, TEXT_LINES);
-	write_stamped(text, form);
+	if (form == LOG_FORM_ENTRIES)
+		write_message(entry, journald_entry(entry, vm_name, text, len));
+	else
+		write_stamped(text, form);
 }
 
 /* An empty message looks like the end, which it is when the other side is closed. */
@@ -142,8 +151,9 @@ static _Noreturn void serve(int sock, enum log_form form)
 static _Noreturn void in_logger(struct keeper *k, int sock, pid_t keeper)
 {
 	static const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
-
+	int journal = journald_open();
 	const enum log_form form = k->config.log_file || k->config.detach ? LOG_FORM_FILE
+				   : journal >= 0			  ? LOG_FORM_ENTRIES
 				   : k->launch.journal			  ? LOG_FORM_JOURNAL
 									  : LOG_FORM_PEOPLE;
 
@@ -153,6 +163,9 @@ static _Noreturn void in_logger(struct keeper *k, int sock, pid_t keeper)
 	if (getppid() != keeper)
 		_exit(EXIT_INTERNAL);
 	dup2(sock, STDIN_FILENO);
+	vm_name = k->config.name;
+	if (form == LOG_FORM_ENTRIES)
+		dup2(journal, STDERR_FILENO);
 	close_range(STDERR_FILENO + 1, ~0u, 0);
 	title_set(k->config.name, "logger");
 	if (sandbox_enter_setup(SANDBOX_LOGGER, k->config.sandbox, NULL))

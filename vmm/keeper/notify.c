@@ -2,6 +2,7 @@
 /* Tells systemd how far we are: a datagram to the socket that it names. */
 #include "notify.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,17 @@ int notify_open(void)
 	if (fd >= 0)
 		close(fd);
 	return -1;
+}
+
+uint64_t notify_watch_ns(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	bool ours = usec && (!pid || strtol(pid, NULL, 10) == getpid());
+	uint64_t ns = ours ? strtoull(usec, NULL, 10) * 1000 / 2 : 0;
+
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+	return ns;
 }
 
 /* write(): once the keeper is behind its filter it can send to nobody but those it is connected to. */

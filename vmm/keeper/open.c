@@ -145,7 +145,10 @@ static int open_sockets(struct keeper *k)
 	int rc;
 
 	k->control_fd = keeper_listen(k, "control.sock", SOCK_SEQPACKET);
-	k->launch.console_fd = k->control_fd < 0 ? -1 : keeper_listen(k, "console.sock", SOCK_STREAM);
+	if (k->control_fd >= 0 && k->activated_fd >= 0)
+		k->launch.console_fd = keeper_adopt_console(k);
+	else if (k->control_fd >= 0)
+		k->launch.console_fd = keeper_listen(k, "console.sock", SOCK_STREAM);
 	rc = k->launch.console_fd < 0 ? 0 : keeper_open_gdb(k);
 	if (!rc)
 		rc = keeper_open_serial(k);

@@ -421,6 +421,28 @@ static void on_engine_error(struct proc *p, const Bulkhead__Event *e)
 	machine_end(p->vm, EXIT_VMM, "engine", "the engine cannot go on: %s", e->text ? e->text : "no reason given");
 }
 
+static bool waits_for_guest(const struct vm *vm)
+{
+	return !strcmp(vm->config->ready, "guest") && !vm->is_ready;
+}
+
+static const char *state_text(const struct vm *vm)
+{
+	if (waits_for_guest(vm))
+		return "running, the guest is not ready yet";
+	return vm->engine_kvm ? "running (kvm)" : "running (emu)";
+}
+
+static void on_ready(struct proc *p, const Bulkhead__Event *e)
+{
+	struct vm *vm = p->vm;
+	bool awaited = waits_for_guest(vm) && vm->state == VM_RUNNING;
+
+	vm->is_ready = true;
+	if (awaited)
+		vm_tell_keeper(vm, NOTE_RUNNING, 0, state_text(vm));
+}
+
 static void on_running(struct proc *p, const Bulkhead__Event *e)
 {
 	struct vm *vm = p->vm;
@@ -431,7 +453,7 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 		take_hold_lines(vm, false);
 	if (vm->state == VM_STARTING) {
 		vm->state = VM_RUNNING;
-		vm_tell_keeper(vm, NOTE_RUNNING, 0, vm->engine_kvm ? "running (kvm)" : "running (emu)");
+		vm_tell_keeper(vm, waits_for_guest(vm) ? NOTE_STATUS : NOTE_RUNNING, 0, state_text(vm));
 	}
 	machine_press_button(vm); /* a reset has undone it */
 }
@@ -500,6 +522,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_RESET, FROM(PLATFORMD), on_reset },
 	{ BULKHEAD__EVENT_TYPE__EVENT_EXIT, FROM(PLATFORMD), on_exit_port },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PANIC, FROM(PLATFORMD), on_panic },
+	{ BULKHEAD__EVENT_TYPE__EVENT_READY, FROM(PLATFORMD), on_ready },
 	{ BULKHEAD__EVENT_TYPE__EVENT_TRIPLE_FAULT, FROM(VCPU), on_triple_fault },
 	{ BULKHEAD__EVENT_TYPE__EVENT_HALTED, FROM(VCPU), on_halted },
 	{ BULKHEAD__EVENT_TYPE__EVENT_ENGINE_ERROR, FROM(VCPU), on_engine_error },

@@ -218,11 +218,19 @@ static bool is_refusal(const struct proc *p, const struct frame *f)
 	return p->external && f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR && !f->header.id;
 }
 
+/* Who hangs up with something of ours unread resets the connection. What it has said before that waits behind the error. */
+static int receive(const struct proc *p, int fd, struct frame *f)
+{
+	int rc = p->external && p->doomed ? -ECONNRESET : frame_recv(fd, f);
+
+	return rc == -ECONNRESET && p->external && !p->doomed ? frame_recv(fd, f) : rc;
+}
+
 static void on_control(evutil_socket_t fd, short what, void *ctx)
 {
 	struct proc *p = ctx;
 	struct frame *f = &p->vm->frame;
-	int rc = p->external && p->doomed ? -ECONNRESET : frame_recv(fd, f);
+	int rc = receive(p, fd, f);
 	uint16_t type;
 
 	if (rc == -EAGAIN)

@@ -81,6 +81,8 @@ static void on_keeper(evutil_socket_t fd, short what, void *ctx)
 	}
 	if (client >= 0)
 		close(client);
+	if (note.kind == NOTE_PING)
+		vm_tell_keeper(vm, NOTE_PING, 0, "");
 	if (note.kind == NOTE_STOP)
 		machine_stop(vm, vm->config->stop_timeout_ms);
 	if (note.kind == NOTE_KILL) {

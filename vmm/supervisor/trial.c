@@ -5,10 +5,10 @@
 #include "tell.h"
 #include "vm.h"
 
-#include "../../proto/shm.h"
-
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static uint32_t head(const struct proc *p)
 {
@@ -41,19 +41,20 @@ static bool is_same_kind(const struct journal_header *h, const struct journal_im
 	       h->part_version == i->part_version && !memcmp(h->part_size, i->part_size, sizeof(h->part_size));
 }
 
-/* Its one writer is dead, and the next one not there yet. */
+/* Its one writer is dead, and the next one not there yet. It is our own object: what shm_map_rw() would look at is known, and
+ * our fence does not let us look. */
 static bool write_back(struct proc *p)
 {
 	const struct device_objects *d = &p->vm->devices[p->id - PROC_FIRST_DEVICE];
 	struct recovery *r = &p->recovery;
 	const char *why = "no memory";
-	void *object;
-	int rc = shm_map_rw(d->journal.rw, sizeof(struct journal_object), &object);
+	void *object = mmap(NULL, sizeof(struct journal_object), PROT_READ | PROT_WRITE, MAP_SHARED, d->journal.rw, 0);
+	int rc = object == MAP_FAILED ? -errno : 0;
 
 	if (!rc) {
 		memset(object, 0, sizeof(struct journal_header));
 		rc = journal_restore(object, proc_role(p), r->kept, r->kept_bytes, &why);
-		shm_unmap(object, sizeof(struct journal_object));
+		munmap(object, sizeof(struct journal_object));
 	}
 	if (rc)
 		vm_log(p->vm, 0, "%s: its state before the new program cannot be put back: %s", proc_name(p), why);

@@ -248,6 +248,7 @@ struct vm {
 	bool rebooting; /* the old vcpu process is being ended */
 	bool boot_done; /* the loader has answered */
 	bool run_sent;
+	bool is_ready; /* the guest has said so, since the machine was started */
 	bool ran; /* some guest of this machine has run */
 	bool finished; /* nothing is left to do but exit */
 	bool engine_kvm;
