@@ -33,6 +33,7 @@ for where in /proc/sys $(ls /proc/sysrq-trigger 2>/dev/null); do
 	mount -o remount,bind,ro $where
 done
 mount --bind $dir/etc /etc
+mount -o remount,bind,rw /etc
 for where in /run /var /tmp; do
 	mount -t tmpfs -o mode=755 tmpfs $where
 done
