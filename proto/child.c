@@ -83,70 +83,88 @@ static void find_title(struct child *c, int argc, char **argv)
 	c->title_len = (size_t)(end - argv[0]);
 }
 
+/* What the command line asks for beside what is in struct child. */
+struct wishes {
+	const char *path; /* --socket */
+	int64_t peer;
+	bool sandbox;
+	const char *summary;
+};
+
+static int take_fd(const struct child *c, int *fd, const char *complaint)
+{
+	*fd = parse_fd(optarg);
+	return *fd < 0 ? bad_usage(c, complaint) : -1;
+}
+
+/* < 0: go on; else the exit code. */
+static int take_option(struct child *c, struct wishes *w, int opt)
+{
+	switch (opt) {
+	case 'c':
+		return take_fd(c, &c->control_fd, "--control-fd: not an open descriptor");
+	case 'e':
+		return take_fd(c, &c->event_fd, "--event-fd: not an open descriptor");
+	case 's':
+		w->path = optarg;
+		return -1;
+	case 'p':
+		return user_parse(optarg, &w->peer) < 0
+			       ? bad_usage(c, "--peer: no such user; a number, or a name from /etc/passwd")
+			       : -1;
+	case 'r':
+		c->replay = optarg;
+		return kind_of_role(c->role) ? -1 : bad_usage(c, "--replay is for devices");
+	case 'b':
+		w->sandbox = true;
+		return sandbox_mode_parse(optarg, &c->sandbox) < 0 ? bad_usage(c, "--sandbox: on, log or off") : -1;
+	case 'h':
+		usage(c, w->summary, stdout);
+		return 0;
+	case 'v':
+		printf("%s %s\n", c->program, BULKHEAD_VERSION);
+		return 0;
+	default:
+		return bad_usage(c, "unknown option");
+	}
+}
+
+/* Where does what is said to it come from? */
+static int check_source(const struct child *c, const struct wishes *w)
+{
+	bool supervised = c->control_fd >= 0;
+
+	if (c->replay && (w->path || supervised))
+		return bad_usage(c, "--replay needs no supervisor");
+	if (w->path && supervised)
+		return bad_usage(c, "give either --socket or --control-fd");
+	if (!c->replay && !w->path && !supervised && !child_is_activated())
+		return bad_usage(c, "give --socket or --control-fd, or start it by systemd with a socket");
+	return -1;
+}
+
 int child_start(struct child *c, Bulkhead__Role role, const char *program, const char *summary, int argc, char **argv)
 {
-	const char *path = NULL;
-	bool sandbox_given = false;
-	int64_t peer = -1;
-	int opt;
+	struct wishes w = { .peer = -1, .summary = summary };
+	int opt, code = -1;
 
 	memset(c, 0, offsetof(struct child, frame));
 	c->role = role;
 	c->program = program;
 	c->control_fd = c->event_fd = -1;
 	signal(SIGPIPE, SIG_IGN); /* a peer that died is found by its pidfd or end of file, not by killing us */
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case 'c':
-			c->control_fd = parse_fd(optarg);
-			if (c->control_fd < 0)
-				return bad_usage(c, "--control-fd: not an open descriptor");
-			break;
-		case 'e':
-			c->event_fd = parse_fd(optarg);
-			if (c->event_fd < 0)
-				return bad_usage(c, "--event-fd: not an open descriptor");
-			break;
-		case 's':
-			path = optarg;
-			break;
-		case 'p':
-			if (user_parse(optarg, &peer) < 0)
-				return bad_usage(c, "--peer: no such user; a number, or a name from /etc/passwd");
-			break;
-		case 'r':
-			if (!kind_of_role(role))
-				return bad_usage(c, "--replay is for devices");
-			c->replay = optarg;
-			c->sandbox = sandbox_given ? c->sandbox : SANDBOX_OFF;
-			break;
-		case 'b':
-			sandbox_given = true;
-			if (sandbox_mode_parse(optarg, &c->sandbox) < 0)
-				return bad_usage(c, "--sandbox: on, log or off");
-			break;
-		case 'h':
-			usage(c, summary, stdout);
-			return 0;
-		case 'v':
-			printf("%s %s\n", program, BULKHEAD_VERSION);
-			return 0;
-		default:
-			return bad_usage(c, "unknown option");
-		}
-	}
-	if (optind != argc)
-		return bad_usage(c, "unexpected argument");
-	if (c->replay && (path || c->control_fd >= 0))
-		return bad_usage(c, "--replay needs no supervisor");
-	if (c->replay)
-		return -1;
-	if (path && c->control_fd >= 0)
-		return bad_usage(c, "give either --socket or --control-fd");
-	if (!path && c->control_fd < 0 && !child_is_activated())
-		return bad_usage(c, "give --socket or --control-fd, or start it by systemd with a socket");
+	while (code < 0 && (opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+		code = take_option(c, &w, opt);
+	if (code < 0 && optind != argc)
+		code = bad_usage(c, "unexpected argument");
+	if (code < 0)
+		code = check_source(c, &w);
+	if (code >= 0)
+		return code;
+	if (c->replay && !w.sandbox)
+		c->sandbox = SANDBOX_OFF;
 	find_title(c, argc, argv);
-	return c->control_fd < 0 ? serve_socket(c, path, peer) : -1;
+	return c->replay || c->control_fd >= 0 ? -1 : serve_socket(c, w.path, w.peer);
 }
 
 void child_set_title(struct child *c)

@@ -23,7 +23,7 @@ def blocks(kind):
 def steps(text):
     """[(command, [lines below it])]"""
     found = []
-    for line in text.splitlines():
+    for line in text.replace("\\\n", "").splitlines():
         if re.match(r"[$#] ", line):
             found.append((line[2:], []))
         elif line:
@@ -108,13 +108,31 @@ def tutorial_systemd(t):
                 compare(command, r.out, expected)
 
 
+@test(limit=170)
+def manual_systemd(t):
+    """Those of bulkhead.service(8)."""
+    kernel, initrd = debian(t.dir)
+    with booted(t) as host:
+        shutil.copy(kernel, host.etc + "/vmlinuz")
+        shutil.copy(initrd, host.etc + "/initrd.img")
+        for command, expected in (step for text in examples("bulkhead.service.8") for step in steps(text)):
+            if command.startswith("cat "):  # what the file is like
+                host.write("bulkhead/web.toml", "\n".join(expected).replace("/boot/", "/etc/").replace("1G", "256M") + "\n")
+                expected = []
+            r = host.shell(f"PATH={INSIDE}/vmm:$PATH; {command}", seconds=100)
+            check(r.code == 0, r)
+            compare(command, r.out, expected)
+        host.ctl("is-active", "bulkhead@web", "bulkhead-seriald@web").expect(0)
+        host.ctl("kill", "--kill-who=all", "--signal=SIGKILL", "bulkhead@web")
+
+
 def examples(page):
     """(text of each display of its EXAMPLES)"""
     with open(f"{SOURCE}/docs/man/{page}", encoding="utf-8") as f:
         section = f.read().split(".Sh EXAMPLES\n")[1].split("\n.Sh ")[0]
     found = []
     for one_line, display in re.findall(r"^\.Dl ([^\n]*)$|^\.Bd .*?\n(.*?)^\.Ed$", section, re.M | re.S):
-        found.append((one_line or display).replace("\\e", "\\").replace("\\(dq", '"'))
+        found.append((one_line or display).replace("\\e", "\\").replace("\\(dq", '"').replace("\\(aq", "'"))
     check(found, page)
     return found
 

@@ -210,28 +210,6 @@ def other_options(t):
 
 TAKE, OK = 31, 1
 HEADER = struct.Struct("<IIQQII")
-MASK = (1 << 64) - 1
-
-
-def mix(h, word):
-    h = (h ^ word) * 0x9e3779b97f4a7c15 & MASK
-    return (h << 31 | h >> 33) & MASK
-
-
-def journal_hash(data, seed):
-    """proto/journal.h: no secret, so whoever changes a state gives it its checksum again."""
-    lanes = [x ^ seed for x in (0x6a09e667f3bcc909, 0xbb67ae8584caa73b, 0x3c6ef372fe94f82b, 0xa54ff53a5f1d36f1)]
-    words = len(data) // 8
-    whole = words // 4 * 4
-    values = struct.unpack(f"<{words}Q", data[:words * 8])
-    for i in range(words):
-        lane = i % 4 if i < whole else i - whole
-        lanes[lane] = mix(lanes[lane], values[i])
-    h = seed ^ len(data)
-    for lane in lanes:
-        h = mix(h, lane)
-    h = mix(h, int.from_bytes(data[words * 8:], "little"))
-    return h ^ h >> 29
 
 
 class Taken:
@@ -262,7 +240,9 @@ class Taken:
 
 
 def sign(state):
-    struct.pack_into("<Q", state, 8, journal_hash(bytes(state[16:]), 0x54534842))
+    """The checksum is no secret, so whoever changes a state gives it that again."""
+    p = subprocess.run([f"{BUILD}/tests/fault/sign-state"], input=bytes(state), stdout=subprocess.PIPE, check=True)
+    state[:] = p.stdout
 
 
 def sealed(state, size):

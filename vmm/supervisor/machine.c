@@ -11,6 +11,7 @@
 #include "machine.h"
 #include "debug.h"
 #include "ending.h"
+#include "giving_up.h"
 #include "news.h"
 #include "objects.h"
 #include "proc.h"
@@ -130,7 +131,7 @@ void machine_maybe_run(struct vm *vm)
 		    vm->procs[i].recovery.health != DEVICE_GIVEN_UP)
 			return;
 	vm->run_sent = vm->ran = true;
-	recovery_tell_vcpu(vm);
+	giving_up_tell_vcpu(vm);
 	vm_trace(vm, "all processes behind their fences");
 	if (proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_RUN, NULL, NULL, 0))
 		machine_end(vm, EXIT_VMM, "failure", "the vcpu process does not take requests");

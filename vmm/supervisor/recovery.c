@@ -5,6 +5,7 @@
 #include "cpu_time.h"
 #include "dial_link.h"
 #include "ending.h"
+#include "giving_up.h"
 #include "news.h"
 #include "poison.h"
 #include "proc.h"
@@ -34,20 +35,6 @@ enum { BIRTHS_MAX = 3 };
 #define DIAL_FIRST_NS (2 * CLOCK_NS_PER_S)
 #define DIAL_AGAIN_NS (100 * CLOCK_NS_PER_MS)
 #define DIAL_REFUSED_NS CLOCK_NS_PER_S
-
-static const char *on_failure_name(enum on_device_failure policy)
-{
-	switch (policy) {
-	case ON_DEVICE_FAILURE_RESTART:
-	case ON_DEVICE_FAILURE_DEGRADE:
-		return "the machine goes on without it";
-	case ON_DEVICE_FAILURE_PAUSE:
-		return "the machine is paused";
-	case ON_DEVICE_FAILURE_STOP:
-		return "the machine is ended";
-	}
-	return "?";
-}
 
 int recovery_init(struct proc *p, const struct device_objects *d)
 {
@@ -228,87 +215,6 @@ void recovery_dialled(struct vm *vm, const struct dial_answer *answer, int fd)
 		no_connection(p, answer);
 }
 
-/* ---- giving up ------------------------------------------------------------------------------------------------- */
-
-static void tell_vcpu(struct proc *p, bool given_up)
-{
-	Bulkhead__DeviceState m = BULKHEAD__DEVICE_STATE__INIT;
-	struct proc *vcpu = &p->vm->procs[PROC_VCPU];
-
-	m.has_device = m.has_given_up = true;
-	m.device = proc_role(p);
-	m.has_instance = p->instance != 0;
-	m.instance = p->instance;
-	m.given_up = given_up;
-	if (vcpu->state == PROC_READY)
-		proc_request(vcpu, BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, &m.base, NULL, 0);
-}
-
-void recovery_tell_vcpu(struct vm *vm)
-{
-	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
-		if (vm->procs[i].recovery.health == DEVICE_GIVEN_UP)
-			tell_vcpu(&vm->procs[i], true);
-}
-
-/* In ring slots: nobody can say how many more would have come. */
-static void log_loss(struct proc *p)
-{
-	int left = ring_backlog(p->recovery.req, p->recovery.rsp);
-
-	news_add(p->vm, "device-given-up", p, p->last_reason);
-	vm_log(p->vm, 0,
-	       "%s is given up after %u deaths, the last %u without progress: %s; lost from now on: %u requests in its "
-	       "ring, every write to it; its reads are all-ones; bulkhead device restart %s %s tries again",
-	       proc_name(p), p->recovery.deaths, p->recovery.restart.fruitless, on_failure_name(p->vm->config->on_device_failure),
-	       left > 0 ? (unsigned)left : 0, p->vm->config->name, proc_name(p));
-}
-
-static void on_unread_text(evutil_socket_t fd, short what, void *ctx)
-{
-	char buf[4096];
-	ssize_t n = read(fd, buf, sizeof(buf));
-
-	(void)n;
-}
-
-/* Text of the debug ports goes to the console's daemon. Without a reader platformd would keep its guest waiting. */
-static void read_in_its_place(struct proc *p, bool read)
-{
-	struct vm *vm = p->vm;
-
-	for (unsigned i = 0; i < p->kind->fd_count; i++) {
-		if (p->kind->fds[i] != KIND_FD_DEBUG_READ)
-			continue;
-		if (!vm->unread_text)
-			vm->unread_text =
-				event_new(vm->base, vm->shared_fd[KIND_FD_DEBUG_READ], EV_READ | EV_PERSIST, on_unread_text, vm);
-		if (vm->unread_text)
-			read ? event_add(vm->unread_text, NULL) : event_del(vm->unread_text);
-	}
-}
-
-static void give_up(struct proc *p)
-{
-	enum on_device_failure policy = p->vm->config->on_device_failure;
-	struct vm *vm = p->vm;
-
-	p->recovery.health = DEVICE_GIVEN_UP;
-	p->recovery.gave_up = true;
-	log_loss(p);
-	read_in_its_place(p, true);
-	vm->hooks->device_changed(vm, p, "the device was given up");
-	if (policy == ON_DEVICE_FAILURE_STOP) {
-		machine_end(vm, EXIT_QUARANTINE, "device", "%s was given up: %s", proc_name(p), p->last_reason);
-	} else if (policy == ON_DEVICE_FAILURE_PAUSE && vm->state != VM_ENDED) {
-		vm->paused = true;
-		proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, NULL, NULL, 0);
-	}
-	tell_vcpu(p, true);
-	vm->hooks->maybe_run(vm);
-	machine_device_settled(p);
-}
-
 /* ---- death ----------------------------------------------------------------------------------------------------- */
 
 static void note_death(struct proc *p, uint64_t now)
@@ -398,7 +304,7 @@ static void answer_death(struct proc *p, bool progress, uint64_t now)
 	uint64_t wait = restart_after(&p->recovery.restart, progress, p->vm->config->device_failure_limit, now);
 
 	if (p->vm->config->on_device_failure == ON_DEVICE_FAILURE_DEGRADE || wait == RESTART_NEVER)
-		give_up(p);
+		giving_up(p);
 	else if (wait)
 		retry_after(p, wait);
 	else
@@ -431,7 +337,7 @@ static void external_gone(struct proc *p, uint64_t now)
 	note_death(p, now);
 	tell_death(p);
 	if (p->vm->config->on_device_failure == ON_DEVICE_FAILURE_DEGRADE)
-		give_up(p);
+		giving_up(p);
 	else
 		recovery_respawn(p);
 }
@@ -546,13 +452,10 @@ static void rearm(struct proc *p)
 	if (r->retry)
 		evtimer_del(r->retry);
 	restart_forgive(&r->restart);
-	if (r->health == DEVICE_GIVEN_UP) {
-		read_in_its_place(p, false);
-		r->drops = true;
-		r->drop_to = atomic_load_explicit(&r->req->tail, memory_order_relaxed);
-	}
+	if (r->health == DEVICE_GIVEN_UP)
+		giving_up_take_back(p);
 	recovery_respawn(p);
-	tell_vcpu(p, false);
+	giving_up_over(p);
 	resume(p->vm);
 }
 

@@ -3,7 +3,7 @@
  * What the supervisor remembers of one device beyond the life of its processes: how often it died, of what, and what is
  * to be done about it.
  *
- *   recovery.c  death, back-off, poisonous requests, giving up, restart and replacement on request
+ *   recovery.c  death, back-off, restart and replacement on request
  *   poison.c    the request that it died of; capture.c what it was then
  *   watchdog.c  finds processes that live and do not work
  *
@@ -93,8 +93,6 @@ void recovery_gone(struct proc *p, bool foreign);
 /* It has broken its ring: its end, and no progress. */
 void recovery_broken(struct proc *p);
 void recovery_ready(struct proc *p);
-/* A new vcpu process does not know yet which devices are given up. */
-void recovery_tell_vcpu(struct vm *vm);
 /* From the latest death to the first answer after it, in ns; 0: there was none, or it goes on. */
 uint64_t recovery_time(const struct recovery *r);
 /* A fresh incarnation of the same program, or of another one, which is then the callee's; the hook device_changed() tells

@@ -9,6 +9,7 @@
  *   machine.c     the life of the machine: start, reboot, what its processes say
  *   take.c        the machine stands still, and its state is handed out
  *   restore.c     it begins where another machine stood still
+ *   giving_up.c   a device that nobody starts again
  *   poison.c      the request that a device died of
  *   trial.c       another program in a device's place, and back
  *   capture.c     what a device is, or was when it died, for a file
@@ -207,7 +208,7 @@ struct spawn_link {
 
 /*
  * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, news, counted, metrics, scrape, report, ending with
- * setup and objects, watchdog, debug, poison, trial, capture, recovery, take and restore, attach, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ * setup and objects, watchdog, debug, giving_up, poison, trial, capture, recovery, take and restore, attach, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
 	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */
