@@ -225,6 +225,7 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 {
 	int err = control_check_machine(m->machine, c);
 	bool kvm, map = m->has_has_code_map && m->has_code_map, counters = m->has_has_counters && m->has_counters;
+	const unsigned trace = m->trace ? 3 : 0;
 
 	if (!err)
 		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
@@ -236,12 +237,17 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 		return err;
 	if (m->cpu && strlen(m->cpu) > CPU_TEXT_MAX)
 		return complain(c, "cpu", "must be at most 1024 bytes");
+	if (m->has_code_cache && (m->code_cache < LAYOUT_CODE_CACHE_MIN || m->code_cache > LAYOUT_CODE_CACHE_MAX))
+		return complain(c, "code_cache", "must be 8 MiB to 2 GiB");
 	kvm = m->engine && strcmp(m->engine, "kvm") == 0;
 	if (!m->engine || (!kvm && strcmp(m->engine, "emu") != 0))
 		return complain(c, "engine", "must be emu or kvm");
+	if (m->trace && (m->trace->n_from != m->trace->n_to || m->trace->n_from > 16 ||
+			 (kvm && (m->trace->instructions || m->trace->sample_every))))
+		return complain(c, "trace", "has ranges without an end, too many, or is not for this engine");
 	if (kvm && map)
 		return complain(c, "has_code_map", "is for engine emu");
-	if (nfds != 3 + 4 * m->n_channels + kvm + map + counters)
+	if (nfds != 3 + 4 * m->n_channels + kvm + map + counters + trace)
 		return complain(c, "descriptors", "wrong number");
 	return 0;
 }

@@ -9,6 +9,9 @@
 #define LAYOUT_RAM_LOW_MAX 0xc0000000ull /* RAM below 4 GiB ends here at the latest; the rest starts at 4 GiB */
 #define LAYOUT_RAM_HIGH_BASE 0x100000000ull
 #define LAYOUT_RAM_MAX (64ull << 30)
+/* What decoded and translated code may take in the host, of all processors together. */
+#define LAYOUT_CODE_CACHE_MIN (8ull << 20)
+#define LAYOUT_CODE_CACHE_MAX (2ull << 30)
 
 #define LAYOUT_IOAPIC_BASE 0xfec00000ull
 #define LAYOUT_IOAPIC_SIZE 0x1000u

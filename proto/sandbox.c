@@ -312,7 +312,7 @@ static int fence(enum sandbox_role role, struct sandbox_report *report)
 	if (!rc)
 		rc = drop_privileges(role);
 	/* A second lock on the same door, where the kernel has it. */
-	if (!rc && (is_child(role) || role == SANDBOX_LOGGER || role == SANDBOX_DIALLER))
+	if (!rc && (is_child(role) || role == SANDBOX_LOGGER || role == SANDBOX_DIALLER || role == SANDBOX_TRACED))
 		sandbox_landlock(NULL, 0, false);
 	set_limits(role);
 	return rc;

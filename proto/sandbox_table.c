@@ -17,6 +17,7 @@
 #define KEEPER ROLE(KEEPER)
 #define LOGGER ROLE(LOGGER)
 #define DIALLER ROLE(DIALLER)
+#define TRACED ROLE(TRACED)
 #define SUPER ROLE(SUPERVISOR)
 #define SPAWNER ROLE(SPAWNER)
 #define BOOT ROLE(BOOT)
@@ -36,9 +37,9 @@ enum {
 /* A daemon lives on the heap that it has when it enters its run phase (sandbox.c, settle_heap); keeper and spawner need
  * none. AddressSanitizer asks for memory whenever it likes. */
 #if defined(__SANITIZE_ADDRESS__)
-#define HEAP_GROWS ALL
+#define HEAP_GROWS (ALL | TRACED)
 #else
-#define HEAP_GROWS (SUPER | BOOT | VCPU)
+#define HEAP_GROWS (SUPER | BOOT | VCPU | TRACED)
 #endif
 
 #define WHOLE(v) 0xffffffffull, (v)
@@ -62,6 +63,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "recvmsg",	  0, 0, LOGGER, { FD(STDIN_FILENO), RECV_FLAGS(2) }, 0, "messages of keeper and supervisor, another file to write to" },
 	{ "dup3",	  0, 0, LOGGER, { { 1, WHOLE(STDERR_FILENO) } }, 0, "another file to write to" },
 	{ "write",	  0, 0, LOGGER, { FD(STDERR_FILENO) }, 0, "to where the user wants them" },
+	{ "read",	  0, 0, TRACED, { { 0 } }, 0, "doorbell, the machine's end" },
+	{ "write",	  0, 0, TRACED, { { 0 } }, 0, "to files that are open" },
 	{ "write",	  0, 0, DIALLER, { FD(STDERR_FILENO) }, 0, "last words" },
 	{ "recvmsg",	  0, BOOT, SUPER | SPAWNER | VCPU | GDBD | (DEVICES & ~LISTENERS), { RECV_FLAGS(2) }, 0, "control messages, descriptors" },
 	{ "recvmsg",	  0, 0, LISTENERS, { ONLY(2, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK) }, 0, "control messages, descriptors, console bytes" },
@@ -74,11 +77,11 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "sendmsg",	  0, 0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
 	{ "close",	  0, CHILDREN, KEEPER | LOGGER | SUPER | SPAWNER | GDBD | LISTENERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
-	{ "exit_group",	  0, 0, ALL | LOGGER | DIALLER, { { 0 } }, 0, "the end" },
-	{ "rt_sigreturn", 0, 0, ALL | LOGGER | DIALLER, { { 0 } }, 0, "return from a signal handler" },
+	{ "exit_group",	  0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "the end" },
+	{ "rt_sigreturn", 0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", 0, 0, VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
 	{ "clock_gettime", 0, 0, (ALL & ~SPAWNER) | LOGGER, { { 0 } }, 0, "where the vDSO cannot tell the time; processor time of a child" },
-	FUTEX(VCPU | DEVICES, FUTEX_WAKE, "the other side of a ring"),
+	FUTEX(VCPU | DEVICES | TRACED, FUTEX_WAKE, "the other side of a ring"),
 	FUTEX(VCPU, FUTEX_WAIT, "the other side of a ring"),
 	FUTEX(VCPU, FUTEX_WAKE_PRIVATE, "threads of the process"),
 	FUTEX(VCPU, FUTEX_WAIT_PRIVATE, "threads of the process"),
@@ -86,13 +89,16 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "sched_yield",  0, KVM, ROLE(VCPU_EMU), { { 0 } }, 0, "a vCPU that spins waits for another one" },
 	{ "epoll_wait",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
 	{ "epoll_ctl",	  0, 0, SUPER | DEVICES, { { 0 } }, 0, "event loop" },
-	{ "ppoll",	  0, 0, KEEPER | LOGGER | VCPU | GDBD, { { 0 } }, 0, "bounded waits; the logger's for a reader has no bound" },
+	{ "ppoll",	  0, 0, KEEPER | LOGGER | TRACED | VCPU | GDBD, { { 0 } }, 0, "bounded waits; the logger's for a reader has no bound" },
 
 	{ "mmap",	  0, CHILDREN, HEAP_GROWS, { { 2, PROT_EXEC, 0 } }, 0, "heap and shared objects, never executable" },
 	{ "mmap",	  VCPU, 0, 0, { { 2, WHOLE(PROT_READ | PROT_EXEC) }, { 3, WHOLE(MAP_SHARED) } }, 0, "the emulator's generated code: nowhere is a page writable and executable" },
 	{ "munmap",	  0, CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "brk",	  0, CHILDREN, HEAP_GROWS, { { 0 } }, 0, "heap" },
 	{ "madvise",	  0, 0, BOOT, { { 0 } }, 0, "huge pages for what is unpacked" },
+	/* Zeroes where it may write them anyway; no file gets shorter, and what others map of it reads as zeroes, too. */
+	{ "madvise",	  0, VCPU, ROLE(VCPU_EMU), { { 2, WHOLE(MADV_DONTNEED) } }, 0, "an idle guest's decoded code is given back" },
+	{ "madvise",	  0, VCPU, ROLE(VCPU_EMU), { { 2, WHOLE(MADV_REMOVE) } }, 0, "an idle guest's translated code is given back" },
 	{ "pread64",	  0, 0, BOOT, { { 0 } }, 0, "images" },
 	{ "getrandom",	  CHILDREN, VCPU, BOOT, { { 0 } }, 0, "heap; the loader: kernel addresses, seed for the guest" },
 

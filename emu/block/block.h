@@ -12,7 +12,7 @@
 
 struct native_memory;
 
-/* The code cache of a processor, of `bytes` (0: default), with memory for generated code, which becomes its own; NULL: it makes
+/* The cache of decoded code of a processor, of `bytes`, with memory for generated code, which becomes its own; NULL: it makes
  * some. 0 or -ENOMEM; after mmu_create(). */
 int block_create(struct emu *e, size_t bytes, const struct native_memory *native);
 void block_destroy(struct emu *e);
@@ -29,5 +29,9 @@ void block_forget_way(struct emu *e);
 /* Drops the blocks of a RAM page that hold bytes in the 64-byte pieces `granules`; returns the pieces still in use. */
 uint64_t code_drop(struct emu *e, uint64_t page, uint64_t granules);
 void code_flush(struct emu *e);
+
+/* Does decoded code take memory worth giving back? And gives it back: all of it is forgotten. */
+bool block_holds_memory(const struct emu *e);
+void block_give_back(struct emu *e);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The code cache: finding blocks, running them, dropping them when their bytes change. */
 #include "internal.h"
+#include "emu/core/machine.h"
 #include "emu/mmu/mmu.h"
 
 #include <errno.h>
@@ -8,8 +9,8 @@
 #include <string.h>
 
 enum {
-	DEFAULT_CODE_CACHE = 11 << 19,
-	NATIVE_BYTES = 32 << 20,       /* for translated code; touched as it is filled */
+	NATIVE_BYTES = 32 << 20, /* for translated code; touched as it is filled */
+	WORTH_GIVING_BACK = 1 << 20,
 };
 
 uint64_t block_fetch_linear(const struct emu *e, uint64_t pc)
@@ -130,6 +131,7 @@ void code_flush(struct emu *e)
 {
 	struct code_cache *c = e->code;
 
+	counter_add(&e->counters->of[COUNTER_CODE_FLUSHES], 1);
 	for (size_t at = 0; at < c->used;) {
 		struct block *b = (struct block *)(void *)(c->memory + at);
 		uint64_t page = mmu_page_index(e, b->host);
@@ -152,6 +154,22 @@ void code_flush(struct emu *e)
 	c->generation++;
 	e->block = NULL;
 	e->code->patch = NULL;
+}
+
+bool block_holds_memory(const struct emu *e)
+{
+	return e->code->used > WORTH_GIVING_BACK;
+}
+
+void block_give_back(struct emu *e)
+{
+	struct code_cache *c = e->code;
+
+	counter_add(&e->counters->of[COUNTER_CODE_GIVEN_BACK], 1);
+	code_flush(e);
+	mmu_give_back(c->memory, c->bytes);
+	e->hooks->code_given_back(e);
+	native_memory_give_back(&c->native);
 }
 
 /* ---- finding ---- */
@@ -278,7 +296,7 @@ int block_create(struct emu *e, size_t bytes, const struct native_memory *native
 	if (!c)
 		return -ENOMEM;
 	e->code = c;
-	c->bytes = bytes ? bytes : DEFAULT_CODE_CACHE;
+	c->bytes = bytes;
 	c->memory = mmu_reserve(c->bytes);
 	c->page_blocks = mmu_reserve((mmu_ram_pages(e) + 1) * sizeof(*c->page_blocks));
 	take_native_memory(c, native);

@@ -46,6 +46,7 @@ struct mmu;	    /* mmu/ */
 struct sys;	    /* sem/sys/ */
 struct jit;	    /* jit/ */
 struct counters;    /* proto/counters.h */
+struct engine_insn; /* trace.h */
 
 /*
  * What a lower room tells an upper one. run/ knows all rooms and sets them when it makes a processor.
@@ -62,6 +63,8 @@ struct emu_hooks {
 	void (*block_hot)(struct emu *e, struct block *b);
 	void (*block_killed)(struct emu *e, struct block *b);
 	void (*code_flushed)(struct emu *e);
+	/* And what else was kept of them can be given back to the host. */
+	void (*code_given_back)(struct emu *e);
 	/* jit/ to run/: one instruction in the single-step tier. */
 	void (*step)(struct emu *e);
 };
@@ -115,6 +118,10 @@ struct emu {
 	uint64_t paused_at;
 	bool attention;		/* budget < 0 means that events are to be looked at, not only that it is spent */
 	atomic_bool idle;	/* nothing but another processor can make it run again (run/) */
+	uint64_t rest_since_ns, rest_retired; /* since when, and since which instruction, it has done little (run/) */
+	struct engine_insn *traced; /* the instruction that is being recorded; NULL: none ever is */
+	uint64_t next_sample, last_sample; /* in retired instructions (run/trace.c) */
+	bool tracing; /* its accesses are wanted */
 	uint64_t next_event_ns;	/* when lapic_advance() wants to be called (run/) */
 	const struct emu_hooks *hooks;
 	/* Rooms keep their private state behind their own pointers; nothing is added here lightly. */

@@ -51,6 +51,7 @@ struct engine_ram {
 enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = TOPOLOGY_MAX_CPUS, ENGINE_MAX_WRITERS = 16 };
 
 struct engine_debug; /* debugger.h */
+struct engine_trace; /* trace.h */
 struct engine_hit;
 struct engine_state;
 struct code_notices;
@@ -64,7 +65,7 @@ struct engine_config {
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 	struct machine_clock clock; /* what local APICs and engine_state mean by a time */
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
-	size_t code_cache_bytes; /* engine emu: bound of the decoded code cache per vCPU; 0 = default */
+	size_t code_cache_bytes; /* engine emu: bound of what decoded and translated code takes, of all vCPUs together; 0: default */
 	/* engine emu: memory for generated code, made before the sandbox forbids it (native/memory.h), which the caller owns;
 	 * NULL: create() makes it. Without any the emulator works, too. */
 	const struct native_memory *native;
@@ -81,6 +82,7 @@ struct engine_config {
 	 * and the states compared; a difference aborts (tests). 0: none is. */
 	unsigned verify_every;
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
+	const struct engine_trace *trace; /* engine emu: who is told of instructions; NULL: nobody */
 	struct counters *counters; /* what each vCPU counts, in an array; NULL: nobody wants to know */
 	const struct cpu_model *cpu; /* read by create(); NULL: max, or host for KVM */
 	char *cpu_error; /* CPU_MODEL_ERROR_MAX (model/features.h) bytes, or NULL: what create() did not like about it, with -ENOTSUP */

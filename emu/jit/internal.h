@@ -111,7 +111,7 @@ struct jit {
 	uint32_t threshold;
 	bool checks; /* each hit of a range is told to jit_check() (tests) */
 	struct verify *verify; /* or NULL (verify.h) */
-	uint32_t sites, ranges;
+	uint32_t sites, ranges, sites_max, ranges_max;
 	struct jit_site *site;
 	uint32_t jump_key[JIT_TABLES];
 	int (*enter)(struct emu *e, const uint8_t *code);

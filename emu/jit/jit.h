@@ -10,20 +10,24 @@
 
 #include "emu/core/emu.h"
 
+#include <stddef.h>
+
 /* Memory for a processor, zeroed: struct emu, and, if it is to translate, behind it what translated code reaches from there. NULL:
  * there is none. */
 struct emu *jit_allocate(bool translates);
 void jit_free(struct emu *e);
 
 /* After block_create(). Blocks are translated when they have been entered `threshold` times; 0: never, and so it is where the
- * host is no x86-64, permits no generated code or has too little memory for it. 0 or -ENOMEM. */
-int jit_create(struct emu *e, unsigned threshold);
+ * host is no x86-64, permits no generated code or has too little memory for it. `bytes`: what may be kept of translations beside their
+ * code. 0 or -ENOMEM. */
+int jit_create(struct emu *e, unsigned threshold, size_t bytes);
 void jit_destroy(struct emu *e);
 
 /* Hooks (struct emu_hooks). */
 void jit_hot(struct emu *e, struct block *b);
 void jit_killed(struct emu *e, struct block *b);
 void jit_flushed(struct emu *e);
+void jit_given_back(struct emu *e);
 void jit_translations_dropped(struct emu *e);
 
 struct jit_counts {

@@ -88,6 +88,7 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	int r;
 
 	e->jit->counts.calls++;
+	counter_add(&e->counters->of[COUNTER_JIT_CALL], 1);
 	e->block = b;
 	e->pc = b->pc;
 	if (s->charged)
@@ -290,6 +291,17 @@ static void verify_left(struct emu *e, const struct jit_site *s)
 		e->budget -= b->count;
 }
 
+static void count_exit(struct emu *e, enum site_kind kind)
+{
+	static const uint8_t reason[] = { [SITE_EXECUTE] = COUNTER_JIT_CALL,
+					  [SITE_INTERPRET] = COUNTER_JIT_BLOCK,
+					  [SITE_LINK] = COUNTER_JIT_LINK,
+					  [SITE_START] = COUNTER_JIT_EVENT,
+					  [SITE_RIP] = COUNTER_JIT_COMPUTED };
+
+	counter_add(&e->counters->of[reason[kind]], 1);
+}
+
 /* What translated code could not do by itself; `place` is a site, in the form of a handler's argument. */
 static void go_on(struct emu *e, const struct insn *place)
 {
@@ -338,6 +350,7 @@ static void go_on(struct emu *e, const struct insn *place)
 void h_jit(struct emu *e, const struct insn *i)
 {
 	struct block *b = e->block;
+	uint64_t before;
 	int site;
 
 	if (UNLIKELY(b->native_key != jit_key(e))) {
@@ -351,9 +364,12 @@ void h_jit(struct emu *e, const struct insn *i)
 	e->jit->counts.entries++;
 	if (UNLIKELY(e->jit->verify))
 		verify_begin(e, b->pc, 0);
+	before = emu_retired(e);
 	site = e->jit->enter(e, b->native[1]);
+	counter_add(&e->counters->of[COUNTER_TRANSLATED], emu_retired(e) - before);
 	if (site < 0)
 		return;
+	count_exit(e, (enum site_kind)e->jit->site[site].kind);
 	if (UNLIKELY(e->jit->verify))
 		verify_left(e, &e->jit->site[site]);
 	TAIL(go_on(e, (const struct insn *)(const void *)&e->jit->site[site]));
@@ -361,22 +377,47 @@ void h_jit(struct emu *e, const struct insn *i)
 
 /* ---- hooks ---- */
 
+static bool translate_timed(struct emu *e, struct block *b)
+{
+	counter_word *of = e->counters->of;
+	const uint64_t start = emu_now_ns(e), bytes = e->jit->counts.bytes;
+	const bool done = translate(e, b);
+
+	counter_add(&of[COUNTER_TRANSLATION_NS], emu_now_ns(e) - start);
+	counter_add(&of[done ? COUNTER_TRANSLATIONS : COUNTER_TRANSLATION_REFUSED], 1);
+	if (done) {
+		counter_add(&of[COUNTER_TRANSLATED_INSNS], b->count);
+		counter_add(&of[COUNTER_TRANSLATED_BYTES], e->jit->counts.bytes - bytes);
+	}
+	return done;
+}
+
 void jit_hot(struct emu *e, struct block *b)
 {
 	b->insns[0].fn = b->first;
 	if (!e->jit || e->code->full || block_is_dead(b))
 		return;
-	if (translate(e, b)) {
+	if (translate_timed(e, b)) {
 		b->insns[0].fn = h_jit;
 		b->heat = e->jit->threshold;
-	} else
+	} else {
 		e->jit->counts.refused++;
+	}
 }
 
 void jit_killed(struct emu *e, struct block *b)
 {
 	if (e->jit && b->native[0])
 		abandon(e, b);
+}
+
+/* The pages that lie in it as a whole. */
+static void give_back(void *p, size_t bytes)
+{
+	const uintptr_t page = PAGE_SIZE, from = ((uintptr_t)p + page - 1) & ~(page - 1),
+			to = ((uintptr_t)p + bytes) & ~(page - 1);
+
+	mmu_give_back((void *)from, to - from);
 }
 
 /* The code memory has been emptied. */
@@ -400,6 +441,20 @@ void jit_flushed(struct emu *e)
 	env->told = j->check;
 }
 
+/* After jit_flushed(): only the first site says something. */
+void jit_given_back(struct emu *e)
+{
+	struct jit_env *env = jit_env(e);
+	struct jit *j = e->jit;
+
+	if (!j)
+		return;
+	mmu_give_back(j->site, JIT_SITES * sizeof(*j->site));
+	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
+	give_back(env->range, sizeof(env->range));
+	give_back(env->log, sizeof(env->log));
+}
+
 struct jit_counts jit_counts(const struct emu *e)
 {
 	return e->jit ? e->jit->counts : (struct jit_counts){ 0 };
@@ -407,9 +462,19 @@ struct jit_counts jit_counts(const struct emu *e)
 
 /* ---- life ---- */
 
-enum { CODE_MEMORY_MIN = 4 << 20 /* with less it would be emptied all the time */ };
+enum { CODE_MEMORY_MIN = 256 << 10 /* with less it would be emptied all the time */ };
 
-int jit_create(struct emu *e, unsigned threshold)
+/* Sites take three times as much as ranges, each of which has two places in the log. */
+static void share(struct jit *j, size_t bytes)
+{
+	const size_t sites = bytes / 4 * 3 / sizeof(struct jit_site);
+	const size_t ranges = bytes / 4 / (sizeof(struct range) + 2 * sizeof(struct range *));
+
+	j->sites_max = sites < JIT_SITES ? (uint32_t)sites : JIT_SITES;
+	j->ranges_max = ranges < JIT_RANGES ? (uint32_t)ranges : JIT_RANGES;
+}
+
+int jit_create(struct emu *e, unsigned threshold, size_t bytes)
 {
 	struct jit *j;
 
@@ -420,6 +485,7 @@ int jit_create(struct emu *e, unsigned threshold)
 		return -ENOMEM;
 	e->jit = j;
 	j->threshold = threshold;
+	share(j, bytes);
 	if (e->machine->config.verify_every)
 		j->verify = verify_create(e->machine->config.verify_every);
 	j->checks = e->machine->config.check_ranges || j->verify;
@@ -462,7 +528,7 @@ void jit_free(struct emu *e)
 	free(e);
 }
 
-int jit_create(struct emu *e, unsigned threshold)
+int jit_create(struct emu *e, unsigned threshold, size_t bytes)
 {
 	return 0;
 }
@@ -481,6 +547,10 @@ void jit_killed(struct emu *e, struct block *b)
 }
 
 void jit_flushed(struct emu *e)
+{
+}
+
+void jit_given_back(struct emu *e)
 {
 }
 

@@ -517,7 +517,8 @@ bool translate(struct emu *e, struct block *b)
 	enum event event;
 	unsigned at;
 
-	if (native_memory_room(j->memory) < CODE_MAX || j->sites + SITES_MAX > JIT_SITES || j->ranges + SITES_MAX > JIT_RANGES) {
+	if (native_memory_room(j->memory) < CODE_MAX || j->sites + SITES_MAX > j->sites_max ||
+	    j->ranges + SITES_MAX > j->ranges_max) {
 		e->code->full = true;
 		return false;
 	}

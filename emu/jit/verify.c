@@ -246,9 +246,9 @@ static unsigned shift_count(const struct emu *e, const struct insn *i, const str
 
 	for (unsigned n = 1; n < 3; n++) {
 		if (r->op[n].kind == OPK_I)
-			return i->imm & mask;
+			return (unsigned)i->imm & mask;
 		if (r->op[n].kind == OPK_CL)
-			return e->cpu.gpr[RCX] & mask;
+			return (unsigned)e->cpu.gpr[RCX] & mask;
 	}
 	return 1;
 }

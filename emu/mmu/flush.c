@@ -193,6 +193,11 @@ void mmu_unreserve(void *p, size_t bytes)
 		munmap(p, bytes);
 }
 
+void mmu_give_back(void *p, size_t bytes)
+{
+	madvise(p, bytes, MADV_DONTNEED);
+}
+
 static size_t sets_bytes(const struct emu *e)
 {
 	const uint64_t pages = mmu_ram_pages(e);

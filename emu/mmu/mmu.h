@@ -156,5 +156,7 @@ void mmu_destroy(struct emu *e);
 /* Address space that costs memory only where it is touched; NULL if there is none. */
 void *mmu_reserve(size_t bytes);
 void mmu_unreserve(void *p, size_t bytes);
+/* It is all zeroes again, and costs nothing. If the sandbox forbids that, it stays as it was. */
+void mmu_give_back(void *p, size_t bytes);
 
 #endif

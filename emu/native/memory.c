@@ -83,6 +83,18 @@ struct native_memory native_memory_part(const struct native_memory *whole, unsig
 	};
 }
 
+/* A hole in the object, through the view that may write: both views read zeroes there. Sandboxes may forbid it: then it stays. */
+void native_memory_give_back(struct native_memory *m)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	const uintptr_t from = ((uintptr_t)m->writable + m->used + page - 1) & ~(page - 1);
+	const uintptr_t to = ((uintptr_t)m->writable + m->touched) & ~(page - 1);
+
+	if (m->writable && to > from)
+		madvise((void *)from, to - from, MADV_REMOVE);
+	m->touched = m->used;
+}
+
 const uint8_t *native_memory_put(struct native_memory *m, const uint8_t *code, size_t length)
 {
 	const size_t at = m->used;

@@ -15,6 +15,7 @@ struct native_memory {
 	uint8_t *writable;	 /* NULL: there is none */
 	const uint8_t *runnable; /* the same bytes */
 	size_t bytes, used;
+	size_t touched; /* what has been used since it was given back */
 	bool part; /* of another one, which owns the mappings */
 };
 
@@ -38,7 +39,11 @@ static inline size_t native_memory_room(const struct native_memory *m)
 /* Everything in it is forgotten: nobody may run it any more. */
 static inline void native_memory_reset(struct native_memory *m)
 {
+	if (m->touched < m->used)
+		m->touched = m->used;
 	m->used = 0;
 }
+/* Pages behind what is in use cost no memory until they are written again. */
+void native_memory_give_back(struct native_memory *m);
 
 #endif

@@ -9,6 +9,7 @@
 #include "run.h"
 #include "emu/block/block.h"
 #include "emu/core/machine.h"
+#include "emu/core/trace.h"
 #include "emu/mmu/mmu.h"
 #include "emu/sem/sys/sys.h"
 
@@ -22,7 +23,7 @@ int debugger_set(struct engine *engine, const struct engine_debug *want, unsigne
 	struct machine *m = engine_emu_vcpu(engine, 0)->machine;
 
 	m->debug = *want;
-	m->watches = false;
+	m->watches = m->config.trace && m->config.trace->wants;
 	for (unsigned n = 0; n < want->count; n++)
 		m->watches |= !is_code(&want->point[n]);
 	for (unsigned n = 0; n < m->vcpus; n++) {
@@ -58,6 +59,7 @@ void debugger_data(struct emu *e, uint64_t linear, unsigned size, bool write)
 
 	if (e->cpu.dr[7] & 0xff)
 		sys_debug_data(e, linear, size, write);
+	trace_data(e, linear, size, write);
 	for (unsigned n = 0; e->machine->watches && n < d->count; n++) {
 		const struct engine_point *p = &d->point[n];
 

@@ -46,6 +46,7 @@ static void destroy_vcpu(struct emu *e)
 		lapic_destroy(e->lapic);
 	if (e->sys)
 		sys_fini(e);
+	trace_destroy(e);
 	jit_destroy(e);
 	block_destroy(e);
 	mmu_destroy(e);
@@ -59,6 +60,7 @@ static const struct emu_hooks hooks = {
 	.block_hot = jit_hot,
 	.block_killed = jit_killed,
 	.code_flushed = jit_flushed,
+	.code_given_back = jit_given_back,
 	.step = step_one,
 };
 
@@ -79,22 +81,45 @@ static unsigned threshold(const struct engine_config *c)
 									  : TRANSLATE_AFTER;
 }
 
-/* Decoded blocks: a translation lives as long as its block. Touched as it is filled. */
-enum { CACHE = 24 << 20, CACHE_SMALL = 11 << 19 };
+/* What a processor's share of the memory for code is used for. Touched as it is filled. */
+struct shares {
+	size_t blocks, native, tables;
+};
+
+enum { FIRST = 60 << 20, FURTHER = 30 << 20, UNTRANSLATED = 11 << 19 };
+
+static size_t bytes_of_code(const struct machine *m)
+{
+	if (m->config.code_cache_bytes)
+		return m->config.code_cache_bytes / m->vcpus;
+	return (FIRST + (size_t)FURTHER * (m->vcpus - 1)) / m->vcpus;
+}
+
+/* A translation lives as long as its block: about as much for either, and two thirds of that for what else is known of it. */
+static struct shares shares(const struct machine *m)
+{
+	const size_t bytes = bytes_of_code(m);
+	struct shares s = { .blocks = bytes / 8 * 3, .native = bytes / 8 * 3, .tables = bytes / 4 };
+
+	if (!threshold(&m->config))
+		s.blocks = m->config.code_cache_bytes ? bytes / 2 : UNTRANSLATED;
+	return s;
+}
 
 /* The processor's part of what the machine was lent, else memory of its own. */
 static int create_blocks(struct machine *m, struct emu *e, unsigned n)
 {
+	const struct shares s = shares(m);
 	struct native_memory part;
+	int r;
 
-	const size_t bytes = m->config.code_cache_bytes ? m->config.code_cache_bytes
-			     : threshold(&m->config)	? CACHE
-							: CACHE_SMALL;
-
-	if (!m->config.native)
-		return block_create(e, bytes, NULL);
-	part = native_memory_part(m->config.native, n, m->vcpus);
-	return block_create(e, bytes, &part);
+	if (m->config.native) {
+		part = native_memory_part(m->config.native, n, m->vcpus);
+		if (part.bytes > s.native)
+			part.bytes = s.native;
+	}
+	r = block_create(e, s.blocks, m->config.native ? &part : NULL);
+	return r ? r : jit_create(e, threshold(&m->config), s.tables);
 }
 
 static int create_vcpu(struct machine *m, unsigned n)
@@ -115,13 +140,11 @@ static int create_vcpu(struct machine *m, unsigned n)
 	r = mmu_create(e);
 	if (r == 0)
 		r = create_blocks(m, e, n);
-	if (r == 0)
-		r = jit_create(e, threshold(&m->config));
 	if (r)
 		return r;
 	cpu_reset(&e->cpu);
 	e->flags_image = flags_from_arith(e->cpu.rflags);
-	if (sys_init(e))
+	if (trace_create(e) || sys_init(e))
 		return -ENOMEM;
 	e->lapic = lapic_create(m, e, topology_apic_id(&m->topology, n));
 	if (!e->lapic)
@@ -149,7 +172,7 @@ static bool config_is_valid(const struct engine_config *c)
 		if (((c->ram[n].gpa | c->ram[n].size | (uintptr_t)c->ram[n].host) & (PAGE_SIZE - 1)) || !c->ram[n].host)
 			return false;
 	}
-	return c->code_cache_bytes == 0 || c->code_cache_bytes >= 65536;
+	return c->code_cache_bytes == 0 || c->code_cache_bytes / c->vcpus >= 65536;
 }
 
 static int make_counters(struct machine *m)

@@ -24,9 +24,11 @@ static void tell_retired(struct emu *e)
 
 static void refill(struct emu *e)
 {
-	const int32_t slice = e->machine->vcpus > 1 ? SHORT_SLICE : SLICE;
+	int32_t slice = e->machine->vcpus > 1 ? SHORT_SLICE : SLICE;
 
+	trace_sample(e);
 	if (e->budget < 0) {
+		slice = trace_slice(e, slice);
 		e->retired += (uint64_t)((int64_t)slice - e->budget);
 		e->budget = slice;
 	}
@@ -46,6 +48,7 @@ static void mark_resume(struct emu *e)
 static bool deliver_interrupt(struct emu *e)
 {
 	const struct engine_bus *bus = &e->machine->bus;
+	bool by_8259 = false;
 	int vector;
 
 	if (!(e->cpu.rflags & RFLAGS_IF) || e->cpu.shadow)
@@ -56,12 +59,14 @@ static bool deliver_interrupt(struct emu *e)
 	} else if (bus->extint_pending && bus->extint_pending(bus->ctx, e->cpu.vcpu) &&
 		   (!e->lapic || lapic_accepts_extint(e->lapic))) {
 		vector = bus->intack ? bus->intack(bus->ctx, e->cpu.vcpu) : -EAGAIN;
+		by_8259 = true;
 	}
 	if (vector < 0)
 		return false;
 	e->cpu.activity = CPU_RUNNING;
 	mark_resume(e);
 	counter_add(&e->counters->vector[vector], 1);
+	trace_interrupt(e, (uint8_t)vector, by_8259);
 	exc_deliver_interrupt(e, (uint8_t)vector);
 	return true;
 }
@@ -157,7 +162,10 @@ void emu_advance(struct emu *e, bool step_only)
 		return;
 	}
 	block_forget_way(e);
-	step_one(e);
+	if (e->traced)
+		trace_step(e);
+	else
+		step_one(e);
 	if (shadowed) /* events are looked at right after the shadow */
 		emu_attention(e);
 }
@@ -196,6 +204,35 @@ static bool run_slice(struct emu *e)
 	}
 }
 
+/* ---- rest ---- */
+
+enum { REST_INSNS = 20 << 20 };
+#define REST_NS (10 * CLOCK_NS_PER_S)
+
+/* A guest that has done next to nothing for a while, timers perhaps, gives back what its code takes in the host. Returns when to look
+ * again. */
+static uint64_t rest(struct emu *e)
+{
+	const uint64_t now = emu_now_ns(e), retired = emu_retired(e);
+	bool over;
+
+	if (!block_holds_memory(e))
+		return UINT64_MAX;
+	over = now - e->rest_since_ns >= REST_NS;
+	if (over && retired - e->rest_retired < REST_INSNS)
+		block_give_back(e);
+	if (over || retired - e->rest_retired >= REST_INSNS) {
+		e->rest_since_ns = now;
+		e->rest_retired = retired;
+	}
+	return e->rest_since_ns + REST_NS;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static enum engine_stop run(struct emu *e)
 {
 	unsigned wakes;
@@ -226,7 +263,7 @@ static enum engine_stop run(struct emu *e)
 			/* `wakes` was read before events() looked for work: whatever arrived since has changed it, and
 			 * emu_sleep() does not sleep. */
 			counter_add(&e->counters->of[COUNTER_HALT], 1);
-			emu_sleep(e, wakes, e->next_event_ns);
+			emu_sleep(e, wakes, earlier(e->next_event_ns, rest(e)));
 		}
 	}
 }

@@ -34,6 +34,21 @@ bool debugger_slice(struct emu *e);
 /* A running processor that is to do one instruction is not interrupted before it. */
 bool debugger_holds_interrupts(const struct emu *e);
 
+/*
+ * trace.c: who is told of instructions (core/trace.h). create(): 0, or -1 if there is no memory. step(): step_one(), and tells
+ * of it.
+ */
+int trace_create(struct emu *e);
+void trace_destroy(struct emu *e);
+void trace_step(struct emu *e);
+void trace_data(struct emu *e, uint64_t linear, unsigned size, bool write);
+void trace_interrupt(struct emu *e, uint8_t vector, bool by_8259);
+void trace_sample(struct emu *e);
+/* How many instructions until it may be time for a sample, at most `slice`. */
+int32_t trace_slice(const struct emu *e, int32_t slice);
+/* Memory as the guest sees it just now, without a trace; returns how many bytes there are. */
+unsigned trace_peek(const struct emu *e, uint64_t linear, uint8_t *out, unsigned size);
+
 /* state.c: save and restore of struct engine_ops. */
 int emu_save(struct engine *engine, unsigned vcpu, struct engine_state *out);
 int emu_restore(struct engine *engine, unsigned vcpu, const struct engine_state *in, const char **field);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The single-step tier. */
 #include "run.h"
+#include "emu/core/machine.h"
 #include "emu/core/ram.h"
 #include "emu/decode/decode.h"
 #include "emu/isa/isa.h"
@@ -78,6 +79,7 @@ void step_one(struct emu *e)
 	if (r == 0)
 		e->cpu.rip = emu_next_rip(e, &i);
 	e->budget--;
+	counter_add(&e->counters->of[COUNTER_STEPPED], 1);
 	/* A second MOV SS in a row does not shield again (SDM vol. 3, 6.8.3). */
 	e->cpu.shadow &= (uint8_t) ~(shadow & SHADOW_MOV_SS);
 	if (e->cpu.activity == CPU_SHUTDOWN)

@@ -156,7 +156,8 @@ def started_again(t):
     check(row(t, "seriald")["pid"] == third.pid and row(t, "seriald")["deaths"] == 1, row(t, "seriald"))
     say(vm, "three")
     vm.expect("THREE")
-    check(vm.talk.text.count("ONE") == 1 and vm.talk.text.count("TWO") == 1, f"nothing is repeated: {vm.talk.text!r}")
+    # What one that is killed had just sent may come once more; what one that is asked to leave has sent, not.
+    check(vm.talk.text.count("TWO") == 1, f"nothing is repeated: {vm.talk.text!r}")
 
 
 @test

@@ -11,6 +11,7 @@
 #include "emu/jit/jit.h"
 #include "emu/run/engine_emu.h"
 #include "emu/core/engine.h"
+#include "emu/core/machine.h"
 #include "proto/layout.h"
 
 #include <errno.h>
@@ -340,6 +341,11 @@ static void print_counts(struct mono *m, unsigned vcpu)
 		vcpu, c.blocks, c.refused, c.bytes >> 10, c.calls, c.entries, c.flushes, c.code_flushes);
 }
 
+static unsigned long counted(const struct mono *m, enum counter which)
+{
+	return counter_get(&engine_emu_vcpu(m->engine, 0)->counters->of[which]);
+}
+
 static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 {
 	static struct cpu cpu;
@@ -350,6 +356,12 @@ static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 		insns += m->engine->ops->instructions(m->engine, n);
 		print_counts(m, n);
 	}
+	if (counted(m, COUNTER_TRANSLATED_INSNS))
+		fprintf(stderr,
+			"\nmono: %lu guest instructions translated, %lu ns each; %lu in translated code, %lu in single steps",
+			counted(m, COUNTER_TRANSLATED_INSNS),
+			counted(m, COUNTER_TRANSLATION_NS) / counted(m, COUNTER_TRANSLATED_INSNS), counted(m, COUNTER_TRANSLATED),
+			counted(m, COUNTER_STEPPED));
 	fprintf(stderr, "\nmono: %.3f s, %.1f M instructions, %.1f MIPS, %lu device accesses\n", seconds, (double)insns / 1e6,
 		(double)insns / 1e6 / seconds, (unsigned long)m->accesses);
 	if (stop == ENGINE_KICKED)

@@ -5,13 +5,15 @@ the states, --tier check compares each access of translated code with the guest'
 difference. The long forms do it for everything (`make soak`).
 """
 import os
+import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 sys.dont_write_bytecode = True
-from bh import debian, main, test  # noqa: E402
+from bh import check, debian, main, test, wait_until  # noqa: E402
 
 LIMIT, LONG_LIMIT = 280, 3000
+PROMPT = "bulkhead# "
 # Programs, pipes, signals, page faults, a file system.
 WORK = "uname -r; ls -lR /bin /proc/self | wc -l; seq 20000 | sort -r | md5sum; dd if=/dev/zero bs=64k count=99 | sha256sum; echo all done"
 
@@ -27,6 +29,37 @@ def boot(t, tier, seconds):
 def verified(t):
     """What begins at each address the first times, and some of the rest."""
     boot(t, "verify", LIMIT)
+
+
+def counted(t, name):
+    found = re.search(rf'"{name}": *(\d+)', t.bulkhead("stats", "--json", t.name).expect(0).out)
+    check(found, f"stats tells nothing of {name}")
+    return int(found.group(1))
+
+
+def code_kib(pid):
+    """What the views of generated code take of this host's memory."""
+    with open(f"/proc/{pid}/smaps") as f:
+        parts = re.findall(r"^(\S+ \S+ .*)\n(?:[A-Z]\w+: .*\n)*?Pss: +(\d+) kB", f.read(), re.M)
+    return sum(int(pss) for head, pss in parts if "bulkhead-code" in head)
+
+
+@test(limit=LIMIT)
+def given_back(t):
+    """A guest that has booted and waits for input has given back what its code took, and runs on."""
+    kernel, initrd = debian(t.dir)
+    vm = t.start(*t.command(*t.machine("--kernel", kernel, "--initrd", initrd, "--cmdline", "console=ttyS0 quiet")),
+                 on_terminal=True)
+    vm.expect(PROMPT, LIMIT)
+    check(counted(t, "translations") > 1000 and counted(t, "instructions_translated") > 1e8, "a boot is translated")
+    full = code_kib(t.processes()["vcpu"])
+    wait_until(lambda: counted(t, "code_given_back"), "the code is given back", 120)
+    left = code_kib(t.processes()["vcpu"])
+    check(left < full / 2, f"generated code: {full} KiB, and idle {left} KiB")
+    vm.send("echo $((6 * 7)) is the answer\n")
+    vm.expect(r"\n42 is the answer", 60)
+    vm.send("poweroff\n")
+    check(vm.wait(60) == 0, f"exit code {vm.code}")
 
 
 @test(limit=LONG_LIMIT)

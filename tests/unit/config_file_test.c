@@ -162,6 +162,8 @@ static const char *another_value(const struct option_row *row)
 		return "=/some/file";
 	case VALUE_SIZE:
 		return "=1028K";
+	case VALUE_CACHE:
+		return "=9M";
 	case VALUE_DURATION:
 		return "=1234ms";
 	case VALUE_COUNT:

@@ -42,6 +42,7 @@ static const struct {
 } comms[] = {
 	{ "bh-logger", SANDBOX_LOGGER },
 	{ "bh-dialler", SANDBOX_DIALLER },
+	{ "bh-traced", SANDBOX_TRACED },
 	{ "bh-supervisor", SANDBOX_SUPERVISOR },
 	{ "bh-spawner", SANDBOX_SPAWNER },
 	{ "bh-boot", SANDBOX_BOOT },

@@ -109,8 +109,8 @@ static void add_string(struct reading *rd, const struct option_row *row, const s
 /* Where a number is one of bytes, seconds, deaths, processors or a group, it needs no quotation marks. */
 static bool takes_integer(const struct option_row *row)
 {
-	return row->kind == VALUE_SIZE || row->kind == VALUE_DURATION || row->kind == VALUE_COUNT || row->kind == VALUE_GROUP ||
-	       row->kind == VALUE_GDB || row->kind == VALUE_CPUS;
+	return row->kind == VALUE_SIZE || row->kind == VALUE_CACHE || row->kind == VALUE_DURATION || row->kind == VALUE_COUNT ||
+	       row->kind == VALUE_GROUP || row->kind == VALUE_GDB || row->kind == VALUE_CPUS;
 }
 
 static const char *wanted(const struct option_row *row)
@@ -125,6 +125,7 @@ static const char *wanted(const struct option_row *row)
 	case VALUE_EXTERNAL:
 		return "a string or an array of strings";
 	case VALUE_SIZE:
+	case VALUE_CACHE:
 	case VALUE_DURATION:
 	case VALUE_COUNT:
 	case VALUE_GROUP:

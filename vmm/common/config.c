@@ -2,6 +2,8 @@
 /* What a machine is made of, and whether it can be had: config.h. */
 #include "config.h"
 
+#include "trace_filter.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -158,6 +160,28 @@ static int check_exec(const struct vm_config *config, char *error)
 	return why ? -EINVAL : 0;
 }
 
+static int check_trace(const struct vm_config *config, char *error)
+{
+	const char *option = config->trace ? "trace" : config->profile ? "profile" : NULL;
+	uint64_t from[TRACE_RANGES_MAX], to[TRACE_RANGES_MAX], address;
+	unsigned count;
+
+	if (option && is_kvm(config)) {
+		snprintf(error, CONFIG_ERROR_MAX, "--%s is of the emulator: leave out --engine kvm, or try --trace-io", option);
+		return -EINVAL;
+	}
+	if (trace_parse_address(config->trace_start, &address) == -EINVAL ||
+	    trace_parse_address(config->trace_stop, &address) == -EINVAL) {
+		snprintf(error, CONFIG_ERROR_MAX, "--trace-start and --trace-stop take an address, as 0xffffffff81000000");
+		return -EINVAL;
+	}
+	if (config->trace_last > TRACE_LAST_MAX) {
+		snprintf(error, CONFIG_ERROR_MAX, "--trace-last keeps at most %u instructions", TRACE_LAST_MAX);
+		return -EINVAL;
+	}
+	return trace_parse_ranges(config->trace_range, from, to, &count, error);
+}
+
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 {
 	int rc = 0;
@@ -198,6 +222,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 		return -EINVAL;
 	}
 	rc = check_exec(config, error);
+	if (!rc)
+		rc = check_trace(config, error);
 	if (!rc)
 		rc = check_cpu(config, error);
 	if (!rc)

@@ -58,11 +58,15 @@ struct vm_config {
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
 	const char *serial[SERIAL_PORTS]; /* --serial, whole; NULL: nothing */
 	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */
+	const char *trace, *trace_io, *profile, *symbols; /* files; NULL: none */
+	const char *trace_range, *trace_privilege, *trace_start, *trace_stop; /* trace_filter.h */
+	uint32_t trace_last; /* instructions that are kept for a crash; 0: all are written */
 	const char *metrics; /* path of a socket; NULL: none */
 	const char *log_file, *result_file;
 	const char *config_file; /* command line: what was read from it stands before its own options */
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
 	uint64_t ram_bytes;
+	uint64_t code_cache_bytes; /* of the emulator; 0: its default */
 	struct cpu_topology cpus;
 	uint32_t stop_timeout_ms; /* how long a stop by signal waits for the guest */
 	uint32_t timeout_ms; /* how long it may take; 0: as long as it likes */

@@ -156,6 +156,7 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 		fputc('"', out);
 		break;
 	case VALUE_SIZE:
+	case VALUE_CACHE:
 		put_size(out, *(const uint64_t *)field);
 		break;
 	case VALUE_DURATION:

@@ -23,6 +23,9 @@ enum { PROGRAMS = PROGRAM_DEVICE + KIND_COUNT };
 #define LAUNCH_UID_BASE 0x62680000u
 enum { LAUNCH_UIDS = 16 };
 
+/* TRACED_FD_END: nobody uses it, and the tracer ends when it is closed. */
+enum trace_fd { TRACE_FD_RINGS, TRACE_FD_HEADS, TRACE_FD_BELL, TRACE_FD_END, TRACE_FD_COUNT };
+
 enum isolation {
 	ISOLATION_NONE,	 /* no namespaces at all */
 	ISOLATION_ROOT,	 /* started by root, no user namespaces: the others, and another user id */
@@ -49,6 +52,7 @@ struct launch {
 	int dialler_fd; /* our end (dial.h); -1: nothing is to be connected to */
 	int backlog_fd; /* BACKLOG, which the keeper reads too */
 	struct report *report; /* shared with the keeper: what the record of the end is made of */
+	int trace_fd[TRACE_FD_COUNT]; /* the vcpu process's ends of the tracer's channels; -1: nobody traces */
 	char dir[128];
 	char debugger[160]; /* where gdb connects to */
 	uint64_t started_ns; /* CLOCK_MONOTONIC, when the command line began */

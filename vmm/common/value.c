@@ -129,6 +129,15 @@ static int check_ram(const struct option_row *row, const char *value, uint64_t b
 	return 0;
 }
 
+static int check_cache(const struct option_row *row, const char *value, uint64_t bytes, char *error)
+{
+	if (bytes < LAYOUT_CODE_CACHE_MIN)
+		return bad(error, row, value, "at least 8M is needed");
+	if (bytes > LAYOUT_CODE_CACHE_MAX)
+		return bad(error, row, value, "at most 2G is supported");
+	return 0;
+}
+
 /* The table's own copy of a word; people who come from elsewhere may know it by another name. */
 static const char *choice_word(const struct option_row *row, const char *value)
 {
@@ -497,6 +506,10 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 		if (config_parse_size(value, (uint64_t *)field))
 			return bad(error, row, value, "not a size; write a number with K, M or G, such as 512M");
 		return check_ram(row, value, *(uint64_t *)field, error);
+	case VALUE_CACHE:
+		if (config_parse_size(value, (uint64_t *)field))
+			return bad(error, row, value, "not a size; write a number with K, M or G, such as 60M");
+		return check_cache(row, value, *(uint64_t *)field, error);
 	case VALUE_DURATION:
 		return config_parse_duration(value, (uint32_t *)field)
 			       ? bad(error, row, value, "not a time; write 30s, 500ms or 2m")

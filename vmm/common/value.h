@@ -15,6 +15,7 @@ enum value_kind {
 	VALUE_TEXT,	/* [const char *] */
 	VALUE_FILE,	/* [const char *] a path; empty: NULL, for unit files pass variables that may be empty */
 	VALUE_SIZE,	/* [uint64_t] bytes of a guest's memory */
+	VALUE_CACHE,	/* [uint64_t] bytes; 0: the default */
 	VALUE_DURATION, /* [uint32_t] milliseconds */
 	VALUE_COUNT,	/* [uint32_t] */
 	VALUE_NAME,	/* [char[VM_NAME_MAX + 1]] */

@@ -100,10 +100,10 @@ static int map_ids(struct keeper *k, pid_t pid)
 /* The supervisor has nothing of ours but what stands in struct launch. */
 static _Noreturn void in_supervisor(struct keeper *k)
 {
-	const int ours[] = { k->note_fd,       k->go_wr,	  k->signal_fd, k->signal_wr, k->ready_fd,
-			     k->notify_fd,     k->control_fd,	  k->gdb_fd,	k->logger_fd, k->rundir.lock_fd,
-			     k->rundir.dir_fd, k->rundir.base_fd, k->record_fd, k->result_fd, k->capture_fd[0],
-			     k->capture_fd[1], k->capture_fd[2],  k->metrics_fd };
+	const int ours[] = { k->note_fd,       k->go_wr,	  k->signal_fd,	 k->signal_wr, k->ready_fd,
+			     k->notify_fd,     k->control_fd,	  k->gdb_fd,	 k->logger_fd, k->rundir.lock_fd,
+			     k->rundir.dir_fd, k->rundir.base_fd, k->record_fd,	 k->result_fd, k->capture_fd[0],
+			     k->capture_fd[1], k->capture_fd[2],  k->metrics_fd, k->traced_fd };
 
 	for (unsigned i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (ours[i] >= 0)

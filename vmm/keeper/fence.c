@@ -21,16 +21,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { PARKED = 64, WANTED = 15 + REPORT_CAPTURES };
+enum { PARKED = 64, WANTED = 16 + REPORT_CAPTURES };
 
 int keeper_settle(struct keeper *k)
 {
 	int *const wanted[WANTED] = {
-		&k->note_fd,	    &k->control_fd,    &k->rundir.dir_fd, &k->rundir.base_fd,
-		&k->gdb_fd,	    &k->metrics_fd, /* enum sandbox_keeper_fd */
-		&k->rundir.lock_fd, &k->signal_fd,     &k->signal_wr,	  &k->ready_fd,
-		&k->notify_fd,	    &k->pidfd,	       &k->logger_fd,	  &k->record_fd,
-		&k->result_fd,	    &k->capture_fd[0], &k->capture_fd[1], &k->capture_fd[2],
+		&k->note_fd,	    &k->control_fd,    &k->rundir.dir_fd, &k->rundir.base_fd, &k->gdb_fd,
+		&k->metrics_fd, /* enum sandbox_keeper_fd */
+		&k->rundir.lock_fd, &k->signal_fd,     &k->signal_wr,	  &k->ready_fd,	      &k->notify_fd,
+		&k->pidfd,	    &k->logger_fd,     &k->record_fd,	  &k->result_fd,      &k->capture_fd[0],
+		&k->capture_fd[1],  &k->capture_fd[2], &k->traced_fd,
 	};
 
 	int parked[WANTED];

@@ -300,7 +300,9 @@ static int keep_fenced(struct keeper *k)
 		say("bulkhead: %s: the keeper's sandbox: %s", k->config.name, strerror(-rc));
 		end_machine(k, NOTE_KILL);
 	}
-	rc = record_finish(k, keep(k));
+	rc = keep(k);
+	tracer_finish(k); /* who hears that it is over finds the files complete */
+	rc = record_finish(k, rc);
 	keeper_tell(k, 'X', rc, k->last_words);
 	last_line(k, rc);
 	return rc;
@@ -325,6 +327,8 @@ static int run(struct keeper *k)
 		title_set(k->config.name, "keeper");
 		rc = logger_start(k);
 	}
+	if (!rc)
+		rc = tracer_start(k);
 	if (!rc)
 		rc = dialler_start(k);
 	if (!rc)
@@ -407,8 +411,8 @@ int main(int argc, char **argv)
 				    .go_fd = -1,
 				    .dialler_fd = -1 };
 	k.rundir = (struct rundir){ .dir_fd = -1, .base_fd = -1, .lock_fd = -1 };
-	k.gdb_fd = k.metrics_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd = k.pidfd =
-		k.logger_fd = k.go_wr = k.record_fd = k.result_fd = -1;
+	k.gdb_fd = k.traced_fd = k.metrics_fd = k.control_fd = k.note_fd = k.signal_fd = k.signal_wr = k.ready_fd = k.notify_fd =
+		k.pidfd = k.logger_fd = k.go_wr = k.record_fd = k.result_fd = -1;
 	memset(k.capture_fd, -1, sizeof(k.capture_fd));
 	argv = title_init(argc, argv);
 	if (!argv)

@@ -8,6 +8,7 @@
  *   fence.c   what is left to the keeper after that
  *   record.c  what is left of the machine: the record of its end
  *   logger.c  a process that writes what keeper and supervisor have to say
+ *   tracer.c  starts the one that writes traces (vmm/trace)
  *   dialler.c one that connects to the sockets of --device
  */
 #ifndef BULKHEAD_VMM_KEEPER_H
@@ -27,6 +28,7 @@ struct keeper {
 	struct rundir rundir;
 	int control_fd; /* listening */
 	int gdb_fd;	/* listening */
+	int traced_fd;	/* pidfd; -1: none */
 	int activated_fd; /* the console, listening already: systemd's (LISTEN_FDS); -1 */
 	int metrics_fd; /* listening; -1: nobody wants any */
 	int note_fd;	/* our end of the pair */
@@ -95,6 +97,13 @@ int keeper_clone(struct keeper *k);
  */
 int logger_start(struct keeper *k);
 void logger_finish(struct keeper *k);
+
+/*
+ * Starts the tracer, if one is wanted: 0, or an exit code; what went wrong has been said. Finishing waits until all is written,
+ * but not for ever.
+ */
+int tracer_start(struct keeper *k);
+void tracer_finish(struct keeper *k);
 
 /* Starts the dialler, if the machine needs one: 0, or an exit code. It ends when the supervisor does. */
 int dialler_start(struct keeper *k);

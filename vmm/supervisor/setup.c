@@ -4,6 +4,8 @@
 #include "proc.h"
 #include "vm.h"
 
+#include "../common/trace_filter.h"
+
 #include "../common/guest_note.h"
 
 #include "../../proto/clock.h"
@@ -12,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+enum { SAMPLE_EVERY = 20000 /* instructions */ };
 enum { SETUP_FDS = 40, CONSOLE_CLIENTS_MAX = 8 }; /* the latter for who has a console */
 
 struct fd_list {
@@ -226,6 +229,27 @@ int setup_boot(struct proc *p)
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT, &m.base, l.fds, l.count);
 }
 
+/* What the options say; they have been checked. */
+static void fill_trace(const struct vm *vm, Bulkhead__TraceSetup *m, uint64_t *from, uint64_t *to)
+{
+	const struct vm_config *c = vm->config;
+	char why[CONFIG_ERROR_MAX];
+	unsigned count = 0;
+
+	bulkhead__trace_setup__init(m);
+	m->has_instructions = m->has_io = m->has_sample_every = m->has_privileges = true;
+	m->instructions = c->trace != NULL;
+	m->io = c->trace_io != NULL;
+	m->sample_every = c->profile ? SAMPLE_EVERY : 0;
+	trace_parse_ranges(c->trace_range, from, to, &count, why);
+	m->n_from = m->n_to = count;
+	m->from = from;
+	m->to = to;
+	m->privileges = trace_privileges(c->trace_privilege);
+	m->has_start = !trace_parse_address(c->trace_start, &m->start);
+	m->has_stop = !trace_parse_address(c->trace_stop, &m->stop);
+}
+
 int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 {
 	struct vm *vm = p->vm;
@@ -233,6 +257,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	Bulkhead__Role roles[DEVICES];
 	uint32_t instances[DEVICES];
 	Bulkhead__SetupVcpu m = BULKHEAD__SETUP_VCPU__INIT;
+	Bulkhead__TraceSetup trace;
+	uint64_t from[TRACE_RANGES_MAX], to[TRACE_RANGES_MAX];
 	struct fd_list l = { .count = 0 };
 
 	setup_machine(vm, &machine);
@@ -240,6 +266,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
 	m.cpu = (char *)config_cpu(vm->config);
 	m.tier = (char *)vm->config->tier;
+	m.has_code_cache = vm->config->code_cache_bytes != 0;
+	m.code_cache = vm->config->code_cache_bytes;
 	m.entry = (Bulkhead__EntryState *)entry;
 	m.has_restored = true;
 	m.restored = vm->restored != NULL;
@@ -263,6 +291,12 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	}
 	m.has_has_counters = m.has_counters = true;
 	add(&l, vm->counters.rw);
+	if (vm->launch->trace_fd[TRACE_FD_RINGS] >= 0) {
+		fill_trace(vm, &trace, from, to);
+		m.trace = &trace;
+		for (unsigned i = TRACE_FD_RINGS; i <= TRACE_FD_BELL; i++)
+			add(&l, vm->launch->trace_fd[i]);
+	}
 	m.channels = roles;
 	m.instances = instances;
 	m.n_instances = m.n_channels;

@@ -60,6 +60,42 @@ static struct counters_device *device_of(const struct channel *c, unsigned vcpu)
 	return &counters_of(c->bus, vcpu)->device[c - c->bus->channels];
 }
 
+/* One access, for the tracer: nothing is done for it unless somebody traces. */
+static void tell(struct bus *b, const struct route_range *r, const struct io_slot *slot, enum trace_way way, uint64_t took_ns)
+{
+	const struct channel *c = r ? &b->channels[r->channel] : NULL;
+	struct trace_io io = {
+		.address = slot->addr,
+		.data = slot->data & reg_all_ones(slot->size),
+		.took_ns = took_ns,
+		.count = slot->count ? slot->count : 1,
+		.offset = slot->offset,
+		.role = c ? (uint16_t)c->role : 0,
+		.instance = c ? (uint8_t)c->instance : 0,
+		.range = slot->range,
+		.size = slot->size,
+		.write = slot->op == IO_WRITE,
+		.space = slot->space == MODEL_PORT ? TRACE_PORT : TRACE_MMIO,
+		.way = (uint8_t)way,
+	};
+
+	vcpu_trace_io(&b->trace, slot->vcpu, &io);
+}
+
+/* What nobody answers. */
+static void tell_unclaimed(struct bus *b, unsigned vcpu, enum io_space space, enum io_op op, uint64_t addr, uint64_t data)
+{
+	const struct io_slot slot = { .op = (uint8_t)op,
+				      .size = 1,
+				      .vcpu = (uint8_t)vcpu,
+				      .addr = addr,
+				      .data = data,
+				      .space = space == IO_PORT ? MODEL_PORT : MODEL_MMIO };
+
+	if (b->trace.io)
+		tell(b, NULL, &slot, TRACE_UNCLAIMED, 0);
+}
+
 /* The time of the request is the beginning of its round trip. */
 static int call(struct channel *c, struct io_slot *slot, struct ring_reply *reply)
 {
@@ -109,10 +145,16 @@ static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned
 	if (access.way == ROUTE_SHADOWED && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed) &&
 	    ring_is_applied(&c->ring, access.classes) && shadow_read(c->shadow, access.shadow, &c->ring.clock, &value) == 0) {
 		counter_add(&device_of(c, vcpu)->shadowed, 1);
+		slot = make_slot(r, vcpu, IO_READ, addr, value, size, space);
+		if (b->trace.io)
+			tell(b, r, &slot, TRACE_SHADOWED, 0);
 		return value & reg_all_ones(size);
 	}
 	slot = make_slot(r, vcpu, IO_READ, addr, 0, size, space);
 	call(c, &slot, &reply);
+	slot.data = reply.data;
+	if (b->trace.io)
+		tell(b, r, &slot, TRACE_WAITED, machine_ns(&c->ring.clock) - slot.when);
 	return reply.data & reg_all_ones(size);
 }
 
@@ -127,6 +169,7 @@ static uint64_t read_pieces(void *ctx, unsigned vcpu, enum io_space io_space, ui
 		return read_routed(b, r, vcpu, space, addr, size);
 	if (size == 1) {
 		count(b, vcpu, COUNTER_UNCLAIMED);
+		tell_unclaimed(b, vcpu, io_space, IO_READ, addr, 0xff);
 		return 0xff;
 	}
 	/* Across the edge of a range, or begins outside one: each byte is somebody's, or nobody's. */
@@ -164,6 +207,11 @@ static void write_last(struct channel *c, struct io_slot *slot)
 	rest(c, !err && !reply.data);
 }
 
+static const enum trace_way trace_ways[] = {
+	[ROUTE_SYNC] = TRACE_WAITED, [ROUTE_LAST] = TRACE_WAITED, [ROUTE_POST] = TRACE_POSTED,
+	[ROUTE_DROP] = TRACE_DROPPED, [ROUTE_SHADOWED] = TRACE_SHADOWED,
+};
+
 static void write_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
 			 uint64_t addr, uint64_t data, unsigned size)
 {
@@ -171,6 +219,9 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 	struct io_slot slot = make_slot(r, vcpu, IO_WRITE, addr, data, size, space);
 	struct channel *c = &b->channels[r->channel];
 
+	/* Nothing comes behind the write that ends the machine, so that it is told before. */
+	if (b->trace.io && access.way == ROUTE_LAST)
+		tell(b, r, &slot, TRACE_WAITED, 0);
 	if (access.way == ROUTE_DROP)
 		count(b, vcpu, COUNTER_DROPPED);
 	else if (access.way == ROUTE_POST)
@@ -179,6 +230,8 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 		write_last(c, &slot);
 	else
 		call(c, &slot, NULL);
+	if (b->trace.io)
+		tell(b, r, &slot, trace_ways[access.way], access.way == ROUTE_SYNC ? machine_ns(&c->ring.clock) - slot.when : 0);
 }
 
 static void write_pieces(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, uint64_t data, unsigned size)
@@ -193,6 +246,7 @@ static void write_pieces(void *ctx, unsigned vcpu, enum io_space io_space, uint6
 	}
 	if (size == 1) {
 		count(b, vcpu, COUNTER_UNCLAIMED);
+		tell_unclaimed(b, vcpu, io_space, IO_WRITE, addr, data);
 		return;
 	}
 	for (unsigned i = 0; i < size; i++)
@@ -207,12 +261,17 @@ static void bus_write(void *ctx, unsigned vcpu, enum io_space space, uint64_t ad
 }
 
 /* Its slots go by themselves: all of them are one round trip. */
-static void string_done(struct channel *c, unsigned vcpu, uint64_t begun_ns)
+static void string_done(struct channel *c, const struct route_range *r, struct io_slot *slot, const void *buf, uint32_t items)
 {
-	struct counters_device *d = device_of(c, vcpu);
+	struct counters_device *d = device_of(c, slot->vcpu);
+	uint64_t ns = machine_ns(&c->ring.clock) - slot->when;
 
 	counter_add(&d->synchronous, 1);
-	counters_round(d, machine_ns(&c->ring.clock) - begun_ns);
+	counters_round(d, ns);
+	slot->count = (uint16_t)(items < UINT16_MAX ? items : UINT16_MAX);
+	memcpy(&slot->data, buf, slot->size);
+	if (c->bus->trace.io)
+		tell(c->bus, r, slot, TRACE_WAITED, ns);
 }
 
 /* A string needs one port that one range answers whole; anything odd goes item by item. */
@@ -229,7 +288,6 @@ static void bus_read_string(void *ctx, unsigned vcpu, uint16_t port, void *buf, 
 	const struct route_range *r = string_range(b, port, size);
 	struct channel *c = r ? &b->channels[r->channel] : NULL;
 	struct io_slot slot;
-	uint64_t begun;
 
 	count(b, vcpu, COUNTER_PORT_STRING);
 	if (!r && !route_find(&b->routes, MODEL_PORT, port) && size == 1) {
@@ -246,9 +304,9 @@ static void bus_read_string(void *ctx, unsigned vcpu, uint16_t port, void *buf, 
 		return;
 	}
 	slot = make_slot(r, vcpu, IO_READ, port, 0, size, MODEL_PORT);
-	begun = machine_ns(&c->ring.clock);
+	slot.when = machine_ns(&c->ring.clock);
 	ring_read_string(&c->ring, &slot, buf, items, size);
-	string_done(c, vcpu, begun);
+	string_done(c, r, &slot, buf, items);
 }
 
 static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void *buf, uint32_t items, unsigned size)
@@ -257,7 +315,6 @@ static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void
 	const struct route_range *r = string_range(b, port, size);
 	struct channel *c = r ? &b->channels[r->channel] : NULL;
 	struct io_slot slot;
-	uint64_t begun;
 
 	count(b, vcpu, COUNTER_PORT_STRING);
 	if (!r || route_write(r, port, size, 0).way == ROUTE_LAST) {
@@ -270,9 +327,9 @@ static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void
 		return;
 	}
 	slot = make_slot(r, vcpu, IO_WRITE, port, 0, size, MODEL_PORT);
-	begun = machine_ns(&c->ring.clock);
+	slot.when = machine_ns(&c->ring.clock);
 	ring_write_string(&c->ring, &slot, buf, items, size);
-	string_done(c, vcpu, begun);
+	string_done(c, r, &slot, buf, items);
 }
 
 /* The output that this process has acknowledged stays visible until irqd has applied the INTA: it is not a new one. */
@@ -298,6 +355,7 @@ static int bus_intack(void *ctx, unsigned vcpu)
 	if (!out.intr || out.seq == acked || !atomic_compare_exchange_strong(&b->acked_seq, &acked, out.seq))
 		return -EAGAIN; /* another vCPU has it */
 	count(b, vcpu, COUNTER_INTACK);
+	vcpu_trace_vector(&b->trace, vcpu, out.vector, TRACE_WAITED, (uint16_t)b->irqd->role);
 	post(b->irqd, &slot, CLASS_CONFIG);
 	return out.vector;
 }

@@ -13,8 +13,10 @@ static void take_message(struct vcpu_process *p, const struct irq_message *msg)
 
 	if (msg->type == IRQ_MSG_MSI) {
 		/* The emulator counts when they come. */
-		if (e->ops == &engine_kvm)
+		if (e->ops == &engine_kvm) {
 			counter_add(&p->bus.counters->thread[COUNTERS_HELPER].vector[msg->data & 0xff], 1);
+			vcpu_trace_vector(&p->bus.trace, p->vcpus, msg->data & 0xff, TRACE_POSTED, (uint16_t)p->bus.irqd->role);
+		}
 		PROBE2(message, msg->addr, msg->data);
 		e->ops->signal_msi(e, msg->addr, msg->data);
 	} else {

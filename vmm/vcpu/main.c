@@ -319,8 +319,8 @@ static int serve(struct vcpu_process *p)
 	}
 }
 
-/* The vector instructions of a guest's working set, in the host's form. */
-enum { NATIVE_MEMORY_BYTES = 32 << 20 };
+/* Generated code: as much of it as the largest --code-cache has. */
+enum { NATIVE_MEMORY_BYTES = 768 << 20 };
 
 int main(int argc, char **argv)
 {

@@ -79,6 +79,17 @@ static int map_counters(struct setup *s, bool has)
 	return err;
 }
 
+static int map_trace(struct setup *s, const Bulkhead__SetupVcpu *m)
+{
+	int trace = take_fd(s), traced = take_fd(s), bell = take_fd(s), err;
+
+	*s->field = "trace";
+	err = vcpu_trace_init(&s->p->bus.trace, m->trace, m->machine->vcpus, trace, traced, bell, &s->config.clock);
+	s->config.trace = err ? NULL : &s->p->bus.trace.engine;
+	s->config.single_step |= m->trace->has_instructions && m->trace->instructions;
+	return err;
+}
+
 static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, uint32_t spin_ns)
 {
 	struct bus *b = &s->p->bus;
@@ -167,7 +178,7 @@ static int take_tier(struct setup *s, const char *tier)
 	*s->field = "tier";
 	if (!tier || !strcmp(tier, "auto"))
 		return 0;
-	c->single_step = !strcmp(tier, "step");
+	c->single_step |= !strcmp(tier, "step");
 	c->no_translator = !strcmp(tier, "block");
 	c->translate_after = !strcmp(tier, "jit");
 	c->check_ranges = !strcmp(tier, "check");
@@ -208,6 +219,7 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 	s->config.bus = &s->bus;
 	s->config.native = &p->native;
 	s->config.vcpus = p->vcpus = m->machine->vcpus;
+	s->config.code_cache_bytes = m->has_code_cache ? m->code_cache : 0;
 	s->config.topology = control_topology(m->machine);
 	s->config.kvm_fd = ops == &engine_kvm ? take_fd(s) : -1;
 	ret = ops->create(&s->config, &p->engine);
@@ -253,6 +265,8 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 		ret = add_channel(&s, m->channels[i], m->n_instances ? m->instances[i] : 0, m->spin_ns);
 	if (!ret)
 		ret = map_counters(&s, m->has_has_counters && m->has_counters);
+	if (!ret && m->trace)
+		ret = map_trace(&s, m);
 	if (!ret && m->has_has_code_map && m->has_code_map)
 		ret = map_code(&s, m->machine);
 	if (!ret && !p->bus.irqd) {

@@ -76,6 +76,8 @@ static void report_stop(struct vcpu_process *p, unsigned index, enum engine_stop
 	char text[2048];
 	size_t used = 0;
 
+	if (stop != ENGINE_HALTED)
+		vcpu_trace_crash(&p->bus.trace, index);
 	if (stop != ENGINE_HALTED && p->engine->ops->last_error(p->engine)[0]) {
 		strncpy(text, p->engine->ops->last_error(p->engine), sizeof(text) / 4);
 		text[sizeof(text) / 4] = 0;

@@ -21,6 +21,7 @@
 #include "proto/shadow.h"
 #include "proto/watch_time.h"
 #include "pulse.h"
+#include "trace.h"
 
 #include <pthread.h>
 
@@ -46,6 +47,7 @@ struct bus {
 	_Atomic uint32_t acked_seq; /* of the 8259's output: taken by a vCPU already */
 	struct route_table routes;
 	struct counters_page *counters;
+	struct vcpu_trace trace;
 	_Atomic uint32_t at_rest; /* vCPUs whose guest has done its last, until the machine is ended */
 };
 
