@@ -25,6 +25,6 @@ dpkg-buildpackage -b -us -uc >"$dir/build.log" 2>&1 || {
 cd "$dir"
 rm -rf "bulkhead-$version"
 if command -v lintian >/dev/null; then
-	lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs "bulkhead_${version}_amd64.changes"
+	lintian --allow-root --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs "bulkhead_${version}_amd64.changes"
 fi
 ls -1 "$dir"/*.deb

@@ -23,12 +23,7 @@ enum { ATTACH_MS = 5000, ATTACH_TRIES = 200, ATTACH_PAUSE_US = 20000 };
 #define CONTROL "control.sock"
 #define CONSOLE "console.sock"
 
-struct frame *client_frame(void)
-{
-	static struct frame frame;
-
-	return &frame;
-}
+struct frame client_frame;
 
 struct namesake {
 	struct nearest near;

@@ -16,9 +16,6 @@ struct machine_ref {
 	char path[RUNDIR_PATH_MAX];
 };
 
-/* For the one request of a small command: a frame is large. */
-struct frame *client_frame(void);
-
 /* Where a machine of that name is, or was. Prints what is wrong with the name and returns an exit code, or 0. */
 int client_locate(const char *name, struct machine_ref *ref);
 /* Says that there is none, and none has left a record; returns the exit code. */
@@ -26,6 +23,9 @@ int client_not_found(const char *name);
 
 /* Finds a living machine. Prints what is wrong and returns an exit code, or 0. */
 int client_find(const char *name, struct machine_ref *ref);
+
+/* Answers come here, one at a time: a command talks to one machine after the other. Large, so that there is only one. */
+extern struct frame client_frame;
 
 /*
  * One request, with `fd` unless that is -1, and one reply. 0: `frame` holds MSG_OK. Else -errno: -ECONNREFUSED,

@@ -120,9 +120,9 @@ int cmd_console(int argc, char **argv)
 		rc = open_log(&args);
 	if (rc)
 		return rc;
-	rc = client_attach(ref.path, mode_of(&args), args.console_port - 1, client_frame(), &attached);
+	rc = client_attach(ref.path, mode_of(&args), args.console_port - 1, &client_frame, &attached);
 	if (rc)
-		return client_complain(ref.name, client_frame(), rc);
+		return client_complain(ref.name, &client_frame, rc);
 	if (mode_of(&args) != CONSOLE_TO_WATCH && !attached.types)
 		rc = complain_of_typist(ref.name, has_terminal && !args.steps.count);
 	if (rc)

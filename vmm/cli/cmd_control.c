@@ -36,9 +36,9 @@ int cmd_stop(int argc, char **argv)
 	m.has_timeout_ms = m.has_force = true;
 	m.timeout_ms = args.timeout_ms;
 	m.force = args.force;
-	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_STOP, &m.base, -1, stop_ms(&args), client_frame());
+	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_STOP, &m.base, -1, stop_ms(&args), &client_frame);
 	if (rc && rc != -ECONNRESET && rundir_is_alive(ref.path))
-		return client_complain(ref.name, client_frame(), rc);
+		return client_complain(ref.name, &client_frame, rc);
 	client_wait_gone(&ref);
 	return EXIT_OK;
 }
@@ -55,16 +55,16 @@ int cmd_kill(int argc, char **argv)
 		rc = client_find(args.words[0], &ref);
 	if (rc)
 		return rc;
-	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_KILL, NULL, -1, 2000, client_frame());
+	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_KILL, NULL, -1, 2000, &client_frame);
 	if (rc && rc != -ECONNRESET && rundir_is_alive(ref.path)) {
 		rc = client_kill_keeper(ref.path);
 		if (rc && rc != -ESRCH)
-			return client_complain(ref.name, client_frame(), rc);
+			return client_complain(ref.name, &client_frame, rc);
 	}
 	client_wait_gone(&ref);
 	rundir_each(NULL, NULL, NULL);
 	/* A directory can be made to look alive by anybody who can write there. */
-	return rc == -ESRCH && rundir_is_alive(ref.path) ? client_complain(ref.name, client_frame(), rc) : EXIT_OK;
+	return rc == -ESRCH && rundir_is_alive(ref.path) ? client_complain(ref.name, &client_frame, rc) : EXIT_OK;
 }
 
 /* Of a machine that is no more: what its keeper has written down. */
@@ -102,13 +102,13 @@ int cmd_wait(int argc, char **argv)
 		return rc;
 	if (!rundir_is_alive(ref.path))
 		return hear_of_it(&ref);
-	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_WAIT, NULL, -1, FOREVER_MS, client_frame());
+	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_WAIT, NULL, -1, FOREVER_MS, &client_frame);
 	if (!rc)
-		info = ((const Bulkhead__Ok *)client_frame()->msg)->exit;
+		info = ((const Bulkhead__Ok *)client_frame.msg)->exit;
 	if (client_is_over(&ref, rc))
 		return info ? tell_end(&ref, info) : hear_of_it(&ref);
 	if (info)
 		return tell_end(&ref, info);
-	rc = client_complain(ref.name, client_frame(), rc);
+	rc = client_complain(ref.name, &client_frame, rc);
 	return rc == EXIT_FAILED ? EXIT_INTERNAL : rc;
 }

@@ -20,8 +20,6 @@
 
 enum { ANSWER_MS = 15000 };
 
-static struct frame frame;
-
 /* NULL: no machine has such a device. */
 static const struct kind_row *parse_device(const char *text, char name[KIND_NAME_MAX])
 {
@@ -53,11 +51,11 @@ static void print_device(const Bulkhead__ProcessStatus *p)
 
 static int list(const struct machine_ref *ref)
 {
-	int rc = client_call(ref->path, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, ANSWER_MS, &frame);
-	const Bulkhead__Status *s = rc ? NULL : ((const Bulkhead__Ok *)frame.msg)->status;
+	int rc = client_call(ref->path, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, ANSWER_MS, &client_frame);
+	const Bulkhead__Status *s = rc ? NULL : ((const Bulkhead__Ok *)client_frame.msg)->status;
 
 	if (!s)
-		return client_complain(ref->name, &frame, rc ? rc : -EBADMSG);
+		return client_complain(ref->name, &client_frame, rc ? rc : -EBADMSG);
 	printf("%-10s %8s  %-18s %6s %8s  %s\n", "DEVICE", "PID", "STATE", "LIFE", "DEATHS", "LAST DEATH");
 	for (size_t i = 0; i < s->n_processes; i++)
 		if (s->processes[i]->has_deaths)
@@ -71,8 +69,8 @@ static int ask(const struct machine_ref *ref, const char *device, uint16_t type,
 	int rc;
 
 	m.device = (char *)device;
-	rc = client_call(ref->path, type, &m.base, fd, ANSWER_MS, &frame);
-	return rc ? client_complain(ref->name, &frame, rc) : EXIT_OK;
+	rc = client_call(ref->path, type, &m.base, fd, ANSWER_MS, &client_frame);
+	return rc ? client_complain(ref->name, &client_frame, rc) : EXIT_OK;
 }
 
 static int replace(const struct machine_ref *ref, const struct kind_row *kind, const char *device, const char *binary)

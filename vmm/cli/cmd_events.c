@@ -20,8 +20,6 @@
 
 enum { MACHINES_MAX = 128, ANSWER_MS = 2000, LOOK_MS = 500, WATCH_ID = 1 };
 
-static struct frame frame;
-
 /* Those that we listen to. */
 struct watch {
 	char name[64];
@@ -84,7 +82,7 @@ static void forget(struct watch *w)
 
 static void hear(struct watcher *all, struct watch *w)
 {
-	int rc = frame_recv(w->sock, &frame);
+	int rc = frame_recv(w->sock, &client_frame);
 
 	if (rc == -EAGAIN)
 		return;
@@ -92,13 +90,13 @@ static void hear(struct watcher *all, struct watch *w)
 		forget(w);
 		return;
 	}
-	if (frame.header.type != BULKHEAD__MESSAGE_TYPE__MSG_NEWS)
+	if (client_frame.header.type != BULKHEAD__MESSAGE_TYPE__MSG_NEWS)
 		return;
-	text_clean_message(frame.msg, TEXT_ONE_LINE);
+	text_clean_message(client_frame.msg, TEXT_ONE_LINE);
 	if (all->json)
-		print_json(w->name, (const Bulkhead__News *)frame.msg);
+		print_json(w->name, (const Bulkhead__News *)client_frame.msg);
 	else
-		print_line(w->name, (const Bulkhead__News *)frame.msg);
+		print_line(w->name, (const Bulkhead__News *)client_frame.msg);
 	fflush(stdout);
 }
 
@@ -112,9 +110,9 @@ static int listen_to(struct watcher *all, const char *name, const char *path)
 
 	if (rc)
 		return rc;
-	rc = frame_call(peer.sock, &frame, BULKHEAD__MESSAGE_TYPE__MSG_WATCH, WATCH_ID, &m.base, NULL, 0, ANSWER_MS);
-	if (!rc && frame.header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR) {
-		text_clean_message(frame.msg, TEXT_ONE_LINE);
+	rc = frame_call(peer.sock, &client_frame, BULKHEAD__MESSAGE_TYPE__MSG_WATCH, WATCH_ID, &m.base, NULL, 0, ANSWER_MS);
+	if (!rc && client_frame.header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR) {
+		text_clean_message(client_frame.msg, TEXT_ONE_LINE);
 		rc = -EREMOTEIO;
 	}
 	if (rc) {
@@ -181,7 +179,7 @@ int cmd_events(int argc, char **argv)
 	if (args.count)
 		rc = listen_to(&all, ref.name, ref.path);
 	if (rc)
-		return client_complain(ref.name, &frame, rc);
+		return client_complain(ref.name, &client_frame, rc);
 	while (!ferror(stdout) && (all.count || !args.count)) {
 		if (!args.count)
 			rundir_each(NULL, look, &all);

@@ -12,8 +12,6 @@
 
 enum { ANSWER_MS = 15000 };
 
-static struct frame frame;
-
 /* gdb keeps its terminal, its signals and its exit code: it takes our place. */
 static int run_gdb(const char *where, const char *symbols)
 {
@@ -36,10 +34,10 @@ int cmd_gdb(int argc, char **argv)
 		rc = client_find(a.words[0], &ref);
 	if (rc)
 		return rc;
-	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, ANSWER_MS, &frame);
-	s = rc ? NULL : ((const Bulkhead__Ok *)frame.msg)->status;
+	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, ANSWER_MS, &client_frame);
+	s = rc ? NULL : ((const Bulkhead__Ok *)client_frame.msg)->status;
 	if (!s || !s->debugger)
-		return client_complain(ref.name, &frame, rc ? rc : -EBADMSG);
+		return client_complain(ref.name, &client_frame, rc ? rc : -EBADMSG);
 	if (!a.print)
 		return run_gdb(s->debugger, a.count > 1 ? a.words[1] : NULL);
 	printf("%s\n", s->debugger);

@@ -67,16 +67,15 @@ static int show_record(const struct machine_ref *ref)
 /* The file is opened here, with the rights of whoever asks; the machine has none, and gets only this. */
 static int reopen(const struct machine_ref *ref, const char *file)
 {
-	static struct frame frame;
 	int fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600), rc;
 
 	if (fd < 0) {
 		fprintf(stderr, "bulkhead: --reopen %s: %s\n", file, strerror(errno));
 		return EXIT_USAGE;
 	}
-	rc = client_call(ref->path, BULKHEAD__MESSAGE_TYPE__MSG_REOPEN_LOG, NULL, fd, 2000, &frame);
+	rc = client_call(ref->path, BULKHEAD__MESSAGE_TYPE__MSG_REOPEN_LOG, NULL, fd, 2000, &client_frame);
 	close(fd);
-	return rc ? client_complain(ref->name, &frame, rc) : EXIT_OK;
+	return rc ? client_complain(ref->name, &client_frame, rc) : EXIT_OK;
 }
 
 int cmd_log(int argc, char **argv)

@@ -270,9 +270,8 @@ static void gather(struct machine *m, pid_t keeper)
 /* Devices that somebody else serves are found by what they say themselves: their pid is as they see it. */
 static void gather_external(struct machine *m, const char *path)
 {
-	static struct frame frame;
-	int rc = client_call(path, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, STATUS_MS, &frame);
-	const Bulkhead__Status *s = rc ? NULL : ((const Bulkhead__Ok *)frame.msg)->status;
+	int rc = client_call(path, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, STATUS_MS, &client_frame);
+	const Bulkhead__Status *s = rc ? NULL : ((const Bulkhead__Ok *)client_frame.msg)->status;
 
 	for (size_t i = 0; s && i < s->n_processes; i++) {
 		const Bulkhead__ProcessStatus *p = s->processes[i];

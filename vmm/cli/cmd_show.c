@@ -19,13 +19,11 @@
 
 enum { ANSWER_MS = 2000 };
 
-static struct frame frame;
-
 /* NULL: the machine does not answer. */
 static const Bulkhead__Status *ask(const char *dir, int *rc)
 {
-	*rc = client_call(dir, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, ANSWER_MS, &frame);
-	return *rc ? NULL : ((const Bulkhead__Ok *)frame.msg)->status;
+	*rc = client_call(dir, BULKHEAD__MESSAGE_TYPE__MSG_STATUS, NULL, -1, ANSWER_MS, &client_frame);
+	return *rc ? NULL : ((const Bulkhead__Ok *)client_frame.msg)->status;
 }
 
 static json_t *text(const char *s)
@@ -357,10 +355,10 @@ int cmd_status(int argc, char **argv)
 		return show_ended(&ref, args.json);
 	if (args.json) {
 		code = output_json(status_json(ref.name, ref.path, s));
-		return s ? code : client_complain(ref.name, &frame, rc);
+		return s ? code : client_complain(ref.name, &client_frame, rc);
 	}
 	if (!s)
-		return client_complain(ref.name, &frame, rc);
+		return client_complain(ref.name, &client_frame, rc);
 	print_status(s, ref.path);
 	return EXIT_OK;
 }

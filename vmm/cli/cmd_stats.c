@@ -18,13 +18,11 @@
 
 enum { ANSWER_MS = 2000, MACHINES_MAX = 64 };
 
-static struct frame frame;
-
 /* 0, or as client_call(): -ENOTSUP: its supervisor is older. */
 static int take(const char *dir, struct sample *s)
 {
-	int rc = client_call(dir, BULKHEAD__MESSAGE_TYPE__MSG_COUNTERS, NULL, -1, ANSWER_MS, &frame);
-	const Bulkhead__Ok *ok = (const Bulkhead__Ok *)frame.msg;
+	int rc = client_call(dir, BULKHEAD__MESSAGE_TYPE__MSG_COUNTERS, NULL, -1, ANSWER_MS, &client_frame);
+	const Bulkhead__Ok *ok = (const Bulkhead__Ok *)client_frame.msg;
 
 	if (rc)
 		return rc;
@@ -48,7 +46,7 @@ int cmd_stats(int argc, char **argv)
 		return rc;
 	rc = take(ref.path, &s);
 	if (rc)
-		return client_complain(ref.name, &frame, rc);
+		return client_complain(ref.name, &client_frame, rc);
 	if (args.json)
 		return output_json(sample_json(&s));
 	picture_counts(stdout, &s, picture_has_color(stdout));
@@ -186,7 +184,7 @@ static int top(struct top *t, const struct machine_ref *ref, uint32_t interval_m
 		look_at_all(t, ref);
 		there = !t->only || t->count[t->now];
 		if (!there && first)
-			return client_complain(ref->name, &frame, -ECONNRESET);
+			return client_complain(ref->name, &client_frame, -ECONNRESET);
 		if (there)
 			show_round(t, first);
 		first = false;

@@ -175,10 +175,6 @@ static int check_trace(const struct vm_config *config, char *error)
 		snprintf(error, CONFIG_ERROR_MAX, "--trace-start and --trace-stop take an address, as 0xffffffff81000000");
 		return -EINVAL;
 	}
-	if (config->trace_last > TRACE_LAST_MAX) {
-		snprintf(error, CONFIG_ERROR_MAX, "--trace-last keeps at most %u instructions", TRACE_LAST_MAX);
-		return -EINVAL;
-	}
 	return trace_parse_ranges(config->trace_range, from, to, &count, error);
 }
 

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-enum { TRACE_RANGES_MAX = 16, TRACE_LAST_MAX = 10000000 };
+enum { TRACE_RANGES_MAX = 16 };
 
 /* 0; -ENOENT: `text` is NULL; -EINVAL: it is no number. */
 int trace_parse_address(const char *text, uint64_t *out);
