@@ -6,11 +6,13 @@ difference. The long forms do it for everything (`make soak`).
 """
 import os
 import re
+import shutil
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 sys.dont_write_bytecode = True
-from bh import check, debian, main, test, wait_until  # noqa: E402
+from bh import BUILD, SOURCE, check, debian, fetched, main, test, wait_until  # noqa: E402
 
 LIMIT, LONG_LIMIT = 280, 3000
 PROMPT = "bulkhead# "
@@ -60,6 +62,49 @@ def given_back(t):
     vm.expect(r"\n42 is the answer", 60)
     vm.send("poweroff\n")
     check(vm.wait(60) == 0, f"exit code {vm.code}")
+
+
+MODULES = ["dummy.ko", "loop.ko", "crc7.ko", "xor.ko"]
+
+
+def changing_archive(t, kernel):
+    """A second archive for the guest: what tests/guest/debian/changing.sh needs."""
+    root = t.dir + "/changing"
+    os.mkdir(root)
+    modules = os.path.dirname(os.path.dirname(kernel)) + "/lib/modules"
+    found = [f"{folder}/{name}" for folder, _, names in os.walk(modules) for name in names if name in MODULES]
+    for path in [*found, SOURCE + "/tests/guest/debian/changing.sh", BUILD + "/tests/guest/filters"]:
+        shutil.copy(path, root)
+    names = "changing\n" + "".join(f"changing/{name}\n" for name in sorted(os.listdir(root)))
+    with open(t.dir + "/changing.cpio", "wb") as out:
+        subprocess.run([fetched("fetch.sh")["BUSYBOX"], "cpio", "-o", "-H", "newc"], input=names.encode(), stdout=out,
+                       stderr=subprocess.DEVNULL, check=True, cwd=t.dir)
+    return out.name
+
+
+def change(t, tier, functions, rounds, seconds):
+    kernel, initrd = debian(t.dir)
+    r = t.bulkhead(*t.machine("--kernel", kernel, "--initrd", initrd, "--initrd", changing_archive(t, kernel), "--tier", tier,
+                              "--cmdline", f'console=ttyS0 quiet bulkhead.run="sh /changing/changing.sh {functions} {rounds}"'), seconds=seconds)
+    r.expect(0, out=r"(?m)^kernel is well\r?$")
+    said = [line.strip() for line in r.out.splitlines()]
+    check(f"round {rounds}" in said, f"no round {rounds}: {r.out[-2000:]}")
+    wrong = [line for line in said if re.match(r"no tracer|.* traces nothing|a probe|module |filters:|filter |sums", line)]
+    check(not wrong, wrong)
+
+
+@test(limit=LIMIT)
+def changing_code(t):
+    """ftrace, probes, static keys, modules, socket filters: the kernel's code changes under load."""
+    change(t, "auto", "vfs_*", 1, LIMIT)
+
+
+@test(limit=LONG_LIMIT)
+def long_changing_code(t):
+    """The same, with each block translated at once, and verified."""
+    change(t, "jit", "'*'", 3, LONG_LIMIT)
+    os.rename(t.dir + "/changing", t.dir + "/changed")
+    change(t, "verify", "vfs_*", 3, LONG_LIMIT)
 
 
 @test(limit=LONG_LIMIT)

@@ -139,6 +139,16 @@ static json_t *given_up_json(const Bulkhead__Status *s)
 	return list;
 }
 
+/* "2:pty /run/bulkhead/vm1/com2", ... */
+static json_t *serial_json(const Bulkhead__Status *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_serial; i++)
+		json_array_append_new(list, text(s->serial[i]));
+	return list;
+}
+
 static uint64_t uptime_ns(const Bulkhead__Status *s)
 {
 	struct timespec now;
@@ -186,6 +196,7 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "kernel", text(s->kernel));
 		json_object_set_new(j, "reboots", number(s->reboots));
 		json_object_set_new(j, "console", text(s->console));
+		json_object_set_new(j, "serial", serial_json(s));
 	}
 	json_object_set_new(j, "given_up", given_up_json(s));
 	json_object_set_new(j, "was_given_up", json_boolean(s && s->gave_up));
@@ -311,6 +322,8 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", s->vcpus, s->sockets, s->cores, s->threads,
 	       (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when, up / 3600, up / 60 % 60, up % 60,
 	       s->reboots, s->console ? s->console : "-");
+	for (size_t i = 0; i < s->n_serial; i++)
+		printf("  serial    %s\n", s->serial[i]);
 	print_sandbox(s);
 	print_processes(s, client_keeper_pid(dir));
 	print_externals(s);
