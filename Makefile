@@ -4,6 +4,7 @@ BUILD ?= build
 MESON_FLAGS ?= --buildtype=release
 FUZZ_SECONDS ?= 60
 LONG ?= 3
+BOOTS ?= 1000
 GUEST = tests/guest/debian
 
 .PHONY: all setup setup-tests build build-tests run check quick deb bench fuzz oracle isa-record soak software portable threads install clean help
@@ -14,7 +15,7 @@ help:
 	@echo 'make run      install what is missing, build, boot a Debian kernel to a shell (without a terminal: run a'
 	@echo '              command in the guest by run --exec; COMMAND="..." chooses it)'
 	@echo 'make check    install, build, run all tests        make bench   measure, side by side with QEMU'
-	@echo 'make soak     memtest86+ a whole pass, the translator watched, the fault matrix, deaths (KILLS=3000), a storm (STORM_KILLS=10000): hours'
+	@echo 'make soak     memtest86+ a whole pass, the translator watched, boots and resets with two processors (BOOTS=1000), the fault matrix, deaths (KILLS=3000), a storm (STORM_KILLS=10000): hours'
 	@echo 'make quick    unit tests, the decoder, a short round beside this processor: for the inner loop'
 	@echo 'make software real programs in the guest, compared with the host, at length (LONG=3)'
 	@echo 'make portable all tests of the portable emulator for aarch64 under qemu-user, then a Debian kernel (minutes)'
@@ -72,8 +73,9 @@ portable: build-tests
 threads: build-tests
 	@test -f $(BUILD)-threads/build.ninja || \
 		meson setup $(BUILD)-threads $(MESON_FLAGS) -Db_sanitize=thread -Db_lundef=false >/dev/null
-	@ninja -C $(BUILD)-threads --quiet tests/unit/emu_smp_test
+	@ninja -C $(BUILD)-threads --quiet tests/unit/emu_smp_test tests/mono/mono tests/guest/ipi.bin
 	@$(BUILD)-threads/tests/unit/emu_smp_test
+	@$(BUILD)-threads/tests/mono/mono --kernel $(BUILD)-threads/tests/guest/ipi.bin --format flat64 --memory 16 --cpus 3 --tier block --seconds 120
 
 # Rounds over all rows of the instruction table, each with another seed; what one verified goes into docs/isa.md.
 oracle: build-tests
@@ -90,6 +92,7 @@ soak: build
 	@BUILD=$(BUILD) SOURCE=. python3 tests/system/translated.py long_verified long_checked long_changing_code
 	@ninja -C $(BUILD) --quiet software-programs
 	@TIER=verify BUILD=$(BUILD) SOURCE=. python3 tests/software/software.py
+	@SMP_BOOTS=$(BOOTS) BUILD=$(BUILD) SOURCE=. python3 tests/e2e/smp.py boots
 	@tests/fault/soak.sh $(BUILD) $(KILLS)
 	@tests/deploy/packages.sh $(BUILD)
 

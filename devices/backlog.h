@@ -14,6 +14,17 @@
 enum { BACKLOG_BYTES = 256 * 1024 };
 #define BACKLOG_MAGIC 0x4b4c4842u /* "BHLK" */
 
+/*
+ * Where a terminal's input lands before it is in the journal (console_tty.c): it is filled with a pattern first, so that whoever comes
+ * after a death between reading and committing sees how far the kernel got.
+ */
+enum { BACKLOG_LANDING = 256 };
+struct backlog_landing {
+	_Atomic uint32_t number; /* which piece it is, stored behind the pattern; 0: none */
+	uint32_t reserved;
+	uint8_t bytes[BACKLOG_LANDING];
+};
+
 /* Writer: seriald. Reader: seriald, supervisor. */
 struct backlog {
 	uint32_t magic;
@@ -21,6 +32,7 @@ struct backlog {
 	_Atomic uint64_t written; /* bytes ever written; stored (release) after the data */
 	uint64_t pad[6];
 	uint8_t data[BACKLOG_BYTES];
+	struct backlog_landing landing;
 };
 _Static_assert(offsetof(struct backlog, written) == 8 && offsetof(struct backlog, data) == 64, "BACKLOG");
 

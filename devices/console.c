@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Console clients: see console.h. */
+/* Console clients, bytes both ways: see console.h. */
 #include "console.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,14 +15,7 @@ enum { FLUSH_AT_ONCE = 512, PIECES_PER_FLUSH = 8, PIECE_MAX = 32 * 1024 };
 #define FLUSH_DELAY_NS CLOCK_NS_PER_MS
 #define PATIENCE_NS CLOCK_NS_PER_S
 enum { HOLD_MARGIN = 4096 }; /* more than arrives at once */
-#define ACCEPT_RETRY_NS CLOCK_NS_PER_S
 #define BLOCKED_RETRY_NS (50 * CLOCK_NS_PER_MS)
-#define TYPIST_NS (600 * CLOCK_NS_PER_S) /* so long after its last byte a client keeps its place for having typed */
-
-static struct console_place *place_of(const struct console_client *client)
-{
-	return &client->console->state->places[client - client->console->clients];
-}
 
 static enum stash_verdict is_other(void *ctx, uint32_t id, int fd)
 {
@@ -32,9 +24,9 @@ static enum stash_verdict is_other(void *ctx, uint32_t id, int fd)
 }
 
 /* The peer sees the end only when nobody holds the connection any more, the stash included. */
-static void drop(struct console_client *client)
+void console_drop(struct console_client *client)
 {
-	struct console_place *place = place_of(client);
+	struct console_place *place = console_place(client);
 
 	event_del(&client->readable);
 	event_del(&client->writable);
@@ -45,17 +37,18 @@ static void drop(struct console_client *client)
 	runtime_touch(client->console->rt);
 }
 
-/* 0 all sent or -EAGAIN (rest kept), else the client is gone. */
-static ssize_t send_some(int fd, const void *buf, size_t len)
+/* How many were taken, or -EAGAIN; another error: the client is gone. */
+ssize_t console_send(const struct console_client *client, const void *buf, size_t len)
 {
-	ssize_t n = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n = client->connector == CONSOLE_SOCKET ? send(client->fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL)
+							: write(client->fd, buf, len);
 
 	if (n < 0)
 		return errno == EWOULDBLOCK || errno == EINTR ? -EAGAIN : -errno;
 	return n;
 }
 
-static void set_note(struct console_client *client, const char *format, uint64_t n)
+void console_note(struct console_client *client, const char *format, uint64_t n)
 {
 	int len = snprintf(client->note, sizeof(client->note), format, (unsigned long long)n);
 
@@ -70,17 +63,27 @@ static void reward(struct console_client *client, uint64_t taken)
 		client->patience_ns = PATIENCE_NS;
 }
 
+/* What is always there cannot leave: what it did not take is lost, and counted. */
+static ssize_t give_up(struct console_client *client, ssize_t error, size_t len)
+{
+	log_warning("COM%u: %s: its output is lost", client->console->port + 1, strerror((int)-error));
+	console_place(client)->cursor += len;
+	console_place(client)->skipped += len;
+	client->console->bytes_dropped += len;
+	return (ssize_t)len;
+}
+
 /* One piece of what is due. > 0: go on; 0: all done; -EAGAIN: blocked; other: gone. */
 static ssize_t send_piece(struct console_client *client)
 {
-	struct console_place *place = place_of(client);
+	struct console_place *place = console_place(client);
 	const uint8_t *chunk;
 	uint64_t skipped;
 	size_t len;
 	ssize_t n;
 
 	if (client->note_sent < client->note_len) {
-		n = send_some(client->fd, client->note + client->note_sent, (size_t)(client->note_len - client->note_sent));
+		n = console_send(client, client->note + client->note_sent, (size_t)(client->note_len - client->note_sent));
 		if (n > 0)
 			client->note_sent = (uint8_t)(client->note_sent + n);
 		return n;
@@ -89,12 +92,15 @@ static ssize_t send_piece(struct console_client *client)
 	if (skipped) {
 		client->console->bytes_dropped += skipped;
 		place->skipped += skipped;
-		set_note(client, "\r\n[bulkhead: %llu bytes skipped, this client reads too slowly]\r\n", skipped);
+		console_note(client, "\r\n[bulkhead: %llu bytes skipped, this client reads too slowly]\r\n", skipped);
 		return 1;
 	}
 	if (len == 0)
 		return 0;
-	n = send_some(client->fd, chunk, len < PIECE_MAX ? len : PIECE_MAX);
+	len = len < PIECE_MAX ? len : PIECE_MAX;
+	n = console_send(client, chunk, len);
+	if (n < 0 && n != -EAGAIN && client->connector != CONSOLE_SOCKET)
+		return give_up(client, n, len);
 	if (n > 0) {
 		client->active_ns = runtime_now(client->console->rt);
 		place->cursor += (uint64_t)n;
@@ -104,7 +110,7 @@ static ssize_t send_piece(struct console_client *client)
 	return n;
 }
 
-static void pump(struct console_client *client)
+void console_pump(struct console_client *client)
 {
 	ssize_t n = 1;
 
@@ -116,7 +122,7 @@ static void pump(struct console_client *client)
 		client->blocked = true;
 		event_add(&client->writable, NULL);
 	} else {
-		drop(client);
+		console_drop(client);
 	}
 }
 
@@ -124,7 +130,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	pump(arg);
+	console_pump(arg);
 }
 
 static void pause_input(struct console *c)
@@ -136,13 +142,15 @@ static void pause_input(struct console *c)
 	}
 }
 
-void console_resume(struct console *c)
+void console_consume(struct console *c, size_t len)
 {
-	if (!c->paused || c->state->input.len > CONSOLE_INPUT / 2)
+	c->counts->input_len -= (uint32_t)len;
+	memmove(c->input, c->input + len, c->counts->input_len);
+	if (!c->paused || c->counts->input_len > c->input_max / 2)
 		return;
 	c->paused = false;
 	for (unsigned i = 0; i < c->clients_max; i++) {
-		if (c->clients[i].fd >= 0 && !c->clients[i].half_open)
+		if (c->clients[i].fd >= 0 && !c->clients[i].half_open && c->clients[i].connector != CONSOLE_FILE)
 			event_add(&c->clients[i].readable, NULL);
 	}
 }
@@ -163,7 +171,7 @@ void console_committed(struct console *c)
 	for (unsigned i = 0; i < c->clients_max; i++) {
 		struct console_client *client = &c->clients[i];
 
-		if (client->fd >= 0 && client->peeked)
+		if (client->fd >= 0 && client->peeked && client->connector == CONSOLE_SOCKET)
 			console_receive(client->fd, gone, client->peeked, 0);
 		client->peeked = 0;
 	}
@@ -173,221 +181,133 @@ void console_committed(struct console *c)
  * What is typed stays in the socket until it is in the journal: a chunk may come twice when we die in between, never not
  * at all. End of input is not the end: `echo ls | socat - UNIX-CONNECT:...` still wants the answer.
  */
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+struct console_client *console_find_writer(const struct console *c)
 {
-	struct console_client *client = arg;
-	struct console_input *input = &client->console->state->input;
-	ssize_t n;
-
-	(void)what;
-	if (client->peeked)
-		return;
-	if (input->len == CONSOLE_INPUT) {
-		pause_input(client->console);
-		return;
-	}
-	n = console_receive(fd, input->bytes + input->len, CONSOLE_INPUT - input->len, MSG_PEEK);
-	if (n > 0) {
-		client->peeked = (uint32_t)n;
-		client->active_ns = runtime_now(client->console->rt);
-		place_of(client)->typed = 1;
-		input->len += (uint32_t)n;
-		client->console->bytes_in += (uint64_t)n;
-		runtime_touch(client->console->rt);
-	} else if (n == 0) {
-		client->half_open = true;
-		event_del(&client->readable);
-	} else if (errno != EAGAIN && errno != EINTR) {
-		drop(client);
-	}
-}
-
-/* Sending nothing to a peer that has closed its socket fails; to one that only stopped talking, it does not. */
-static void drop_dead(struct console *c)
-{
-	for (unsigned i = 0; i < c->clients_max; i++) {
-		struct console_client *client = &c->clients[i];
-		ssize_t n = client->fd >= 0 && client->half_open ? send_some(client->fd, "", 0) : 0;
-
-		if (n < 0 && n != -EAGAIN)
-			drop(client);
-	}
-}
-
-static uint32_t next_id(struct console_state *s)
-{
-	s->next_id = s->next_id == UINT32_MAX ? 1 : s->next_id + 1;
-	return s->next_id;
-}
-
-static struct console_client *find_free(struct console *c)
-{
-	for (unsigned i = 0; i < c->clients_max; i++) {
-		if (c->clients[i].fd < 0)
-			return &c->clients[i];
-	}
+	for (unsigned i = 0; i < c->clients_max; i++)
+		if (c->clients[i].fd >= 0 && c->places[i].mode == CONSOLE_WRITER)
+			return (struct console_client *)&c->clients[i];
 	return NULL;
 }
 
-/* Who only reads can come again, and misses nothing: the history is replayed. Who types is in the middle of something. */
-static bool gives_way(const struct console_client *client, uint64_t now_ns)
+static bool may_type(const struct console_client *client)
 {
-	return !place_of(client)->typed || now_ns - client->active_ns >= TYPIST_NS;
-}
-
-static struct console_client *find_idlest(struct console *c)
-{
-	uint64_t now_ns = runtime_now(c->rt);
-	struct console_client *idlest = NULL;
-
-	for (unsigned i = 0; i < c->clients_max; i++) {
-		struct console_client *client = &c->clients[i];
-
-		if (gives_way(client, now_ns) && (!idlest || client->active_ns < idlest->active_ns))
-			idlest = client;
+	switch ((enum console_mode)console_place(client)->mode) {
+	case CONSOLE_PLAIN:
+		return client->connector != CONSOLE_SOCKET || !console_find_writer(client->console);
+	case CONSOLE_WRITER:
+		return true;
+	case CONSOLE_WATCHER:
+	case CONSOLE_STEALER:
+	case CONSOLE_MODES:
+		break;
 	}
-	return idlest;
+	return false;
 }
 
-/* A free place, or that of a client that only holds it. NULL: all are in use. */
-static struct console_client *find_place(struct console *c)
+static void take_typed(struct console_client *client, size_t n)
 {
-	static const char text[] = "\r\n[bulkhead: this place goes to a client that came after you]\r\n";
-	struct console_client *client = find_free(c);
+	struct console *c = client->console;
 
-	if (client)
-		return client;
-	client = find_idlest(c);
-	if (!client)
-		return NULL;
-	send_some(client->fd, text, sizeof(text) - 1);
-	drop(client);
-	return client;
+	client->peeked = (uint32_t)n;
+	client->active_ns = runtime_now(c->rt);
+	console_place(client)->typed = 1;
+	runtime_touch(c->rt);
 }
 
-static void refuse(struct console *c, int fd)
+/* Somebody else types. */
+static ssize_t ignore_typed(struct console_client *client)
 {
-	static const char text[] = "[bulkhead: too many console clients]\r\n";
+	uint8_t gone[CONSOLE_INPUT];
+	ssize_t n = console_receive(client->fd, gone, sizeof(gone), 0);
 
-	log_warning("a console client was refused: %u are connected already, and typing", c->clients_max);
-	send_some(fd, text, sizeof(text) - 1);
-	close(fd);
+	if (n > 0 && !client->warned && console_place(client)->mode != CONSOLE_WATCHER) {
+		client->warned = true;
+		console_note(client, "\r\n[bulkhead: another client types here; bulkhead console --steal takes over]\r\n", 0);
+		console_pump(client);
+	}
+	return n;
 }
 
-static void attach(struct console *c, struct console_client *client, int fd)
+static ssize_t receive(struct console_client *client)
+{
+	struct console *c = client->console;
+	size_t len = c->counts->input_len, room = c->input_max - len;
+	ssize_t n;
+
+	if (client->connector == CONSOLE_TTY)
+		return console_tty_receive(client, room);
+	n = console_receive(client->fd, c->input + len, room, MSG_PEEK);
+	if (n > 0) {
+		c->counts->input_len += (uint32_t)n;
+		c->bytes_in += (uint64_t)n;
+	}
+	return n;
+}
+
+/* Who came by the control socket leaves with its end; a plain stream may only have said all that it will say. */
+static void on_no_input(struct console_client *client, ssize_t n)
+{
+	bool leaves = client->connector == CONSOLE_SOCKET && (n < 0 || console_place(client)->mode != CONSOLE_PLAIN);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (leaves) {
+		console_drop(client);
+		return;
+	}
+	client->half_open = true;
+	event_del(&client->readable);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct console_client *client = arg;
+	bool types = may_type(client);
+	ssize_t n;
+
+	(void)fd;
+	(void)what;
+	if (client->peeked)
+		return;
+	if (types && client->console->counts->input_len == client->console->input_max) {
+		pause_input(client->console);
+		return;
+	}
+	n = types ? receive(client) : ignore_typed(client);
+	if (client->fd < 0)
+		return;
+	if (n <= 0)
+		on_no_input(client, n);
+	else if (types)
+		take_typed(client, (size_t)n);
+}
+
+void console_attach(struct console *c, struct console_client *client, int fd, enum console_connector connector)
 {
 	struct event_base *base = c->rt->base;
 
 	memset(client, 0, sizeof(*client));
 	client->console = c;
 	client->fd = fd;
+	client->connector = connector;
 	client->patience_ns = PATIENCE_NS;
 	client->active_ns = runtime_now(c->rt);
 	event_assign(&client->readable, base, fd, EV_READ | EV_PERSIST, on_readable, client);
 	event_assign(&client->writable, base, fd, EV_WRITE, on_writable, client);
-	if (!c->paused)
+	if (!c->paused && connector != CONSOLE_FILE)
 		event_add(&client->readable, NULL);
 }
 
-static void welcome(struct console *c, struct console_client *client, int fd)
-{
-	struct console_place *place = &c->state->places[client - c->clients];
-
-	*place = (struct console_place){ .id = next_id(c->state), .cursor = backlog_start(c->backlog) };
-	if (stash_put(&c->stash, place->id, fd))
-		log_warning("a console client will not survive a restart of the console");
-	attach(c, client, fd);
-	pump(client);
-	runtime_touch(c->rt);
-}
-
-/*
- * A connection that the journal knows goes on where it was. One that it does not know had been accepted when the
- * predecessor died, and starts at the beginning; or it was being dropped, and will be again.
- */
-static enum stash_verdict take_over(void *ctx, uint32_t id, int fd)
-{
-	struct console *c = ctx;
-	struct console_client *free = NULL;
-
-	for (unsigned i = 0; i < c->clients_max; i++) {
-		if (c->state->places[i].id == id && c->clients[i].fd >= 0)
-			return STASH_DROP;
-		if (c->state->places[i].id == id) {
-			attach(c, &c->clients[i], fd);
-			return STASH_TAKE;
-		}
-		if (!c->state->places[i].id)
-			free = &c->clients[i];
-	}
-	if (!free)
-		return STASH_DROP;
-	*place_of(free) = (struct console_place){ .id = id, .cursor = backlog_start(c->backlog) };
-	if (id > c->state->next_id)
-		c->state->next_id = id;
-	attach(c, free, fd);
-	return STASH_TAKE;
-}
-
-static void take_over_all(struct console *c)
-{
-	stash_sweep(&c->stash, take_over, c);
-	for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX; i++)
-		if (c->clients[i].fd < 0)
-			c->state->places[i] = (struct console_place){ 0 };
-}
-
-int console_validate(const struct console_state *s, const char **field)
+int console_validate(const struct console_counts *counts, unsigned input_max, const char **field)
 {
 	*field = "console input length";
-	return s->input.len <= CONSOLE_INPUT ? 0 : -EINVAL;
-}
-
-static void on_accept(evutil_socket_t fd, short what, void *arg)
-{
-	struct console *c = arg;
-	struct console_client *client;
-	int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	(void)what;
-	if (peer < 0) {
-		/* Out of descriptors, the listener stays readable: without a pause we would spin. */
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-			log_warning("a console client cannot be accepted: %s", strerror(errno));
-			event_del(&c->accept_event);
-			c->retry_ns = runtime_now(c->rt) + ACCEPT_RETRY_NS;
-		}
-		return;
-	}
-	drop_dead(c);
-	client = find_place(c);
-	if (client)
-		welcome(c, client, peer);
-	else
-		refuse(c, peer);
-}
-
-int console_open(struct console *c, struct runtime *rt, struct backlog *backlog, struct console_state *state,
-		 int listen_fd, struct stash stash, unsigned clients_max)
-{
-	c->rt = rt;
-	c->backlog = backlog;
-	c->state = state;
-	c->stash = stash;
-	c->listen_fd = listen_fd;
-	c->clients_max = clients_max && clients_max <= CONSOLE_CLIENTS_MAX ? clients_max : CONSOLE_CLIENTS_DEFAULT;
-	for (unsigned i = 0; i < CONSOLE_CLIENTS_MAX; i++)
-		c->clients[i] = (struct console_client){ .console = c, .fd = -1 };
-	take_over_all(c);
-	if (fcntl(listen_fd, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
-	return runtime_watch(rt, &c->accept_event, listen_fd, EV_READ | EV_PERSIST, on_accept, c);
+	return counts->input_len <= input_max ? 0 : -EINVAL;
 }
 
 /* A cursor from a journal may be ahead of a backlog that started anew. */
 static uint64_t left_for(const struct console_client *client, uint64_t written)
 {
-	uint64_t cursor = place_of(client)->cursor;
+	uint64_t cursor = console_place(client)->cursor;
 
 	return cursor < written ? written - cursor : 0;
 }
@@ -409,9 +329,12 @@ bool console_is_behind(const struct console *c)
 {
 	uint64_t written = atomic_load_explicit(&c->backlog->written, memory_order_relaxed);
 
-	for (unsigned i = 0; i < c->clients_max; i++)
-		if (c->clients[i].fd >= 0 && left_for(&c->clients[i], written))
+	for (unsigned i = 0; i < c->clients_max; i++) {
+		const struct console_client *client = &c->clients[i];
+
+		if (client->fd >= 0 && left_for(client, written) && !(client->connector == CONSOLE_TTY && client->blocked))
 			return true;
+	}
 	return false;
 }
 
@@ -420,9 +343,9 @@ uint64_t console_least_lost(const struct console *c)
 	uint64_t written = atomic_load_explicit(&c->backlog->written, memory_order_relaxed), least = UINT64_MAX;
 
 	for (unsigned i = 0; i < c->clients_max; i++) {
-		uint64_t lost = left_for(&c->clients[i], written) + c->state->places[i].skipped;
+		uint64_t lost = left_for(&c->clients[i], written) + c->places[i].skipped;
 
-		if (c->clients[i].fd >= 0 && lost < least)
+		if (c->clients[i].fd >= 0 && c->clients[i].connector != CONSOLE_TTY && lost < least)
 			least = lost;
 	}
 	return least == UINT64_MAX ? 0 : least;
@@ -462,17 +385,6 @@ static uint64_t count_patience(struct console *c, uint64_t now_ns)
 	return again;
 }
 
-static uint64_t retry_accept(struct console *c, uint64_t now_ns)
-{
-	if (c->retry_ns == 0)
-		return UINT64_MAX;
-	if (now_ns < c->retry_ns)
-		return c->retry_ns;
-	c->retry_ns = 0;
-	event_add(&c->accept_event, NULL);
-	return UINT64_MAX;
-}
-
 /*
  * The kernel calls a socket writable again when three quarters of its buffer are free. For one who reads slowly that may
  * be longer than we wait for signs of life; but there is room for a piece after each of his reads.
@@ -503,7 +415,7 @@ static uint64_t flush(struct console *c, uint64_t now_ns)
 	c->flushed_ns = now_ns;
 	for (unsigned i = 0; i < c->clients_max; i++) {
 		if (c->clients[i].fd >= 0 && !c->clients[i].blocked)
-			pump(&c->clients[i]);
+			console_pump(&c->clients[i]);
 	}
 	return UINT64_MAX;
 }
@@ -515,7 +427,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 uint64_t console_flush(struct console *c, uint64_t now_ns)
 {
-	uint64_t again = c->rt->leaving_ns ? UINT64_MAX : retry_accept(c, now_ns);
+	uint64_t again = UINT64_MAX;
 
 	if (c->rt->leaving_ns || c->held_ns)
 		again = earlier(again, retry_blocked(c, now_ns));

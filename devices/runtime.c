@@ -232,7 +232,7 @@ static bool may_leave(struct runtime *rt, uint64_t now)
 	return now >= rt->leaving_ns || !rt->shell->has_output || !rt->shell->has_output(rt);
 }
 
-static int handle_request(struct runtime *rt, const struct frame *f)
+static int handle_request(struct runtime *rt, struct frame *f)
 {
 	switch ((int)f->header.type) {
 	case TYPE(STATS):
@@ -246,6 +246,10 @@ static int handle_request(struct runtime *rt, const struct frame *f)
 		return 0;
 	case TYPE(HOLD_LINES):
 		return hold_lines(rt, f->header.id, (const Bulkhead__HoldLines *)f->msg);
+	case TYPE(CONSOLE_CLIENT):
+		if (rt->shell->admit)
+			return rt->shell->admit(rt, f);
+		return frame_reply_error(rt->child.control_fd, f->header.id, ENOTSUP, NULL, "no console here");
 	case TYPE(SET_LOG):
 		return set_log(rt, f->header.id, (const Bulkhead__SetLog *)f->msg);
 	default:

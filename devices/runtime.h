@@ -59,6 +59,8 @@ struct daemon_shell {
 	bool (*has_news)(struct runtime *rt);
 	/* The last thing: the machine ends, and what has_output() says now stays undone. May be NULL. */
 	void (*leave)(struct runtime *rt);
+	/* CONSOLE_CLIENT: answers it, and takes the connection out of the frame. NULL: nobody comes here. */
+	int (*admit)(struct runtime *rt, struct frame *f);
 	int (*power_button)(struct runtime *rt); /* NULL: not this device */
 	void (*hold_lines)(struct runtime *rt, bool hold); /* NULL: it looks at none */
 	void (*stats)(struct runtime *rt, Bulkhead__Stats *stats);

@@ -11,7 +11,7 @@
 #include "layout.h"
 #include "ring.h"
 
-enum { PAGE = 4096, CMDLINE_MAX = 4096, NAME_MAX_LEN = 63, PATH_MAX_LEN = 4096, CLIENTS_MAX = 64, LINES = 24 };
+enum { PAGE = 4096, CMDLINE_MAX = 4096, NAME_MAX_LEN = 63, PATH_MAX_LEN = 4096, CLIENTS_MAX = 64, LINES = 24, SERIAL_PORTS = 4 };
 enum { SPIN_MAX_NS = 1000000, LOG_LEVELS = 5, SANDBOX_MODES = 3, COMMON_DEVICE_FDS = 6, CPU_TEXT_MAX = 1024 };
 
 #define ROLE(x) BULKHEAD__ROLE__ROLE_##x
@@ -147,11 +147,32 @@ static int check_sources(const Bulkhead__SetupDevice *m, const struct kind_row *
 	return 0;
 }
 
+/* How many descriptors they bring; -EINVAL. */
+static int check_serial_ports(const Bulkhead__SetupDevice *m, Bulkhead__Role role, struct control_complaint *c)
+{
+	unsigned seen = 0;
+	int fds = 0;
+
+	if (m->n_serial_ports && role != BULKHEAD__ROLE__ROLE_SERIALD)
+		return complain(c, "serial_ports", "only seriald has ports");
+	for (size_t i = 0; i < m->n_serial_ports; i++) {
+		const Bulkhead__SerialPort *p = m->serial_ports[i];
+
+		if (!p->has_port || p->port >= SERIAL_PORTS || seen >> p->port & 1)
+			return complain(c, "serial_ports.port", "must be 0 to 3, each once");
+		if (!p->has_kind || p->kind <= BULKHEAD__SERIAL_KIND__SERIAL_NONE || p->kind > BULKHEAD__SERIAL_KIND__SERIAL_FILE)
+			return complain(c, "serial_ports.kind", "is unknown");
+		seen |= 1u << p->port;
+		fds += p->port ? 2 : 1;
+	}
+	return fds;
+}
+
 int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role role, unsigned nfds,
 			       struct control_complaint *c)
 {
 	const struct kind_row *kind = kind_of_role(role);
-	int err = kind ? control_check_machine(m->machine, c) : complain(c, "role", "is not a device");
+	int err = kind ? control_check_machine(m->machine, c) : complain(c, "role", "is not a device"), serial;
 
 	if (!err)
 		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
@@ -163,7 +184,10 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 		return complain(c, "console_clients_max", "must be at most 64");
 	if (control_has_code_map(m) && kind->memory != KIND_MEMORY_WRITES)
 		return complain(c, "has_code_map", "is for who writes guest memory");
-	if (nfds != control_device_fds(role, (unsigned)m->n_sources) + control_has_code_map(m))
+	serial = check_serial_ports(m, role, c);
+	if (serial < 0)
+		return serial;
+	if (nfds != control_device_fds(role, (unsigned)m->n_sources) + control_has_code_map(m) + (unsigned)serial)
 		return complain(c, "descriptors", "wrong number");
 	return 0;
 }

@@ -49,6 +49,8 @@ static const struct frame_type types[] = {
 	TYPE(TAKE, "TAKE", empty, 0, 0),
 	TYPE(DEVICE_CAPTURE, "DEVICE_CAPTURE", device_name, 0, 0),
 	TYPE(HOLD_LINES, "HOLD_LINES", hold_lines, 0, 0),
+	TYPE(CONSOLE, "CONSOLE", console_attach, 0, 0),
+	TYPE(CONSOLE_CLIENT, "CONSOLE_CLIENT", console_attach, 1, 1),
 	TYPE(COUNTERS, "COUNTERS", empty, 0, 0),
 	TYPE(WATCH, "WATCH", watch, 0, 0),
 	TYPE(NEWS, "NEWS", news, 0, 0),

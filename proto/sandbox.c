@@ -236,14 +236,24 @@ static void limit(int what, rlim_t value)
 	setrlimit((__rlimit_resource_t)what, &want);
 }
 
+/*
+ * Memory objects count as files, and all but the emulator's code are sealed against growth. What seriald may have besides is a file
+ * that the user wants a port's output in.
+ */
+static rlim_t largest_file(enum sandbox_role role)
+{
+	if (role == SANDBOX_VCPU_EMU)
+		return 64 << 20;
+	return role == SANDBOX_SERIALD ? (rlim_t)1 << 40 : 1 << 20;
+}
+
 static void set_limits(enum sandbox_role role)
 {
 	limit(RLIMIT_CORE, 0);
 	if (!is_child(role))
 		return;
 	limit(RLIMIT_NOFILE, 160);
-	/* Memory objects are made by the supervisor, but for that of the emulator's generated code; only a log file could grow. */
-	limit(RLIMIT_FSIZE, role == SANDBOX_VCPU_EMU ? 64 << 20 : 1 << 20);
+	limit(RLIMIT_FSIZE, largest_file(role));
 	limit(RLIMIT_MEMLOCK, 0);
 	limit(RLIMIT_MSGQUEUE, 0);
 	if (is_device(role) && !HAS_ASAN)

@@ -51,7 +51,8 @@ enum { STATE_CPU_TEXT = 1032 };
 struct state_machine {
 	uint64_t ram_bytes;
 	uint64_t time_ns; /* the machine's clock when it was taken */
-	uint32_t vcpus, devices;
+	uint32_t vcpus; /* topology_word() */
+	uint32_t devices;
 	char cpu[STATE_CPU_TEXT]; /* its processor model, terminated */
 };
 _Static_assert(sizeof(struct state_machine) == 1056, "state of the machine");

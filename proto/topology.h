@@ -8,6 +8,7 @@
 #define BULKHEAD_PROTO_TOPOLOGY_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum {
 	TOPOLOGY_MAX_CPUS = 64,
@@ -53,6 +54,12 @@ static inline bool topology_is_valid(const struct cpu_topology *t)
 	return t->sockets && t->cores && t->threads && t->sockets <= TOPOLOGY_MAX_CPUS && t->cores <= TOPOLOGY_MAX_CPUS &&
 	       t->threads <= TOPOLOGY_MAX_CPUS && topology_cpus(t) <= TOPOLOGY_MAX_CPUS &&
 	       topology_apic_id(t, topology_cpus(t) - 1) <= TOPOLOGY_MAX_ID;
+}
+
+/* How a saved state tells it: the number of processors, and above it what is not flat. */
+static inline uint32_t topology_word(const struct cpu_topology *t)
+{
+	return topology_cpus(t) | (t->sockets - 1) << 16 | (t->threads - 1) << 24;
 }
 
 /* One socket of so many cores. */

@@ -67,19 +67,19 @@ static const struct emu_hooks hooks = {
 
 enum { TRANSLATE_AFTER = 32 };
 
-/* The translator reserves some hundred megabytes of addresses. */
-static bool has_address_space(void)
+/* The translator reserves some hundred megabytes of addresses, and some for each processor. */
+static bool has_address_space(unsigned vcpus)
 {
 	struct rlimit most;
 
-	return getrlimit(RLIMIT_AS, &most) != 0 || most.rlim_cur >= 512ull << 20;
+	return getrlimit(RLIMIT_AS, &most) != 0 || most.rlim_cur >= 512ull + 128 * (vcpus - 1) << 20;
 }
 
 static unsigned threshold(const struct engine_config *c)
 {
-	return !has_address_space() || c->no_translator || c->single_step ? 0
-	       : c->translate_after					  ? c->translate_after
-									  : TRANSLATE_AFTER;
+	return !has_address_space(c->vcpus) || c->no_translator || c->single_step ? 0
+	       : c->translate_after						  ? c->translate_after
+										  : TRANSLATE_AFTER;
 }
 
 /* What a processor's share of the memory for code is used for. Touched as it is filled. */
@@ -87,7 +87,7 @@ struct shares {
 	size_t blocks, native, tables;
 };
 
-enum { FIRST = 60 << 20, FURTHER = 30 << 20, UNTRANSLATED = 11 << 19 };
+enum { FIRST = 60 << 20, FURTHER = 12 << 20, UNTRANSLATED = 11 << 19 };
 
 static size_t bytes_of_code(const struct machine *m)
 {

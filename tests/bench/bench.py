@@ -67,8 +67,8 @@ class Bench:
         return [self.mono, "--kernel", self.kernel, "--initrd", self.initrd, "--memory", "512", "--cmdline",
                 f'console=ttyS0 quiet bulkhead.run="{command}"']
 
-    def qemu(self, command):
-        return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "512", "-nographic", "-no-reboot",
+    def qemu(self, command, *more):
+        return ["qemu-system-x86_64", *more, "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-nographic", "-no-reboot",
                 "-kernel", self.kernel, "-initrd", self.initrd, "-append",
                 f'console=ttyS0 quiet bulkhead.run="{command}"']
 
@@ -309,6 +309,39 @@ def bench_programs(b):
         workload_row(name, unit, native, *(seen[side].get(name, (None, unit))[0] for side in ("ours", "qemu")))
 
 
+PARALLEL = "mix-of-one mix-of-two contended-xadd flag-ping-pong membarrier-ipi"
+
+
+def bench_processors(b):
+    """Several processors: boots with 1, 2 and 4 of them, what two do at once in both guests, and what one more costs in memory."""
+    for cpus in "1", "2", "4":
+        ours, qemu = [], []
+        for _ in range(3):
+            seen, _, _ = run(b.qemu("true", "-smp", cpus), [USERSPACE])
+            qemu.append(seen.get(USERSPACE))
+            seen, _, _ = run(b.ours("true", "--cpus", cpus), [USERSPACE])
+            ours.append(seen.get(USERSPACE))
+        row(f"boot to first userspace line, {cpus} processors", median(ours), median(qemu), "s")
+    seen, _, _ = run(b.ours("true", "--cpus", "8"), [USERSPACE])
+    row("the same with 8", seen.get(USERSPACE), None, "s")
+    command = f"/guest-bench {PARALLEL}"
+    values = {side: {} for side in ("native", "ours", "qemu")}
+    for _ in range(3):
+        for side, argv in (("native", [b.guest_bench, *PARALLEL.split()]), ("ours", b.ours(command, "--cpus", "2")),
+                           ("qemu", b.qemu(command, "-smp", "2"))):
+            for name, (value, _) in workload_values(run(argv, [], timeout=300)[2]).items():
+                values[side].setdefault(name, []).append(value)
+    best = {side: {name: min(v) for name, v in found.items()} for side, found in values.items()}
+    for name in PARALLEL.split():
+        row(f"{name} (native {best['native'].get(name, float('nan')):.4g})", best["ours"].get(name), best["qemu"].get(name), "ns")
+    for side, found in best.items():
+        row(f"scaling of the integer mix to two processors, {side}", 2 * found["mix-of-one"] / found["mix-of-two"], None, "")
+    for cpus in "1", "2", "4":
+        measure_memory(b, f"Debian, {cpus} processors", 15,
+                       ["--kernel", b.kernel, "--initrd", b.initrd, "--memory", "512M", "--cmdline", "console=ttyS0 quiet",
+                        "--engine", "emu", "--cpus", cpus])
+
+
 def median_or_none(values):
     values = [v for v in values if v is not None]
     return statistics.median(values) if values else None
@@ -459,7 +492,7 @@ def bench_recovery(b):
 BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
-           "ring": bench_ring}
+           "ring": bench_ring, "processors": bench_processors}
 
 
 def main():

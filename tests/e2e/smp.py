@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Machines with several processors: small guests on the engine that --engine names, and Debian's kernel under the emulator."""
+import os
 import re
 
 from bh import check, debian, main, test
@@ -93,6 +94,23 @@ def linux_offline_and_online(t):
 @test(limit=LIMIT)
 def linux_more_than_the_host(t):
     check(re.search(r"^8\n", linux(t, "nproc", "", "--cpus", "8"), re.M), "8 processors")
+
+
+@test(limit=4 * 3600)
+def boots(t):
+    """make soak: SMP_BOOTS boots with two processors, and as many resets in a row; in make check, twenty small ones."""
+    count = int(os.environ.get("SMP_BOOTS", "0"))
+    for _ in range(0 if count else 20):
+        t.run_guest("halted", "--cpus", "2").expect(0, out=r"to the end\n", err="halt")
+    for n in range(count):
+        check("\n2\n" in linux(t, "nproc", "", "--cpus", "2"), f"boot {n}")
+    guest = t.start(*t.command(*t.guest("survivor", "--cpus", "2")))
+    for _ in range(count or 20):
+        guest.expect("survivor", 60)
+        guest.send("@")
+    guest.expect("survivor", 60)
+    guest.send("!")
+    check(guest.wait(60) == 42, f"exit code {guest.code}")
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ class Moving:
 # ---- the small guest, which works every device ---------------------------------------------------------------------
 
 class Survivor(Moving):
-    def __init__(self, t, rng):
-        super().__init__(t, rng, lambda name: t.guest("survivor", name=name))
+    def __init__(self, t, rng, more=()):
+        super().__init__(t, rng, lambda name: t.guest("survivor", *more, name=name))
         self.report = Report()
         self.typed = ""
         self.fed = 0
@@ -106,9 +106,9 @@ class Survivor(Moving):
         self.end("!", 42)
 
 
-def move_survivor(t, moves, seed, modes):
+def move_survivor(t, moves, seed, modes, more=()):
     rng = random.Random(seed)
-    s = Survivor(t, rng)
+    s = Survivor(t, rng, more)
     for _ in range(moves):
         s.talk.send(rng.choice(modes))
         s.type(rng.randrange(8))
@@ -125,6 +125,12 @@ def move_survivor(t, moves, seed, modes):
 def small(t):
     """The guest that works every device and checks each answer."""
     move_survivor(t, 12, SEED, ".+=")
+
+
+@test(limit=120)
+def several(t):
+    """Three processors, one of which is in HLT most of the time, another in the middle of something."""
+    move_survivor(t, 8, SEED, ".+=", ("--cpus", "3"))
 
 
 @test(limit=120)

@@ -256,9 +256,9 @@ def leave_all(t, rounds, seed):
     return kills
 
 
-def reboots(t, count, interval, pick, seed):
+def reboots(t, count, interval, pick, seed, options=()):
     """Resets through CF9 while devices die: each one happens, once."""
-    s = Survivor(t, random.Random(seed))
+    s = Survivor(t, random.Random(seed), *options)
     for i in range(count + 1):
         while s.report.boots <= i:
             s.victims.kill(pick(s.rng))
@@ -291,6 +291,13 @@ def busy(t):
 def leaving(t):
     """Exit code 42, power-off, triple fault, reset with --no-reboot: each while platformd and seriald are away."""
     leave_all(t, 2, 1)
+
+
+@test(limit=150)
+def several(t):
+    """Four processors talk to the devices at once."""
+    work(t, 40, 0.1, in_pairs, ("+", "=", "."), options=("--cpus", "4", "--vga", "stub"))
+    reboots(t, 3, 0.1, in_pairs, 1, ("--cpus", "4"))
 
 
 @test(limit=120)

@@ -182,12 +182,17 @@ static const char *another_value(const struct option_row *row)
 		return "=^A";
 	case VALUE_INITRD:
 		return "=/some/image:with: words";
+	case VALUE_SERIAL:
+		return "=3:socket=/some/console.sock,server";
 	case VALUE_GROUP:
 		return "=1234";
 	case VALUE_EXTERNAL:
 		return "=seriald=unix:/some/serial,socket,user=1000";
 	case VALUE_GDB:
 		return "=/some/gdb.sock";
+	case VALUE_STEP_SEND: /* the last ones: of no machine */
+	case VALUE_STEP_EXPECT:
+	case VALUE_BYTES:
 	case VALUE_FD:
 		break;
 	}

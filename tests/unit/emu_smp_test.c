@@ -384,7 +384,8 @@ static void transfer(struct smp *s, const struct code_map_view *view, uint32_t v
 		if (teller == BY_CALL)
 			engine_emu.ram_written(s->engine, OPERAND, 4);
 		for (unsigned n = 0; n <= CODE_NOTICES && teller == BY_MANY_NOTICES; n++)
-			code_notice_give(&s->notices, 64 * n, 64); /* so many that the right one is lost */
+			code_notice_give(&s->notices, n ? 64 * n : OPERAND,
+					 64); /* so many that the first, the right one, is lost */
 		if (teller != BY_CALL)
 			code_notice_give(&s->notices, teller == BY_NOTICE ? OPERAND : 0, 4);
 		++*told;

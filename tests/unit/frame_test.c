@@ -294,6 +294,38 @@ Test(control_check, line_sources)
 	cr_assert_eq(control_check_setup_device(&s, BULKHEAD__ROLE__ROLE_IRQD, 12, &c), -EINVAL);
 }
 
+/* seriald: 7 for every device, 5 of its own, a connector for each port and a history for all but COM1. */
+Test(control_check, serial_ports)
+{
+	Bulkhead__MachineConfig m = BULKHEAD__MACHINE_CONFIG__INIT;
+	Bulkhead__SetupDevice s = BULKHEAD__SETUP_DEVICE__INIT;
+	Bulkhead__SerialPort a = BULKHEAD__SERIAL_PORT__INIT, b = BULKHEAD__SERIAL_PORT__INIT;
+	Bulkhead__SerialPort *list[] = { &a, &b };
+	struct control_complaint c;
+
+	m.has_ram_bytes = m.has_vcpus = true;
+	m.ram_bytes = 4096;
+	m.vcpus = 1;
+	s.machine = &m;
+	s.serial_ports = list;
+	s.n_serial_ports = 2;
+	a.has_port = b.has_port = a.has_kind = b.has_kind = true;
+	a.kind = b.kind = BULKHEAD__SERIAL_KIND__SERIAL_TTY;
+	b.port = 3;
+	cr_assert_eq(control_check_setup_device(&s, BULKHEAD__ROLE__ROLE_SERIALD, 15, &c), 0, "%s", c.field);
+	cr_assert_eq(control_check_setup_device(&s, BULKHEAD__ROLE__ROLE_SERIALD, 16, &c), -EINVAL);
+	cr_assert_eq(control_check_setup_device(&s, BULKHEAD__ROLE__ROLE_TIMERD, 10, &c), -EINVAL, "it has no ports");
+	b.port = 0;
+	cr_assert_eq(control_check_setup_device(&s, BULKHEAD__ROLE__ROLE_SERIALD, 14, &c), -EINVAL, "twice");
+	b.port = 4;
+	cr_assert_eq(control_check_setup_device(&s, BULKHEAD__ROLE__ROLE_SERIALD, 15, &c), -EINVAL, "there is none");
+	b.port = 3;
+	b.kind = BULKHEAD__SERIAL_KIND__SERIAL_NONE;
+	cr_assert_eq(control_check_setup_device(&s, BULKHEAD__ROLE__ROLE_SERIALD, 15, &c), -EINVAL);
+	b.kind = (Bulkhead__SerialKind)99;
+	cr_assert_eq(control_check_setup_device(&s, BULKHEAD__ROLE__ROLE_SERIALD, 15, &c), -EINVAL);
+}
+
 /* 10 in 5 seconds per call site, and the next line says how many were swallowed. */
 Test(log, limit_per_site)
 {

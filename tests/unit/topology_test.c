@@ -23,6 +23,15 @@ Test(topology, apic_ids)
 	}
 }
 
+/* A state that an older release has saved, of one socket and one thread, is a number. */
+Test(topology, in_a_saved_state)
+{
+	for (unsigned n = 0; n < ALL; n++)
+		for (unsigned k = 0; k < ALL; k++)
+			cr_expect((topology_word(&all[n]) == topology_word(&all[k])) == (n == k));
+	cr_expect_eq(topology_word(&(struct cpu_topology){ 1, 7, 1 }), 7);
+}
+
 Test(topology, what_can_be)
 {
 	for (unsigned n = 0; n < ALL; n++)

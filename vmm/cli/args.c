@@ -14,7 +14,9 @@ int cli_parse(enum command command, struct cli_args *args, int argc, char **argv
 	char error[VALUE_ERROR_MAX];
 	int rc;
 
-	*args = (struct cli_args){ .timeout_ms = 30000, .interval_ms = 2000, .escape = 0x1d };
+	*args = (struct cli_args){
+		.timeout_ms = 30000, .interval_ms = 2000, .escape = 0x1d, .console_port = 1, .log_size = 10 << 20, .log_count = 4
+	};
 	rc = options_parse(command, args, argc, argv, error);
 	if (rc) {
 		fprintf(stderr, "bulkhead: %s\n", error);

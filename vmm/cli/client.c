@@ -18,6 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { ATTACH_MS = 5000, ATTACH_TRIES = 200, ATTACH_PAUSE_US = 20000 };
+
 #define CONTROL "control.sock"
 #define CONSOLE "console.sock"
 
@@ -161,6 +163,41 @@ int client_console(const char *dir)
 		return rc;
 	fcntl(peer.sock, F_SETFL, O_NONBLOCK);
 	return peer.sock;
+}
+
+/* One attempt. The connection comes as the answer's descriptor. */
+static int attach_once(const char *dir, const Bulkhead__ConsoleAttach *m, struct frame *frame, struct client_attached *out)
+{
+	int rc = client_call(dir, BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE, &m->base, -1, ATTACH_MS, frame);
+	const Bulkhead__ConsoleAttached *a = rc ? NULL : ((const Bulkhead__Ok *)frame->msg)->console;
+
+	if (rc)
+		return rc;
+	if (!a || frame->fd_count != 1) {
+		frame_close_fds(frame);
+		return -EPROTO;
+	}
+	*out = (struct client_attached){ .sock = frame->fds[0], .types = a->mode == CONSOLE_TO_TYPE, .history = a->history };
+	frame->fds[0] = -1;
+	fcntl(out->sock, F_SETFL, O_NONBLOCK);
+	return 0;
+}
+
+int client_attach(const char *dir, enum client_console_mode mode, unsigned port, struct frame *frame, struct client_attached *out)
+{
+	Bulkhead__ConsoleAttach m = BULKHEAD__CONSOLE_ATTACH__INIT;
+	int rc = -EAGAIN;
+
+	m.has_mode = m.has_port = true;
+	m.mode = mode;
+	m.port = port;
+	for (unsigned i = 0; i < ATTACH_TRIES; i++) {
+		rc = attach_once(dir, &m, frame, out);
+		if (rc != -EREMOTEIO || ((const Bulkhead__Error *)frame->msg)->code != EAGAIN)
+			break;
+		usleep(ATTACH_PAUSE_US);
+	}
+	return rc;
 }
 
 /* Words and code for each way in which a machine does not serve. */

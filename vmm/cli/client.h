@@ -8,6 +8,7 @@
 #include "../../proto/frame.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct machine_ref {
@@ -46,7 +47,21 @@ pid_t client_keeper_pid(const char *dir);
 /* Ends it, and the machine with it. 0 or -errno, as peer_connect() and peer_kill(). */
 int client_kill_keeper(const char *dir);
 
-/* The machine's console, non-blocking; or -errno as peer_connect(). */
+/* The machine's console as a plain stream, non-blocking; or -errno as peer_connect(). */
 int client_console(const char *dir);
+
+/* How a client wants to attach, numbered as in control.proto. */
+enum client_console_mode { CONSOLE_AS_PLAIN, CONSOLE_TO_TYPE, CONSOLE_TO_WATCH, CONSOLE_TO_STEAL };
+struct client_attached {
+	int sock; /* non-blocking */
+	bool types;
+	uint64_t history; /* so many bytes come first that were printed before */
+};
+
+/*
+ * The same with a say in who types, at port `port` (0: COM1). 0, or -errno as client_call(). It waits for a console's daemon that is
+ * being started again.
+ */
+int client_attach(const char *dir, enum client_console_mode mode, unsigned port, struct frame *frame, struct client_attached *out);
 
 #endif

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* bulkhead console, stop, kill, wait. */
+/* bulkhead stop, kill, wait. */
 #include "cli.h"
 
 #include "client.h"
 #include "ended.h"
-#include "console.h"
-#include "terminal.h"
 #include "../common/exit_codes.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,53 +14,6 @@
 
 /* How long the supervisor needs at most: to deliver what the guest printed last, or none of that. And some more. */
 enum { DRAIN_MS = 12000, FORCED_MS = 1000, MARGIN_MS = 5000, FOREVER_MS = 0x7fffffff };
-
-/* Until it ends for good; *sock may be another one then. */
-static enum console_end attached(int *sock, int escape, const char *dir)
-{
-	for (;;) {
-		enum console_end end = console_run(*sock, escape, false);
-		int again = end == CONSOLE_CLOSED ? console_reconnect(*sock, dir) : -1;
-
-		if (again < 0)
-			return end;
-		*sock = again;
-	}
-}
-
-int cmd_console(int argc, char **argv)
-{
-	struct machine_ref ref;
-	struct cli_args args;
-	int rc = cli_parse(COMMAND_CONSOLE, &args, argc, argv), sock, sig;
-
-	if (!rc)
-		rc = client_find(args.words[0], &ref);
-	if (rc)
-		return rc;
-	sock = client_console(ref.path);
-	if (sock < 0)
-		return client_complain(ref.name, &client_frame, sock);
-	console_catch_signals();
-	switch (attached(&sock, args.escape, ref.path)) {
-	case CONSOLE_CLOSED:
-		terminal_say("\n%s closed the console\n", ref.name);
-		return EXIT_OK;
-	case CONSOLE_SIGNAL:
-		sig = console_signal();
-		signal(sig, SIG_DFL);
-		raise(sig);
-		return 128 + sig;
-	case CONSOLE_DETACHED:
-	case CONSOLE_STOP:
-		terminal_say("\nleft %s; it goes on\n", ref.name);
-		return EXIT_OK;
-	case CONSOLE_OUTPUT:
-		fprintf(stderr, "bulkhead: standard output: %s; left %s\n", strerror(console_output_error()), ref.name);
-		return EXIT_OUTPUT;
-	}
-	return EXIT_OK;
-}
 
 static int stop_ms(const struct cli_args *args)
 {

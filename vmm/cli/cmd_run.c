@@ -248,16 +248,23 @@ static bool reconnect(struct run *r)
 
 static int attached(struct run *r)
 {
+	const struct console_options options = { .escape = r->config.escape,
+						 .stoppable = true,
+						 .execs = config_has_exec(&r->config) };
 	unsigned signals = 0;
 
 	for (;;) {
-		switch (console_run(r->console_fd, r->config.escape, true)) {
+		switch (console_run(r->console_fd, &options)) {
 		case CONSOLE_CLOSED:
 			if (!reconnect(r))
 				return finish(r);
 			break;
 		case CONSOLE_DETACHED:
 			return leave(r);
+		case CONSOLE_INPUT: /* the last three: not asked for */
+		case CONSOLE_DONE:
+		case CONSOLE_LATE:
+			break;
 		case CONSOLE_OUTPUT:
 			return go_on_deaf(r);
 		case CONSOLE_SIGNAL:
@@ -301,8 +308,6 @@ static int foreground(struct run *r)
 	if (r->console_fd < 0)
 		return finish(r);
 	prepare_hint(r);
-	if (config_has_exec(&r->config))
-		console_exec();
 	return attached(r);
 }
 

@@ -139,6 +139,16 @@ static json_t *given_up_json(const Bulkhead__Status *s)
 	return list;
 }
 
+/* "2:pty /run/bulkhead/vm1/com2", ... */
+static json_t *serial_json(const Bulkhead__Status *s)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < s->n_serial; i++)
+		json_array_append_new(list, text(s->serial[i]));
+	return list;
+}
+
 static uint64_t uptime_ns(const Bulkhead__Status *s)
 {
 	struct timespec now;
@@ -177,11 +187,16 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "engine", text(s->engine));
 		json_object_set_new(j, "sandbox", text(s->sandbox));
 		json_object_set_new(j, "ram_bytes", number(s->ram_bytes));
+		json_object_set_new(j, "cpus", number(s->vcpus));
+		json_object_set_new(j, "sockets", number(s->sockets));
+		json_object_set_new(j, "cores_per_socket", number(s->cores));
+		json_object_set_new(j, "threads_per_core", number(s->threads));
 		json_object_set_new(j, "started_ns", number(s->started_ns));
 		json_object_set_new(j, "uptime_ns", number(uptime_ns(s)));
 		json_object_set_new(j, "kernel", text(s->kernel));
 		json_object_set_new(j, "reboots", number(s->reboots));
 		json_object_set_new(j, "console", text(s->console));
+		json_object_set_new(j, "serial", serial_json(s));
 	}
 	json_object_set_new(j, "given_up", given_up_json(s));
 	json_object_set_new(j, "was_given_up", json_boolean(s && s->gave_up));
@@ -301,10 +316,14 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 
 	if (localtime_r(&started, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s: %s\n  engine    %s\n  cpu       %s\n  memory    %llu MiB\n  kernel    %s\n  started   %s\n"
+	printf("%s: %s\n  engine    %s\n  cpu       %s\n  cpus      %u (%u of %u of %u: sockets, cores, threads)\n  memory    "
+	       "%llu MiB\n  kernel    %s\n  started   %s\n"
 	       "  uptime    %llu:%02llu:%02llu\n  reboots   %u\n  console   %s\n",
-	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", (unsigned long long)(s->ram_bytes >> 20),
-	       s->kernel ? s->kernel : "-", when, up / 3600, up / 60 % 60, up % 60, s->reboots, s->console ? s->console : "-");
+	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", s->vcpus, s->sockets, s->cores, s->threads,
+	       (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when, up / 3600, up / 60 % 60, up % 60,
+	       s->reboots, s->console ? s->console : "-");
+	for (size_t i = 0; i < s->n_serial; i++)
+		printf("  serial    %s\n", s->serial[i]);
 	print_sandbox(s);
 	print_processes(s, client_keeper_pid(dir));
 	print_externals(s);

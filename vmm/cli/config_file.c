@@ -62,36 +62,32 @@ static bool is_path(const struct option_row *row)
 	return row->kind == VALUE_FILE || row->kind == VALUE_INITRD;
 }
 
-/* A path is meant from where the file is; "" is none. */
-static void add_path(struct reading *rd, const struct option_row *row, const struct toml_value *v)
+/* A path is meant from where the file is; "" is none. `text` is it, and stands somewhere in the value. */
+static void add_path(struct reading *rd, const struct option_row *row, const struct toml_value *v, const char *text)
 {
-	const char *path = rd->f->path, *slash = strrchr(path, '/'), *text = v->text.bytes;
+	const char *path = rd->f->path, *slash = strrchr(path, '/'), *all = v->text.bytes;
 	char *joined = NULL;
 
 	if (*text == '/' || !*text || !slash) {
-		add_word(rd, row, v, text);
+		add_word(rd, row, v, all);
 		return;
 	}
-	if (asprintf(&joined, "%.*s/%s", (int)(slash - path), path, text) < 0)
+	if (asprintf(&joined, "%.*s%.*s/%s", (int)(text - all), all, (int)(slash - path), path, text) < 0)
 		joined = NULL;
 	add_word(rd, row, v, joined);
 }
 
-/* The same for the socket of a device. */
-static void add_external(struct reading *rd, const struct option_row *row, const struct toml_value *v)
+/* "serial=unix:PATH": where the path of a device's socket begins; if there is none, what is wrong is told elsewhere. */
+static const char *socket_of(const char *text)
 {
-	const char *path = rd->f->path, *slash = strrchr(path, '/'), *text = v->text.bytes;
 	const char *socket = strstr(text, "=unix:");
-	char *joined = NULL;
 
-	if (!slash || !socket || socket[6] == '/') {
-		add_word(rd, row, v, text);
-		return;
-	}
-	socket += 6;
-	if (asprintf(&joined, "%.*s%.*s/%s", (int)(socket - text), text, (int)(slash - path), path, socket) < 0)
-		joined = NULL;
-	add_word(rd, row, v, joined);
+	return socket ? socket + 6 : "";
+}
+
+static bool is_list(const struct option_row *row)
+{
+	return row->kind == VALUE_INITRD || row->kind == VALUE_SERIAL || row->kind == VALUE_EXTERNAL;
 }
 
 static void add_string(struct reading *rd, const struct option_row *row, const struct toml_value *v)
@@ -101,9 +97,11 @@ static void add_string(struct reading *rd, const struct option_row *row, const s
 	else if (row->kind == VALUE_CPU && !strcmp(v->text.bytes, "help"))
 		complain_at(rd->f, v->line, v->column, "%s: help is for the command line", row->name);
 	else if (is_path(row))
-		add_path(rd, row, v);
+		add_path(rd, row, v, v->text.bytes);
+	else if (row->kind == VALUE_SERIAL && serial_path(v->text.bytes))
+		add_path(rd, row, v, serial_path(v->text.bytes));
 	else if (row->kind == VALUE_EXTERNAL)
-		add_external(rd, row, v);
+		add_path(rd, row, v, socket_of(v->text.bytes));
 	else
 		add_word(rd, row, v, v->text.bytes);
 }
@@ -123,6 +121,7 @@ static const char *wanted(const struct option_row *row)
 	case VALUE_DEVICE:
 		return "true, false or a number";
 	case VALUE_INITRD:
+	case VALUE_SERIAL:
 	case VALUE_EXTERNAL:
 		return "a string or an array of strings";
 	case VALUE_SIZE:
@@ -170,7 +169,7 @@ static void add_value(struct reading *rd, const struct option_row *row, const st
 
 static void add_key_values(struct reading *rd, const struct option_row *row, const struct toml_value *v)
 {
-	if ((row->kind != VALUE_INITRD && row->kind != VALUE_EXTERNAL) || v->type != TOML_ARRAY) {
+	if (!is_list(row) || v->type != TOML_ARRAY) {
 		add_value(rd, row, v);
 		return;
 	}
@@ -281,7 +280,7 @@ int config_file_read(struct config_file *f, enum command command, const char *pa
 
 static bool adds_up(const struct option_row *row)
 {
-	return row->kind == VALUE_INITRD || row->kind == VALUE_DEVICE || row->kind == VALUE_EXTERNAL;
+	return is_list(row) || row->kind == VALUE_DEVICE;
 }
 
 static bool is_given(enum command command, const struct option_row *row, int argc, char **argv)

@@ -3,7 +3,10 @@
 #include "console.h"
 
 #include "client.h"
+#include "console_log.h"
 #include "exec_filter.h"
+#include "screen.h"
+#include "script.h"
 #include "terminal.h"
 
 #include "../../proto/clock.h"
@@ -20,12 +23,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EOT = 4, EXEC_ENDS = 64, SAY_PIECE = 1000 };
+enum { EOT = 4, EXEC_ENDS = 64, SAY_PIECE = 1000, PIECE = 16384, LINGER_MS = 1000 };
 enum { RECONNECT_MS = 20, SILENT_MS = 10000 }; /* so long between two attempts: who hangs up at once may do so again */
 
 struct console {
 	int sock, escape;
-	bool stoppable;
+	struct console_options is; /* what the caller wants */
+	bool shows; /* standard output is a terminal */
+	uint64_t to_skip; /* bytes of history that the log has already, or had no use for */
 	bool escaped;	  /* the last byte was the escape key */
 	bool stdin_ended; /* its end does not end the machine */
 	char out[4096];	  /* towards the machine; what has been sent is kept while nothing has come back */
@@ -33,16 +38,19 @@ struct console {
 	bool heard;  /* something has come through this connection */
 	bool forgot; /* it was more than there is room for */
 	int output_error;
-	char in[16384]; /* towards the user: what lies from in_at to in_len */
+	char in[PIECE + ESCAPE_MAX]; /* towards the user: what lies from in_at to in_len */
 	size_t in_at, in_len;
 	bool left, stop;
 	bool hinted; /* the escape key has been named */
 	uint64_t silent_ns; /* since when nothing has come */
+	uint64_t quiet_ns;  /* the same; any time, and since when nothing was typed either */
+	bool told;	    /* that it only watches */
 };
 
 static struct console the_console;
 static struct exec_filter exec_filter;
-static bool execs;
+static struct screen screen;
+static struct script script;
 static const char *hint; /* for whom the machine is too silent */
 static volatile sig_atomic_t caught;
 static int wake[2] = { -1, -1 };
@@ -113,9 +121,37 @@ static void put(struct console *c, char byte)
 
 static void help(const struct console *c)
 {
-	terminal_say("\nafter %s:  .  %s   ?  this text   %s  send it to the guest%s\n", console_escape_name(c->escape),
-		     c->stoppable ? "leave; the machine goes on in the background" : "leave the console",
-		     console_escape_name(c->escape), c->stoppable ? "   q  stop the machine" : "");
+	terminal_say(
+		"\nafter %s:  .  %s   ?  this text   r  tell the guest's shell the size (stty)   %s  send it to the guest%s\n",
+		console_escape_name(c->escape),
+		c->is.stoppable ? "leave; the machine goes on in the background" : "leave the console",
+		console_escape_name(c->escape), c->is.stoppable ? "   q  stop the machine" : "");
+}
+
+/* For a shell that waits for a command: a serial line has no other way to tell. */
+static void type_size(struct console *c)
+{
+	unsigned rows, columns;
+	char text[48];
+
+	if (terminal_size(&rows, &columns)) {
+		terminal_say("\nthis terminal does not tell its size\n");
+		return;
+	}
+	snprintf(text, sizeof(text), "stty rows %u cols %u\r", rows, columns);
+	for (const char *p = text; *p; p++)
+		put(c, *p);
+}
+
+/* Only watching: said once. */
+static void type(struct console *c, char byte)
+{
+	if (!c->is.watches)
+		put(c, byte);
+	else if (!c->told)
+		terminal_say("\nbulkhead: this console is only watched; %s . leaves, and console --steal types\n",
+			     c->escape < 0 ? "the escape key and" : console_escape_name(c->escape));
+	c->told = c->is.watches;
 }
 
 /* The byte after the escape key. */
@@ -123,12 +159,14 @@ static void command(struct console *c, char byte)
 {
 	if (byte == '.')
 		c->left = true;
-	else if (byte == 'q' && c->stoppable)
+	else if (byte == 'q' && c->is.stoppable)
 		c->stop = true;
 	else if (byte == '?')
 		help(c);
+	else if (byte == 'r' && !c->is.watches)
+		type_size(c);
 	else if (byte == (char)c->escape)
-		put(c, byte);
+		type(c, byte);
 	else
 		terminal_say("\nunknown; %s ? for help\n", console_escape_name(c->escape));
 }
@@ -148,7 +186,7 @@ static void take_input(struct console *c)
 
 	if (n <= 0) {
 		c->stdin_ended = n == 0 || (errno != EINTR && errno != EAGAIN);
-		if (c->stdin_ended && execs)
+		if (c->stdin_ended && c->is.execs)
 			end_exec_input(c);
 		return;
 	}
@@ -159,7 +197,7 @@ static void take_input(struct console *c)
 		} else if (c->escape >= 0 && buf[i] == (char)c->escape) {
 			c->escaped = true;
 		} else {
-			put(c, buf[i]);
+			type(c, buf[i]);
 		}
 	}
 }
@@ -177,25 +215,12 @@ static void flush_to_machine(struct console *c)
 		forget_sent(c);
 }
 
-static void withhold(struct console *c)
-{
-	size_t before = exec_filter_take(&exec_filter, c->in, c->in_len);
-
-	if (!isatty(STDOUT_FILENO))
-		c->in_at = before;
-}
-
-void console_exec(void)
-{
-	execs = true;
-}
-
 void console_exec_failed(void)
 {
 	char text[EXEC_FILTER_KEPT + 1];
 	size_t len = exec_filter_kept(&exec_filter, text);
 
-	if (!execs || exec_filter.begun || isatty(STDOUT_FILENO) || !len)
+	if (!the_console.is.execs || exec_filter.begun || the_console.shows || !len)
 		return;
 	text[len] = 0;
 	text_clean_bytes(text, len, TEXT_LINES);
@@ -205,18 +230,52 @@ void console_exec_failed(void)
 	terminal_say("\n");
 }
 
+/* History is in the log already, unless that is new. */
+static void log_output(struct console *c, const char *bytes, size_t len)
+{
+	size_t skip = len < c->to_skip ? len : (size_t)c->to_skip;
+	int rc;
+
+	c->to_skip -= skip;
+	if (!c->is.log || c->is.log->fd < 0)
+		return;
+	rc = console_log_write(c->is.log, bytes + skip, len - skip);
+	if (!rc)
+		return;
+	terminal_say("\nbulkhead: --log %s: %s; it ends here\n", c->is.log->path, strerror(-rc));
+	close(c->is.log->fd);
+	c->is.log->fd = -1;
+}
+
+/* From the machine's bytes to those for the user. */
+static void show(struct console *c, const char *bytes, size_t len)
+{
+	size_t skip = c->is.execs && !exec_filter.begun ? exec_filter_take(&exec_filter, bytes, len) : 0;
+
+	log_output(c, bytes, len);
+	if (c->is.steps)
+		script_hear(&script, bytes, len);
+	if (c->shows) {
+		c->in_len = screen_pass(&screen, bytes, len, c->in);
+		return;
+	}
+	memcpy(c->in, bytes + skip, len - skip);
+	c->in_len = len - skip;
+}
+
 /* 1: more may come; 0: the machine closed it. */
 static int take_output(struct console *c)
 {
-	ssize_t n = recv(c->sock, c->in, sizeof(c->in), MSG_DONTWAIT);
+	char bytes[PIECE];
+	ssize_t n = recv(c->sock, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 1;
-	c->in_at = 0;
-	c->in_len = n > 0 ? (size_t)n : 0;
+	c->in_at = c->in_len = 0;
 	c->heard = c->heard || n > 0;
-	if (execs && !exec_filter.begun && n > 0)
-		withhold(c);
+	c->quiet_ns = clock_ns();
+	if (n > 0)
+		show(c, bytes, (size_t)n);
 	return n > 0;
 }
 
@@ -237,34 +296,107 @@ void console_hint(const char *text)
 	hint = text;
 }
 
-/* How long poll() may wait: until the hint is due, if there is one and nothing has come. */
-static int patience_ms(struct console *c)
+static int ms_until(uint64_t then_ns, uint64_t now_ns)
 {
-	uint64_t silent_ms = (clock_ns() - c->silent_ns) / 1000000;
+	uint64_t ms = then_ns > now_ns ? (then_ns - now_ns + 999999) / 1000000 : 0;
+
+	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+/* Until the hint is due, if there is one and nothing has come. */
+static int hint_ms(struct console *c, uint64_t now_ns)
+{
+	int left = ms_until(c->silent_ns + SILENT_MS * CLOCK_NS_PER_MS, now_ns);
 
 	if (!hint || c->heard)
 		return -1;
-	if (silent_ms < SILENT_MS)
-		return SILENT_MS - (int)silent_ms;
+	if (left)
+		return left;
 	terminal_say("\n%s\n", hint);
 	hint = NULL;
 	return -1;
+}
+
+static bool lingers(const struct console *c)
+{
+	return c->is.ends_with_input && c->stdin_ended && c->out_sent == c->out_len;
+}
+
+/* How long poll() may wait. */
+static int patience_ms(struct console *c)
+{
+	uint64_t now_ns = clock_ns();
+
+	if (c->is.steps)
+		return script.deadline_ns ? ms_until(script.deadline_ns, now_ns) : 0;
+	if (lingers(c))
+		return ms_until(c->quiet_ns + LINGER_MS * CLOCK_NS_PER_MS, now_ns);
+	return hint_ms(c, now_ns);
+}
+
+const char *console_step(void)
+{
+	return script.at < script.steps->count ? script.steps->of[script.at].text : "";
+}
+
+/* CONSOLE_CLOSED: there is nothing to end it. What is to be sent goes only into an empty buffer: a step fits into that. */
+static enum console_end run_steps(struct console *c)
+{
+	const char *text;
+	size_t len;
+
+	if (c->out_len - c->out_sent)
+		return CONSOLE_CLOSED;
+	forget_sent(c);
+	switch (script_next(&script, clock_ns(), &text, &len)) {
+	case SCRIPT_SENDS:
+		for (size_t i = 0; i < len; i++)
+			put(c, text[i]);
+		break;
+	case SCRIPT_WAITS:
+		break;
+	case SCRIPT_LATE:
+		return CONSOLE_LATE;
+	case SCRIPT_DONE:
+		return c->in_at < c->in_len ? CONSOLE_CLOSED : CONSOLE_DONE;
+	}
+	return CONSOLE_CLOSED;
+}
+
+/* Something that neither side has done ends it. CONSOLE_CLOSED: nothing does. */
+static enum console_end look_for_end(struct console *c)
+{
+	if (c->left)
+		return CONSOLE_DETACHED;
+	if (c->stop)
+		return CONSOLE_STOP;
+	if (c->is.steps)
+		return run_steps(c);
+	if (lingers(c) && c->in_at == c->in_len && clock_ns() - c->quiet_ns >= LINGER_MS * CLOCK_NS_PER_MS)
+		return CONSOLE_INPUT;
+	return CONSOLE_CLOSED;
+}
+
+static bool reads_input(const struct console *c)
+{
+	return !c->is.steps && !c->stdin_ended && c->out_len < sizeof(c->out) - EXEC_ENDS && (!c->is.execs || exec_filter.begun);
 }
 
 /* What was read from the machine goes out before more is read; meanwhile keys and signals are still heard. */
 static enum console_end move_bytes(struct console *c)
 {
 	for (;;) {
-		bool behind = c->in_at < c->in_len,
-		     read_more = !c->stdin_ended && c->out_len < sizeof(c->out) - EXEC_ENDS && (!execs || exec_filter.begun);
-		bool due = c->out_sent < c->out_len;
+		enum console_end end = look_for_end(c);
+		bool behind = c->in_at < c->in_len, due = c->out_sent < c->out_len;
 		struct pollfd fds[] = {
 			{ .fd = behind && !due ? -1 : c->sock, .events = (short)((behind ? 0 : POLLIN) | (due ? POLLOUT : 0)) },
-			{ .fd = read_more ? STDIN_FILENO : -1, .events = POLLIN },
+			{ .fd = reads_input(c) ? STDIN_FILENO : -1, .events = POLLIN },
 			{ .fd = wake[0], .events = POLLIN },
 			{ .fd = behind ? STDOUT_FILENO : -1, .events = POLLOUT },
 		};
 
+		if (end != CONSOLE_CLOSED)
+			return end;
 		if (poll(fds, 4, patience_ms(c)) < 0 && errno != EINTR)
 			return CONSOLE_CLOSED;
 		if (caught)
@@ -273,10 +405,6 @@ static enum console_end move_bytes(struct console *c)
 			take_input(c);
 		if (c->out_sent < c->out_len)
 			flush_to_machine(c);
-		if (c->left)
-			return CONSOLE_DETACHED;
-		if (c->stop)
-			return CONSOLE_STOP;
 		if (fds[3].revents) {
 			c->output_error = -flush_to_user(c);
 			if (c->output_error)
@@ -307,23 +435,47 @@ int console_reconnect(int sock, const char *dir)
 	return next;
 }
 
-enum console_end console_run(int sock, int escape, int stoppable)
+static void begin(struct console *c, int sock, const struct console_options *options)
+{
+	*c = (struct console){ .sock = sock, .silent_ns = clock_ns(), .quiet_ns = clock_ns() };
+	c->to_skip = options->log && options->log->bytes ? options->history : 0;
+	screen_begin(&screen, options->history);
+	if (options->steps)
+		script_begin(&script, options->steps, options->history, options->patience_ms * CLOCK_NS_PER_MS);
+	if (options->resizes)
+		type_size(c);
+}
+
+/* The guest's modes are not the user's, who may be anywhere in the middle of something of the guest's. */
+static void make_whole(const struct console *c)
+{
+	char text[SCREEN_RESTORE_MAX];
+	size_t len = screen_restore(&screen, text);
+
+	if (c->shows && write(STDOUT_FILENO, text, len) < 0)
+		return; /* whoever does not read it, does not see it either */
+}
+
+enum console_end console_run(int sock, const struct console_options *options)
 {
 	struct console *c = &the_console;
+	bool tty = terminal_is_ours() && !options->steps;
 	enum console_end end;
-	bool tty = terminal_is_ours();
 
 	if (c->sock != sock)
-		*c = (struct console){ .sock = sock, .silent_ns = clock_ns() };
+		begin(c, sock, options);
+	c->is = *options;
+	c->shows = isatty(STDOUT_FILENO);
 	/* Without a terminal the bytes are the guest's, whatever they are. */
-	c->escape = tty ? escape : -1;
-	c->stoppable = stoppable;
+	c->escape = tty ? options->escape : -1;
 	c->left = c->stop = false;
-	if (tty && terminal_raw() == 0 && escape >= 0 && !c->hinted)
-		terminal_say("Escape: %s then . to leave, %s ? for help\n", console_escape_name(escape),
-			     console_escape_name(escape));
+	if (tty && terminal_raw() == 0 && options->escape >= 0 && !c->hinted)
+		terminal_say("Escape: %s then . to leave, %s ? for help\n", console_escape_name(options->escape),
+			     console_escape_name(options->escape));
 	c->hinted = true;
 	end = move_bytes(c);
+	if (end != CONSOLE_STOP)
+		make_whole(c);
 	terminal_restore();
 	return end;
 }

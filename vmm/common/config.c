@@ -69,6 +69,7 @@ static int check_file(const char *option, const char *path, char *error)
 
 static int check_host_memory(uint64_t bytes, char *error)
 {
+	char asked[SIZE_TEXT_MAX], has[SIZE_TEXT_MAX];
 	struct sysinfo si;
 	uint64_t total;
 
@@ -77,8 +78,9 @@ static int check_host_memory(uint64_t bytes, char *error)
 	total = ((uint64_t)si.totalram + si.totalswap) * si.mem_unit;
 	if (bytes <= total)
 		return 0;
-	snprintf(error, CONFIG_ERROR_MAX, "--memory %lluM: this host has only %lluM", (unsigned long long)(bytes >> 20),
-		 (unsigned long long)(total >> 20));
+	config_size_text(bytes, asked);
+	config_size_text(total >> 20 << 20, has);
+	snprintf(error, CONFIG_ERROR_MAX, "--memory %s: this host has only %s", asked, has);
 	return -EINVAL;
 }
 
@@ -195,6 +197,12 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 	}
 	if (config->from && !config->detach) {
 		snprintf(error, CONFIG_ERROR_MAX, "--from needs --detach: consoles stay attached to the machine that goes on");
+		return -EINVAL;
+	}
+	for (unsigned i = 0; i < SERIAL_PORTS && config->from; i++) {
+		if (!config->serial[i])
+			continue;
+		snprintf(error, CONFIG_ERROR_MAX, "--serial %s: the machine that --from takes still has it", config->serial[i]);
 		return -EINVAL;
 	}
 	if (config->sandbox != SANDBOX_OFF && SANDBOX_DEFAULT == SANDBOX_OFF) {

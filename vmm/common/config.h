@@ -6,6 +6,7 @@
 #ifndef BULKHEAD_VMM_CONFIG_H
 #define BULKHEAD_VMM_CONFIG_H
 
+#include "serial.h"
 #include "value.h"
 
 #include "../../emu/model/features.h"
@@ -55,6 +56,7 @@ struct vm_config {
 	const char *exec; /* command for bulkhead-init in a Linux guest; NULL: none */
 	const char *terminal; /* guest_note.h: what the console is shown on; NULL: nobody knows */
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
+	const char *serial[SERIAL_PORTS]; /* --serial, whole; NULL: nothing */
 	const char *gdb; /* port, or path of a socket; NULL: the machine's own socket, and the guest does not wait */
 	const char *trace, *trace_io, *profile, *symbols; /* files; NULL: none */
 	const char *trace_range, *trace_privilege, *trace_start, *trace_stop; /* trace_filter.h */

@@ -58,6 +58,27 @@ static void put_initrds(FILE *out, const struct initrd_list *list)
 	fputc(']', out);
 }
 
+static void put_serial(FILE *out, const char *const *ports)
+{
+	const char *separator = "";
+
+	fputc('[', out);
+	for (unsigned i = 0; i < SERIAL_PORTS; i++) {
+		const char *path = ports[i] ? serial_path(ports[i]) : NULL;
+
+		if (!ports[i])
+			continue;
+		fprintf(out, "%s\"%.*s", separator, (int)(path ? path - ports[i] : 0), ports[i]);
+		if (path)
+			put_path(out, path);
+		else
+			put_escaped(out, ports[i]);
+		fputc('"', out);
+		separator = ", ";
+	}
+	fputc(']', out);
+}
+
 static void put_external(FILE *out, const struct external *list)
 {
 	const char *separator = "";
@@ -158,6 +179,15 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 		break;
 	case VALUE_INITRD:
 		put_initrds(out, (const struct initrd_list *)field);
+		break;
+	case VALUE_SERIAL:
+		put_serial(out, (const char *const *)field);
+		break;
+	case VALUE_BYTES:
+		fprintf(out, "%llu", (unsigned long long)*(const uint64_t *)field);
+		break;
+	case VALUE_STEP_SEND:
+	case VALUE_STEP_EXPECT:
 		break;
 	case VALUE_EXTERNAL:
 		put_external(out, (const struct external *)field);

@@ -44,6 +44,9 @@ struct launch {
 	int taken_fd[FRAME_TAKE_FDS]; /* enum frame_take_fd: the machine goes on from there; -1: it starts with the kernel */
 	int null_fd;
 	int console_fd; /* listening */
+	int serial_fd[SERIAL_PORTS]; /* --serial; -1: nothing */
+	enum serial_kind serial_kind[SERIAL_PORTS];
+	int serial_held_fd[SERIAL_PORTS]; /* the other end of a pseudo terminal, kept so that it does not hang up; -1 */
 	int keeper_fd;	/* our end of the pair */
 	int go_fd;	/* one byte comes when the user ids are mapped: the isolation that was reached */
 	int dialler_fd; /* our end (dial.h); -1: nothing is to be connected to */

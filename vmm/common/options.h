@@ -43,8 +43,12 @@ enum { CLI_WORDS = 3 };
 struct cli_args {
 	const char *words[CLI_WORDS]; /* those that are no options */
 	unsigned count;
-	bool json, force, all, help, config, print;
-	bool once, systemd;
+	bool json, force, all, help, config, print, read_only, steal, resize, once, systemd;
+	uint32_t console_port; /* from 1 */
+	const char *log_file;
+	uint64_t log_size;
+	uint32_t log_count;
+	struct step_list steps;
 	uint32_t timeout_ms, interval_ms;
 	int escape;
 	const char *binary, *older_than, *reopen;

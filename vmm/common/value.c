@@ -5,6 +5,7 @@
 #include "config.h"
 #include "nearest.h"
 #include "options.h"
+#include "step.h"
 
 #include "../../proto/layout.h"
 #include "../../proto/user.h"
@@ -55,6 +56,23 @@ int config_parse_size(const char *text, uint64_t *out)
 	return -EINVAL;
 }
 
+void config_size_text(uint64_t bytes, char out[SIZE_TEXT_MAX])
+{
+	const uint64_t g = bytes >> 30, m = bytes >> 20;
+
+	if (bytes >= 1 << 20 && !(bytes % (1 << 30)))
+		snprintf(out, SIZE_TEXT_MAX, "%lluG", (unsigned long long)g);
+	else if (bytes >= 1 << 20 && !(bytes % (1 << 20)))
+		snprintf(out, SIZE_TEXT_MAX, "%lluM", (unsigned long long)m);
+	else if (g >= 4)
+		snprintf(out, SIZE_TEXT_MAX, "%llu.%lluG", (unsigned long long)g,
+			 (unsigned long long)((bytes >> 20) % 1024 * 10 / 1024));
+	else if (m >= 4 && bytes % 1024)
+		snprintf(out, SIZE_TEXT_MAX, "%lluM", (unsigned long long)m);
+	else
+		snprintf(out, SIZE_TEXT_MAX, "%lluK", (unsigned long long)(bytes >> 10));
+}
+
 int config_parse_duration(const char *text, uint32_t *out_ms)
 {
 	static const struct {
@@ -97,15 +115,15 @@ static int check_ram(const struct option_row *row, const char *value, uint64_t b
 
 	if (!bytes)
 		return bad(error, row, value, "a machine needs memory; try 512M");
-	if (bytes % PAGE && bytes < 1 << 20) {
+	if (bytes % PAGE && bytes < 1 << 20 && !value[strspn(value, "0123456789")]) {
 		snprintf(why, sizeof(why), "%llu bytes is not a multiple of the page size (4096); did you mean %lluM?",
 			 (unsigned long long)bytes, (unsigned long long)bytes);
 		return bad(error, row, value, why);
 	}
-	if (bytes % PAGE)
-		return bad(error, row, value, "not a multiple of the page size (4096 bytes)");
 	if (bytes < RAM_MIN)
 		return bad(error, row, value, "at least 1M is needed");
+	if (bytes % PAGE)
+		return bad(error, row, value, "not a multiple of the page size (4096 bytes)");
 	if (bytes > LAYOUT_RAM_MAX)
 		return bad(error, row, value, "at most 64G is supported");
 	return 0;
@@ -353,6 +371,17 @@ static int add_initrd(struct initrd_list *list, const struct option_row *row, co
 	return 0;
 }
 
+static int set_serial(const char **ports, const struct option_row *row, const char *value, char *error)
+{
+	struct serial_spec spec;
+	const char *why = serial_parse(value, &spec);
+
+	if (why)
+		return bad(error, row, value, why);
+	ports[spec.port] = value;
+	return 0;
+}
+
 static int no_external(const struct option_row *row, const char *value, char *error, const char *why)
 {
 	snprintf(error, VALUE_ERROR_MAX, "--%s %.80s: %s; write DEVICE=unix:SOCKET[,user=USER]", row->name, value, why);
@@ -504,6 +533,15 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 						       : 0;
 	case VALUE_INITRD:
 		return add_initrd((struct initrd_list *)field, row, value, error);
+	case VALUE_SERIAL:
+		return set_serial((const char **)field, row, value, error);
+	case VALUE_STEP_SEND:
+	case VALUE_STEP_EXPECT:
+		return step_add((struct step_list *)field, row, value, error);
+	case VALUE_BYTES:
+		return config_parse_size(value, (uint64_t *)field)
+			       ? bad(error, row, value, "not a size; write 10M, or 0 for none")
+			       : 0;
 	case VALUE_GROUP:
 		return set_group((int64_t *)field, value) ? bad(error, row, value, "no such group; name one of /etc/group") : 0;
 	case VALUE_EXTERNAL:

@@ -4,6 +4,7 @@
 #define BULKHEAD_VMM_VALUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { VALUE_ERROR_MAX = 256 };
@@ -24,6 +25,10 @@ enum value_kind {
 	VALUE_CPUS,	/* [struct cpu_topology] */
 	VALUE_ESCAPE,	/* [int] */
 	VALUE_INITRD,	/* [struct initrd_list] each time one more */
+	VALUE_SERIAL,	/* [const char *[SERIAL_PORTS]] each time for the port that it names */
+	VALUE_STEP_SEND, /* [struct step_list] each time one more; with C's escapes */
+	VALUE_STEP_EXPECT, /* [the same] a regular expression */
+	VALUE_BYTES,	/* [uint64_t] a size of anything; 0: no limit */
 	VALUE_GROUP,	/* [int64_t] */
 	VALUE_DEVICE,	/* [uint8_t] takes no value; each time one more of that kind */
 	VALUE_EXTERNAL, /* [struct external[]] each time one more device */
@@ -32,6 +37,17 @@ enum value_kind {
 };
 
 struct option_row;
+
+/* console --send, --expect: in the order in which they were given. */
+enum { CLI_STEPS = 64, CLI_SEND_MAX = 2048 };
+struct step_list {
+	unsigned count;
+	struct cli_step {
+		bool expects;
+		const char *text; /* lives as long as the program; of --send its escapes are bytes, and it may hold zeroes */
+		size_t len;
+	} of[CLI_STEPS];
+};
 
 /* Does an option of that kind take a value? */
 bool value_is_taken(enum value_kind kind);
@@ -46,6 +62,9 @@ void value_unset(void *base, const struct option_row *row);
 
 /* "512M", "1G", "65536K", "1048576" (bytes). -EINVAL, or -ERANGE if it does not fit. */
 int config_parse_size(const char *text, uint64_t *out);
+/* The same as text, as a user would write it: "64G", "1536M", "1028K"; what is no whole number of any, rounded down: "23.5G". */
+enum { SIZE_TEXT_MAX = 24 };
+void config_size_text(uint64_t bytes, char out[SIZE_TEXT_MAX]);
 /* "30s", "500ms", "2m", "30" (seconds). */
 int config_parse_duration(const char *text, uint32_t *out_ms);
 struct cpu_topology;

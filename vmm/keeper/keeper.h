@@ -76,6 +76,12 @@ int keeper_adopt_console(struct keeper *k);
 
 /* A listening socket of that name in the machine's directory, or -errno. */
 int keeper_listen(struct keeper *k, const char *name, int type);
+/* Where the user wants it: a listening socket, or -errno. */
+int keeper_listen_on_path(const char *path, int backlog);
+/* The same over TCP, at an address of this host's own. */
+int keeper_listen_on_loopback(uint32_t address, int port);
+/* What --serial asks for: 0, or an exit code; what went wrong has been said. */
+int keeper_open_serial(struct keeper *k);
 /* Where debuggers come: there, or where --gdb says. 0, or an exit code; what went wrong has been said. */
 int keeper_open_gdb(struct keeper *k);
 

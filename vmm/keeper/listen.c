@@ -89,11 +89,11 @@ int keeper_adopt_console(struct keeper *k)
 }
 
 /* Nobody but this host's own can reach a loopback address. */
-static int listen_on_loopback(int port)
+int keeper_listen_on_loopback(uint32_t address, int port)
 {
 	const struct sockaddr_in a = { .sin_family = AF_INET,
 				       .sin_port = htons((uint16_t)port),
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+				       .sin_addr.s_addr = htonl(address) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, rc = 0;
 
 	if (fd < 0)
@@ -108,7 +108,7 @@ static int listen_on_loopback(int port)
 }
 
 /* Where the user wants it. What a killed predecessor has left there is a socket of ours that nobody listens on any more. */
-static int listen_on_path(const char *path, int backlog)
+int keeper_listen_on_path(const char *path, int backlog)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), rc = 0;
@@ -136,7 +136,7 @@ int keeper_open_metrics(struct keeper *k)
 
 	if (!place)
 		return 0;
-	k->metrics_fd = listen_on_path(place, 16);
+	k->metrics_fd = keeper_listen_on_path(place, 16);
 	return k->metrics_fd >= 0 ? 0 : keeper_fail(k, EXIT_USAGE, "--metrics %.120s: %s", place, strerror(-k->metrics_fd));
 }
 
@@ -159,10 +159,10 @@ int keeper_open_gdb(struct keeper *k)
 	char *name = k->launch.debugger;
 
 	if (port > 0) {
-		k->gdb_fd = listen_on_loopback(port);
+		k->gdb_fd = keeper_listen_on_loopback(INADDR_LOOPBACK, port);
 		snprintf(name, sizeof(k->launch.debugger), "localhost:%d", port);
 	} else if (place) {
-		k->gdb_fd = listen_on_path(place, 1);
+		k->gdb_fd = keeper_listen_on_path(place, 1);
 		name_place(name, sizeof(k->launch.debugger), place);
 	} else {
 		k->gdb_fd = keeper_listen(k, "gdb.sock", SOCK_STREAM);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -81,6 +82,21 @@ static int open_engine(struct keeper *k)
 			   errno == EACCES ? "join the group that owns it, or use --engine emu" : "use --engine emu");
 }
 
+/* rundir.h says where it comes from. */
+static int too_long(struct keeper *k)
+{
+	const char *base = k->config.runtime_dir;
+
+	if (!base)
+		base = getenv("BULKHEAD_RUNTIME_DIR");
+	if (!base)
+		base = getenv("XDG_RUNTIME_DIR");
+	return keeper_fail(k, EXIT_USAGE,
+			   "the runtime directory %.80s%s is too long: %d characters fit, with the machine's name; "
+			   "choose another with --runtime-dir",
+			   base ? base : "", base && strlen(base) > 80 ? "..." : "", RUNDIR_PATH_MAX - 1);
+}
+
 static int claim_name(struct keeper *k)
 {
 	int rc = -EEXIST;
@@ -101,6 +117,8 @@ static int claim_name(struct keeper *k)
 		return keeper_fail(k, EXIT_USAGE,
 				   "%.90s or its parent belongs to another user, or others may write there; use --runtime-dir",
 				   k->rundir.path);
+	if (rc == -ENAMETOOLONG)
+		return too_long(k);
 	if (rc)
 		return keeper_fail(k, EXIT_USAGE, "cannot create the runtime directory %.90s: %s", k->rundir.path, strerror(-rc));
 	return 0;
@@ -132,6 +150,8 @@ static int open_sockets(struct keeper *k)
 	else if (k->control_fd >= 0)
 		k->launch.console_fd = keeper_listen(k, "console.sock", SOCK_STREAM);
 	rc = k->launch.console_fd < 0 ? 0 : keeper_open_gdb(k);
+	if (!rc)
+		rc = keeper_open_serial(k);
 	if (!rc)
 		rc = keeper_open_metrics(k);
 	umask(mask);

@@ -4,6 +4,7 @@
  * host meaning); here a bounded number of them is served, each of which may vanish at any moment.
  */
 #include "control.h"
+#include "attach.h"
 #include "capture.h"
 #include "counted.h"
 #include "ending.h"
@@ -25,7 +26,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* How long STATUS waits for the numbers of busy processes. */
@@ -41,7 +41,9 @@ static void drop(struct client *c)
 		event_free(c->on_room);
 	if (c->fd >= 0)
 		close(c->fd);
-	*c = (struct client){ .vm = c->vm, .fd = -1 };
+	if (c->console_fd >= 0)
+		close(c->console_fd);
+	*c = (struct client){ .vm = c->vm, .fd = -1, .console_fd = -1 };
 	if (took)
 		take_end(c->vm);
 }
@@ -104,6 +106,7 @@ struct status_parts {
 	Bulkhead__ProcessStatus rows[PROCS + 1], *list[PROCS + 1];
 	char *missing[SANDBOX_MISSING_MAX];
 	char console[160];
+	char serial_text[SERIAL_PORTS][160], *serial[SERIAL_PORTS];
 	char *poison[PROCS][RECOVERY_POISON];
 	char *cpu_features[CPUF_COUNT];
 };
@@ -173,6 +176,22 @@ static void add_cpu(Bulkhead__Status *s, struct status_parts *parts, const struc
 	s->cpu_features = parts->cpu_features;
 }
 
+static void add_serial(Bulkhead__Status *s, struct status_parts *parts, const struct vm *vm)
+{
+	s->serial = parts->serial;
+	for (unsigned i = 0; i < SERIAL_PORTS; i++) {
+		char *text = parts->serial_text[i];
+
+		if (vm->launch->serial_kind[i] == SERIAL_NOTHING)
+			continue;
+		if (vm->launch->serial_kind[i] == SERIAL_PTY)
+			snprintf(text, sizeof(parts->serial_text[i]), "%u:pty %s/com%u", i + 1, vm->launch->dir, i + 1);
+		else
+			snprintf(text, sizeof(parts->serial_text[i]), "%s", vm->config->serial[i]);
+		s->serial[s->n_serial++] = text;
+	}
+}
+
 static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_parts *parts)
 {
 	s->name = (char *)vm->config->name;
@@ -181,11 +200,17 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->has_ram_bytes = s->has_started_ns = s->has_reboots = true;
 	s->ram_bytes = vm->config->ram_bytes;
 	s->started_ns = vm->realtime_started_ns;
+	s->has_vcpus = s->has_sockets = s->has_cores = s->has_threads = true;
+	s->vcpus = vm_cpus(vm);
+	s->sockets = vm->config->cpus.sockets;
+	s->cores = vm->config->cpus.cores;
+	s->threads = vm->config->cpus.threads;
 	s->reboots = vm->reboots;
 	s->kernel = (char *)(vm->config->kernel ? vm->config->kernel : "demo");
 	snprintf(parts->console, sizeof(parts->console), "%s/console.sock", vm->launch->dir);
 	s->console = parts->console;
 	s->debugger = (char *)vm->launch->debugger;
+	add_serial(s, parts, vm);
 	s->has_gave_up = true;
 	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++)
 		s->gave_up |= vm->procs[i].recovery.gave_up;
@@ -523,6 +548,7 @@ static const struct {
 	{ BULKHEAD__MESSAGE_TYPE__MSG_WAIT, CLIENT_MEMBER, on_wait },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_RESTART, CLIENT_MEMBER, on_device_restart },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_REPLACE, CLIENT_OWNER, on_device_replace },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE, CLIENT_MEMBER, attach_asked },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_CAPTURE, CLIENT_OWNER, on_device_capture },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_TAKE, CLIENT_OWNER, on_take },
 };
@@ -532,7 +558,8 @@ static void dispatch(struct client *c, const struct frame *f)
 	uint32_t id = f->header.id;
 
 	c->heard_ns = clock_ns();
-	if (c->wait_type || c->status_wanted || c->watches || c->device || (c->takes && c->vm->take.step != TAKE_HELD)) {
+	if (c->wait_type || c->status_wanted || c->watches || c->device || c->console_fd >= 0 ||
+	    (c->takes && c->vm->take.step != TAKE_HELD)) {
 		control_refuse(c, id, EBUSY, "one request at a time: the last one is not answered yet");
 		return;
 	}
@@ -594,7 +621,7 @@ static void on_client(evutil_socket_t fd, short what, void *ctx)
 void control_init(struct vm *vm)
 {
 	for (unsigned i = 0; i < VM_CLIENTS; i++)
-		vm->clients[i] = (struct client){ .vm = vm, .fd = -1 };
+		vm->clients[i] = (struct client){ .vm = vm, .fd = -1, .console_fd = -1 };
 }
 
 /* A free one, else the one that has been silent for longest without waiting for anything: it only holds the place. */
@@ -607,7 +634,7 @@ static struct client *find_place(struct vm *vm)
 
 		if (c->fd < 0)
 			return c;
-		if (!c->wait_type && !c->status_wanted && !c->watches && !c->device && !c->takes &&
+		if (!c->wait_type && !c->status_wanted && !c->watches && !c->device && !c->takes && c->console_fd < 0 &&
 		    (!idle || c->heard_ns < idle->heard_ns))
 			idle = c;
 	}

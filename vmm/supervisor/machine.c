@@ -268,6 +268,8 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SAVE || request == BULKHEAD__MESSAGE_TYPE__MSG_PAUSE ||
 	    request == BULKHEAD__MESSAGE_TYPE__MSG_HOLD_LINES)
 		take_replied(vm, request, NULL, text);
+	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT)
+		vm->hooks->console_answered(vm, NULL, error);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_RESTORE)
 		machine_end(vm, EXIT_USAGE, "state", "the state of the processors cannot be restored: %s", text);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT && !vm->reboots)
@@ -340,6 +342,9 @@ static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 	case BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_CHANNEL:
 		if (p->id == PROC_GDBD)
 			ready(p, ok);
+		break;
+	case BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT:
+		p->vm->hooks->console_answered(p->vm, ok->console, NULL);
 		break;
 	case BULKHEAD__MESSAGE_TYPE__MSG_STATS:
 		keep_stats(p, ok);
@@ -605,6 +610,8 @@ void machine_proc_gone(struct proc *p, int code, int status)
 	p->state = PROC_GONE;
 	p->host_pid = 0;
 	vm->hooks->stats_changed(vm);
+	if (p->id == PROC_SERIALD)
+		vm->hooks->console_answered(vm, NULL, NULL);
 	if (p->id == PROC_GDBD) {
 		note_reason(p, code, status);
 		debug_gone(p);

@@ -117,6 +117,20 @@ static int make_stash(const struct launch *l, int *fds)
 	return 0;
 }
 
+/* History and queue of a port that is not the console's. */
+static int make_serial(struct vm *vm)
+{
+	char name[32];
+	int rc = 0;
+
+	for (unsigned i = 1; i < SERIAL_PORTS && !rc; i++) {
+		snprintf(name, sizeof(name), "bulkhead-backlog.com%u", i + 1);
+		if (vm->launch->serial_kind[i] != SERIAL_NOTHING)
+			rc = shm_create(name, sizeof(struct backlog), &vm->serial_backlog_fd[i]);
+	}
+	return rc;
+}
+
 static int make_shared(struct vm *vm)
 {
 	int *fds = vm->shared_fd, rc = make_debug(fds);
@@ -124,6 +138,8 @@ static int make_shared(struct vm *vm)
 
 	if (!rc)
 		rc = make_stash(vm->launch, fds);
+	if (!rc)
+		rc = make_serial(vm);
 	fds[KIND_FD_BACKLOG] = vm->launch->backlog_fd; /* the keeper reads it when we are gone */
 	if (!rc)
 		rc = shm_map_ro(fds[KIND_FD_BACKLOG], sizeof(struct backlog), &backlog);

@@ -114,6 +114,14 @@ int proc_request(struct proc *p, uint16_t type, const ProtobufCMessage *msg, con
 	return -EBUSY; /* it does not answer */
 }
 
+bool proc_owes(const struct proc *p, uint16_t type)
+{
+	for (unsigned i = 0; i < PROC_PENDING; i++)
+		if (p->pending[i].type == type)
+			return true;
+	return false;
+}
+
 /* The type of the request with that id, which is then no longer pending; 0: there is none. */
 static uint16_t take_pending(struct proc *p, uint32_t id)
 {

@@ -25,6 +25,8 @@ void proc_count_cost(struct proc *p, uint64_t ns);
 /* How its program is fenced: one that somebody has put in a device's place is, whatever the machine's option says. */
 enum sandbox_mode proc_sandbox(const struct proc *p);
 int proc_request(struct proc *p, uint16_t type, const ProtobufCMessage *msg, const int *fds, unsigned nfds);
+/* Has it not answered such a request yet? */
+bool proc_owes(const struct proc *p, uint16_t type);
 /* What it has sent and nobody has read yet, bounded. */
 void proc_read_events(struct proc *p);
 void proc_kill(struct proc *p);

@@ -84,8 +84,8 @@ static const char *machine_complaint(struct vm *vm, const struct state_machine *
 {
 	if (m->ram_bytes != vm->config->ram_bytes)
 		return "its memory is of another size; give --memory as it was given there";
-	if (m->vcpus != vm_cpus(vm) || state_count(vm->restored, STATE_PROCESSOR) != vm_cpus(vm))
-		return "it has another number of processors";
+	if (m->vcpus != topology_word(&vm->config->cpus) || state_count(vm->restored, STATE_PROCESSOR) != vm_cpus(vm))
+		return "its processors are others in number or arrangement; give --cpus as it was given there";
 	if (!memchr(m->cpu, 0, sizeof(m->cpu)) || strcmp(m->cpu, config_cpu(vm->config)))
 		return "its processor is another model; give --cpu as it was given there";
 	if (m->devices != count_devices(vm) || state_count(vm->restored, STATE_JOURNAL) != m->devices)

@@ -78,12 +78,54 @@ static void add_line_sources(struct vm *vm, struct fd_list *l, Bulkhead__LineSou
 	}
 }
 
+struct serial_rows {
+	Bulkhead__SerialPort rows[SERIAL_PORTS], *list[SERIAL_PORTS];
+};
+
+static Bulkhead__SerialKind serial_kind(enum serial_kind kind)
+{
+	switch (kind) {
+	case SERIAL_NOTHING:
+		break;
+	case SERIAL_PTY:
+		return BULKHEAD__SERIAL_KIND__SERIAL_TTY;
+	case SERIAL_TO_FILE:
+		return BULKHEAD__SERIAL_KIND__SERIAL_FILE;
+	case SERIAL_SOCKET:
+	case SERIAL_TCP:
+		return BULKHEAD__SERIAL_KIND__SERIAL_LISTENER;
+	}
+	return BULKHEAD__SERIAL_KIND__SERIAL_NONE;
+}
+
+static void add_serial(const struct vm *vm, struct fd_list *l, struct serial_rows *s, Bulkhead__SetupDevice *m)
+{
+	const struct launch *launch = vm->launch;
+
+	m->serial_ports = s->list;
+	for (unsigned i = 0; i < SERIAL_PORTS; i++) {
+		Bulkhead__SerialPort *row = &s->rows[m->n_serial_ports];
+
+		if (launch->serial_kind[i] == SERIAL_NOTHING)
+			continue;
+		bulkhead__serial_port__init(row);
+		row->has_port = row->has_kind = true;
+		row->port = i;
+		row->kind = serial_kind(launch->serial_kind[i]);
+		s->list[m->n_serial_ports++] = row;
+		add(l, launch->serial_fd[i]);
+		if (i)
+			add(l, vm->serial_backlog_fd[i]);
+	}
+}
+
 int setup_device(struct proc *p, bool recover)
 {
 	struct vm *vm = p->vm;
 	struct device_objects *d = objects_of(vm, p->id);
 	Bulkhead__MachineConfig machine;
 	Bulkhead__LineSource rows[DEVICES], *list[DEVICES];
+	struct serial_rows serial;
 	const struct kind_row *kind = p->kind;
 	Bulkhead__SetupDevice m = BULKHEAD__SETUP_DEVICE__INIT;
 	struct fd_list l = { .count = 0 };
@@ -116,6 +158,8 @@ int setup_device(struct proc *p, bool recover)
 		add(&l, vm->shared_fd[kind->fds[i]]);
 	if (kind->collects)
 		add_line_sources(vm, &l, rows, list, &m);
+	if (p->id == PROC_SERIALD)
+		add_serial(vm, &l, &serial, &m);
 	if (kind->memory != KIND_MEMORY_NONE)
 		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
 	m.has_has_code_map = true;

@@ -71,7 +71,11 @@ static void default_signals(void)
 static _Noreturn void give_up(int rc)
 {
 	char line[96];
-	int n = snprintf(line, sizeof(line), "could not be executed: %s\n", strerror(-rc));
+	/* Its root is empty: a program that wants a loader and libraries finds none. */
+	const char *hint = rc == -ENOENT    ? " (is it a static program?)"
+			   : rc == -ENOEXEC ? " (is it a program for this processor?)"
+					    : "";
+	int n = snprintf(line, sizeof(line), "could not be executed: %s%s\n", strerror(-rc), hint);
 
 	if (write(STDERR_FILENO, line, (size_t)n) < 0)
 		_exit(126);

@@ -3,6 +3,7 @@
  * The supervisor: pid 1 of the machine's own pid namespace, so that its end is the end of every process of the machine.
  * It holds memory objects, pidfds and sockets; no file of the host can be reached from it.
  */
+#include "attach.h"
 #include "control.h"
 #include "debug.h"
 #include "dial_link.h"
@@ -247,6 +248,7 @@ static const struct vm_hooks hooks = {
 	.refuse = control_refuse,
 	.news = control_news,
 	.stats_changed = control_stats_changed,
+	.console_answered = attach_answered,
 };
 
 static void init(struct vm *vm, struct launch *launch)

@@ -181,7 +181,9 @@ void give_debug_text(struct vm *vm, const void *text, size_t len)
 
 static void tell_machine(struct vm *vm)
 {
-	struct state_machine m = { .ram_bytes = vm->config->ram_bytes, .time_ns = machine_ns(&vm->clock), .vcpus = vm_cpus(vm) };
+	struct state_machine m = { .ram_bytes = vm->config->ram_bytes,
+				   .time_ns = machine_ns(&vm->clock),
+				   .vcpus = topology_word(&vm->config->cpus) };
 	const struct state_part part = { .kind = STATE_MACHINE, .version = 1, .bytes = sizeof(m) };
 
 	for (unsigned n = 0; n < DEVICES; n++)

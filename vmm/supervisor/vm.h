@@ -5,7 +5,7 @@
  * No functions: what each part offers stands in its own header.
  *
  *   supervisor.c  enters the fence, owns the event loop
- *   control.c     clients of the control socket
+ *   control.c     clients of the control socket; attach.c those who want a console
  *   machine.c     the life of the machine: start, reboot, what its processes say
  *   take.c        the machine stands still, and its state is handed out
  *   restore.c     it begins where another machine stood still
@@ -158,6 +158,8 @@ struct client {
 	bool takes;	     /* the machine stands still for it, or is about to */
 	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
 	struct proc *device; /* NULL: none */
+	int console_fd;	     /* its end of the connection that seriald is asked to take; -1: none */
+	uint32_t console_id; /* of that CONSOLE */
 	bool waits_for_trial; /* it is to be told when the new program has stood its trial */
 	uint64_t heard_ns; /* when it last asked for something, or came */
 };
@@ -206,7 +208,7 @@ struct spawn_link {
 
 /*
  * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, news, counted, metrics, scrape, report, ending with
- * setup and objects, watchdog, debug, giving_up, poison, trial, capture, recovery, take and restore, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ * setup and objects, watchdog, debug, giving_up, poison, trial, capture, recovery, take and restore, attach, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
 	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */
@@ -227,13 +229,15 @@ struct vm_hooks {
 	bool (*left)(struct proc *p);
 	void (*maybe_run)(struct vm *vm);
 	void (*device_changed)(struct vm *vm, struct proc *p, const char *error);
-	/* take.c: for the client that asked */
+	/* take.c, attach.c: for the client that asked */
 	void (*answer_take)(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
 	void (*refuse)(struct client *c, uint32_t id, int code, const char *text);
 	/* news.c: there is another one */
 	void (*news)(struct vm *vm);
 	/* machine.c: a STATS reply came, or a process is gone */
 	void (*stats_changed)(struct vm *vm);
+	/* machine.c: seriald's answer to CONSOLE_CLIENT; both NULL: it died over it */
+	void (*console_answered)(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error);
 };
 
 struct vm {
@@ -266,6 +270,7 @@ struct vm {
 	const struct msi_page *msi_view;
 	const struct counters_page *counters_view;
 	const struct backlog *backlog_view;
+	int serial_backlog_fd[SERIAL_PORTS]; /* of ports with a connector, but for COM1 */
 	struct object state_object; /* what TAKE hands out */
 	void *state_memory;
 	struct take take;

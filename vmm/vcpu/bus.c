@@ -198,6 +198,13 @@ static void rest(const struct channel *c, bool heard)
 	}
 }
 
+/* Another vCPU has made the machine's last write: nothing of this one's comes behind it. */
+static void rest_with_others(struct bus *b)
+{
+	for (;;)
+		futex_wait(&b->at_rest, atomic_load(&b->at_rest), CLOCK_NS_PER_S);
+}
+
 /* Nobody heard it if the device is given up, or has skipped the request: then the answer is all-ones. */
 static void write_last(struct channel *c, struct io_slot *slot)
 {
@@ -219,6 +226,8 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 	struct io_slot slot = make_slot(r, vcpu, IO_WRITE, addr, data, size, space);
 	struct channel *c = &b->channels[r->channel];
 
+	if (atomic_load_explicit(&b->at_rest, memory_order_relaxed))
+		rest_with_others(b);
 	/* Nothing comes behind the write that ends the machine, so that it is told before. */
 	if (b->trace.io && access.way == ROUTE_LAST)
 		tell(b, r, &slot, TRACE_WAITED, 0);

@@ -13,12 +13,12 @@
 
 struct workload {
 	const char *name;
-	const char *unit; /* "ns": for one round; "MB/s": `bytes` are moved in one round */
+	const char *unit; /* "ns": for one round, or for one of its `bytes` operations; "MB/s": `bytes` are moved in one round */
 	uint64_t (*run)(uint64_t n);
 	uint64_t bytes;
 	bool (*supported)(void); /* NULL: everywhere */
 };
 
-extern const struct workload integer_workloads[], memory_workloads[], simd_workloads[], system_workloads[];
+extern const struct workload integer_workloads[], memory_workloads[], simd_workloads[], system_workloads[], parallel_workloads[];
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Chooses workloads by name (all without arguments), runs each in short slices, prints the best one. */
+/* Chooses workloads by name (without arguments all that want one processor), runs each in short slices, prints the best one. */
 #include "bench.h"
 
 #include <setjmp.h>
@@ -66,29 +66,33 @@ static void measure(const struct workload *w)
 		best = ns < best ? ns : best;
 	}
 	round = (double)best / (double)n;
-	printf("%s %.4g %s\n", w->name, w->bytes ? (double)w->bytes * 1e3 / round : round, w->unit);
+	if (w->bytes)
+		round = strcmp(w->unit, "ns") ? (double)w->bytes * 1e3 / round : round / (double)w->bytes;
+	printf("%s %.4g %s\n", w->name, round, w->unit);
 	fflush(stdout);
 }
 
-static bool is_wanted(const char *name, int argc, char **argv)
+/* Those for two processors only by name: they pin the process. */
+static bool is_wanted(const struct workload *w, bool unasked, int argc, char **argv)
 {
 	for (int k = 1; k < argc; k++) {
-		if (!strcmp(argv[k], name))
+		if (!strcmp(argv[k], w->name))
 			return true;
 	}
-	return argc < 2;
+	return argc < 2 && unasked;
 }
 
 int main(int argc, char **argv)
 {
-	const struct workload *const groups[] = { integer_workloads, memory_workloads, simd_workloads, system_workloads };
+	const struct workload *const groups[] = { integer_workloads, memory_workloads, simd_workloads, system_workloads,
+						  parallel_workloads };
 
 	if (argc == 2 && !strcmp(argv[1], "--nothing")) /* what the fork and exec workload runs */
 		return 0;
 	signal(SIGILL, on_illegal);
 	for (unsigned g = 0; g < sizeof(groups) / sizeof(groups[0]); g++) {
 		for (const struct workload *w = groups[g]; w->name; w++) {
-			if (is_wanted(w->name, argc, argv))
+			if (is_wanted(w, groups[g] != parallel_workloads, argc, argv))
 				measure(w);
 		}
 	}

@@ -106,9 +106,9 @@ static void command(unsigned cpu, enum order what)
 {
 	store32(&done[cpu], REST);
 	store32(&order[cpu], what);
-	wait_for(&done[cpu], what);
+	spin_until(&done[cpu], what);
 	store32(&order[cpu], REST);
-	wait_for(&done[cpu], REST);
+	spin_until(&done[cpu], REST);
 }
 
 static void command_all(enum order what)
@@ -283,11 +283,11 @@ static void wake_sleepers(void)
 
 			store32(&done[n], REST);
 			store32(&order[n], SLEEP);
-			wait_for(&done[n], SLEEP);
+			spin_until(&done[n], SLEEP);
 			icr_write(apic_id_of[n], ICR_ASSERT | WAKE);
-			wait_for(&wakes[n], before + 1);
-			wait_for(&order[n], REST);
-			wait_for(&done[n], REST);
+			spin_until(&wakes[n], before + 1);
+			spin_until(&order[n], REST);
+			spin_until(&done[n], REST);
 		}
 	print("HLT\n");
 }
@@ -299,7 +299,7 @@ static void restart_others(void)
 			const uint32_t before = load32(&begun[n]);
 
 			smp_restart(n);
-			wait_for(&begun[n], before + 1);
+			spin_until(&begun[n], before + 1);
 		}
 	print("INIT and SIPI\n");
 }
@@ -312,9 +312,9 @@ static void counters(void)
 		store32(&order[n], COMPARE_TSC);
 	compare_tsc();
 	for (unsigned n = 1; n < cpu_count; n++) {
-		wait_for(&done[n], COMPARE_TSC);
+		spin_until(&done[n], COMPARE_TSC);
 		store32(&order[n], REST);
-		wait_for(&done[n], REST);
+		spin_until(&done[n], REST);
 	}
 	check(warps == 0, "counters are in step");
 	if (!is_emulated()) { /* a software KVM lets RDTSC read the host's counter */
@@ -349,7 +349,7 @@ void guest_main(void)
 	check(smp_start(work), "all processors begin");
 	print_dec(cpu_count);
 	print(" processors\n");
-	wait_for(&ready, cpu_count - 1);
+	spin_until(&ready, cpu_count - 1);
 	all_kinds();
 	logical_flat();
 	logical_cluster();

@@ -237,7 +237,7 @@ static void run_on(unsigned cpus, void (*what)(unsigned cpu))
 	add32(&go, 1);
 	meet();
 	what(0);
-	wait_for(&finished, cpu_count - 1);
+	spin_until(&finished, cpu_count - 1);
 }
 
 /* Until there have been enough of them, or it has taken a fifth of a second. */

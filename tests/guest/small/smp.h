@@ -54,7 +54,7 @@ static inline uint32_t add32(volatile uint32_t *p, uint32_t v)
 }
 
 /* Spins until *p is `v`. */
-static inline void wait_for(const volatile uint32_t *p, uint32_t v)
+static inline void spin_until(const volatile uint32_t *p, uint32_t v)
 {
 	while (load32(p) != v)
 		relax();

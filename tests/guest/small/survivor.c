@@ -7,8 +7,10 @@
  * Characters from COM1 are data and are reported, but for these:
  *   !  leave with code 42 through the exit port     #  power off           @  reset          ^  triple fault
  *   +  rounds with much output                      =  storms of interrupts    ~  idle, ticks only    .  plain rounds
+ *
+ * Further processors work registers of their own all the while.
  */
-#include "guest.h"
+#include "smp.h"
 
 static uint64_t rdtsc(void)
 {
@@ -20,7 +22,7 @@ static uint64_t rdtsc(void)
 
 enum {
 	VECTOR_PIT = 0x20, VECTOR_UART = 0x24, VECTOR_SPURIOUS = 0x27, VECTOR_RTC = 0x28, VECTOR_SPURIOUS_SLAVE = 0x2f,
-	VECTOR_HPET = 0x50, VECTOR_BEAT = 0x60,
+	VECTOR_HPET = 0x50, VECTOR_BEAT = 0x60, VECTOR_REST = 0x61,
 	IRQS = 1 << 0 | 1 << 4 | 1 << 8,
 	BEATS_MAX = 9000, BEAT = 4000000, /* for one interrupt: half a minute and more */
 	INPUT_MAX = 256, LINE_MAX = 400,
@@ -249,6 +251,55 @@ static void registers(uint8_t v)
 	expect(inb(0x61) & 2, v & 2, "speaker bit of port 61h");
 }
 
+/* ---- further processors ---------------------------------------------------------------------------------------- */
+
+/* What is written to a device by one processor is there when it reads it, whatever the others do with that device meanwhile. */
+static volatile uint32_t rounds[SMP_MAX];
+
+static void on_rest(void)
+{
+	lapic_eoi();
+}
+
+/* A scratch register of COM2 to COM4, the comparators that nobody else uses, a register of the display's controller. */
+static void work_devices(unsigned cpu, uint32_t v)
+{
+	static const uint16_t ports[] = { LAYOUT_COM2, LAYOUT_COM3, LAYOUT_COM4 };
+
+	if (cpu <= 3) {
+		outb(ports[cpu - 1] + 7, (uint8_t)v);
+		expect(inb(ports[cpu - 1] + 7), (uint8_t)v, "another UART's scratch register");
+	}
+	if (cpu <= 2) {
+		mmio_write(HPET(0x108 + 0x20 * cpu), v);
+		expect(mmio_read(HPET(0x108 + 0x20 * cpu)), v, "another comparator of the HPET");
+	}
+	if (cpu == 3) {
+		outb(0x3d4, 15);
+		outb(0x3d5, (uint8_t)v);
+		expect(inb(0x3d5), (uint8_t)v, "the display's cursor");
+	}
+}
+
+static void work(unsigned cpu)
+{
+	mmio_write(LAYOUT_LAPIC_BASE + 0x3e0, 0xb);
+	mmio_write(LAYOUT_LAPIC_BASE + 0x320, VECTOR_REST);
+	for (;;) {
+		for (unsigned n = 0; n < 4; n++)
+			work_devices(cpu, load32(&rounds[cpu]) * 2654435761u + n);
+		add32(&rounds[cpu], 1);
+		mmio_write(LAYOUT_LAPIC_BASE + 0x380, 2000000);
+		wait_for_interrupt();
+	}
+}
+
+static void check_processors(void)
+{
+	for (unsigned n = 1; n < cpu_count && number > 100; n++)
+		expect(load32(&rounds[n]) > 10, true, "rounds of a further processor");
+}
+
 /* ---- characters ------------------------------------------------------------------------------------------------ */
 
 static void power_off(void)
@@ -267,6 +318,7 @@ static void obey(char c)
 {
 	switch (c) {
 	case '!':
+		check_processors();
 		finish(42);
 	case '#':
 		power_off();
@@ -463,6 +515,7 @@ static void init(void)
 	set_handler(VECTOR_SPURIOUS_SLAVE, on_spurious_slave);
 	set_handler(VECTOR_HPET, on_hpet);
 	set_handler(VECTOR_BEAT, on_beat);
+	set_handler(VECTOR_REST, on_rest);
 	pic_init(IRQS);
 	lapic_init();
 	mmio_write(LAYOUT_LAPIC_BASE + 0x350, 0x700); /* LINT0: ExtINT, the virtual wire of the 8259 */
@@ -478,6 +531,7 @@ static void init(void)
 void guest_main(void)
 {
 	init();
+	check(smp_start(work), "all processors begin");
 	print("survivor\n");
 	for (;;) {
 		listen();
