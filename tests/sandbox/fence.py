@@ -552,16 +552,15 @@ def security(t):
         found = json.loads(t.bulkhead("security", t.name, "--json").expect(0).out)
         rows.clear()
         rows.update({row["process"].split(" ")[0]: row for row in found["processes"]})
-        return "boot" not in rows
+        return "boot" not in rows and all(sum(rows[role]["fds"].values()) == len(descriptors(pid)) for role, pid in processes.items())
 
-    wait_until(report, "the loader, which may still be ending, is gone")
+    wait_until(report, "the loader, which may still be ending, is gone, and the descriptors of all are counted")
     check(set(rows) == set(processes), f"{set(rows)} are not {set(processes)}")
     for role, pid in processes.items():
         row = rows[role]
         check(row["pid"] == pid, f"{role}: pid {row['pid']}")
         check(row["seccomp_mode"] == 2 and row["no_new_privs"], f"{role}: {row}")
         check(row["uid"] == int(status(pid)["Uid"].split()[0]), f"{role}: uid {row['uid']}")
-        check(sum(row["fds"].values()) == len(descriptors(pid)), f"{role}: {row['fds']}")
         check(row["guest_memory_mapped"] == (role == "vcpu"), f"{role}: guest memory {row['guest_memory_mapped']}")
         has = int(status(pid)["CapEff"], 16)
         check(int(row["capabilities"], 16) == has, f"{role}: {row['capabilities']}, /proc says {has:x}")

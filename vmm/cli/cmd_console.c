@@ -81,6 +81,7 @@ static int finish(enum console_end end, const char *name, const struct cli_args 
 		terminal_say("\n%s closed the console\n", name);
 		return args->steps.count ? EXIT_FAILED : EXIT_OK;
 	case CONSOLE_SIGNAL:
+		console_make_whole();
 		sig = console_signal();
 		signal(sig, SIG_DFL);
 		raise(sig);

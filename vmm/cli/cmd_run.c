@@ -270,8 +270,10 @@ static int attached(struct run *r)
 		case CONSOLE_SIGNAL:
 			console_signal();
 			end_machine(r, signals);
-			if (signals++ > 1)
+			if (signals++ > 1) {
+				console_make_whole();
 				return finish(r); /* it has ended; whoever does not read what it printed, does not want it */
+			}
 			break;
 		case CONSOLE_STOP:
 			end_machine(r, signals++);

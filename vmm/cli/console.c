@@ -447,13 +447,14 @@ static void begin(struct console *c, int sock, const struct console_options *opt
 }
 
 /* The guest's modes are not the user's, who may be anywhere in the middle of something of the guest's. */
-static void make_whole(const struct console *c)
+void console_make_whole(void)
 {
+	const struct console *c = &the_console;
 	char text[SCREEN_RESTORE_MAX];
 	size_t len = screen_restore(&screen, text);
 
-	if (c->shows && write(STDOUT_FILENO, text, len) < 0)
-		return; /* whoever does not read it, does not see it either */
+	if (c->shows)
+		terminal_put(STDOUT_FILENO, text, len); /* whoever does not read it, does not see it either */
 }
 
 enum console_end console_run(int sock, const struct console_options *options)
@@ -474,8 +475,8 @@ enum console_end console_run(int sock, const struct console_options *options)
 			     console_escape_name(options->escape));
 	c->hinted = true;
 	end = move_bytes(c);
-	if (end != CONSOLE_STOP)
-		make_whole(c);
+	if (end != CONSOLE_STOP && end != CONSOLE_SIGNAL)
+		console_make_whole();
 	terminal_restore();
 	return end;
 }

@@ -44,6 +44,9 @@ struct console_options {
 enum console_end console_run(int sock, const struct console_options *options);
 void console_exec_failed(void);
 
+/* Leaves the terminal without the guest's modes: what console_run() does itself, unless it ends by CONSOLE_STOP or CONSOLE_SIGNAL, after
+ * which it may go on. */
+void console_make_whole(void);
 /* The step that has not come in time. */
 const char *console_step(void);
 

@@ -45,27 +45,34 @@ static void stop_ticks(const struct sigaction *before)
 	sigaction(SIGALRM, before, NULL);
 }
 
-void terminal_say(const char *fmt, ...)
+void terminal_put(int fd, const char *text, size_t len)
 {
 	uint64_t end = clock_ns() + SAY_MS * CLOCK_NS_PER_MS;
-	char text[SAY_MAX], *at = text;
 	struct sigaction before;
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	start_ticks(&before);
-	while (*at && clock_ns() < end) {
-		ssize_t n = write(STDERR_FILENO, at, strlen(at));
+	while (len && clock_ns() < end) {
+		ssize_t n = write(fd, text, len);
 
 		if (n < 0 && errno == EAGAIN)
 			poll(NULL, 0, TICK_MS);
 		else if (n < 0 && errno != EINTR)
 			break;
-		at += n > 0 ? n : 0;
+		text += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
 	}
 	stop_ticks(&before);
+}
+
+void terminal_say(const char *fmt, ...)
+{
+	char text[SAY_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	terminal_put(STDERR_FILENO, text, strlen(text));
 }
 
 /* ---- raw mode -------------------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #define BULKHEAD_VMM_TERMINAL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Is standard input a terminal that we may change (we are in its foreground)? */
 bool terminal_is_ours(void);
@@ -19,6 +20,8 @@ int terminal_raw(void);
  * was stopped, a pipe that nobody empties) misses them: a signal that is to be passed on, or a console, cannot wait.
  */
 void terminal_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same for bytes, on a descriptor. */
+void terminal_put(int fd, const char *text, size_t len);
 /* Async-signal-safe; does nothing if the terminal is not raw. */
 void terminal_restore(void);
 

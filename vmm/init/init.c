@@ -106,6 +106,17 @@ static void set_modes(int fd)
 		ioctl(fd, TIOCSWINSZ, &size);
 }
 
+/*
+ * When the leader of its session ends, a terminal is hung up, and what its driver has not sent yet is thrown away. So the leader is not
+ * the command.
+ */
+static void take_terminal(int console)
+{
+	setsid();
+	ioctl(console, TIOCSCTTY, 1);
+	signal(SIGTTOU, SIG_IGN); /* we wait for its output while the command has it */
+}
+
 /* ---- the command ----------------------------------------------------------------------------------------------- */
 
 static _Noreturn void exec_words(char *command)
@@ -123,12 +134,13 @@ static _Noreturn void exec_words(char *command)
 
 static _Noreturn void run(const char *command, int console)
 {
-	setsid();
-	ioctl(console, TIOCSCTTY, 1);
+	setpgid(0, 0);
+	tcsetpgrp(console, getpid());
 	for (int fd = 0; fd < 3; fd++)
 		dup2(console, fd);
 	close(console);
 	signal(SIGINT, SIG_DFL);
+	signal(SIGTTOU, SIG_DFL);
 	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	setenv("HOME", chdir("/root") ? "/" : "/root", 1);
 	if (note.term[0])
@@ -213,6 +225,7 @@ int main(void)
 	klogctl(CONSOLE_OFF, NULL, 0);
 	set_modes(console);
 	catch_signals();
+	take_terminal(console);
 	if (write(console, GUEST_NOTE_BEGIN, strlen(GUEST_NOTE_BEGIN)) < 0)
 		leave(NOT_FOUND);
 	pid = fork();
