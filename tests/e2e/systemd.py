@@ -188,9 +188,12 @@ def ready(t):
         check(host.ctl("start", "bulkhead@mute").code != 0, "it never said so")
         check(show(host, "mute", "Result") == "timeout", show(host, "mute", "Result"))
         expect_gone(host, "mute")
-        # the first time it resets the machine (CF9h); what is not in CMOS then is: says it is ready
         configure(host, "again", "reborn")
         start(host, "again")
+        host.inside(PROGRAM, "console", "again", "--send", "@", "--timeout", "20s", "--expect", "ready").expect(0)
+        wait_until(lambda: status(host, "again").get("reboots") == 1, "the guest has reset its machine", 20)
+        check(show(host, "again", "ActiveState") == "active" and show(host, "again", "NRestarts") == "0", "the unit is as it was")
+        check(status(host, "again")["state"] == "running", status(host, "again"))
 
 
 @test(limit=170)
