@@ -126,7 +126,8 @@ def life(t):
 
 @test(limit=170)
 def device(t):
-    """A device that is killed is back, and the journal knows of which machine and device; one that is replaced is."""
+    """A device that is killed is back, and the journal knows of which machine and device; one that is replaced is; all
+    are upgraded."""
     with booted(t) as host:
         configure(host, "board", "board")
         start(host, "board")
@@ -137,6 +138,8 @@ def device(t):
         entry = json.loads(journal(host, "VM=board", "DEVICE=seriald").splitlines()[0])
         check(entry["_SYSTEMD_UNIT"] == "bulkhead@board.service" and int(entry["PRIORITY"]) < 7, entry)
         host.inside(PROGRAM, "device", "restart", "board", "timerd").expect(0)
+        host.inside(PROGRAM, "device", "upgrade", "board").expect(0, out=r"board irqd: \S+, was \S+")
+        check(status(host, "board")["state"] == "running", "it goes on with the installed programs")
         check(show(host, "board", "ActiveState") == "active", "the unit did not notice")
 
 
