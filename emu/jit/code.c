@@ -47,6 +47,13 @@ void put_env(struct code *c, bool wide, uint8_t opcode, unsigned reg, int32_t di
 	put4(c, (uint32_t)disp);
 }
 
+void put_byte(struct code *c, bool compare, int32_t disp, uint8_t v)
+{
+	put(c, compare ? "\x80\xbc\x24" : "\xc6\x84\x24", 3); /* CMP or MOV BYTE [RSP + disp], v */
+	put4(c, (uint32_t)disp);
+	put1(c, v);
+}
+
 void put_regs(struct code *c, bool wide, uint8_t opcode, unsigned reg, unsigned rm)
 {
 	put1(c, rex(wide, reg, rm));

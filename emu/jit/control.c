@@ -7,15 +7,7 @@
 static void put_store_imm(struct tr *t, uint64_t v)
 {
 	if ((int64_t)v == (int32_t)v) {
-		put_insn(&t->c, &(struct insn){ .id = ISA_MOV_Ev_Iz,
-						.size = 8,
-						.asize = 8,
-						.is_mem = 1,
-						.base = t->ea.base,
-						.index = t->ea.index,
-						.disp = t->ea.disp,
-						.imm = v,
-						.prefixes = PFX_REX_W });
+		put_on_operand(t, ISA_MOV_Ev_Iz, 8, 0, v);
 		return;
 	}
 	put_mov_imm(&t->c, S1, v);

@@ -186,7 +186,9 @@ void put4(struct code *c, uint32_t v);
 void put8(struct code *c, uint64_t v);
 /* `opcode` with a 64-bit (wide) or 32-bit register and the field at [struct emu + disp]. */
 void put_env(struct code *c, bool wide, uint8_t opcode, unsigned reg, int32_t disp);
-/* The same with two registers, ModRM.rm `rm`. */
+/* The byte at [struct emu + disp] becomes v, or is compared with it. */
+void put_byte(struct code *c, bool compare, int32_t disp, uint8_t v);
+/* The same as put_env() with two registers, ModRM.rm `rm`. */
 void put_regs(struct code *c, bool wide, uint8_t opcode, unsigned reg, unsigned rm);
 /* opcode 81 /op with imm32, of a register. */
 void put_imm(struct code *c, bool wide, unsigned op, unsigned rm, uint32_t imm);

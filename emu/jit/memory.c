@@ -105,19 +105,25 @@ static void put_by_delta(struct tr *t, const struct insn *i, uint32_t range)
 		put_address(t);
 }
 
-void put_address(struct tr *t)
+void put_on_operand(struct tr *t, enum isa_id id, unsigned size, unsigned reg, uint64_t imm)
 {
-	if (t->ea.base == S0 && t->ea.index == ADDR_NONE && t->ea.disp == 0)
-		return;
-	put_insn(&t->c, &(struct insn){ .id = ISA_LEA,
-					.size = 8,
+	put_insn(&t->c, &(struct insn){ .id = (uint16_t)id,
+					.size = size & 15,
 					.asize = 8,
 					.is_mem = 1,
 					.base = t->ea.base,
 					.index = t->ea.index,
 					.disp = t->ea.disp,
-					.reg = S0,
-					.prefixes = PFX_REX_W });
+					.reg = (uint8_t)reg,
+					.imm = imm,
+					.prefixes = size == 8 ? PFX_REX_W : 0 });
+}
+
+void put_address(struct tr *t)
+{
+	if (t->ea.base == S0 && t->ea.index == ADDR_NONE && t->ea.disp == 0)
+		return;
+	put_on_operand(t, ISA_LEA, 8, S0, 0);
 	t->ea.base = S0;
 	t->ea.index = ADDR_NONE;
 	t->ea.disp = 0;
@@ -125,15 +131,7 @@ void put_address(struct tr *t)
 
 void put_operand_move(struct tr *t, bool store, unsigned reg, bool wide)
 {
-	put_insn(&t->c, &(struct insn){ .id = store ? ISA_MOV_Ev_Gv : ISA_MOV_Gv_Ev,
-					.size = wide ? 8 : 4,
-					.asize = 8,
-					.is_mem = 1,
-					.base = t->ea.base,
-					.index = t->ea.index,
-					.disp = t->ea.disp,
-					.reg = (uint8_t)reg,
-					.prefixes = wide ? PFX_REX_W : 0 });
+	put_on_operand(t, store ? ISA_MOV_Ev_Gv : ISA_MOV_Gv_Ev, wide ? 8 : 4, reg, 0);
 }
 
 /* The check of a whole group, at its first member: from there to where the group begins. */

@@ -52,9 +52,7 @@ static void put_all_back(struct code *c, const uint8_t *save)
 	uint32_t none;
 
 	store_registers(c);
-	put(c, "\x80\xbc\x24", 3); /* CMP BYTE [RSP + vectors], 0 */
-	put4(c, (uint32_t)ENV(vectors));
-	put1(c, 0);
+	put_byte(c, true, ENV(vectors), VECTORS_NONE);
 	none = put_jump(c, 4, NULL);
 	put_jump(c, -2, save);
 	jump_here(c, none);

@@ -170,6 +170,8 @@ void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, 
 void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigned bytes, bool write);
 /* The same for the address in S0, after may_clobber(). */
 void put_access_here(struct tr *t, unsigned k, unsigned seg, unsigned bytes, bool write);
+/* An instruction of ours, of `size` bytes, with the operand, a register of the host and an immediate, as far as it has them. */
+void put_on_operand(struct tr *t, enum isa_id id, unsigned size, unsigned reg, uint64_t imm);
 /* That address into S0, which is the operand then. */
 void put_address(struct tr *t);
 /* MOV of 64 or 32 bits between the operand and a register of the host. */

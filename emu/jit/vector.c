@@ -34,11 +34,11 @@ static int32_t vector_at(unsigned n)
 	return (int32_t)(offsetof(struct emu, cpu.vec) + n * sizeof(union vec));
 }
 
-/* The lowest 16 registers, `vl` of VEX. */
-static void load_vex(struct code *c, unsigned vl, int32_t back)
+/* 128 bits of each, which clears the rest. */
+static void load_short(struct code *c, int32_t back)
 {
 	for (unsigned n = 0; n < 16; n++)
-		move(c, ISA_VMOVUPS_V_W, n, vl, vector_at(n) + back, false);
+		move(c, ISA_VMOVUPS_V_W, n, 0, vector_at(n) + back, false);
 }
 
 static void move_all(struct code *c, enum vectors level, bool store, int32_t back)
@@ -64,16 +64,12 @@ static void put_mxcsr(struct code *c, bool store, int32_t disp)
 
 static void put_state(struct code *c, enum vectors level, int32_t back)
 {
-	put(c, "\xc6\x84\x24", 3); /* MOV BYTE [RSP + vectors], level */
-	put4(c, (uint32_t)ENV(vectors) + (uint32_t)back);
-	put1(c, (uint8_t)level);
+	put_byte(c, false, ENV(vectors) + back, (uint8_t)level);
 }
 
 static void put_compare(struct code *c, enum vectors level, int32_t back)
 {
-	put(c, "\x80\xbc\x24", 3); /* CMP BYTE [RSP + vectors], level */
-	put4(c, (uint32_t)ENV(vectors) + (uint32_t)back);
-	put1(c, (uint8_t)level);
+	put_byte(c, true, ENV(vectors) + back, (uint8_t)level);
 }
 
 enum vectors vectors_most(void)
@@ -150,7 +146,7 @@ void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave)
 		wide = put_upper_test(c, 0, RETURN);
 		put_mxcsr(c, false, EMU(cpu.mxcsr) + RETURN);
 		put_insn(c, &(struct insn){ .id = ISA_VZEROUPPER, .asize = 8 });
-		load_vex(c, 0, RETURN);
+		load_short(c, RETURN);
 		put_state(c, level, RETURN);
 		put1(c, 0xc3);
 		jump_here(c, wide);

@@ -76,30 +76,16 @@ GENERAL_REGISTERS bool jit_x87_give(struct emu *e)
 
 /* ---- stubs ---- */
 
-static void put_state(struct code *c, uint8_t state)
-{
-	put(c, "\xc6\x84\x24", 3); /* MOV BYTE [RSP + x87], state */
-	put4(c, (uint32_t)ENV(x87));
-	put1(c, state);
-}
-
-static void put_compare(struct code *c, uint8_t state)
-{
-	put(c, "\x80\xbc\x24", 3); /* CMP BYTE [RSP + x87], state */
-	put4(c, (uint32_t)ENV(x87));
-	put1(c, state);
-}
-
 /* EFLAGS are lost. */
 void put_x87_save(struct code *c)
 {
 	uint32_t away;
 
-	put_compare(c, X87_LIVE);
+	put_byte(c, true, ENV(x87), X87_LIVE);
 	away = put_jump(c, 5, NULL);
 	put(c, "\xdd\xb4\x24", 3); /* FNSAVE [RSP + image] */
 	put4(c, (uint32_t)ENV(x87_image));
-	put_state(c, X87_SAVED);
+	put_byte(c, false, ENV(x87), X87_SAVED);
 	jump_here(c, away);
 }
 
@@ -107,7 +93,7 @@ void put_x87_restore(struct code *c)
 {
 	put(c, "\xdd\xa4\x24", 3); /* FRSTOR [RSP + image] */
 	put4(c, (uint32_t)ENV(x87_image));
-	put_state(c, X87_LIVE);
+	put_byte(c, false, ENV(x87), X87_LIVE);
 }
 
 /* ---- instructions ---- */
@@ -168,7 +154,7 @@ static void need_x87(struct tr *t, unsigned k)
 	if (t->x87)
 		return;
 	may_clobber(t, k);
-	put_compare(&t->c, X87_LIVE);
+	put_byte(&t->c, true, ENV(x87), X87_LIVE);
 	cold = new_cold(t, COLD_X87, put_jump(&t->c, 5, NULL), new_site(t, SITE_INTERPRET, k));
 	cold->back = t->c.n;
 	t->x87 = true;
@@ -180,14 +166,7 @@ static void put_masks_check(struct tr *t, unsigned k)
 {
 	uint32_t from;
 
-	put_insn(&t->c, &(struct insn){ .id = ISA_MOVZX_Gv_Ew,
-					.size = 4,
-					.asize = 8,
-					.is_mem = 1,
-					.base = t->ea.base,
-					.index = t->ea.index,
-					.disp = t->ea.disp,
-					.reg = S1 });
+	put_on_operand(t, ISA_MOVZX_Gv_Ew, 4, S1, 0);
 	put_imm(&t->c, false, 4, S1, EXCEPTIONS);
 	put_imm(&t->c, false, 7, S1, EXCEPTIONS);
 	from = put_jump(&t->c, 5, NULL);
