@@ -7,6 +7,11 @@
 #include "emu/decode/encode.h"
 #include "emu/native/host.h"
 
+bool is_bit_test(const struct isa_row *r)
+{
+	return r->sem == sem_int_bt || r->sem == sem_int_bts || r->sem == sem_int_btr || r->sem == sem_int_btc;
+}
+
 /* Rows without COPY that only name RAX, RCX and RDX besides, which are where they are, or that need no more than a look
  * at their operands. */
 static bool is_copied(const struct insn *i, const struct isa_row *r)
@@ -20,7 +25,7 @@ static bool is_copied(const struct insn *i, const struct isa_row *r)
 		return false; /* the semantic functions have a way of their own there */
 	if (r->attr & ISA_COPY)
 		return true;
-	if (r->sem == sem_int_bt || r->sem == sem_int_bts || r->sem == sem_int_btr || r->sem == sem_int_btc)
+	if (is_bit_test(r))
 		return !i->is_mem || r->op[1].kind == OPK_I; /* a register reaches beyond the operand */
 	for (unsigned n = 0; n < sizeof(implicit) / sizeof(implicit[0]); n++)
 		if (implicit[n] == r->sem)
@@ -237,8 +242,7 @@ void store_scratch(struct tr *t, const struct scratch *s)
 /* Its form with a memory operand does the same, and no more. XCHG locks; bit strings reach beyond the operand. */
 static bool has_plain_memory_form(const struct isa_row *r)
 {
-	return r->mod != ISA_MOD_REG && r->sem != sem_int_xchg && r->sem != sem_int_bt && r->sem != sem_int_bts &&
-	       r->sem != sem_int_btr && r->sem != sem_int_btc;
+	return r->mod != ISA_MOD_REG && r->sem != sem_int_xchg && !is_bit_test(r);
 }
 
 /* The operand in ModRM.rm, if none of the others is the same register; -1: none. */

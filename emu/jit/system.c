@@ -39,8 +39,7 @@ bool is_bit_string(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
-	return i->is_mem && i->size >= 4 && r->op[1].kind == OPK_G &&
-	       (r->sem == sem_int_bt || r->sem == sem_int_bts || r->sem == sem_int_btr || r->sem == sem_int_btc);
+	return i->is_mem && i->size >= 4 && r->op[1].kind == OPK_G && is_bit_test(r);
 }
 
 static bool is_push_of_memory(const struct insn *i)

@@ -96,6 +96,8 @@ void put_edge(struct tr *t, int cc, unsigned side);
 /* ---- instructions (copy.c) ---- */
 
 bool is_translatable(const struct insn *i);
+/* BT, BTS, BTR, BTC. */
+bool is_bit_test(const struct isa_row *r);
 enum event copy_event(const struct insn *i);
 /* The instruction in host code. False: it has none, and nothing was put. */
 bool copy(struct tr *t, unsigned k, const struct insn *i);
