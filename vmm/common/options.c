@@ -53,7 +53,7 @@ const struct option_row option_rows[] = {
 	KEY("memory", SIZE, MACHINE, ram_bytes, "SIZE", "guest memory, with K, M or G (default 512M)"),
 	KEY("format", CHOICE, IN(RUN), format, "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel"),
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
-		"what runs guest code; auto takes emu for now (see bulkhead(1))"),
+		"what runs guest code; auto measures: kvm where that is the processor itself (default)"),
 	KEY("code-cache", CACHE, MACHINE, code_cache_bytes, "SIZE",
 		"what decoded and translated code may take of this host (default 60M, 12M more for each further processor)"),
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
