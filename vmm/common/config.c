@@ -116,6 +116,9 @@ static int check_cpu(const struct vm_config *config, char *error)
 	int rc;
 
 	rc = cpu_model_parse(&model, config_cpu(config), why);
+	/* Whether it will be KVM is not known yet; who chooses the engine asks again. */
+	if (!rc && model.base == CPU_BASE_HOST && !strcmp(config->engine, "auto"))
+		return 0;
 	if (!rc && model.base == CPU_BASE_HOST && !is_kvm(config)) {
 		snprintf(error, CONFIG_ERROR_MAX, "--cpu host is what KVM offers; the emulator's is --cpu max");
 		return -EINVAL;

@@ -55,6 +55,7 @@ struct launch {
 	int trace_fd[TRACE_FD_COUNT]; /* the vcpu process's ends of the tracer's channels; -1: nobody traces */
 	char dir[128];
 	char debugger[160]; /* where gdb connects to */
+	char engine_reason[160]; /* why it is this engine: a sentence for users */
 	uint64_t started_ns; /* CLOCK_MONOTONIC, when the command line began */
 	bool trace, journal; /* journal: stderr is read by journald */
 };

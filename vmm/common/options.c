@@ -57,7 +57,7 @@ const struct option_row option_rows[] = {
 		"(bulkhead-displayd(8))"),
 	KEY("program", FILE, IN(RUN), program, "FILE", "of a frame machine: the program that its kernel finds at 32 MiB"),
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
-		"what runs guest code; auto takes emu for now (see bulkhead(1))"),
+		"what runs guest code; auto measures: kvm where that is the processor itself (default)"),
 	KEY("code-cache", CACHE, MACHINE, code_cache_bytes, "SIZE",
 		"what decoded and translated code may take of this host (default 60M, 12M more for each further processor)"),
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
