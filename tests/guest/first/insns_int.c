@@ -41,18 +41,21 @@ static void fold(struct insns_result *r, uint64_t a, uint64_t c, uint64_t d, uin
 #define ONE(name, defined) \
 	ROW(name " %%al", defined) ROW(name " %%ax", defined) ROW(name " %%eax", defined) ROW(name " %%rax", defined)
 
+#define ARITHMETIC_ROWS \
+	BOTH("add", ALL) BOTH("adc", ALL) BOTH("sub", ALL) BOTH("sbb", ALL) BOTH("cmp", ALL) \
+	BOTH("and", LOGIC) BOTH("or", LOGIC) BOTH("xor", LOGIC) BOTH("test", LOGIC) \
+	ONE("inc", ALL) ONE("dec", ALL) ONE("neg", ALL) ONE("not", ALL & CF) \
+	BOTH("xadd", ALL) BOTH("cmpxchg", ALL) BOTH("xchg", ALL & CF) \
+	ROW("movzx %%cl, %%eax", CF) ROW("movsx %%cl, %%rax", CF) ROW("movzx %%cx, %%rax", CF) ROW("movsx %%cx, %%eax", CF) \
+	ROW("movslq %%ecx, %%rax", CF) ROW("cbtw", CF) ROW("cwtl", CF) ROW("cltq", CF) ROW("cwtd", CF) ROW("cltd", CF) ROW("cqto", CF) \
+	ROW("lea 5(%%rax, %%rcx, 4), %%rdx", CF) ROW("lea -1(%%eax, %%ecx, 2), %%edx", CF) ROW("bswap %%eax", CF) ROW("bswap %%rax", CF) \
+	ROW("lahf", CF) ROW("sahf", CF | PF | AF | ZF | SF) ROW("cmc", CF) ROW("stc", CF) ROW("clc", CF)
+
 void insns_arithmetic(struct insns_result *r)
 {
 	FOR_ALL_OPERANDS
 	{
-		BOTH("add", ALL) BOTH("adc", ALL) BOTH("sub", ALL) BOTH("sbb", ALL) BOTH("cmp", ALL)
-		BOTH("and", LOGIC) BOTH("or", LOGIC) BOTH("xor", LOGIC) BOTH("test", LOGIC)
-		ONE("inc", ALL) ONE("dec", ALL) ONE("neg", ALL) ONE("not", ALL & CF)
-		BOTH("xadd", ALL) BOTH("cmpxchg", ALL) BOTH("xchg", ALL & CF)
-		ROW("movzx %%cl, %%eax", CF) ROW("movsx %%cl, %%rax", CF) ROW("movzx %%cx, %%rax", CF) ROW("movsx %%cx, %%eax", CF)
-		ROW("movslq %%ecx, %%rax", CF) ROW("cbtw", CF) ROW("cwtl", CF) ROW("cltq", CF) ROW("cwtd", CF) ROW("cltd", CF) ROW("cqto", CF)
-		ROW("lea 5(%%rax, %%rcx, 4), %%rdx", CF) ROW("lea -1(%%eax, %%ecx, 2), %%edx", CF) ROW("bswap %%eax", CF) ROW("bswap %%rax", CF)
-		ROW("lahf", CF) ROW("sahf", CF | PF | AF | ZF | SF) ROW("cmc", CF) ROW("stc", CF) ROW("clc", CF)
+		ARITHMETIC_ROWS
 	}
 }
 
@@ -63,44 +66,53 @@ void insns_arithmetic(struct insns_result *r)
 	ROW("and $7, %%cl; stc; " name " %%cl, %%al", defined) ROW("and $15, %%cl; stc; " name " %%cl, %%ax", defined) \
 	ROW("test %%eax, %%eax; " name " %%cl, %%eax", defined) ROW("test %%rax, %%rax; " name " %%cl, %%rax", defined)
 
+#define SHIFTS_ROWS \
+	BY_ONE("shl", LOGIC) BY_ONE("shr", LOGIC) BY_ONE("sar", LOGIC) \
+	BY_ONE("rol", CF | OF) BY_ONE("ror", CF | OF) BY_ONE("rcl", CF | OF) BY_ONE("rcr", CF | OF) \
+	BY_COUNT("shl", CF | ZF | SF | PF) BY_COUNT("shr", CF | ZF | SF | PF) BY_COUNT("sar", CF | ZF | SF | PF) \
+	BY_COUNT("rol", CF) BY_COUNT("ror", CF) BY_COUNT("rcl", CF) BY_COUNT("rcr", CF) \
+	ROW("test %%eax, %%eax; shld %%cl, %%edx, %%eax", CF | ZF | SF | PF) \
+	ROW("test %%rax, %%rax; shrd %%cl, %%rdx, %%rax", CF | ZF | SF | PF) \
+	ROW("shld $13, %%dx, %%ax", CF | ZF | SF | PF) ROW("shrd $47, %%rdx, %%rax", CF | ZF | SF | PF)
+
 void insns_shifts(struct insns_result *r)
 {
 	FOR_ALL_OPERANDS
 	{
-		BY_ONE("shl", LOGIC) BY_ONE("shr", LOGIC) BY_ONE("sar", LOGIC)
-		BY_ONE("rol", CF | OF) BY_ONE("ror", CF | OF) BY_ONE("rcl", CF | OF) BY_ONE("rcr", CF | OF)
-		BY_COUNT("shl", CF | ZF | SF | PF) BY_COUNT("shr", CF | ZF | SF | PF) BY_COUNT("sar", CF | ZF | SF | PF)
-		BY_COUNT("rol", CF) BY_COUNT("ror", CF) BY_COUNT("rcl", CF) BY_COUNT("rcr", CF)
-		ROW("test %%eax, %%eax; shld %%cl, %%edx, %%eax", CF | ZF | SF | PF)
-		ROW("test %%rax, %%rax; shrd %%cl, %%rdx, %%rax", CF | ZF | SF | PF)
-		ROW("shld $13, %%dx, %%ax", CF | ZF | SF | PF) ROW("shrd $47, %%rdx, %%rax", CF | ZF | SF | PF)
+		SHIFTS_ROWS
 	}
 }
 
 /* Division: the dividend's upper half is cut down below the divisor, which is made odd, so that it never faults. */
+#define PRODUCTS_ROWS \
+	ROW("mul %%cl", CF | OF) ROW("mul %%cx", CF | OF) ROW("mul %%ecx", CF | OF) ROW("mul %%rcx", CF | OF) \
+	ROW("imul %%cl", CF | OF) ROW("imul %%cx", CF | OF) ROW("imul %%ecx", CF | OF) ROW("imul %%rcx", CF | OF) \
+	ROW("imul %%cx, %%ax", CF | OF) ROW("imul %%ecx, %%eax", CF | OF) ROW("imul %%rcx, %%rax", CF | OF) \
+	ROW("imul $-77, %%cx, %%ax", CF | OF) ROW("imul $77777, %%ecx, %%eax", CF | OF) ROW("imul $-77777, %%rcx, %%rax", CF | OF) \
+	ROW("or $1, %%cl; xor %%ah, %%ah; div %%cl", NONE) ROW("or $1, %%ecx; xor %%edx, %%edx; div %%cx", NONE) \
+	ROW("or $1, %%ecx; xor %%edx, %%edx; div %%ecx", NONE) ROW("or $1, %%rcx; xor %%edx, %%edx; div %%rcx", NONE) \
+	ROW("or $1, %%rcx; and $1, %%edx; dec %%rdx; and %%rcx, %%rdx; shr %%rdx; div %%rcx", NONE) \
+	ROW("shr %%eax; or $1, %%ecx; cltd; idiv %%ecx", NONE) ROW("shr %%rax; neg %%rax; and $-4, %%rcx; or $5, %%rcx; cqto; idiv %%rcx", NONE)
+
 void insns_products(struct insns_result *r)
 {
 	FOR_ALL_OPERANDS
 	{
-		ROW("mul %%cl", CF | OF) ROW("mul %%cx", CF | OF) ROW("mul %%ecx", CF | OF) ROW("mul %%rcx", CF | OF)
-		ROW("imul %%cl", CF | OF) ROW("imul %%cx", CF | OF) ROW("imul %%ecx", CF | OF) ROW("imul %%rcx", CF | OF)
-		ROW("imul %%cx, %%ax", CF | OF) ROW("imul %%ecx, %%eax", CF | OF) ROW("imul %%rcx, %%rax", CF | OF)
-		ROW("imul $-77, %%cx, %%ax", CF | OF) ROW("imul $77777, %%ecx, %%eax", CF | OF) ROW("imul $-77777, %%rcx, %%rax", CF | OF)
-		ROW("or $1, %%cl; xor %%ah, %%ah; div %%cl", NONE) ROW("or $1, %%ecx; xor %%edx, %%edx; div %%cx", NONE)
-		ROW("or $1, %%ecx; xor %%edx, %%edx; div %%ecx", NONE) ROW("or $1, %%rcx; xor %%edx, %%edx; div %%rcx", NONE)
-		ROW("or $1, %%rcx; and $1, %%edx; dec %%rdx; and %%rcx, %%rdx; shr %%rdx; div %%rcx", NONE)
-		ROW("shr %%eax; or $1, %%ecx; cltd; idiv %%ecx", NONE) ROW("shr %%rax; neg %%rax; and $-4, %%rcx; or $5, %%rcx; cqto; idiv %%rcx", NONE)
+		PRODUCTS_ROWS
 	}
 }
+
+#define BITS_ROWS \
+	ROW("bt %%ecx, %%eax", CF) ROW("bts %%ecx, %%eax", CF) ROW("btr %%cx, %%ax", CF) ROW("btc %%rcx, %%rax", CF) \
+	ROW("bt $5, %%ax", CF) ROW("bts $29, %%eax", CF) ROW("btr $33, %%rax", CF) ROW("btc $62, %%rax", CF) \
+	ROW("or $0x40, %%cl; bsf %%cx, %%ax", ZF) ROW("or $0x40, %%cl; bsr %%cx, %%ax", ZF) \
+	ROW("or $0x40, %%cl; bsf %%rcx, %%rax", ZF) ROW("or $0x40, %%cl; bsr %%ecx, %%eax", ZF)
 
 void insns_bits(struct insns_result *r)
 {
 	FOR_ALL_OPERANDS
 	{
-		ROW("bt %%ecx, %%eax", CF) ROW("bts %%ecx, %%eax", CF) ROW("btr %%cx, %%ax", CF) ROW("btc %%rcx, %%rax", CF)
-		ROW("bt $5, %%ax", CF) ROW("bts $29, %%eax", CF) ROW("btr $33, %%rax", CF) ROW("btc $62, %%rax", CF)
-		ROW("or $0x40, %%cl; bsf %%cx, %%ax", ZF) ROW("or $0x40, %%cl; bsr %%cx, %%ax", ZF)
-		ROW("or $0x40, %%cl; bsf %%rcx, %%rax", ZF) ROW("or $0x40, %%cl; bsr %%ecx, %%eax", ZF)
+		BITS_ROWS
 	}
 }
 
@@ -127,15 +139,18 @@ static uint64_t bytes(const uint64_t *from, const uint64_t *to)
 		fold(r, words[0], other[0], other[3], other[4]);                                           \
 	} while (0);
 
+#define STRINGS_ROWS \
+	STRING("rep movsb") STRING("rep movsw") STRING("rep movsl") STRING("rep movsq") STRING("movsq") \
+	STRING("rep stosb") STRING("rep stosw") STRING("rep stosl") STRING("rep stosq") STRING("stosl") \
+	STRING("repe cmpsb") STRING("repne cmpsw") STRING("repe cmpsl") STRING("repne cmpsq") STRING("cmpsq") \
+	STRING("repne scasb") STRING("repe scasw") STRING("repne scasl") STRING("repe scasq") STRING("rep lodsb") STRING("lodsq") \
+	STRING("lea 24(%0), %0; lea 24(%1), %1; std; rep movsq; cld") STRING("lea 24(%1), %1; std; rep stosl; cld")
+
 void insns_strings(struct insns_result *r)
 {
 	FOR_ALL_OPERANDS
 	{
-		STRING("rep movsb") STRING("rep movsw") STRING("rep movsl") STRING("rep movsq") STRING("movsq")
-		STRING("rep stosb") STRING("rep stosw") STRING("rep stosl") STRING("rep stosq") STRING("stosl")
-		STRING("repe cmpsb") STRING("repne cmpsw") STRING("repe cmpsl") STRING("repne cmpsq") STRING("cmpsq")
-		STRING("repne scasb") STRING("repe scasw") STRING("repne scasl") STRING("repe scasq") STRING("rep lodsb") STRING("lodsq")
-		STRING("lea 24(%0), %0; lea 24(%1), %1; std; rep movsq; cld") STRING("lea 24(%1), %1; std; rep stosl; cld")
+		STRINGS_ROWS
 	}
 }
 
@@ -143,42 +158,54 @@ void insns_strings(struct insns_result *r)
 	ROW("cmp %%rcx, %%rax; set" cc " %%dl", ALL) ROW("cmp %%ecx, %%eax; cmov" cc " %%ecx, %%edx", ALL) \
 	ROW("cmp %%cl, %%al; mov $7, %%edx; j" cc " 1f; mov $9, %%edx; 1:", ALL)
 
+#define CONDITIONS_ROWS \
+	CONDITION("o") CONDITION("no") CONDITION("b") CONDITION("ae") CONDITION("e") CONDITION("ne") CONDITION("be") CONDITION("a") \
+	CONDITION("s") CONDITION("ns") CONDITION("p") CONDITION("np") CONDITION("l") CONDITION("ge") CONDITION("le") CONDITION("g") \
+	ROW("and $15, %%ecx; inc %%ecx; 1: add %%rax, %%rdx; loop 1b", ALL) ROW("mov $3, %%edx; jrcxz 1f; mov $4, %%edx; 1:", CF)
+
 void insns_conditions(struct insns_result *r)
 {
 	FOR_ALL_OPERANDS
 	{
-		CONDITION("o") CONDITION("no") CONDITION("b") CONDITION("ae") CONDITION("e") CONDITION("ne") CONDITION("be") CONDITION("a")
-		CONDITION("s") CONDITION("ns") CONDITION("p") CONDITION("np") CONDITION("l") CONDITION("ge") CONDITION("le") CONDITION("g")
-		ROW("and $15, %%ecx; inc %%ecx; 1: add %%rax, %%rdx; loop 1b", ALL) ROW("mov $3, %%edx; jrcxz 1f; mov $4, %%edx; 1:", CF)
+		CONDITIONS_ROWS
 	}
 }
+
+#define POPCNT_ROWS \
+	ROW("popcnt %%cx, %%ax", ALL) ROW("popcnt %%ecx, %%eax", ALL) ROW("popcnt %%rcx, %%rax", ALL)
 
 void insns_popcnt(struct insns_result *r)
 {
 	FOR_ALL_OPERANDS
 	{
-		ROW("popcnt %%cx, %%ax", ALL) ROW("popcnt %%ecx, %%eax", ALL) ROW("popcnt %%rcx, %%rax", ALL)
+		POPCNT_ROWS
 	}
 }
+
+#define CRC32_ROWS \
+	ROW("crc32b %%cl, %%eax", CF) ROW("crc32w %%cx, %%eax", CF) ROW("crc32l %%ecx, %%eax", CF) ROW("crc32q %%rcx, %%rax", CF)
 
 void insns_crc32(struct insns_result *r)
 {
 	FOR_ALL_OPERANDS
 	{
-		ROW("crc32b %%cl, %%eax", CF) ROW("crc32w %%cx, %%eax", CF) ROW("crc32l %%ecx, %%eax", CF) ROW("crc32q %%rcx, %%rax", CF)
+		CRC32_ROWS
 	}
 }
 
 /* BMI1, BMI2 and LZCNT come together. */
+#define BMI_ROWS \
+	ROW("andn %%rcx, %%rax, %%rdx", ZF | SF | CF | OF) ROW("bextr %%ecx, %%eax, %%edx", ZF | CF | OF) ROW("bextr %%rcx, %%rax, %%rdx", ZF | CF | OF) \
+	ROW("blsi %%rcx, %%rax", ZF | SF | CF | OF) ROW("blsr %%ecx, %%eax", ZF | SF | CF | OF) ROW("blsmsk %%rcx, %%rax", SF | CF | OF) \
+	ROW("tzcnt %%cx, %%ax", ZF | CF) ROW("tzcnt %%rcx, %%rax", ZF | CF) ROW("lzcnt %%ecx, %%eax", ZF | CF) ROW("lzcnt %%rcx, %%rax", ZF | CF) \
+	ROW("bzhi %%rcx, %%rax, %%rdx", ZF | SF | CF | OF) ROW("pdep %%rcx, %%rax, %%rdx", CF) ROW("pext %%rcx, %%rax, %%rdx", CF) \
+	ROW("mulx %%rcx, %%rax, %%rdx", CF) ROW("rorx $11, %%rcx, %%rax", CF) ROW("sarx %%rcx, %%rax, %%rdx", CF) ROW("shlx %%ecx, %%eax, %%edx", CF) \
+	ROW("shrx %%rcx, %%rax, %%rdx", CF)
+
 void insns_bmi(struct insns_result *r)
 {
 	FOR_ALL_OPERANDS
 	{
-		ROW("andn %%rcx, %%rax, %%rdx", ZF | SF | CF | OF) ROW("bextr %%ecx, %%eax, %%edx", ZF | CF | OF) ROW("bextr %%rcx, %%rax, %%rdx", ZF | CF | OF)
-		ROW("blsi %%rcx, %%rax", ZF | SF | CF | OF) ROW("blsr %%ecx, %%eax", ZF | SF | CF | OF) ROW("blsmsk %%rcx, %%rax", SF | CF | OF)
-		ROW("tzcnt %%cx, %%ax", ZF | CF) ROW("tzcnt %%rcx, %%rax", ZF | CF) ROW("lzcnt %%ecx, %%eax", ZF | CF) ROW("lzcnt %%rcx, %%rax", ZF | CF)
-		ROW("bzhi %%rcx, %%rax, %%rdx", ZF | SF | CF | OF) ROW("pdep %%rcx, %%rax, %%rdx", CF) ROW("pext %%rcx, %%rax, %%rdx", CF)
-		ROW("mulx %%rcx, %%rax, %%rdx", CF) ROW("rorx $11, %%rcx, %%rax", CF) ROW("sarx %%rcx, %%rax, %%rdx", CF) ROW("shlx %%ecx, %%eax, %%edx", CF)
-		ROW("shrx %%rcx, %%rax, %%rdx", CF)
+		BMI_ROWS
 	}
 }

@@ -50,17 +50,20 @@ static uint16_t control(unsigned precision, unsigned rounding)
 /* Through memory, in a narrower format. */
 #define STORED(text) ROW("sub $16, %%rsp; movq $0, (%%rsp); movq $0, 8(%%rsp); " text "; add $16, %%rsp", EXCEPTIONS)
 
+#define X87_ROWS \
+	ROW("fadd %%st(1), %%st", EXCEPTIONS) ROW("fsub %%st(1), %%st", EXCEPTIONS) ROW("fsubr %%st(1), %%st", EXCEPTIONS) \
+	ROW("fmul %%st(1), %%st", EXCEPTIONS) ROW("fdiv %%st(1), %%st", EXCEPTIONS) ROW("fdivr %%st(1), %%st", EXCEPTIONS) \
+	ROW("fsqrt", EXCEPTIONS) ROW("frndint", EXCEPTIONS) ROW("fabs", 0) ROW("fchs", 0) ROW("fxch", 0) \
+	ROW("fcom %%st(1)", EXCEPTIONS | COMPARED) ROW("fucom %%st(1)", EXCEPTIONS | COMPARED) ROW("ftst", EXCEPTIONS | COMPARED) \
+	STORED("fstl (%%rsp); ffree %%st(0); fincstp; fldl (%%rsp)") STORED("fsts (%%rsp); ffree %%st(0); fincstp; flds (%%rsp)") \
+	STORED("fistps (%%rsp); filds (%%rsp)") STORED("fistpl (%%rsp); fildl (%%rsp)") STORED("fistpll (%%rsp); fildll (%%rsp)") \
+	STORED("fisttpll (%%rsp); fildll (%%rsp)")
+
 void insns_x87(struct insns_result *r)
 {
 	for (unsigned i = 0; i < OPERANDS; i++) {
 		for (unsigned j = 0; j < OPERANDS; j++) {
-			ROW("fadd %%st(1), %%st", EXCEPTIONS) ROW("fsub %%st(1), %%st", EXCEPTIONS) ROW("fsubr %%st(1), %%st", EXCEPTIONS)
-			ROW("fmul %%st(1), %%st", EXCEPTIONS) ROW("fdiv %%st(1), %%st", EXCEPTIONS) ROW("fdivr %%st(1), %%st", EXCEPTIONS)
-			ROW("fsqrt", EXCEPTIONS) ROW("frndint", EXCEPTIONS) ROW("fabs", 0) ROW("fchs", 0) ROW("fxch", 0)
-			ROW("fcom %%st(1)", EXCEPTIONS | COMPARED) ROW("fucom %%st(1)", EXCEPTIONS | COMPARED) ROW("ftst", EXCEPTIONS | COMPARED)
-			STORED("fstl (%%rsp); ffree %%st(0); fincstp; fldl (%%rsp)") STORED("fsts (%%rsp); ffree %%st(0); fincstp; flds (%%rsp)")
-			STORED("fistps (%%rsp); filds (%%rsp)") STORED("fistpl (%%rsp); fildl (%%rsp)") STORED("fistpll (%%rsp); fildll (%%rsp)")
-			STORED("fisttpll (%%rsp); fildll (%%rsp)")
+			X87_ROWS
 		}
 	}
 }

@@ -24,7 +24,7 @@ void print_dec(uint64_t v)
 void print_hex(uint64_t v)
 {
 	for (int shift = 60; shift >= 0; shift -= 4)
-		frame_putc((uint8_t)"0123456789abcdef"[v >> shift & 15]);
+		frame_putc((uint8_t) "0123456789abcdef"[v >> shift & 15]);
 }
 
 uint64_t picture_sum(void)

@@ -94,7 +94,7 @@ static struct plane plane_of(const struct raster_vertex v[3], double area)
 	double x1 = v[1].x - v[0].x, y1 = v[1].y - v[0].y, d1 = v[1].depth - v[0].depth;
 	double x2 = v[2].x - v[0].x, y2 = v[2].y - v[0].y, d2 = v[2].depth - v[0].depth;
 	struct plane p = { .dx = (d1 * y2 - d2 * y1) / area * RASTER_SUBPIXELS,
-		           .dy = (d2 * x1 - d1 * x2) / area * RASTER_SUBPIXELS };
+			   .dy = (d2 * x1 - d1 * x2) / area * RASTER_SUBPIXELS };
 
 	p.d = v[0].depth - p.dx * v[0].x / RASTER_SUBPIXELS - p.dy * v[0].y / RASTER_SUBPIXELS;
 	return p;
