@@ -78,6 +78,8 @@ int boot_put_cmdline(struct loader *l, size_t max);
 /* Says that it is longer than `max`. -E2BIG. */
 int boot_refuse_cmdline(struct loader *l, size_t max);
 int boot_put_initrd(struct loader *l, uint64_t floor, uint64_t last_addr);
+/* Of one whose place, initrd_gpa[n], has been chosen. */
+int boot_fetch_initrd(struct loader *l, unsigned n);
 /* The first byte of the initrds in memory, 0 if there are none, and the bytes from there to the end of the last. */
 uint64_t boot_initrd_start(const struct loader *l);
 uint64_t boot_initrd_bytes(const struct loader *l);
@@ -112,6 +114,8 @@ int boot_enter_prot32(struct loader *l, uint32_t eip);
 /* The same with the selectors that Multiboot kernels have come to expect from their loaders: CS 08, data 10. */
 int boot_enter_multiboot(struct loader *l, uint32_t eip);
 int boot_enter_long64(struct loader *l, uint64_t rip, uint64_t mapped_bytes);
+/* The frame-port machine: 1 GiB mapped, SSE on, nothing of the loader's beside page tables and GDT. */
+int boot_enter_frame(struct loader *l, uint64_t rip);
 
 /* One file for each family of formats. */
 bool boot_is_bzimage(const struct view *v);
@@ -122,6 +126,7 @@ bool boot_is_multiboot(const struct view *v);
 int boot_load_multiboot(struct loader *l);
 int boot_load_flat16(struct loader *l);
 int boot_load_flat64(struct loader *l);
+int boot_load_frame(struct loader *l);
 
 /*
  * linux.c: zero page, command line and entry state, once kernel and initrd are in place. `zero_page` comes

@@ -170,7 +170,8 @@ static void write_byte(struct platform_state *s, enum platform_range range, uint
 	case RANGE_EXIT:
 	case RANGE_EXIT_ALT:
 		if (offset == 0) /* the code needs the low byte only; the rest of the value is no exit */
-			post_event(s, PLATFORM_EXIT, exitport_code(value));
+			post_event(s, PLATFORM_EXIT,
+				   s->plain_exit && range == RANGE_EXIT_ALT ? exitport_plain_code(value) : exitport_code(value));
 		break;
 	case RANGE_PVPANIC:
 		if (pvpanic_write(value))
@@ -242,6 +243,7 @@ static void platform_reset(void *state, const struct model_config *config, uint6
 	port92_reset(&s->port92);
 	debugcon_reset(&s->debug);
 	crtc_reset(&s->crtc, config->no_vga);
+	s->plain_exit = config->frame;
 }
 
 static uint64_t platform_advance(void *state, uint64_t now_ns)
@@ -336,6 +338,8 @@ static int platform_validate(const void *state, const char **field)
 		bad = check_events(s);
 	if (!bad)
 		bad = check_lines(s);
+	if (!bad && s->plain_exit > 1)
+		bad = "plain_exit";
 	*field = bad;
 	return bad ? -EINVAL : 0;
 }

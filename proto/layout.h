@@ -63,4 +63,19 @@
 #define LAYOUT_DEBUG_PORT_ALT 0x402
 #define LAYOUT_DEBUG_PORT_TINY 0x10 /* tiny guests */
 
+/* --platform frame: where such a machine has what */
+#define LAYOUT_FRAME_RAM (64ull << 20)
+#define LAYOUT_FRAME_MAPPED (1ull << 30) /* to itself, in 2 MiB pages */
+#define LAYOUT_FRAME_TABLES 0x1000ull	 /* PML4, PDPT, one page directory; behind them the GDT */
+#define LAYOUT_FRAME_TABLES_END 0x5000ull
+#define LAYOUT_FRAME_STACK 0x1f0000ull /* top */
+#define LAYOUT_FRAME_MAILBOX 0xf00000ull
+#define LAYOUT_FRAME_MAILBOX_BYTES 0x1000ull
+#define LAYOUT_FRAME_BUFFER 0x1000000ull
+#define LAYOUT_FRAME_WIDTH 640u
+#define LAYOUT_FRAME_HEIGHT 480u
+#define LAYOUT_FRAME_BUFFER_BYTES (LAYOUT_FRAME_WIDTH * LAYOUT_FRAME_HEIGHT * 4ull)
+#define LAYOUT_FRAME_PROGRAM 0x2000000ull /* of --program: its length, 8 bytes of nothing, its bytes */
+#define LAYOUT_FRAME_PROGRAM_BYTES 16u	  /* before its bytes */
+
 #endif
