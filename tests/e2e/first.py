@@ -14,11 +14,19 @@ SQUARES = "".join(f"{i} squared is {i * i}\n" for i in range(1, 11))
 
 
 def boot(t, image, *options, input=""):
-    """Runs a guest to its end. Some hosts' KVM (one below another machine) interprets ring 0, and knows few vector instructions."""
-    result = t.bulkhead(*t.machine("--platform", "frame", "--kernel", f"{FIRST}/{image}.elf", *options), input=input)
-    if t.engine == "kvm" and result.code == 33 and "emulation of an instruction failed" in result.err:
-        raise Skip("this KVM interprets ring 0 and does not know an instruction that the guest runs there")
-    return result
+    """Runs a guest to its end."""
+    return t.bulkhead(*t.machine("--platform", "frame", "--kernel", f"{FIRST}/{image}.elf", *options), input=input)
+
+
+def is_interpreted(t, result):
+    """Some hosts' KVM (one machine below another) interprets ring 0, and knows few vector instructions there."""
+    return t.engine == "kvm" and result.code == 33 and "emulation of an instruction failed" in result.err
+
+
+def compute(t, image):
+    """Runs a guest that calculates; in ring 3 where KVM has no more than that of the processor."""
+    result = boot(t, image)
+    return boot(t, image + "-ring3") if is_interpreted(t, result) else result
 
 
 def native(name, *options):
@@ -37,16 +45,16 @@ def same_lines(guest, host):
 @test
 def torus(t):
     """The first frames of the spin: pictures equal to the host's, by their sums."""
-    result = boot(t, "torus-512" if t.engine == "emu" else "torus-1").expect(0)
-    sums = native("torus", "--frames", "20")
-    check(sums.startswith(result.out) if t.engine == "kvm" else sums == result.out, f"guest:\n{result.out}\nhost:\n{sums}")
+    result = compute(t, "torus-16").expect(0)
+    host = native("torus", "--frames", "16")
+    check(result.out == host and "picture 16 " in host, f"guest:\n{result.out}\nhost:\n{host}")
     t.expect_clean()
 
 
 @test
 def nbody(t):
     """Energies to the last bit; all kinds of arithmetic that round to 53 bits agree, and gravity keeps the energy it began with."""
-    result = boot(t, "nbody").expect(0)
+    result = compute(t, "nbody").expect(0)
     check({"start", "x87", "sse2"} <= same_lines(result.out, native("nbody")), result)
     lines = {name: (value, bits) for name, value, bits in (line.split() for line in result.out.splitlines())}
     check(len({bits for name, (_, bits) in lines.items() if name not in ("start", "x87")}) == 1, lines)
@@ -57,13 +65,16 @@ def nbody(t):
 @test
 def insns(t):
     """Checksums of each class of instructions, against the host's processor."""
-    result = boot(t, "insns").expect(0)
+    result = compute(t, "insns").expect(0)
     same = same_lines(result.out, native("insns"))
     check({"arithmetic", "shifts", "products", "bits", "strings", "conditions", "x87", "sse2-integer", "sse2-float"} <= same, same)
 
 
 def linux(t, program, *options, input=""):
-    return boot(t, "linux-ring0", "--program", program, *options, input=input)
+    result = boot(t, "linux-ring0", "--program", program, *options, input=input)
+    if is_interpreted(t, result):
+        raise Skip("this KVM interprets ring 0 and does not know an instruction that the program runs there")
+    return result
 
 
 def squares(t, name):

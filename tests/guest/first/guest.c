@@ -53,10 +53,20 @@ uint8_t frame_getc(void)
 	return inb(PORT_SERIAL);
 }
 
+static bool is_in_ring_3(void)
+{
+	uint16_t code;
+
+	__asm__("mov %%cs, %0" : "=r"(code));
+	return (code & 3) == 3;
+}
+
 void frame_enable_vectors(void)
 {
 	uint32_t a = 1, b, c = 0, d, supported;
 
+	if (is_in_ring_3()) /* start_user.S has done it */
+		return;
 	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
 	if (!(c & 1 << 26))
 		return;
