@@ -113,6 +113,7 @@ enum site_kind {
 	SITE_LINK,	/* the block is done: to side `side` of its link */
 	SITE_START,	/* to the run loop, with RIP at the block */
 	SITE_RIP,	/* to the run loop; RIP is set */
+	SITE_INLINED,	/* no exit: the translation of `block` contains another block, in whose list this is */
 };
 
 /* There are many: places in the code and blocks are distances from where the memory for either begins; 0: none. */
@@ -120,8 +121,8 @@ struct jit_site {
 	uint32_t block;
 	uint32_t code;	   /* SITE_EXECUTE: where it goes on; SITE_LINK: the distance of the jump that may go straight to the other block */
 	uint32_t unlinked; /* SITE_LINK: where that jump goes otherwise */
-	uint32_t linked;   /* SITE_LINK: the block where that jump goes now */
-	uint32_t next;	   /* SITE_LINK: in the list of those that lead to the same block; 0: the last */
+	uint32_t linked;   /* SITE_LINK: the block where that jump goes now; with `groups`: the first block of the translation */
+	uint32_t next;	   /* SITE_LINK, SITE_INLINED: in the list of those that lead to the same block; 0: the last */
 	uint32_t key;	   /* jit_key() when the code goes on, or of the block that SITE_LINK leads to */
 	uint32_t range;	   /* SITE_LINK to another page: its `len` says that the jump may be taken; 0: none */
 	uint8_t insn;

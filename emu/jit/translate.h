@@ -9,6 +9,7 @@
 #ifdef HOST_X86_64
 
 enum {
+	PARTS_MAX = 6,
 	COLD_MAX = 4 * BLOCK_MAX_INSNS,
 	SITES_MAX = 2 * COLD_MAX,
 	CODE_MAX = 32768, /* bytes of one translation */
@@ -43,15 +44,29 @@ struct group {
 	uint16_t root, epoch;
 	int64_t lo, hi;
 	bool write, checked;
+	uint8_t part;
 	uint8_t members;
 	uint32_t range; /* when it has been checked */
+};
+
+/* A translation is made of one block, or of several of one page that mostly follow each other. */
+struct part {
+	struct block *b;
+	uint8_t first, end; /* instructions */
+	uint8_t side;	    /* of its link by which the next part is reached */
+	uint32_t inlined;   /* b->inlined before this translation */
 };
 
 struct tr {
 	struct emu *e;
 	struct jit *j;
-	struct block *b;
+	struct part part[PARTS_MAX];
+	unsigned parts, now; /* parts[now] is put */
+	struct block *b; /* of it */
 	const struct link *link;
+	unsigned first;	 /* its first instruction */
+	uint64_t pc;	 /* of the first block: `off` of an instruction counts from there */
+	unsigned count;	 /* instructions of all parts */
 	struct code c;	 /* where code is put now */
 	struct code hot; /* when that is the cold part: the other one */
 	uint8_t flags; /* enum flags_at */
@@ -84,6 +99,8 @@ struct tr {
 
 #define RANGE(site, field) ((int32_t)(ENV(range) + (site) * sizeof(struct range) + offsetof(struct range, field)))
 
+/* The address of an instruction. */
+uint64_t insn_pc(const struct tr *t, const struct insn *i);
 uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn);
 uint32_t new_range(struct tr *t, uint32_t site, unsigned last);
 /* Byte n of the translation, in the words of struct jit_site. */
@@ -96,6 +113,8 @@ void clobbered(struct tr *t);
 void need_image(struct tr *t);
 void need_host(struct tr *t, bool keep_s0);
 void put_edge(struct tr *t, int cc, unsigned side);
+/* What follows the part that is put is the next one. */
+bool is_followed(const struct tr *t);
 
 /* ---- instructions (copy.c) ---- */
 
