@@ -20,7 +20,7 @@ void move_stack(struct code *c, int32_t by)
 	put4(c, (uint32_t)by);
 }
 
-bool is_stack_insn(const struct insn *i)
+bool is_of_stack(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
@@ -78,7 +78,7 @@ bool stack_insn(struct tr *t, unsigned k, const struct insn *i)
 
 /* ---- branches ---- */
 
-bool is_branch(const struct insn *i)
+bool is_of_branches(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 

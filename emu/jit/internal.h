@@ -18,6 +18,7 @@
 #include "emu/native/memory.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #ifdef HOST_X86_64
 
@@ -195,10 +196,31 @@ struct code {
 	bool failed; /* no room, or something that has no encoding */
 };
 
-void put(struct code *c, const void *bytes, unsigned count);
-void put1(struct code *c, uint8_t v);
-void put4(struct code *c, uint32_t v);
-void put8(struct code *c, uint64_t v);
+static inline void put(struct code *c, const void *bytes, unsigned count)
+{
+	if (c->n + count > c->room) {
+		c->failed = true;
+		return;
+	}
+	memcpy(c->p + c->n, bytes, count);
+	c->n += count;
+}
+
+static inline void put1(struct code *c, uint8_t v)
+{
+	put(c, &v, sizeof(v));
+}
+
+static inline void put4(struct code *c, uint32_t v)
+{
+	put(c, &v, sizeof(v));
+}
+
+static inline void put8(struct code *c, uint64_t v)
+{
+	put(c, &v, sizeof(v));
+}
+
 /* `opcode` with a 64-bit (wide) or 32-bit register and the field at [struct emu + disp]. */
 void put_env(struct code *c, bool wide, uint8_t opcode, unsigned reg, int32_t disp);
 /* The byte at [struct emu + disp] becomes v, or is compared with it. */

@@ -540,6 +540,7 @@ static bool decode_again(struct tr *t, const struct block *b)
 		t->rewritten[t->count + k] = !is_same(i, &b->insns[k]);
 		if (!rebase(i, off, from_first))
 			return false;
+		i->native = classify(i);
 		off += i->len;
 	}
 	return true;

@@ -118,7 +118,31 @@ bool is_followed(const struct tr *t);
 
 /* ---- instructions (copy.c) ---- */
 
-bool is_translatable(const struct insn *i);
+/* What kind of instruction it is, for the translator; those of t->insn[] say so in `native`. */
+enum insn_class {
+	CLASS_OTHER = 1, /* goes to C */
+	CLASS_STACK,
+	CLASS_BRANCH, /* call, return, computed jump */
+	CLASS_JUMP,   /* direct */
+	CLASS_VECTOR,
+	CLASS_X87,
+	CLASS_SYSTEM,
+	CLASS_DIVIDE,
+	CLASS_COPIED,
+};
+
+enum insn_class classify(const struct insn *i);
+
+static inline enum insn_class class_of(const struct insn *i)
+{
+	return i->native ? (enum insn_class)i->native : classify(i);
+}
+
+static inline bool is_translatable(const struct insn *i)
+{
+	return class_of(i) != CLASS_OTHER;
+}
+
 /* BT, BTS, BTR, BTC. */
 bool is_bit_test(const struct isa_row *r);
 enum event copy_event(const struct insn *i);
@@ -145,7 +169,11 @@ void store_scratch(struct tr *t, const struct scratch *s);
 
 /* ---- vectors (vector.c) ---- */
 
-bool is_vector(const struct insn *i);
+bool is_of_vectors(const struct insn *i);
+static inline bool is_vector(const struct insn *i)
+{
+	return class_of(i) == CLASS_VECTOR;
+}
 /* Of its memory operand, and whether that is written; 0: none. */
 unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write);
 bool vector_insn(struct tr *t, unsigned k, const struct insn *i);
@@ -153,7 +181,11 @@ void put_vectors_check(struct code *c, enum vectors level, uint32_t *from);
 
 /* ---- x87 (x87.c) ---- */
 
-bool is_x87(const struct insn *i);
+bool is_of_x87(const struct insn *i);
+static inline bool is_x87(const struct insn *i)
+{
+	return class_of(i) == CLASS_X87;
+}
 /* Of its memory operand, and whether that is written; 0: none. */
 unsigned x87_bytes(const struct tr *t, const struct insn *i, bool *write);
 bool x87_insn(struct tr *t, unsigned k, const struct insn *i);
@@ -170,10 +202,18 @@ void put_recipe(struct tr *t, unsigned s);
 
 /* ---- control (control.c) ---- */
 
-bool is_stack_insn(const struct insn *i);
+bool is_of_stack(const struct insn *i);
+static inline bool is_stack_insn(const struct insn *i)
+{
+	return class_of(i) == CLASS_STACK;
+}
 bool stack_insn(struct tr *t, unsigned k, const struct insn *i);
 /* Calls, returns, computed jumps. */
-bool is_branch(const struct insn *i);
+bool is_of_branches(const struct insn *i);
+static inline bool is_branch(const struct insn *i)
+{
+	return class_of(i) == CLASS_BRANCH;
+}
 bool branch(struct tr *t, unsigned k, const struct insn *i);
 
 /* LEA R8, [R8 + by]: flags stay. */
@@ -181,7 +221,11 @@ void move_stack(struct code *c, int32_t by);
 
 /* ---- of kernels (system.c) ---- */
 
-bool is_system(const struct insn *i);
+bool is_of_system(const struct insn *i);
+static inline bool is_system(const struct insn *i)
+{
+	return class_of(i) == CLASS_SYSTEM;
+}
 bool is_bit_string(const struct insn *i);
 /* It pushes, and is no is_stack_insn(). */
 bool moves_stack_besides(const struct insn *i);

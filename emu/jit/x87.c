@@ -98,7 +98,7 @@ void put_x87_restore(struct code *c)
 
 /* ---- instructions ---- */
 
-bool is_x87(const struct insn *i)
+bool is_of_x87(const struct insn *i)
 {
 	return (isa_rows[i->id].attr & ISA_X87) || i->id == ISA_FLDCW;
 }
