@@ -31,6 +31,7 @@ struct block {
 	const uint8_t *native[2], *native_dead[2];
 	uint32_t native_key, heat; /* entries until it is hot */
 	uint32_t incoming;	   /* jumps of other translations that go straight to this one: a list of the translator */
+	uint32_t inlined;	   /* and translations that go on with this block, without a jump */
 	uint8_t native_likes;
 	bool native_ungrouped;	 /* groups of operands did not pay */
 	uint16_t native_misses;	 /* of groups */

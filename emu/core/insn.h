@@ -63,7 +63,7 @@ struct insn {
 	uint8_t mask : 3;   /* EVEX.aaa */
 	uint8_t zero : 1;   /* EVEX.z */
 	uint8_t imm2;	    /* second immediate (ENTER), or the is4 register */
-	uint32_t native : 31; /* set by the block builder, for the handler: block/fast_native.c, block/fast_vector_move.c */
+	uint32_t native : 31; /* set by the block builder, for the handler: block/fast_native.c, block/fast_vector_move.c; by the translator: enum insn_class */
 	uint32_t followed : 1; /* set by the block builder: the next instruction stands behind it in its block */
 };
 

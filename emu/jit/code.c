@@ -8,31 +8,6 @@
 
 #include <string.h>
 
-void put(struct code *c, const void *bytes, unsigned count)
-{
-	if (c->n + count > c->room) {
-		c->failed = true;
-		return;
-	}
-	memcpy(c->p + c->n, bytes, count);
-	c->n += count;
-}
-
-void put1(struct code *c, uint8_t v)
-{
-	put(c, &v, sizeof(v));
-}
-
-void put4(struct code *c, uint32_t v)
-{
-	put(c, &v, sizeof(v));
-}
-
-void put8(struct code *c, uint64_t v)
-{
-	put(c, &v, sizeof(v));
-}
-
 static uint8_t rex(bool wide, unsigned reg, unsigned rm)
 {
 	return (uint8_t)(0x40 | wide << 3 | (reg >> 3 & 1) << 2 | (rm >> 3 & 1));

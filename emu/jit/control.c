@@ -20,7 +20,7 @@ void move_stack(struct code *c, int32_t by)
 	put4(c, (uint32_t)by);
 }
 
-bool is_stack_insn(const struct insn *i)
+bool is_of_stack(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
@@ -78,7 +78,7 @@ bool stack_insn(struct tr *t, unsigned k, const struct insn *i)
 
 /* ---- branches ---- */
 
-bool is_branch(const struct insn *i)
+bool is_of_branches(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
@@ -114,7 +114,7 @@ static void put_jump_to_entry(struct code *c)
 
 static void put_return_address(struct tr *t, const struct insn *i)
 {
-	put_store_imm(t, t->b->pc + i->off + i->len);
+	put_store_imm(t, insn_pc(t, i) + i->len);
 	move_stack(&t->c, -8);
 }
 
@@ -165,7 +165,8 @@ bool branch(struct tr *t, unsigned k, const struct insn *i)
 	if (r->sem == sem_int_call) {
 		put_access_at(t, k, RSP, -8, 8, true);
 		put_return_address(t, i);
-		put_edge(t, -1, 1);
+		if (!is_followed(t))
+			put_edge(t, -1, 1);
 	} else if (r->sem == sem_int_ret) {
 		ret(t, k, i);
 	} else if (r->sem == sem_int_jmp_ind) {

@@ -65,22 +65,46 @@ static bool host_has_it(const struct isa_row *r)
 	return native_has(r->feature);
 }
 
-bool is_translatable(const struct insn *i)
+static bool operand_is_known(const struct insn *i, const struct isa_row *r)
 {
-	const struct isa_row *r = &isa_rows[i->id];
 	const int m = memory_operand(i, r);
 
-	if (is_stack_insn(i) || is_branch(i) || r->sem == sem_int_jcc || r->sem == sem_int_jmp)
-		return true;
-	if (i->id == ISA_INVALID || !host_has_it(r))
-		return false;
-	if (is_vector(i) || is_x87(i) || is_system(i))
-		return true;
-	if (is_divide(r))
-		return i->size >= 4;
-	if (!is_copied(i, r))
-		return false;
 	return m < 0 || r->op[m].access == OPA_N || isa_operand_bytes(i, (unsigned)m);
+}
+
+enum insn_class classify(const struct insn *i)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+
+	if (r->sem == sem_int_jcc || r->sem == sem_int_jmp)
+		return CLASS_JUMP;
+	if (is_of_stack(i))
+		return CLASS_STACK;
+	if (is_of_branches(i))
+		return CLASS_BRANCH;
+	if (i->id == ISA_INVALID || !host_has_it(r))
+		return CLASS_OTHER;
+	if (is_of_vectors(i))
+		return CLASS_VECTOR;
+	if (is_of_x87(i))
+		return CLASS_X87;
+	if (is_of_system(i))
+		return CLASS_SYSTEM;
+	if (is_divide(r))
+		return i->size >= 4 ? CLASS_DIVIDE : CLASS_OTHER;
+	return is_copied(i, r) && operand_is_known(i, r) ? CLASS_COPIED : CLASS_OTHER;
+}
+
+/* Of a copied instruction, apart from the check of its operand. */
+static enum event own_event(const struct insn *i, const struct isa_row *r)
+{
+	if (is_nothing(r) || is_shift_by_zero(i, r))
+		return EVENT_NONE;
+	if (r->flags_read & ISA_FL_ARITH)
+		return EVENT_READS;
+	if (!((r->flags_written | r->flags_undefined) & ISA_FL_ARITH))
+		return EVENT_NONE;
+	return isa_flags_replaced(r) == ISA_FL_ARITH ? EVENT_SETS : EVENT_READS;
 }
 
 enum event copy_event(const struct insn *i)
@@ -88,17 +112,9 @@ enum event copy_event(const struct insn *i)
 	const struct isa_row *r = &isa_rows[i->id];
 	const int m = memory_operand(i, r);
 
-	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || is_divide(r) || is_vector(i) || is_x87(i) || is_system(i))
+	if (class_of(i) != CLASS_COPIED || (m >= 0 && !is_nothing(r) && (r->op[m].access != OPA_N || is_shift_by_zero(i, r))))
 		return EVENT_CLOBBERS;
-	if (is_nothing(r) || is_shift_by_zero(i, r))
-		return m >= 0 && !is_nothing(r) ? EVENT_CLOBBERS : EVENT_NONE;
-	if (m >= 0 && r->op[m].access != OPA_N)
-		return EVENT_CLOBBERS;
-	if (r->flags_read & ISA_FL_ARITH)
-		return EVENT_READS;
-	if (!((r->flags_written | r->flags_undefined) & ISA_FL_ARITH))
-		return EVENT_NONE;
-	return isa_flags_replaced(r) == ISA_FL_ARITH ? EVENT_SETS : EVENT_READS;
+	return own_event(i, r);
 }
 
 /* ---- registers ---- */
@@ -299,7 +315,7 @@ static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct i
 	const int m = memory_operand(i, r);
 	struct scratch s = { .room = i->is_mem ? 1 : 2 };
 	struct insn h = hosted(t, i);
-	const enum event event = copy_event(&(struct insn){ .id = i->id, .size = i->size, .imm = i->imm });
+	const enum event event = own_event(i, r);
 
 	if (!rename_registers(&h, r, &s) || !fits(&h) || (i->is_mem && is_high_byte(i, r)))
 		return false;
@@ -377,13 +393,13 @@ unsigned accessed_bytes(const struct tr *t, const struct insn *i, bool *write)
 	const struct isa_row *r = &isa_rows[i->id];
 	const int m = memory_operand(i, r);
 
-	if (!i->is_mem || !is_translatable(i))
+	if (!i->is_mem)
 		return 0;
 	if (is_vector(i))
 		return vector_bytes(t, i, write);
 	if (is_x87(i))
 		return x87_bytes(t, i, write);
-	if (m < 0 || r->op[m].access == OPA_N || is_nothing(r) || is_system(i) || is_branch(i) || is_stack_insn(i))
+	if (m < 0 || r->op[m].access == OPA_N || is_nothing(r) || class_of(i) < CLASS_DIVIDE)
 		return 0;
 	*write = r->op[m].access & OPA_W;
 	return isa_operand_bytes(i, (unsigned)m);
@@ -393,25 +409,30 @@ bool copy(struct tr *t, unsigned k, const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
-	if (is_stack_insn(i))
+	switch (class_of(i)) {
+	case CLASS_STACK:
 		return stack_insn(t, k, i);
-	if (!is_translatable(i))
-		return false;
-	if (is_vector(i))
+	case CLASS_VECTOR:
 		return vector_insn(t, k, i);
-	if (is_x87(i))
+	case CLASS_X87:
 		return x87_insn(t, k, i);
-	if (is_system(i))
+	case CLASS_SYSTEM:
 		return system_insn(t, k, i);
+	case CLASS_DIVIDE:
+		return divide(t, k, i, r);
+	case CLASS_COPIED:
+		break;
+	default:
+		return false;
+	}
 	if (is_nothing(r))
 		return true;
-	if (r->sem == sem_int_lea) {
-		if (i->size < 4)
-			return false;
-		load_effective(t, i);
-		return true;
-	}
-	return is_divide(r) ? divide(t, k, i, r) : plain(t, k, i, r);
+	if (r->sem != sem_int_lea)
+		return plain(t, k, i, r);
+	if (i->size < 4)
+		return false;
+	load_effective(t, i);
+	return true;
 }
 
 #endif

@@ -157,11 +157,12 @@ static bool plain_operand(const struct tr *t, const struct walk *w, const struct
 
 /* ---- groups ---- */
 
-static bool joins(struct group *g, const struct operand *o, uint16_t epoch)
+/* A part that is not always got to asks for no right to write that what comes before it has not. */
+static bool joins(struct group *g, const struct operand *o, uint16_t epoch, unsigned part)
 {
 	const int64_t lo = o->at < g->lo ? o->at : g->lo, end = o->at + o->bytes, hi = end > g->hi ? end : g->hi;
 
-	if (g->root != o->root || g->epoch != epoch || hi - lo > SPAN_MAX)
+	if (g->root != o->root || g->epoch != epoch || hi - lo > SPAN_MAX || (o->write && !g->write && part != g->part))
 		return false;
 	g->lo = lo;
 	g->hi = hi;
@@ -170,16 +171,22 @@ static bool joins(struct group *g, const struct operand *o, uint16_t epoch)
 	return true;
 }
 
-static uint8_t group_for(struct tr *t, const struct operand *o, uint16_t epoch)
+static uint8_t group_for(struct tr *t, const struct operand *o, uint16_t epoch, unsigned part)
 {
 	unsigned n = t->groups;
 
-	while (n > 0 && !joins(&t->group[n - 1], o, epoch))
+	while (n > 0 && !joins(&t->group[n - 1], o, epoch, part))
 		n--;
 	if (n > 0)
 		return (uint8_t)n;
 	t->group[t->groups++] = (struct group){
-		.root = o->root, .epoch = epoch, .lo = o->at, .hi = o->at + o->bytes, .write = o->write, .members = 1
+		.root = o->root,
+		.epoch = epoch,
+		.lo = o->at,
+		.hi = o->at + o->bytes,
+		.write = o->write,
+		.part = (uint8_t)part,
+		.members = 1,
 	};
 	return (uint8_t)t->groups;
 }
@@ -187,15 +194,18 @@ static uint8_t group_for(struct tr *t, const struct operand *o, uint16_t epoch)
 void find_groups(struct tr *t)
 {
 	struct walk w = { .roots = CONSTANT };
+	const bool grouped = !t->part[0].b->native_ungrouped;
+	unsigned part = 0;
 
 	t->groups = 0;
 	forget_all(&w);
-	for (unsigned k = 0; k < t->b->count; k++) {
+	for (unsigned k = 0; k < t->count; k++) {
 		struct operand o = { 0 };
 
+		part += k == t->part[part].end;
 		t->group_of[k] = 0;
-		if (!t->b->native_ungrouped && (stack_operand(&w, &t->insn[k], &o) || plain_operand(t, &w, &t->insn[k], &o))) {
-			t->group_of[k] = group_for(t, &o, w.epoch);
+		if (grouped && (stack_operand(&w, &t->insn[k], &o) || plain_operand(t, &w, &t->insn[k], &o))) {
+			t->group_of[k] = group_for(t, &o, w.epoch, part);
 			t->at[k] = o.at;
 		}
 		step(&w, &t->insn[k]);

@@ -18,6 +18,7 @@
 #include "emu/native/memory.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #ifdef HOST_X86_64
 
@@ -113,6 +114,7 @@ enum site_kind {
 	SITE_LINK,	/* the block is done: to side `side` of its link */
 	SITE_START,	/* to the run loop, with RIP at the block */
 	SITE_RIP,	/* to the run loop; RIP is set */
+	SITE_INLINED,	/* no exit: the translation of `block` contains another block, in whose list this is */
 };
 
 /* There are many: places in the code and blocks are distances from where the memory for either begins; 0: none. */
@@ -120,8 +122,8 @@ struct jit_site {
 	uint32_t block;
 	uint32_t code;	   /* SITE_EXECUTE: where it goes on; SITE_LINK: the distance of the jump that may go straight to the other block */
 	uint32_t unlinked; /* SITE_LINK: where that jump goes otherwise */
-	uint32_t linked;   /* SITE_LINK: the block where that jump goes now */
-	uint32_t next;	   /* SITE_LINK: in the list of those that lead to the same block; 0: the last */
+	uint32_t linked;   /* SITE_LINK: the block where that jump goes now; with `groups`: the first block of the translation */
+	uint32_t next;	   /* SITE_LINK, SITE_INLINED: in the list of those that lead to the same block; 0: the last */
 	uint32_t key;	   /* jit_key() when the code goes on, or of the block that SITE_LINK leads to */
 	uint32_t range;	   /* SITE_LINK to another page: its `len` says that the jump may be taken; 0: none */
 	uint8_t insn;
@@ -194,10 +196,31 @@ struct code {
 	bool failed; /* no room, or something that has no encoding */
 };
 
-void put(struct code *c, const void *bytes, unsigned count);
-void put1(struct code *c, uint8_t v);
-void put4(struct code *c, uint32_t v);
-void put8(struct code *c, uint64_t v);
+static inline void put(struct code *c, const void *bytes, unsigned count)
+{
+	if (c->n + count > c->room) {
+		c->failed = true;
+		return;
+	}
+	memcpy(c->p + c->n, bytes, count);
+	c->n += count;
+}
+
+static inline void put1(struct code *c, uint8_t v)
+{
+	put(c, &v, sizeof(v));
+}
+
+static inline void put4(struct code *c, uint32_t v)
+{
+	put(c, &v, sizeof(v));
+}
+
+static inline void put8(struct code *c, uint64_t v)
+{
+	put(c, &v, sizeof(v));
+}
+
 /* `opcode` with a 64-bit (wide) or 32-bit register and the field at [struct emu + disp]. */
 void put_env(struct code *c, bool wide, uint8_t opcode, unsigned reg, int32_t disp);
 /* The byte at [struct emu + disp] becomes v, or is compared with it. */

@@ -19,11 +19,10 @@ unsigned host_register(struct tr *t, unsigned guest, unsigned scratch)
 
 uint64_t constant_address(const struct tr *t, const struct insn *i)
 {
-	const uint64_t from = i->scale == INSN_DISP_FROM_END ? (uint64_t)i->off + i->len : 0;
 
 	if (i->base == ADDR_NONE)
 		return (uint64_t)(int64_t)i->disp;
-	return t->b->pc + from + (uint64_t)(int64_t)i->disp;
+	return (i->scale == INSN_DISP_FROM_END ? insn_pc(t, i) + i->len : t->pc) + (uint64_t)(int64_t)i->disp;
 }
 
 void put_effective(struct tr *t, const struct insn *i, unsigned to, unsigned size)
@@ -141,6 +140,7 @@ static void put_group_check(struct tr *t, unsigned k, const struct insn *i, stru
 	const uint32_t site = new_site(t, SITE_INTERPRET, k);
 
 	t->j->site[site].groups = true;
+	t->j->site[site].linked = site_of_block(t->e, t->part[0].b);
 	may_clobber(t, k);
 	first.disp = (int32_t)((int64_t)i->disp + (g->lo - t->at[k]));
 	put_effective(t, &first, S0, 8);
@@ -228,8 +228,10 @@ void resume_here(struct tr *t, unsigned k)
 {
 	const struct jit *j = t->j;
 
-	for (uint32_t n = j->sites; n-- > t->first_site && j->site[n].insn >= k;)
-		if (j->site[n].kind == SITE_EXECUTE && j->site[n].insn == k)
+	const uint32_t block = site_of_block(t->e, t->b);
+
+	for (uint32_t n = j->sites; n-- > t->first_site && j->site[n].block == block && j->site[n].insn >= k - t->first;)
+		if (j->site[n].kind == SITE_EXECUTE && j->site[n].insn == k - t->first)
 			resume_from(t, k, n);
 }
 

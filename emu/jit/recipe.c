@@ -131,7 +131,7 @@ bool recipe_lasts(const struct tr *t, unsigned s, unsigned k)
 	for (unsigned n = s + 1; n < k; n++)
 		changed |= written_registers(&t->insn[n]);
 	changed_at_exit = changed;
-	for (; k < t->b->count; k++) {
+	for (; k < t->count; k++) {
 		const enum event event = (enum event)t->event[k];
 
 		if (event == EVENT_CLOBBERS)

@@ -370,6 +370,7 @@ static void verify_left(struct emu *e, const struct jit_site *s)
 		rip = b->pc;
 		break;
 	case SITE_RIP:
+	case SITE_INLINED:
 		break;
 	}
 	if (s->kind == SITE_INTERPRET && s->charged)
@@ -389,6 +390,15 @@ static void count_exit(struct emu *e, enum site_kind kind)
 					  [SITE_RIP] = COUNTER_JIT_COMPUTED };
 
 	counter_add(&e->counters->of[reason[kind]], 1);
+}
+
+/* The operands of a translation that are checked together lie across two pages. */
+static void count_miss(struct emu *e, struct block *b)
+{
+	if (++b->native_misses != GROUP_MISSES || !b->native[0])
+		return;
+	b->native_ungrouped = true;
+	translate_again(e, b);
 }
 
 /* What translated code could not do by itself; `place` is a site, in the form of a handler's argument. */
@@ -418,10 +428,8 @@ static void go_on(struct emu *e, const struct insn *place)
 		e->pc = b->pc;
 		if (s->charged)
 			e->budget += b->count;
-		if (s->groups && ++b->native_misses == GROUP_MISSES && b->native[0]) {
-			b->native_ungrouped = true;
-			translate_again(e, b);
-		}
+		if (s->groups)
+			count_miss(e, block_of_site(e, s->linked));
 		if (s->insn == 0)
 			TAIL(b->first(e, b->insns));
 		GO(e, &b->insns[s->insn]);
@@ -430,6 +438,7 @@ static void go_on(struct emu *e, const struct insn *place)
 		e->cpu.rip = b->pc;
 		break;
 	case SITE_RIP:
+	case SITE_INLINED:
 		break;
 	}
 	e->code->patch = NULL;
@@ -497,8 +506,18 @@ void jit_hot(struct emu *e, struct block *b)
 
 void jit_killed(struct emu *e, struct block *b)
 {
-	if (e->jit && b->native[0])
+	if (!e->jit)
+		return;
+	if (b->native[0])
 		abandon(e, b);
+	for (uint32_t n = b->inlined; n; n = e->jit->site[n].next) {
+		struct block *with = block_of_site(e, e->jit->site[n].block);
+
+		if (with->native[0] && !block_is_dead(with))
+			translate_again(e, with);
+		e->stop = true; /* this code may be running */
+	}
+	b->inlined = 0;
 }
 
 /* The pages that lie in it as a whole. */

@@ -47,7 +47,7 @@ static bool is_push_of_memory(const struct insn *i)
 	return isa_rows[i->id].sem == sem_int_push && i->is_mem && i->size == 8 && i->asize == 8;
 }
 
-bool is_system(const struct insn *i)
+bool is_of_system(const struct insn *i)
 {
 	static isa_semantic *const some[] = { sem_cli,	    sem_swapgs,	  sem_stac,	sem_clac,    sem_int_cld,
 					      sem_rdfsbase, sem_rdgsbase, sem_wrfsbase, sem_wrgsbase };

@@ -24,6 +24,7 @@ uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn)
 
 	if (kind == SITE_EXECUTE && t->rewritten[insn])
 		t->c.failed = true;
+	insn -= t->first; /* of the block */
 	j->site[n] = (struct jit_site){
 		.block = site_of_block(t->e, t->b), .kind = kind & 7, .insn = (uint8_t)insn, .charged = t->charged, .key = t->key
 	};
@@ -148,9 +149,19 @@ static void charge(struct tr *t, unsigned k)
 
 /* ---- edges ---- */
 
+uint64_t insn_pc(const struct tr *t, const struct insn *i)
+{
+	return t->pc + (uint64_t)(int64_t)(int16_t)i->off;
+}
+
 static uint64_t insn_end(const struct tr *t, const struct insn *i)
 {
-	return t->b->pc + i->off + i->len;
+	return insn_pc(t, i) + i->len;
+}
+
+bool is_followed(const struct tr *t)
+{
+	return t->now + 1 < t->parts;
 }
 
 /* Where control leaves to side `side`; `cc` as in put_jump(). */
@@ -158,7 +169,7 @@ void put_edge(struct tr *t, int cc, unsigned side)
 {
 	const bool crosses = t->link->cross[side];
 	const unsigned flags = crosses ? IN_IMAGE : t->flags;
-	uint32_t site = new_site(t, SITE_LINK, t->b->count), from;
+	uint32_t site = new_site(t, SITE_LINK, t->first + t->b->count), from;
 	struct cold *cold;
 
 	t->j->site[site].side = side & 1;
@@ -170,11 +181,6 @@ void put_edge(struct tr *t, int cc, unsigned side)
 }
 
 /* ---- one instruction ---- */
-
-static bool is_forward(const struct tr *t, const struct insn *i)
-{
-	return insn_end(t, i) + i->imm > t->b->pc;
-}
 
 static bool is_jump(const struct isa_row *r)
 {
@@ -208,7 +214,7 @@ static void find_quiet(struct tr *t)
 {
 	bool dead = false;
 
-	for (unsigned k = t->b->count; k-- > 0;) {
+	for (unsigned k = t->count; k-- > 0;) {
 		const enum event event = raw_event(&t->insn[k]);
 		const bool reads = isa_rows[t->insn[k].id].flags_read & ISA_FL_ARITH;
 
@@ -218,23 +224,34 @@ static void find_quiet(struct tr *t)
 		else if (event == EVENT_CLOBBERS || (event == EVENT_READS && !t->quiet[k]))
 			dead = false;
 	}
-	for (unsigned k = 0; k < t->b->count; k++)
+	for (unsigned k = 0; k < t->count; k++)
 		t->event[k] = (uint8_t)event_of(t, k);
+}
+
+/* The first one's may have been replaced by what counts entries. */
+static bool has_no_handler(const struct block *b, unsigned n)
+{
+	return (n ? b->insns[n].fn : b->first) == h_generic;
 }
 
 static void last_insn(struct tr *t, unsigned k, const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
-	if (t->b->insns[k].fn == h_generic) {
+	if (has_no_handler(t->b, k - t->first)) {
 		execute(t, k);
 		put_edge(t, -1, 0);
 	} else if (r->sem == sem_int_jcc) {
 		need_host(t, false);
-		put_edge(t, r->opcode & 15, 1);
-		put_edge(t, -1, 0);
+		if (!is_followed(t) || t->part[t->now].side == 0)
+			put_edge(t, r->opcode & 15, 1);
+		if (!is_followed(t))
+			put_edge(t, -1, 0);
+		else if (t->part[t->now].side == 1)
+			put_edge(t, (r->opcode & 15) ^ 1, 0);
 	} else if (is_jump(r)) {
-		put_edge(t, -1, 1);
+		if (!is_followed(t))
+			put_edge(t, -1, 1);
 	} else if (!branch(t, k, i)) {
 		execute(t, k);
 		put_edge(t, -1, 0);
@@ -246,13 +263,13 @@ static void one_insn(struct tr *t, unsigned k)
 	const struct insn *i = &t->insn[k];
 
 	settle_fip(t, k);
-	if (k + 1u == t->b->count && (isa_rows[i->id].attr & ISA_BRANCH)) {
+	if (k + 1u == t->part[t->now].end && (isa_rows[i->id].attr & ISA_BRANCH)) {
 		last_insn(t, k, i);
 		return;
 	}
 	if (!copy(t, k, i))
 		execute(t, k);
-	if (k + 1u == t->b->count) {
+	if (k + 1u == t->count) {
 		settle_fip(t, k + 1);
 		put_edge(t, -1, 0);
 	}
@@ -372,7 +389,7 @@ static enum event first_event(const struct tr *t, unsigned *at)
 {
 	enum event event = EVENT_NONE;
 
-	for (*at = 0; *at < t->b->count; ++*at) {
+	for (*at = 0; *at < t->count; ++*at) {
 		event = event_of(t, *at);
 		if (event != EVENT_NONE)
 			break;
@@ -380,15 +397,34 @@ static enum event first_event(const struct tr *t, unsigned *at)
 	return event;
 }
 
-/* Does every way from the block lead on to a higher address? Then no loop consists of such blocks alone. */
+/* Does this way out of a part lead to an address above the first block's? */
+static bool leads_forward(const struct tr *t, const struct part *p, unsigned side)
+{
+	const struct insn *i = &t->insn[p->end - 1];
+
+	return insn_end(t, i) + (side ? i->imm : 0) > t->pc;
+}
+
+static bool part_goes_forward(const struct tr *t, unsigned n)
+{
+	const struct part *p = &t->part[n];
+	const struct isa_row *r = &isa_rows[t->insn[p->end - 1].id];
+	const bool followed = n + 1 < t->parts;
+
+	if (r->sem == sem_int_jcc)
+		return followed ? leads_forward(t, p, !p->side) : leads_forward(t, p, 0) && leads_forward(t, p, 1);
+	if (followed)
+		return true;
+	return is_jump(r) ? leads_forward(t, p, 1) : !(r->attr & ISA_BRANCH) && leads_forward(t, p, 0);
+}
+
+/* Does every way out lead on to a higher address? Then no loop consists of such translations alone. */
 static bool goes_forward(const struct tr *t)
 {
-	const struct insn *i = &t->insn[t->b->count - 1];
-	const struct isa_row *r = &isa_rows[i->id];
-
-	if (r->sem == sem_int_jcc || is_jump(r))
-		return is_forward(t, i);
-	return !(r->attr & ISA_BRANCH);
+	for (unsigned n = 0; n < t->parts; n++)
+		if (!part_goes_forward(t, n))
+			return false;
+	return true;
 }
 
 static void put_entries(struct tr *t, enum event event)
@@ -410,6 +446,28 @@ static void put_entries(struct tr *t, enum event event)
 	}
 }
 
+static void enter_part(struct tr *t, unsigned n)
+{
+	t->now = n;
+	t->b = t->part[n].b;
+	t->first = t->part[n].first;
+	t->link = (const struct link *)(const void *)&t->b->insns[t->b->count];
+}
+
+/* The block that is gone on with: when it dies, so does this translation. */
+static void next_part(struct tr *t)
+{
+	struct jit *j = t->j;
+	uint32_t site;
+
+	enter_part(t, t->now + 1);
+	take_off(t);
+	site = new_site(t, SITE_INLINED, t->first);
+	j->site[site].block = site_of_block(t->e, t->part[0].b);
+	j->site[site].next = t->b->inlined;
+	t->b->inlined = site;
+}
+
 static void put_body(struct tr *t, enum event event)
 {
 	unsigned at = 0;
@@ -426,7 +484,9 @@ static void put_body(struct tr *t, enum event event)
 			charge(t, 0);
 		}
 	}
-	for (unsigned k = 0; k < t->b->count; k++) {
+	for (unsigned k = 0; k < t->count; k++) {
+		if (k == t->part[t->now].end)
+			next_part(t);
 		if (!t->charged && k == at)
 			charge(t, k);
 		one_insn(t, k);
@@ -437,6 +497,7 @@ static void put_dead_ends(struct tr *t)
 {
 	uint32_t site;
 
+	enter_part(t, 0);
 	t->charged = false;
 	site = new_site(t, SITE_START, 0);
 	t->dead[0] = t->c.n;
@@ -453,24 +514,106 @@ static bool is_same(const struct insn *a, const struct insn *b)
 	       a->is_mem == b->is_mem && a->imm2 == b->imm2;
 }
 
-/* The block's own instructions have been rewritten for its handlers: they are decoded once more. */
-static bool decode_again(struct tr *t)
+/* Addresses count from the first block. False: one does not fit. */
+static bool rebase(struct insn *i, unsigned off, int32_t from_first)
 {
+	i->off = (uint16_t)((int32_t)off + from_first);
+	return !i->is_mem || i->base != ADDR_PC || i->scale == INSN_DISP_FROM_END ||
+	       !__builtin_add_overflow(i->disp, from_first, &i->disp);
+}
+
+/* The block's own instructions have been rewritten for its handlers: they are decoded once more, behind those that are there. */
+static bool decode_again(struct tr *t, const struct block *b)
+{
+	const int32_t from_first = (int32_t)(b->pc - t->pc);
 	uint8_t bytes[BLOCK_MAX_INSNS * INSN_MAX_BYTES];
 	unsigned off = 0;
 
-	ram_read_pieces(bytes, t->b->host, t->b->bytes);
-	for (unsigned k = 0; k < t->b->count; k++) {
-		struct insn *i = &t->insn[k];
+	ram_read_pieces(bytes, b->host, b->bytes);
+	for (unsigned k = 0; k < b->count; k++) {
+		struct insn *i = &t->insn[t->count + k];
 
-		if (decode(bytes + off, t->b->bytes - off, 8, i) != DECODE_OK)
+		if (decode(bytes + off, b->bytes - off, 8, i) != DECODE_OK)
 			return false;
-		i->off = (uint16_t)off;
 		if (i->is_mem && i->base == ADDR_PC && i->scale != INSN_DISP_FROM_END)
 			i->disp += (int32_t)off;
-		t->rewritten[k] = !is_same(i, &t->b->insns[k]);
+		t->rewritten[t->count + k] = !is_same(i, &b->insns[k]);
+		if (!rebase(i, off, from_first))
+			return false;
+		i->native = classify(i);
 		off += i->len;
 	}
+	return true;
+}
+
+/* ---- what goes into one translation ---- */
+
+static bool add_part(struct tr *t, struct block *b)
+{
+	struct part *p = &t->part[t->parts];
+
+	if (!decode_again(t, b))
+		return false;
+	*p = (struct part){ .b = b, .first = (uint8_t)t->count, .end = (uint8_t)(t->count + b->count), .inlined = b->inlined };
+	t->count = p->end;
+	t->parts++;
+	return true;
+}
+
+static bool is_part(const struct tr *t, const struct block *b)
+{
+	for (unsigned n = 0; n < t->parts; n++)
+		if (t->part[n].b == b)
+			return true;
+	return false;
+}
+
+/* How often a block has been entered, as far as that is known. */
+static uint32_t warmth(const struct tr *t, const struct block *b)
+{
+	return t->j->threshold - (b->heat < t->j->threshold ? b->heat : t->j->threshold);
+}
+
+/*
+ * The block that the last part leads to by this side, if it may follow in the same translation: not if its code is there already, or
+ * in another translation. Code that is there twice costs more than a jump.
+ */
+static struct block *follower(const struct tr *t, unsigned side)
+{
+	const struct block *last = t->part[t->parts - 1].b;
+	const struct link *l = (const struct link *)(const void *)&last->insns[last->count];
+	struct block *b = l->to[side];
+
+	if (!b || l->cross[side] || block_is_dead(b) || b->host2 || b->key != last->key || is_part(t, b) ||
+	    t->count + b->count > BLOCK_MAX_INSNS || b->native[0] || b->inlined)
+		return NULL;
+	return warmth(t, b) * 2 > t->j->threshold ? b : NULL;
+}
+
+/* One more part, where the last one mostly goes. */
+static bool follow(struct tr *t)
+{
+	struct part *p = &t->part[t->parts - 1];
+	const struct isa_row *r = &isa_rows[t->insn[p->end - 1].id];
+	struct block *to[2] = { NULL, NULL };
+
+	if (t->parts == PARTS_MAX || has_no_handler(p->b, p->b->count - 1u))
+		return false;
+	if (r->sem == sem_int_jcc)
+		to[0] = follower(t, 0);
+	if (r->sem == sem_int_jcc || is_jump(r) || r->sem == sem_int_call)
+		to[1] = follower(t, 1);
+	p->side = !to[0] || (to[1] && warmth(t, to[1]) > warmth(t, to[0]));
+	return to[p->side] && add_part(t, to[p->side]);
+}
+
+static bool gather(struct tr *t, struct block *b)
+{
+	t->pc = b->pc;
+	if (!add_part(t, b))
+		return false;
+	while (follow(t))
+		;
 	return true;
 }
 
@@ -479,14 +622,14 @@ static bool is_worth_it(struct tr *t)
 {
 	unsigned calls = 0;
 
-	for (unsigned k = 0; k < t->b->count; k++) {
+	for (unsigned k = 0; k < t->count; k++) {
 		const bool translatable = is_translatable(&t->insn[k]);
 
 		if (!translatable && t->rewritten[k])
 			return false;
 		calls += !translatable;
 	}
-	return calls * 3 <= t->b->count || calls <= 1;
+	return calls * 3 <= t->count || calls <= 1;
 }
 
 static struct code code_behind(const struct native_memory *m)
@@ -514,6 +657,7 @@ static bool try(struct tr *t, enum event event)
 	const uint32_t sites = j->sites, ranges = j->ranges;
 
 	t->first_site = sites;
+	enter_part(t, 0);
 	t->c = code_behind(j->memory);
 	t->colds = 0;
 	t->charged = false;
@@ -531,6 +675,8 @@ static bool try(struct tr *t, enum event event)
 	if (t->c.failed || t->hot.failed) {
 		j->sites = sites;
 		j->ranges = ranges;
+		for (unsigned n = 1; n < t->parts; n++)
+			t->part[n].b->inlined = t->part[n].inlined;
 	}
 	return !t->c.failed && !t->hot.failed;
 }
@@ -542,7 +688,7 @@ static size_t aligned(size_t bytes)
 
 static void settle(struct tr *t, enum event event)
 {
-	struct block *b = t->b;
+	struct block *b = t->part[0].b;
 	struct jit *j = t->j;
 
 	b->native[0] = t->hot.at + t->entry[0];
@@ -560,7 +706,7 @@ static void settle(struct tr *t, enum event event)
 bool translate(struct emu *e, struct block *b)
 {
 	struct jit *j = e->jit;
-	struct tr t = { .e = e, .j = j, .b = b, .link = (const struct link *)(const void *)&b->insns[b->count] };
+	struct tr t = { .e = e, .j = j };
 	enum event event;
 	unsigned at;
 
@@ -569,10 +715,12 @@ bool translate(struct emu *e, struct block *b)
 		e->code->full = true;
 		return false;
 	}
-	if (!decode_again(&t) || !is_worth_it(&t))
+	if (!gather(&t, b) || !is_worth_it(&t))
 		return false;
 	find_quiet(&t);
 	event = first_event(&t, &at);
+	if (event == EVENT_SETS && at >= t.part[0].end)
+		event = EVENT_NONE; /* the first block is paid for before */
 	if (!try(&t, event)) {
 		t.careful = true;
 		event = EVENT_CLOBBERS;

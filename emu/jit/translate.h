@@ -9,6 +9,7 @@
 #ifdef HOST_X86_64
 
 enum {
+	PARTS_MAX = 6,
 	COLD_MAX = 4 * BLOCK_MAX_INSNS,
 	SITES_MAX = 2 * COLD_MAX,
 	CODE_MAX = 32768, /* bytes of one translation */
@@ -43,15 +44,29 @@ struct group {
 	uint16_t root, epoch;
 	int64_t lo, hi;
 	bool write, checked;
+	uint8_t part;
 	uint8_t members;
 	uint32_t range; /* when it has been checked */
+};
+
+/* A translation is made of one block, or of several of one page that mostly follow each other. */
+struct part {
+	struct block *b;
+	uint8_t first, end; /* instructions */
+	uint8_t side;	    /* of its link by which the next part is reached */
+	uint32_t inlined;   /* b->inlined before this translation */
 };
 
 struct tr {
 	struct emu *e;
 	struct jit *j;
-	struct block *b;
+	struct part part[PARTS_MAX];
+	unsigned parts, now; /* parts[now] is put */
+	struct block *b; /* of it */
 	const struct link *link;
+	unsigned first;	 /* its first instruction */
+	uint64_t pc;	 /* of the first block: `off` of an instruction counts from there */
+	unsigned count;	 /* instructions of all parts */
 	struct code c;	 /* where code is put now */
 	struct code hot; /* when that is the cold part: the other one */
 	uint8_t flags; /* enum flags_at */
@@ -84,6 +99,8 @@ struct tr {
 
 #define RANGE(site, field) ((int32_t)(ENV(range) + (site) * sizeof(struct range) + offsetof(struct range, field)))
 
+/* The address of an instruction. */
+uint64_t insn_pc(const struct tr *t, const struct insn *i);
 uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn);
 uint32_t new_range(struct tr *t, uint32_t site, unsigned last);
 /* Byte n of the translation, in the words of struct jit_site. */
@@ -96,10 +113,36 @@ void clobbered(struct tr *t);
 void need_image(struct tr *t);
 void need_host(struct tr *t, bool keep_s0);
 void put_edge(struct tr *t, int cc, unsigned side);
+/* What follows the part that is put is the next one. */
+bool is_followed(const struct tr *t);
 
 /* ---- instructions (copy.c) ---- */
 
-bool is_translatable(const struct insn *i);
+/* What kind of instruction it is, for the translator; those of t->insn[] say so in `native`. */
+enum insn_class {
+	CLASS_OTHER = 1, /* goes to C */
+	CLASS_STACK,
+	CLASS_BRANCH, /* call, return, computed jump */
+	CLASS_JUMP,   /* direct */
+	CLASS_VECTOR,
+	CLASS_X87,
+	CLASS_SYSTEM,
+	CLASS_DIVIDE,
+	CLASS_COPIED,
+};
+
+enum insn_class classify(const struct insn *i);
+
+static inline enum insn_class class_of(const struct insn *i)
+{
+	return i->native ? (enum insn_class)i->native : classify(i);
+}
+
+static inline bool is_translatable(const struct insn *i)
+{
+	return class_of(i) != CLASS_OTHER;
+}
+
 /* BT, BTS, BTR, BTC. */
 bool is_bit_test(const struct isa_row *r);
 enum event copy_event(const struct insn *i);
@@ -126,7 +169,11 @@ void store_scratch(struct tr *t, const struct scratch *s);
 
 /* ---- vectors (vector.c) ---- */
 
-bool is_vector(const struct insn *i);
+bool is_of_vectors(const struct insn *i);
+static inline bool is_vector(const struct insn *i)
+{
+	return class_of(i) == CLASS_VECTOR;
+}
 /* Of its memory operand, and whether that is written; 0: none. */
 unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write);
 bool vector_insn(struct tr *t, unsigned k, const struct insn *i);
@@ -134,7 +181,11 @@ void put_vectors_check(struct code *c, enum vectors level, uint32_t *from);
 
 /* ---- x87 (x87.c) ---- */
 
-bool is_x87(const struct insn *i);
+bool is_of_x87(const struct insn *i);
+static inline bool is_x87(const struct insn *i)
+{
+	return class_of(i) == CLASS_X87;
+}
 /* Of its memory operand, and whether that is written; 0: none. */
 unsigned x87_bytes(const struct tr *t, const struct insn *i, bool *write);
 bool x87_insn(struct tr *t, unsigned k, const struct insn *i);
@@ -151,10 +202,18 @@ void put_recipe(struct tr *t, unsigned s);
 
 /* ---- control (control.c) ---- */
 
-bool is_stack_insn(const struct insn *i);
+bool is_of_stack(const struct insn *i);
+static inline bool is_stack_insn(const struct insn *i)
+{
+	return class_of(i) == CLASS_STACK;
+}
 bool stack_insn(struct tr *t, unsigned k, const struct insn *i);
 /* Calls, returns, computed jumps. */
-bool is_branch(const struct insn *i);
+bool is_of_branches(const struct insn *i);
+static inline bool is_branch(const struct insn *i)
+{
+	return class_of(i) == CLASS_BRANCH;
+}
 bool branch(struct tr *t, unsigned k, const struct insn *i);
 
 /* LEA R8, [R8 + by]: flags stay. */
@@ -162,7 +221,11 @@ void move_stack(struct code *c, int32_t by);
 
 /* ---- of kernels (system.c) ---- */
 
-bool is_system(const struct insn *i);
+bool is_of_system(const struct insn *i);
+static inline bool is_system(const struct insn *i)
+{
+	return class_of(i) == CLASS_SYSTEM;
+}
 bool is_bit_string(const struct insn *i);
 /* It pushes, and is no is_stack_insn(). */
 bool moves_stack_besides(const struct insn *i);

@@ -215,7 +215,7 @@ static bool describe(const struct insn *i, struct native_form *f)
 	return native_has(FEAT_AVX);
 }
 
-bool is_vector(const struct insn *i)
+bool is_of_vectors(const struct insn *i)
 {
 	struct native_form f;
 

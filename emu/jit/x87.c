@@ -98,7 +98,7 @@ void put_x87_restore(struct code *c)
 
 /* ---- instructions ---- */
 
-bool is_x87(const struct insn *i)
+bool is_of_x87(const struct insn *i)
 {
 	return (isa_rows[i->id].attr & ISA_X87) || i->id == ISA_FLDCW;
 }
@@ -139,9 +139,9 @@ void settle_fip(struct tr *t, unsigned k)
 {
 	uint64_t fip;
 
-	if (!t->fip_owed || (k < t->b->count && notes_alone(t, k)))
+	if (!t->fip_owed || (k < t->count && notes_alone(t, k)))
 		return;
-	fip = t->b->pc + t->insn[t->fip_owed - 1].off;
+	fip = insn_pc(t, &t->insn[t->fip_owed - 1]);
 	t->fip_owed = 0;
 	put_mov_imm(&t->c, S0, fip);
 	put_env(&t->c, true, OP_STORE, S0, EMU(cpu.fpu.fip));

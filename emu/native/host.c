@@ -6,7 +6,7 @@
 #include "emu/isa/isa.h"
 #include "emu/model/features.h"
 
-#include <stdatomic.h>
+#include <pthread.h>
 
 #ifdef HOST_X86_64
 #include <cpuid.h>
@@ -31,7 +31,10 @@ static bool is_shown(const struct cpu_feature_row *row)
 	return r[row->reg] >> row->bit & 1;
 }
 
-static struct cpu_feature_set ask(void)
+/* By features of the instruction table. */
+static bool known[FEAT_COUNT];
+
+static void ask(void)
 {
 	const uint64_t xcr0 = system_xcr0();
 	struct cpu_feature_set s = { { 0 } };
@@ -40,24 +43,18 @@ static struct cpu_feature_set ask(void)
 		if ((cpu_features[f].xcr0 & ~xcr0) == 0 && is_shown(&cpu_features[f]))
 			cpu_add(&s, f);
 	cpu_drop_unmet(&s); /* what needs YMM registers, too, where the system does not save them */
-	return s;
+	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
+		if (cpu_features[f].isa < FEAT_COUNT && cpu_has(&s, f))
+			known[cpu_features[f].isa] = true;
+	known[FEAT_BASE] = true;
 }
 
 bool native_has(unsigned feature)
 {
-	static struct cpu_feature_set host;
-	static atomic_bool asked; /* several threads may ask at once: all find the same */
+	static pthread_once_t asked = PTHREAD_ONCE_INIT;
 
-	if (!atomic_load_explicit(&asked, memory_order_acquire)) {
-		host = ask();
-		atomic_store_explicit(&asked, true, memory_order_release);
-	}
-	if (feature == FEAT_BASE)
-		return true;
-	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
-		if (cpu_features[f].isa == feature && cpu_has(&host, f))
-			return true;
-	return false;
+	pthread_once(&asked, ask);
+	return known[feature];
 }
 
 #else

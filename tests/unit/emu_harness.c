@@ -181,7 +181,7 @@ void harness_create(struct harness *h, size_t ram_bytes, enum harness_tier tier,
 					.single_step = tier == HARNESS_STEP,
 					.code_cache_bytes = 1 << 20,
 					.no_translator = tier == HARNESS_BLOCK,
-					.translate_after = 1,
+					.translate_after = tier == HARNESS_WARM ? 4 : 1,
 					.check_ranges = verify_every() != 0,
 					.verify_every = verify_every() };
 
@@ -222,7 +222,7 @@ void harness_sync(struct harness *h)
 void harness_code(struct harness *h, const void *bytes, size_t count)
 {
 	memcpy(h->ram + HARNESS_CODE, bytes, count);
-	if (h->tier == HARNESS_JIT) /* which may run to the end of a block more */
+	if (h->tier >= HARNESS_JIT) /* which may run to the end of a block more */
 		memcpy(h->ram + HARNESS_CODE + count, "\xeb\xfe", 2);
 	h->cpu->rip = h->cpu->seg[SEG_CS].base == HARNESS_CODE ? 0 : HARNESS_CODE;
 	harness_sync(h);

@@ -29,7 +29,8 @@ enum harness_mode {
 	HARNESS_LONG_USER, /* the same at CPL 3 */
 };
 
-enum harness_tier { HARNESS_STEP, HARNESS_BLOCK, HARNESS_JIT };
+/* HARNESS_JIT translates at the first entry, HARNESS_WARM when it is known how blocks follow each other. */
+enum harness_tier { HARNESS_STEP, HARNESS_BLOCK, HARNESS_JIT, HARNESS_WARM };
 
 enum {
 	HARNESS_RAM = 16 << 20,

@@ -360,11 +360,17 @@ Test(emu_translator, programs_that_change_ends_in_the_same_state, .timeout = 300
 	compare(HARNESS_JIT, 1, PROGRAMS);
 }
 
+Test(emu_translator, warm_programs_that_change_end_in_the_same_state, .timeout = 300)
+{
+	compare(HARNESS_WARM, 3 * PROGRAMS, PROGRAMS);
+}
+
 /* The same with each stretch of translated code undone and run again by single steps. */
 Test(emu_translator, programs_that_change_stand_verification, .timeout = 300)
 {
 	setenv("EMU_VERIFY", "1", 1);
-	compare(HARNESS_JIT, PROGRAMS + 1, PROGRAMS / 8);
+	compare(HARNESS_JIT, PROGRAMS + 1, PROGRAMS / 16);
+	compare(HARNESS_WARM, 2 * PROGRAMS, PROGRAMS / 8);
 }
 
 #if defined(HOST_X86_64)
