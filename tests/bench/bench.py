@@ -343,6 +343,10 @@ def bench_processors(b):
         measure_memory(b, f"Debian, {cpus} processors", 15,
                        ["--kernel", b.kernel, "--initrd", b.initrd, "--memory", "512M", "--cmdline", "console=ttyS0 quiet",
                         "--engine", "emu", "--cpus", cpus])
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        small = ["--kernel", os.path.join(b.build, "tests/guest/survivor.bin"), "--format", "flat64", "--memory", "16M", "--engine", "kvm"]
+        for cpus in "1", "4":
+            measure_memory(b, f"small guest, KVM, {cpus} processors", 3, [*small, "--cpus", cpus])
 
 
 EXIT_LINE = re.compile(rb"(write nobody|read in place|read by device) ([0-9a-f]+) exits, ticks ([0-9a-f]+)")
