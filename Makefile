@@ -73,9 +73,10 @@ portable: build-tests
 threads: build-tests
 	@test -f $(BUILD)-threads/build.ninja || \
 		meson setup $(BUILD)-threads $(MESON_FLAGS) -Db_sanitize=thread -Db_lundef=false >/dev/null
-	@ninja -C $(BUILD)-threads --quiet tests/unit/emu_smp_test tests/mono/mono tests/guest/ipi.bin
+	@ninja -C $(BUILD)-threads --quiet tests/unit/emu_smp_test tests/mono/mono tests/guest/ipi.bin tests/guest/litmus.bin
 	@$(BUILD)-threads/tests/unit/emu_smp_test
 	@$(BUILD)-threads/tests/mono/mono --kernel $(BUILD)-threads/tests/guest/ipi.bin --format flat64 --memory 16 --cpus 3 --tier block --seconds 120
+	@$(BUILD)-threads/tests/mono/mono --kernel $(BUILD)-threads/tests/guest/litmus.bin --format flat64 --memory 16 --cpus 2 --tier block --seconds 300
 
 # Rounds over all rows of the instruction table, each with another seed; what one verified goes into docs/isa.md.
 oracle: build-tests
@@ -92,7 +93,8 @@ soak: build
 	@BUILD=$(BUILD) SOURCE=. python3 tests/system/translated.py long_verified long_checked long_changing_code
 	@ninja -C $(BUILD) --quiet software-programs
 	@TIER=verify BUILD=$(BUILD) SOURCE=. python3 tests/software/software.py
-	@SMP_BOOTS=$(BOOTS) BUILD=$(BUILD) SOURCE=. python3 tests/e2e/smp.py boots
+	@SMP_BOOTS=$(BOOTS) BUILD=$(BUILD) SOURCE=. python3 tests/e2e/smp.py linux_again_and_again
+	@LONG=10 BUILD=$(BUILD) SOURCE=. python3 tests/software/software.py several
 	@tests/fault/soak.sh $(BUILD) $(KILLS)
 	@tests/deploy/packages.sh $(BUILD)
 

@@ -315,6 +315,7 @@ PARALLEL = "mix-of-one mix-of-two contended-xadd flag-ping-pong membarrier-ipi"
 
 def bench_processors(b):
     """Several processors: boots with 1, 2 and 4 of them, what two do at once in both guests, and what one more costs in memory."""
+    of_two = None
     for cpus in "1", "2", "4":
         ours, qemu = [], []
         for _ in range(3):
@@ -323,8 +324,9 @@ def bench_processors(b):
             seen, _, _ = run(b.ours("true", "--cpus", cpus), [USERSPACE])
             ours.append(seen.get(USERSPACE))
         row(f"boot to first userspace line, {cpus} processors", median(ours), median(qemu), "s")
+        of_two = median(ours) if cpus == "2" else of_two
     seen, _, _ = run(b.ours("true", "--cpus", "8"), [USERSPACE])
-    row("the same with 8", seen.get(USERSPACE), None, "s")
+    row("the same with 8 on this host's, beside 2 of ours", seen.get(USERSPACE), of_two, "s", "2 of ours")
     command = f"/guest-bench {PARALLEL}"
     values = {side: {} for side in ("native", "ours", "qemu")}
     for _ in range(3):
@@ -341,6 +343,44 @@ def bench_processors(b):
         measure_memory(b, f"Debian, {cpus} processors", 15,
                        ["--kernel", b.kernel, "--initrd", b.initrd, "--memory", "512M", "--cmdline", "console=ttyS0 quiet",
                         "--engine", "emu", "--cpus", cpus])
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        small = ["--kernel", os.path.join(b.build, "tests/guest/survivor.bin"), "--format", "flat64", "--memory", "16M", "--engine", "kvm"]
+        for cpus in "1", "4":
+            measure_memory(b, f"small guest, KVM, {cpus} processors", 3, [*small, "--cpus", cpus])
+
+
+EXIT_LINE = re.compile(rb"(write nobody|read in place|read by device) ([0-9a-f]+) exits, ticks ([0-9a-f]+)")
+
+
+def exit_costs(argv, ghz):
+    """What each kind of exit costs, in microseconds: the best of two runs."""
+    best = {}
+    for _ in range(2):
+        for name, count, ticks in EXIT_LINE.findall(run(argv, [], timeout=120)[2]):
+            us = int(ticks, 16) / int(count, 16) / ghz / 1000
+            best[name.decode()] = min(us, best.get(name.decode(), us))
+    return best
+
+
+def bench_exits(b):
+    """An exit on KVM: a minimal loop in one process, ours, QEMU's, of the same guest; and the same accesses under the emulators."""
+    image = os.path.join(b.build, "tests/guest/exits.elf")
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as f:
+        ghz = float(re.search(r"cpu MHz\s*: ([0-9.]+)", f.read())[1]) / 1000
+    qemu = ["qemu-system-x86_64", "-machine", "pc", "-m", "64M", "-display", "none", "-nodefaults", "-no-reboot", "-debugcon", "stdio",
+            "-serial", "null", "-device", "isa-debug-exit", "-kernel", image]
+    ours = [b.bulkhead, "run", "--kernel", image, "--memory", "64M", "--name", b.name(), "--engine"]
+    sides = [("KVM", [*ours, "kvm"], [*qemu, "-accel", "kvm", "-cpu", "host"])] if os.access("/dev/kvm", os.R_OK | os.W_OK) else []
+    if sides:
+        floor = subprocess.run([os.path.join(b.build, "tests/bench/exit_bench")], capture_output=True, text=True).stdout.split()
+        if floor:
+            row("an exit on KVM, minimal loop in one process", int(floor[1]) / 1000, None, "us")
+            row("the same, exits per second", 1e9 / int(floor[1]), None, "/s")
+    for engine, our_argv, their_argv in (*sides, ("emulator", [*ours, "emu"], [*qemu, "-accel", "tcg", "-cpu", "max"])):
+        mine, theirs = exit_costs(our_argv, ghz), exit_costs(their_argv, ghz)
+        for name in mine:
+            row(f"port access on {engine}: {name}", mine[name], theirs.get(name), "us", f"QEMU {engine}")
+            row("the same, a second", 1e6 / mine[name], 1e6 / theirs[name] if name in theirs else None, "/s", f"QEMU {engine}")
 
 
 def median_or_none(values):
@@ -503,7 +543,7 @@ def bench_frame_port(b):
 BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
-           "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "processors": bench_processors}
+           "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "processors": bench_processors, "exits": bench_exits}
 
 
 def main():

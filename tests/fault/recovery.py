@@ -283,6 +283,44 @@ def matrix_short(t):
     g.end()
 
 
+# Three look at the clock and print nothing, the fourth prints: all devices are in use by several at any time.
+LOAD_OF_FOUR = ("for p in 1 2 3; do (while :; do cat /sys/class/rtc/rtc0/time /proc/interrupts >/dev/null; done) & done; "
+                "i=0; while :; do read u x </proc/uptime; echo L $i $u; i=$((i+1)); done")
+
+
+def guest_of_four(t):
+    return Guest(t, "--device-failure-limit", "0", "--cpus", "4", command=LOAD_OF_FOUR, cmdline="console=ttyS0 quiet clocksource=acpi_pm")
+
+
+def end_of_four(g):
+    g.expect_progress(40, 60)
+    lines = g.check_lines()
+    check("soft lockup" not in g.vm.talk.text and "rcu_sched" not in g.vm.talk.text, g.vm.talk.text[-2000:])
+    g.t.bulkhead("kill", g.t.name)
+    g.vm.wait(20)
+    print(f"  four processors, {g.faults} faults: {lines} lines without a gap")
+
+
+@test(limit=200)
+def matrix_several(t):
+    """The other diagonal, while four processors talk to the devices."""
+    g = guest_of_four(t)
+    for i, name in enumerate(DEVICES):
+        where, how = WHERES[(i + 1) % len(WHERES)], HOWS[(3 * i + 1) % len(HOWS)]
+        print(f"  {name:<10} {where:<14} {how:<8} {cell(g, name, where, how)}", flush=True)
+    end_of_four(g)
+
+
+@test(limit=3600)
+def matrix_full_several(t):
+    """The whole matrix with four processors."""
+    g = guest_of_four(t)
+    for name in DEVICES:
+        for where in WHERES:
+            print(f"  {name:<10} {where:<14} " + "  ".join(f"{how}: {cell(g, name, where, how)}" for how in HOWS), flush=True)
+    end_of_four(g)
+
+
 @test(limit=3600)
 def matrix_full(t):
     """Every point, every way to fail, every device."""

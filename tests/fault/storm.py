@@ -308,11 +308,14 @@ def rebooting(t):
 LINES = 3000
 
 
-def boot_linux(t, interval, pick, seed):
-    """A Debian guest boots and prints; from its first moment on devices die."""
+def boot_linux(t, interval, pick, seed, cpus=1):
+    """A Debian guest boots and prints, a process on each processor; each line is preceded by a look at the clock, where there are
+    several. From its first moment on devices die."""
     kernel, initrd = debian(t.dir)
-    command = f"i=0; while [ $i -lt {LINES} ]; do echo N $i; i=$((i+1)); done"
-    vm = t.start(*t.command(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "256M", "--cmdline",
+    clock = "cat /sys/class/rtc/rtc0/time >/dev/null || exit 9; " if cpus > 1 else ""
+    command = (f"for p in {' '.join(map(str, range(cpus)))}; do (i=$p; while [ $i -lt {LINES} ]; do {clock}echo N $i; i=$((i+{cpus})); "
+               "done) & done; wait; grep -c ^processor /proc/cpuinfo")
+    vm = t.start(*t.command(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "256M", "--cpus", str(cpus), "--cmdline",
                                        f'console=ttyS0 quiet bulkhead.run="{command}"')))
     rng, victims, code = random.Random(seed), Victims(t), None
     while code is None and not vm.talk.ended:
@@ -326,6 +329,7 @@ def boot_linux(t, interval, pick, seed):
     missing = set(range(LINES)) - got
     check(not missing, f"{len(missing)} of {LINES} lines are lost: {sorted(missing)[:10]}; {vm.talk.text[-500:]}")
     check(code == 0, f"exit code {code}: {vm.stderr()[-500:]}")
+    check(re.search(rf"^{cpus}\r$", vm.talk.text, re.M), f"{cpus} processors: {vm.talk.text[-500:]}")
     check("soft lockup" not in vm.talk.text and "rcu_sched" not in vm.talk.text, "the guest's watchdogs are quiet")
     print(f"  Debian, {pick.__name__} every {interval} s: {victims.kills} kills, {LINES} lines, none lost", flush=True)
     return victims.kills
@@ -335,6 +339,12 @@ def boot_linux(t, interval, pick, seed):
 def linux(t):
     """All four every half second, from the first process to the last line; nothing but the default limit."""
     boot_linux(t, 0.5, all_four, 1)
+
+
+@test(limit=240)
+def linux_several(t):
+    """The same with four processors, which read the clock and print at once, on two of the host's."""
+    boot_linux(t, 0.5, all_four, 2, cpus=4)
 
 
 @test(limit=60)
@@ -429,7 +439,7 @@ def soak_turns(seed):
                 kills = max(4, int(seconds / interval * {singly: 1, in_pairs: 2, all_four: 4}[pick]))
                 yield lambda t, r=rng, p=pick, i=interval, k=kills: work(t, k, i, p, r.choice(WORKS), seed=r.random())
             yield lambda t, r=rng, p=pick: reboots(t, 12, 0.2, p, r.random())
-            yield lambda t, r=rng, p=pick: boot_linux(t, r.choice(INTERVALS[:2]), p, r.random())
+            yield lambda t, r=rng, p=pick: boot_linux(t, r.choice(INTERVALS[:2]), p, r.random(), r.choice((1, 4)))
         yield lambda t, r=rng: leave_all(t, 6, r.random())
 
 

@@ -16,7 +16,13 @@ static struct host_facts good(void)
 				.stepping = 8,
 				.processors = 8,
 				.has_vmx = true,
-				.kvm = { .is_there = true, .mode = 0660, .gid = 104, .api = 12, .nested = 'Y' },
+				.kvm = { .mode = 0660,
+					 .gid = 104,
+					 .api = 12,
+					 .nested = 'Y',
+					 .max_vcpus = 1024,
+					 .recommended_vcpus = 8,
+					 .probe = { .kind = KVM_HARDWARE, .ps_per_insn = 200, .ns_per_exit = 900 } },
 				.user_ns = { .max = 15000 },
 				.landlock_abi = 6,
 				.pages = { "madvise", "within_size" },
@@ -32,7 +38,7 @@ static struct host_facts good(void)
 	f.msr[HOST_MSR_PROCBASED_CTLS].value = 1ull << 63;
 	f.msr[HOST_MSR_PROCBASED_CTLS2].value = 1ull << (32 + 7);
 	strcpy(f.kvm.modules, "kvm kvm_intel");
-	for (unsigned c = 0; c < HOST_CAPABILITIES; c++)
+	for (unsigned c = 0; c < HOST_CAPABILITIES_MAX; c++)
 		f.kvm.capability[c] = 1;
 	return f;
 }
@@ -84,7 +90,7 @@ Test(host_report, every_lack_has_its_advice)
 	memset(f.kvm.capability, 0, sizeof(f.kvm.capability));
 	f.msr[HOST_MSR_FEATURE_CONTROL].value = 1;
 	f.msr[HOST_MSR_PROCBASED_CTLS].value = 0;
-	f.kvm.vm_err = EBUSY;
+	f.kvm.probe = (struct kvm_probe){ .kind = KVM_UNFIT, .lacks = "KVM_CREATE_VM", .error = EBUSY };
 	f.user_ns.err = f.seccomp_err = f.landlock_err = ENOSYS;
 	host_judge(&f, &r);
 	for (unsigned i = 0; i < r.count; i++)
@@ -164,7 +170,9 @@ Test(host_report, no_extension)
 
 	f.has_vmx = false;
 	expect(&f, "virtualisation", HOST_WORSE, "firmware");
+	f.kvm.probe = (struct kvm_probe){ .kind = KVM_INTERPRETS, .ps_per_insn = 300000, .ns_per_exit = 10000 };
 	expect(&f, "kind", HOST_WORSE, "interprets");
+	expect(&f, "--engine auto", HOST_SAY, "emu");
 	cr_expect_eq(host_kvm_kind(&f), HOST_KVM_SOFTWARE);
 	f.has_hypervisor = true;
 	strcpy(f.hypervisor, "KVMKVMKVM");
@@ -179,7 +187,8 @@ Test(host_report, nested)
 
 	f.has_hypervisor = true;
 	cr_expect_eq(host_kvm_kind(&f), HOST_KVM_NESTED);
-	expect(&f, "kind", HOST_SAY, "two hypervisors");
+	expect(&f, "kind", HOST_SAY, "goes through both");
+	expect(&f, "--engine auto", HOST_SAY, "kvm");
 }
 
 Test(host_report, device_of_kvm)
@@ -197,18 +206,29 @@ Test(host_report, device_of_kvm)
 	cr_expect_eq(host_kvm_kind(&f), HOST_KVM_NONE);
 }
 
+static int *capability(struct host_facts *f, const char *name)
+{
+	unsigned c = 0;
+
+	while (kvm_caps[c].name && strcmp(kvm_caps[c].name, name))
+		c++;
+	cr_assert(kvm_caps[c].name);
+	return &f->kvm.capability[c];
+}
+
 Test(host_report, kvm_that_lacks_something)
 {
 	struct host_facts f = good();
 
-	f.kvm.capability[HOST_CAP_XSAVE2] = 0;
-	expect(&f, "KVM_CAP_XSAVE2", HOST_WORSE, "AMX");
+	*capability(&f, "XSAVE2") = 0;
+	expect(&f, "XSAVE2", HOST_WORSE, "AMX");
 	cr_expect_eq(host_kvm_kind(&f), HOST_KVM_HARDWARE);
-	f.kvm.capability[HOST_CAP_SPLIT_IRQCHIP] = -EINVAL;
-	expect(&f, "KVM_CAP_SPLIT_IRQCHIP", HOST_MISSING, "newer kernel");
+	*capability(&f, "SPLIT_IRQCHIP") = -EINVAL;
+	expect(&f, "SPLIT_IRQCHIP", HOST_MISSING, "newer kernel");
+	f.kvm.probe = (struct kvm_probe){ .kind = KVM_UNFIT, .lacks = "KVM_CREATE_VM", .error = EBUSY };
+	expect(&f, "kind", HOST_MISSING, "VirtualBox");
+	expect(&f, "kind", HOST_MISSING, "KVM_CREATE_VM");
 	cr_expect_eq(host_kvm_kind(&f), HOST_KVM_NONE);
-	f.kvm.vm_err = EBUSY;
-	expect(&f, "a machine", HOST_MISSING, "VirtualBox");
 	f.kvm.api = 11;
 	expect(&f, "API version", HOST_MISSING, "11");
 }

@@ -29,8 +29,8 @@ static json_t *capabilities_json(const struct host_facts *f)
 {
 	json_t *all = json_object();
 
-	for (unsigned c = 0; !f->kvm.err && c < HOST_CAPABILITIES; c++)
-		json_object_set_new(all, host_capability_rows[c].name, json_integer(f->kvm.capability[c]));
+	for (unsigned c = 0; !f->kvm.err && c < HOST_CAPABILITIES_MAX && kvm_caps[c].name; c++)
+		json_object_set_new(all, kvm_caps[c].name, json_integer(f->kvm.capability[c]));
 	return all;
 }
 
@@ -40,9 +40,10 @@ static json_t *report_json(const struct host_facts *f, const struct host_report 
 
 	for (unsigned i = 0; i < r->count; i++)
 		json_array_append_new(findings, finding_json(&r->list[i]));
-	return json_pack("{s:i, s:s, s:s, s:i, s:b, s:b, s:o, s:o}", "schema", 1, "vendor", f->vendor, "kvm",
+	return json_pack("{s:i, s:s, s:s, s:i, s:b, s:b, s:I, s:I, s:o, s:o}", "schema", 1, "vendor", f->vendor, "kvm",
 			 kvm_names[host_kvm_kind(f)], "processors", (int)f->processors, "vmx", f->has_vmx, "svm", f->has_svm,
-			 "capabilities", capabilities_json(f), "findings", findings);
+			 "kvm_ps_per_instruction", (json_int_t)f->kvm.probe.ps_per_insn, "kvm_ns_per_exit",
+			 (json_int_t)f->kvm.probe.ns_per_exit, "capabilities", capabilities_json(f), "findings", findings);
 }
 
 /* Words of the first column, with colour where somebody looks. */

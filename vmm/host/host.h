@@ -6,24 +6,10 @@
 #ifndef BULKHEAD_VMM_HOST_H
 #define BULKHEAD_VMM_HOST_H
 
+#include "../common/kvm_probe.h"
+
 #include <stdbool.h>
 #include <stdint.h>
-
-enum host_need { HOST_NEEDED, HOST_BETTER, HOST_NUMBER };
-
-enum host_capability {
-#define CAPABILITY(NAME, ...) HOST_CAP_##NAME,
-#include "capabilities.def"
-	HOST_CAPABILITIES
-};
-
-struct host_capability_row {
-	const char *name;
-	unsigned number; /* KVM_CAP_* */
-	enum host_need need;
-	const char *purpose, *lost;
-};
-extern const struct host_capability_row host_capability_rows[HOST_CAPABILITIES];
 
 /* Model-specific registers that say whether VMX or SVM can be used (SDM vol. 3, appendix A and 24.7; APM vol. 2, 15.30.1). */
 enum host_msr {
@@ -39,6 +25,8 @@ enum host_msr {
 };
 
 /* Everything that is called err is 0 or a positive errno: why it is not known, or does not work. */
+enum { HOST_CAPABILITIES_MAX = 40 };
+
 struct host_facts {
 	/* CPUID, as this program sees it */
 	char vendor[13], brand[49], hypervisor[13]; /* hypervisor: of leaf 40000000h, empty on bare metal */
@@ -53,9 +41,10 @@ struct host_facts {
 	struct {
 		int err; /* of opening /dev/kvm */
 		unsigned mode, uid, gid; /* of /dev/kvm, if it is there */
-		bool is_there;
-		int api, api_err, vm_err; /* vm: of making one */
-		int capability[HOST_CAPABILITIES]; /* as KVM_CHECK_EXTENSION answers on a machine, or on /dev/kvm if there is none */
+		int api;
+		int capability[HOST_CAPABILITIES_MAX]; /* in the order of kvm_caps, as KVM_CHECK_EXTENSION answers */
+		int recommended_vcpus, max_vcpus;
+		struct kvm_probe probe; /* measured */
 		char modules[64]; /* kvm and those whose name begins so, with spaces between */
 		char nested; /* kvm_intel's or kvm_amd's parameter: 'Y', 'N', or 0 if neither is loaded */
 	} kvm;
@@ -104,7 +93,7 @@ struct host_report {
 
 enum host_kvm {
 	HOST_KVM_NONE,     /* cannot be used */
-	HOST_KVM_SOFTWARE, /* without VMX or SVM: it interprets or translates */
+	HOST_KVM_SOFTWARE, /* it interprets guest code: measured */
 	HOST_KVM_NESTED,   /* hardware, lent by another hypervisor */
 	HOST_KVM_HARDWARE
 };

@@ -8,19 +8,11 @@
 
 #define AREA "kvm"
 
-const struct host_capability_row host_capability_rows[HOST_CAPABILITIES] = {
-#define CAPABILITY(NAME, need, purpose, lost) { "KVM_CAP_" #NAME, KVM_CAP_##NAME, HOST_##need, purpose, lost },
-#include "capabilities.def"
-};
-
 enum host_kvm host_kvm_kind(const struct host_facts *f)
 {
-	if (f->kvm.err || f->kvm.api != KVM_API_VERSION || f->kvm.vm_err)
+	if (f->kvm.err || f->kvm.probe.kind == KVM_ABSENT || f->kvm.probe.kind == KVM_UNFIT)
 		return HOST_KVM_NONE;
-	for (unsigned c = 0; c < HOST_CAPABILITIES; c++)
-		if (host_capability_rows[c].need == HOST_NEEDED && f->kvm.capability[c] <= 0)
-			return HOST_KVM_NONE;
-	if (!f->has_vmx && !f->has_svm)
+	if (f->kvm.probe.kind == KVM_INTERPRETS)
 		return HOST_KVM_SOFTWARE;
 	return f->has_hypervisor ? HOST_KVM_NESTED : HOST_KVM_HARDWARE;
 }
@@ -80,18 +72,6 @@ static void judge_api(const struct host_facts *f, struct host_report *r)
 	host_advise(r, "what lies at /dev/kvm is no KVM of Linux 2.6.22 or later");
 }
 
-static void judge_machine(const struct host_facts *f, struct host_report *r)
-{
-	if (!f->kvm.vm_err) {
-		host_find(r, AREA, "a machine", HOST_OK, "can be made");
-		return;
-	}
-	host_find(r, AREA, "a machine", HOST_MISSING, "cannot be made: %s", strerror(f->kvm.vm_err));
-	host_advise(r, f->kvm.vm_err == EBUSY
-			       ? "another hypervisor (VirtualBox, VMware) has the processor: end it, unload its module"
-			       : "look into the kernel's log (dmesg); --engine emu goes without");
-}
-
 static const char *nested_word(char nested)
 {
 	return nested == 'Y' || nested == '1' ? "; guests may use virtualisation themselves (nested)"
@@ -101,60 +81,67 @@ static const char *nested_word(char nested)
 
 static void judge_kind(const struct host_facts *f, struct host_report *r)
 {
-	const char *name = "kind";
+	const char *name = "kind", *nested = nested_word(f->kvm.nested);
+	char measured[KVM_PROBE_TEXT];
 
+	kvm_probe_text(&f->kvm.probe, measured);
 	switch (host_kvm_kind(f)) {
 	case HOST_KVM_NONE:
+		host_find(r, AREA, name, HOST_MISSING, "cannot be used: %s", measured);
+		host_advise(r,
+			    f->kvm.probe.error == EBUSY
+				    ? "another hypervisor (VirtualBox, VMware) has the processor: end it, and unload its module"
+				    : "a newer kernel may have it, and its log (dmesg) may tell more; --engine emu goes without");
 		break;
 	case HOST_KVM_SOFTWARE:
-		host_find(r, AREA, name, HOST_WORSE, "software: there is no VMX or SVM under it (modules: %s)", f->kvm.modules);
-		host_advise(r, "it interprets the guest's kernel; --engine emu is faster for whole systems");
+		host_find(r, AREA, name, HOST_WORSE, "software: %s (modules: %s)", measured, f->kvm.modules);
+		host_advise(r, "--engine emu is faster for whole systems");
 		break;
 	case HOST_KVM_NESTED:
-		host_find(r, AREA, name, HOST_SAY, "nested: the hypervisor below lends its hardware%s (modules: %s)",
-			  nested_word(f->kvm.nested), f->kvm.modules);
-		host_advise(r, "each exit goes through two hypervisors and costs ten times as much; programs run at full speed");
+		host_find(r, AREA, name, HOST_SAY, "nested: %s%s (modules: %s)", measured, nested, f->kvm.modules);
+		host_advise(r,
+			    "the hypervisor below lends its hardware: each exit goes through both; programs run at full speed");
 		break;
 	case HOST_KVM_HARDWARE:
-		host_find(r, AREA, name, HOST_OK, "hardware%s (modules: %s)", nested_word(f->kvm.nested), f->kvm.modules);
+		host_find(r, AREA, name, HOST_OK, "hardware: %s%s (modules: %s)", measured, nested, f->kvm.modules);
 		break;
 	}
 }
 
-static void judge_capability(const struct host_facts *f, struct host_report *r, enum host_capability c)
+static void judge_capability(struct host_report *r, const struct kvm_cap_row *row, int value)
 {
-	const struct host_capability_row *row = &host_capability_rows[c];
-	const int value = f->kvm.capability[c];
-
 	if (value > 0) {
-		host_find(r, AREA, row->name, row->need == HOST_NUMBER ? HOST_SAY : HOST_OK, "%d: %s", value, row->purpose);
-		return;
-	}
-	switch (row->need) {
-	case HOST_NEEDED:
-		host_find(r, AREA, row->name, HOST_MISSING, "%d, and --engine kvm needs it: %s", value, row->purpose);
+		host_find(r, AREA, row->name, HOST_OK, "%d: %s", value, row->what);
+	} else if (row->needed) {
+		host_find(r, AREA, row->name, HOST_MISSING, "%d, and --engine kvm needs it: %s", value, row->what);
 		host_advise(r, "a newer kernel has it (Linux 4.12 has all that are needed); until then --engine emu");
-		break;
-	case HOST_BETTER:
-		host_find(r, AREA, row->name, HOST_WORSE, "%d: %s", value, row->lost);
+	} else {
+		host_find(r, AREA, row->name, HOST_WORSE, "%d: not there, %s", value, row->what);
 		host_advise(r, "a newer kernel may have it; --engine emu goes without");
-		break;
-	case HOST_NUMBER:
-		host_find(r, AREA, row->name, HOST_SAY, "not told: %s", row->purpose);
-		break;
 	}
+}
+
+/* What --engine auto takes, and why. */
+static void judge_auto(const struct host_facts *f, struct host_report *r)
+{
+	const enum host_kvm kind = host_kvm_kind(f);
+
+	host_find(r, AREA, "--engine auto", HOST_SAY,
+		  kind == HOST_KVM_NESTED || kind == HOST_KVM_HARDWARE ? "takes kvm: it runs guest code on the processor itself"
+								       : "takes emu: our own emulator, translator included");
 }
 
 void host_judge_kvm(const struct host_facts *f, struct host_report *r)
 {
 	judge_device(f, r);
-	if (f->kvm.err)
-		return;
-	judge_api(f, r);
-	if (f->kvm.api != KVM_API_VERSION)
-		return;
-	judge_machine(f, r);
-	judge_kind(f, r);
-	for (unsigned c = 0; c < HOST_CAPABILITIES; c++)
-		judge_capability(f, r, (enum host_capability)c);
+	if (!f->kvm.err)
+		judge_api(f, r);
+	if (!f->kvm.err && f->kvm.api == KVM_API_VERSION) {
+		judge_kind(f, r);
+		for (unsigned c = 0; c < HOST_CAPABILITIES_MAX && kvm_caps[c].name; c++)
+			judge_capability(r, &kvm_caps[c], f->kvm.capability[c]);
+		host_find(r, AREA, "processors", HOST_SAY, "%d of one machine at most, %d are recommended", f->kvm.max_vcpus,
+			  f->kvm.recommended_vcpus);
+	}
+	judge_auto(f, r);
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Asking KVM: host.h. A machine without processors or memory is made and closed at once. */
+/* Asking KVM, and measuring it with a scratch machine: host.h. */
 #include "read.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/kvm.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -33,16 +31,12 @@ static void read_modules(struct host_facts *f)
 	f->kvm.nested = line[0];
 }
 
-/* A machine's own descriptor answers more exactly (KVM_CAP_CHECK_EXTENSION_VM); /dev/kvm answers if none can be made. */
 static void read_capabilities(struct host_facts *f, int kvm)
 {
-	const int vm = ioctl(kvm, KVM_CREATE_VM, 0), fd = vm >= 0 ? vm : kvm;
-
-	f->kvm.vm_err = vm < 0 ? errno : 0;
-	for (unsigned c = 0; c < HOST_CAPABILITIES; c++)
-		f->kvm.capability[c] = ioctl(fd, KVM_CHECK_EXTENSION, (unsigned long)host_capability_rows[c].number);
-	if (vm >= 0)
-		close(vm);
+	for (unsigned c = 0; c < HOST_CAPABILITIES_MAX && kvm_caps[c].name; c++)
+		f->kvm.capability[c] = kvm_cap(kvm, kvm_caps[c].number);
+	f->kvm.recommended_vcpus = kvm_cap(kvm, KVM_CAP_NR_VCPUS);
+	f->kvm.max_vcpus = kvm_cap(kvm, KVM_CAP_MAX_VCPUS);
 }
 
 void host_read_kvm(struct host_facts *f)
@@ -51,15 +45,15 @@ void host_read_kvm(struct host_facts *f)
 	int fd;
 
 	read_modules(f);
-	f->kvm.is_there = stat("/dev/kvm", &st) == 0;
-	if (f->kvm.is_there) {
+	if (!stat("/dev/kvm", &st)) {
 		f->kvm.mode = st.st_mode;
 		f->kvm.uid = st.st_uid;
 		f->kvm.gid = st.st_gid;
 	}
-	fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	fd = kvm_open();
+	kvm_probe(fd, &f->kvm.probe);
 	if (fd < 0) {
-		f->kvm.err = errno;
+		f->kvm.err = -fd;
 		return;
 	}
 	f->kvm.api = ioctl(fd, KVM_GET_API_VERSION, 0);
