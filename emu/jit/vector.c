@@ -210,7 +210,7 @@ static bool is_usable(const struct emu *e, enum native_unit unit)
 static bool describe(const struct insn *i, struct native_form *f)
 {
 	if (i->id != ISA_VZEROUPPER)
-		return native_describe(i, f);
+		return native_describe(i, f) && !f->narrow;
 	*f = (struct native_form){ .unit = NATIVE_AVX };
 	return native_has(FEAT_AVX);
 }

@@ -6,7 +6,9 @@
 #include "emu/isa/isa.h"
 #include "emu/model/features.h"
 
+#include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #ifdef HOST_X86_64
 #include <cpuid.h>
@@ -43,21 +45,46 @@ static struct cpu_feature_set ask(void)
 	return s;
 }
 
-bool native_has(unsigned feature)
-{
-	static struct cpu_feature_set host;
-	static atomic_bool asked; /* several threads may ask at once: all find the same */
+static struct cpu_feature_set host;
+static atomic_bool asked; /* several threads may ask at once: all find the same */
 
+static const struct cpu_feature_set *host_features(void)
+{
 	if (!atomic_load_explicit(&asked, memory_order_acquire)) {
 		host = ask();
 		atomic_store_explicit(&asked, true, memory_order_release);
 	}
+	return &host;
+}
+
+bool native_has(unsigned feature)
+{
+	const struct cpu_feature_set *s = host_features();
+
 	if (feature == FEAT_BASE)
 		return true;
 	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
-		if (cpu_features[f].isa == feature && cpu_has(&host, f))
+		if (cpu_features[f].isa == feature && cpu_has(s, f))
 			return true;
 	return false;
+}
+
+int native_hide(const char *features)
+{
+	struct cpu_feature_set left = *host_features();
+
+	while (*features) {
+		const size_t length = strcspn(features, ",");
+		const enum cpu_feature f = cpu_feature_find(features, length);
+
+		if (f == CPUF_NONE)
+			return -EINVAL;
+		cpu_remove(&left, f);
+		features += length + (features[length] != 0);
+	}
+	cpu_drop_unmet(&left);
+	host = left;
+	return 0;
 }
 
 #else
@@ -65,6 +92,11 @@ bool native_has(unsigned feature)
 bool native_has(unsigned feature)
 {
 	return false;
+}
+
+int native_hide(const char *features)
+{
+	return 0;
 }
 
 #endif
