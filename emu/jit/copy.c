@@ -72,9 +72,13 @@ bool is_translatable(const struct insn *i)
 
 	if (is_stack_insn(i) || is_branch(i) || r->sem == sem_int_jcc || r->sem == sem_int_jmp)
 		return true;
-	if (i->id == ISA_INVALID || !host_has_it(r))
+	if (i->id == ISA_INVALID)
 		return false;
-	if (is_vector(i) || is_x87(i) || is_system(i))
+	if (is_vector(i))
+		return true;
+	if (!host_has_it(r))
+		return false;
+	if (is_x87(i) || is_system(i))
 		return true;
 	if (is_divide(r))
 		return i->size >= 4;

@@ -759,9 +759,9 @@ bool narrow_has(const struct insn *i)
 		return false; /* unsigned quadwords */
 	if (i->mask && (w.r->l == ISA_LIG || (raises_exceptions(w.r) && !can_be_quiet(&w))))
 		return false;
-	if (!stores_to_memory(&w) || (is_extract(w.r) && !i->mask))
+	if (!stores_to_memory(&w))
 		return true;
-	return i->mask && w.log >= 2;
+	return (is_move(w.r) || is_extract(w.r)) && (!i->mask || w.log >= 2);
 }
 
 unsigned narrow_put(uint8_t *to, unsigned room, const struct insn *i, const struct narrow_registers *registers)
