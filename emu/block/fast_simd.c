@@ -35,6 +35,9 @@ void h_mxcsr_load(struct emu *e, const struct insn *i)
 		TAIL(h_generic(e, i));
 	load_mxcsr(e);
 	e->mxcsr_live = e->units;
+	/* Not what stands in front of a translated block: that may have sent us here, and would again. */
+	if (e->block && i == e->block->insns)
+		TAIL(e->block->first(e, i));
 	GO(e, i);
 }
 

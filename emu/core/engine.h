@@ -81,6 +81,8 @@ struct engine_config {
 	/* engine emu: the first stretches of translated code from each place, and each so manyth, are undone, run again by single steps,
 	 * and the states compared; a difference aborts (tests). 0: none is. */
 	unsigned verify_every;
+	/* engine emu: features of this host that are taken as missing (native/host.h), for the whole process (tests); NULL: none */
+	const char *host_lacks;
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
 	const struct engine_trace *trace; /* engine emu: who is told of instructions; NULL: nobody */
 	struct counters *counters; /* what each vCPU counts, in an array; NULL: nobody wants to know */

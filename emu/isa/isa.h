@@ -68,6 +68,8 @@
  *            X87: an x86-64 host's x87 may run the row itself while it holds the guest's registers and all exceptions are masked:
  *            then it does what its operands and flags say, to the status word what the host's does, and FIP becomes its address
  *            unless it is a control instruction (FPNW, FWAIT). Never a default, like COPY.
+ *            NARROW (EVEX rows): the row does the same to each 128 or 256 bits of its operands, so that a host without AVX-512 may
+ *            run VEX instructions on parts of them (native/narrow.h). Never a default, like COPY.
  *            DAZ: the row takes that bit from MXCSR, though its class raises no exceptions.
  *            GENERAL: the semantic function is all there is, also in faster tiers. A row has COPY, or GENERAL, or a handler of
  *            its own in block/ (tests/unit/row_class_test.c).
@@ -179,6 +181,7 @@ enum isa_attr {
 	ISA_GENERAL = 1 << 23,
 	ISA_DAZ = 1 << 24,
 	ISA_X87 = 1 << 25,
+	ISA_NARROW = 1 << 26,
 };
 
 enum isa_kind {

@@ -82,10 +82,12 @@ enum insn_class classify(const struct insn *i)
 		return CLASS_STACK;
 	if (is_of_branches(i))
 		return CLASS_BRANCH;
-	if (i->id == ISA_INVALID || !host_has_it(r))
+	if (i->id == ISA_INVALID)
 		return CLASS_OTHER;
 	if (is_of_vectors(i))
 		return CLASS_VECTOR;
+	if (!host_has_it(r))
+		return CLASS_OTHER;
 	if (is_of_x87(i))
 		return CLASS_X87;
 	if (is_of_system(i))

@@ -58,7 +58,8 @@ enum { JIT_SITES = 1 << 21, JIT_RANGES = 1 << 20, JIT_JUMPS = 1 << 14, JIT_STACK
 enum { RANGE_PAGES = 4, JIT_SEEN = JIT_PAGES + RANGE_PAGES - 1 };
 
 /* Whose the host's vector registers are: nobody's, or the guest's XMM, YMM (and what is above is zero), or ZMM and opmasks. */
-enum vectors { VECTORS_NONE, VECTORS_SSE, VECTORS_AVX, VECTORS_AVX512, VECTORS_LEVELS };
+/* VECTORS_MEMORY: the registers are in struct cpu, the host's are free, and only MXCSR is the guest's (native/narrow.h). */
+enum vectors { VECTORS_NONE, VECTORS_MEMORY, VECTORS_SSE, VECTORS_AVX, VECTORS_AVX512, VECTORS_LEVELS };
 
 /* Whose the host's x87 is: not the guest's; the guest's; not, and the guest's is in the image that FNSAVE left. */
 enum x87_place { X87_AWAY, X87_LIVE, X87_SAVED };
@@ -251,6 +252,7 @@ void put_restore_flags(struct code *c);
 enum vectors vectors_most(void);
 void put_vectors_save(struct code *c);
 void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave);
+void put_vectors_to_memory(struct code *c, const uint8_t *leave);
 
 /* The guest's x87 from the host's into the image, if it is there; and from the image to the host's. */
 void put_x87_save(struct code *c);

@@ -422,6 +422,8 @@ bool stubs_make(struct jit *j)
 	put1(&c, 0xc3);
 	j->load_x87 = here(&c);
 	put_x87_load(&c, j->leave);
+	j->load[VECTORS_MEMORY] = here(&c);
+	put_vectors_to_memory(&c, j->leave);
 	for (enum vectors level = VECTORS_SSE; level <= vectors_most(); level++) {
 		j->load[level] = here(&c);
 		put_vectors_load(&c, level, j->leave);

@@ -9,6 +9,7 @@
 #ifdef HOST_X86_64
 
 #include "emu/native/host.h"
+#include "emu/native/narrow.h"
 #include "emu/native/stub.h"
 
 enum { MXCSR_MASKS = 0x1f80 };
@@ -79,8 +80,8 @@ enum vectors vectors_most(void)
 	return native_has(FEAT_AVX) ? VECTORS_AVX : VECTORS_SSE;
 }
 
-/* The host's registers back into struct cpu. EFLAGS are lost. */
-void put_vectors_save(struct code *c)
+/* The registers that are the guest's into struct cpu. EFLAGS are lost. */
+static void put_store_live(struct code *c)
 {
 	enum { RETURN = 8 };
 	uint32_t end[3], next;
@@ -95,9 +96,19 @@ void put_vectors_save(struct code *c)
 		end[ends++] = put_jump(c, -1, NULL);
 		jump_here(c, next);
 	}
+	if (vectors_most() > VECTORS_SSE) /* VECTORS_MEMORY leaves what it needed */
+		put_insn(c, &(struct insn){ .id = ISA_VZEROUPPER, .asize = 8 });
 	while (ends)
 		jump_here(c, end[--ends]);
 	put_mxcsr(c, true, EMU(cpu.mxcsr) + RETURN);
+}
+
+/* The host's registers back into struct cpu. EFLAGS are lost. */
+void put_vectors_save(struct code *c)
+{
+	enum { RETURN = 8 };
+
+	put_store_live(c);
 	put_mxcsr(c, false, ENV(host_mxcsr) + RETURN);
 	put_state(c, VECTORS_NONE, RETURN);
 	put1(c, 0xc3);
@@ -119,6 +130,42 @@ static uint32_t put_upper_test(struct code *c, unsigned vl, int32_t back)
 	return put_jump(c, 5, NULL);
 }
 
+/* The jump if the guest wants floating-point exceptions. S1 is lost. */
+static uint32_t put_mask_test(struct code *c, int32_t back)
+{
+	put_env(c, false, OP_LOAD, S1, EMU(cpu.mxcsr) + back);
+	put_imm(c, false, 4, S1, MXCSR_MASKS);
+	put_imm(c, false, 7, S1, MXCSR_MASKS);
+	return put_jump(c, 5, NULL);
+}
+
+/* Called with a site in S0 to leave by. EFLAGS are lost. */
+static void put_give_up(struct code *c, const uint8_t *leave)
+{
+	put(c, "\x48\x8d\x64\x24\x08", 5); /* LEA RSP, [RSP + 8] */
+	put_jump(c, -1, leave);
+}
+
+/* To VECTORS_MEMORY, from wherever the registers are. Called with a site in S0 to leave by if that cannot be. EFLAGS and S1 are lost. */
+void put_vectors_to_memory(struct code *c, const uint8_t *leave)
+{
+	enum { RETURN = 8 };
+	uint32_t fail, fresh;
+
+	put_compare(c, VECTORS_NONE, RETURN);
+	fresh = put_jump(c, 4, NULL);
+	put_store_live(c);
+	put_state(c, VECTORS_MEMORY, RETURN);
+	put1(c, 0xc3);
+	jump_here(c, fresh);
+	fail = put_mask_test(c, RETURN);
+	put_mxcsr(c, false, EMU(cpu.mxcsr) + RETURN);
+	put_state(c, VECTORS_MEMORY, RETURN);
+	put1(c, 0xc3);
+	jump_here(c, fail);
+	put_give_up(c, leave);
+}
+
 /*
  * The guest's registers into the host's, at least up to `level`. Called with a site in S0 to leave by if that cannot be, because
  * the guest wants floating-point exceptions, or has more than the host can hold. EFLAGS and S1 are lost.
@@ -129,10 +176,14 @@ void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave)
 	uint32_t fail, fresh, upper = 0, wide;
 	const bool tests = level == VECTORS_AVX;
 
-	put_env(c, false, OP_LOAD, S1, EMU(cpu.mxcsr) + RETURN);
-	put_imm(c, false, 4, S1, MXCSR_MASKS);
-	put_imm(c, false, 7, S1, MXCSR_MASKS);
-	fail = put_jump(c, 5, NULL);
+	if (vectors_most() == VECTORS_AVX) { /* MXCSR may be live alone */
+		put_compare(c, VECTORS_NONE, RETURN);
+		fresh = put_jump(c, 4, NULL);
+		put_mxcsr(c, true, EMU(cpu.mxcsr) + RETURN);
+		put_insn(c, &(struct insn){ .id = ISA_VZEROUPPER, .asize = 8 });
+		jump_here(c, fresh);
+	}
+	fail = put_mask_test(c, RETURN);
 	if (level == VECTORS_AVX512) { /* from AVX on: the upper parts are in struct cpu */
 		put_compare(c, VECTORS_NONE, RETURN);
 		fresh = put_jump(c, 4, NULL);
@@ -164,8 +215,7 @@ void put_vectors_load(struct code *c, enum vectors level, const uint8_t *leave)
 		put1(c, 0xc3);
 	}
 	jump_here(c, fail);
-	put(c, "\x48\x8d\x64\x24\x08", 5); /* LEA RSP, [RSP + 8] */
-	put_jump(c, -1, leave);
+	put_give_up(c, leave);
 }
 
 /* ---- instructions ---- */
@@ -180,15 +230,16 @@ static enum vectors level_of(const struct tr *t, enum native_unit unit)
 void put_vectors_check(struct code *c, enum vectors level, uint32_t *from)
 {
 	put_compare(c, level, 0);
-	*from = put_jump(c, 2, NULL); /* JB */
+	*from = put_jump(c, level == VECTORS_MEMORY ? 5 : 2, NULL); /* JNE, JB */
 }
 
+/* VECTORS_MEMORY: that, and no more. */
 static void need_vectors(struct tr *t, unsigned k, enum vectors level)
 {
 	struct cold *cold;
 	uint32_t from;
 
-	if (t->vectors >= level)
+	if (level == VECTORS_MEMORY ? t->vectors == level : t->vectors >= level)
 		return;
 	may_clobber(t, k);
 	put_vectors_check(&t->c, level, &from);
@@ -206,11 +257,22 @@ static bool is_usable(const struct emu *e, enum native_unit unit)
 	return e->units & units[unit];
 }
 
+/* Which VECTORS_MEMORY would look for in struct cpu. */
+static bool names_general(const struct insn *i)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+
+	for (unsigned n = 0; n < 4; n++)
+		if (r->op[n].kind == OPK_R || (r->op[n].kind == OPK_E && !i->is_mem))
+			return true;
+	return false;
+}
+
 /* VZEROUPPER is no COPY row: what it does is not in its operands. */
 static bool describe(const struct insn *i, struct native_form *f)
 {
 	if (i->id != ISA_VZEROUPPER)
-		return native_describe(i, f);
+		return native_describe(i, f) && !(f->narrow && names_general(i));
 	*f = (struct native_form){ .unit = NATIVE_AVX };
 	return native_has(FEAT_AVX);
 }
@@ -245,6 +307,35 @@ unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write)
 	return f.bytes;
 }
 
+/* Of VEX instructions of 256 bits, on the registers in struct cpu. */
+static void narrow_insn(struct tr *t, unsigned k, const struct insn *i, const struct native_form *f)
+{
+	const struct narrow_registers at = { .emu = RSP, .memory = S0, .scratch = S1 };
+	const bool accesses = f->loads || f->stores;
+	struct code *c = &t->c;
+	unsigned length;
+
+	need_vectors(t, k, VECTORS_MEMORY);
+	may_clobber(t, k);
+	if (accesses)
+		put_access(t, k, i, f->bytes, f->stores);
+	if (t->vectors != VECTORS_MEMORY) { /* the check of the access has been to C */
+		put_env(c, true, OP_STORE, S0, ENV(saved[3]));
+		need_vectors(t, k, VECTORS_MEMORY);
+		put_env(c, true, OP_LOAD, S0, ENV(saved[3]));
+	}
+	if (accesses && f->aligned && f->bytes > 1)
+		put_alignment(t, k, f->bytes);
+	else if (accesses)
+		put_address(t);
+	length = narrow_put(c->p + c->n, c->room - c->n, i, &at);
+	c->failed |= length == 0;
+	c->n += length;
+	clobbered(t);
+	if (accesses)
+		resume_here(t, k);
+}
+
 bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
@@ -253,7 +344,13 @@ bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 	struct scratch s = { .room = i->is_mem ? 1 : 2 };
 	bool accesses;
 
-	if (!describe(i, &f) || !is_usable(t->e, f.unit) || !rename_registers(&h, r, &s) || !fits(&h))
+	if (!describe(i, &f) || !is_usable(t->e, f.unit))
+		return false;
+	if (f.narrow) {
+		narrow_insn(t, k, i, &f);
+		return true;
+	}
+	if (!rename_registers(&h, r, &s) || !fits(&h))
 		return false;
 	accesses = f.loads || f.stores;
 	need_vectors(t, k, level_of(t, f.unit));

@@ -6,7 +6,9 @@
 #include "emu/isa/isa.h"
 #include "emu/model/features.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <string.h>
 
 #ifdef HOST_X86_64
 #include <cpuid.h>
@@ -31,8 +33,18 @@ static bool is_shown(const struct cpu_feature_row *row)
 	return r[row->reg] >> row->bit & 1;
 }
 
-/* By features of the instruction table. */
-static bool known[FEAT_COUNT];
+static struct cpu_feature_set host;
+static bool known[FEAT_COUNT]; /* the same by features of the instruction table */
+
+static void show(const struct cpu_feature_set *s)
+{
+	host = *s;
+	memset(known, 0, sizeof(known));
+	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
+		if (cpu_features[f].isa < FEAT_COUNT && cpu_has(s, f))
+			known[cpu_features[f].isa] = true;
+	known[FEAT_BASE] = true;
+}
 
 static void ask(void)
 {
@@ -43,18 +55,40 @@ static void ask(void)
 		if ((cpu_features[f].xcr0 & ~xcr0) == 0 && is_shown(&cpu_features[f]))
 			cpu_add(&s, f);
 	cpu_drop_unmet(&s); /* what needs YMM registers, too, where the system does not save them */
-	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
-		if (cpu_features[f].isa < FEAT_COUNT && cpu_has(&s, f))
-			known[cpu_features[f].isa] = true;
-	known[FEAT_BASE] = true;
+	show(&s);
 }
 
-bool native_has(unsigned feature)
+static void ask_once(void)
 {
 	static pthread_once_t asked = PTHREAD_ONCE_INIT;
 
 	pthread_once(&asked, ask);
+}
+
+bool native_has(unsigned feature)
+{
+	ask_once();
 	return known[feature];
+}
+
+int native_hide(const char *features)
+{
+	struct cpu_feature_set left;
+
+	ask_once();
+	left = host;
+	while (*features) {
+		const size_t length = strcspn(features, ",");
+		const enum cpu_feature f = cpu_feature_find(features, length);
+
+		if (f == CPUF_NONE)
+			return -EINVAL;
+		cpu_remove(&left, f);
+		features += length + (features[length] != 0);
+	}
+	cpu_drop_unmet(&left);
+	show(&left);
+	return 0;
 }
 
 #else
@@ -62,6 +96,11 @@ bool native_has(unsigned feature)
 bool native_has(unsigned feature)
 {
 	return false;
+}
+
+int native_hide(const char *features)
+{
+	return 0;
 }
 
 #endif

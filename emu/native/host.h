@@ -9,4 +9,8 @@
  * all where instructions of x86-64 cannot be run (host.h). */
 bool native_has(unsigned feature);
 
+/* From now on these features (names of model/features.def, with commas between), and what needs them, are taken as missing, as on
+ * another host: for tests. Before any machine is made. -EINVAL: there is no feature of such a name. */
+int native_hide(const char *features);
+
 #endif

@@ -2,6 +2,7 @@
 /* Making the host's form of one guest instruction: native/stub.h. */
 #include "stub.h"
 #include "host.h"
+#include "narrow.h"
 
 #include "emu/decode/encode.h"
 #include "emu/isa/isa.h"
@@ -298,6 +299,16 @@ static void put_end(struct code *c, const struct native_frame *f)
 	put_bytes(c, "\xff\x26", 2); /* JMP [RSI] */
 }
 
+static void put_narrow(struct code *c, const struct insn *i)
+{
+	const struct narrow_registers at = { .emu = EMU_POINTER, .memory = MEMORY_POINTER, .scratch = RAX };
+	const unsigned length = narrow_put(c->p + c->n, (unsigned)sizeof(c->p) - c->n, i, &at);
+
+	c->failed |= length == 0;
+	c->n += length;
+	put_insn(c, &(struct insn){ .id = ISA_VZEROUPPER, .asize = 8 });
+}
+
 static void put_work(struct code *c, const struct insn *i, enum native_unit unit)
 {
 	const struct insn h = hosted(i);
@@ -366,7 +377,9 @@ bool native_describe(const struct insn *i, struct native_form *form)
 	const struct isa_row *r = &isa_rows[i->id];
 
 	*form = (struct native_form){ .unit = unit_of(r) };
-	return host_can(r, form->unit) && describe_operands(i, r, form);
+	if (!host_can(r, form->unit) && form->unit == NATIVE_AVX512)
+		form->narrow = narrow_has(i);
+	return (form->narrow || host_can(r, form->unit)) && describe_operands(i, r, form);
 }
 
 const uint8_t *native_stub_make(struct native_memory *m, const struct insn *i, const struct native_form *form,
@@ -377,7 +390,10 @@ const uint8_t *native_stub_make(struct native_memory *m, const struct insn *i, c
 
 	if (frame->otherwise)
 		guard = put_guard(&c, frame);
-	put_work(&c, i, form->unit);
+	if (form->narrow)
+		put_narrow(&c, i);
+	else
+		put_work(&c, i, form->unit);
 	put_end(&c, frame);
 	if (frame->otherwise)
 		put_otherwise(&c, frame, guard);

@@ -19,7 +19,7 @@
 typedef void native_stub(struct emu *e, const struct insn *i, void *memory);
 
 /* No stub is longer. */
-enum { NATIVE_STUB_MAX = 256 };
+enum { NATIVE_STUB_MAX = 512 };
 
 enum native_unit { NATIVE_SSE, NATIVE_AVX, NATIVE_AVX512, NATIVE_UNITS };
 
@@ -29,6 +29,7 @@ struct native_form {
 	bool mxcsr;	       /* the guest's is loaded, all exceptions masked */
 	bool loads, stores;    /* its memory operand; both false: it has none */
 	bool aligned;	       /* to its size, or the guest's fault is due */
+	bool narrow;	       /* an EVEX row made of VEX instructions (narrow.h): the guest's registers are in struct emu */
 	uint8_t bytes;	       /* of it: 0 to 64 */
 };
 

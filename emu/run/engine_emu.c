@@ -9,6 +9,7 @@
 #include "emu/decode/decode.h"
 #include "emu/jit/jit.h"
 #include "emu/mmu/mmu.h"
+#include "emu/native/host.h"
 #include "emu/native/memory.h"
 #include "emu/sem/sys/sys.h"
 
@@ -192,7 +193,7 @@ static int emu_create(const struct engine_config *config, struct engine **out)
 	struct engine_of_emu *p;
 	int r = 0;
 
-	if (!config_is_valid(config))
+	if (!config_is_valid(config) || (config->host_lacks && native_hide(config->host_lacks) != 0))
 		return -EINVAL;
 	p = calloc(1, sizeof(*p));
 	if (!p)

@@ -428,7 +428,7 @@ int main(int argc, char **argv)
 	};
 	struct engine_bus bus = { &mono,      bus_read, bus_write, bus_read_string, bus_write_string, bus_extint_pending,
 				  bus_intack, bus_eoi,	bus_log };
-	struct engine_config config = { .bus = &bus, .vcpus = 1, .kvm_fd = -1 };
+	struct engine_config config = { .bus = &bus, .vcpus = 1, .kvm_fd = -1, .host_lacks = getenv("EMU_HOST_LACKS") };
 	struct boot_request req = { .cmdline = "console=ttyS0", .vcpus = 1 };
 	struct model_config mc = { .vcpus = 1 };
 	static struct boot_result res;

@@ -183,7 +183,8 @@ void harness_create(struct harness *h, size_t ram_bytes, enum harness_tier tier,
 					.no_translator = tier == HARNESS_BLOCK,
 					.translate_after = tier == HARNESS_WARM ? 4 : 1,
 					.check_ranges = verify_every() != 0,
-					.verify_every = verify_every() };
+					.verify_every = verify_every(),
+					.host_lacks = getenv("EMU_HOST_LACKS") };
 
 	memset(h, 0, sizeof(*h));
 	h->tier = tier;

@@ -100,6 +100,14 @@ static bool host_runs(const struct isa_row *r)
 	return native_has(FEAT_SSE2) && isa_row_exists(r, has, NULL);
 }
 
+/* Than AVX2: there are VEX rows with features of their own. */
+static bool wants_more(const struct isa_row *r)
+{
+	static const uint8_t features[] = { FEAT_AVX512VNNI, FEAT_GFNI, FEAT_VAES, FEAT_VPCLMULQDQ };
+
+	return memchr(features, r->feature, sizeof(features)) != NULL;
+}
+
 /* Why the row is not what it says, or NULL. */
 static const char *wrong(const struct isa_row *r, const struct count *c)
 {
@@ -115,6 +123,8 @@ static const char *wrong(const struct isa_row *r, const struct count *c)
 		return "has no class: no word, no handler";
 	if (copy && is_vector(r) && host_runs(r) && c->fast < c->all)
 		return "says COPY, and lacks a fast form";
+	if ((r->attr & ISA_NARROW) && native_has(FEAT_AVX2) && !native_has(FEAT_AVX512F) && !c->fast && !wants_more(r))
+		return "says NARROW, and has no form of 256 bits";
 	return NULL;
 }
 

@@ -117,7 +117,7 @@ const struct option_row option_rows[] = {
 #define DEVICE(NAME, name, model, role, presence, ...) PRESENCE_##presence(NAME)
 #include "../../proto/devices.def"
 	NO_KEY("help", FLAG, MACHINE, help, NULL, "this text"),
-	NO_KEY("tier", CHOICE, MACHINE, tier, "auto|step|block|jit|check|verify|verify-all", NULL),
+	NO_KEY("tier", CHOICE, MACHINE, tier, "auto|step|block|jit|check|verify|verify-all|narrow", NULL),
 	NO_KEY("demo", FLAG, IN(RUN), demo, NULL, NULL),
 	NO_KEY("terminal", TEXT, IN(RUN), terminal, "ROWSxCOLUMNS,TERM", NULL),
 	NO_KEY("from", TEXT, MACHINE, from, "NAME", NULL),

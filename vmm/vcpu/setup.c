@@ -183,7 +183,10 @@ static int take_tier(struct setup *s, const char *tier)
 	c->translate_after = !strcmp(tier, "jit");
 	c->check_ranges = !strcmp(tier, "check");
 	c->verify_every = !strcmp(tier, "verify") ? SPARSELY : !strcmp(tier, "verify-all");
-	return c->single_step || c->no_translator || c->translate_after || c->check_ranges || c->verify_every ? 0 : -EINVAL;
+	c->host_lacks = !strcmp(tier, "narrow") ? "avx512f" : NULL;
+	return c->single_step || c->no_translator || c->translate_after || c->check_ranges || c->verify_every || c->host_lacks
+		       ? 0
+		       : -EINVAL;
 }
 
 /* What firmware does on all processors before it starts a kernel on the first. */

@@ -86,6 +86,11 @@ static bool has_avx512(void)
 	return __builtin_cpu_supports("avx512f");
 }
 
+static bool has_avx512bw(void)
+{
+	return __builtin_cpu_supports("avx512bw");
+}
+
 /* Bytes in vectors: compare, add, shuffle, as string and image code does. */
 #define BYTES(name, bytes, isa)                                                                                        \
 	typedef uint8_t name##_vector __attribute__((vector_size(bytes), aligned(1), may_alias));                      \
@@ -106,6 +111,7 @@ static bool has_avx512(void)
 	}
 BYTES(bytes_sse2, 16, "sse2")
 BYTES(bytes_avx2, 32, "avx2")
+BYTES(bytes_avx512, 64, "avx512f,avx512bw")
 
 const struct workload simd_workloads[] = {
 	{ "nbody-sse2", "ns", nbody_sse2, 0, NULL },
@@ -115,5 +121,6 @@ const struct workload simd_workloads[] = {
 	{ "matmul-avx512", "ns", matmul_avx512, 0, has_avx512 },
 	{ "bytes-sse2", "ns", bytes_sse2, 0, NULL },
 	{ "bytes-avx2", "ns", bytes_avx2, 0, has_avx2 },
+	{ "bytes-avx512", "ns", bytes_avx512, 0, has_avx512bw },
 	{ NULL, NULL, NULL, 0, NULL },
 };
