@@ -127,7 +127,7 @@ const struct option_row option_rows[] = {
 
 	ARGUMENT("config", FLAG, IN(SHOW), config, NULL, "as a file that starts the same machine; there is no other form yet"),
 	ARGUMENT("systemd", FLAG, IN(CHECK), systemd, NULL, "print what the machine's unit may use instead, for systemd"),
-	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(VERSION) | IN(STATS) | IN(TOP) | IN(EVENTS), json, NULL, "as JSON"),
+	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(HOST) | IN(VERSION) | IN(STATS) | IN(TOP) | IN(EVENTS), json, NULL, "as JSON"),
 	ARGUMENT("once", FLAG, IN(TOP), once, NULL, "one picture, of the time since the machine was started"),
 	ARGUMENT("interval", DURATION, IN(TOP), interval_ms, "TIME", "between two pictures (default 2s)"),
 	ARGUMENT("reopen", FILE, IN(LOG), reopen, "FILE",
