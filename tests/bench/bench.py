@@ -536,8 +536,9 @@ def bench_torus(b):
 
 
 def bench_frame_port(b):
-    """A guest that shows frames and does nothing else: how long one takes."""
+    """A guest that shows frames and does nothing else: how long one takes; from a key to its print; memory of the display."""
     frames.port(b, row)
+    measure_memory(b, "frame machine", 1, ["--platform", "frame", "--kernel", frames.image(b, "frames.elf"), "--engine", "emu"])
 
 
 BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,

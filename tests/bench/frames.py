@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Guests that draw: frames a second of the torus, and what a frame port costs. bench.py has the names."""
+"""Guests that draw: frames a second of the torus, what a frame port costs, and how long a key takes. bench.py has the names."""
 import os
 import re
 import statistics
@@ -60,6 +60,33 @@ def kvm(b, guest, frames):
     return None
 
 
+def wait_for(pipe, text):
+    """Reads until the guest has printed this."""
+    seen = b""
+    while text not in seen:
+        chunk = os.read(pipe.fileno(), 4096)
+        if not chunk:
+            raise RuntimeError(f"the guest ended without {text}")
+        seen += chunk
+
+
+def latency_ms(b, *options, times=20):
+    """From the start of `bulkhead input NAME key a` to what the guest prints when it has read it, the median."""
+    command = ours(b, "events", *options)
+    guest = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    name, spent = command[command.index("--name") + 1], []
+    wait_for(guest.stdout, b"ready")
+    for _ in range(times):
+        start = time.monotonic()
+        typed = subprocess.Popen([b.bulkhead, "input", name, "key", "a"])
+        wait_for(guest.stdout, b"1 30 1")
+        spent.append((time.monotonic() - start) * 1e3)
+        typed.wait()
+    subprocess.run([b.bulkhead, "input", name, "key", "esc"], check=False)
+    guest.wait(30)
+    return statistics.median(spent)
+
+
 def torus(b, row):
     row("native, without a window", native_frames_a_second(b), None, "/s")
     peer = frames_a_second(lambda name: qemu(b, name), "torus", 512, 1)
@@ -76,3 +103,6 @@ def port(b, row):
     found = kvm(b, "frames", PORTS)
     if found:
         row(found[0], 1e6 / found[1], None, "us")
+    row("bulkhead input key a, to the guest's print, emulator", latency_ms(b, "--engine", "emu"), None, "ms")
+    if found:
+        row("the same, KVM", latency_ms(b, "--engine", "kvm"), None, "ms")

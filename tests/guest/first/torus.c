@@ -126,15 +126,14 @@ static void on_key(uint16_t code)
 	}
 }
 
-/* An eighth of a turn for each 160 pixels. */
+/* An eighth of a turn for each 160 pixels: what is in front follows the mouse. */
 static void on_mouse(uint16_t axis, int value)
 {
 	int *at = axis == AXIS_X ? &view.mouse_x : &view.mouse_y;
 	int *angle = axis == AXIS_X ? &view.pan : &view.tilt;
-	int way = axis == AXIS_X ? -1 : 1;
 
 	if (view.is_dragging)
-		*angle = (*angle + way * (value - *at) * (TURN / 8) / 160) & (TURN - 1);
+		*angle = (*angle + (value - *at) * (TURN / 8) / 160) & (TURN - 1);
 	*at = value;
 }
 

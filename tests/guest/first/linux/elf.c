@@ -83,10 +83,9 @@ static const char *check_segment(const struct program_header *p, const struct im
 		return NULL;
 	if (p->file_size > p->memory_size || !is_within(p->offset, p->file_size, 0, frame_program()->length))
 		return "a segment is not in the file";
-	if (!is_within(p->address, p->memory_size, LOWEST - image->bias, image->limit - image->bias) && image->bias == 0)
-		return "a segment does not lie between 400000h and f00000h";
-	if (image->bias && !is_within(p->address, p->memory_size, 0, image->limit - image->bias))
-		return "a segment does not lie between 1800000h and 2000000h";
+	if (!is_within(image->bias + p->address, p->memory_size, image->bias ? image->bias : LOWEST, image->limit))
+		return image->bias ? "it does not fit between 1800000h and 2000000h"
+				   : "it does not lie between 400000h and f00000h";
 	return NULL;
 }
 
