@@ -151,7 +151,7 @@ static void take_seen(struct viewer *w, uint64_t number)
 	runtime_touch(v->rt);
 }
 
-static void take(struct viewer *w, const struct screen_packet *p, size_t len)
+static void take_packet(struct viewer *w, const struct screen_packet *p, size_t len)
 {
 	if (len < SCREEN_PACKET_HEAD || p->count > SCREEN_PACKET_EVENTS ||
 	    len != SCREEN_PACKET_HEAD + p->count * sizeof(p->events[0]))
@@ -199,7 +199,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		}
 		n = receive((int)fd, &p);
 		if (n > 0)
-			take(w, &p, (size_t)n);
+			take_packet(w, &p, (size_t)n);
 		else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			drop(w);
 	}
