@@ -53,6 +53,12 @@ static inline bool emu_has_cpu_feature(const struct emu *e, unsigned feature)
 	return cpu_has(&e->machine->features, feature);
 }
 
+/* Which bits MXCSR has; the others raise #GP. */
+static inline uint32_t emu_mxcsr_mask(const struct emu *e)
+{
+	return e->machine && e->machine->config.mxcsr_mask ? e->machine->config.mxcsr_mask : 0xffff;
+}
+
 /* Has somebody to hear of each access to data? The guest, by its DR7, or a debugger. */
 static inline bool emu_is_watched(const struct emu *e)
 {

@@ -54,6 +54,8 @@ const struct option_row option_rows[] = {
 	KEY("format", CHOICE, IN(RUN), format, "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel"),
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
 		"what runs guest code; auto measures: kvm where that is the processor itself (default)"),
+	KEY("no-fallback", FLAG, MACHINE, no_fallback, NULL,
+		"end the machine at an instruction that KVM cannot do, instead of running it on the emulator (engine kvm)"),
 	KEY("code-cache", CACHE, MACHINE, code_cache_bytes, "SIZE",
 		"what decoded and translated code may take of this host (default 60M, 12M more for each further processor)"),
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",

@@ -176,6 +176,9 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 		*stop = kvm_shut_down(k, vcpu);
 		return false;
 	case KVM_EXIT_INTERNAL_ERROR:
+		*stop = ENGINE_KICKED;
+		if (kvm_fallback(k, vcpu, stop))
+			return *stop == ENGINE_KICKED;
 		*stop = kvm_gave_up(k, vcpu);
 		return false;
 	case KVM_EXIT_FAIL_ENTRY:

@@ -197,6 +197,8 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->name = (char *)vm->config->name;
 	s->state = (char *)state_name(vm);
 	s->engine = vm->engine_kvm ? "kvm" : "emu";
+	s->has_fallbacks = vm->engine_kvm;
+	s->fallbacks = counted_sum(vm, COUNTER_FALLBACKS);
 	s->engine_reason = vm->launch->engine_reason;
 	s->has_ram_bytes = s->has_started_ns = s->has_reboots = true;
 	s->ram_bytes = vm->config->ram_bytes;

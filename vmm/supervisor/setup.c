@@ -266,6 +266,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
 	m.cpu = (char *)config_cpu(vm->config);
 	m.tier = (char *)vm->config->tier;
+	m.has_no_fallback = m.no_fallback = vm->config->no_fallback;
 	m.has_code_cache = vm->config->code_cache_bytes != 0;
 	m.code_cache = vm->config->code_cache_bytes;
 	m.entry = (Bulkhead__EntryState *)entry;

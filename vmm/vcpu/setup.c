@@ -220,6 +220,7 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 	s->config.native = &p->native;
 	s->config.vcpus = p->vcpus = m->machine->vcpus;
 	s->config.code_cache_bytes = m->has_code_cache ? m->code_cache : 0;
+	s->config.no_fallback = m->has_no_fallback && m->no_fallback;
 	s->config.topology = control_topology(m->machine);
 	s->config.kvm_fd = ops == &engine_kvm ? take_fd(s) : -1;
 	ret = ops->create(&s->config, &p->engine);
