@@ -39,7 +39,7 @@ struct launch {
 	struct sandbox_report missing;
 	int program_fd[PROGRAMS];
 	int kernel_fd, kvm_fd;
-	int initrd_fd[CONFIG_INITRDS + 1]; /* as many as the configuration names, then exec's */
+	int initrd_fd[CONFIG_INITRDS + 1]; /* as many as the configuration names, then exec's; of a frame machine its program */
 	bool has_exec;
 	int taken_fd[FRAME_TAKE_FDS]; /* enum frame_take_fd: the machine goes on from there; -1: it starts with the kernel */
 	int null_fd;

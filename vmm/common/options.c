@@ -37,7 +37,7 @@ const struct command_row command_rows[COMMANDS] = {
 #define DEVICE_OPTION(NAME, ...) DEVICE_OPTION_ROW(NAME, __VA_ARGS__)
 #define DEVICE_OPTION_ROW(NAME, option, help) KEY(option, DEVICE, MACHINE, devices[KIND_##NAME], NULL, help),
 
-_Static_assert(sizeof(enum on_halt) == sizeof(unsigned) && sizeof(enum on_device_failure) == sizeof(unsigned) &&
+_Static_assert(sizeof(enum on_halt) == sizeof(unsigned) && sizeof(enum platform) == sizeof(unsigned) && sizeof(enum on_device_failure) == sizeof(unsigned) &&
 	       sizeof(enum sandbox_mode) == sizeof(unsigned), "VALUE_ENUM");
 
 const struct option_row option_rows[] = {
@@ -50,8 +50,12 @@ const struct option_row option_rows[] = {
 	KEY("cmdline", TEXT, IN(RUN), cmdline, "TEXT", "kernel command line"),
 	KEY("exec", TEXT, IN(RUN), exec, "COMMAND",
 		"run it in a Linux guest's initramfs, with /bin/sh if there is one, and end with its exit code"),
-	KEY("memory", SIZE, MACHINE, ram_bytes, "SIZE", "guest memory, with K, M or G (default 512M)"),
+	KEY("memory", SIZE, MACHINE, ram_bytes, "SIZE", "guest memory, with K, M or G (default 512M; a frame machine's 64M)"),
 	KEY("format", CHOICE, IN(RUN), format, "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel"),
+	KEY("platform", ENUM, IN(RUN), platform, "pc|frame",
+		"what the machine is: a PC (default), or a frame machine, whose guest shows pictures and reads events through one port "
+		"(bulkhead-displayd(8))"),
+	KEY("program", FILE, IN(RUN), program, "FILE", "of a frame machine: the program that its kernel finds at 32 MiB"),
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
 		"what runs guest code; auto measures: kvm where that is the processor itself (default)"),
 	KEY("no-fallback", FLAG, MACHINE, no_fallback, NULL,
@@ -160,7 +164,7 @@ static const struct foreign {
 	const char *other, *ours;
 } foreign_options[] = {
 	{ "ram", "memory" }, { "mem", "memory" }, { "m", "memory" }, { "append", "cmdline" },
-	{ "params", "cmdline" }, { "args", "cmdline" }, { "accel", "engine" }, { "machine", "engine" },
+	{ "params", "cmdline" }, { "args", "cmdline" }, { "accel", "engine" }, { "machine", "platform" },
 	{ "k", "kernel" }, { "i", "initrd" }, { "initramfs", "initrd" }, { "module", "initrd" },
 	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" },
 	{ "v", "verbose" }, { "debug", "verbose" }, { "D", "log" }, { "logfile", "log" }, { "f", "force" },

@@ -66,6 +66,11 @@ static int open_images(struct keeper *k)
 		if (l->initrd_fd[n] < 0)
 			return keeper_fail(k, EXIT_USAGE, "--initrd %.150s: %s", file, strerror(errno));
 	}
+	if (k->config.program) {
+		l->initrd_fd[0] = open(k->config.program, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (l->initrd_fd[0] < 0)
+			return keeper_fail(k, EXIT_USAGE, "--program %.150s: %s", k->config.program, strerror(errno));
+	}
 	l->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return l->null_fd < 0 ? keeper_fail(k, EXIT_INTERNAL, "/dev/null: %s", strerror(errno)) : 0;
 }
