@@ -75,6 +75,7 @@ struct engine_config {
 	/* engine emu: who else writes guest memory and says so (proto/code_notice.h); each vCPU looks for itself. */
 	const struct code_notices *writers[ENGINE_MAX_WRITERS];
 	unsigned writer_count;
+	uint32_t tsc_khz;      /* engine emu: frequency of the time-stamp counter; 0: 1,000,000 */
 	bool lent;	       /* engine emu: runs stretches for another engine (run/stretch.h) */
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
 	unsigned translate_after; /* engine emu: how often a block is entered before it is translated; 0: default */

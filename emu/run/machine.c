@@ -47,6 +47,7 @@ int machine_init(struct machine *m)
 	pthread_mutex_init(&m->split_lock, NULL);
 	if (!m->config.lent) /* it is never asked then */
 		emu_tsc_init();
+	m->tsc_khz = m->config.tsc_khz;
 	m->moment = emu_tsc_moment(&m->config.clock);
 	fp_provider_init();
 	available = computable();

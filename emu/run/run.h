@@ -23,6 +23,9 @@ void run_on(struct emu *e, bool step_only);
  */
 void step_one(struct emu *e);
 
+/* INIT and SIPI that have come. */
+void run_start_up(struct emu *e);
+
 /* stretch.c: does the instruction ask something of the processor that an engine which lends its state keeps? */
 bool stretch_is_foreign(const struct insn *i);
 

@@ -126,7 +126,8 @@ static int build(struct kvm_engine *k, const struct engine_config *config)
 	if (err)
 		return err;
 	kvm_state_init(k);
-	return config->no_fallback ? 0 : kvm_fallback_create(k, config);
+	k->falls_back = !config->no_fallback;
+	return kvm_fallback_create(k, config);
 }
 
 static int kvm_engine_create(const struct engine_config *config, struct engine **out)
@@ -196,6 +197,8 @@ static enum engine_stop kvm_engine_run(struct engine *e, unsigned vcpu)
 	atomic_store(&v->inside, true);
 	do {
 		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+		if (atomic_load(&v->kicked) && !kvm_complete(k, vcpu, &stop))
+			break;
 		if (atomic_exchange(&v->kicked, false)) {
 			stop = ENGINE_KICKED;
 			break;

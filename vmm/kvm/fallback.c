@@ -79,8 +79,8 @@ static bool is_of_instruction(const struct kvm_vcpu_events *v)
 /* A KVM that does not tell of failures has left a #UD for the instruction that it could not do. */
 static bool is_left_behind(const struct kvm_engine *k, const struct kvm_vcpu_events *v, const struct kvm_run *run)
 {
-	return !k->tells_failures && run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && v->exception.injected &&
-	       v->exception.nr == VEC_UD;
+	return !k->tells_failures && run->exit_reason == KVM_EXIT_INTERNAL_ERROR &&
+	       run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && v->exception.injected && v->exception.nr == VEC_UD;
 }
 
 /* What KVM was about to deliver is delivered here. */
@@ -123,18 +123,19 @@ static void count(const struct kvm_vcpu *v, unsigned instructions)
 	counter_add(&v->counters->of[COUNTER_FALLBACK_INSNS], instructions);
 }
 
-static bool run_stretch(struct kvm_engine *k, unsigned vcpu, struct kvm_vcpu_events *events)
+static bool run_stretch(struct kvm_engine *k, unsigned vcpu, struct kvm_vcpu_events *events, unsigned limit)
 {
 	struct kvm_vcpu *v = &k->vcpu[vcpu];
 	const struct kvm_vcpu_events were = *events;
-	struct stretch s = { .cpu = &v->stretch.after, .limit = engine_debug_is_on(&k->debug) ? 1 : v->stretch.limit };
+	struct stretch s = { .cpu = &v->stretch.after, .limit = limit };
 
 	take_event(k, v->run, events, &s);
 	v->stretch.after = v->stretch.before;
 	emu_stretch(k->emulator, vcpu, &s);
 	if (!s.done)
 		return false;
-	count(v, s.done);
+	if (limit)
+		count(v, s.done);
 	if (memcmp(&were, events, sizeof(were)) == 0 || ioctl(v->fd, KVM_SET_VCPU_EVENTS, events) == 0)
 		return true;
 	kvm_fail(k, "KVM_SET_VCPU_EVENTS");
@@ -157,9 +158,9 @@ bool kvm_fallback(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 	const uint64_t began_ns = clock_ns();
 	struct kvm_vcpu_events events;
 
-	if (!k->emulator || !can_help(v->run) || ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events) < 0)
+	if (!k->falls_back || !can_help(v->run) || ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events) < 0)
 		return false;
-	if (kvm_state_get(k, vcpu, &st->before) || !run_stretch(k, vcpu, &events))
+	if (kvm_state_get(k, vcpu, &st->before) || !run_stretch(k, vcpu, &events, engine_debug_is_on(&k->debug) ? 1 : st->limit))
 		return false;
 	if (kvm_state_change(k, vcpu, &st->before, &st->after))
 		*stop = ENGINE_ERROR;
@@ -169,4 +170,39 @@ bool kvm_fallback(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 		tell_debugger(k, vcpu, stop);
 	adapt(st, began_ns, clock_ns());
 	return true;
+}
+
+static bool is_interruptible(const struct cpu *c)
+{
+	return c->rflags & RFLAGS_IF && !c->shadow;
+}
+
+/* The 8259 believes that it was delivered. */
+static void offer_vector(struct kvm_vcpu *v, struct kvm_vcpu_events *events)
+{
+	if (!v->has_vector || events->interrupt.injected || !is_interruptible(&v->stretch.before))
+		return;
+	events->interrupt.injected = 1;
+	events->interrupt.nr = v->vector;
+	events->interrupt.soft = 0;
+	v->has_vector = false;
+}
+
+int kvm_settle(struct kvm_engine *k, unsigned vcpu)
+{
+	struct kvm_vcpu *v = &k->vcpu[vcpu];
+	struct kvm_stretch *st = &v->stretch;
+	struct kvm_vcpu_events events;
+	int err = kvm_state_get(k, vcpu, &st->before);
+
+	if (err || ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events) < 0)
+		return err;
+	if (!events.exception.injected && !events.nmi.injected)
+		offer_vector(v, &events);
+	if (!events.exception.injected && !events.nmi.injected && !events.interrupt.injected)
+		return v->has_vector ? -EBUSY : 0;
+	if (!run_stretch(k, vcpu, &events, 0)) /* an INT n, which is still to be done: RIP is at it */
+		return ioctl(v->fd, KVM_SET_VCPU_EVENTS, &events) < 0 ? kvm_fail(k, "KVM_SET_VCPU_EVENTS") : 0;
+	err = kvm_state_change(k, vcpu, &st->before, &st->after);
+	return err ? err : v->has_vector ? -EBUSY : 0;
 }

@@ -32,6 +32,7 @@ struct kvm_vcpu {
 	atomic_uint idle_looks; /* how often in a row it was found where only another vCPU can wake it */
 	atomic_bool inside;   /* its thread is in run() and `thread` is valid */
 	pthread_t thread;
+	bool owes; /* KVM has not yet heard that it was answered: its registers are of before (KVM_EXIT_IO, KVM_EXIT_MMIO) */
 	uint8_t *area; /* for its extended state: k->xsave_bytes */
 	struct kvm_stretch stretch;
 };
@@ -54,11 +55,13 @@ struct kvm_engine {
 	struct cpu_topology topology;
 	size_t run_size;
 	uint64_t tsc_khz;
+	uint64_t tsc_saved, tsc_saved_ns; /* whole.c: the latest reading of vCPU 0's */
 	struct machine_clock clock;
 	size_t xsave_bytes; /* of the area that holds a vCPU's extended state; 0: this KVM has no XSAVE */
 	bool has_xcrs;
 	bool has_msr[KVM_MSR_ROWS]; /* state.c: which of its registers this KVM has */
-	struct engine *emulator; /* for what KVM cannot do (fallback.c); NULL: not wanted */
+	struct engine *emulator; /* for what KVM cannot do (fallback.c) */
+	bool falls_back;	 /* it is asked while the guest runs */
 	bool tells_failures;	 /* an instruction that it cannot do leaves no #UD behind (KVM_CAP_EXIT_ON_EMULATION_FAILURE) */
 	struct cpu_model cpu;
 	struct cpu_feature_set features; /* what the guest's CPUID shows */
@@ -96,6 +99,8 @@ int kvm_msr_get(int fd, uint32_t number, uint64_t *value);
 void kvm_xstate_init(struct kvm_engine *k);
 int kvm_xstate_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in);
 int kvm_xstate_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out);
+/* Has the host's processor the components of XCR0 where the emulator's has them, so that a guest can go from one to the other? */
+bool kvm_xstate_is_ours(uint64_t xcr0);
 /* A vCPU's XSAVE area, into its `area`. */
 int kvm_xstate_read(const struct kvm_engine *k, unsigned vcpu);
 /* The same with an XSAVE area of `bytes` in the standard form. */
@@ -118,6 +123,10 @@ void kvm_fallback_destroy(struct kvm_engine *k);
  * and the guest goes on, unless *stop says otherwise (not ENGINE_KICKED). */
 bool kvm_fallback(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);
 
+/* What KVM was about to deliver to a vCPU that stands still is delivered: nothing is on its way into it that its state would not
+ * tell. -EBUSY: it has to run for that. */
+int kvm_settle(struct kvm_engine *k, unsigned vcpu);
+
 /* debugger.c: debug, debug_hit, translate of struct engine_ops. */
 int kvm_debug(struct engine *e, const struct engine_debug *want, unsigned *which);
 void kvm_debug_hit(struct engine *e, unsigned vcpu, struct engine_hit *out);
@@ -127,6 +136,8 @@ bool kvm_debug_holds_interrupts(const struct kvm_engine *k, unsigned vcpu);
 /* KVM_EXIT_DEBUG. True: the debugger is to hear of it; false: it was the guest's own, and has been given back to it. */
 bool kvm_debug_exit(struct kvm_engine *k, unsigned vcpu);
 
+/* What the guest has been told by devices reaches its registers, without an instruction more. As kvm_step(), but true: that is done. */
+bool kvm_complete(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);
 /* One KVM_RUN and what it asked for: true if the guest goes on, false with *stop set. */
 bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);
 

@@ -337,6 +337,9 @@ int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
 
 	memset(out, 0, sizeof(*out));
 	out->vcpu = (uint8_t)vcpu;
+	/* First: INIT and SIPI that have come are taken by this, and change the rest. */
+	if (ioctl(fd, KVM_GET_MP_STATE, &mp) < 0)
+		return kvm_fail(k, "KVM_GET_MP_STATE");
 	if (ioctl(fd, KVM_GET_REGS, &regs) < 0)
 		return kvm_fail(k, "KVM_GET_REGS");
 	if (ioctl(fd, KVM_GET_SREGS, &s) < 0)
@@ -369,7 +372,7 @@ int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
 	err = kvm_xstate_get(k, vcpu, out);
 	if (err)
 		return err;
-	if (ioctl(fd, KVM_GET_MP_STATE, &mp) == 0 && mp.mp_state == KVM_MP_STATE_HALTED)
+	if (mp.mp_state == KVM_MP_STATE_HALTED)
 		out->activity = CPU_HALTED;
 	else if (mp.mp_state == KVM_MP_STATE_INIT_RECEIVED || mp.mp_state == KVM_MP_STATE_UNINITIALIZED)
 		out->activity = CPU_WAIT_SIPI;

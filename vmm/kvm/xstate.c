@@ -36,6 +36,15 @@ static uint8_t *component(uint8_t *area, size_t bytes, unsigned k)
 	return area + places[k].offset;
 }
 
+bool kvm_xstate_is_ours(uint64_t xcr0)
+{
+	pthread_once(&placed, find_places);
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++)
+		if ((xcr0 >> k & 1) && places[k].offset != xstate_components[k].offset)
+			return false;
+	return true;
+}
+
 static void legacy_out(struct fx_image *m, const struct cpu *in)
 {
 	const unsigned top = (in->fpu.sw >> 11) & 7;

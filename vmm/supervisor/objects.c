@@ -195,7 +195,13 @@ int objects_fresh_ram(struct vm *vm)
 	const uint64_t bytes = vm->config->ram_bytes;
 	int rc = make_or_empty(vm, "bulkhead-ram", (size_t)bytes, &vm->ram);
 
-	if (rc || vm->engine_kvm)
-		return rc;
+	return rc ? rc : objects_fresh_code_map(vm);
+}
+
+/* Whoever begins with the emulator has decoded nothing yet. */
+int objects_fresh_code_map(struct vm *vm)
+{
+	const uint64_t bytes = vm->config->ram_bytes;
+
 	return make_or_empty(vm, "bulkhead-map", code_map_bytes(bytes >> CODE_MAP_PAGE_SHIFT, vm_cpus(vm)), &vm->code_map);
 }
