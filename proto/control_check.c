@@ -240,6 +240,10 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 		return complain(c, "cpu", "must be at most 1024 bytes");
 	if (m->has_code_cache && (m->code_cache < LAYOUT_CODE_CACHE_MIN || m->code_cache > LAYOUT_CODE_CACHE_MAX))
 		return complain(c, "code_cache", "must be 8 MiB to 2 GiB");
+	if (m->n_features > CONTROL_FEATURES_MAX)
+		return complain(c, "features", "are too many");
+	if (m->has_tsc_khz && m->tsc_khz && (m->tsc_khz < 100000 || m->tsc_khz > 10000000))
+		return complain(c, "tsc_khz", "must be 100 MHz to 10 GHz");
 	kvm = m->engine && strcmp(m->engine, "kvm") == 0;
 	if (!m->engine || (!kvm && strcmp(m->engine, "emu") != 0))
 		return complain(c, "engine", "must be emu or kvm");

@@ -28,7 +28,7 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 /* How its processors are arranged, of a checked one. */
 struct cpu_topology control_topology(const Bulkhead__MachineConfig *m);
 int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct control_complaint *c);
-enum { CONTROL_INITRDS_MAX = 16, CONTROL_LINUX_WORDS_MAX = 8, CONTROL_LINUX_WORD_MAX = 63 };
+enum { CONTROL_INITRDS_MAX = 16, CONTROL_FEATURES_MAX = 192, CONTROL_LINUX_WORDS_MAX = 8, CONTROL_LINUX_WORD_MAX = 63 };
 /* How many initrds come with it, each a descriptor behind those of memory and kernel. */
 unsigned control_initrds(const Bulkhead__SetupBoot *m);
 int control_check_setup_boot(const Bulkhead__SetupBoot *m, unsigned nfds, struct control_complaint *c);

@@ -47,6 +47,7 @@ static const struct frame_type types[] = {
 	TYPE(SAVE, "SAVE", state_part, 0, 0),
 	TYPE(RESTORE, "RESTORE", state_part, 0, 0),
 	TYPE(TAKE, "TAKE", empty, 0, 0),
+	TYPE(ENGINE, "ENGINE", engine, 0, 0),
 	TYPE(DEVICE_CAPTURE, "DEVICE_CAPTURE", device_name, 0, 0),
 	TYPE(HOLD_LINES, "HOLD_LINES", hold_lines, 0, 0),
 	TYPE(CONSOLE, "CONSOLE", console_attach, 0, 0),

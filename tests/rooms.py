@@ -24,7 +24,7 @@ DOORS = {
     "emu/mmu": ["mmu.h"],
     "emu/model": ["features.h"],
     "emu/native": ["host.h", "memory.h", "stub.h"],
-    "emu/run": ["run.h", "engine_emu.h"],
+    "emu/run": ["run.h", "engine_emu.h", "stretch.h"],
     "emu/sem": ["sem.h"],
     "emu/sem/fp": ["fp.h", "provider.h"],
     "emu/sem/int": ["alu.h"],

@@ -7,6 +7,9 @@
  */
 #include "lapic.h"
 
+#include "emu/core/machine.h"
+#include "emu/core/tsc.h"
+
 #define STOPPED UINT64_MAX
 /* A period of a few nanoseconds would leave no time for the guest between two expirations. */
 #define MIN_PERIOD_NS 20000ull
@@ -114,7 +117,7 @@ static uint64_t advance_deadline(struct lapic *a, uint64_t now_ns)
 	if (a->timer.tsc_deadline == 0)
 		return STOPPED;
 	if (tsc < a->timer.tsc_deadline)
-		return after(now_ns, a->timer.tsc_deadline - tsc);
+		return after(now_ns, tsc_ns(a->machine->tsc_khz, a->timer.tsc_deadline - tsc));
 	a->timer.tsc_deadline = 0;
 	lapic_raise_lvt(a, LVT_TIMER);
 	return STOPPED;

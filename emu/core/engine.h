@@ -65,6 +65,7 @@ struct engine_config {
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 	struct machine_clock clock; /* what local APICs and engine_state mean by a time */
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
+	bool no_fallback; /* engine kvm: what KVM cannot do ends the machine, and is not left to our emulator */
 	size_t code_cache_bytes; /* engine emu: bound of what decoded and translated code takes, of all vCPUs together; 0: default */
 	/* engine emu: memory for generated code, made before the sandbox forbids it (native/memory.h), which the caller owns;
 	 * NULL: create() makes it. Without any the emulator works, too. */
@@ -74,6 +75,8 @@ struct engine_config {
 	/* engine emu: who else writes guest memory and says so (proto/code_notice.h); each vCPU looks for itself. */
 	const struct code_notices *writers[ENGINE_MAX_WRITERS];
 	unsigned writer_count;
+	uint32_t tsc_khz;      /* engine emu: frequency of the time-stamp counter; 0: 1,000,000 */
+	bool lent;	       /* engine emu: runs stretches for another engine (run/stretch.h) */
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
 	unsigned translate_after; /* engine emu: how often a block is entered before it is translated; 0: default */
 	bool no_translator;	  /* engine emu: never */
@@ -83,6 +86,7 @@ struct engine_config {
 	unsigned verify_every;
 	/* engine emu: features of this host that are taken as missing (native/host.h), for the whole process (tests); NULL: none */
 	const char *host_lacks;
+	uint32_t mxcsr_mask; /* engine emu: the bits of MXCSR that there are (SDM vol. 1, 11.6.6); 0: FFFFh */
 	bool no_tsc_deadline;  /* hide TSC-deadline mode (tests) */
 	const struct engine_trace *trace; /* engine emu: who is told of instructions; NULL: nobody */
 	struct counters *counters; /* what each vCPU counts, in an array; NULL: nobody wants to know */

@@ -28,6 +28,7 @@ struct machine {
 	size_t code_map_bytes;
 	struct code_map_view code;
 	pthread_mutex_t split_lock;	/* of locked operations on two pages (sem/int/split.c) */
+	uint32_t tsc_khz;		/* frequency of the time-stamp counter; 0: the nominal one (tsc.h) */
 	struct tsc_moment moment;	/* of the latest save or restore of vCPU 0: all others go by it (core/state.h) */
 	struct engine_debug debug;	/* changes while no vCPU runs */
 	struct engine_hit hit[ENGINE_MAX_VCPUS];
@@ -51,6 +52,12 @@ static inline bool emu_has_feature(const struct emu *e, unsigned feature)
 static inline bool emu_has_cpu_feature(const struct emu *e, unsigned feature)
 {
 	return cpu_has(&e->machine->features, feature);
+}
+
+/* Which bits MXCSR has; the others raise #GP. */
+static inline uint32_t emu_mxcsr_mask(const struct emu *e)
+{
+	return e->machine && e->machine->config.mxcsr_mask ? e->machine->config.mxcsr_mask : 0xffff;
 }
 
 /* Has somebody to hear of each access to data? The guest, by its DR7, or a debugger. */

@@ -80,7 +80,7 @@ int engine_state_check(const struct engine_state *s, const char **field)
 		wrong = check_activity(&s->cpu);
 	if (!wrong)
 		wrong = check_apic(&s->apic);
-	if (!wrong && (s->task_trap > 1 || s->in_rep > 1 || s->debug_pending & ~0xe00full))
+	if (!wrong && (s->task_trap > 1 || s->in_rep > 1 || s->by_kvm > 1 || s->debug_pending & ~0xe00full))
 		wrong = "debug";
 	*field = wrong;
 	return wrong ? -EINVAL : 0;

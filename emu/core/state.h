@@ -9,7 +9,7 @@
 
 #include "cpu.h"
 
-enum { ENGINE_STATE_VERSION = 2, APIC_REGISTERS = 64 };
+enum { ENGINE_STATE_VERSION = 3, APIC_REGISTERS = 64, KVM_AIDS = 5 };
 
 enum apic_pending { APIC_PENDING_INIT = 1, APIC_PENDING_SIPI = 2, APIC_PENDING_EXTINT = 4, APIC_PENDING_ALL = 7 };
 
@@ -33,6 +33,11 @@ struct engine_state {
 	uint64_t debug_pending; /* bits of DR6 that a #DB will report before the next instruction, or after a MOV SS's successor */
 	uint8_t task_trap; /* the T bit of a new task's TSS was set: #DB before its first instruction */
 	uint8_t in_rep;	   /* between two iterations of a repeated instruction: RIP is still at it */
+	uint8_t by_kvm;	   /* the engine that it was taken from */
+	uint32_t tsc_khz;  /* frequency of the counter; 0: 1,000,000 */
+	/* From MSR 4B564D00h on, what KVM does for guests that ask for it (the kernel's Documentation/virt/kvm/x86/msr.rst): kvmclock's
+	 * two pages, asynchronous page faults, stolen time, EOI without an exit. The emulator has none of them. */
+	uint64_t kvm_aid[KVM_AIDS];
 };
 
 /* By how much time has gone on since the state was taken: nothing, if it says that it is from the future. */

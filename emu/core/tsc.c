@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's time-stamp counter: a fixed nominal 1 GHz, whatever the host is, so that one tick is one nanosecond and
- * a snapshot can move between hosts.
+ * The guest's time-stamp counter: a fixed nominal 1 GHz, whatever the host is, so that one tick is one nanosecond, unless the
+ * machine has been given another frequency (struct machine, tsc_khz): then so many nanoseconds are as many ticks as that says.
  *
- * On x86-64 hosts with an invariant TSC it is the host's counter scaled by a 64.64 multiplication (about 12 ns to read,
+ * On x86-64 hosts with an invariant TSC the nanoseconds are the host's counter scaled by a 64.64 multiplication (about 12 ns to read,
  * synchronous between host processors because theirs are); elsewhere CLOCK_MONOTONIC. The ratio comes from
  * CPUID 15h, or is measured in 4 ms at start: no system call is needed.
  */
 #include "tsc.h"
 #include "host.h"
+#include "machine.h"
 #include "proto/clock.h"
 
 #include <pthread.h>
@@ -112,14 +113,19 @@ void emu_tsc_init(void)
 	pthread_once(&once, tsc_init);
 }
 
-uint64_t emu_tsc(const struct emu *e)
+static uint32_t khz_of(const struct emu *e)
 {
-	return base_tsc() + e->cpu.msr.tsc_offset;
+	return e->machine ? e->machine->tsc_khz : 0;
 }
 
-uint64_t emu_tsc_hz(void)
+uint64_t emu_tsc(const struct emu *e)
 {
-	return NOMINAL_HZ;
+	return tsc_ticks(khz_of(e), base_tsc()) + e->cpu.msr.tsc_offset;
+}
+
+uint32_t emu_tsc_khz(const struct emu *e)
+{
+	return khz_of(e) ? khz_of(e) : TSC_NOMINAL_KHZ;
 }
 
 struct tsc_moment emu_tsc_moment(const struct machine_clock *clock)

@@ -10,9 +10,30 @@
 void emu_tsc_init(void);
 /* Guest TSC now: the host's clock at the frequency that CPUID 15h/16h reports, plus tsc_offset. */
 uint64_t emu_tsc(const struct emu *e);
-uint64_t emu_tsc_hz(void);
+uint32_t emu_tsc_khz(const struct emu *e);
 
-/* One moment by two clocks: the machine's, and the counter that every processor of the emulator adds its tsc_offset to. */
+enum { TSC_NOMINAL_KHZ = 1000000 };
+
+/* Ticks of a counter of that frequency (0: the nominal one) in so many nanoseconds. */
+static inline uint64_t tsc_ticks(uint32_t khz, uint64_t ns)
+{
+	if (khz == 0 || khz == TSC_NOMINAL_KHZ)
+		return ns;
+	return (uint64_t)((unsigned __int128)ns * (((uint64_t)khz << 32) / TSC_NOMINAL_KHZ) >> 32);
+}
+
+/* The other way round, rounded up: until then so many ticks have certainly gone by. */
+static inline uint64_t tsc_ns(uint32_t khz, uint64_t ticks)
+{
+	unsigned __int128 ns;
+
+	if (khz == 0 || khz == TSC_NOMINAL_KHZ)
+		return ticks;
+	ns = ((unsigned __int128)ticks * TSC_NOMINAL_KHZ + khz - 1) / khz;
+	return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
+}
+
+/* One moment by two clocks: the machine's, and the nanoseconds whose ticks every processor of the emulator adds its tsc_offset to. */
 struct tsc_moment {
 	uint64_t machine_ns, base;
 };

@@ -72,6 +72,8 @@ static int translate(struct emu *e, uint64_t linear, unsigned access, struct tra
 {
 	if (mmu_walk(e, linear, access, t))
 		return EMU_STOP;
+	if (!t->host && e->machine->config.lent && phys_is_lapic(e, t->gpa)) /* that is kept elsewhere */
+		return emu_fault(e, VEC_FOREIGN);
 	if (t->host && t->cacheable)
 		fill(e, linear, access, t);
 	return 0;

@@ -73,6 +73,8 @@ uint8_t *mmu_phys_host(const struct machine *m, uint64_t gpa, uint64_t size);
 /* Where the processor's own accesses to [gpa, gpa + size) go: RAM, or NULL: the local APIC, which may lie over RAM (SDM
  * vol. 3, 10.4.5), or the bus. */
 uint8_t *phys_host(const struct emu *e, uint64_t gpa, uint64_t size);
+/* Is it the local APIC's page? */
+bool phys_is_lapic(const struct emu *e, uint64_t gpa);
 /* RAM or not. */
 void phys_read(struct emu *e, uint64_t gpa, void *data, unsigned size);
 void phys_write(struct emu *e, uint64_t gpa, const void *data, unsigned size);

@@ -17,7 +17,7 @@ uint8_t *mmu_phys_host(const struct machine *m, uint64_t gpa, uint64_t size)
 	return NULL;
 }
 
-static bool is_lapic(const struct emu *e, uint64_t gpa)
+bool phys_is_lapic(const struct emu *e, uint64_t gpa)
 {
 	uint64_t base = e->cpu.msr.apic_base;
 
@@ -27,7 +27,7 @@ static bool is_lapic(const struct emu *e, uint64_t gpa)
 
 uint8_t *phys_host(const struct emu *e, uint64_t gpa, uint64_t size)
 {
-	return is_lapic(e, gpa) ? NULL : mmu_phys_host(e->machine, gpa, size);
+	return phys_is_lapic(e, gpa) ? NULL : mmu_phys_host(e->machine, gpa, size);
 }
 
 /* APIC registers are 32 bits wide at 16-byte strides; other widths are undefined (SDM vol. 3, 10.4.1). Narrow reads
@@ -44,7 +44,7 @@ static uint64_t io_read(struct emu *e, uint64_t gpa, unsigned size)
 {
 	struct machine *m = e->machine;
 
-	if (is_lapic(e, gpa))
+	if (phys_is_lapic(e, gpa))
 		return lapic_read(e, gpa, size);
 	return m->bus.read ? m->bus.read(m->bus.ctx, e->cpu.vcpu, IO_MMIO, gpa, size) : UINT64_MAX;
 }
@@ -53,7 +53,7 @@ static void io_write(struct emu *e, uint64_t gpa, uint64_t data, unsigned size)
 {
 	struct machine *m = e->machine;
 
-	if (is_lapic(e, gpa)) {
+	if (phys_is_lapic(e, gpa)) {
 		lapic_mmio_write(e->lapic, (uint32_t)gpa & 0xffc, (uint32_t)data);
 		emu_attention(e);
 		return;

@@ -45,7 +45,9 @@ int machine_init(struct machine *m)
 	int r = 0;
 
 	pthread_mutex_init(&m->split_lock, NULL);
-	emu_tsc_init();
+	if (!m->config.lent) /* it is never asked then */
+		emu_tsc_init();
+	m->tsc_khz = m->config.tsc_khz;
 	m->moment = emu_tsc_moment(&m->config.clock);
 	fp_provider_init();
 	available = computable();

@@ -84,7 +84,7 @@ static bool deliver_nmi(struct emu *e)
 	return true;
 }
 
-static void start_up(struct emu *e)
+void run_start_up(struct emu *e)
 {
 	int vector;
 
@@ -102,7 +102,7 @@ static void events(struct emu *e)
 	atomic_fetch_and(&e->kicked, ~(unsigned)EMU_KICK_EVENT);
 	mmu_poll(e);
 	e->next_event_ns = e->lapic ? lapic_advance(e->lapic, emu_now_ns(e)) : UINT64_MAX;
-	start_up(e);
+	run_start_up(e);
 	if (e->cpu.activity == CPU_RUNNING || e->cpu.activity == CPU_HALTED) {
 		if (!sys_debug_trap_due(e) && !debugger_holds_interrupts(e) && !deliver_nmi(e))
 			deliver_interrupt(e);

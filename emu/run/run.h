@@ -23,6 +23,12 @@ void run_on(struct emu *e, bool step_only);
  */
 void step_one(struct emu *e);
 
+/* INIT and SIPI that have come. */
+void run_start_up(struct emu *e);
+
+/* stretch.c: does the instruction ask something of the processor that an engine which lends its state keeps? */
+bool stretch_is_foreign(const struct insn *i);
+
 /* debugger.c: what a debugger wants (core/debugger.h), and the run loop while it wants anything. */
 int debugger_set(struct engine *engine, const struct engine_debug *want, unsigned *which);
 void debugger_hit(struct engine *engine, unsigned vcpu, struct engine_hit *out);

@@ -28,6 +28,8 @@ int emu_save(struct engine *engine, unsigned vcpu, struct engine_state *out)
 	struct emu *e;
 	int r;
 
+	if (vcpu < engine_emu_vcpu(engine, 0)->machine->vcpus)
+		run_start_up(engine_emu_vcpu(engine, vcpu));
 	memset(out, 0, sizeof(*out));
 	r = engine->ops->get_state(engine, vcpu, &out->cpu);
 	if (r)
@@ -37,7 +39,8 @@ int emu_save(struct engine *engine, unsigned vcpu, struct engine_state *out)
 	out->bytes = sizeof(*out);
 	now = take_moment(e->machine, vcpu);
 	out->time_ns = now->machine_ns;
-	out->tsc = now->base + e->cpu.msr.tsc_offset;
+	out->tsc = tsc_ticks(e->machine->tsc_khz, now->base) + e->cpu.msr.tsc_offset;
+	out->tsc_khz = emu_tsc_khz(e);
 	out->cpu.msr.tsc_offset = 0;
 	out->cpu.nmi_pending |= lapic_take_nmi(e->lapic);
 	e->cpu.nmi_pending = out->cpu.nmi_pending;
@@ -52,8 +55,20 @@ static const char *check_model(const struct machine *m, const struct cpu *c)
 {
 	if (c->cr4 & ~m->cr4_supported)
 		return "cr4: the processor model has not what it switches on";
-	if (c->xcr0 & ~m->xcr0_supported)
+	if (c->xcr0 & ~(m->xcr0_supported | 1)) /* without XSAVE it is 1 all the same */
 		return "xcr0: the processor model has not what it switches on";
+	return NULL;
+}
+
+enum { AID_CLOCK = 1, AID_ON = 1 };
+
+/* What nobody would do any more for a guest that relies on it. */
+static const char *check_aids(const struct engine_state *in)
+{
+	for (unsigned n = AID_CLOCK; n < KVM_AIDS; n++)
+		if (in->kvm_aid[n] & AID_ON)
+			return "kvm: the guest uses what only KVM does for it (kvmclock, or its like); start it with --cpu "
+			       "MODEL,-kvm";
 	return NULL;
 }
 
@@ -68,14 +83,18 @@ int emu_restore(struct engine *engine, unsigned vcpu, const struct engine_state 
 		return r;
 	e = engine_emu_vcpu(engine, vcpu);
 	*field = check_model(e->machine, &in->cpu);
+	if (!*field)
+		*field = check_aids(in);
 	if (*field)
 		return -EINVAL;
 	r = engine->ops->set_state(engine, vcpu, &in->cpu);
 	if (r)
 		return r;
+	if (vcpu == 0)
+		e->machine->tsc_khz = in->tsc_khz; /* whatever it was there */
 	now = take_moment(e->machine, vcpu);
 	age = engine_state_age(in, now->machine_ns);
-	e->cpu.msr.tsc_offset = in->tsc + age - now->base; /* a tick is a nanosecond: core/tsc.c */
+	e->cpu.msr.tsc_offset = in->tsc + tsc_ticks(e->machine->tsc_khz, age) - tsc_ticks(e->machine->tsc_khz, now->base);
 	lapic_restore(e->lapic, &in->apic, now->machine_ns - age);
 	sys_debug_restore(e, in->debug_pending, in->task_trap);
 	e->in_rep = in->in_rep;

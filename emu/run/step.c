@@ -69,6 +69,10 @@ void step_one(struct emu *e)
 	e->cpu.shadow = 0;
 	if (fetch_and_decode(e, &i))
 		return;
+	if (e->machine->config.lent && stretch_is_foreign(&i)) {
+		emu_fault(e, VEC_FOREIGN);
+		return;
+	}
 	r = insn_execute(e, &i);
 	e->stop = false;
 	if (e->fault.pending) {

@@ -133,8 +133,9 @@ int main(void)
 	emu = make(&engine_emu, ram, -1);
 	kvm = make(&engine_kvm, ram, fd);
 	kvm->ops->features(kvm, &features);
-	if (emu->ops->save(emu, 0, &start) != 0)
+	if (emu->ops->save(emu, 0, &start) != 0 || kvm->ops->save(kvm, 0, &kvm_state) != 0)
 		return 1;
+	start.tsc_khz = kvm_state.tsc_khz; /* of an emulator that was told so */
 	fill(&start, cpu_has(&features, CPUF_AVX512F));
 	move(kvm, &start, &kvm_state);
 	compare_cpu(&start.cpu, &kvm_state.cpu);

@@ -318,8 +318,8 @@ Test(sys_model, cpuid_frequencies_and_widths)
 {
 	struct cpuid_regs r = cpuid_read(e, 0x15, 0);
 
-	cr_expect_eq((uint64_t)r.r[2] * r.r[1] / r.r[0], emu_tsc_hz());
-	cr_expect_eq(cpuid_read(e, 0x16, 0).r[0], emu_tsc_hz() / 1000000);
+	cr_expect_eq((uint64_t)r.r[2] * r.r[1] / r.r[0], emu_tsc_khz(e) * 1000ull);
+	cr_expect_eq(cpuid_read(e, 0x16, 0).r[0], emu_tsc_khz(e) / 1000);
 	cr_expect_eq(cpuid_read(e, 0x80000008, 0).r[0], EMU_MAXPHYADDR | 57 << 8);
 }
 

@@ -112,3 +112,22 @@ int cmd_wait(int argc, char **argv)
 	rc = client_complain(ref.name, &client_frame, rc);
 	return rc == EXIT_FAILED ? EXIT_INTERNAL : rc;
 }
+
+/* The guest stands still for some milliseconds; a supervisor that is busy with a slow one takes its time. */
+enum { ENGINE_MS = 60000 };
+
+int cmd_engine(int argc, char **argv)
+{
+	Bulkhead__Engine m = BULKHEAD__ENGINE__INIT;
+	struct machine_ref ref;
+	struct cli_args args;
+	int rc = cli_parse(COMMAND_ENGINE, &args, argc, argv);
+
+	if (!rc)
+		rc = client_find(args.words[0], &ref);
+	if (rc)
+		return rc;
+	m.engine = args.words[1];
+	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_ENGINE, &m.base, -1, ENGINE_MS, &client_frame);
+	return rc ? client_complain(ref.name, &client_frame, rc) : EXIT_OK;
+}

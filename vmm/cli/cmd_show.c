@@ -186,6 +186,8 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "cpu_features", json_incref(features));
 		json_object_set_new(j, "engine", text(s->engine));
 		json_object_set_new(j, "engine_reason", text(s->engine_reason));
+		if (s->has_fallbacks)
+			json_object_set_new(j, "fallbacks", number(s->fallbacks));
 		json_object_set_new(j, "sandbox", text(s->sandbox));
 		json_object_set_new(j, "ram_bytes", number(s->ram_bytes));
 		json_object_set_new(j, "cpus", number(s->vcpus));
@@ -324,6 +326,8 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 	       s->name, describe_state(s), s->engine, s->engine_reason ? s->engine_reason : "-", s->cpu ? s->cpu : "-", s->vcpus,
 	       s->sockets, s->cores, s->threads, (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
 	       up / 3600, up / 60 % 60, up % 60, s->reboots, s->console ? s->console : "-");
+	if (s->fallbacks)
+		printf("  fallback  KVM has left %llu instructions to the emulator\n", (unsigned long long)s->fallbacks);
 	for (size_t i = 0; i < s->n_serial; i++)
 		printf("  serial    %s\n", s->serial[i]);
 	print_sandbox(s);

@@ -85,7 +85,7 @@ struct vm_config {
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */
 	int escape; /* control character of the console client */
-	bool detach, no_console, no_reboot, verbose, quiet, demo, help, json;
+	bool detach, no_console, no_reboot, no_fallback, verbose, quiet, demo, help, json;
 	const char *from; /* the machine that goes on as this one, whose other options are the same; NULL: none */
 	int taken_fd; /* keeper: the first of the descriptors of enum frame_take_fd, the others follow; -1 */
 	int ready_fd; /* keeper: where the command line wants to be told; -1 */

@@ -199,6 +199,9 @@ static int time_best(const struct scratch *s, uint32_t loops, uint64_t *ps, stru
 /* One that is hopeless after a few need not be asked for more. */
 static void judge(const struct scratch *s, struct kvm_probe *out)
 {
+	const int khz = ioctl(s->vcpu, KVM_GET_TSC_KHZ, 0);
+
+	out->tsc_khz = khz > 0 ? (uint32_t)khz : 0;
 	if (time_best(s, LOOK, &out->ps_per_insn, out))
 		return;
 	if (out->ps_per_insn < HOPELESS_PS && time_best(s, LOOPS, &out->ps_per_insn, out))

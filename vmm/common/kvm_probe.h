@@ -21,6 +21,7 @@ struct kvm_probe {
 	int error; /* errno, positive */
 	const char *lacks; /* KVM_UNFIT: a capability or a call by name */
 	uint64_t ps_per_insn; /* picoseconds for an instruction of privileged code; these two 0: not measured */
+	uint32_t tsc_khz;     /* of a guest's time-stamp counter; 0: it does not tell */
 	uint64_t ns_per_exit; /* for a port write that its process answers */
 };
 

@@ -55,6 +55,8 @@ struct launch {
 	int trace_fd[TRACE_FD_COUNT]; /* the vcpu process's ends of the tracer's channels; -1: nobody traces */
 	char dir[128];
 	char debugger[160]; /* where gdb connects to */
+	bool engine_kvm; /* it begins with KVM; with the emulator, kvm_fd is there if it can go over to KVM */
+	uint32_t tsc_khz; /* what the emulator's counter of time has to count, so that KVM can go on with it; 0: anything */
 	char engine_reason[160]; /* why it is this engine: a sentence for users */
 	uint64_t started_ns; /* CLOCK_MONOTONIC, when the command line began */
 	bool trace, journal; /* journal: stderr is read by journald */

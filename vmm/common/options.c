@@ -59,6 +59,8 @@ const struct option_row option_rows[] = {
 	KEY("program", FILE, IN(RUN), program, "FILE", "of a frame machine: the program that its kernel finds at 32 MiB"),
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
 		"what runs guest code; auto measures: kvm where that is the processor itself (default)"),
+	KEY("no-fallback", FLAG, MACHINE, no_fallback, NULL,
+		"end the machine at an instruction that KVM cannot do, instead of running it on the emulator (engine kvm)"),
 	KEY("code-cache", CACHE, MACHINE, code_cache_bytes, "SIZE",
 		"what decoded and translated code may take of this host (default 192M, 48M more for each further processor)"),
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",

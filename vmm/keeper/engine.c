@@ -42,7 +42,10 @@ static void choose(struct keeper *k)
 	kvm_probe(fd, &probe);
 	kvm_probe_text(&probe, reason);
 	decide(k, probe.kind == KVM_HARDWARE ? "kvm" : "emu", reason);
-	if (probe.kind == KVM_HARDWARE)
+	k->launch.engine_kvm = probe.kind == KVM_HARDWARE;
+	k->launch.tsc_khz = probe.tsc_khz;
+	/* Kept for `bulkhead engine`, whatever it begins with. */
+	if (probe.kind == KVM_HARDWARE || probe.kind == KVM_INTERPRETS)
 		k->launch.kvm_fd = fd;
 	else if (fd >= 0)
 		close(fd);
@@ -61,6 +64,7 @@ int keeper_open_engine(struct keeper *k)
 	decide(k, k->config.engine, "asked for");
 	if (strcmp(k->config.engine, "kvm"))
 		return 0;
+	k->launch.engine_kvm = true;
 	k->launch.kvm_fd = kvm_open();
 	if (k->launch.kvm_fd >= 0)
 		return 0;

@@ -41,10 +41,10 @@ static void set_clock(struct kvm_engine *k, struct leaves *l)
 		return;
 	e = find_or_add(l, 0x15);
 	if (e) {
-		/* crystal * ebx / eax = TSC; a crystal of 1 kHz units of the TSC keeps it exact */
-		e->eax = 1000;
+		/* crystal * ebx / eax = TSC. The crystal is what the local APIC's timer counts: KVM's counts nanoseconds. */
+		e->eax = 1000000;
 		e->ebx = (uint32_t)k->tsc_khz;
-		e->ecx = 1000000;
+		e->ecx = 1000000000;
 	}
 	e = find_or_add(l, 0x16);
 	if (e)

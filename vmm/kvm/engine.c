@@ -41,6 +41,7 @@ static int add_memory(struct kvm_engine *k, const struct engine_config *config)
 static int create_machine(struct kvm_engine *k, const struct engine_config *config)
 {
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { LAYOUT_IOAPIC_PINS } };
+	struct kvm_enable_cap tell = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
 	int err;
 
 	if (ioctl(k->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
@@ -58,6 +59,7 @@ static int create_machine(struct kvm_engine *k, const struct engine_config *conf
 		return kvm_fail(k, "KVM_SET_TSS_ADDR");
 	if (ioctl(k->vm_fd, KVM_ENABLE_CAP, &split) < 0)
 		return kvm_fail(k, "KVM_CAP_SPLIT_IRQCHIP");
+	k->tells_failures = ioctl(k->vm_fd, KVM_ENABLE_CAP, &tell) == 0;
 	return 0;
 }
 
@@ -73,6 +75,9 @@ static int create_vcpu(struct kvm_engine *k, unsigned index)
 		v->run = NULL;
 		return kvm_fail(k, "mmap of kvm_run");
 	}
+	v->area = k->xsave_bytes ? calloc(1, k->xsave_bytes) : NULL;
+	if (k->xsave_bytes && !v->area)
+		return -ENOMEM;
 	return kvm_set_cpuid(k, index);
 }
 
@@ -80,7 +85,9 @@ static void kvm_engine_destroy(struct engine *e)
 {
 	struct kvm_engine *k = (struct kvm_engine *)e;
 
+	kvm_fallback_destroy(k);
 	for (unsigned i = 0; i < ENGINE_MAX_VCPUS; i++) {
+		free(k->vcpu[i].area);
 		if (k->vcpu[i].run)
 			munmap(k->vcpu[i].run, k->run_size);
 		if (k->vcpu[i].fd >= 0)
@@ -116,7 +123,11 @@ static int build(struct kvm_engine *k, const struct engine_config *config)
 	}
 	for (unsigned i = 0; !err && i < k->vcpus; i++)
 		err = create_vcpu(k, i);
-	return err;
+	if (err)
+		return err;
+	kvm_state_init(k);
+	k->falls_back = !config->no_fallback;
+	return kvm_fallback_create(k, config);
 }
 
 static int kvm_engine_create(const struct engine_config *config, struct engine **out)
@@ -186,6 +197,8 @@ static enum engine_stop kvm_engine_run(struct engine *e, unsigned vcpu)
 	atomic_store(&v->inside, true);
 	do {
 		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+		if (atomic_load(&v->kicked) && !kvm_complete(k, vcpu, &stop))
+			break;
 		if (atomic_exchange(&v->kicked, false)) {
 			stop = ENGINE_KICKED;
 			break;

@@ -11,9 +11,12 @@
  */
 #include "kvm.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+
+enum { INSN_MAX = 15 };
 
 /* INT3, INT n, INTO, IRET, INT1: they read tables and use the stack, as the delivery of an event does. */
 static bool is_delivery(const uint8_t *insn, unsigned size)
@@ -88,20 +91,50 @@ static bool lacks_stack(const struct kvm_engine *k, unsigned vcpu, const struct 
 	       is_elsewhere(k, vcpu, base + r.rsp - 8);
 }
 
-static void explain(struct kvm_engine *k, const struct kvm_run *run, const char *reason)
+static void append(struct kvm_engine *k, const char *fmt, ...)
 {
-	int n = snprintf(k->error, sizeof(k->error), "KVM gave up: %s", reason);
+	const size_t used = strlen(k->error);
+	va_list ap;
 
-	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR)
+	va_start(ap, fmt);
+	vsnprintf(k->error + used, sizeof(k->error) - used, fmt, ap);
+	va_end(ap);
+}
+
+/* From where RIP points, as far as there is memory. */
+static void append_instruction(struct kvm_engine *k, unsigned vcpu)
+{
+	struct kvm_sregs s;
+	struct kvm_regs r;
+	const uint8_t *at;
+	bool mapped;
+
+	if (ioctl(k->vcpu[vcpu].fd, KVM_GET_REGS, &r) < 0 || ioctl(k->vcpu[vcpu].fd, KVM_GET_SREGS, &s) < 0)
 		return;
-	n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " (suberror %u)", run->internal.suberror);
-	for (unsigned i = 0; i < run->internal.ndata && i < 6 && (size_t)n < sizeof(k->error); i++)
-		n += snprintf(k->error + n, sizeof(k->error) - (size_t)n, " %llx", (unsigned long long)run->internal.data[i]);
+	append(k, "; instruction");
+	for (unsigned i = 0; i < INSN_MAX; i++) {
+		at = memory_at(k, vcpu, (s.cs.l && s.efer & EFER_LMA ? 0 : s.cs.base) + r.rip + i, &mapped);
+		append(k, at ? " %02x" : " ??", at ? *at : 0);
+	}
+}
+
+static void explain(struct kvm_engine *k, unsigned vcpu, const char *reason)
+{
+	const struct kvm_run *run = k->vcpu[vcpu].run;
+
+	snprintf(k->error, sizeof(k->error), "KVM gave up: %s (exit %u", reason, run->exit_reason);
+	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
+		append(k, ", suberror %u", run->internal.suberror);
+		for (unsigned i = 0; i < run->internal.ndata && i < 6; i++)
+			append(k, " %llx", (unsigned long long)run->internal.data[i]);
+	}
+	append(k, ")");
+	append_instruction(k, vcpu);
 }
 
 static enum engine_stop no_stack(struct kvm_engine *k, unsigned vcpu)
 {
-	explain(k, k->vcpu[vcpu].run, "it cannot deliver an event to a stack that is not memory; --engine emu can");
+	explain(k, vcpu, "it cannot deliver an event to a stack that is not memory; --engine emu can");
 	return ENGINE_ERROR;
 }
 
@@ -124,6 +157,6 @@ enum engine_stop kvm_gave_up(struct kvm_engine *k, unsigned vcpu)
 
 	if (was_delivering(run) && ioctl(k->vcpu[vcpu].fd, KVM_GET_SREGS, &s) == 0)
 		return has_tables(k, vcpu, &s) ? no_stack(k, vcpu) : ENGINE_TRIPLE_FAULT;
-	explain(k, run, sub < sizeof(reasons) / sizeof(reasons[0]) ? reasons[sub] : "internal error");
+	explain(k, vcpu, sub < sizeof(reasons) / sizeof(reasons[0]) ? reasons[sub] : "internal error");
 	return ENGINE_ERROR;
 }

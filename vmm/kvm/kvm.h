@@ -15,6 +15,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* How long a stretch in the emulator pays (fallback.c). */
+struct kvm_stretch {
+	unsigned limit;		    /* instructions of the next one */
+	uint64_t ended_ns, took_ns; /* the latest: until when, and for how long, what it costs to take the state out and in included */
+	struct cpu before, after;
+};
+
 struct kvm_vcpu {
 	int fd;
 	struct kvm_run *run;
@@ -25,9 +32,12 @@ struct kvm_vcpu {
 	atomic_uint idle_looks; /* how often in a row it was found where only another vCPU can wake it */
 	atomic_bool inside;   /* its thread is in run() and `thread` is valid */
 	pthread_t thread;
+	bool owes; /* KVM has not yet heard that it was answered: its registers are of before (KVM_EXIT_IO, KVM_EXIT_MMIO) */
+	uint8_t *area; /* for its extended state: k->xsave_bytes */
+	struct kvm_stretch stretch;
 };
 
-enum { KVM_SLOTS = 4 };
+enum { KVM_SLOTS = 4, KVM_MSR_ROWS = 32 };
 
 /* A byte of guest memory in whose place an INT3 stands. */
 struct kvm_patch {
@@ -45,9 +55,14 @@ struct kvm_engine {
 	struct cpu_topology topology;
 	size_t run_size;
 	uint64_t tsc_khz;
+	uint64_t tsc_saved, tsc_saved_ns; /* whole.c: the latest reading of vCPU 0's */
 	struct machine_clock clock;
 	size_t xsave_bytes; /* of the area that holds a vCPU's extended state; 0: this KVM has no XSAVE */
 	bool has_xcrs;
+	bool has_msr[KVM_MSR_ROWS]; /* state.c: which of its registers this KVM has */
+	struct engine *emulator; /* for what KVM cannot do (fallback.c) */
+	bool falls_back;	 /* it is asked while the guest runs */
+	bool tells_failures;	 /* an instruction that it cannot do leaves no #UD behind (KVM_CAP_EXIT_ON_EMULATION_FAILURE) */
 	struct cpu_model cpu;
 	struct cpu_feature_set features; /* what the guest's CPUID shows */
 	struct kvm_vcpu vcpu[ENGINE_MAX_VCPUS];
@@ -60,7 +75,7 @@ struct kvm_engine {
 	uint8_t slot[KVM_SLOTS]; /* which point stands in each debug register */
 	struct kvm_patch patch[ENGINE_MAX_POINTS];
 	unsigned patches;
-	char error[256];
+	char error[384];
 };
 
 /* Each returns 0 or -errno and leaves a sentence in k->error when it fails. */
@@ -72,14 +87,22 @@ int kvm_model_apply(const struct cpu_model *m, struct kvm_cpuid2 *leaves, struct
 		    char error[CPU_MODEL_ERROR_MAX]);
 int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out);
 int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in);
+/* What differs between two states of a processor of which KVM has the first one. */
+int kvm_state_change(struct kvm_engine *k, unsigned vcpu, const struct cpu *before, const struct cpu *after);
+/* Once, when the first vCPU is there. */
+void kvm_state_init(struct kvm_engine *k);
 /* One model-specific register: 0, or -EINVAL if this KVM has it not or refuses the value. */
 int kvm_msr_set(int fd, uint32_t number, uint64_t value);
 int kvm_msr_get(int fd, uint32_t number, uint64_t *value);
 
 /* xstate.c: x87 to PKRU, between struct cpu and a vCPU. init() asks what this KVM has; the others: -ENOTSUP without XSAVE. */
 void kvm_xstate_init(struct kvm_engine *k);
-int kvm_xstate_set(struct kvm_engine *k, int fd, const struct cpu *in);
-int kvm_xstate_get(struct kvm_engine *k, int fd, struct cpu *out);
+int kvm_xstate_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in);
+int kvm_xstate_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out);
+/* Has the host's processor the components of XCR0 where the emulator's has them, so that a guest can go from one to the other? */
+bool kvm_xstate_is_ours(uint64_t xcr0);
+/* A vCPU's XSAVE area, into its `area`. */
+int kvm_xstate_read(const struct kvm_engine *k, unsigned vcpu);
 /* The same with an XSAVE area of `bytes` in the standard form. */
 void kvm_xstate_out(uint8_t *area, size_t bytes, const struct cpu *in);
 void kvm_xstate_in(struct cpu *out, uint8_t *area, size_t bytes);
@@ -93,6 +116,17 @@ int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, 
 enum engine_stop kvm_gave_up(struct kvm_engine *k, unsigned vcpu);
 enum engine_stop kvm_shut_down(struct kvm_engine *k, unsigned vcpu);
 
+/* fallback.c: our emulator for what KVM cannot do. create(): 0 or -errno. */
+int kvm_fallback_create(struct kvm_engine *k, const struct engine_config *config);
+void kvm_fallback_destroy(struct kvm_engine *k);
+/* After KVM_EXIT_INTERNAL_ERROR. False: nothing has happened, it is not to be had, or does not help. True: it has run what KVM could not,
+ * and the guest goes on, unless *stop says otherwise (not ENGINE_KICKED). */
+bool kvm_fallback(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);
+
+/* What KVM was about to deliver to a vCPU that stands still is delivered: nothing is on its way into it that its state would not
+ * tell. -EBUSY: it has to run for that. */
+int kvm_settle(struct kvm_engine *k, unsigned vcpu);
+
 /* debugger.c: debug, debug_hit, translate of struct engine_ops. */
 int kvm_debug(struct engine *e, const struct engine_debug *want, unsigned *which);
 void kvm_debug_hit(struct engine *e, unsigned vcpu, struct engine_hit *out);
@@ -102,6 +136,8 @@ bool kvm_debug_holds_interrupts(const struct kvm_engine *k, unsigned vcpu);
 /* KVM_EXIT_DEBUG. True: the debugger is to hear of it; false: it was the guest's own, and has been given back to it. */
 bool kvm_debug_exit(struct kvm_engine *k, unsigned vcpu);
 
+/* What the guest has been told by devices reaches its registers, without an instruction more. As kvm_step(), but true: that is done. */
+bool kvm_complete(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);
 /* One KVM_RUN and what it asked for: true if the guest goes on, false with *stop set. */
 bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);
 

@@ -133,27 +133,56 @@ int kvm_msr_get(int fd, uint32_t number, uint64_t *value)
 	return 0;
 }
 
-/* One at a time: a KVM that lacks one of them stops at it, and the others still matter. */
-static void set_msrs(int fd, const struct cpu *in)
+_Static_assert((int)MSRS <= (int)KVM_MSR_ROWS, "a flag for each row");
+enum { MSRS_MOST = 64 };
+
+struct msr_list {
+	struct kvm_msrs head;
+	struct kvm_msr_entry entry[MSRS_MOST];
+};
+
+/* Asked one by one: a list with one that this KVM lacks ends there. */
+void kvm_state_init(struct kvm_engine *k)
+{
+	uint64_t value;
+
+	for (unsigned i = 0; i < MSRS; i++)
+		k->has_msr[i] = kvm_msr_get(k->vcpu[0].fd, msrs[i].number, &value) == 0;
+}
+
+static uint8_t *msr_place(struct cpu *c, unsigned row, unsigned n)
+{
+	return (uint8_t *)c + msrs[row].offset + 8 * n;
+}
+
+/* One at a time: a value that KVM refuses stops a list, and the others still matter. `before`: only what differs from it. */
+static void set_msrs(const struct kvm_engine *k, int fd, const struct cpu *in, const struct cpu *before)
 {
 	for (unsigned i = 0; i < MSRS; i++)
-		for (unsigned n = 0; n < msrs[i].count; n++) {
+		for (unsigned n = 0; k->has_msr[i] && n < msrs[i].count; n++) {
+			const size_t at = msrs[i].offset + 8 * n;
 			uint64_t value;
 
-			memcpy(&value, (const uint8_t *)in + msrs[i].offset + 8 * n, 8);
+			if (before && memcmp((const uint8_t *)in + at, (const uint8_t *)before + at, 8) == 0)
+				continue;
+			memcpy(&value, (const uint8_t *)in + at, 8);
 			kvm_msr_set(fd, msrs[i].number + n * msrs[i].step, value);
 		}
 }
 
-static void get_msrs(int fd, struct cpu *out)
+static void get_msrs(const struct kvm_engine *k, int fd, struct cpu *out)
 {
-	for (unsigned i = 0; i < MSRS; i++)
-		for (unsigned n = 0; n < msrs[i].count; n++) {
-			uint64_t value;
+	struct msr_list list = { 0 };
+	unsigned done = 0;
 
-			if (kvm_msr_get(fd, msrs[i].number + n * msrs[i].step, &value) == 0)
-				memcpy((uint8_t *)out + msrs[i].offset + 8 * n, &value, 8);
-		}
+	for (unsigned i = 0; i < MSRS; i++)
+		for (unsigned n = 0; k->has_msr[i] && n < msrs[i].count && list.head.nmsrs < MSRS_MOST; n++)
+			list.entry[list.head.nmsrs++].index = msrs[i].number + n * msrs[i].step;
+	if (ioctl(fd, KVM_GET_MSRS, &list) != (int)list.head.nmsrs)
+		return;
+	for (unsigned i = 0; i < MSRS; i++)
+		for (unsigned n = 0; k->has_msr[i] && n < msrs[i].count && done < list.head.nmsrs; n++)
+			memcpy(msr_place(out, i, n), &list.entry[done++].data, 8);
 }
 
 /* Without XSAVE there is nothing that XCR0 would switch on. */
@@ -237,13 +266,65 @@ int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
 	if (!err)
 		err = set_xcr0(k, fd, in);
 	if (!err)
-		err = kvm_xstate_set(k, fd, in);
+		err = kvm_xstate_set(k, vcpu, in);
 	if (err)
 		return err;
-	set_msrs(fd, in);
+	set_msrs(k, fd, in, NULL);
 	set_debug(fd, in);
 	set_events(fd, in);
 	return ioctl(fd, KVM_SET_MP_STATE, &mp) < 0 ? kvm_fail(k, "KVM_SET_MP_STATE") : 0;
+}
+
+static bool differs(const void *a, const void *b, size_t size)
+{
+	return memcmp(a, b, size) != 0;
+}
+
+static bool sregs_differ(const struct cpu *a, const struct cpu *b)
+{
+	return differs(a->seg, b->seg, sizeof(a->seg)) || differs(&a->ldtr, &b->ldtr, sizeof(a->ldtr)) ||
+	       differs(&a->tr, &b->tr, sizeof(a->tr)) || differs(&a->gdtr, &b->gdtr, sizeof(a->gdtr)) ||
+	       differs(&a->idtr, &b->idtr, sizeof(a->idtr)) || a->cr0 != b->cr0 || a->cr2 != b->cr2 || a->cr3 != b->cr3 ||
+	       a->cr4 != b->cr4 || a->msr.efer != b->msr.efer;
+}
+
+static bool xstate_differs(const struct cpu *a, const struct cpu *b)
+{
+	return differs(&a->fpu, &b->fpu, sizeof(a->fpu)) || differs(a->vec, b->vec, sizeof(a->vec)) ||
+	       differs(a->k, b->k, sizeof(a->k)) || a->mxcsr != b->mxcsr || a->pkru != b->pkru;
+}
+
+int kvm_state_change(struct kvm_engine *k, unsigned vcpu, const struct cpu *before, const struct cpu *after)
+{
+	const int fd = k->vcpu[vcpu].fd;
+	int err = 0;
+
+	if (sregs_differ(before, after))
+		err = set_sregs(k, fd, after);
+	if (!err)
+		err = set_regs(k, fd, after);
+	if (!err && xstate_differs(before, after))
+		err = kvm_xstate_set(k, vcpu, after);
+	if (err)
+		return err;
+	set_msrs(k, fd, after, before);
+	if (differs(before->dr, after->dr, sizeof(before->dr)))
+		set_debug(fd, after);
+	if (before->shadow != after->shadow || before->nmi_blocked != after->nmi_blocked)
+		set_events(fd, after);
+	return 0;
+}
+
+/* KVM keeps them to itself; they are what MOV CR3 has read from there (SDM vol. 3, 4.4.1). */
+static void get_pdptes(const struct kvm_engine *k, struct cpu *out)
+{
+	const uint64_t at = out->cr3 & 0xffffffe0;
+
+	if (!(out->cr0 & CR0_PG) || !(out->cr4 & CR4_PAE) || (out->msr.efer & EFER_LMA))
+		return;
+	for (unsigned i = 0; i < k->ram_count; i++)
+		if (at - k->ram[i].gpa < k->ram[i].size && k->ram[i].size - (at - k->ram[i].gpa) >= sizeof(out->pdpte))
+			memcpy(out->pdpte, k->ram[i].host + (at - k->ram[i].gpa), sizeof(out->pdpte));
 }
 
 int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
@@ -256,6 +337,9 @@ int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
 
 	memset(out, 0, sizeof(*out));
 	out->vcpu = (uint8_t)vcpu;
+	/* First: INIT and SIPI that have come are taken by this, and change the rest. */
+	if (ioctl(fd, KVM_GET_MP_STATE, &mp) < 0)
+		return kvm_fail(k, "KVM_GET_MP_STATE");
 	if (ioctl(fd, KVM_GET_REGS, &regs) < 0)
 		return kvm_fail(k, "KVM_GET_REGS");
 	if (ioctl(fd, KVM_GET_SREGS, &s) < 0)
@@ -280,14 +364,15 @@ int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
 	out->cr4 = s.cr4;
 	out->msr.efer = s.efer;
 	out->msr.apic_base = s.apic_base;
+	get_pdptes(k, out);
 	get_xcr0(k, fd, out);
-	get_msrs(fd, out);
+	get_msrs(k, fd, out);
 	get_debug(fd, out);
 	get_events(fd, out);
-	err = kvm_xstate_get(k, fd, out);
+	err = kvm_xstate_get(k, vcpu, out);
 	if (err)
 		return err;
-	if (ioctl(fd, KVM_GET_MP_STATE, &mp) == 0 && mp.mp_state == KVM_MP_STATE_HALTED)
+	if (mp.mp_state == KVM_MP_STATE_HALTED)
 		out->activity = CPU_HALTED;
 	else if (mp.mp_state == KVM_MP_STATE_INIT_RECEIVED || mp.mp_state == KVM_MP_STATE_UNINITIALIZED)
 		out->activity = CPU_WAIT_SIPI;

@@ -149,9 +149,11 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 	atomic_store_explicit(&k->vcpu[vcpu].idle_looks, 0, memory_order_relaxed);
 	switch (run->exit_reason) {
 	case KVM_EXIT_IO:
+		k->vcpu[vcpu].owes = true;
 		serve_port(k, vcpu, run);
 		return true;
 	case KVM_EXIT_MMIO:
+		k->vcpu[vcpu].owes = true;
 		serve_mmio(k, vcpu, run);
 		return true;
 	case KVM_EXIT_IOAPIC_EOI:
@@ -176,6 +178,9 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 		*stop = kvm_shut_down(k, vcpu);
 		return false;
 	case KVM_EXIT_INTERNAL_ERROR:
+		*stop = ENGINE_KICKED;
+		if (kvm_fallback(k, vcpu, stop))
+			return *stop == ENGINE_KICKED;
 		*stop = kvm_gave_up(k, vcpu);
 		return false;
 	case KVM_EXIT_FAIL_ENTRY:
@@ -189,6 +194,19 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 	return false;
 }
 
+bool kvm_complete(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
+{
+	struct kvm_vcpu *v = &k->vcpu[vcpu];
+
+	while (v->owes) { /* an access can be answered in several parts */
+		v->owes = false;
+		__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (ioctl(v->fd, KVM_RUN, 0) == 0 && !serve_exit(k, vcpu, stop))
+			return false;
+	}
+	return true;
+}
+
 bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 {
 	struct kvm_vcpu *v = &k->vcpu[vcpu];
@@ -197,6 +215,7 @@ bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 		*stop = ENGINE_ERROR;
 		return false;
 	}
+	v->owes = false;
 	if (ioctl(v->fd, KVM_RUN, 0) == 0)
 		return serve_exit(k, vcpu, stop);
 	if (errno == EINTR || errno == EAGAIN) {

@@ -8,11 +8,20 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { MSR_TSC = 0x10, MSR_TSC_DEADLINE = 0x6e0 };
+enum { MSR_TSC = 0x10, MSR_TSC_DEADLINE = 0x6e0, MSR_KVM_FIRST = 0x4b564d00 };
 
 _Static_assert(sizeof(struct kvm_lapic_state) == 16 * APIC_REGISTERS, "KVM's page is the architecture's");
 
-static int save_apic(struct kvm_engine *k, int fd, struct apic_state *out)
+enum { APIC_ID = 0x02, APIC_SVR = 0x0f, APIC_LVT_LINT0 = 0x35, SVR_ENABLED = 1 << 8, LVT_EXTINT = 7 << 8 };
+
+/* KVM's page has the id in the upper byte, as the register page has it, in x2APIC mode, too, where the register is the id itself
+ * (SDM vol. 3, 10.12.5.1), unless KVM_CAP_X2APIC_API is switched on. */
+static unsigned id_shift(uint64_t apic_base)
+{
+	return apic_base & APIC_BASE_X2 ? 24 : 0;
+}
+
+static int save_apic(struct kvm_engine *k, int fd, uint64_t apic_base, struct apic_state *out)
 {
 	struct kvm_lapic_state page;
 
@@ -20,22 +29,70 @@ static int save_apic(struct kvm_engine *k, int fd, struct apic_state *out)
 		return kvm_fail(k, "KVM_GET_LAPIC");
 	for (unsigned n = 0; n < APIC_REGISTERS; n++)
 		memcpy(&out->reg[n], page.regs + 16 * n, 4);
+	out->reg[APIC_ID] >>= id_shift(apic_base);
 	kvm_msr_get(fd, MSR_TSC_DEADLINE, &out->tsc_deadline);
 	return 0;
 }
 
-static int restore_apic(struct kvm_engine *k, int fd, const struct apic_state *in)
+/*
+ * While software has not switched its local APIC on, the first processor takes the 8259's interrupts as if there were none (the
+ * emulator does by that rule). KVM asks LINT0 even then, and says after a reset that it is ExtINT, which no masked entry is.
+ */
+static void open_lint0(uint8_t *page)
 {
+	const uint32_t extint = LVT_EXTINT;
+	uint32_t svr;
+
+	memcpy(&svr, page + 16 * APIC_SVR, 4);
+	if (!(svr & SVR_ENABLED))
+		memcpy(page + 16 * APIC_LVT_LINT0, &extint, 4);
+}
+
+static int restore_apic(struct kvm_engine *k, unsigned vcpu, uint64_t apic_base, const struct apic_state *in)
+{
+	const uint32_t id = in->reg[APIC_ID] << id_shift(apic_base);
 	struct kvm_lapic_state page;
+	const int fd = k->vcpu[vcpu].fd;
 
 	if (ioctl(fd, KVM_GET_LAPIC, &page) < 0)
 		return kvm_fail(k, "KVM_GET_LAPIC");
 	for (unsigned n = 0; n < APIC_REGISTERS; n++)
 		memcpy(page.regs + 16 * n, &in->reg[n], 4);
+	memcpy(page.regs + 16 * APIC_ID, &id, 4);
+	if (vcpu == 0)
+		open_lint0((uint8_t *)page.regs);
 	if (ioctl(fd, KVM_SET_LAPIC, &page) < 0)
 		return kvm_fail(k, "KVM_SET_LAPIC");
 	kvm_msr_set(fd, MSR_TSC_DEADLINE, in->tsc_deadline);
 	return 0;
+}
+
+/* Does the counter lie between two readings of the first one's? Then they are the same, as nearly as a guest can tell. */
+static bool is_in_step(struct kvm_engine *k, unsigned vcpu)
+{
+	uint64_t before, mine, after;
+
+	return kvm_msr_get(k->vcpu[0].fd, MSR_TSC, &before) == 0 && kvm_msr_get(k->vcpu[vcpu].fd, MSR_TSC, &mine) == 0 &&
+	       kvm_msr_get(k->vcpu[0].fd, MSR_TSC, &after) == 0 && before <= mine && mine <= after;
+}
+
+/* Counters of several processors that are in step stay so, to the tick: by the reading that the first one's state has. */
+static int save_tsc(struct kvm_engine *k, unsigned vcpu, struct engine_state *out)
+{
+	int err = 0;
+
+	if (vcpu == 0 || !is_in_step(k, vcpu)) {
+		err = kvm_msr_get(k->vcpu[vcpu].fd, MSR_TSC, &out->tsc);
+		out->time_ns = machine_ns(&k->clock);
+	} else {
+		out->tsc = k->tsc_saved;
+		out->time_ns = k->tsc_saved_ns;
+	}
+	if (vcpu == 0) {
+		k->tsc_saved = out->tsc;
+		k->tsc_saved_ns = out->time_ns;
+	}
+	return err;
 }
 
 int kvm_save(struct engine *e, unsigned vcpu, struct engine_state *out)
@@ -48,12 +105,17 @@ int kvm_save(struct engine *e, unsigned vcpu, struct engine_state *out)
 	memset(out, 0, sizeof(*out));
 	out->version = ENGINE_STATE_VERSION;
 	out->bytes = sizeof(*out);
-	err = kvm_state_get(k, vcpu, &out->cpu);
+	err = kvm_settle(k, vcpu);
 	if (!err)
-		err = save_apic(k, k->vcpu[vcpu].fd, &out->apic);
+		err = kvm_state_get(k, vcpu, &out->cpu);
 	if (!err)
-		err = kvm_msr_get(k->vcpu[vcpu].fd, MSR_TSC, &out->tsc);
-	out->time_ns = machine_ns(&k->clock);
+		err = save_apic(k, k->vcpu[vcpu].fd, out->cpu.msr.apic_base, &out->apic);
+	if (!err)
+		err = save_tsc(k, vcpu, out);
+	out->tsc_khz = (uint32_t)k->tsc_khz;
+	out->by_kvm = true;
+	for (unsigned n = 0; n < KVM_AIDS; n++) /* those that this KVM has */
+		kvm_msr_get(k->vcpu[vcpu].fd, MSR_KVM_FIRST + n, &out->kvm_aid[n]);
 	return err;
 }
 
@@ -63,6 +125,31 @@ static uint64_t tsc_now(const struct kvm_engine *k, const struct engine_state *s
 	return s->tsc + (uint64_t)((unsigned __int128)engine_state_age(s, machine_ns(&k->clock)) * k->tsc_khz / 1000000);
 }
 
+/* NULL, or what of it KVM cannot go on with. */
+static const char *complaint(const struct kvm_engine *k, const struct engine_state *in)
+{
+	const uint64_t khz = in->tsc_khz ? in->tsc_khz : 1000000;
+
+	/* KVM keeps these to itself. Whoever meets one lets the processor take one more step where it is. */
+	if (in->debug_pending || in->task_trap)
+		return "debug: KVM cannot be given a pending #DB";
+	if (k->tsc_khz && khz != k->tsc_khz)
+		return "tsc: its frequency is not this host's, which KVM cannot change here; start the machine with --engine "
+		       "auto on "
+		       "this host";
+	if (!in->by_kvm && !kvm_xstate_is_ours(in->cpu.xcr0))
+		return "xsave: this host's processor keeps a part of the extended state at another place; start the machine with "
+		       "--cpu x86-64-v3";
+	return NULL;
+}
+
+static void restore_aids(int fd, const struct engine_state *in)
+{
+	for (unsigned n = 0; n < KVM_AIDS; n++)
+		if (in->kvm_aid[n])
+			kvm_msr_set(fd, MSR_KVM_FIRST + n, in->kvm_aid[n]);
+}
+
 int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field)
 {
 	struct kvm_engine *k = (struct kvm_engine *)e;
@@ -70,16 +157,18 @@ int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, 
 
 	if (!err && vcpu >= k->vcpus)
 		err = -EINVAL;
-	/* KVM keeps these to itself. Whoever meets one lets the processor take one more step where it is. */
-	if (!err && (in->debug_pending || in->task_trap)) {
-		*field = "debug: KVM cannot be given a pending #DB";
-		err = -EINVAL;
-	}
 	if (err)
 		return err;
-	*field = "kvm";
+	*field = complaint(k, in);
+	if (*field)
+		return -EINVAL;
+	*field = k->error;
 	err = kvm_msr_set(k->vcpu[vcpu].fd, MSR_TSC, tsc_now(k, in));
 	if (!err)
 		err = kvm_state_set(k, vcpu, &in->cpu);
-	return err ? err : restore_apic(k, k->vcpu[vcpu].fd, &in->apic);
+	if (!err)
+		err = restore_apic(k, vcpu, in->cpu.msr.apic_base, &in->apic);
+	if (!err)
+		restore_aids(k->vcpu[vcpu].fd, in);
+	return err;
 }

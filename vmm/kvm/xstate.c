@@ -8,18 +8,41 @@
 
 #include <cpuid.h>
 #include <errno.h>
-#include <stdlib.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
+
+/* Where each component lies. CPUID is asked once: in a virtual machine it is slow. */
+static struct {
+	unsigned size, offset;
+} places[XSTATE_COMPONENTS];
+static pthread_once_t placed = PTHREAD_ONCE_INIT;
+
+static void find_places(void)
+{
+	unsigned c, d;
+
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++)
+		if (!__get_cpuid_count(0xd, k, &places[k].size, &places[k].offset, &c, &d))
+			places[k].size = 0;
+}
 
 /* A component's place in the area of `bytes`, NULL if it has none. */
 static uint8_t *component(uint8_t *area, size_t bytes, unsigned k)
 {
-	unsigned size, offset, c, d;
-
-	if (!__get_cpuid_count(0xd, k, &size, &offset, &c, &d) || size == 0 || offset + (size_t)size > bytes)
+	pthread_once(&placed, find_places);
+	if (places[k].size == 0 || places[k].offset + (size_t)places[k].size > bytes)
 		return NULL;
-	return area + offset;
+	return area + places[k].offset;
+}
+
+bool kvm_xstate_is_ours(uint64_t xcr0)
+{
+	pthread_once(&placed, find_places);
+	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++)
+		if ((xcr0 >> k & 1) && places[k].offset != xstate_components[k].offset)
+			return false;
+	return true;
 }
 
 static void legacy_out(struct fx_image *m, const struct cpu *in)
@@ -103,36 +126,31 @@ static unsigned long get_request(size_t bytes)
 	return bytes > sizeof(struct kvm_xsave) ? KVM_GET_XSAVE2 : KVM_GET_XSAVE;
 }
 
-int kvm_xstate_set(struct kvm_engine *k, int fd, const struct cpu *in)
+int kvm_xstate_read(const struct kvm_engine *k, unsigned vcpu)
 {
-	const size_t bytes = k->xsave_bytes;
-	uint8_t *area = bytes ? calloc(1, bytes) : NULL;
-	int err = 0;
+	const struct kvm_vcpu *v = &k->vcpu[vcpu];
 
-	if (!area)
-		return bytes ? -ENOMEM : -ENOTSUP;
-	/* What we do not know of it (tiles) stays as it is. */
-	if (ioctl(fd, get_request(bytes), area) < 0) {
-		err = -errno;
-	} else {
-		kvm_xstate_out(area, bytes, in);
-		err = ioctl(fd, KVM_SET_XSAVE, area) < 0 ? kvm_fail(k, "KVM_SET_XSAVE") : 0;
-	}
-	free(area);
-	return err;
+	if (!v->area)
+		return -ENOTSUP;
+	return ioctl(v->fd, get_request(k->xsave_bytes), v->area) < 0 ? -errno : 0;
 }
 
-int kvm_xstate_get(struct kvm_engine *k, int fd, struct cpu *out)
+int kvm_xstate_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
 {
-	const size_t bytes = k->xsave_bytes;
-	uint8_t *area = bytes ? calloc(1, bytes) : NULL;
-	int err;
+	uint8_t *area = k->vcpu[vcpu].area;
+	int err = kvm_xstate_read(k, vcpu); /* what we do not know of it (tiles) stays as it is */
 
-	if (!area)
-		return bytes ? -ENOMEM : -ENOTSUP;
-	err = ioctl(fd, get_request(bytes), area) < 0 ? -errno : 0;
+	if (err)
+		return err;
+	kvm_xstate_out(area, k->xsave_bytes, in);
+	return ioctl(k->vcpu[vcpu].fd, KVM_SET_XSAVE, area) < 0 ? kvm_fail(k, "KVM_SET_XSAVE") : 0;
+}
+
+int kvm_xstate_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
+{
+	int err = kvm_xstate_read(k, vcpu);
+
 	if (!err)
-		kvm_xstate_in(out, area, bytes);
-	free(area);
+		kvm_xstate_in(out, k->vcpu[vcpu].area, k->xsave_bytes);
 	return err;
 }

@@ -8,6 +8,7 @@
 #include "capture.h"
 #include "counted.h"
 #include "ending.h"
+#include "handover.h"
 #include "metrics.h"
 #include "news.h"
 #include "proc.h"
@@ -197,6 +198,8 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->name = (char *)vm->config->name;
 	s->state = (char *)state_name(vm);
 	s->engine = vm->engine_kvm ? "kvm" : "emu";
+	s->has_fallbacks = vm->engine_kvm;
+	s->fallbacks = counted_sum(vm, COUNTER_FALLBACKS);
 	s->engine_reason = vm->launch->engine_reason;
 	s->has_ram_bytes = s->has_started_ns = s->has_reboots = true;
 	s->ram_bytes = vm->config->ram_bytes;
@@ -515,6 +518,41 @@ static void on_device_capture(struct client *c, const struct frame *f)
 		drop(c);
 }
 
+/* Answered when the guest goes on, by control_engine_changed(). */
+static void on_engine(struct client *c, const struct frame *f)
+{
+	const Bulkhead__Engine *m = (const Bulkhead__Engine *)f->msg;
+	const bool kvm = m->engine && !strcmp(m->engine, "kvm");
+	const char *why = "the engine has to be emu or kvm";
+
+	if (kvm || (m->engine && !strcmp(m->engine, "emu"))) {
+		c->engine_id = f->header.id;
+		why = handover_begin(c->vm, kvm);
+	}
+	if (!why)
+		return;
+	c->engine_id = 0;
+	control_refuse(c, f->header.id, EBUSY, why);
+}
+
+void control_engine_changed(struct vm *vm, const char *error)
+{
+	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+
+	for (unsigned i = 0; i < VM_CLIENTS; i++) {
+		struct client *c = &vm->clients[i];
+		uint32_t id = c->engine_id;
+
+		if (c->fd < 0 || !id)
+			continue;
+		c->engine_id = 0;
+		if (error)
+			control_refuse(c, id, ENOTSUP, error);
+		else
+			reply(c, id, &ok);
+	}
+}
+
 void control_device_changed(struct vm *vm, struct proc *p, const char *error)
 {
 	const Bulkhead__Ok ok = BULKHEAD__OK__INIT;
@@ -553,6 +591,7 @@ static const struct {
 	{ BULKHEAD__MESSAGE_TYPE__MSG_SCREEN, CLIENT_MEMBER, attach_asked },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_CAPTURE, CLIENT_OWNER, on_device_capture },
 	{ BULKHEAD__MESSAGE_TYPE__MSG_TAKE, CLIENT_OWNER, on_take },
+	{ BULKHEAD__MESSAGE_TYPE__MSG_ENGINE, CLIENT_OWNER, on_engine },
 };
 
 static void dispatch(struct client *c, const struct frame *f)

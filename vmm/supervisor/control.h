@@ -18,6 +18,8 @@ void control_add_scraper(struct vm *vm, int fd);
 /* There is something new (news.h). */
 void control_news(struct vm *vm);
 /* It has what it asked for: descriptors of enum frame_take_fd. */
+/* For whoever asked for the other engine. */
+void control_engine_changed(struct vm *vm, const char *error);
 void control_answer_take(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
 void control_refuse(struct client *c, uint32_t id, int code, const char *text);
 /* Answers everyone who waits for the end. */

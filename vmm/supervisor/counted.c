@@ -86,3 +86,12 @@ void counted_message(struct counted *c, Bulkhead__Counters *out, struct counted_
 	out->has_uptime_ns = true;
 	out->uptime_ns = c->uptime_ns;
 }
+
+uint64_t counted_sum(const struct vm *vm, enum counter which)
+{
+	uint64_t sum = 0;
+
+	for (unsigned v = 0; vm->counters_view && v < vm_cpus(vm) && v < COUNTERS_VCPUS; v++)
+		sum += counter_get(&vm->counters_view->thread[v].of[which]);
+	return sum;
+}

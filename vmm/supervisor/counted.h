@@ -20,6 +20,8 @@ struct counted {
 	uint64_t uptime_ns;
 };
 
+/* Of one counter, of all vCPUs. */
+uint64_t counted_sum(const struct vm *vm, enum counter which);
 void counted_read(const struct vm *vm, struct counted *out);
 
 /* Its rows, for as long as the message lives. */

@@ -12,6 +12,7 @@
 #include "debug.h"
 #include "ending.h"
 #include "giving_up.h"
+#include "handover.h"
 #include "news.h"
 #include "objects.h"
 #include "proc.h"
@@ -58,6 +59,7 @@ static int start_guest(struct vm *vm)
 {
 	int rc = objects_fresh_ram(vm);
 
+	handover_cancel(vm, "the guest was reset meanwhile");
 	vm->rebooting = vm->run_sent = vm->boot_done = false;
 	owe_resets(vm);
 	if (!rc)
@@ -265,6 +267,8 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	struct vm *vm = p->vm;
 	const char *text = error->text && error->text[0] ? error->text : strerror(error->code);
 
+	if (handover_replied(vm, request, NULL, text))
+		return;
 	if (request == BULKHEAD__MESSAGE_TYPE__MSG_SAVE || request == BULKHEAD__MESSAGE_TYPE__MSG_PAUSE ||
 	    request == BULKHEAD__MESSAGE_TYPE__MSG_HOLD_LINES)
 		take_replied(vm, request, NULL, text);
@@ -316,6 +320,8 @@ static void restore(struct vm *vm)
 
 static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 {
+	if (handover_replied(p->vm, request, ok, NULL))
+		return;
 	switch (request) {
 	case BULKHEAD__MESSAGE_TYPE__MSG_HELLO:
 		greeted(p, ok);
@@ -452,6 +458,7 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	news_add(vm, "ready", NULL, "the guest runs");
 	if (vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0)
 		take_hold_lines(vm, false);
+	handover_running(vm);
 	if (vm->state == VM_STARTING) {
 		vm->state = VM_RUNNING;
 		vm_tell_keeper(vm, waits_for_guest(vm) ? NOTE_STATUS : NOTE_RUNNING, 0, state_text(vm));
@@ -617,6 +624,8 @@ void machine_proc_gone(struct proc *p, int code, int status)
 		return;
 	}
 	if (machine_process_ended(p, well))
+		return;
+	if (p->id == PROC_VCPU && handover_gone(vm))
 		return;
 	if (is_device(p)) {
 		if (!p->recovery.leaving_ns || !well)

@@ -213,7 +213,13 @@ int objects_fresh_ram(struct vm *vm)
 
 	if (!rc && vm->config->platform == PLATFORM_FRAME)
 		rc = fresh_screen(vm);
-	if (rc || vm->engine_kvm)
-		return rc;
+	return rc ? rc : objects_fresh_code_map(vm);
+}
+
+/* Whoever begins with the emulator has decoded nothing yet. */
+int objects_fresh_code_map(struct vm *vm)
+{
+	const uint64_t bytes = vm->config->ram_bytes;
+
 	return make_or_empty(vm, "bulkhead-map", code_map_bytes(bytes >> CODE_MAP_PAGE_SHIFT, vm_cpus(vm)), &vm->code_map);
 }

@@ -9,5 +9,6 @@ struct vm;
 int objects_create(struct vm *vm);
 /* Guest memory, and the code map that goes with it: made, or emptied. */
 int objects_fresh_ram(struct vm *vm);
+int objects_fresh_code_map(struct vm *vm);
 
 #endif

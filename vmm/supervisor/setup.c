@@ -164,7 +164,7 @@ int setup_device(struct proc *p, bool recover)
 	if (kind_holds_ram(kind->memory))
 		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
 	m.has_has_code_map = true;
-	m.has_code_map = kind->memory == KIND_MEMORY_WRITES && !vm->engine_kvm;
+	m.has_code_map = kind->memory == KIND_MEMORY_WRITES;
 	if (m.has_code_map)
 		add(&l, vm->code_map.ro);
 	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_DEVICE, &m.base, l.fds, l.count);
@@ -257,6 +257,16 @@ static void fill_trace(const struct vm *vm, Bulkhead__TraceSetup *m, uint64_t *f
 	m->has_stop = !trace_parse_address(c->trace_stop, &m->stop);
 }
 
+static unsigned name_features(const struct cpu_feature_set *s, char *names[CPUF_COUNT])
+{
+	unsigned count = 0;
+
+	for (unsigned f = CPUF_NONE + 1; f < CPUF_COUNT; f++)
+		if (cpu_has(s, f))
+			names[count++] = (char *)cpu_features[f].name;
+	return count;
+}
+
 int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 {
 	struct vm *vm = p->vm;
@@ -266,6 +276,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	Bulkhead__SetupVcpu m = BULKHEAD__SETUP_VCPU__INIT;
 	Bulkhead__TraceSetup trace;
 	uint64_t from[TRACE_RANGES_MAX], to[TRACE_RANGES_MAX];
+	char *features[CPUF_COUNT];
 	struct fd_list l = { .count = 0 };
 
 	setup_machine(vm, &machine);
@@ -273,6 +284,11 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.engine = vm->engine_kvm ? "kvm" : "emu";
 	m.cpu = (char *)config_cpu(vm->config);
 	m.tier = (char *)vm->config->tier;
+	m.has_tsc_khz = m.tsc_khz = vm->launch->tsc_khz;
+	if (vm->handover.step != HANDOVER_NOT)
+		m.n_features = name_features(&vm->handover.features, features);
+	m.features = features;
+	m.has_no_fallback = m.no_fallback = vm->config->no_fallback;
 	m.has_code_cache = vm->config->code_cache_bytes != 0;
 	m.code_cache = vm->config->code_cache_bytes;
 	m.entry = (Bulkhead__EntryState *)entry;

@@ -244,6 +244,7 @@ static const struct vm_hooks hooks = {
 	.left = take_device_gone,
 	.maybe_run = machine_maybe_run,
 	.device_changed = control_device_changed,
+	.engine_changed = control_engine_changed,
 	.answer_take = control_answer_take,
 	.refuse = control_refuse,
 	.news = control_news,
@@ -260,7 +261,7 @@ static void init(struct vm *vm, struct launch *launch)
 	vm->launch = launch;
 	vm->config = launch->config;
 	vm->missing = launch->missing;
-	vm->engine_kvm = launch->kvm_fd >= 0;
+	vm->engine_kvm = launch->engine_kvm;
 	vm->clock = machine_clock_at(clock_ns(), 0);
 	vm->realtime_started_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
 	vm->ram = vm->code_map = vm->screen = vm->mailbox = vm->picture = (struct object){ -1, -1 };

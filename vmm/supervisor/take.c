@@ -50,7 +50,7 @@ static bool is_well(const struct proc *p)
 /* NULL, or why it cannot be done now. */
 static const char *obstacle(struct vm *vm)
 {
-	if (vm->take.step != TAKE_NOT)
+	if (vm->take.step != TAKE_NOT || vm->handover.step != HANDOVER_NOT)
 		return "its state is being taken already";
 	if (vm->state != VM_RUNNING || vm->rebooting || vm->question != QUESTION_NONE || vm->paused)
 		return "the machine does not run";

@@ -9,6 +9,7 @@
  *   machine.c     the life of the machine: start, reboot, what its processes say
  *   take.c        the machine stands still, and its state is handed out
  *   restore.c     it begins where another machine stood still
+ *   handover.c    its guest goes over to the other engine
  *   giving_up.c   a device that nobody starts again
  *   poison.c      the request that a device died of
  *   trial.c       another program in a device's place, and back
@@ -155,6 +156,7 @@ struct client {
 	struct event *on_room; /* to go on telling */
 	bool scrapes;	       /* it speaks HTTP, and is answered with metrics */
 	unsigned request_tail, request_bytes;
+	uint32_t engine_id;  /* of an ENGINE that is not answered yet; 0: none */
 	bool takes;	     /* the machine stands still for it, or is about to */
 	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
 	struct proc *device; /* NULL: none */
@@ -198,6 +200,26 @@ struct take {
 	struct event *timer;
 };
 
+/* How far the guest is on its way to the other engine: handover.c. */
+enum handover_step {
+	HANDOVER_NOT,
+	HANDOVER_LINES,	    /* irqd is asked to look away */
+	HANDOVER_PAUSE,	    /* its vCPUs are asked to stop */
+	HANDOVER_PROCESSOR, /* the vcpu process hands out its parts */
+	HANDOVER_END,	    /* that one is to be gone */
+	HANDOVER_BEGIN,	    /* the other engine's is being set up, and brought the parts */
+};
+
+struct handover {
+	enum handover_step step;
+	bool back; /* the other engine has refused: it goes back to the first */
+	unsigned part;
+	struct cpu_feature_set features; /* what the guest has seen of its processor stays so */
+	struct state_writer writer;
+	struct event *timer;
+	char error[300]; /* why nothing came of it */
+};
+
 /* The process that makes all others, and how many requests it has not answered. */
 struct spawn_link {
 	int sock, pidfd;
@@ -209,7 +231,7 @@ struct spawn_link {
 
 /*
  * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, news, counted, metrics, scrape, report, ending with
- * setup and objects, watchdog, debug, giving_up, poison, trial, capture, recovery, take and restore, attach, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
+ * setup and objects, watchdog, debug, giving_up, poison, trial, capture, recovery, take and restore, handover, attach, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
 	/* spawn.c: the process that was asked for is there, or will not be; no process can be made any more */
@@ -230,6 +252,8 @@ struct vm_hooks {
 	bool (*left)(struct proc *p);
 	void (*maybe_run)(struct vm *vm);
 	void (*device_changed)(struct vm *vm, struct proc *p, const char *error);
+	/* handover.c: the guest is on the other engine (NULL), or why not */
+	void (*engine_changed)(struct vm *vm, const char *error);
 	/* take.c, attach.c: for the client that asked */
 	void (*answer_take)(struct vm *vm, uint32_t id, const int fds[FRAME_TAKE_FDS]);
 	void (*refuse)(struct client *c, uint32_t id, int code, const char *text);
@@ -276,6 +300,7 @@ struct vm {
 	struct object state_object; /* what TAKE hands out */
 	void *state_memory;
 	struct take take;
+	struct handover handover;
 	uint8_t *restored; /* the state from which we begin, checked; NULL: the guest begins with its kernel, or has begun */
 	unsigned restored_part;
 	uint64_t restored_ns; /* what its clock is to show when it goes on */

@@ -170,14 +170,32 @@ static int map_code(struct setup *s, const Bulkhead__MachineConfig *machine)
 	return shm_map_rw(take_fd(s), s->config.code_map_bytes, &s->config.code_map);
 }
 
+/* Exactly what the guest has seen already. */
+static int take_features(struct setup *s, const Bulkhead__SetupVcpu *m)
+{
+	s->cpu = (struct cpu_model){ .base = CPU_BASE_V2 };
+	for (size_t n = 0; n < m->n_features; n++) {
+		enum cpu_feature f = cpu_feature_find(m->features[n], strlen(m->features[n]));
+
+		if (f == CPUF_NONE)
+			return -EINVAL;
+		cpu_add(&s->cpu.possible, f);
+	}
+	s->cpu.wanted = s->cpu.possible;
+	s->config.cpu = &s->cpu;
+	return 0;
+}
+
 /* Parsed once more: what comes over a channel is not believed. */
 static int take_cpu(struct setup *s, const Bulkhead__SetupVcpu *m, char *err, size_t err_len)
 {
 	char why[CPU_MODEL_ERROR_MAX];
 
+	*s->field = "cpu";
+	if (m->n_features)
+		return take_features(s, m);
 	if (!m->cpu)
 		return 0;
-	*s->field = "cpu";
 	if (cpu_model_parse(&s->cpu, m->cpu, why)) {
 		snprintf(err, err_len, "%s", why);
 		return -EINVAL;
@@ -239,6 +257,8 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 	s->config.native = &p->native;
 	s->config.vcpus = p->vcpus = m->machine->vcpus;
 	s->config.code_cache_bytes = m->has_code_cache ? m->code_cache : 0;
+	s->config.tsc_khz = m->has_tsc_khz ? m->tsc_khz : 0;
+	s->config.no_fallback = m->has_no_fallback && m->no_fallback;
 	s->config.topology = control_topology(m->machine);
 	s->config.kvm_fd = ops == &engine_kvm ? take_fd(s) : -1;
 	ret = ops->create(&s->config, &p->engine);

@@ -292,7 +292,7 @@ SEM(sse_ldmxcsr)
 
 	if (emu_load(e, i, &value, sizeof(value)))
 		return EMU_STOP;
-	if (value & ~(uint32_t)MXCSR_VALID)
+	if (value & ~emu_mxcsr_mask(e))
 		return emu_gp0(e);
 	e->cpu.mxcsr = value;
 	return 0;

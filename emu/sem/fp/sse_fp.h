@@ -19,7 +19,6 @@ enum {
 	MXCSR_RC_SHIFT = 13,
 	MXCSR_RC = 3 << MXCSR_RC_SHIFT,
 	MXCSR_FTZ = 1 << 15,
-	MXCSR_VALID = 0xffff,
 };
 
 /*

@@ -15,7 +15,6 @@ enum {
 	HEADER_BYTES = XSTATE_HEADER_BYTES,
 	FX_WRITTEN = 416,      /* FXSAVE leaves bytes 464..511 to software, and we leave 416..463, too */
 	MXCSR_DEFAULT = 0x1f80,
-	MXCSR_VALID = 0xffff,
 };
 #define XCOMP_COMPACTED (1ull << 63)
 
@@ -197,7 +196,7 @@ SEM(fxsave)
 		return EMU_STOP;
 	pack_x87(e, i, &m);
 	m.mxcsr = e->cpu.mxcsr;
-	m.mxcsr_mask = MXCSR_VALID;
+	m.mxcsr_mask = emu_mxcsr_mask(e);
 	if (e->cpu.cr4 & CR4_OSFXSR)
 		pack_xmm(e, &m);
 	return emu_write(e, i->seg, linear, &m, FX_WRITTEN);
@@ -212,7 +211,7 @@ SEM(fxrstor)
 		return emu_fault(e, VEC_NM);
 	if (area(e, i, LEGACY_BYTES, 16, false, &linear) || emu_read(e, i->seg, linear, &m, sizeof(m)))
 		return EMU_STOP;
-	if (m.mxcsr & ~(uint32_t)MXCSR_VALID)
+	if (m.mxcsr & ~emu_mxcsr_mask(e))
 		return emu_gp0(e);
 	unpack_x87(e, i, &m);
 	e->cpu.mxcsr = m.mxcsr;
@@ -284,7 +283,7 @@ static int save_extended(struct emu *e, const struct insn *i, const struct layou
  * keep what they held, hence several stores; all are probed first, so that a fault leaves the area alone. */
 static int save_legacy(struct emu *e, const struct insn *i, uint64_t linear, uint64_t save, bool mxcsr)
 {
-	const uint32_t control[2] = { e->cpu.mxcsr, MXCSR_VALID };
+	const uint32_t control[2] = { e->cpu.mxcsr, emu_mxcsr_mask(e) };
 	struct fx_image m;
 
 	if (save & XFEATURE_X87) {
@@ -429,7 +428,7 @@ static int restore(struct emu *e, const struct insn *i, bool only_compacted)
 		return emu_gp0(e);
 	if (emu_read(e, i->seg, linear, &m, sizeof(m)) || read_extended(e, i, linear, &h, rfbm, image))
 		return EMU_STOP;
-	if (loads_mxcsr(&h, rfbm) && (m.mxcsr & ~(uint32_t)MXCSR_VALID))
+	if (loads_mxcsr(&h, rfbm) && (m.mxcsr & ~emu_mxcsr_mask(e)))
 		return emu_gp0(e);
 	restore_legacy(e, i, &m, &h, rfbm);
 	for (unsigned k = 2; k < XSTATE_COMPONENTS; k++)

@@ -147,17 +147,19 @@ static void leaf_xsave(const struct emu *e, uint32_t subleaf, struct cpuid_regs 
 	}
 }
 
-/* The crystal is the TSC's own 1 GHz, the local APIC timer counts the same nanoseconds (SDM vol. 3, 10.5.4). */
-static void leaf_tsc(struct cpuid_regs *out)
+/* The crystal is the 1 GHz that the local APIC's timer counts (SDM vol. 3, 10.5.4). */
+static void leaf_tsc(const struct emu *e, struct cpuid_regs *out)
 {
-	out->r[EAX] = 1;
-	out->r[EBX] = 1;
-	out->r[ECX] = (uint32_t)emu_tsc_hz();
+	const uint32_t khz = emu_tsc_khz(e);
+
+	out->r[EAX] = khz == TSC_NOMINAL_KHZ ? 1 : TSC_NOMINAL_KHZ;
+	out->r[EBX] = khz == TSC_NOMINAL_KHZ ? 1 : khz;
+	out->r[ECX] = TSC_NOMINAL_KHZ * 1000u;
 }
 
-static void leaf_frequency(struct cpuid_regs *out)
+static void leaf_frequency(const struct emu *e, struct cpuid_regs *out)
 {
-	out->r[EAX] = (uint32_t)(emu_tsc_hz() / 1000000);
+	out->r[EAX] = emu_tsc_khz(e) / 1000;
 	out->r[EBX] = out->r[EAX];
 	out->r[ECX] = 100;
 }
@@ -219,10 +221,10 @@ struct cpuid_regs cpuid_read(const struct emu *e, uint32_t leaf, uint32_t sublea
 		leaf_xsave(e, subleaf, &out);
 		break;
 	case 0x15:
-		leaf_tsc(&out);
+		leaf_tsc(e, &out);
 		break;
 	case 0x16:
-		leaf_frequency(&out);
+		leaf_frequency(e, &out);
 		break;
 	case 0x1f:
 		leaf_topology(e, subleaf, &out);
