@@ -42,6 +42,8 @@ void config_init(struct vm_config *config)
 		.sandbox = SANDBOX_DEFAULT,
 #define ALWAYS 1
 #define OPTION 0
+#define BACKEND 0
+#define IMPLIED 0
 #define DEVICE(NAME, name, model, role, presence, ...) .devices[KIND_##NAME] = presence,
 #include "../../proto/devices.def"
 	};

@@ -12,6 +12,7 @@
 #include "debug.h"
 #include "ending.h"
 #include "giving_up.h"
+#include "link.h"
 #include "news.h"
 #include "objects.h"
 #include "proc.h"
@@ -175,7 +176,7 @@ void machine_start_again(struct vm *vm)
 
 	if (!vm->rebooting || vm->state == VM_ENDED)
 		return;
-	if (!is_memory_quiet(vm)) {
+	if (!link_part(vm) || !is_memory_quiet(vm)) {
 		machine_timer(vm, &vm->quiet_timer, QUIET_LOOK_MS, on_quiet_look);
 		return;
 	}
@@ -205,6 +206,7 @@ static void ready(struct proc *p, const Bulkhead__Ok *ok)
 		machine_press_button(p->vm);
 	machine_device_settled(p);
 	machine_maybe_run(p->vm);
+	link_update(p->vm);
 }
 
 static void booted(struct proc *p, const Bulkhead__Ok *ok)
@@ -449,6 +451,8 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	struct vm *vm = p->vm;
 
 	vm_trace(vm, "first guest instruction");
+	vm->guest_runs = true;
+	link_update(vm);
 	news_add(vm, "ready", NULL, "the guest runs");
 	if (vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0)
 		take_hold_lines(vm, false);
@@ -609,6 +613,7 @@ void machine_proc_gone(struct proc *p, int code, int status)
 
 	p->state = PROC_GONE;
 	p->host_pid = 0;
+	link_lost(p);
 	vm->hooks->stats_changed(vm);
 	if (p->id == PROC_SERIALD)
 		vm->hooks->console_answered(vm, NULL, NULL);
