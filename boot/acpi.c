@@ -21,7 +21,9 @@ enum {
 	DSDT_MAX = 2048
 };
 enum { MADT_FIXED = 44, MADT_LAPIC = 8, MADT_IOAPIC = 12, MADT_OVERRIDE = 10, MADT_NMI = 6 };
-enum { MADT_MAX = MADT_FIXED + TOPOLOGY_MAX_CPUS * MADT_LAPIC + MADT_IOAPIC + 2 * MADT_OVERRIDE + MADT_NMI };
+enum {
+	MADT_MAX = MADT_FIXED + TOPOLOGY_MAX_CPUS * MADT_LAPIC + MADT_IOAPIC + (2 + LAYOUT_PCI_LINES) * MADT_OVERRIDE + MADT_NMI
+};
 enum { GAS_MEMORY = 0, GAS_IO = 1 };
 
 /* Tables follow one another; `at` is the next free address. */
@@ -313,6 +315,8 @@ static int put_madt(struct area *a, uint64_t *gpa)
 	boot_set32(p + 4, LAYOUT_IOAPIC_BASE);
 	p = add_override(p + MADT_IOAPIC, LAYOUT_PIT_IRQ, LAYOUT_PIT_PIN, INTI_ACTIVE_HIGH | INTI_EDGE);
 	p = add_override(p, LAYOUT_SCI_IRQ, LAYOUT_SCI_IRQ, INTI_ACTIVE_HIGH | INTI_LEVEL);
+	for (uint8_t i = 0; a->l->rq->pci && i < LAYOUT_PCI_LINES; i++)
+		p = add_override(p, LAYOUT_PCI_LINE + i, LAYOUT_PCI_LINE + i, INTI_ACTIVE_HIGH | INTI_LEVEL);
 	p[0] = 4;
 	p[1] = MADT_NMI;
 	p[2] = 0xff; /* all processors */

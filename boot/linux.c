@@ -91,7 +91,7 @@ static void put_word(struct loader *l, const char *word, char *text, size_t *len
 
 /*
  * What Linux is told unless the user says something about it: that its messages go to where they can be seen, and that there is
- * no PCI, which it would look for at every address. In front: what stands behind "--" is for init. Whatever does not fit any
+ * no PCI, which it would look for at every address, unless there is. In front: what stands behind "--" is for init. Whatever does not fit any
  * more is left out; the user's own words are not.
  */
 static int put_cmdline(struct loader *l, size_t max)
@@ -105,7 +105,7 @@ static int put_cmdline(struct loader *l, size_t max)
 		max = sizeof(text) - 1;
 	if (l->cmdline_len > max)
 		return boot_refuse_cmdline(l, max);
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]) - l->rq->pci; i++)
 		put_word(l, words[i], text, &len, max);
 	for (unsigned i = 0; i < l->rq->linux_word_count; i++)
 		put_word(l, l->rq->linux_words[i], text, &len, max);

@@ -44,11 +44,12 @@ static void irq_reset(void *state, const struct model_config *config, uint64_t n
 	struct irq_state *s = state;
 	const uint32_t seq = s->seq;
 
-	(void)config;
 	(void)now_ns;
 	memset(s, 0, sizeof(*s));
 	s->seq = seq; /* goes on: an acknowledge from before the reset must not fit an output after it */
 	pic_reset(&s->pic);
+	if (config->pci) /* what firmware does for interrupts that PCI devices share */
+		pic_elcr_write(&s->pic, 1, 3u << (LAYOUT_PCI_LINE - 8));
 	ioapic_reset(&s->ioapic);
 	publish(s, true);
 }

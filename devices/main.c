@@ -30,6 +30,10 @@ int main(int argc, char **argv)
 {
 	const struct daemon_shell *shell = argc > 0 ? named(argv[0]) : NULL;
 
+	int code = shell && shell->alone ? shell->alone(argc, argv) : -1;
+
+	if (code >= 0)
+		return code;
 	if (shell)
 		return runtime_main(shell, argc, argv);
 	fprintf(stderr, "%s: start this program under the name of a device daemon:\n", argc > 0 ? argv[0] : "bulkhead-device");

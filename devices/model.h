@@ -25,6 +25,9 @@ struct model_config {
 	int64_t rtc_offset_s;	/* CMOS time = host UTC + offset */
 	int64_t realtime_ns;	/* the host's CLOCK_REALTIME less the machine's clock, at start */
 	uint8_t vcpus;
+	uint8_t instance;	/* of the device's kind */
+	uint8_t virtio_type;	/* of a virtio front-end: which device it is (virtio 1.2, 5) */
+	bool pci;		/* there is a PCI bus */
 	bool no_vga;		/* nobody answers at the display's ports */
 	bool frame;		/* a frame machine: the byte written to F4h is the exit code itself */
 };

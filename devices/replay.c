@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "backlog.h"
+#include "devices/virtio_model.h"
+#include "proto/disk.h"
 #include "proto/capture.h"
 #include "proto/clock.h"
 #include "proto/control_check.h"
@@ -186,6 +188,28 @@ static int give_own(enum kind_fd what)
 	return -EINVAL;
 }
 
+/* A virtio device's halves are without each other, and the image is empty. */
+static int give_virtio(Bulkhead__SetupDevice *m)
+{
+	static Bulkhead__Disk disk = BULKHEAD__DISK__INIT;
+	unsigned n = 0;
+	int rc;
+
+	if (replay.kind->virtio == KIND_VIRTIO_BACK) {
+		m->disk = &disk;
+		return give_object("image", DISK_SECTOR, false, NULL);
+	}
+	m->has_virtio_id = true;
+	m->virtio_id = VIRTIO_ID_BLOCK; /* what it was stands in its state */
+	rc = give_object("vectors", sizeof(struct virtio_vectors), false, NULL);
+	while (!rc && ++n < VIRTIO_FRONT_FDS) {
+		bool kicks = n > 1 && n <= 1 + VIRTIO_QUEUES, called = n > 1 + VIRTIO_QUEUES + VIRTIO_VECTORS;
+
+		rc = give_pipe(kicks || (called && n != VIRTIO_FRONT_FDS - 2));
+	}
+	return rc;
+}
+
 /* The lines of those that the capture has, which are those that its machine had. */
 static int give_sources(Bulkhead__SetupDevice *m)
 {
@@ -247,6 +271,8 @@ static int give_all(Bulkhead__SetupDevice *m)
 
 	if (!rc && !kind->collects)
 		rc = give_pipe(false);
+	if (!rc && kind->virtio != KIND_VIRTIO_NONE)
+		rc = give_virtio(m);
 	for (unsigned i = 0; !rc && i < kind->fd_count; i++)
 		rc = give_own((enum kind_fd)kind->fds[i]);
 	if (!rc && kind->collects)

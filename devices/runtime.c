@@ -193,6 +193,20 @@ static int hold_lines(struct runtime *rt, uint32_t id, const Bulkhead__HoldLines
 	return frame_reply_ok(rt->child.control_fd, id);
 }
 
+static int link_other_half(struct runtime *rt, struct frame *f)
+{
+	int fd = f->fd_count == 1 ? f->fds[0] : -1, err;
+
+	if (!rt->shell->link || f->fd_count > 1)
+		return frame_reply_error(rt->child.control_fd, f->header.id, ENOTSUP, NULL, "nobody is linked to this");
+	if (fd >= 0)
+		f->fds[0] = -1;
+	err = rt->shell->link(rt, fd);
+	if (err)
+		return frame_reply_error(rt->child.control_fd, f->header.id, -err, NULL, "LINK: %s", strerror(-err));
+	return frame_reply_ok(rt->child.control_fd, f->header.id);
+}
+
 /*
  * Everything applied so far is committed after each slot and step. What is still in the ring is applied before we leave
  * (a guest's last words are posted, and it turns itself off right after them), and readers of output get a moment.
@@ -250,6 +264,8 @@ static int handle_request(struct runtime *rt, struct frame *f)
 		if (rt->shell->admit)
 			return rt->shell->admit(rt, f);
 		return frame_reply_error(rt->child.control_fd, f->header.id, ENOTSUP, NULL, "no console here");
+	case TYPE(LINK):
+		return link_other_half(rt, f);
 	case TYPE(SET_LOG):
 		return set_log(rt, f->header.id, (const Bulkhead__SetLog *)f->msg);
 	default:

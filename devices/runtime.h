@@ -61,6 +61,11 @@ struct daemon_shell {
 	void (*leave)(struct runtime *rt);
 	/* CONSOLE_CLIENT: answers it, and takes the connection out of the frame. NULL: nobody comes here. */
 	int (*admit)(struct runtime *rt, struct frame *f);
+	/* LINK: takes one end of a connection to its other half, or -1: there is none from now on. Nothing of what it did for the
+	 * one before is under way when it returns. NULL: it has no other half. 0, or -errno. */
+	int (*link)(struct runtime *rt, int fd);
+	/* The command line asks for another life than that of a machine's daemon: its exit code; -1: it does not. May be NULL. */
+	int (*alone)(int argc, char **argv);
 	int (*power_button)(struct runtime *rt); /* NULL: not this device */
 	void (*hold_lines)(struct runtime *rt, bool hold); /* NULL: it looks at none */
 	void (*stats)(struct runtime *rt, Bulkhead__Stats *stats);

@@ -24,6 +24,7 @@ static struct model_config machine_config(const Bulkhead__MachineConfig *m)
 		.rtc_offset_s = m->has_rtc_offset_s ? m->rtc_offset_s : 0,
 		.realtime_ns = m->has_realtime_ns ? m->realtime_ns : 0,
 		.vcpus = (uint8_t)m->vcpus,
+		.pci = m->has_pci && m->pci,
 		.no_vga = m->has_no_vga && m->no_vga,
 		.frame = m->has_frame && m->frame,
 	};
@@ -222,6 +223,8 @@ int runtime_setup(struct runtime *rt)
 	if (err)
 		return complain(rt, err, "objects", "wrong size, not sealed, or not of the right mode");
 	rt->config = machine_config(setup->machine);
+	rt->config.instance = (uint8_t)rt->child.instance;
+	rt->config.virtio_type = (uint8_t)setup->virtio_id;
 	rt->clock.offset_ns = setup->machine->has_clock_offset_ns ? setup->machine->clock_offset_ns : 0;
 	rt->spin_ns = setup->has_spin_ns ? setup->spin_ns : 0;
 	rt->doorbell_fd = take_pipe(&f->fds[SETUP_FD_DOORBELL]);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "disk.h"
 #include "kind.h"
 #include "layout.h"
 #include "ring.h"
@@ -49,13 +50,27 @@ void control_process_name(Bulkhead__Role role, unsigned instance, char out[KIND_
 		snprintf(out, KIND_NAME_MAX, "%s", name ? name : "?");
 }
 
+static unsigned virtio_fds(const struct kind_row *kind)
+{
+	switch (kind->virtio) {
+	case KIND_VIRTIO_NONE:
+		break;
+	case KIND_VIRTIO_FRONT:
+		return VIRTIO_FRONT_FDS;
+	case KIND_VIRTIO_BACK:
+		return VIRTIO_BACK_FDS;
+	}
+	return 0;
+}
+
 unsigned control_device_fds(Bulkhead__Role role, unsigned sources)
 {
 	const struct kind_row *kind = kind_of_role(role);
 
 	if (!kind)
 		return 0;
-	return COMMON_DEVICE_FDS + kind->fd_count + (kind->collects ? 2 * sources : 1) + kind_holds_ram(kind->memory);
+	return COMMON_DEVICE_FDS + virtio_fds(kind) + kind->fd_count + (kind->collects ? 2 * sources : 1) +
+	       kind_holds_ram(kind->memory);
 }
 
 bool control_has_code_map(const Bulkhead__SetupDevice *m)
@@ -184,6 +199,10 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 		return complain(c, "console_clients_max", "must be at most 64");
 	if (control_has_code_map(m) && kind->memory != KIND_MEMORY_WRITES)
 		return complain(c, "has_code_map", "is for who writes guest memory");
+	if ((kind->virtio == KIND_VIRTIO_FRONT) != (m->has_virtio_id && m->virtio_id && m->virtio_id < 64))
+		return complain(c, "virtio_id", "is for a virtio front-end, which needs it");
+	if (m->disk && (kind->virtio != KIND_VIRTIO_BACK || (m->disk->serial && strlen(m->disk->serial) > DISK_SERIAL_MAX)))
+		return complain(c, "disk", "is for its back-end, with a serial number of at most 20 characters");
 	serial = check_serial_ports(m, role, c);
 	if (serial < 0)
 		return serial;

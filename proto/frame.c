@@ -49,6 +49,8 @@ static const struct frame_type types[] = {
 	TYPE(TAKE, "TAKE", empty, 0, 0),
 	TYPE(ENGINE, "ENGINE", engine, 0, 0),
 	TYPE(DEVICE_CAPTURE, "DEVICE_CAPTURE", device_name, 0, 0),
+	TYPE(LINK, "LINK", empty, 0, 1),
+	TYPE(SETUP_VIRTIO, "SETUP_VIRTIO", setup_virtio, 10, 10),
 	TYPE(HOLD_LINES, "HOLD_LINES", hold_lines, 0, 0),
 	TYPE(CONSOLE, "CONSOLE", console_attach, 0, 0),
 	TYPE(CONSOLE_CLIENT, "CONSOLE_CLIENT", console_attach, 1, 1),

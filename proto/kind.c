@@ -10,12 +10,15 @@
 #define DEVICE(NAME, name, ...) static const uint8_t name##_fds[] = { NAME##_FDS(FD) };
 #include "devices.def"
 
-enum { DRIVES, COLLECTS };
+enum { DRIVES, COLLECTS, FRONT };
+#define BACK(id) (0x100 | (id))
 
 #define DEVICE(NAME, name_, model, role_, presence, most_, wiring, fence, memory_, summary_)                           \
 	[KIND_##NAME] = {                                                                                             \
 		.name = #name_, .program = "bulkhead-" #name_, .summary = summary_, .role = role_, .most = most_,      \
-		.lines = NAME##_LINES, .collects = (wiring) == COLLECTS, .memory = KIND_MEMORY_##memory_,              \
+		.lines = NAME##_LINES, .collects = (wiring) == COLLECTS, .virtio_id = (wiring) & 0x100 ? (wiring) & 0xff : 0,               \
+		.virtio = (wiring) == FRONT ? KIND_VIRTIO_FRONT : (wiring) & 0x100 ? KIND_VIRTIO_BACK : KIND_VIRTIO_NONE, \
+		.memory = KIND_MEMORY_##memory_,              \
 		.fds = name_##_fds, .fd_count = sizeof(name_##_fds),                                                   \
 	},
 const struct kind_row kind_rows[KIND_COUNT] = {

@@ -37,6 +37,10 @@ enum kind_fd {
 	KIND_FDS
 };
 
+/* Its part in a virtio device. */
+enum kind_virtio { KIND_VIRTIO_NONE, KIND_VIRTIO_FRONT, KIND_VIRTIO_BACK };
+enum { VIRTIO_FRONT_FDS = 18, VIRTIO_BACK_FDS = 1 }; /* that SETUP_DEVICE brings (control.proto) */
+
 enum kind_memory {
 	KIND_MEMORY_NONE,
 	KIND_MEMORY_READS,
@@ -64,6 +68,8 @@ struct kind_row {
 	uint8_t most;		/* instances */
 	uint32_t lines;		/* bit mask */
 	bool collects;		/* gets the line pages and doorbells of all others, instead of a doorbell to irqd */
+	enum kind_virtio virtio;
+	uint8_t virtio_id;	/* of a back-end's device */
 	enum kind_memory memory; /* the guest's */
 	const uint8_t *fds;	/* enum kind_fd */
 	unsigned fd_count;

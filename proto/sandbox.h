@@ -99,6 +99,8 @@ enum { SANDBOX_PROGRAM = 64, SANDBOX_SPAWNER_SOCK = 3 };
 enum { SANDBOX_DIALLER_SOCK = 3 };
 /* Console connections pass into this socket, and from a daemon that listens to nowhere else (devices/stash.h). */
 enum { SANDBOX_STASH = 150 };
+/* A virtio front-end hands descriptors to its back-end through this one, and to nobody else. */
+enum { SANDBOX_LINK = 151 };
 
 /* All threads of the process are put behind the filter. 0 or -errno: then the caller must exit. */
 int sandbox_enter_run(enum sandbox_role role, enum sandbox_mode mode);

@@ -25,10 +25,20 @@
 #define VCPU (ROLE(VCPU_EMU) | KVM)
 #define GDBD ROLE(GDBD)
 #define DEVICES ((1u << SANDBOX_ROLES) - (1u << SANDBOX_DEVICE))
-enum { QUIET, LISTENS, SERVES }; /* column "fence" of devices.def */
+enum { QUIET, LISTENS, CLOSES, SPEAKS, SERVES }; /* column "fence" of devices.def */
 enum {
 	LISTENERS = 0
 #define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
+#include "devices.def"
+};
+enum {
+	CLOSERS = 0
+#define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == CLOSES) << SANDBOX_##NAME
+#include "devices.def"
+};
+enum {
+	SPEAKERS = 0
+#define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == SPEAKS) << SANDBOX_##NAME
 #include "devices.def"
 };
 enum {
@@ -78,10 +88,19 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "sendto",	  0, 0, SUPER | CHILDREN, { { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "control messages, events, console bytes" },
 	{ "sendto",	  0, 0, KEEPER, { FD(STDERR_FILENO), { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "messages to the logger" },
 	{ "sendmsg",	  0, 0, SUPER, { SEND_FLAGS(2) }, 0, "messages with descriptors" },
+	{ "sendmsg",	  0, 0, SPEAKERS, { FD(SANDBOX_LINK), SEND_FLAGS(2) }, 0, "queues, and the pipes that belong to them, to the back-end" },
+	{ "preadv",	  0, 0, SERVERS, { { 0 } }, 0, "the image, into guest memory" },
+	{ "pwritev",	  0, 0, SERVERS, { { 0 } }, 0, "guest memory, into the image" },
+	{ "fdatasync",	  0, 0, SERVERS, { { 0 } }, 0, "the guest flushes its disk" },
+	{ "fallocate",	  0, 0, SERVERS, { { 1, ~(unsigned long long)(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE), 0 } }, 0, "the guest discards, or wants zeroes" },
+	{ "lseek",	  0, SERVERS, 0, { { 0 } }, 0, "the size of the image" },
+	{ "accept4",	  0, 0, SERVERS, { { 0 } }, 0, "by itself: front-ends" },
+	{ "mmap",	  0, 0, SERVERS, { { 2, PROT_EXEC, 0 } }, 0, "by itself: memory that a front-end hands over" },
+	{ "munmap",	  0, 0, SERVERS, { { 0 } }, 0, "by itself: memory of an earlier front-end" },
 	{ "sendmsg",	  0, 0, SPAWNER, { FD(SANDBOX_SPAWNER_SOCK), SEND_FLAGS(2) }, 0, "answers, with a child's pidfd" },
 	{ "sendmsg",	  0, 0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
-	{ "close",	  0, CHILDREN, KEEPER | LOGGER | SUPER | SPAWNER | GDBD | LISTENERS | SERVERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
+	{ "close",	  0, CHILDREN, KEEPER | LOGGER | SUPER | SPAWNER | GDBD | LISTENERS | CLOSERS | SPEAKERS | SERVERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
 	{ "exit_group",	  0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "the end" },
 	{ "rt_sigreturn", 0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", 0, 0, VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
@@ -145,6 +164,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	FCNTL(0, CHILDREN, SUPER, F_SETFL, "non-blocking pipes and channels"),
 	{ "timerfd_settime", 0, 0, DEVICES, { { 0 } }, 0, "deadlines" },
 	{ "dup3",	  0, LISTENERS, SPAWNER, { { 0 } }, 0, "to where a filter expects it" },
+	{ "dup3",	  0, 0, SPEAKERS, { { 1, WHOLE(SANDBOX_LINK) } }, 0, "another connection to its back-end" },
 	{ "accept4",	  0, 0, LISTENERS, { { 0 } }, 0, "console clients" },
 
 	/* threads: of the vCPU process only, before its run phase */
@@ -278,6 +298,6 @@ unsigned sandbox_run_limit(enum sandbox_role role)
 	case SANDBOX_VCPU_KVM:
 		return 20;
 	default:
-		return 16;
+		return 1u << role & SERVERS ? 20 : 16;
 	}
 }

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Kinds of device daemons, from their table (proto/devices.def)."""
+import atexit
+import os
 import re
+import tempfile
 
 from bh import SOURCE
 
@@ -18,7 +21,19 @@ SEVERAL = tuple(row[1] for row in _rows if int(row[5]) > 1)  # kinds whose proce
 
 def options(kind):
     """What the command line wants for a machine with one of these."""
-    return tuple("--" + _options[row[0]] for row in _rows if row[1] == kind and row[4] == "OPTION")
+    row = next(row for row in _rows if row[1] == kind)
+    if row[4] in ("BACKEND", "IMPLIED"):
+        return next(("--" + _options[r[0]], _image()) for r in _rows if r[4] == "BACKEND")
+    return ("--" + _options[row[0]],) if row[4] == "OPTION" else ()
+
+
+def _image():
+    """Something to serve, that is nobody else's."""
+    fd, path = tempfile.mkstemp(prefix="bh-image-")
+    os.truncate(fd, 1 << 20)
+    os.close(fd)
+    atexit.register(lambda: os.path.exists(path) and os.unlink(path))
+    return path
 
 
 def process(kind, instance=0):

@@ -24,6 +24,7 @@
 	{ "sendmsg " #flag, SYS_sendmsg, ALL, { SOME_FD, BAD, flag } },       \
 	{ "sendmsg " #flag, SYS_sendmsg, KEEPER, { SANDBOX_KEEPER_NOTE, BAD, flag } }, \
 	{ "sendmsg " #flag, SYS_sendmsg, ROLE(SERIALD), { SANDBOX_STASH, BAD, flag } }, \
+	{ "sendmsg " #flag, SYS_sendmsg, ROLE(VIRTIOD), { SANDBOX_LINK, BAD, flag } },  \
 	{ "sendto " #flag, SYS_sendto, ALL, { SOME_FD, BAD, 1, flag } },      \
 	{ "recvmsg " #flag, SYS_recvmsg, ALL, { SOME_FD, BAD, flag } },       \
 	{ "recvmsg " #flag, SYS_recvmsg, KEEPER, { SANDBOX_KEEPER_NOTE, BAD, flag } }

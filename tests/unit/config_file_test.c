@@ -186,6 +186,8 @@ static const char *another_value(const struct option_row *row)
 		return "=3:socket=/some/console.sock,server";
 	case VALUE_GROUP:
 		return "=1234";
+	case VALUE_BACKEND:
+		return "=/some/disk,ro";
 	case VALUE_EXTERNAL:
 		return "=seriald=unix:/some/serial,socket,user=1000";
 	case VALUE_GDB:

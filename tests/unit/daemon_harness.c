@@ -145,6 +145,8 @@ static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 
 	if (!kind->collects)
 		fds[n++] = d->irqd_bell[1];
+	if (kind->virtio == KIND_VIRTIO_BACK)
+		fds[n++] = d->line.fd; /* as good an image as any */
 	for (unsigned i = 0; i < kind->fd_count; i++)
 		fds[n++] = shared[kind->fds[i]];
 	if (kind->collects) {
@@ -162,6 +164,7 @@ int daemon_setup(struct daemon *d, bool recover)
 {
 	Bulkhead__SetupDevice s = BULKHEAD__SETUP_DEVICE__INIT;
 	Bulkhead__MachineConfig m = BULKHEAD__MACHINE_CONFIG__INIT;
+	Bulkhead__Disk disk = BULKHEAD__DISK__INIT;
 	Bulkhead__LineSource source = BULKHEAD__LINE_SOURCE__INIT, *sources[] = { &source };
 	int fds[FRAME_FDS_MAX] = { d->req.ro_fd, d->rsp.fd, d->shadow.fd, d->line.fd, d->journal.fd, d->doorbell[0] };
 	unsigned nfds = add_own_fds(d, fds, 6);
@@ -183,6 +186,8 @@ int daemon_setup(struct daemon *d, bool recover)
 	source.lines = d->source_lines;
 	s.sources = sources;
 	s.n_sources = d->role == ROLE(IRQD);
+	if (kind_of_role(d->role)->virtio == KIND_VIRTIO_BACK)
+		s.disk = &disk;
 	s.has_has_code_map = true;
 	s.has_code_map = kind_of_role(d->role)->memory == KIND_MEMORY_WRITES;
 #ifdef __SANITIZE_ADDRESS__

@@ -763,6 +763,8 @@ Test(runtime, storm)
 	for (unsigned k = 0; k < KIND_COUNT; k++) {
 		const struct device_model *m = device_models[k];
 
+		if (kind_rows[k].virtio == KIND_VIRTIO_FRONT)
+			continue; /* answers nothing before its back-end has: tests/e2e/disk.py */
 		daemon_make(&d, (Bulkhead__Role)kind_rows[k].role);
 		d.source_lines = 1;
 		daemon_spawn(&d);

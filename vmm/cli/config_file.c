@@ -87,7 +87,8 @@ static const char *socket_of(const char *text)
 
 static bool is_list(const struct option_row *row)
 {
-	return row->kind == VALUE_INITRD || row->kind == VALUE_SERIAL || row->kind == VALUE_EXTERNAL;
+	return row->kind == VALUE_INITRD || row->kind == VALUE_SERIAL || row->kind == VALUE_EXTERNAL ||
+	       row->kind == VALUE_BACKEND;
 }
 
 static void add_string(struct reading *rd, const struct option_row *row, const struct toml_value *v)
@@ -100,6 +101,8 @@ static void add_string(struct reading *rd, const struct option_row *row, const s
 		add_path(rd, row, v, v->text.bytes);
 	else if (row->kind == VALUE_SERIAL && serial_path(v->text.bytes))
 		add_path(rd, row, v, serial_path(v->text.bytes));
+	else if (row->kind == VALUE_BACKEND)
+		add_path(rd, row, v, v->text.bytes);
 	else if (row->kind == VALUE_EXTERNAL)
 		add_path(rd, row, v, socket_of(v->text.bytes));
 	else
@@ -123,6 +126,7 @@ static const char *wanted(const struct option_row *row)
 	case VALUE_INITRD:
 	case VALUE_SERIAL:
 	case VALUE_EXTERNAL:
+	case VALUE_BACKEND:
 		return "a string or an array of strings";
 	case VALUE_SIZE:
 	case VALUE_CACHE:

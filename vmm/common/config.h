@@ -13,6 +13,7 @@
 #include "../../proto/kind.h"
 #include "../../proto/sandbox.h"
 #include "../../proto/topology.h"
+#include "../../proto/virtio.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,6 +49,16 @@ struct initrd_list {
 	} of[CONFIG_INITRDS];
 };
 
+/* --disk and its like, in the order in which they were given: the n-th is behind front-end n. `text` lives as long as the
+ * program. */
+struct backend_list {
+	unsigned count;
+	struct {
+		uint8_t kind, instance; /* enum kind */
+		const char *text;
+	} of[VIRTIO_DEVICES];
+};
+
 /* --device: the socket at which a process that somebody else has started serves it. */
 struct external {
 	const char *path; /* NULL: the machine starts it itself */
@@ -81,6 +92,7 @@ struct vm_config {
 	enum on_device_failure on_device_failure;
 	uint32_t device_failure_limit; /* deaths of one device in a row without progress; 0: any number */
 	uint8_t devices[KIND_COUNT]; /* how many of each kind (proto/devices.def) */
+	struct backend_list backends;
 	struct external external[DEVICES_MAX]; /* by number (proto/kind.h) */
 	enum sandbox_mode sandbox;
 	int64_t group; /* whose members may use the sockets beside the owner; -1: nobody's */

@@ -101,6 +101,22 @@ static void put_external(FILE *out, const struct external *list)
 	fputc(']', out);
 }
 
+static void put_backends(FILE *out, uint8_t kind, const struct vm_config *config)
+{
+	const char *separator = "";
+
+	fputc('[', out);
+	for (unsigned i = 0; i < config->backends.count; i++) {
+		if (config->backends.of[i].kind != kind)
+			continue;
+		fprintf(out, "%s\"", separator);
+		put_path(out, config->backends.of[i].text);
+		fputc('"', out);
+		separator = ", ";
+	}
+	fputc(']', out);
+}
+
 /* The n-th of "one|two|three". */
 static void put_word(FILE *out, const char *list, unsigned n)
 {
@@ -194,6 +210,9 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 		break;
 	case VALUE_GROUP:
 		fprintf(out, "%lld", (long long)*(const int64_t *)field);
+		break;
+	case VALUE_BACKEND:
+		put_backends(out, (uint8_t)(row->offset - offsetof(struct vm_config, devices)), config);
 		break;
 	case VALUE_DEVICE:
 		fprintf(out, "%u", *(const uint8_t *)field);

@@ -35,6 +35,10 @@ const struct command_row command_rows[COMMANDS] = {
 #define PRESENCE_ALWAYS(NAME)
 #define PRESENCE_FRAME(NAME)
 #define PRESENCE_OPTION(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
+#define PRESENCE_IMPLIED(NAME)
+#define PRESENCE_BACKEND(NAME) BACKEND_OPTION(NAME, NAME##_OPTION)
+#define BACKEND_OPTION(NAME, ...) BACKEND_OPTION_ROW(NAME, __VA_ARGS__)
+#define BACKEND_OPTION_ROW(NAME, option, arg, help) KEY(option, BACKEND, MACHINE, devices[KIND_##NAME], arg, help),
 #define DEVICE_OPTION(NAME, ...) DEVICE_OPTION_ROW(NAME, __VA_ARGS__)
 #define DEVICE_OPTION_ROW(NAME, option, help) KEY(option, DEVICE, MACHINE, devices[KIND_##NAME], NULL, help),
 

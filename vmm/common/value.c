@@ -7,6 +7,7 @@
 #include "options.h"
 #include "step.h"
 
+#include "../../proto/disk.h"
 #include "../../proto/layout.h"
 #include "../../proto/user.h"
 
@@ -329,6 +330,35 @@ static int add_device(uint8_t *count, const struct option_row *row, char *error)
 	return 0;
 }
 
+static uint8_t front_end(void)
+{
+	uint8_t kind = 0;
+
+	while (kind_rows[kind].virtio != KIND_VIRTIO_FRONT)
+		kind++;
+	return kind;
+}
+
+static int add_backend(struct vm_config *config, const struct option_row *row, const char *value, char *error)
+{
+	uint8_t kind = (uint8_t)(row->offset - offsetof(struct vm_config, devices)), front = front_end();
+	struct backend_list *list = &config->backends;
+	struct disk_spec spec;
+	const char *why;
+
+	if (disk_parse(value, &spec, &why))
+		return bad(error, row, value, why);
+	if (list->count == VIRTIO_DEVICES || config->devices[front] == kind_rows[front].most) {
+		snprintf(error, VALUE_ERROR_MAX, "--%s: a machine has at most %d of these", row->name, VIRTIO_DEVICES);
+		return -EINVAL;
+	}
+	list->of[list->count].kind = kind;
+	list->of[list->count].instance = config->devices[kind]++;
+	list->of[list->count++].text = value;
+	config->devices[front]++;
+	return 0;
+}
+
 static bool exists(const char *path, size_t len)
 {
 	char *copy = strndup(path, len);
@@ -551,6 +581,8 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 			return bad(error, row, value, "write a port from 1 to 65535, or the path of a socket with a / in it");
 		*(const char **)field = *value ? value : NULL;
 		return 0;
+	case VALUE_BACKEND:
+		return add_backend(base, row, value, error);
 	case VALUE_DEVICE:
 		return add_device((uint8_t *)field, row, error);
 	case VALUE_FD:

@@ -84,6 +84,8 @@ int keeper_listen(struct keeper *k, const char *name, int type);
 int keeper_listen_on_path(const char *path, int backlog);
 /* The same over TCP, at an address of this host's own. */
 int keeper_listen_on_loopback(uint32_t address, int port);
+/* What is behind virtio devices, --disk: 0, or an exit code; what went wrong has been said. */
+int keeper_open_backends(struct keeper *k);
 /* What --serial asks for: 0, or an exit code; what went wrong has been said. */
 int keeper_open_serial(struct keeper *k);
 /* Where debuggers come: there, or where --gdb says. 0, or an exit code; what went wrong has been said. */

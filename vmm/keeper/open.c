@@ -212,6 +212,8 @@ int keeper_open(struct keeper *k)
 	if (!rc && config_has_exec(&k->config))
 		rc = keeper_open_exec(k);
 	if (!rc)
+		rc = keeper_open_backends(k);
+	if (!rc)
 		rc = keeper_open_engine(k);
 	if (!rc)
 		rc = claim_name(k);

@@ -13,6 +13,7 @@
 #include "ending.h"
 #include "giving_up.h"
 #include "handover.h"
+#include "link.h"
 #include "news.h"
 #include "objects.h"
 #include "proc.h"
@@ -177,7 +178,7 @@ void machine_start_again(struct vm *vm)
 
 	if (!vm->rebooting || vm->state == VM_ENDED)
 		return;
-	if (!is_memory_quiet(vm)) {
+	if (!link_part(vm) || !is_memory_quiet(vm)) {
 		machine_timer(vm, &vm->quiet_timer, QUIET_LOOK_MS, on_quiet_look);
 		return;
 	}
@@ -207,6 +208,7 @@ static void ready(struct proc *p, const Bulkhead__Ok *ok)
 		machine_press_button(p->vm);
 	machine_device_settled(p);
 	machine_maybe_run(p->vm);
+	link_update(p->vm);
 }
 
 static void booted(struct proc *p, const Bulkhead__Ok *ok)
@@ -455,6 +457,8 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	struct vm *vm = p->vm;
 
 	vm_trace(vm, "first guest instruction");
+	vm->guest_runs = true;
+	link_update(vm);
 	news_add(vm, "ready", NULL, "the guest runs");
 	if (vm->launch->taken_fd[FRAME_TAKE_STATE] >= 0)
 		take_hold_lines(vm, false);
@@ -616,6 +620,7 @@ void machine_proc_gone(struct proc *p, int code, int status)
 
 	p->state = PROC_GONE;
 	p->host_pid = 0;
+	link_lost(p);
 	vm->hooks->stats_changed(vm);
 	vm->hooks->console_answered(p, NULL, NULL);
 	if (p->id == PROC_GDBD) {

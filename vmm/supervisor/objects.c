@@ -29,7 +29,7 @@ static int reopen_readonly(struct vm *vm, int fd, int *out)
 	char name[16];
 
 	snprintf(name, sizeof(name), "%d", fd);
-	*out = openat(vm->self_fd, name, O_RDONLY | O_CLOEXEC);
+	*out = openat(vm->self_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	return *out < 0 ? -errno : 0;
 }
 
@@ -87,6 +87,24 @@ static int make_device(struct vm *vm, const struct proc *p, struct device_object
 	if (!rc)
 		rc = make_pipe(&d->doorbell);
 	return rc ? rc : make_pipe(&d->irq_bell);
+}
+
+static int make_virtio(struct vm *vm, unsigned n)
+{
+	struct virtio_objects *v = &vm->virtio[n];
+	char name[48];
+	int rc;
+
+	snprintf(name, sizeof(name), "bulkhead-vectors.%u", n);
+	rc = make_object(vm, name, sizeof(struct virtio_vectors), &v->vectors);
+	for (unsigned i = 0; i < VIRTIO_QUEUES && !rc; i++)
+		rc = make_pipe(&v->kick[i]);
+	for (unsigned i = 0; i < VIRTIO_VECTORS && !rc; i++) {
+		rc = make_pipe(&v->call[i]);
+		if (!rc)
+			rc = reopen_readonly(vm, v->call[i].rd, &v->taken[i]);
+	}
+	return rc ? rc : make_pipe(&v->error);
 }
 
 /* A stream socket and not a pipe: what is read from it can stay in it until it is safe elsewhere (devices/seriald.c). */
@@ -176,6 +194,8 @@ int objects_create(struct vm *vm)
 		if (proc_exists(p))
 			rc = make_device(vm, p, &vm->devices[i]);
 	}
+	for (unsigned n = 0; !rc && n < vm->config->backends.count; n++)
+		rc = make_virtio(vm, n);
 	if (!rc)
 		rc = make_pipe(&vm->vcpu_bell);
 	if (!rc)

@@ -46,6 +46,7 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->sockets = vm->config->cpus.sockets;
 	m->cores = vm->config->cpus.cores;
 	m->threads = vm->config->cpus.threads;
+	m->has_pci = m->pci = vm->config->backends.count != 0;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->has_frame = m->frame = vm->config->platform == PLATFORM_FRAME;
 	m->realtime_ns = realtime_minus_machine(&vm->clock);
@@ -120,8 +121,44 @@ static void add_serial(const struct vm *vm, struct fd_list *l, struct serial_row
 	}
 }
 
+static void add_front(struct vm *vm, unsigned n, struct fd_list *l, Bulkhead__SetupDevice *m)
+{
+	const struct virtio_objects *v = &vm->virtio[n];
+
+	m->has_virtio_id = true;
+	m->virtio_id = kind_rows[vm->config->backends.of[n].kind].virtio_id;
+	add(l, v->vectors.rw);
+	add(l, vm->vcpu_bell.wr);
+	for (unsigned i = 0; i < VIRTIO_QUEUES; i++)
+		add(l, v->kick[i].rd);
+	for (unsigned i = 0; i < VIRTIO_VECTORS; i++)
+		add(l, v->call[i].wr);
+	for (unsigned i = 0; i < VIRTIO_VECTORS; i++)
+		add(l, v->call[i].rd);
+	add(l, v->error.wr);
+	add(l, v->error.rd);
+}
+
+/* Which of the machine's it is follows from kind and number. */
+static void add_back(const struct proc *p, struct fd_list *l, Bulkhead__Disk *disk)
+{
+	const struct launch *launch = p->vm->launch;
+	const struct backend_list *list = &p->vm->config->backends;
+
+	bulkhead__disk__init(disk);
+	for (unsigned n = 0; n < list->count; n++) {
+		if (list->of[n].kind != p->kind - kind_rows || list->of[n].instance != p->instance)
+			continue;
+		disk->has_read_only = true;
+		disk->read_only = launch->disk[n].read_only;
+		disk->serial = (char *)launch->disk[n].serial;
+		add(l, launch->backend_fd[n]);
+	}
+}
+
 int setup_device(struct proc *p, bool recover)
 {
+	Bulkhead__Disk disk;
 	struct vm *vm = p->vm;
 	struct device_objects *d = objects_of(vm, p->id);
 	Bulkhead__MachineConfig machine;
@@ -155,6 +192,12 @@ int setup_device(struct proc *p, bool recover)
 	add(&l, d->doorbell.rd);
 	if (!kind->collects)
 		add(&l, d->irq_bell.wr);
+	if (kind->virtio == KIND_VIRTIO_FRONT)
+		add_front(vm, p->instance, &l, &m);
+	if (kind->virtio == KIND_VIRTIO_BACK) {
+		add_back(p, &l, &disk);
+		m.disk = &disk;
+	}
 	for (unsigned i = 0; i < kind->fd_count; i++)
 		add(&l, vm->shared_fd[kind->fds[i]]);
 	if (kind->collects)
@@ -267,6 +310,33 @@ static unsigned name_features(const struct cpu_feature_set *s, char *names[CPUF_
 	return count;
 }
 
+/* The pipes of each virtio device, in a message of its own: there are many. */
+static int setup_virtio(struct proc *p)
+{
+	struct vm *vm = p->vm;
+	int rc = 0;
+
+	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS && !rc; i++) {
+		const struct proc *device = &vm->procs[i];
+		const struct virtio_objects *v = &vm->virtio[device->instance];
+		Bulkhead__SetupVirtio m = BULKHEAD__SETUP_VIRTIO__INIT;
+		struct fd_list l = { .count = 0 };
+
+		if (!proc_exists(device) || device->kind->virtio != KIND_VIRTIO_FRONT)
+			continue;
+		m.has_device = m.has_instance = true;
+		m.device = proc_role(device);
+		m.instance = device->instance;
+		add(&l, v->vectors.ro);
+		for (unsigned n = 0; n < VIRTIO_QUEUES; n++)
+			add(&l, v->kick[n].wr);
+		for (unsigned n = 0; n < VIRTIO_VECTORS; n++)
+			add(&l, v->taken[n]);
+		rc = proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VIRTIO, &m.base, l.fds, l.count);
+	}
+	return rc;
+}
+
 int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 {
 	struct vm *vm = p->vm;
@@ -278,6 +348,7 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	uint64_t from[TRACE_RANGES_MAX], to[TRACE_RANGES_MAX];
 	char *features[CPUF_COUNT];
 	struct fd_list l = { .count = 0 };
+	int rc;
 
 	setup_machine(vm, &machine);
 	m.machine = &machine;
@@ -330,5 +401,6 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.has_has_code_map = true;
 	m.has_code_map = !vm->engine_kvm;
 	add(&l, vm->engine_kvm ? vm->launch->kvm_fd : vm->code_map.rw);
-	return proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, &m.base, l.fds, l.count);
+	rc = setup_virtio(p);
+	return rc ? rc : proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VCPU, &m.base, l.fds, l.count);
 }

@@ -19,6 +19,7 @@
  *   debug.c       its debugger, if somebody wants one
  *   ending.c      its end: what the guest still has to say, the drain, stop, the exit code
  *   setup.c       which objects each process gets; objects.c makes them
+ *   link.c        connects the two halves of virtio devices
  *   dial_link.c   asks the dialler for connections to devices that somebody else serves
  *   proc.c        one child process: birth, requests and replies, events, log lines, death
  *   spawn.c       asks the spawner for processes; spawner.c is that
@@ -43,6 +44,7 @@
 
 #include "../../proto/clock.h"
 #include "../../proto/frame.h"
+#include "../../proto/virtio.h"
 #include "../../proto/state.h"
 #include "../../proto/watch_time.h"
 
@@ -87,7 +89,15 @@ struct device_objects {
 	const struct line_page *lines; /* our view */
 };
 
-enum { PROC_PENDING = 8, PROC_LINE = 200, PROC_VERSION = 24 };
+/* Of one virtio device: what its front-end, its back-end and the vcpu process share (proto/virtio.h). */
+struct virtio_objects {
+	struct object vectors;
+	struct pipe_ends kick[VIRTIO_QUEUES], call[VIRTIO_VECTORS], error;
+	int taken[VIRTIO_VECTORS]; /* the vcpu process's own read ends of `call` */
+	bool linked;		   /* its halves have both ends of a connection */
+};
+
+enum { PROC_PENDING = 16, PROC_LINE = 200, PROC_VERSION = 24 };
 
 struct vm;
 struct backlog;
@@ -230,7 +240,7 @@ struct spawn_link {
 };
 
 /*
- * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, news, counted, metrics, scrape, report, ending with
+ * What a part tells those above it. Each part calls only what stands below it in this list: tell, spawn, dial_link, proc, link, news, counted, metrics, scrape, report, ending with
  * setup and objects, watchdog, debug, giving_up, poison, trial, capture, recovery, take and restore, handover, attach, machine, control, supervisor; which fills this in. (tests/rooms.py fails on a circle.)
  */
 struct vm_hooks {
@@ -274,6 +284,7 @@ struct vm {
 	bool rebooting; /* the old vcpu process is being ended */
 	bool boot_done; /* the loader has answered */
 	bool run_sent;
+	bool guest_runs; /* it has begun, since the machine was started or reset */
 	bool is_ready; /* the guest has said so, since the machine was started */
 	bool ran; /* some guest of this machine has run */
 	bool finished; /* nothing is left to do but exit */
@@ -308,6 +319,7 @@ struct vm {
 	struct pipe_ends vcpu_bell;
 	int shared_fd[KIND_FDS]; /* what devices.def says is handed to some kinds */
 	struct device_objects devices[DEVICES];
+	struct virtio_objects virtio[VIRTIO_DEVICES];
 
 	struct proc procs[PROCS];
 	struct frame frame; /* the message that is being handled */

@@ -245,6 +245,8 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 		tell(b, r, &slot, TRACE_WAITED, 0);
 	if (access.way == ROUTE_DROP)
 		count(b, vcpu, COUNTER_DROPPED);
+	else if (c->virtio && virtio_notify(c, r, addr, size))
+		access.way = ROUTE_POST;
 	else if (access.way == ROUTE_POST)
 		post(c, &slot, access.classes);
 	else if (access.way == ROUTE_LAST)

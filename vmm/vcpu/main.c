@@ -211,6 +211,7 @@ static bool serve_control(struct vcpu_process *p)
 		{ BULKHEAD__MESSAGE_TYPE__MSG_STATS, true, on_stats },
 		{ BULKHEAD__MESSAGE_TYPE__MSG_DEVICE_STATE, true, on_device_state },
 		{ BULKHEAD__MESSAGE_TYPE__MSG_ROUTE_ADD, true, on_route_add },
+		{ BULKHEAD__MESSAGE_TYPE__MSG_SETUP_VIRTIO, false, virtio_setup },
 		{ BULKHEAD__MESSAGE_TYPE__MSG_SAVE, true, state_save },
 		{ BULKHEAD__MESSAGE_TYPE__MSG_RESTORE, true, state_restore },
 		{ BULKHEAD__MESSAGE_TYPE__MSG_DEBUG_CHANNEL, false, debug_channel },
@@ -251,23 +252,23 @@ enum helper_wait { WAIT_NOT, WAIT_WORK, WAIT_SOON, WAIT_PENANCE };
  * irqd broke its ring, it gets a millisecond of silence. What vCPU threads do is looked at soon. Signs of life are due
  * every second.
  */
-static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd fds[3])
+static void wait_for_work(const struct vcpu_process *p, enum helper_wait wait, struct pollfd *fds, unsigned count)
 {
 	static const struct timespec nothing, second = { .tv_sec = 1 }, soon = { .tv_nsec = 5000000 },
 					      penance = { .tv_nsec = 1000000 };
 
 	switch (wait) {
 	case WAIT_NOT:
-		ppoll(fds, 3, &nothing, NULL);
+		ppoll(fds, count, &nothing, NULL);
 		break;
 	case WAIT_SOON:
-		ppoll(fds, 3, &soon, NULL);
+		ppoll(fds, count, &soon, NULL);
 		break;
 	case WAIT_PENANCE:
 		ppoll(fds, 1, &penance, NULL);
 		break;
 	case WAIT_WORK:
-		ppoll(fds, 3, p->engine ? &second : NULL, NULL);
+		ppoll(fds, count, p->engine ? &second : NULL, NULL);
 		break;
 	}
 }
@@ -289,10 +290,11 @@ static enum helper_wait choose_wait(struct vcpu_process *p, bool sane)
 
 static int serve(struct vcpu_process *p)
 {
-	struct pollfd fds[3] = { { .fd = p->child.control_fd, .events = POLLIN },
-				 { .fd = -1, .events = POLLIN },
-				 { .events = POLLIN } };
+	struct pollfd fds[3 + VIRTIO_CALLS] = { { .fd = p->child.control_fd, .events = POLLIN },
+						{ .fd = -1, .events = POLLIN },
+						{ .events = POLLIN } };
 	bool sane = true;
+	unsigned calls;
 
 	for (;;) {
 		bool begun = atomic_load(&p->begun);
@@ -301,7 +303,8 @@ static int serve(struct vcpu_process *p)
 		fds[0].revents = fds[1].revents = fds[2].revents = 0;
 		fds[2].fd = p->engine ? p->debug.fd : -1;
 		fds[1].fd = begun ? p->msi_doorbell_fd : -1;
-		wait_for_work(p, wait, fds);
+		calls = begun ? virtio_watch(p, fds + 3) : 0;
+		wait_for_work(p, wait, fds, 3 + calls);
 		if (p->engine)
 			life_signs(p);
 		if (begun) {
@@ -309,6 +312,7 @@ static int serve(struct vcpu_process *p)
 			if (fds[1].revents)
 				drain_pipe(p->msi_doorbell_fd);
 			sane = interrupts_take(p);
+			virtio_take_calls(p, fds + 3, wait == WAIT_PENANCE ? 0 : calls);
 		}
 		finish_pause(p, false);
 		debug_finish(p);

@@ -140,6 +140,7 @@ static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, 
 	c->bus = b;
 	c->role = role;
 	c->instance = instance;
+	c->virtio = virtio_ends_of(b, role, instance);
 	c->shadow = shadow;
 	c->ring.clock = s->config.clock;
 	c->ring.patience = bus_patience;

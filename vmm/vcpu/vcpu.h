@@ -19,14 +19,24 @@
 #include "proto/route.h"
 #include "proto/sandbox.h"
 #include "proto/shadow.h"
+#include "proto/virtio.h"
 #include "proto/watch_time.h"
 #include "pci.h"
 #include "pulse.h"
 #include "trace.h"
 
+#include <poll.h>
 #include <pthread.h>
 
 struct bus;
+
+/* What a virtio device has beside its ring. */
+struct virtio_ends {
+	Bulkhead__Role role;
+	unsigned instance;
+	const struct virtio_vectors *vectors;
+	int kick_fd[VIRTIO_QUEUES], call_fd[VIRTIO_VECTORS];
+};
 
 /* One daemon as this process sees it. */
 struct channel {
@@ -35,6 +45,7 @@ struct channel {
 	unsigned instance;
 	struct ring_producer ring;
 	const struct shadow_page *shadow;
+	const struct virtio_ends *virtio; /* of a virtio front-end; NULL: another device */
 	_Atomic uint64_t reported_ns; /* when the supervisor was last told that the guest waits, or waits in vain */
 };
 
@@ -42,6 +53,8 @@ struct bus {
 	struct child *child;
 	struct channel channels[ROUTE_CHANNELS];
 	unsigned channel_count;
+	struct virtio_ends virtio[VIRTIO_DEVICES];
+	unsigned virtio_count;
 	struct channel *irqd;
 	const struct msi_page *msi;
 	struct irq_message pin_routes[MODEL_LINES]; /* the latest of each pin of the IOAPIC; the helper's */
@@ -116,6 +129,18 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
  * thread.
  */
 bool interrupts_take(struct vcpu_process *p);
+
+/*
+ * virtio.c: MSG_SETUP_VIRTIO, which it answers, before there are channels; these are given what came for them. The calls that the helper waits for are `count` pollfds, and those that are
+ * there go to the engine.
+ */
+enum { VIRTIO_CALLS = VIRTIO_DEVICES * VIRTIO_VECTORS };
+void virtio_setup(struct vcpu_process *p, struct frame *f);
+const struct virtio_ends *virtio_ends_of(const struct bus *b, Bulkhead__Role role, unsigned instance);
+unsigned virtio_watch(struct vcpu_process *p, struct pollfd fds[VIRTIO_CALLS]);
+void virtio_take_calls(struct vcpu_process *p, const struct pollfd fds[VIRTIO_CALLS], unsigned count);
+/* Is a write to this place in the range a notification? Then the back-end has been told, and nobody else need be. */
+bool virtio_notify(struct channel *c, const struct route_range *r, uint64_t addr, unsigned size);
 
 /* MSG_SAVE, MSG_RESTORE. They answer. */
 void state_save(struct vcpu_process *p, struct frame *f);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Builds the initial RAM disk of the demonstration guest: Debian's busybox, our init files and guest-exit.
-# With KERNEL_ROOT (the unpacked kernel package) also the modules that power button and pvpanic need.
+# With KERNEL_ROOT (the unpacked kernel package) also the modules that power button, pvpanic and virtio disks need.
 # Usage: mkinitrd.sh BUSYBOX GUEST_EXIT OUTPUT [KERNEL_ROOT]   PACKER=BUSYBOX: one that runs here, if that does not
 set -eu
 
@@ -28,7 +28,8 @@ mkdir -p "$root/etc/acpi/PWRF" "$root/var/run" "$root/lib/modules"
 printf '#!/bin/sh\necho "bulkhead: power button" >/dev/console\npoweroff\n' >"$root/etc/acpi/PWRF/00000080"
 chmod 755 "$root/etc/acpi/PWRF/00000080"
 if [ -n "$kernel_root" ]; then
-	find "$kernel_root" \( -name evdev.ko -o -name button.ko -o -name pvpanic.ko -o -name pvpanic-mmio.ko \) -exec cp {} "$root/lib/modules/" \;
+	find "$kernel_root" \( -name evdev.ko -o -name button.ko -o -name pvpanic.ko -o -name pvpanic-mmio.ko \
+		-o -name virtio.ko -o -name virtio_ring.ko -o -name 'virtio_pci*.ko' -o -name virtio_blk.ko \) -exec cp {} "$root/lib/modules/" \;
 fi
 # Reproducible: the archive depends on the contents only.
 find "$root" -exec touch -h -d @0 {} +

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* A block device as a vhost-user back-end: see blk_disk.h. */
+#include "devices/blk_disk.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/disk.h"
+#include "proto/log.h"
+
+static void get_config(void *ctx, uint8_t *out)
+{
+	const struct blk_disk *d = ctx;
+
+	blk_config(&d->blk, d->device.queues, out);
+}
+
+static void accepted(void *ctx, uint64_t features)
+{
+	struct blk_disk *d = ctx;
+
+	d->blk.write_through = !(features & BLK_F_FLUSH);
+}
+
+static int64_t serve(void *ctx, const struct virtq_memory *memory, struct virtq_chain *chain)
+{
+	struct blk_disk *d = ctx;
+
+	return blk_request(&d->blk, memory, chain);
+}
+
+int blk_disk_init(struct blk_disk *d, int fd, bool read_only, const char *serial, void (*served)(void *ctx),
+		  void (*lost)(void *ctx, const char *why))
+{
+	*d = (struct blk_disk){ .blk = { .fd = fd, .read_only = read_only, .sectors = disk_sectors(fd) } };
+	snprintf(d->blk.id, sizeof(d->blk.id), "%s", serial ? serial : "");
+	d->device = (struct vhost_device){
+		.features = blk_features(&d->blk),
+		.queues = VHOST_QUEUES,
+		.config_bytes = BLK_CONFIG_BYTES,
+		.get_config = get_config,
+		.accepted = accepted,
+		.serve = serve,
+		.served = served,
+		.lost = lost,
+		.ctx = d,
+	};
+	return d->blk.sectors ? 0 : -EINVAL;
+}
+
+void blk_disk_tell_errors(struct blk_disk *d)
+{
+	if (!d->blk.failed)
+		return;
+	log_warning("the disk's %s failed, and the guest was told so: %s (%llu errors so far)", d->blk.failed,
+		    d->blk.failed_errno == ENODATA ? "the image is shorter than it was" : strerror(d->blk.failed_errno),
+		    (unsigned long long)d->blk.errors);
+	d->blk.failed = NULL;
+}

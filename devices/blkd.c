@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bulkhead-blkd: the back-end of a virtio disk. It has the image, the guest's memory, and a connection to its front-end, and
+ * nothing to keep: what was asked of it is in the queues, and each request is told to be done before the next one is begun, so
+ * that whoever takes over repeats the one that it died over.
+ */
+#include <errno.h>
+
+#include "daemons.h"
+#include "devices/blk_disk.h"
+#include "devices/blk_model.h"
+#include "proto/log.h"
+
+enum { FD_IMAGE, OWN_FDS };
+
+static struct blk_disk disk;
+static struct vhost_back back;
+static struct runtime *runtime;
+static uint64_t broken;
+
+static void *memory_at(void *ctx, uint64_t addr, uint64_t len)
+{
+	return runtime_memory(ctx, addr, len);
+}
+
+static void memory_written(void *ctx, uint64_t addr, uint64_t len)
+{
+	runtime_memory_written(ctx, addr, len);
+}
+
+/* Progress is what is committed; a daemon that dies without any is started again ever more slowly. */
+static void served(void *ctx)
+{
+	struct blk_state *s = runtime->state;
+
+	(void)ctx;
+	s->batches++;
+	runtime_touch(runtime);
+}
+
+static void lost(void *ctx, const char *why)
+{
+	(void)ctx;
+	log_info("%s", why);
+}
+
+static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fds, unsigned nfds)
+{
+	const struct virtq_memory memory = { memory_at, memory_written, rt };
+	const Bulkhead__Disk *m = setup->disk;
+	int err;
+
+	if (nfds != OWN_FDS || !m)
+		return -EINVAL;
+	runtime = rt;
+	err = blk_disk_init(&disk, fds[FD_IMAGE], m->has_read_only && m->read_only, m->serial, served, lost);
+	fds[FD_IMAGE] = -1;
+	vhost_back_init(&back, &disk.device, rt->base, &memory);
+	return err;
+}
+
+static int link_to(struct runtime *rt, int fd)
+{
+	(void)rt;
+	if (fd >= 0)
+		return vhost_back_attach(&back, fd);
+	vhost_back_detach(&back);
+	return 0;
+}
+
+/* The machine starts again, or has begun: its memory is another's. */
+static void reset(struct runtime *rt, uint64_t now_ns)
+{
+	(void)rt;
+	(void)now_ns;
+	if (back.base)
+		vhost_back_detach(&back);
+}
+
+static uint64_t settle(struct runtime *rt, uint64_t now_ns)
+{
+	(void)rt;
+	(void)now_ns;
+	blk_disk_tell_errors(&disk);
+	if (back.broken != broken)
+		log_warning("the guest's driver has broken a queue: the device needs a reset");
+	broken = back.broken;
+	return UINT64_MAX;
+}
+
+const struct daemon_shell blkd_shell = {
+	.kind = KIND_BLKD,
+	.model = &blk_model,
+	.shell_version = BLKD_SHELL_VERSION,
+	.start = start,
+	.reset = reset,
+	.settle = settle,
+	.link = link_to,
+	.alone = blk_alone,
+};

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The back-end's side of vhost-user (QEMU, docs/interop/vhost-user.rst), for a device whose queues are served in order: takes a
+ * front-end's messages, keeps its queues, waits for kicks, calls. The front-end may be anybody's. What it says wrong ends the
+ * connection; what the guest's driver does wrong breaks the queue.
+ *
+ * Memory is what the front-end hands over (SET_MEM_TABLE), or what the owner has already, and then no message changes it.
+ */
+#ifndef BULKHEAD_DEVICES_VHOST_BACK_H
+#define BULKHEAD_DEVICES_VHOST_BACK_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "devices/virtq.h"
+#include "proto/vhost_user.h"
+
+enum { VHOST_QUEUES = 4, VHOST_BATCH = 64 };
+
+struct vhost_back;
+
+struct vhost_device {
+	uint64_t features; /* of the device itself; those of the rings are added */
+	unsigned queues, config_bytes;
+	void (*get_config)(void *ctx, uint8_t *out);
+	/* SET_FEATURES came. */
+	void (*accepted)(void *ctx, uint64_t features);
+	/* One chain: bytes written into it, or -EPROTO: it makes no sense. */
+	int64_t (*serve)(void *ctx, const struct virtq_memory *memory, struct virtq_chain *chain);
+	/* After a batch; may be NULL. */
+	void (*served)(void *ctx);
+	/* The connection is over; may be NULL. */
+	void (*lost)(void *ctx, const char *why);
+	void *ctx;
+};
+
+struct vhost_queue {
+	struct vhost_back *back;
+	unsigned index;
+	struct virtq ring;
+	uint64_t desc, avail, used; /* as the front-end says them */
+	uint16_t size;
+	int kick_fd, call_fd, err_fd; /* -1: none */
+	bool enabled, has_addr, started, watched;
+	struct event kick;
+};
+
+struct vhost_region {
+	uint64_t guest, user, size;
+	uint8_t *at;
+	void *mapped;
+	size_t mapped_bytes;
+};
+
+struct vhost_back {
+	const struct vhost_device *device;
+	struct event_base *base;
+	struct virtq_memory memory;
+	bool fixed_memory;
+	int fd; /* of the connection; -1 */
+	struct event on_message;
+	uint64_t features, protocol;
+	struct vhost_queue queues[VHOST_QUEUES];
+	struct vhost_region regions[VU_REGIONS];
+	unsigned region_count;
+	size_t got;
+	struct vu_message in;
+	int fds[VU_REGIONS];
+	unsigned fd_count;
+	uint64_t broken; /* queues that a driver has broken so far */
+};
+
+/* `memory`: the guest's, which is there already; NULL: the front-end will hand it over. */
+void vhost_back_init(struct vhost_back *b, const struct vhost_device *device, struct event_base *base,
+		     const struct virtq_memory *memory);
+/* Takes a connection. 0 or -EIO. */
+int vhost_back_attach(struct vhost_back *b, int fd);
+/* Hangs up. Afterwards nothing of the guest's memory is touched. */
+void vhost_back_detach(struct vhost_back *b);
+
+#endif

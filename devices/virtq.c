@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* A split virtqueue as the device sees it: see virtq.h. */
+#include "devices/virtq.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags, next;
+};
+struct used_elem {
+	uint32_t id, len;
+};
+enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4 };
+enum { NO_INTERRUPT = 1 };
+enum { RING = 4 }; /* behind flags and idx */
+
+static uint16_t load16(const void *base, size_t at)
+{
+	return __atomic_load_n((const uint16_t *)((const uint8_t *)base + at), __ATOMIC_ACQUIRE);
+}
+
+static void store16(void *base, size_t at, uint16_t value)
+{
+	__atomic_store_n((uint16_t *)((uint8_t *)base + at), value, __ATOMIC_RELEASE);
+}
+
+static bool is_aligned(const void *p, uintptr_t to)
+{
+	return p && (uintptr_t)p % to == 0;
+}
+
+/* 2.7: 16 bytes a descriptor, aligned to that; the rings' words to 2 and 4, and a word for events behind each. */
+int virtq_start(struct virtq *q, const struct virtq_memory *memory, uint16_t size, uint64_t desc, uint64_t avail, uint64_t used)
+{
+	const bool event_idx = q->event_idx, indirect = q->indirect;
+
+	*q = (struct virtq){ .memory = memory, .size = size, .event_idx = event_idx, .indirect = indirect, .broken = true };
+	if (!size || size > VIRTQ_SIZE_MAX || size & (size - 1))
+		return -EINVAL;
+	q->desc = memory->at(memory->ctx, desc, (uint64_t)size * sizeof(struct desc));
+	q->avail = memory->at(memory->ctx, avail, RING + 2ull * size + 2);
+	q->used = memory->at(memory->ctx, used, RING + 8ull * size + 2);
+	q->used_addr = used;
+	if (!is_aligned(q->desc, 16) || !is_aligned(q->avail, 2) || !is_aligned(q->used, 4))
+		return -EINVAL;
+	q->broken = false;
+	q->used_idx = q->last_avail = q->signalled = load16(q->used, 2);
+	return 0;
+}
+
+static int breaks(struct virtq *q)
+{
+	q->broken = true;
+	return -EPROTO;
+}
+
+/* A plain copy may be elided and fields read again behind their check; atomic loads may not. */
+static struct desc copy_desc(const void *table, uint16_t index)
+{
+	const uint64_t *from = (const uint64_t *)table + 2u * index;
+	uint64_t words[2] = { __atomic_load_n(&from[0], __ATOMIC_RELAXED), __atomic_load_n(&from[1], __ATOMIC_RELAXED) };
+	struct desc d;
+
+	memcpy(&d, words, sizeof(d));
+	return d;
+}
+
+/* One descriptor that is a buffer. 2.7.4.2: what the device writes stands behind what it reads. */
+static int add_piece(struct virtq *q, struct virtq_chain *c, const struct desc *d)
+{
+	unsigned n = c->readable + c->writable;
+	uint8_t *at = d->len ? q->memory->at(q->memory->ctx, d->addr, d->len) : NULL;
+
+	if (n == q->size || !at || (c->writable && !(d->flags & DESC_WRITE)))
+		return -EPROTO;
+	c->pieces[n] = (struct virtq_piece){ at, d->addr, d->len };
+	if (d->flags & DESC_WRITE)
+		c->writable++;
+	else
+		c->readable++;
+	return 0;
+}
+
+/* A table of `count`, from `index` on. A chain that bites its tail is longer than the queue, at the latest. */
+static int walk(struct virtq *q, struct virtq_chain *c, const void *table, uint32_t count, uint16_t index, struct desc *indirect)
+{
+	for (uint32_t n = 0; n < count; n++) {
+		struct desc d;
+
+		if (index >= count)
+			return -EPROTO;
+		d = copy_desc(table, index);
+		if (d.flags & DESC_INDIRECT) {
+			*indirect = d;
+			return d.flags & DESC_NEXT ? -EPROTO : 1;
+		}
+		if (add_piece(q, c, &d))
+			return -EPROTO;
+		if (!(d.flags & DESC_NEXT))
+			return 0;
+		index = d.next;
+	}
+	return -EPROTO;
+}
+
+/* 2.7.5.3: the table holds descriptors and nothing else, and none that leads to another table. */
+static int walk_indirect(struct virtq *q, struct virtq_chain *c, const struct desc *d)
+{
+	const void *table = q->memory->at(q->memory->ctx, d->addr, d->len);
+	uint32_t count = d->len / sizeof(struct desc);
+	struct desc deeper;
+
+	if (!q->indirect || !is_aligned(table, 8) || !count || d->len % sizeof(struct desc) || count > q->size)
+		return -EPROTO;
+	return walk(q, c, table, count, 0, &deeper) ? -EPROTO : 0;
+}
+
+int virtq_pop(struct virtq *q, struct virtq_chain *chain)
+{
+	uint16_t ahead;
+	struct desc indirect;
+	int rc;
+
+	if (q->broken)
+		return -EPROTO;
+	ahead = (uint16_t)(load16(q->avail, 2) - q->last_avail);
+	if (!ahead)
+		return -EAGAIN;
+	chain->readable = chain->writable = 0;
+	chain->head = load16(q->avail, RING + 2u * (q->last_avail & (q->size - 1u)));
+	if (ahead > q->size || chain->head >= q->size)
+		return breaks(q);
+	rc = walk(q, chain, q->desc, q->size, chain->head, &indirect);
+	if (rc == 1)
+		rc = walk_indirect(q, chain, &indirect);
+	if (rc)
+		return breaks(q);
+	q->last_avail++;
+	return 0;
+}
+
+void virtq_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written)
+{
+	size_t at = RING + 8u * (q->used_idx & (q->size - 1u));
+	const struct used_elem e = { chain->head, written };
+
+	memcpy((uint8_t *)q->used + at, &e, sizeof(e));
+	q->memory->written(q->memory->ctx, q->used_addr, RING + 8ull * q->size + 2);
+	store16(q->used, 2, ++q->used_idx);
+}
+
+/* 2.7.7, 2.7.10: with EVENT_IDX, only when the index passes the one that the driver has named. */
+bool virtq_wants_call(struct virtq *q)
+{
+	uint16_t old = q->signalled, event;
+
+	if (q->broken || old == q->used_idx)
+		return false;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	q->signalled = q->used_idx;
+	if (!q->event_idx)
+		return !(load16(q->avail, 0) & NO_INTERRUPT);
+	event = load16(q->avail, RING + 2u * q->size);
+	return (uint16_t)(q->used_idx - event - 1) < (uint16_t)(q->used_idx - old);
+}
+
+bool virtq_sleep(struct virtq *q)
+{
+	if (q->broken)
+		return true;
+	if (q->event_idx)
+		store16(q->used, RING + 8u * q->size, q->last_avail);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return load16(q->avail, 2) == q->last_avail;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A split virtqueue as the device sees it (virtio 1.2, 2.7). It lies in memory that the driver may change at any time, and the
+ * driver may be hostile: each word is read once, every chain is bounded by the size of the queue, and what makes no sense breaks
+ * the queue until the driver resets it. Nothing here allocates, waits or logs.
+ */
+#ifndef BULKHEAD_DEVICES_VIRTQ_H
+#define BULKHEAD_DEVICES_VIRTQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { VIRTQ_SIZE_MAX = 1024 };
+
+/* The guest's memory. `at`: NULL unless all of it is there. `written` is called after bytes were written, and before the guest
+ * is told. */
+struct virtq_memory {
+	void *(*at)(void *ctx, uint64_t addr, uint64_t len);
+	void (*written)(void *ctx, uint64_t addr, uint64_t len);
+	void *ctx;
+};
+
+struct virtq {
+	const struct virtq_memory *memory;
+	uint16_t size, last_avail, used_idx, signalled; /* signalled: used_idx when the driver was last called */
+	bool event_idx, indirect, broken;
+	const void *desc, *avail;
+	void *used;
+	uint64_t used_addr;
+};
+
+/* A piece of a buffer: guest memory, here and in the guest. */
+struct virtq_piece {
+	uint8_t *at;
+	uint64_t addr;
+	uint32_t len;
+};
+
+/* What the device reads comes first, then what it writes. */
+struct virtq_chain {
+	uint16_t head;
+	unsigned readable, writable; /* pieces */
+	struct virtq_piece pieces[VIRTQ_SIZE_MAX];
+};
+
+/*
+ * Rings at these addresses. It goes on behind what the used ring says is done, so that a device which takes one chain after the
+ * other repeats the one that it died over, and loses none. -EINVAL: a size that cannot be, or addresses that are not memory or
+ * not aligned.
+ */
+int virtq_start(struct virtq *q, const struct virtq_memory *memory, uint16_t size, uint64_t desc, uint64_t avail, uint64_t used);
+/* 0: *chain is the next one; -EAGAIN: there is none; -EPROTO: the queue is broken. */
+int virtq_pop(struct virtq *q, struct virtq_chain *chain);
+/* `written` bytes of the chain's writable part are valid. */
+void virtq_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written);
+/* Does the driver want to be called for what was pushed since it was called last? */
+bool virtq_wants_call(struct virtq *q);
+/* Before waiting for the next kick: asks for it. False: there is something by now. */
+bool virtq_sleep(struct virtq *q);
+
+#endif

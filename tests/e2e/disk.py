@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""
+Virtio disks: a Linux guest finds them, and what it writes is what lies in the image, whatever is killed meanwhile. The
+guest compares checksums, and so does the host when it is over.
+"""
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import time
+
+from bh import BUILD, Skip, check, debian, main, test, wait_until
+
+LIMIT = 280
+BOOT = 240
+MIB = 1 << 20
+# Each round: random bytes into a place of its own, flushed, dropped from the cache, read back and compared.
+ROUNDS = ("test -b /dev/vda || exit 5; n={rounds}; i=0; while test $i -lt $n; do dd if=/dev/urandom of=/tmp/x bs=1M count=2 2>/dev/null; "
+          "a=$(md5sum </tmp/x | cut -c1-32); dd if=/tmp/x of=/dev/vda bs=64k seek=$((i*32)) conv=fsync 2>/dev/null || exit 3; "
+          "echo 3 >/proc/sys/vm/drop_caches; b=$(dd if=/dev/vda bs=64k skip=$((i*32)) count=32 2>/dev/null | md5sum | cut -c1-32); "
+          "test $a = $b || exit 4; echo round $i $a; i=$((i+1)); done")
+
+
+def image(t, name="disk.img", mib=64):
+    path = f"{t.dir}/{name}"
+    with open(path, "wb") as f:
+        f.truncate(mib * MIB)
+    return path
+
+
+def machine(t, command, *options, cmdline=""):
+    kernel, initrd = debian(t.dir)
+    return t.command(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "256M", "--cmdline",
+                                f'console=ttyS0 quiet {cmdline} bulkhead.run="{command}"', *options))
+
+
+def expect_rounds(vm, path, rounds):
+    """What the guest says that it has written, the image holds."""
+    with open(path, "rb") as f:
+        for i in range(rounds):
+            told = vm.expect(rf"round {i} (\w{{32}})", 120).group(1)
+            f.seek(i * 2 * MIB)
+            check(hashlib.md5(f.read(2 * MIB)).hexdigest() == told, f"round {i} is in the image")
+
+
+@test(limit=LIMIT)
+def found_and_written(t):
+    """PCI in ECAM, BARs as firmware assigned them, an interrupt for each queue; a second disk that is read-only."""
+    with open(image(t, "other.img", 1), "r+b") as f:
+        f.write(b"hello, guest")
+    vm = t.start(*machine(t, "head -c 12 /dev/vdb; echo; dd if=/tmp/none of=/dev/vdb bs=512 count=1; dd if=/etc/rc of=/dev/vdb; "
+                          "cat /sys/block/vda/serial; echo; cat /proc/interrupts; dmesg | grep pci; " + ROUNDS.format(rounds=3),
+                          "--cpus", "2", "--disk", image(t) + ",serial=S-1", "--disk", t.dir + "/other.img,ro"))
+    vm.expect("hello, guest", BOOT)
+    vm.expect("ermitted")
+    vm.expect("S-1\r*\n")
+    vm.expect("PCI-MSI.*virtio0-req.1", 30)
+    text = vm.expect(r"(?s)00:01\.0: BAR 0 \[mem 0xc0000000-0xc0007fff\].*?round 0", 60).group(0)
+    check("can't claim" not in text and "failed to assign" not in text, text)
+    vm.expect("round 2", 60)
+    check(vm.wait(60) == 0, vm.talk.text[-1500:] + vm.stderr())
+    t.expect_clean()
+
+
+@test(limit=LIMIT)
+def wires(t):
+    """Without MSI: INTx through the IOAPIC and the 8259s, as _PRT says, and as the interrupt line register does without ACPI."""
+    path = image(t)
+    for cmdline, source in (("pci=nomsi", r"IO-APIC +11-fasteoi +virtio0"), ("acpi=off", r"11: .*XT-PIC +virtio0"),
+                            ("noapic pci=nomsi", r"11: .*XT-PIC +virtio0"), ("pci=conf1", "PCI-MSI.*virtio0-req.0")):
+        vm = t.start(*machine(t, ROUNDS.format(rounds=1) + "; grep virtio /proc/interrupts; guest-exit 7", "--disk", path,
+                              cmdline=cmdline))
+        expect_rounds(vm, path, 1)
+        vm.expect(source)
+        check(vm.wait(60) == 7, vm.talk.text[-1500:])
+
+
+def kill_now_and_then(t, names, until, seconds):
+    kills, end = 0, time.monotonic() + seconds
+    while not until():
+        check(time.monotonic() < end, f"the guest goes on after {kills} kills")
+        for name in names:
+            pid = t.processes().get(name)
+            if pid:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+                except ProcessLookupError:
+                    pass
+        time.sleep(random.random() * 0.08)
+    return kills
+
+
+@test(limit=LIMIT)
+def killed(t):
+    """Front-end and back-end are killed all the time: the guest sees no error, and no byte is lost."""
+    path, rounds = image(t), 12
+    vm = t.start(*machine(t, ROUNDS.format(rounds=rounds), "--cpus", "2", "--disk", path))
+    vm.expect("round 0", BOOT)
+    at = vm.talk.at - len("round 0")
+
+    def over():
+        vm.talk.pump(0)
+        return f"round {rounds - 1}" in vm.talk.text
+
+    kills = kill_now_and_then(t, ("virtiod0", "blkd0"), over, 120)
+    vm.talk.at = at
+    expect_rounds(vm, path, rounds)
+    check(vm.wait(60) == 0 and "I/O error" not in vm.talk.text, vm.talk.text[-1500:])
+    check(kills > 10, f"{kills} kills")
+    t.expect_clean()
+
+
+@test(limit=LIMIT)
+def reboot(t):
+    """The memory of the guest before is not written any more; the next one finds the disk again."""
+    path = image(t)
+    vm = t.start(*machine(t, "if grep -q seen /dev/vda; then " + ROUNDS.format(rounds=1) + "; else echo seen >/dev/vda; sync; "
+                          "while :; do dd if=/dev/vda of=/dev/null bs=1M; echo 3 >/proc/sys/vm/drop_caches; done & sleep 1; "
+                          "reboot -f; fi", "--disk", path))
+    vm.expect("userspace is up", BOOT)
+    vm.expect("userspace is up", 120)
+    expect_rounds(vm, path, 1)
+    check(vm.wait(60) == 0, vm.talk.text[-1500:])
+
+
+@test
+def errors(t):
+    """Each names the option, the file and what to do."""
+    path, demo = image(t), ("demo", "--engine", "emu")
+    odd = image(t, "odd.img")
+    os.truncate(odd, 1000)
+    os.truncate(image(t, "empty.img"), 0)
+    for value, words in ((t.dir + "/none", "none: No such file.*truncate"), (odd, "1000 bytes.*multiple of 512"),
+                         (t.dir + "/empty.img", "0 bytes"), (t.dir, "[Ii]s a directory|neither a file"), ("", "name of the file"),
+                         (path + ",rw", "ro and serial=TEXT"), (path + ",serial=123456789012345678901", "1 to 20 characters")):
+        t.bulkhead(*demo, "--disk", value).expect(2, err=f"--disk.*{words}|{words}")
+    t.bulkhead(*demo, *["--disk", path] * 5).expect(2, err="at most 4")
+    with open(path, "rb") as f:
+        import fcntl
+        import struct
+        fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))  # F_OFD_SETLK
+        t.bulkhead(*demo, "--disk", path).expect(2, err="in use.*copy")
+
+
+@test(limit=LIMIT)
+def for_qemu(t):
+    """blkd by itself, behind QEMU's front-end: killed and started again, it goes on."""
+    qemu = "/usr/bin/qemu-system-x86_64"
+    if not os.path.exists(qemu):
+        raise Skip("no QEMU")
+    path, rounds, sock = image(t), 4, t.dir + "/blk.sock"
+    kernel, initrd = debian(t.dir)
+
+    def serve():
+        daemon = t.start(BUILD + "/devices/bulkhead-blkd", "--vhost-user", sock, "--disk", path)
+        wait_until(lambda: os.path.exists(sock) and daemon.poll() is None, "it listens")
+        return daemon
+
+    daemon = serve()
+    vm = t.start(qemu, "-accel", "tcg", "-m", "256M", "-object", "memory-backend-memfd,id=m,size=256M,share=on", "-machine",
+                 "q35,memory-backend=m", "-chardev", f"socket,id=d,path={sock},reconnect=1", "-device",
+                 "vhost-user-blk-pci,chardev=d,num-queues=2", "-kernel", kernel, "-initrd", initrd, "-append",
+                 f'console=ttyS0 quiet bulkhead.run="{ROUNDS.format(rounds=rounds)}"', "-nographic", "-no-reboot")
+    vm.expect("round 0", BOOT)
+    at = vm.talk.at - len("round 0")
+    daemon.kill()
+    serve()
+    vm.expect(f"round {rounds - 1}", 120)
+    vm.talk.at = at
+    expect_rounds(vm, path, rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""
+A virtio disk's two processes die, hang and are replaced under a guest that writes, reads back and compares: no error, no byte
+lost. Faults come from daemons that were built to fail at a named point (fault_points.c), and from signals.
+"""
+import os
+import re
+import signal
+import time
+
+from bh import check, debian, main, test, wait_until
+from hostile import faulty
+from recovery import Guest, wait_for_death
+
+NAMES = ("virtiod0", "blkd0")
+LOAD = ("test -b /dev/vda || exit 5; i=0; while :; do dd if=/dev/urandom of=/tmp/x bs=64k count=4 2>/dev/null; "
+        "a=$(md5sum </tmp/x | cut -c1-32); dd if=/tmp/x of=/dev/vda bs=64k seek=$((i%64*4)) conv=fsync 2>/dev/null || echo LOST; "
+        "echo 1 >/proc/sys/vm/drop_caches; b=$(dd if=/dev/vda bs=64k skip=$((i%64*4)) count=4 2>/dev/null | md5sum | cut -c1-32); "
+        "test $a = $b || echo LOST; echo L $i x; i=$((i+1)); done")
+WHERES = ("before-commit", "after-commit", "restart")
+HOWS = ("segv", "stop", "loop", "exit", "kill", "sigstop")
+
+
+def guest(t):
+    path = t.dir + "/disk.img"
+    with open(path, "wb") as f:
+        f.truncate(64 << 20)
+    g = Guest(t, "--device-failure-limit", "0", "--disk", path, command=LOAD, cmdline="console=ttyS0 quiet")
+    g.expect_progress(3, 60)
+    return g
+
+
+def cell(g, name, where, how):
+    """Its next incarnation fails there; the guest goes on."""
+    now = g.device(name)
+    turn = now["incarnation"] + (2 if where == "restart" else 1)
+    at = "load" if where == "restart" else where
+    path = faulty(g.t, name, f"{at} {'stop' if how in ('kill', 'sigstop') else how} {turn} {1 if where == 'restart' else 5}")
+    g.t.bulkhead("device", "replace", g.t.name, name, "--binary", path).expect(0)
+    if where == "restart":
+        g.kill(name)
+    elif how in ("kill", "sigstop"):
+        time.sleep(0.1)
+        g.kill(name, signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+    died = wait_for_death(g, name, now["deaths"] + (where == "restart"), 8)
+    if died:
+        g.wait_for_incarnation(name, turn + 1, 20)
+    g.expect_progress(3, 30)
+    return "survived" if died else "not reached"
+
+
+def expect_nothing_lost(g):
+    g.vm.talk.pump(0)
+    check("LOST" not in g.vm.talk.text and "I/O error" not in g.vm.talk.text, g.vm.talk.text[-1500:])
+    g.t.bulkhead("kill", g.t.name)
+    g.vm.wait(20)
+
+
+@test(limit=280)
+def matrix_short(t):
+    """A diagonal of the matrix: where, and how."""
+    g = guest(t)
+    for i, name in enumerate(NAMES):
+        for k, where in enumerate(WHERES):
+            how = HOWS[(i + 2 * k) % len(HOWS)]
+            print(f"  {name:<10} {where:<14} {how:<8} {cell(g, name, where, how)}", flush=True)
+    expect_nothing_lost(g)
+
+
+@test(limit=3600)
+def matrix_full(t):
+    """Every point and every way to fail."""
+    g = guest(t)
+    for name in NAMES:
+        for where in WHERES:
+            for how in HOWS:
+                print(f"  {name:<10} {where:<14} {how:<8} {cell(g, name, where, how)}", flush=True)
+    expect_nothing_lost(g)
+
+
+@test(limit=200)
+def replaced(t):
+    """Another program in the place of each, by the command line, again and again."""
+    g = guest(t)
+    for name in NAMES * 2:
+        t.bulkhead("device", "restart", t.name, name).expect(0)
+        g.expect_progress(2, 30)
+    check(all(g.device(name)["incarnation"] == 3 and g.device(name)["deaths"] == 0 for name in NAMES), g.status())
+    expect_nothing_lost(g)
+
+
+if __name__ == "__main__":
+    main()
