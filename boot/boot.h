@@ -61,6 +61,7 @@ struct boot_request {
 	bool only_linux; /* any other image is an error */
 	enum boot_format format;
 	unsigned vcpus;
+	bool pci; /* there are PCI devices */
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 };
 

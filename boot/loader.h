@@ -87,6 +87,9 @@ void boot_put_bios_data(struct loader *l);
 /* bios.c: what answers at the interrupts of real mode and at the reset vector. `low`: the vector table, too. */
 int boot_put_bios(struct loader *l, bool low);
 
+/* Device numbers of the PCI bus for whose interrupts there are routes; 0 is the host bridge. */
+enum { BOOT_PCI_DEVICES = 8 };
+
 enum e820_type { E820_RAM = 1, E820_RESERVED = 2 };
 
 struct e820_entry {
@@ -94,8 +97,8 @@ struct e820_entry {
 	uint32_t type;
 } __attribute__((packed));
 
-enum { E820_ENTRIES_MAX = 8 };
-unsigned boot_e820(const struct boot_ram *ram, struct e820_entry map[E820_ENTRIES_MAX]);
+enum { E820_ENTRIES_MAX = 9 };
+unsigned boot_e820(const struct boot_request *rq, struct e820_entry map[E820_ENTRIES_MAX]);
 
 /* Little-endian loads from untrusted bytes; the caller has checked the range. */
 uint16_t boot_le16(const uint8_t *p);

@@ -243,9 +243,10 @@ void boot_put_bios_data(struct loader *l)
 	l->rq->ram.low[BOOT_EBDA] = 1;		 /* size of the EBDA in KiB */
 }
 
-/* The memory map. The hole below 4 GiB is where IOAPIC, HPET and local APIC answer (layout.h). */
-unsigned boot_e820(const struct boot_ram *ram, struct e820_entry map[E820_ENTRIES_MAX])
+/* The memory map. The hole below 4 GiB is where PCI, IOAPIC, HPET and local APIC answer (layout.h). */
+unsigned boot_e820(const struct boot_request *rq, struct e820_entry map[E820_ENTRIES_MAX])
 {
+	const struct boot_ram *ram = &rq->ram;
 	unsigned n = 0;
 
 	map[n++] = (struct e820_entry){ 0, BOOT_EBDA, E820_RAM };
@@ -253,6 +254,8 @@ unsigned boot_e820(const struct boot_ram *ram, struct e820_entry map[E820_ENTRIE
 	map[n++] = (struct e820_entry){ BOOT_BIOS, BOOT_1MIB - BOOT_BIOS, E820_RESERVED };
 	if (ram->low_size > BOOT_1MIB)
 		map[n++] = (struct e820_entry){ BOOT_1MIB, ram->low_size - BOOT_1MIB, E820_RAM };
+	if (rq->pci)
+		map[n++] = (struct e820_entry){ LAYOUT_ECAM_BASE, LAYOUT_ECAM_SIZE, E820_RESERVED };
 	map[n++] = (struct e820_entry){ LAYOUT_IOAPIC_BASE, LAYOUT_IOAPIC_SIZE, E820_RESERVED };
 	map[n++] = (struct e820_entry){ LAYOUT_HPET_BASE, 0x1000, E820_RESERVED };
 	map[n++] = (struct e820_entry){ LAYOUT_LAPIC_BASE, 0x1000, E820_RESERVED };

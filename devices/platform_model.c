@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "devices/chips/exitport.h"
+#include "devices/chips/pci_bridge.h"
 #include "devices/chips/pvpanic.h"
 #include "devices/platform_model.h"
 #include "proto/kind.h"
@@ -130,6 +131,7 @@ static uint8_t read_byte(struct platform_state *s, enum platform_range range, ui
 	case RANGE_EXIT_PLAIN:
 	case RANGE_READY:
 	case RANGE_POST_CODE:
+	case RANGE_PCI_BRIDGE:
 	case RANGES:
 		break;
 	}
@@ -183,6 +185,7 @@ static void write_byte(struct platform_state *s, enum platform_range range, uint
 		break;
 	case RANGE_PCI_DATA:
 	case RANGE_POST_CODE:
+	case RANGE_PCI_BRIDGE:
 	case RANGES:
 		break;
 	}
@@ -202,6 +205,8 @@ static uint64_t platform_read(void *state, unsigned range, uint32_t offset, unsi
 	(void)now_ns;
 	if (range >= RANGES)
 		return UINT64_MAX;
+	if (range == RANGE_PCI_BRIDGE)
+		return pci_bridge_read(offset, size);
 	if (is_config_address(range, offset, size))
 		return pci_stub_read_address(&s->pci);
 	for (unsigned i = 0; i < size && i < 8; i++)

@@ -19,6 +19,16 @@
 #define LAYOUT_HPET_SIZE 0x400u
 #define LAYOUT_HPET_LINES 0x00f00000u /* pins 20 to 23, as on Intel's south bridges; 16 to 19 stay free for PCI */
 #define LAYOUT_LAPIC_BASE 0xfee00000ull
+/* Of a machine that has PCI devices: where BARs may be, and the configuration space of bus 0 as memory (ECAM). */
+#define LAYOUT_PCI_BASE 0xc0000000ull
+#define LAYOUT_PCI_SIZE 0x20000000u
+#define LAYOUT_ECAM_BASE 0xe0000000ull
+#define LAYOUT_ECAM_FUNCTION 0x1000u
+#define LAYOUT_ECAM_DEVICE 0x8000u
+#define LAYOUT_ECAM_SIZE 0x100000u
+#define LAYOUT_PCI_LINE 16 /* INTA# of device n is pin 16 + n % 4 of the IOAPIC; the 8259s do not have it */
+#define LAYOUT_PCI_LINES 4
+#define LAYOUT_PCI_LINE_OF(device) (LAYOUT_PCI_LINE + (device) % LAYOUT_PCI_LINES)
 #define LAYOUT_IOAPIC_ID 0 /* APIC ids of processors and IOAPIC are separate spaces on anything newer than a P6 */
 #define LAYOUT_IOAPIC_PINS 24
 

@@ -60,7 +60,7 @@ const struct option_row option_rows[] = {
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
 		"what runs guest code; auto measures: kvm where that is the processor itself (default)"),
 	KEY("code-cache", CACHE, MACHINE, code_cache_bytes, "SIZE",
-		"what decoded and translated code may take of this host (default 60M, 12M more for each further processor)"),
+		"what decoded and translated code may take of this host (default 192M, 48M more for each further processor)"),
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
 		"the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); --cpu help "
 		"lists models and features"),
@@ -128,7 +128,7 @@ const struct option_row option_rows[] = {
 
 	ARGUMENT("config", FLAG, IN(SHOW), config, NULL, "as a file that starts the same machine; there is no other form yet"),
 	ARGUMENT("systemd", FLAG, IN(CHECK), systemd, NULL, "print what the machine's unit may use instead, for systemd"),
-	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(VERSION) | IN(STATS) | IN(TOP) | IN(EVENTS), json, NULL, "as JSON"),
+	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(HOST) | IN(VERSION) | IN(STATS) | IN(TOP) | IN(EVENTS), json, NULL, "as JSON"),
 	ARGUMENT("once", FLAG, IN(TOP), once, NULL, "one picture, of the time since the machine was started"),
 	ARGUMENT("interval", DURATION, IN(TOP), interval_ms, "TIME", "between two pictures (default 2s)"),
 	ARGUMENT("reopen", FILE, IN(LOG), reopen, "FILE",
