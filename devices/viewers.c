@@ -139,12 +139,14 @@ static void take_input(struct viewer *w, const struct screen_packet *p)
 	runtime_touch(v->rt);
 }
 
+/* A frame is in PICTURE before it is committed: when a predecessor died in between, a viewer may have seen one that is not shown yet. */
 static void take_seen(struct viewer *w, uint64_t number)
 {
 	struct viewers *v = w->all;
 
-	if (v->state->strict.nonce != w->nonce || number > v->state->shown)
+	if (v->state->strict.nonce != w->nonce)
 		return;
+	number = number < v->state->shown ? number : v->state->shown;
 	if (number > v->state->strict.seen)
 		v->state->strict.seen = number;
 	wait_longer(v);

@@ -61,9 +61,9 @@ class Show(Guest):
         events = [tuple(map(int, e)) for e in re.findall(r"event 1 (\d+) (\d+)", self.vm.talk.text)]
         wanted = [(CODES[c], down) for c in TYPED * self.scripts + "q" for down in (1, 0)]
         check(events == wanted, f"{len(events)} events of {len(wanted)}: {[(i, e, w) for i, (e, w) in enumerate(zip(events, wanted)) if e != w][:5]}")
+        check("takes none" not in self.vm.stderr(), self.vm.stderr())
         numbers = [pictures.number(f) for f in pictures.animation(self.path)]
         check(numbers == list(range(numbers[0], numbers[0] + len(numbers))), f"gaps: {[(a, b) for a, b in zip(numbers, numbers[1:]) if b != a + 1]}")
-        check("takes none" not in self.vm.stderr(), self.vm.stderr())
         print(f"  {self.faults} faults: {len(numbers)} frames and {len(events)} events without a gap")
 
 
