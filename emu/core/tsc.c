@@ -113,6 +113,26 @@ void emu_tsc_init(void)
 	pthread_once(&once, tsc_init);
 }
 
+enum { FRACTION_MOST = 4294 };
+
+struct tsc_fraction tsc_fraction(uint32_t khz)
+{
+	const uint64_t want = khz ? khz : TSC_NOMINAL_KHZ;
+	struct tsc_fraction best = { 1, 1 };
+	uint64_t least = UINT64_MAX; /* error of the best, times 2^32 */
+
+	for (uint64_t of = 1; of <= FRACTION_MOST; of++) {
+		const uint64_t ticks = (want * of + TSC_NOMINAL_KHZ / 2) / TSC_NOMINAL_KHZ, have = ticks * TSC_NOMINAL_KHZ;
+		const uint64_t error = ((have > want * of ? have - want * of : want * of - have) << 32) / of;
+
+		if (ticks > FRACTION_MOST || error >= least)
+			continue;
+		least = error;
+		best = (struct tsc_fraction){ (uint32_t)ticks, (uint32_t)of };
+	}
+	return best;
+}
+
 static uint32_t khz_of(const struct emu *e)
 {
 	return e->machine ? e->machine->tsc_khz : 0;

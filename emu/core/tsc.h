@@ -14,6 +14,16 @@ uint32_t emu_tsc_khz(const struct emu *e);
 
 enum { TSC_NOMINAL_KHZ = 1000000 };
 
+/*
+ * CPUID 15h for a counter of that frequency: so many ticks (EBX) for each so many (EAX) of the crystal, whose 1 GHz the local APIC's
+ * timer counts (ECX; SDM vol. 3, 10.5.4). Linux multiplies EBX by the crystal's kHz in 32 bits, so EBX is below 4295: the nearest
+ * fraction of that size. It is off by some in a million, as a crystal is.
+ */
+struct tsc_fraction {
+	uint32_t ticks, of;
+};
+struct tsc_fraction tsc_fraction(uint32_t khz);
+
 /* Ticks of a counter of that frequency (0: the nominal one) in so many nanoseconds. */
 static inline uint64_t tsc_ticks(uint32_t khz, uint64_t ns)
 {

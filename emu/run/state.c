@@ -67,8 +67,7 @@ static const char *check_aids(const struct engine_state *in)
 {
 	for (unsigned n = AID_CLOCK; n < KVM_AIDS; n++)
 		if (in->kvm_aid[n] & AID_ON)
-			return "kvm: the guest uses what only KVM does for it (kvmclock, or its like); start it with --cpu "
-			       "MODEL,-kvm";
+			return "kvm: the guest uses what only KVM does for it (kvmclock, or its like), and would stand still";
 	return NULL;
 }
 

@@ -2,6 +2,8 @@
 /* The guest's CPUID under KVM: what KVM supports here, with this processor's APIC id and clock frequencies. */
 #include "kvm.h"
 
+#include "emu/core/tsc.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -41,9 +43,11 @@ static void set_clock(struct kvm_engine *k, struct leaves *l)
 		return;
 	e = find_or_add(l, 0x15);
 	if (e) {
+		const struct tsc_fraction f = tsc_fraction((uint32_t)k->tsc_khz);
+
 		/* crystal * ebx / eax = TSC. The crystal is what the local APIC's timer counts: KVM's counts nanoseconds. */
-		e->eax = 1000000;
-		e->ebx = (uint32_t)k->tsc_khz;
+		e->eax = f.of;
+		e->ebx = f.ticks;
 		e->ecx = 1000000000;
 	}
 	e = find_or_add(l, 0x16);

@@ -150,10 +150,10 @@ static void leaf_xsave(const struct emu *e, uint32_t subleaf, struct cpuid_regs 
 /* The crystal is the 1 GHz that the local APIC's timer counts (SDM vol. 3, 10.5.4). */
 static void leaf_tsc(const struct emu *e, struct cpuid_regs *out)
 {
-	const uint32_t khz = emu_tsc_khz(e);
+	const struct tsc_fraction f = tsc_fraction(emu_tsc_khz(e));
 
-	out->r[EAX] = khz == TSC_NOMINAL_KHZ ? 1 : TSC_NOMINAL_KHZ;
-	out->r[EBX] = khz == TSC_NOMINAL_KHZ ? 1 : khz;
+	out->r[EAX] = f.of;
+	out->r[EBX] = f.ticks;
 	out->r[ECX] = TSC_NOMINAL_KHZ * 1000u;
 }
 
