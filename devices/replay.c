@@ -18,6 +18,7 @@
 #include "proto/clock.h"
 #include "proto/control_check.h"
 #include "proto/msi.h"
+#include "proto/screen.h"
 #include "proto/shadow.h"
 #include "proto/shm.h"
 #include "proto/text.h"
@@ -173,6 +174,12 @@ static int give_own(enum kind_fd what)
 	case KIND_FD_STASH_WRITE:
 	case KIND_FD_STASH_READ:
 		return give_pair_end(SOCK_SEQPACKET, &stash);
+	case KIND_FD_SCREEN:
+		return give_object("screen", LAYOUT_FRAME_BUFFER_BYTES, true, NULL);
+	case KIND_FD_MAILBOX:
+		return give_object("mailbox", LAYOUT_FRAME_MAILBOX_BYTES, false, NULL);
+	case KIND_FD_PICTURE:
+		return give_object("picture", sizeof(struct picture), false, NULL);
 	case KIND_FDS:
 		break;
 	}
@@ -244,7 +251,7 @@ static int give_all(Bulkhead__SetupDevice *m)
 		rc = give_own((enum kind_fd)kind->fds[i]);
 	if (!rc && kind->collects)
 		rc = give_sources(m);
-	if (!rc && kind->memory != KIND_MEMORY_NONE)
+	if (!rc && kind_holds_ram(kind->memory))
 		rc = give_object("ram", replay.view.info.ram_bytes, kind->memory == KIND_MEMORY_READS, NULL);
 	return rc;
 }

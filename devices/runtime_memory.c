@@ -43,6 +43,7 @@ static int map_ram(struct runtime *rt, enum kind_memory memory, int fd, uint64_t
 
 	switch (memory) {
 	case KIND_MEMORY_NONE:
+	case KIND_MEMORY_WINDOW:
 		break;
 	case KIND_MEMORY_READS:
 		err = shm_map_ro(fd, bytes, &read_only);

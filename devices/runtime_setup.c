@@ -212,7 +212,7 @@ int runtime_setup(struct runtime *rt)
 
 	if (err)
 		return complain(rt, err, c.field, c.why);
-	memory = f->fd_count - (kind->memory != KIND_MEMORY_NONE) - control_has_code_map(setup);
+	memory = f->fd_count - kind_holds_ram(kind->memory) - control_has_code_map(setup);
 	rt->state = calloc(1, rt->shell->model->state_size);
 	if (!rt->state)
 		return complain(rt, -ENOMEM, "state", "no memory");

@@ -55,7 +55,7 @@ unsigned control_device_fds(Bulkhead__Role role, unsigned sources)
 
 	if (!kind)
 		return 0;
-	return COMMON_DEVICE_FDS + kind->fd_count + (kind->collects ? 2 * sources : 1) + (kind->memory != KIND_MEMORY_NONE);
+	return COMMON_DEVICE_FDS + kind->fd_count + (kind->collects ? 2 * sources : 1) + kind_holds_ram(kind->memory);
 }
 
 bool control_has_code_map(const Bulkhead__SetupDevice *m)
@@ -226,6 +226,7 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 	int err = control_check_machine(m->machine, c);
 	bool kvm, map = m->has_has_code_map && m->has_code_map, counters = m->has_has_counters && m->has_counters;
 	const unsigned trace = m->trace ? 3 : 0;
+	unsigned frame;
 
 	if (!err)
 		err = check_common(m->has_spin_ns, m->spin_ns, m->has_sandbox, m->sandbox, c);
@@ -247,7 +248,8 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 		return complain(c, "trace", "has ranges without an end, too many, or is not for this engine");
 	if (kvm && map)
 		return complain(c, "has_code_map", "is for engine emu");
-	if (nfds != 3 + 4 * m->n_channels + kvm + map + counters + trace)
+	frame = m->machine->has_frame && m->machine->frame ? 2 : 0;
+	if (nfds != 3 + frame + 4 * m->n_channels + kvm + map + counters + trace)
 		return complain(c, "descriptors", "wrong number");
 	return 0;
 }

@@ -51,6 +51,7 @@ static const struct frame_type types[] = {
 	TYPE(HOLD_LINES, "HOLD_LINES", hold_lines, 0, 0),
 	TYPE(CONSOLE, "CONSOLE", console_attach, 0, 0),
 	TYPE(CONSOLE_CLIENT, "CONSOLE_CLIENT", console_attach, 1, 1),
+	TYPE(SCREEN, "SCREEN", empty, 0, 0),
 	TYPE(COUNTERS, "COUNTERS", empty, 0, 0),
 	TYPE(WATCH, "WATCH", watch, 0, 0),
 	TYPE(NEWS, "NEWS", news, 0, 0),

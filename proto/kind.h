@@ -31,10 +31,30 @@ enum kind_fd {
 	KIND_FD_BACKLOG,     /* console history, read-write */
 	KIND_FD_STASH_WRITE, /* socket pair in whose queue connections wait for the next incarnation */
 	KIND_FD_STASH_READ,
+	KIND_FD_SCREEN,	 /* framebuffer, read-only */
+	KIND_FD_MAILBOX, /* read-write */
+	KIND_FD_PICTURE, /* what viewers see (screen.h), read-write */
 	KIND_FDS
 };
 
-enum kind_memory { KIND_MEMORY_NONE, KIND_MEMORY_READS, KIND_MEMORY_WRITES };
+enum kind_memory {
+	KIND_MEMORY_NONE,
+	KIND_MEMORY_READS,
+	KIND_MEMORY_WRITES,
+	KIND_MEMORY_WINDOW, /* none of RAM, but objects that lie in its place, and are among `fds` */
+};
+
+/* Does it get all of RAM? */
+static inline bool kind_holds_ram(enum kind_memory memory)
+{
+	return memory == KIND_MEMORY_READS || memory == KIND_MEMORY_WRITES;
+}
+
+/* Does it change what vCPUs may have decoded as code, and what a guest that starts again wants empty? */
+static inline bool kind_writes_memory(enum kind_memory memory)
+{
+	return memory == KIND_MEMORY_WRITES || memory == KIND_MEMORY_WINDOW;
+}
 
 struct kind_row {
 	const char *name;	/* "seriald" */

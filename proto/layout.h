@@ -69,6 +69,7 @@
 #define LAYOUT_FRAME_TABLES 0x1000ull	 /* PML4, PDPT, one page directory; behind them the GDT */
 #define LAYOUT_FRAME_TABLES_END 0x5000ull
 #define LAYOUT_FRAME_STACK 0x1f0000ull /* top */
+#define LAYOUT_FRAME_PORT 0xf5
 #define LAYOUT_FRAME_MAILBOX 0xf00000ull
 #define LAYOUT_FRAME_MAILBOX_BYTES 0x1000ull
 #define LAYOUT_FRAME_BUFFER 0x1000000ull

@@ -34,13 +34,13 @@ static bool is_port_taken(const struct route_table *t, const struct route_range 
 	return false;
 }
 
-static int add_ports(struct route_table *t, const struct route_range *r)
+static int add_ports(struct route_table *t, const struct route_range *r, bool over)
 {
 	if (t->port_count == ROUTE_PORTS)
 		return -ENOSPC;
 	if (r->base >= PORTS || r->len > PORTS - r->base)
 		return -EINVAL;
-	if (is_port_taken(t, r))
+	if (!over && is_port_taken(t, r))
 		return -EEXIST;
 	t->ports[t->port_count++] = *r;
 	for (uint64_t p = r->base; p < r->base + r->len; p++)
@@ -86,7 +86,7 @@ int route_place(struct route_table *t, const struct model_range *ranges, unsigne
 		.first_shadow = first_shadow(ranges, index),
 	};
 
-	return m->space == MODEL_PORT ? add_ports(t, &r) : add_mmio(t, &r);
+	return m->space == MODEL_PORT ? add_ports(t, &r, m->over) : add_mmio(t, &r);
 }
 
 /* Only the base changes, and it is one word. */

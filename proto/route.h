@@ -42,7 +42,8 @@ struct route_table {
 
 void route_init(struct route_table *t);
 /*
- * Adds all ranges of a device, the `instance`th of its kind. 0; -EEXIST: two devices claim one port or address; -EINVAL:
+ * Adds all ranges of a device, the `instance`th of its kind. 0; -EEXIST: two devices claim one port or
+ * address, and the later one does not say that it may (range.h); -EINVAL:
  * beyond the last port or address; -ENOSPC: raise the tables' sizes.
  */
 int route_add(struct route_table *t, const struct model_range *ranges, unsigned count, unsigned instance, uint8_t channel);

@@ -217,7 +217,7 @@ static bool is_device(enum sandbox_role role)
 /* The guest's. */
 static bool holds_memory(enum sandbox_role role)
 {
-	return is_device(role) && kind_rows[role - SANDBOX_DEVICE].memory != KIND_MEMORY_NONE;
+	return is_device(role) && kind_holds_ram(kind_rows[role - SANDBOX_DEVICE].memory);
 }
 
 static bool is_child(enum sandbox_role role)

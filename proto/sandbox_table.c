@@ -25,10 +25,15 @@
 #define VCPU (ROLE(VCPU_EMU) | KVM)
 #define GDBD ROLE(GDBD)
 #define DEVICES ((1u << SANDBOX_ROLES) - (1u << SANDBOX_DEVICE))
-enum { QUIET, LISTENS }; /* column "fence" of devices.def */
+enum { QUIET, LISTENS, SERVES }; /* column "fence" of devices.def */
 enum {
 	LISTENERS = 0
 #define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
+#include "devices.def"
+};
+enum {
+	SERVERS = 0
+#define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == SERVES) << SANDBOX_##NAME
 #include "devices.def"
 };
 #define CHILDREN (BOOT | VCPU | GDBD | DEVICES)
@@ -76,7 +81,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "sendmsg",	  0, 0, SPAWNER, { FD(SANDBOX_SPAWNER_SOCK), SEND_FLAGS(2) }, 0, "answers, with a child's pidfd" },
 	{ "sendmsg",	  0, 0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
-	{ "close",	  0, CHILDREN, KEEPER | LOGGER | SUPER | SPAWNER | GDBD | LISTENERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
+	{ "close",	  0, CHILDREN, KEEPER | LOGGER | SUPER | SPAWNER | GDBD | LISTENERS | SERVERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
 	{ "exit_group",	  0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "the end" },
 	{ "rt_sigreturn", 0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", 0, 0, VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },

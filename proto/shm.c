@@ -73,7 +73,7 @@ int64_t shm_size(int fd)
 	return st.st_size;
 }
 
-static int map(int fd, size_t size, int prot, void **out)
+static int map(int fd, size_t size, int prot, void *at, void **out)
 {
 	int64_t have = shm_size(fd);
 	void *base;
@@ -82,7 +82,7 @@ static int map(int fd, size_t size, int prot, void **out)
 		return (int)have;
 	if (size == 0 || (uint64_t)have != shm_round(size))
 		return -EINVAL;
-	base = mmap(NULL, shm_round(size), prot, MAP_SHARED, fd, 0);
+	base = mmap(at, shm_round(size), prot, MAP_SHARED | (at ? MAP_FIXED : 0), fd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
 	*out = base;
@@ -91,13 +91,18 @@ static int map(int fd, size_t size, int prot, void **out)
 
 int shm_map_rw(int fd, size_t size, void **out)
 {
-	return map(fd, size, PROT_READ | PROT_WRITE, out);
+	return map(fd, size, PROT_READ | PROT_WRITE, NULL, out);
+}
+
+int shm_map_rw_at(int fd, size_t size, void *base)
+{
+	return map(fd, size, PROT_READ | PROT_WRITE, base, &base);
 }
 
 int shm_map_ro(int fd, size_t size, const void **out)
 {
 	void *base = NULL;
-	int err = map(fd, size, PROT_READ, &base);
+	int err = map(fd, size, PROT_READ, NULL, &base);
 
 	if (!err)
 		*out = base;

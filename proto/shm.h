@@ -28,6 +28,8 @@ int shm_reopen_readonly(int fd, int *out_fd);
  */
 int shm_map_rw(int fd, size_t size, void **out);
 int shm_map_ro(int fd, size_t size, const void **out);
+/* Over what is mapped at `base` already, page-aligned, and as long. */
+int shm_map_rw_at(int fd, size_t size, void *base);
 void shm_unmap(const void *base, size_t size);
 
 /* Size in bytes of an object, after the same checks of its seals; or -errno. */

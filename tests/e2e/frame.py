@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The frame machine (--platform frame), on the engine that --engine names."""
 import os
+import re
+import shutil
 
-from bh import BUILD, SOURCE, check, main, test
+import pictures
+from bh import BUILD, SOURCE, check, main, test, wait_until
 
 
 def kernel(name):
@@ -55,6 +58,147 @@ def refused(t):
         f.truncate(33 << 20)
     t.bulkhead(*frame(t, "frame_entry", "--program", big)).expect(2, err="do not fit")
     t.expect_clean()
+
+
+def show(t):
+    """A guest that shows frames, and prints events."""
+    vm = t.start(*t.command(*frame(t, "frame_show")))
+    vm.expect("ready")
+    return vm
+
+
+def square(n):
+    return n * 4 % (pictures.WIDTH - 32)
+
+
+def expect_square(rows, n):
+    """What frame_show draws: its number, and a square of 32 by 32."""
+    x = square(n)
+    inside = [pictures.pixel(rows[y], c) for y in (224, 255) for c in (x, x + 31)]
+    outside = [pictures.pixel(rows[y], x) for y in (223, 256)] + [pictures.pixel(rows[240], x + 32)]
+    check(all(p == 0xff8000 for p in inside) and not any(p == 0xff8000 for p in outside), f"frame {n}: {inside} {outside}")
+
+
+@test
+def screenshot(t):
+    """A picture is one frame, whole: its number says where its square is."""
+    vm = show(t)
+    seen = []
+    for i in range(4):
+        path = f"{t.dir}/{i}.png"
+        wait_until(lambda: t.bulkhead("screenshot", t.name, path).code == 0, "a first frame")
+        rows = pictures.still(path)
+        seen.append(pictures.pixel(rows[0], 0))
+        expect_square(rows, seen[-1])
+    check(sorted(set(seen)) == seen, f"later pictures are of later frames: {seen}")
+    data = t.call(["sh", "-c", f"{t.command()[0]} screenshot {t.name} - | wc -c"]).out
+    check(int(data) > 1000, data)
+    t.bulkhead("input", t.name, "key", "q").expect(0)
+    check(vm.wait() == 7, vm.code)
+    t.expect_clean()
+
+
+KEY, REL, ABS, LEFT, SHIFT = 1, 2, 3, 0x110, 42
+
+
+@test
+def keyboard_and_mouse(t):
+    """Codes of linux/input-event-codes.h, in the order in which they were typed."""
+    vm = show(t)
+    script = t.dir + "/script"
+    with open(script, "w") as f:
+        f.write('# a script\n\nmouse 639 479\nframes 2\npress left\nwait 10ms\nrelease left # up\ntext "b \'c"\nwheel -2\n')
+    for words in (["key", "a"], ["key", "shift+ctrl+f1"], ["text", "A;"], ["mouse", "10", "20"], ["click"], ["click", "right"],
+                  ["wheel", "3"], ["press", "up"], ["release", "up"], ["key", "shift+plus"], ["script", script]):
+        t.bulkhead("input", t.name, *words).expect(0)
+    t.bulkhead("input", t.name, "key", "q").expect(0)
+    check(vm.wait() == 7, vm.code)
+    events = [tuple(map(int, e)) for e in re.findall(r"event (\d+) (\d+) (\d+)", vm.talk.text)]
+    tap = lambda *codes: [(KEY, c, 1) for c in codes] + [(KEY, c, 0) for c in reversed(codes)]
+    wanted = (tap(30) + tap(SHIFT, 29, 59) + tap(SHIFT, 30) + tap(39) + [(ABS, 0, 10), (ABS, 1, 20)] + tap(LEFT) + tap(0x111) +
+              [(REL, 8, 3)] + [(KEY, 103, 1), (KEY, 103, 0)] + tap(SHIFT, 13) + [(ABS, 0, 639), (ABS, 1, 479)] + tap(LEFT) + tap(48) +
+              tap(57) + tap(40) + tap(46) + [(REL, 8, 2 ** 32 - 2)] + tap(16))
+    check(events == wanted, f"{events}\nwanted {wanted}")
+
+
+@test
+def film(t):
+    """Each frame, one after the other, none missing; and the guest goes on when nobody records any more."""
+    vm = show(t)
+    path = t.dir + "/film.png"
+    t.bulkhead("record", t.name, path, "--frames", "25").expect(0, out="25 frames")
+    frames = pictures.animation(path)
+    numbers = [pictures.number(f) for f in frames]
+    check(len(numbers) == 25 and numbers == list(range(numbers[0], numbers[0] + 25)), numbers)
+    expect_square(pictures.rows(frames[24]), numbers[24])
+    t.bulkhead("record", t.name, t.dir + "/film.gif", "--frames", "5", "--rate", "20").expect(0)
+    check(pictures.gif_frames(t.dir + "/film.gif") == 5, "images in the GIF")
+    video = t.bulkhead("record", t.name, t.dir + "/film.webm", "--frames", "3")
+    if shutil.which("ffmpeg"):
+        video.expect(0)
+    else:
+        video.expect(1, err="ffmpeg, which is not there")
+    t.bulkhead("input", t.name, "key", "q").expect(0)
+    check(vm.wait() == 7, vm.code)
+    t.expect_clean()
+
+
+def recorder(t, path):
+    """Records until the machine ends."""
+    r = t.start(*t.command("record", t.name, path))
+    wait_until(lambda: os.path.exists(path) and os.path.getsize(path), "it records")
+    return r
+
+
+@test
+def film_to_the_end(t):
+    """The machine's last frame is the film's."""
+    vm = show(t)
+    path = t.dir + "/film.png"
+    r = recorder(t, path)
+    t.bulkhead("input", t.name, "script", "-", input="frames 10\nkey q\n").expect(0)
+    check(vm.wait() == 7 and r.wait() == 0, f"{vm.code} {r.code}")
+    numbers = [pictures.number(f) for f in pictures.animation(path)]
+    check(len(numbers) >= 10 and numbers == list(range(numbers[0], numbers[-1] + 1)), numbers)
+
+
+@test
+def reset(t):
+    """The guest starts again with an empty framebuffer and mailbox, which it checks; who watches goes on."""
+    vm = show(t)
+    r = recorder(t, t.dir + "/film.png")
+    t.bulkhead("input", t.name, "script", "-", input="frames 10\nkey r\n").expect(0)
+    vm.expect("ready", 20)
+    t.bulkhead("input", t.name, "script", "-", input="frames 10\nkey q\n").expect(0)
+    check(vm.wait() == 7 and r.wait() == 0, f"{vm.code} {r.code}")
+    numbers = [pictures.number(f) for f in pictures.animation(t.dir + "/film.png")]
+    again = numbers.index(1)
+    check(again >= 10 and numbers[:again] == list(range(numbers[0], numbers[0] + again)), numbers)
+    check(numbers[again:] == list(range(1, len(numbers) - again + 1)) and numbers[-1] >= 10, numbers)
+
+
+@test
+def screen_words(t):
+    """What is wrong is told with its word, and the guest does not hear of it."""
+    t.bulkhead("screenshot", t.name, "x.png").expect(30)
+    vm = show(t)
+    for words, err in ((["key", "nokey"], "no such key"), (["key", "a+b+c+d+e+f+1+2+3"], "too many keys"), (["key"], "takes one word"),
+                       (["mouse", "640", "0"], "no column"), (["mouse", "0", "480"], "no row"), (["mouse", "1"], "takes two words"),
+                       (["wheel", "x"], "no number"), (["text", "\u00e4"], "US layout"), (["click", "a"], "no button"),
+                       (["jump", "a"], "none of key"), (["script", "/nowhere"], "No such file")):
+        t.bulkhead("input", t.name, *words).expect(2, err=err)
+    t.bulkhead("input", t.name, "script", "-", input='key a\ntext "b\n').expect(2, err="-:2: .*quote")
+    t.bulkhead("record", t.name, t.dir + "/film.avi").expect(2, err="ends with .png, .gif or .webm")
+    t.bulkhead("record", t.name, "/nowhere/film.gif").expect(2, err="No such file")
+    t.bulkhead("screenshot", t.name, "/nowhere/x.png").expect(1, err="No such file")
+    t.bulkhead("record", t.name, "/dev/full", "--frames", "1").expect(2)
+    t.bulkhead("input", t.name, "key", "q").expect(0)
+    vm.wait()
+    pc = t.start(*t.command(*t.guest("echo", name=t.name)))
+    pc.expect("ready")
+    t.bulkhead("screenshot", t.name, t.dir + "/x.png").expect(1, err="has no screen")
+    pc.send("q")
+    pc.wait()
 
 
 if __name__ == "__main__":

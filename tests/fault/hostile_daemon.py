@@ -9,7 +9,7 @@ import time
 
 from bh import BUILD, Failure, check, debian, main, test, wait_until
 from hostile import Neighbour, Watch, evil_libexec, expect_bounded, expect_decent, memory
-from kinds import KINDS, WRITERS, options, process
+from kinds import FRAMES, KINDS, WRITERS, options, process
 
 MODES = ("memory", "ring", "answers", "truncate", "bells", "stderr", "events", "stats", "silent", "beats", "frames", "replies",
          "exit", "mix")
@@ -28,8 +28,11 @@ def start(t, evil, mode):
     log = f"{t.dir}/{name}.log"
     # The guest waits for a device until that is given up; with the default limit for ten seconds. Filters would end it at
     # the first of many things; here it has got past them, and others have to hold.
-    vm = t.start(*t.command(*t.guest("hostile_steady", "--log", log, "--device-failure-limit", "4", "--sandbox", "log",
-                                     name=name), *options(evil)),
+    if evil in FRAMES:
+        guest = t.machine("--platform", "frame", "--kernel", f"{BUILD}/tests/guest/frame_steady.elf", name=name)
+    else:
+        guest = t.guest("hostile_steady", name=name)
+    vm = t.start(*t.command(*guest, "--log", log, "--device-failure-limit", "4", "--sandbox", "log", *options(evil)),
                  env=evil_libexec(t, evil))
     return name, log, vm
 

@@ -77,6 +77,35 @@ def inside(t):
     result.expect(0, out="hello from 64 bits")
 
 
+def frame_machine(t, guest):
+    return t.machine("--platform", "frame", "--kernel", f"{BUILD}/tests/guest/{guest}.elf")
+
+
+@test
+def display(t):
+    """displayd, with the filters on; and of the guest's memory it has framebuffer and mailbox, and nothing else."""
+    env = libexec(t, "probe", PROGRAMS)
+    os.symlink(f"{PROBES}/probe-bulkhead-device", t.dir + "/libexec/bulkhead-displayd")
+    result = t.bulkhead(*frame_machine(t, "frame_entry"), env=env)
+    found = {}
+    for phase, rest in re.findall(r": displayd\[1\]: probe (\w+) (.*)", result.err):
+        found.setdefault(("displayd", phase), {}).update(pair.split("=") for pair in rest.split())
+    check(len(found) == 3 and all(len(results) == 28 for results in found.values()), f"not all probes answered: {result}")
+    expect_stopped(found)
+    result.expect(42)
+    need_root()
+    t.bulkhead(*frame_machine(t, "frame_show"), "--detach").expect(0)
+    with open(f"/proc/{t.processes()['displayd']}/maps") as f:
+        objects = {line.split("memfd:")[1].split()[0]: line.split()[1] for line in f if "memfd:" in line}
+    check(objects["bulkhead-screen"] == "r--s" and objects["bulkhead-mailbox"] == "rw-s", objects)
+    check("bulkhead-ram" not in objects and "bulkhead-map" not in objects, objects)
+    t.bulkhead("kill", t.name).expect(0)
+    # A machine without a screen has no such process.
+    t.bulkhead(*t.guest("echo", "--detach")).expect(0)
+    check("displayd" not in t.processes(), t.processes())
+    t.bulkhead("kill", t.name).expect(0)
+
+
 # What the kernel says when no filter stops the call: namespaces, ids, capabilities, limits, Landlock.
 SECOND_WALL = {
     "open": {"ENOENT"}, "openat": {"ENOENT"}, "passwd": {"ENOENT"}, "proc": {"ENOENT"}, "kvm": {"ENOENT"},

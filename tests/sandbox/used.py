@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ["SOURCE"], "tests/e2e"))
 from bh import BUILD, Skip, check, main, test, wait_until  # noqa: E402
-from kinds import KINDS, options, process  # noqa: E402
+from kinds import FRAMES, KINDS, options, process  # noqa: E402
 
 # What takes an accident to be called.
 EXCUSED = {
@@ -97,7 +97,7 @@ def ask_everything(t):
     talk.send("r")
     talk.expect("board ready", seconds=40)
     t.bulkhead("status", t.name).expect(0)
-    for kind in KINDS:
+    for kind in (k for k in KINDS if k not in FRAMES):
         t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
     os.kill(t.processes()[process("testd")], signal.SIGKILL)
     wait_until(lambda: "died 1 times" in t.bulkhead("status", t.name).out, "a device died")
@@ -112,6 +112,20 @@ def ask_everything(t):
     t.bulkhead("stop", t.name).expect(0)
 
 
+def watch(t, directory, *words):
+    return t.start("strace", "-ff", "-qq", "-s", "32", "-o", directory + "/trace", *t.command(*words))
+
+
+def ask_the_screen(t, directory):
+    """A machine of its own: a viewer that comes and goes, a restart."""
+    watched = watch(t, directory, *t.machine("--platform", "frame", "--kernel", f"{BUILD}/tests/guest/frame_show.elf", "--detach"))
+    wait_until(lambda: t.bulkhead("screenshot", t.name, t.dir + "/picture.png").code == 0, "a picture", 60)
+    for kind in FRAMES:
+        t.bulkhead("device", "restart", t.name, kind).expect(0)
+    t.bulkhead("input", t.name, "key", "q").expect(0)
+    watched.wait(40)
+
+
 @test(limit=120)
 def used(t):
     if os.geteuid() != 0 or not shutil.which("strace"):
@@ -122,13 +136,12 @@ def used(t):
     # A second test device, which the dialler connects to.
     outside = t.start(BUILD + "/devices/bulkhead-testd", "--socket", t.dir + "/testd.sock")
     everything += [*options("testd"), "--device", f"testd1=unix:{t.dir}/testd.sock"]
-    words = ["strace", "-ff", "-qq", "-s", "32", "-o", directory + "/trace",
-             *t.command(*t.guest("board", "--detach", "--trace-io", t.dir + "/io", *everything))]
-    watched = t.start(*words)
+    watched = watch(t, directory, *t.guest("board", "--detach", "--trace-io", t.dir + "/io", *everything))
     wait_until(lambda: os.path.exists(f"{t.runtime}/{t.name}/console.sock"), "a machine", 40)
     ask_everything(t)
     watched.wait(40)
     check(outside.wait() == 0, outside.stderr())
+    ask_the_screen(t, directory)
     seen, allowed, unused = seen_in(directory, t.engine), lists(), []
     for other in ENGINES - {f"vcpu ({t.engine})"}:
         allowed["spawner"] -= allowed.pop(other) - allowed[f"vcpu ({t.engine})"]

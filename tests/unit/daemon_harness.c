@@ -15,6 +15,7 @@
 #include "proto/code_map.h"
 #include "proto/control_check.h"
 #include "proto/kind.h"
+#include "proto/screen.h"
 
 #define TYPE(x) BULKHEAD__MESSAGE_TYPE__MSG_##x
 #define ROLE(x) BULKHEAD__ROLE__ROLE_##x
@@ -49,6 +50,9 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	test_object_make(&d->msi, "msi", sizeof(struct msi_page));
 	test_object_make(&d->ram, "ram", DAEMON_RAM);
 	test_object_make(&d->map, "map", code_map_bytes(DAEMON_RAM >> CODE_MAP_PAGE_SHIFT, 2));
+	test_object_make(&d->screen, "screen", LAYOUT_FRAME_BUFFER_BYTES);
+	test_object_make(&d->mailbox, "mailbox", LAYOUT_FRAME_MAILBOX_BYTES);
+	test_object_make(&d->picture, "picture", sizeof(struct picture));
 	cr_assert_eq(pipe2(d->doorbell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(pipe2(d->irqd_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, d->debug), 0);
@@ -72,6 +76,9 @@ void daemon_free(struct daemon *d)
 	test_object_free(&d->msi);
 	test_object_free(&d->ram);
 	test_object_free(&d->map);
+	test_object_free(&d->screen);
+	test_object_free(&d->mailbox);
+	test_object_free(&d->picture);
 	for (int i = 0; i < 2; i++) {
 		close(d->doorbell[i]);
 		close(d->irqd_bell[i]);
@@ -132,7 +139,8 @@ static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 	const int shared[KIND_FDS] = {
 		[KIND_FD_MSI] = d->msi.fd,	     [KIND_FD_VCPU_BELL] = d->vcpu_bell[1], [KIND_FD_CONSOLE] = d->listen,
 		[KIND_FD_DEBUG_READ] = d->debug[0],  [KIND_FD_DEBUG_WRITE] = d->debug[1],   [KIND_FD_BACKLOG] = d->backlog.fd,
-		[KIND_FD_STASH_WRITE] = d->stash[0], [KIND_FD_STASH_READ] = d->stash[1],
+		[KIND_FD_STASH_WRITE] = d->stash[0], [KIND_FD_STASH_READ] = d->stash[1],    [KIND_FD_SCREEN] = d->screen.ro_fd,
+		[KIND_FD_MAILBOX] = d->mailbox.fd,   [KIND_FD_PICTURE] = d->picture.fd,
 	};
 
 	if (!kind->collects)
@@ -143,7 +151,7 @@ static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 		fds[n++] = d->source ? d->source->line.ro_fd : d->line.ro_fd;
 		fds[n++] = d->source ? d->source->irqd_bell[0] : d->irqd_bell[0];
 	}
-	if (kind->memory != KIND_MEMORY_NONE)
+	if (kind_holds_ram(kind->memory))
 		fds[n++] = kind->memory == KIND_MEMORY_WRITES ? d->ram.fd : d->ram.ro_fd;
 	if (kind->memory == KIND_MEMORY_WRITES)
 		fds[n++] = d->map.ro_fd;

@@ -25,6 +25,7 @@ Test(kind, roles_are_the_protocol_s)
 /* Whether every machine has it. */
 #define ALWAYS true
 #define OPTION false
+#define FRAME false
 static const bool is_always[KIND_COUNT] = {
 #define DEVICE(NAME, name, model, role, presence, ...) [KIND_##NAME] = presence,
 #include "proto/devices.def"

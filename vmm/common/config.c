@@ -42,6 +42,7 @@ void config_init(struct vm_config *config)
 		.sandbox = SANDBOX_DEFAULT,
 #define ALWAYS 1
 #define OPTION 0
+#define FRAME 0 /* config_settle() */
 #define DEVICE(NAME, name, model, role, presence, ...) .devices[KIND_##NAME] = presence,
 #include "../../proto/devices.def"
 	};
@@ -52,6 +53,7 @@ void config_settle(struct vm_config *config)
 {
 	if (!config->ram_bytes)
 		config->ram_bytes = config->platform == PLATFORM_FRAME ? LAYOUT_FRAME_RAM : 512ull << 20;
+	config->devices[KIND_DISPLAYD] = config->platform == PLATFORM_FRAME;
 }
 
 static int check_file(const char *option, const char *path, char *error)

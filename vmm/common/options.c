@@ -33,6 +33,7 @@ const struct command_row command_rows[COMMANDS] = {
 
 /* Kinds of devices that a machine has only if it is asked for. */
 #define PRESENCE_ALWAYS(NAME)
+#define PRESENCE_FRAME(NAME)
 #define PRESENCE_OPTION(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
 #define DEVICE_OPTION(NAME, ...) DEVICE_OPTION_ROW(NAME, __VA_ARGS__)
 #define DEVICE_OPTION_ROW(NAME, option, help) KEY(option, DEVICE, MACHINE, devices[KIND_##NAME], NULL, help),
@@ -59,7 +60,7 @@ const struct option_row option_rows[] = {
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
 		"what runs guest code; auto measures: kvm where that is the processor itself (default)"),
 	KEY("code-cache", CACHE, MACHINE, code_cache_bytes, "SIZE",
-		"what decoded and translated code may take of this host (default 60M, 12M more for each further processor)"),
+		"what decoded and translated code may take of this host (default 192M, 48M more for each further processor)"),
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
 		"the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); --cpu help "
 		"lists models and features"),
@@ -148,6 +149,8 @@ const struct option_row option_rows[] = {
 	ARGUMENT("log", FILE, IN(CONSOLE), log_file, "FILE", "append what is printed here, too"),
 	ARGUMENT("log-size", BYTES, IN(CONSOLE), log_size, "SIZE", "begin another file when it has become so large (default 10M; 0: never)"),
 	ARGUMENT("log-count", COUNT, IN(CONSOLE), log_count, "N", "keep so many older ones, FILE.1 the latest (default 4)"),
+	ARGUMENT("frames", COUNT, IN(RECORD), frames, "N", "so many (default: until the machine ends, or ^C)"),
+	ARGUMENT("rate", COUNT, IN(RECORD), rate, "N", "show N of them a second (default: as they came; of a video 60)"),
 	ARGUMENT("timeout", DURATION, IN(STOP), timeout_ms, "TIME", "how long the guest has to power off (default 30s)"),
 	ARGUMENT("force", FLAG, IN(STOP), force, NULL, "end it at once"),
 	ARGUMENT("binary", FILE, IN(DEVICE), binary, "FILE", "with replace: this program instead of the installed one"),
@@ -371,12 +374,18 @@ static int take_option(enum command command, void *base, int argc, char **argv, 
 	return value_set(base, row, value, error);
 }
 
+/* A dash alone stands for standard input or output, and before a digit for a number below zero. */
+static bool looks_like_option(const char *word)
+{
+	return word[0] == '-' && word[1] && !(word[1] >= '0' && word[1] <= '9');
+}
+
 int options_parse(enum command command, void *base, int argc, char **argv, char error[VALUE_ERROR_MAX])
 {
 	int rc = 0;
 
 	for (int i = 1; !rc && i < argc; i++)
-		rc = argv[i][0] == '-' ? take_option(command, base, argc, argv, &i, error)
-				       : take_word(command, base, argv[i], error);
+		rc = looks_like_option(argv[i]) ? take_option(command, base, argc, argv, &i, error)
+						: take_word(command, base, argv[i], error);
 	return rc || starts_machine(command) ? rc : too_few(command, base, error);
 }

@@ -39,7 +39,7 @@ extern const struct option_row option_rows[];
 extern const unsigned option_count;
 
 /* What the commands take that do not start a machine. */
-enum { CLI_WORDS = 3 };
+enum { CLI_WORDS = 4 };
 struct cli_args {
 	const char *words[CLI_WORDS]; /* those that are no options */
 	unsigned count;
@@ -47,7 +47,7 @@ struct cli_args {
 	uint32_t console_port; /* from 1 */
 	const char *log_file;
 	uint64_t log_size;
-	uint32_t log_count;
+	uint32_t log_count, frames, rate;
 	struct step_list steps;
 	uint32_t timeout_ms, interval_ms;
 	int escape;

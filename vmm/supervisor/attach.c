@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Clients who want a console: attach.h. */
+/* Clients who want a console or the screen: attach.h. */
 #include "attach.h"
 #include "proc.h"
 #include "vm.h"
@@ -8,27 +8,30 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static struct client *console_client(struct vm *vm)
+static struct client *client_of(const struct proc *p)
 {
-	for (unsigned i = 0; i < VM_CLIENTS; i++)
-		if (vm->clients[i].fd >= 0 && vm->clients[i].console_fd >= 0)
-			return &vm->clients[i];
+	for (unsigned i = 0; i < VM_CLIENTS; i++) {
+		struct client *c = &p->vm->clients[i];
+
+		if (c->fd >= 0 && c->console_fd >= 0 && c->console_of == p)
+			return c;
+	}
 	return NULL;
 }
 
-/* EAGAIN: seriald is away, or asked for somebody else just now. Who wants a console asks again. */
+/* EAGAIN: the daemon is away, or asked for somebody else just now. Who wants it asks again. */
 static void put_off(struct client *c, uint32_t id)
 {
-	c->vm->hooks->refuse(c, id, EAGAIN, "the console is being started; try again");
+	c->vm->hooks->refuse(c, id, EAGAIN, "its process is being started; try again");
 }
 
-static int ask_for_console(struct client *c, const Bulkhead__ConsoleAttach *m)
+static int ask(struct client *c, struct proc *p, const Bulkhead__ConsoleAttach *m)
 {
-	int pair[2], rc;
+	int type = p->id == PROC_DISPLAYD ? SOCK_SEQPACKET : SOCK_STREAM, pair[2], rc;
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	rc = proc_request(&c->vm->procs[PROC_SERIALD], BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT, &m->base, &pair[1], 1);
+	rc = proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT, &m->base, &pair[1], 1);
 	close(pair[1]);
 	if (rc)
 		close(pair[0]);
@@ -40,33 +43,47 @@ static int ask_for_console(struct client *c, const Bulkhead__ConsoleAttach *m)
 /* One at a time: the answer does not tell whose it is. */
 void attach_asked(struct client *c, const struct frame *f)
 {
-	const struct proc *seriald = &c->vm->procs[PROC_SERIALD];
+	static const Bulkhead__ConsoleAttach viewer = BULKHEAD__CONSOLE_ATTACH__INIT;
+	const bool wants_screen = f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_SCREEN;
+	struct proc *p = &c->vm->procs[wants_screen ? PROC_DISPLAYD : PROC_SERIALD];
 	int rc = -EAGAIN;
 
-	if (seriald->state == PROC_READY && !proc_owes(seriald, BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT))
-		rc = ask_for_console(c, (const Bulkhead__ConsoleAttach *)f->msg);
+	if (!proc_exists(p)) {
+		c->vm->hooks->refuse(c, f->header.id, ENODEV, "this machine has no screen; one of --platform frame has");
+		return;
+	}
+	if (p->state == PROC_READY && !proc_owes(p, BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT))
+		rc = ask(c, p, wants_screen ? &viewer : (const Bulkhead__ConsoleAttach *)f->msg);
 	c->console_id = f->header.id;
+	c->console_of = p;
 	if (rc)
 		put_off(c, f->header.id);
 }
 
-void attach_answered(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error)
+/* One that is gone is seen to be. */
+static void pass_on(struct client *c, const struct proc *p, int fd, const Bulkhead__ConsoleAttached *attached)
 {
-	struct client *c = console_client(vm);
+	const int fds[] = { fd, p->vm->picture.ro };
 	Bulkhead__ConsoleAttached copy = BULKHEAD__CONSOLE_ATTACHED__INIT;
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
+
+	copy.has_mode = copy.has_history = true;
+	copy.mode = attached ? attached->mode : 0;
+	copy.history = attached ? attached->history : 0;
+	ok.console = &copy;
+	frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, fds, p->id == PROC_DISPLAYD ? 2 : 1);
+}
+
+void attach_answered(struct proc *p, const Bulkhead__Ok *ok, const Bulkhead__Error *error)
+{
+	struct client *c = client_of(p);
 	int fd = c ? c->console_fd : -1;
 
 	if (!c)
 		return; /* it is gone, and the connection with it */
 	c->console_fd = -1;
-	copy.has_mode = copy.has_history = true;
-	copy.mode = attached ? attached->mode : 0;
-	copy.history = attached ? attached->history : 0;
-	ok.console = &copy;
-	if (attached)
-		frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, &fd,
-			   1); /* one that is gone is seen to be */
+	if (ok)
+		pass_on(c, p, fd, ok->console);
 	else if (error)
 		c->vm->hooks->refuse(c, c->console_id, error->has_code ? error->code : EIO,
 				     error->text ? error->text : "refused");

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CONSOLE: a client wants to type at a serial port, or to watch it. The supervisor makes a pair of sockets, asks seriald to take
- * one of them, and passes the other one on with its answer: none of the two is believed more than it was before.
+ * CONSOLE: a client wants to type at a serial port, or to watch it. SCREEN: the same of the screen. The supervisor makes a pair of
+ * sockets, asks seriald or displayd to take one of them, and passes the other one on with its answer: none of the two is
+ * believed more than it was before.
  */
 #ifndef BULKHEAD_VMM_ATTACH_H
 #define BULKHEAD_VMM_ATTACH_H
@@ -9,10 +10,10 @@
 #include "../../proto/frame.h"
 
 struct client;
-struct vm;
+struct proc;
 
 void attach_asked(struct client *c, const struct frame *f);
-/* seriald's answer to CONSOLE_CLIENT. Both NULL: it died over it. */
-void attach_answered(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error);
+/* The daemon's answer to CONSOLE_CLIENT. Both NULL: it died over it. */
+void attach_answered(struct proc *p, const Bulkhead__Ok *ok, const Bulkhead__Error *error);
 
 #endif

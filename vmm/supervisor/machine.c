@@ -157,7 +157,7 @@ static bool is_memory_quiet(const struct vm *vm)
 	for (unsigned i = PROC_FIRST_DEVICE; i < PROCS; i++) {
 		const struct proc *p = &vm->procs[i];
 
-		if (proc_exists(p) && p->kind->memory == KIND_MEMORY_WRITES && p->recovery.health != DEVICE_GIVEN_UP &&
+		if (proc_exists(p) && kind_writes_memory(p->kind->memory) && p->recovery.health != DEVICE_GIVEN_UP &&
 		    ring_backlog(p->recovery.req, p->recovery.rsp) > 0)
 			return false;
 	}
@@ -269,7 +269,7 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	    request == BULKHEAD__MESSAGE_TYPE__MSG_HOLD_LINES)
 		take_replied(vm, request, NULL, text);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT)
-		vm->hooks->console_answered(vm, NULL, error);
+		vm->hooks->console_answered(p, NULL, error);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_RESTORE)
 		machine_end(vm, EXIT_USAGE, "state", "the state of the processors cannot be restored: %s", text);
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_SETUP_BOOT && !vm->reboots)
@@ -344,7 +344,7 @@ static void accepted(struct proc *p, uint16_t request, const Bulkhead__Ok *ok)
 			ready(p, ok);
 		break;
 	case BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT:
-		p->vm->hooks->console_answered(p->vm, ok->console, NULL);
+		p->vm->hooks->console_answered(p, ok, NULL);
 		break;
 	case BULKHEAD__MESSAGE_TYPE__MSG_STATS:
 		keep_stats(p, ok);
@@ -610,8 +610,7 @@ void machine_proc_gone(struct proc *p, int code, int status)
 	p->state = PROC_GONE;
 	p->host_pid = 0;
 	vm->hooks->stats_changed(vm);
-	if (p->id == PROC_SERIALD)
-		vm->hooks->console_answered(vm, NULL, NULL);
+	vm->hooks->console_answered(p, NULL, NULL);
 	if (p->id == PROC_GDBD) {
 		note_reason(p, code, status);
 		debug_gone(p);

@@ -12,6 +12,7 @@
 #include "../../proto/line.h"
 #include "../../proto/msi.h"
 #include "../../proto/ring.h"
+#include "../../proto/screen.h"
 #include "../../proto/shadow.h"
 #include "../../proto/shm.h"
 
@@ -190,11 +191,28 @@ static int make_or_empty(struct vm *vm, const char *name, size_t size, struct ob
 	return fallocate(out->rw, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0 ? -errno : 0;
 }
 
+/* Viewers keep the last picture: the screen does not turn dark by itself. */
+static int fresh_screen(struct vm *vm)
+{
+	int rc = make_or_empty(vm, "bulkhead-screen", LAYOUT_FRAME_BUFFER_BYTES, &vm->screen);
+
+	if (!rc)
+		rc = make_or_empty(vm, "bulkhead-mailbox", LAYOUT_FRAME_MAILBOX_BYTES, &vm->mailbox);
+	if (!rc && vm->picture.rw < 0)
+		rc = make_object(vm, "bulkhead-picture", sizeof(struct picture), &vm->picture);
+	vm->shared_fd[KIND_FD_SCREEN] = vm->screen.ro;
+	vm->shared_fd[KIND_FD_MAILBOX] = vm->mailbox.rw;
+	vm->shared_fd[KIND_FD_PICTURE] = vm->picture.rw;
+	return rc;
+}
+
 int objects_fresh_ram(struct vm *vm)
 {
 	const uint64_t bytes = vm->config->ram_bytes;
 	int rc = make_or_empty(vm, "bulkhead-ram", (size_t)bytes, &vm->ram);
 
+	if (!rc && vm->config->platform == PLATFORM_FRAME)
+		rc = fresh_screen(vm);
 	if (rc || vm->engine_kvm)
 		return rc;
 	return make_or_empty(vm, "bulkhead-map", code_map_bytes(bytes >> CODE_MAP_PAGE_SHIFT, vm_cpus(vm)), &vm->code_map);

@@ -15,7 +15,7 @@
 #include <time.h>
 
 enum { SAMPLE_EVERY = 20000 /* instructions */ };
-enum { SETUP_FDS = 40, CONSOLE_CLIENTS_MAX = 8 }; /* the latter for who has a console */
+enum { SETUP_FDS = FRAME_FDS_MAX, CONSOLE_CLIENTS_MAX = 8 }; /* the latter for who has a console */
 
 struct fd_list {
 	int fds[SETUP_FDS];
@@ -161,7 +161,7 @@ int setup_device(struct proc *p, bool recover)
 		add_line_sources(vm, &l, rows, list, &m);
 	if (p->id == PROC_SERIALD)
 		add_serial(vm, &l, &serial, &m);
-	if (kind->memory != KIND_MEMORY_NONE)
+	if (kind_holds_ram(kind->memory))
 		add(&l, kind->memory == KIND_MEMORY_WRITES ? vm->ram.rw : vm->ram.ro);
 	m.has_has_code_map = true;
 	m.has_code_map = kind->memory == KIND_MEMORY_WRITES && !vm->engine_kvm;
@@ -281,6 +281,10 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.has_sandbox = true;
 	m.sandbox = vm->config->sandbox;
 	add(&l, vm->ram.rw);
+	if (m.machine->frame) {
+		add(&l, vm->screen.rw);
+		add(&l, vm->mailbox.rw);
+	}
 	add(&l, vm->msi.ro);
 	add(&l, vm->vcpu_bell.rd);
 	for (unsigned i = 0; i < DEVICES; i++) {

@@ -54,6 +54,8 @@ static const char *obstacle(struct vm *vm)
 		return "its state is being taken already";
 	if (vm->state != VM_RUNNING || vm->rebooting || vm->question != QUESTION_NONE || vm->paused)
 		return "the machine does not run";
+	if (vm->config->platform == PLATFORM_FRAME)
+		return "a frame machine keeps its framebuffer elsewhere, and cannot be taken yet";
 	for (unsigned n = 0; n < DEVICES; n++)
 		if (device(vm, n) && device(vm, n)->external)
 			return "somebody else serves one of its devices (--device)";

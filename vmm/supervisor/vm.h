@@ -159,7 +159,8 @@ struct client {
 	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
 	struct proc *device; /* NULL: none */
 	int console_fd;	     /* its end of the connection that seriald is asked to take; -1: none */
-	uint32_t console_id; /* of that CONSOLE */
+	const struct proc *console_of; /* or displayd */
+	uint32_t console_id; /* of that CONSOLE, or SCREEN */
 	bool waits_for_trial; /* it is to be told when the new program has stood its trial */
 	uint64_t heard_ns; /* when it last asked for something, or came */
 };
@@ -236,8 +237,8 @@ struct vm_hooks {
 	void (*news)(struct vm *vm);
 	/* machine.c: a STATS reply came, or a process is gone */
 	void (*stats_changed)(struct vm *vm);
-	/* machine.c: seriald's answer to CONSOLE_CLIENT; both NULL: it died over it */
-	void (*console_answered)(struct vm *vm, const Bulkhead__ConsoleAttached *attached, const Bulkhead__Error *error);
+	/* machine.c: a daemon's answer to CONSOLE_CLIENT; both NULL: it died over it */
+	void (*console_answered)(struct proc *p, const Bulkhead__Ok *ok, const Bulkhead__Error *error);
 };
 
 struct vm {
@@ -266,6 +267,7 @@ struct vm {
 
 	struct object code_map; /* engine emu; as long as ram */
 	struct object ram; /* one for the machine's life: devices may have mapped it */
+	struct object screen, mailbox, picture; /* of a frame machine: the first two lie in RAM's place */
 	struct object msi, counters;
 	const struct msi_page *msi_view;
 	const struct counters_page *counters_view;

@@ -62,6 +62,22 @@ static int map_ram(struct setup *s, uint64_t bytes)
 	return 0;
 }
 
+/* A frame machine's framebuffer and mailbox are memory like all other, to engines and debuggers, and objects of their own to those
+ * who show the one and fill the other. */
+static int map_windows(struct setup *s, uint64_t bytes)
+{
+	const int screen = take_fd(s), mailbox = take_fd(s);
+	uint8_t *ram = s->config.ram[0].host;
+	int err = bytes < LAYOUT_FRAME_BUFFER + LAYOUT_FRAME_BUFFER_BYTES ? -EINVAL : 0;
+
+	*s->field = "framebuffer";
+	if (!err)
+		err = shm_map_rw_at(screen, LAYOUT_FRAME_BUFFER_BYTES, ram + LAYOUT_FRAME_BUFFER);
+	if (!err)
+		err = shm_map_rw_at(mailbox, LAYOUT_FRAME_MAILBOX_BYTES, ram + LAYOUT_FRAME_MAILBOX);
+	return err;
+}
+
 _Static_assert((int)COUNTERS_VCPUS >= (int)ENGINE_MAX_VCPUS, "each has a part");
 
 /* Who brings none has nobody who reads them. */
@@ -119,7 +135,7 @@ static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, 
 		return err;
 	/* The write end is ours alone, so nobody else can turn this off again (design.md, section 2). */
 	fcntl(bell_fd, F_SETFL, O_NONBLOCK);
-	if (kind_of_role(role)->memory == KIND_MEMORY_WRITES)
+	if (kind_writes_memory(kind_of_role(role)->memory))
 		s->config.writers[s->config.writer_count++] = &c->ring.rsp->written;
 	c->bus = b;
 	c->role = role;
@@ -261,6 +277,8 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 	p->bus.child = &p->child;
 	s.config.clock.offset_ns = m->machine->has_clock_offset_ns ? m->machine->clock_offset_ns : 0;
 	ret = map_ram(&s, m->machine->ram_bytes);
+	if (!ret && m->machine->has_frame && m->machine->frame)
+		ret = map_windows(&s, m->machine->ram_bytes);
 	if (!ret)
 		ret = map_msi(&s);
 	for (size_t i = 0; !ret && i < m->n_channels; i++)

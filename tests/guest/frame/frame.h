@@ -4,6 +4,7 @@
 #define BULKHEAD_TESTS_FRAME_H
 
 #include "proto/layout.h"
+#include "proto/screen.h"
 
 #include <stdint.h>
 
@@ -27,6 +28,22 @@ static inline void print_number(uint64_t value, unsigned base)
 		*--at = "0123456789abcdef"[value % base];
 	while (value /= base);
 	print(at);
+}
+
+/* Shows what is in the framebuffer; when it returns, the mailbox holds what was typed and moved since. */
+static inline void show_frame(void)
+{
+	out8(LAYOUT_FRAME_PORT, 0);
+}
+
+static inline volatile const struct mailbox *mailbox(void)
+{
+	return (volatile const struct mailbox *)LAYOUT_FRAME_MAILBOX;
+}
+
+static inline volatile uint32_t *pixels(void)
+{
+	return (volatile uint32_t *)LAYOUT_FRAME_BUFFER;
 }
 
 /* The byte is the exit code of `bulkhead run`. */

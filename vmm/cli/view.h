@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line as a viewer of a machine's screen (proto/screen.h). What breaks while displayd is being started again is mended
+ * here: nothing that was sent arrives twice, or not at all, and whoever wants each frame gets each.
+ */
+#ifndef BULKHEAD_VMM_VIEW_H
+#define BULKHEAD_VMM_VIEW_H
+
+#include "client.h"
+
+#include "../../proto/screen.h"
+
+struct view {
+	const struct machine_ref *ref;
+	int sock; /* -1: not connected */
+	uint16_t flags;	 /* SCREEN_STRICT, SCREEN_PACED */
+	uint64_t nonce, input; /* number of the latest */
+	uint64_t seen;	 /* number of the latest frame that was copied */
+	const struct picture *picture;
+};
+
+struct view_frame {
+	uint64_t number, time_ns;
+	struct picture_rows rows; /* that differ from the frame before it, number - 1 */
+	uint32_t pixels[LAYOUT_FRAME_WIDTH * LAYOUT_FRAME_HEIGHT]; /* 0RGB */
+};
+
+/* 0, or an exit code; what is wrong has been told. */
+int view_open(struct view *v, const struct machine_ref *ref, uint16_t flags);
+void view_close(struct view *v);
+
+/* Up to SCREEN_PACKET_EVENTS events; returns when they are in displayd's journal. 0, -ECONNRESET: the machine has ended; -ETIMEDOUT. */
+int view_input(struct view *v, const struct screen_event *events, unsigned count);
+
+/* The frame that is shown now: 0, -EAGAIN: none has been shown yet. */
+int view_latest(struct view *v, struct view_frame *out);
+/* The next one that has not been copied yet. 0, -ETIMEDOUT (timeout_ms -1: never), -ECONNRESET: the machine has ended, -EINTR. */
+int view_next(struct view *v, int timeout_ms, struct view_frame *out);
+
+#endif
