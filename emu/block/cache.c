@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-	NATIVE_BYTES = 32 << 20, /* for translated code; touched as it is filled */
+	NATIVE_BYTES = 64 << 20, /* for translated code; touched as it is filled */
 	WORTH_GIVING_BACK = 1 << 20,
 };
 
@@ -178,7 +178,7 @@ void block_enter(struct emu *e, struct block *b)
 {
 	struct code_cache *c = e->code;
 
-	b->size = (uint32_t)((sizeof(*b) + (b->count + 1u) * sizeof(struct insn) + 15) & ~15u);
+	b->size = (uint32_t)((sizeof(*b) + (b->count + 1u) * sizeof(struct insn) + BLOCK_ALIGN - 1) & ~(BLOCK_ALIGN - 1u));
 	c->used += b->size;
 	hash_insert(c, b);
 	page_insert(e, b, b->host, 0);

@@ -47,7 +47,7 @@ struct link {
 
 _Static_assert(sizeof(struct link) <= sizeof(struct insn), "a link takes the place of an instruction");
 
-enum { BLOCK_MAX_INSNS = 48, BLOCK_BUCKETS = 1 << 15, JUMP_ENTRIES = 1024 };
+enum { BLOCK_MAX_INSNS = 48, BLOCK_ALIGN = 16, BLOCK_BUCKETS = 1 << 17, JUMP_ENTRIES = 1024 };
 
 /* Where computed jumps and returns of 64-bit code went: the block for a RIP, while its page still leads to `host`. */
 struct jump_entry {
@@ -76,7 +76,7 @@ static inline unsigned block_hash(const uint8_t *host)
 {
 	uintptr_t h = (uintptr_t)host;
 
-	return (unsigned)(h ^ h >> 11) & (BLOCK_BUCKETS - 1);
+	return (unsigned)(h ^ h >> 13) & (BLOCK_BUCKETS - 1);
 }
 
 static inline struct jump_entry *jump_slot(struct code_cache *c, unsigned word, uint64_t pc)

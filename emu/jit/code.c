@@ -96,12 +96,17 @@ uint32_t put_jump(struct code *c, int cc, const uint8_t *to)
 	return c->n - 4;
 }
 
-void jump_here(struct code *c, uint32_t where)
+void jump_to(struct code *c, uint32_t where, const uint8_t *to)
 {
-	const uint32_t distance = c->n - (where + 4);
+	const uint32_t distance = (uint32_t)(to - (c->at + where + 4));
 
 	if (!c->failed)
 		memcpy(c->p + where, &distance, sizeof(distance));
+}
+
+void jump_here(struct code *c, uint32_t where)
+{
+	jump_to(c, where, c->at + c->n);
 }
 
 void put_insn(struct code *c, const struct insn *i)

@@ -51,7 +51,7 @@ struct jit_jump {
 /* Tables of jumps: for user code, for supervisor code that may touch user pages (EFLAGS.AC, or no SMAP), for other. */
 enum { JIT_TABLES = 3 };
 
-enum { JIT_SITES = 1 << 19, JIT_RANGES = 1 << 18, JIT_JUMPS = 1 << 14, JIT_STACK = 1 << 16, JIT_PAGES = 1 << 12 };
+enum { JIT_SITES = 1 << 21, JIT_RANGES = 1 << 20, JIT_JUMPS = 1 << 14, JIT_STACK = 1 << 16, JIT_PAGES = 1 << 12 };
 
 /* Pages that a range may cover, if they lie side by side in the host. */
 enum { RANGE_PAGES = 4, JIT_SEEN = JIT_PAGES + RANGE_PAGES - 1 };
@@ -115,26 +115,29 @@ enum site_kind {
 	SITE_RIP,	/* to the run loop; RIP is set */
 };
 
+/* There are many: places in the code and blocks are distances from where the memory for either begins; 0: none. */
 struct jit_site {
-	struct block *block;
-	const uint8_t *resume;
-	uint8_t *patch;	 /* SITE_LINK: the distance of the jump that may go straight to the other block */
-	const uint8_t *unlinked; /* SITE_LINK: where that jump goes otherwise */
-	struct block *linked; /* SITE_LINK: where that jump goes now; NULL: to `unlinked` */
-	uint32_t next;	 /* SITE_LINK: in the list of those that lead to the same block; 0: the last */
-	uint32_t key;	 /* jit_key() when the code goes on, or of the block that SITE_LINK leads to */
-	uint32_t range;	 /* SITE_LINK to another page: its `len` says that the jump may be taken; 0: none */
-	uint8_t kind, insn, side;
-	uint8_t flags;	 /* SITE_LINK: enum flags_at, where that jump leaves them */
-	bool charged;	 /* the block's instructions have been taken off the budget */
-	bool groups;	 /* SITE_INTERPRET: because the check of a group failed */
+	uint32_t block;
+	uint32_t code;	   /* SITE_EXECUTE: where it goes on; SITE_LINK: the distance of the jump that may go straight to the other block */
+	uint32_t unlinked; /* SITE_LINK: where that jump goes otherwise */
+	uint32_t linked;   /* SITE_LINK: the block where that jump goes now */
+	uint32_t next;	   /* SITE_LINK: in the list of those that lead to the same block; 0: the last */
+	uint32_t key;	   /* jit_key() when the code goes on, or of the block that SITE_LINK leads to */
+	uint32_t range;	   /* SITE_LINK to another page: its `len` says that the jump may be taken; 0: none */
+	uint8_t insn;
+	uint8_t kind : 3; /* enum site_kind */
+	uint8_t flags : 3; /* SITE_LINK: enum flags_at, where that jump leaves them */
+	uint8_t side : 1;
+	uint8_t charged : 1; /* the block's instructions have been taken off the budget */
+	uint8_t groups : 1;  /* SITE_INTERPRET: because the check of a group failed */
 };
+_Static_assert(sizeof(struct jit_site) == 32, "a translation has five");
 
 /* Where the guest's arithmetic flags are; 0: nowhere, they are overwritten before anybody looks. */
 enum flags_at { IN_HOST = 1, IN_IMAGE = 2, IN_BOTH = IN_HOST | IN_IMAGE, IN_RECIPE = 4 /* recipe.c */ };
 
 struct jit {
-	struct native_memory *memory;
+	struct native_memory *memory, cold; /* one behind the other: code, and what it seldom gets to */
 	uint32_t threshold;
 	bool checks; /* each hit of a range is told to jit_check() (tests) */
 	struct verify *verify; /* or NULL (verify.h) */
@@ -144,6 +147,17 @@ struct jit {
 	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *no_check, *save, *load[VECTORS_LEVELS], *load_x87; /* stubs.c; miss: of loads or stores, and of their groups */
 	struct jit_counts counts;
 };
+
+static inline uint32_t site_of_block(const struct emu *e, const struct block *b)
+{
+	return (uint32_t)(((const uint8_t *)b - e->code->memory) / BLOCK_ALIGN + 1);
+}
+
+/* NULL: none. */
+static inline struct block *block_of_site(const struct emu *e, uint32_t block)
+{
+	return block ? (struct block *)(void *)(e->code->memory + (size_t)(block - 1) * BLOCK_ALIGN) : NULL;
+}
 
 /* What a translation depends on besides the block's own key: mode_key, and these; the units. */
 enum {
@@ -197,6 +211,8 @@ void put_mov_imm(struct code *c, unsigned reg, uint64_t v);
 uint32_t put_jump(struct code *c, int cc, const uint8_t *to);
 /* The jump whose distance stands at `where` goes here, or to `to`. */
 void jump_here(struct code *c, uint32_t where);
+/* Byte n goes on at `to`, which may be elsewhere. */
+void jump_to(struct code *c, uint32_t where, const uint8_t *to);
 /* An instruction with its operands in place. */
 void put_insn(struct code *c, const struct insn *i);
 

@@ -212,7 +212,7 @@ static void resume_from(struct tr *t, unsigned k, uint32_t site)
 	const bool restores = t->flags & IN_HOST;
 	struct cold *cold;
 
-	t->j->site[site].resume = t->c.at + t->c.n;
+	t->j->site[site].code = code_place(t, t->c.n);
 	if (!restores && !t->vectors && !t->x87)
 		return;
 	cold = new_cold(t, COLD_RESUME, 0, site);
@@ -228,7 +228,7 @@ void resume_here(struct tr *t, unsigned k)
 {
 	const struct jit *j = t->j;
 
-	for (uint32_t n = j->sites; n-- > 0 && j->site[n].block == t->b && j->site[n].insn >= k;)
+	for (uint32_t n = j->sites; n-- > t->first_site && j->site[n].insn >= k;)
 		if (j->site[n].kind == SITE_EXECUTE && j->site[n].insn == k)
 			resume_from(t, k, n);
 }

@@ -158,7 +158,7 @@ void jit_page_dropped(struct emu *e, uint64_t linear)
 const uint8_t *jit_execute(struct emu *e, uint32_t n)
 {
 	const struct jit_site *s = &e->jit->site[n];
-	struct block *b = s->block;
+	struct block *b = block_of_site(e, s->block);
 	const uint64_t flushes = e->jit->counts.flushes;
 	int r;
 
@@ -183,7 +183,7 @@ const uint8_t *jit_execute(struct emu *e, uint32_t n)
 	if (s->charged)
 		e->budget -= b->count;
 	select_jumps(e, s->key);
-	return s->resume;
+	return e->jit->memory->runnable + s->code;
 }
 
 /* It may reach into the next page, if that one follows in the host, too. */
@@ -217,27 +217,33 @@ void jit_check(struct emu *e, uint32_t what, uint64_t linear)
 
 /* ---- links ---- */
 
-static void patch_jump(struct jit *j, uint8_t *where, const uint8_t *to)
+static size_t place_of(const struct jit *j, const uint8_t *code)
 {
-	const uint8_t *from = j->memory->runnable + (where + 4 - j->memory->writable);
-	const uint32_t distance = (uint32_t)(to - from);
+	return (size_t)(code - j->memory->runnable);
+}
 
-	memcpy(where, &distance, sizeof(distance));
+/* The jump whose distance stands at `where` of the code goes to `to`. */
+static void patch_jump(struct jit *j, size_t where, size_t to)
+{
+	const uint32_t distance = (uint32_t)(to - (where + 4));
+
+	memcpy(j->memory->writable + where, &distance, sizeof(distance));
 }
 
 /* Takes a jump out of the list of the block that it leads to: another page may stand behind its target by now. */
-static void leave_list(struct jit *j, struct jit_site *s)
+static void leave_list(struct emu *e, struct jit_site *s)
 {
+	struct jit *j = e->jit;
 	const uint32_t own = (uint32_t)(s - j->site);
 	uint32_t *p;
 
 	if (!s->linked)
 		return;
-	for (p = &s->linked->incoming; *p && *p != own; p = &j->site[*p].next)
+	for (p = &block_of_site(e, s->linked)->incoming; *p && *p != own; p = &j->site[*p].next)
 		;
 	if (*p)
 		*p = s->next;
-	s->linked = NULL;
+	s->linked = 0;
 }
 
 static void link_blocks(struct emu *e, struct jit_site *s, struct block *to)
@@ -245,11 +251,11 @@ static void link_blocks(struct emu *e, struct jit_site *s, struct block *to)
 	struct jit *j = e->jit;
 	struct range *r;
 
-	if (!to->native[0] || to->native_key != s->key || block_is_dead(to) || block_is_dead(s->block))
+	if (!to->native[0] || to->native_key != s->key || block_is_dead(to) || block_is_dead(block_of_site(e, s->block)))
 		return;
-	patch_jump(j, s->patch, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]);
-	leave_list(j, s);
-	s->linked = to;
+	patch_jump(j, s->code, place_of(j, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]));
+	leave_list(e, s);
+	s->linked = site_of_block(e, to);
 	s->next = to->incoming;
 	to->incoming = (uint32_t)(s - j->site);
 	if (s->range) {
@@ -275,10 +281,8 @@ static void forget_jump(struct jit_jump *jump)
 
 static void put_dead_jump(struct jit *j, const uint8_t *entry, const uint8_t *to)
 {
-	uint8_t *p = j->memory->writable + (entry - j->memory->runnable);
-
-	p[0] = 0xe9;
-	patch_jump(j, p + 1, to);
+	j->memory->writable[place_of(j, entry)] = 0xe9;
+	patch_jump(j, place_of(j, entry) + 1, place_of(j, to));
 }
 
 static void unlink_incoming(struct emu *e, struct block *b)
@@ -288,8 +292,8 @@ static void unlink_incoming(struct emu *e, struct block *b)
 	for (uint32_t n = b->incoming; n; n = j->site[n].next) {
 		struct range *r = &jit_env(e)->range[j->site[n].range];
 
-		patch_jump(j, j->site[n].patch, j->site[n].unlinked);
-		j->site[n].linked = NULL;
+		patch_jump(j, j->site[n].code, j->site[n].unlinked);
+		j->site[n].linked = 0;
 		if (j->site[n].range)
 			r->len = r->host = 0;
 	}
@@ -346,7 +350,7 @@ static void translate_again(struct emu *e, struct block *b)
 /* Where the guest is when translated code has left by a site. */
 static void verify_left(struct emu *e, const struct jit_site *s)
 {
-	const struct block *b = s->block;
+	const struct block *b = block_of_site(e, s->block);
 	const struct link *l;
 	uint64_t rip = e->cpu.rip;
 	unsigned insn = 0;
@@ -391,7 +395,7 @@ static void count_exit(struct emu *e, enum site_kind kind)
 static void go_on(struct emu *e, const struct insn *place)
 {
 	struct jit_site *s = (struct jit_site *)(uintptr_t)place;
-	struct block *b = s->block, *to;
+	struct block *b = block_of_site(e, s->block), *to;
 	struct link *l;
 
 	switch ((enum site_kind)s->kind) {
@@ -519,6 +523,7 @@ void jit_flushed(struct emu *e)
 	for (unsigned table = 0; table < JIT_TABLES; table++)
 		empty_jumps(env->jump[table]);
 	j->counts.code_flushes++;
+	native_memory_reset(&j->cold);
 	j->sites = 1;
 	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
 	j->ranges = 1;
@@ -539,6 +544,7 @@ void jit_given_back(struct emu *e)
 	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
 	give_back(env->range, sizeof(env->range));
 	give_back(env->log, sizeof(env->log));
+	native_memory_give_back(&j->cold);
 }
 
 struct jit_counts jit_counts(const struct emu *e)
@@ -550,11 +556,11 @@ struct jit_counts jit_counts(const struct emu *e)
 
 enum { CODE_MEMORY_MIN = 256 << 10 /* with less it would be emptied all the time */ };
 
-/* Sites take three times as much as ranges, each of which has two places in the log. */
+/* There are three sites for a range, which has two places in the log. */
 static void share(struct jit *j, size_t bytes)
 {
-	const size_t sites = bytes / 4 * 3 / sizeof(struct jit_site);
-	const size_t ranges = bytes / 4 / (sizeof(struct range) + 2 * sizeof(struct range *));
+	const size_t sites = bytes / 8 * 5 / sizeof(struct jit_site);
+	const size_t ranges = bytes / 8 * 3 / (sizeof(struct range) + 2 * sizeof(struct range *));
 
 	j->sites_max = sites < JIT_SITES ? (uint32_t)sites : JIT_SITES;
 	j->ranges_max = ranges < JIT_RANGES ? (uint32_t)ranges : JIT_RANGES;
@@ -576,6 +582,7 @@ int jit_create(struct emu *e, unsigned threshold, size_t bytes)
 		j->verify = verify_create(e->machine->config.verify_every);
 	j->checks = e->machine->config.check_ranges || j->verify;
 	j->memory = &e->code->native;
+	j->cold = native_memory_split(j->memory);
 	j->site = mmu_reserve(JIT_SITES * sizeof(*j->site));
 	if (!j->site) {
 		jit_destroy(e);

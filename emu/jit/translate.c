@@ -25,7 +25,7 @@ uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn)
 	if (kind == SITE_EXECUTE && t->rewritten[insn])
 		t->c.failed = true;
 	j->site[n] = (struct jit_site){
-		.block = t->b, .kind = (uint8_t)kind, .insn = (uint8_t)insn, .charged = t->charged, .key = t->key
+		.block = site_of_block(t->e, t->b), .kind = kind & 7, .insn = (uint8_t)insn, .charged = t->charged, .key = t->key
 	};
 	return n;
 }
@@ -36,6 +36,11 @@ uint32_t new_range(struct tr *t, uint32_t site, unsigned last)
 
 	jit_env(t->e)->range[n] = (struct range){ .last = last, .site = site };
 	return n;
+}
+
+uint32_t code_place(const struct tr *t, uint32_t n)
+{
+	return (uint32_t)(t->c.p + n - t->j->memory->writable);
 }
 
 struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t site)
@@ -110,7 +115,7 @@ static void execute(struct tr *t, unsigned k)
 	need_image(t);
 	put_mov_imm(&t->c, S0, site);
 	put_jump(&t->c, -1, t->j->execute);
-	t->j->site[site].resume = t->c.at + t->c.n;
+	t->j->site[site].code = code_place(t, t->c.n);
 	t->flags = IN_IMAGE;
 	t->vectors = VECTORS_NONE;
 	t->x87 = false;
@@ -152,12 +157,13 @@ static uint64_t insn_end(const struct tr *t, const struct insn *i)
 void put_edge(struct tr *t, int cc, unsigned side)
 {
 	const bool crosses = t->link->cross[side];
+	const unsigned flags = crosses ? IN_IMAGE : t->flags;
 	uint32_t site = new_site(t, SITE_LINK, t->b->count), from;
 	struct cold *cold;
 
-	t->j->site[site].side = (uint8_t)side;
+	t->j->site[site].side = side & 1;
 	t->j->site[site].range = crosses ? new_range(t, site, 0) : 0;
-	t->j->site[site].flags = crosses ? IN_IMAGE : t->flags;
+	t->j->site[site].flags = flags & 7;
 	from = put_jump(&t->c, cc, NULL);
 	cold = new_cold(t, crosses ? COLD_CROSS : COLD_LINK, from, site);
 	cold->save = !(t->flags & IN_IMAGE);
@@ -274,8 +280,8 @@ static void put_cross(struct tr *t, const struct cold *cold)
 	put_mov_imm(c, S1, range);
 	put_jump(c, -2, t->j->cross);
 	jump_here(c, known);
-	t->j->site[cold->site].patch = c->p + put_jump(c, -1, t->j->leave);
-	t->j->site[cold->site].unlinked = t->j->leave;
+	t->j->site[cold->site].code = code_place(t, put_jump(c, -1, t->j->leave));
+	t->j->site[cold->site].unlinked = (uint32_t)(t->j->leave - t->j->memory->runnable);
 }
 
 /* Back from C, which had all of the guest's state in struct cpu. */
@@ -314,9 +320,9 @@ static void put_cold(struct tr *t, const struct cold *cold)
 	struct code *c = &t->c;
 
 	if (cold->kind == COLD_RESUME)
-		t->j->site[cold->site].resume = c->at + c->n;
+		t->j->site[cold->site].code = code_place(t, c->n);
 	else
-		jump_here(c, cold->from);
+		jump_to(&t->hot, cold->from, c->at + c->n);
 	t->stub = c->at + c->n;
 	if (cold->save)
 		put_save_flags(c);
@@ -326,14 +332,14 @@ static void put_cold(struct tr *t, const struct cold *cold)
 	case COLD_MISS:
 		put_mov_imm(c, S1, cold->site);
 		put_jump(c, -2, t->j->miss[cold->write][cold->grouped]);
-		put_jump(c, -1, c->at + cold->back);
+		put_jump(c, -1, t->hot.at + cold->back);
 		break;
 	case COLD_EXECUTE:
 		put_site_jump(t, cold->site, t->j->execute);
 		break;
 	case COLD_LINK:
-		t->j->site[cold->site].patch = c->p + cold->from;
-		t->j->site[cold->site].unlinked = t->stub;
+		t->j->site[cold->site].code = (uint32_t)(t->hot.p + cold->from - t->j->memory->writable);
+		t->j->site[cold->site].unlinked = (uint32_t)(t->stub - t->j->memory->runnable);
 		put_site_jump(t, cold->site, t->j->leave);
 		break;
 	case COLD_CROSS:
@@ -342,16 +348,16 @@ static void put_cold(struct tr *t, const struct cold *cold)
 	case COLD_VECTORS:
 		put_mov_imm(c, S0, cold->site);
 		put_jump(c, -2, t->j->load[cold->level]);
-		put_jump(c, -1, c->at + cold->back);
+		put_jump(c, -1, t->hot.at + cold->back);
 		break;
 	case COLD_X87:
 		put_mov_imm(c, S0, cold->site);
 		put_jump(c, -2, t->j->load_x87);
-		put_jump(c, -1, c->at + cold->back);
+		put_jump(c, -1, t->hot.at + cold->back);
 		break;
 	case COLD_RESUME:
 		put_resume(t, cold);
-		put_jump(c, -1, c->at + cold->back);
+		put_jump(c, -1, t->hot.at + cold->back);
 		break;
 	case COLD_LEAVE:
 		put_site_jump(t, cold->site, t->j->leave);
@@ -390,11 +396,14 @@ static void put_entries(struct tr *t, enum event event)
 	struct code *c = &t->c;
 
 	t->entry[0] = t->entry[1] = c->n;
-	if (event == EVENT_CLOBBERS) {
+	if (event == EVENT_SETS) {	       /* apart from each other, because each has its own way when the block is dead */
+		put(c, "\x0f\x1f\x44\0\0", 5); /* NOP: room for a jump */
+		t->entry[0] = c->n;
+	} else if (event == EVENT_CLOBBERS) {
 		put_save_flags(c);
 		t->entry[1] = c->n;
 		t->flags = IN_IMAGE;
-	} else if (event != EVENT_SETS) {
+	} else {
 		put_restore_flags(c);
 		t->entry[0] = c->n;
 		t->flags = IN_HOST;
@@ -480,13 +489,32 @@ static bool is_worth_it(struct tr *t)
 	return calls * 3 <= t->b->count || calls <= 1;
 }
 
+static struct code code_behind(const struct native_memory *m)
+{
+	return (struct code){ .p = m->writable + m->used, .at = m->runnable + m->used, .room = CODE_MAX };
+}
+
+/* Ways to other pages are taken as often as others: they stay behind the block. All else is apart, so that what runs lies close together. */
+static void put_colds(struct tr *t)
+{
+	t->hot = t->c;
+	for (unsigned n = 0; n < t->colds; n++)
+		if (t->cold[n].kind == COLD_CROSS)
+			put_cold(t, &t->cold[n]);
+	t->hot = t->c;
+	t->c = code_behind(&t->j->cold);
+	for (unsigned n = 0; n < t->colds; n++)
+		if (t->cold[n].kind != COLD_CROSS)
+			put_cold(t, &t->cold[n]);
+}
+
 static bool try(struct tr *t, enum event event)
 {
 	struct jit *j = t->j;
-	struct native_memory *m = j->memory;
 	const uint32_t sites = j->sites, ranges = j->ranges;
 
-	t->c = (struct code){ .p = m->writable + m->used, .at = m->runnable + m->used, .room = CODE_MAX };
+	t->first_site = sites;
+	t->c = code_behind(j->memory);
 	t->colds = 0;
 	t->charged = false;
 	t->flags = 0;
@@ -498,34 +526,35 @@ static bool try(struct tr *t, enum event event)
 	find_groups(t);
 	find_quiet(t);
 	put_body(t, event);
-	if (event == EVENT_SETS) { /* apart from the other, because each has its own way when the block is dead */
-		t->entry[1] = t->c.n;
-		put_jump(&t->c, -1, t->c.at + t->entry[0]);
-	}
-	for (unsigned n = 0; n < t->colds; n++)
-		put_cold(t, &t->cold[n]);
+	put_colds(t);
 	put_dead_ends(t);
-	if (t->c.failed) {
+	if (t->c.failed || t->hot.failed) {
 		j->sites = sites;
 		j->ranges = ranges;
 	}
-	return !t->c.failed;
+	return !t->c.failed && !t->hot.failed;
+}
+
+static size_t aligned(size_t bytes)
+{
+	return (bytes + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
 }
 
 static void settle(struct tr *t, enum event event)
 {
 	struct block *b = t->b;
-	struct native_memory *m = t->j->memory;
+	struct jit *j = t->j;
 
-	b->native[0] = t->c.at + t->entry[0];
-	b->native[1] = t->c.at + t->entry[1];
+	b->native[0] = t->hot.at + t->entry[0];
+	b->native[1] = t->hot.at + t->entry[1];
 	b->native_dead[0] = t->c.at + t->dead[0];
 	b->native_dead[1] = t->c.at + t->dead[1];
-	b->native_likes = event == EVENT_READS || event == EVENT_NONE ? 0 : 1;
+	b->native_likes = event == EVENT_CLOBBERS;
 	b->native_key = jit_key(t->e);
-	m->used += (t->c.n + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
-	t->j->counts.blocks++;
-	t->j->counts.bytes += t->c.n;
+	j->memory->used += aligned(t->hot.n);
+	j->cold.used += aligned(t->c.n);
+	j->counts.blocks++;
+	j->counts.bytes += t->hot.n + t->c.n;
 }
 
 bool translate(struct emu *e, struct block *b)
@@ -535,8 +564,8 @@ bool translate(struct emu *e, struct block *b)
 	enum event event;
 	unsigned at;
 
-	if (native_memory_room(j->memory) < CODE_MAX || j->sites + SITES_MAX > j->sites_max ||
-	    j->ranges + SITES_MAX > j->ranges_max) {
+	if (native_memory_room(j->memory) < CODE_MAX || native_memory_room(&j->cold) < CODE_MAX ||
+	    j->sites + SITES_MAX > j->sites_max || j->ranges + SITES_MAX > j->ranges_max) {
 		e->code->full = true;
 		return false;
 	}

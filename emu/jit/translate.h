@@ -52,7 +52,8 @@ struct tr {
 	struct jit *j;
 	struct block *b;
 	const struct link *link;
-	struct code c;
+	struct code c;	 /* where code is put now */
+	struct code hot; /* when that is the cold part: the other one */
 	uint8_t flags; /* enum flags_at */
 	uint8_t recipe; /* IN_RECIPE: the instruction whose they are */
 	uint8_t setter; /* IN_HOST: the instruction that set them, + 1, if it has a recipe */
@@ -78,12 +79,15 @@ struct tr {
 	bool rewritten[BLOCK_MAX_INSNS]; /* what the block has differs: only its handlers may run it */
 	struct cold cold[COLD_MAX];
 	unsigned colds;
+	uint32_t first_site;
 };
 
 #define RANGE(site, field) ((int32_t)(ENV(range) + (site) * sizeof(struct range) + offsetof(struct range, field)))
 
 uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn);
 uint32_t new_range(struct tr *t, uint32_t site, unsigned last);
+/* Byte n of the translation, in the words of struct jit_site. */
+uint32_t code_place(const struct tr *t, uint32_t n);
 struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t site);
 /* In front of what clobbers EFLAGS in instruction k, and behind it. */
 void may_clobber(struct tr *t, unsigned k);

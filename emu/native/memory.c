@@ -45,6 +45,7 @@ int native_memory_create(struct native_memory *m, size_t bytes)
 	int fd, err = 0;
 
 	*m = (struct native_memory){ .bytes = at_most_permitted(bytes + page - 1, page) };
+	m->mapped = m->bytes;
 	if (m->bytes == 0)
 		return -EFBIG;
 	fd = memfd_create("bulkhead-code", MFD_CLOEXEC);
@@ -65,10 +66,10 @@ int native_memory_create(struct native_memory *m, size_t bytes)
 
 void native_memory_destroy(struct native_memory *m)
 {
-	if (m->writable && !m->part)
-		munmap(m->writable, m->bytes);
-	if (m->runnable && !m->part)
-		munmap((void *)(uintptr_t)m->runnable, m->bytes);
+	if (m->writable && m->mapped)
+		munmap(m->writable, m->mapped);
+	if (m->runnable && m->mapped)
+		munmap((void *)(uintptr_t)m->runnable, m->mapped);
 	*m = (struct native_memory){ 0 };
 }
 
@@ -78,9 +79,17 @@ struct native_memory native_memory_part(const struct native_memory *whole, unsig
 
 	if (!whole->writable)
 		return (struct native_memory){ 0 };
-	return (struct native_memory){
-		.writable = whole->writable + n * bytes, .runnable = whole->runnable + n * bytes, .bytes = bytes, .part = true
-	};
+	return (struct native_memory){ .writable = whole->writable + n * bytes,
+				       .runnable = whole->runnable + n * bytes,
+				       .bytes = bytes };
+}
+
+struct native_memory native_memory_split(struct native_memory *m)
+{
+	struct native_memory upper = native_memory_part(m, 1, 2);
+
+	m->bytes = (size_t)(upper.writable - m->writable);
+	return upper;
 }
 
 /* A hole in the object, through the view that may write: both views read zeroes there. Sandboxes may forbid it: then it stays. */

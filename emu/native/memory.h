@@ -16,7 +16,7 @@ struct native_memory {
 	const uint8_t *runnable; /* the same bytes */
 	size_t bytes, used;
 	size_t touched; /* what has been used since it was given back */
-	bool part; /* of another one, which owns the mappings */
+	size_t mapped;	/* 0: part of another one, which owns the mappings */
 };
 
 enum { NATIVE_ALIGN = 16 };
@@ -28,6 +28,9 @@ void native_memory_destroy(struct native_memory *m);
 
 /* The n-th of `count` equal parts of a whole that is created once, for one vCPU each; the whole must outlive it. */
 struct native_memory native_memory_part(const struct native_memory *whole, unsigned n, unsigned count);
+
+/* The upper half becomes a part of its own, which must not outlive the rest. */
+struct native_memory native_memory_split(struct native_memory *m);
 
 /* Copies code to the next free place, aligned. Its address in the executable view, or NULL: full. */
 const uint8_t *native_memory_put(struct native_memory *m, const uint8_t *code, size_t length);

@@ -72,7 +72,7 @@ static bool has_address_space(unsigned vcpus)
 {
 	struct rlimit most;
 
-	return getrlimit(RLIMIT_AS, &most) != 0 || most.rlim_cur >= 512ull + 128 * (vcpus - 1) << 20;
+	return getrlimit(RLIMIT_AS, &most) != 0 || most.rlim_cur >= (640ull + 256 * (vcpus - 1)) << 20;
 }
 
 static unsigned threshold(const struct engine_config *c)
@@ -87,7 +87,7 @@ struct shares {
 	size_t blocks, native, tables;
 };
 
-enum { FIRST = 60 << 20, FURTHER = 12 << 20, UNTRANSLATED = 11 << 19 };
+enum { FIRST = 192 << 20, FURTHER = 48 << 20, UNTRANSLATED = 11 << 19 };
 
 static size_t bytes_of_code(const struct machine *m)
 {
@@ -96,11 +96,11 @@ static size_t bytes_of_code(const struct machine *m)
 	return (FIRST + (size_t)FURTHER * (m->vcpus - 1)) / m->vcpus;
 }
 
-/* A translation lives as long as its block: about as much for either, and two thirds of that for what else is known of it. */
+/* A translation lives as long as its block; not each block has one. Half as much for its code, and for what else is known of it. */
 static struct shares shares(const struct machine *m)
 {
 	const size_t bytes = bytes_of_code(m);
-	struct shares s = { .blocks = bytes / 8 * 3, .native = bytes / 8 * 3, .tables = bytes / 4 };
+	struct shares s = { .blocks = bytes / 2, .native = bytes / 4, .tables = bytes / 4 };
 
 	if (!threshold(&m->config))
 		s.blocks = m->config.code_cache_bytes ? bytes / 2 : UNTRANSLATED;

@@ -59,7 +59,7 @@ const struct option_row option_rows[] = {
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
 		"what runs guest code; auto measures: kvm where that is the processor itself (default)"),
 	KEY("code-cache", CACHE, MACHINE, code_cache_bytes, "SIZE",
-		"what decoded and translated code may take of this host (default 60M, 12M more for each further processor)"),
+		"what decoded and translated code may take of this host (default 192M, 48M more for each further processor)"),
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
 		"the guest's processor: max, x86-64-v2, x86-64-v3, x86-64-v4, host (default max; host with kvm); --cpu help "
 		"lists models and features"),
