@@ -60,18 +60,19 @@ def traces_firmware(t):
     compare(t, "firmware", run, 30)
 
 
+# Lines of times and frequencies, of what is drawn by lot, of how late a busy host was.
+OF_THE_MOMENT = re.compile("crng init|Command line|audit\\(|setting system clock|[Cc]alibrat|Detected .* MHz|refined|Freeing .*memory|"
+                           "clocksource: |Marking stable|hpet: Lost|interrupt took too long|hrtimer: ")
+NUMBERS = re.compile(r"\b0x[0-9a-f]{6,}|\b\d+\.\d+ (BogoMIPS|MHz|MB/s)|\d+ ?(ms|usecs)|lpj=\d+")
+
+
 def boot_messages(t, *options):
     """What Debian's kernel says, without times and whatever is measured or drawn by lot."""
     kernel, initrd = debian(t.dir)
     r = t.bulkhead(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "512M", *options, "--cmdline",
                               'console=ttyS0 quiet nokaslr bulkhead.run="dmesg"'), seconds=120).expect(0)
-    found = []
-    for line in r.out.replace("\r", "").splitlines():
-        text = re.match(r"\[ *\d+\.\d+\] (.*)", line)
-        if text and not re.search("crng init|Command line|audit\\(|setting system clock|[Cc]alibrat|Detected .* MHz|refined|"
-                                  "Freeing .*memory|clocksource: Switched|Marking stable", text[1]):
-            found.append(re.sub(r"\b0x[0-9a-f]{6,}|\b\d+\.\d+ (BogoMIPS|MHz|MB/s)|\d+ ?(ms|usecs)|lpj=\d+", "N", text[1]))
-    return found
+    lines = [found[1] for found in re.finditer(r"(?m)^\[ *\d+\.\d+\] (.*?)\r?$", r.out)]
+    return [NUMBERS.sub("N", line) for line in lines if not OF_THE_MOMENT.search(line)]
 
 
 @test(limit=280)
