@@ -540,7 +540,8 @@ def bench_frame_port(b):
     frames.port(b, row)
 
 
-BENCHES = {"boot": bench_boot, "exits": bench_exits, "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
+BENCHES = {"boot": bench_boot, "exits": bench_exits,
+           "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
            "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "processors": bench_processors}
