@@ -541,10 +541,11 @@ def bench_frame_port(b):
     measure_memory(b, "frame machine", 1, ["--platform", "frame", "--kernel", frames.image(b, "frames.elf"), "--engine", "emu"])
 
 
-BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
+BENCHES = {"boot": bench_boot, "exits": bench_exits,
+           "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
-           "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "processors": bench_processors, "exits": bench_exits}
+           "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "processors": bench_processors}
 
 
 def main():
