@@ -17,7 +17,8 @@ enum {
 	FACS_BYTES = 64,
 	FADT_BYTES = 276,
 	HPET_BYTES = 56,
-	DSDT_MAX = 1024
+	MCFG_BYTES = 60,
+	DSDT_MAX = 2048
 };
 enum { MADT_FIXED = 44, MADT_LAPIC = 8, MADT_IOAPIC = 12, MADT_OVERRIDE = 10, MADT_NMI = 6 };
 enum { MADT_MAX = MADT_FIXED + TOPOLOGY_MAX_CPUS * MADT_LAPIC + MADT_IOAPIC + 2 * MADT_OVERRIDE + MADT_NMI };
@@ -100,6 +101,87 @@ static void describe_pvpanic(struct aml *a)
 	aml_close(a, device);
 }
 
+/* The line of a device's INTA# as a link whose interrupt cannot be moved: it says that the line is active high. */
+static void describe_link(struct aml *a, unsigned line)
+{
+	const char name[] = { 'L', 'N', 'K', (char)('A' + line), 0 };
+	size_t device = aml_open_device(a, name), resources;
+
+	aml_name(a, "_HID");
+	aml_eisa_id(a, "PNP0C0F");
+	aml_name(a, "_UID");
+	aml_integer(a, line);
+	aml_name(a, "_STA");
+	aml_integer(a, 0xb); /* present, enabled, works (6.3.7) */
+	for (unsigned i = 0; i < 2; i++) {
+		aml_name(a, i ? "_CRS" : "_PRS");
+		resources = aml_open_resources(a);
+		aml_pci_irq(a, LAYOUT_PCI_LINE + line);
+		aml_close_resources(a, resources);
+	}
+	aml_empty_method(a, "_DIS", 0);
+	aml_empty_method(a, "_SRS", 1);
+	aml_close(a, device);
+}
+
+/* _PRT (6.2.13): the first pin of every device that there may be. */
+static void describe_routing(struct aml *a)
+{
+	size_t table, row;
+
+	aml_name(a, "_PRT");
+	table = aml_open_package(a, BOOT_PCI_DEVICES);
+	for (unsigned device = 1; device <= BOOT_PCI_DEVICES; device++) {
+		const char link[] = { 'L', 'N', 'K', (char)('A' + device % LAYOUT_PCI_LINES), 0 };
+
+		row = aml_open_package(a, 4);
+		aml_integer(a, device << 16 | 0xffff);
+		aml_integer(a, 0);
+		aml_reference(a, link);
+		aml_integer(a, 0);
+		aml_close(a, row);
+	}
+	aml_close(a, table);
+}
+
+static void describe_bridge(struct aml *a)
+{
+	size_t device = aml_open_device(a, "PCI0"), crs;
+
+	aml_name(a, "_HID");
+	aml_eisa_id(a, "PNP0A03");
+	aml_name(a, "_UID");
+	aml_integer(a, 0);
+	aml_name(a, "_CRS");
+	crs = aml_open_resources(a);
+	aml_buses(a, 0, 0);
+	aml_io(a, 0xcf8, 8);
+	aml_window(a, LAYOUT_PCI_BASE, LAYOUT_PCI_SIZE);
+	aml_close_resources(a, crs);
+	describe_routing(a);
+	aml_close(a, device);
+}
+
+/* Links come before who names them. ECAM is nobody's window: PCI Firmware 3.2, 4.1.2, has it reserved by the board. */
+static void describe_pci(struct aml *a)
+{
+	size_t device, crs;
+
+	for (unsigned line = 0; line < LAYOUT_PCI_LINES; line++)
+		describe_link(a, line);
+	describe_bridge(a);
+	device = aml_open_device(a, "ECAM");
+	aml_name(a, "_HID");
+	aml_eisa_id(a, "PNP0C02");
+	aml_name(a, "_UID");
+	aml_integer(a, 0);
+	aml_name(a, "_CRS");
+	crs = aml_open_resources(a);
+	aml_memory(a, LAYOUT_ECAM_BASE, LAYOUT_ECAM_SIZE);
+	aml_close_resources(a, crs);
+	aml_close(a, device);
+}
+
 /* \_S5: what to write into SLP_TYP to power off. The devices that Linux's PNP layer looks for. */
 static int put_dsdt(struct area *area, uint64_t *gpa)
 {
@@ -121,6 +203,8 @@ static int put_dsdt(struct area *area, uint64_t *gpa)
 	describe_device(&a, "COM4", "PNP0501", 4, LAYOUT_COM4, 8, LAYOUT_COM2_IRQ);
 	describe_device(&a, "RTC_", "PNP0B00", 0, 0x70, 2, LAYOUT_RTC_IRQ);
 	describe_pvpanic(&a);
+	if (area->l->rq->pci)
+		describe_pci(&a);
 	aml_close(&a, term);
 	if (a.overflow)
 		return boot_fail(area->l, -ENOMEM, "ACPI tables: DSDT: too large");
@@ -251,6 +335,15 @@ static int put_hpet(struct area *a, uint64_t *gpa)
 	return put_table(a, t, sizeof(t), "HPET", 1, gpa);
 }
 
+/* PCI Firmware 3.2, table 4-2 and 4-3: ECAM of segment 0, bus 0. */
+static int put_mcfg(struct area *a, uint64_t *gpa)
+{
+	uint8_t t[MCFG_BYTES] = { 0 };
+
+	boot_set64(t + 44, LAYOUT_ECAM_BASE);
+	return put_table(a, t, sizeof(t), "MCFG", 1, gpa);
+}
+
 static int put_rsdp(struct loader *l, uint64_t xsdt)
 {
 	uint8_t p[RSDP_BYTES] = "RSD PTR ";
@@ -268,7 +361,8 @@ static int put_rsdp(struct loader *l, uint64_t xsdt)
 int boot_put_acpi(struct loader *l)
 {
 	struct area a = { .l = l, .at = BOOT_BIOS + 64 };
-	uint8_t xsdt[HEADER_BYTES + 3 * 8] = { 0 };
+	uint8_t xsdt[HEADER_BYTES + 4 * 8] = { 0 };
+	size_t xsdt_bytes = sizeof(xsdt) - (l->rq->pci ? 0 : 8);
 	uint64_t facs = 0, dsdt = 0, gpa = 0;
 	int err = put_facs(&a, &facs);
 
@@ -283,8 +377,11 @@ int boot_put_acpi(struct loader *l)
 	if (err == 0)
 		err = put_hpet(&a, &gpa);
 	boot_set64(xsdt + HEADER_BYTES + 16, gpa);
+	if (err == 0 && l->rq->pci)
+		err = put_mcfg(&a, &gpa);
+	boot_set64(xsdt + HEADER_BYTES + 24, gpa);
 	if (err == 0)
-		err = put_table(&a, xsdt, sizeof(xsdt), "XSDT", 1, &gpa);
+		err = put_table(&a, xsdt, xsdt_bytes, "XSDT", 1, &gpa);
 	if (err == 0)
 		err = put_rsdp(l, gpa);
 	return err;

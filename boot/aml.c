@@ -5,8 +5,9 @@
 #include <string.h>
 
 enum { OP_NAME = 0x08, OP_BYTE = 0x0a, OP_WORD = 0x0b, OP_DWORD = 0x0c, OP_STRING = 0x0d, OP_SCOPE = 0x10, OP_BUFFER = 0x11 };
-enum { OP_PACKAGE = 0x12, OP_ROOT = 0x5c, OP_EXT = 0x5b, OP_EXT_DEVICE = 0x82 };
+enum { OP_PACKAGE = 0x12, OP_METHOD = 0x14, OP_ROOT = 0x5c, OP_EXT = 0x5b, OP_EXT_DEVICE = 0x82 };
 enum { RES_IRQ = 0x22, RES_IO = 0x47, RES_END = 0x79 };
+enum { RES_MEMORY32_FIXED = 0x86, RES_DWORD_SPACE = 0x87, RES_WORD_SPACE = 0x88, RES_EXTENDED_IRQ = 0x89 };
 enum { PKG_LENGTH_BYTES = 2, BUFFER_SIZE_BYTES = 3 };
 
 static void put(struct aml *a, unsigned byte)
@@ -162,6 +163,74 @@ void aml_string(struct aml *a, const char *text)
 	do
 		put(a, (uint8_t)*text);
 	while (*text++);
+}
+
+static void put_little(struct aml *a, uint32_t value, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		put(a, value >> 8 * i & 0xff);
+}
+
+/* 6.4.3.5: granularity, minimum, maximum, translation offset, length; all but the type-specific flags are alike. */
+static void put_space(struct aml *a, unsigned type, unsigned flags, unsigned bytes, uint32_t first, uint32_t len)
+{
+	put_little(a, 3 + 5 * bytes, 2);
+	put(a, type);
+	put(a, 0x0c); /* minimum and maximum are fixed */
+	put(a, flags);
+	put_little(a, 0, bytes);
+	put_little(a, first, bytes);
+	put_little(a, first + len - 1, bytes);
+	put_little(a, 0, bytes);
+	put_little(a, len, bytes);
+}
+
+void aml_buses(struct aml *a, uint16_t first, uint16_t last)
+{
+	put(a, RES_WORD_SPACE);
+	put_space(a, 2, 0, 2, first, (uint32_t)last - first + 1);
+}
+
+void aml_window(struct aml *a, uint32_t base, uint32_t len)
+{
+	put(a, RES_DWORD_SPACE);
+	put_space(a, 0, 1 /* may be written, not cacheable */, 4, base, len);
+}
+
+/* 6.4.3.4 */
+void aml_memory(struct aml *a, uint32_t base, uint32_t len)
+{
+	put(a, RES_MEMORY32_FIXED);
+	put_little(a, 9, 2);
+	put(a, 1); /* may be written */
+	put_little(a, base, 4);
+	put_little(a, len, 4);
+}
+
+/* 6.4.3.6: consumer, level (bit 1 clear), active high (bit 2 clear), shared */
+void aml_pci_irq(struct aml *a, uint32_t gsi)
+{
+	put(a, RES_EXTENDED_IRQ);
+	put_little(a, 6, 2);
+	put(a, 1 << 0 | 1 << 3);
+	put(a, 1);
+	put_little(a, gsi, 4);
+}
+
+void aml_reference(struct aml *a, const char *name)
+{
+	put_text(a, name);
+}
+
+void aml_empty_method(struct aml *a, const char *name, uint8_t args)
+{
+	size_t mark;
+
+	put(a, OP_METHOD);
+	mark = open_length(a);
+	put_text(a, name);
+	put(a, args);
+	aml_close(a, mark);
 }
 
 void aml_irq(struct aml *a, unsigned irq)

@@ -30,5 +30,15 @@ void aml_string(struct aml *a, const char *text);
 /* Resource descriptors (ACPI 6.4, 6.4.2): fixed I/O ports, ISA interrupt lines. */
 void aml_io(struct aml *a, uint16_t port, uint8_t len);
 void aml_irq(struct aml *a, unsigned irq);
+/* Those of 6.4.3, large: what a host bridge passes on (bus numbers and memory), memory that is taken, a shared interrupt that is
+ * level-triggered and active high. */
+void aml_buses(struct aml *a, uint16_t first, uint16_t last);
+void aml_window(struct aml *a, uint32_t base, uint32_t len);
+void aml_memory(struct aml *a, uint32_t base, uint32_t len);
+void aml_pci_irq(struct aml *a, uint32_t gsi);
+/* The name of an object, as a term. */
+void aml_reference(struct aml *a, const char *name);
+/* A method with so many arguments that does nothing. */
+void aml_empty_method(struct aml *a, const char *name, uint8_t args);
 
 #endif

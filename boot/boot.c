@@ -24,6 +24,7 @@ static const struct format {
 	[BOOT_MULTIBOOT] = {"multiboot", boot_load_multiboot},
 	[BOOT_FLAT16] = {"flat16", boot_load_flat16},
 	[BOOT_FLAT64] = {"flat64", boot_load_flat64},
+	[BOOT_FRAME] = {"frame", boot_load_frame},
 };
 enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
@@ -110,6 +111,18 @@ static int check_request(struct loader *l)
 }
 
 /* Firmware tables come first: flat images and BIOS data share the first page, and the image must win. */
+static int put_firmware(struct loader *l, enum boot_format format)
+{
+	int err;
+
+	if (format != BOOT_FLAT16)
+		boot_put_bios_data(l);
+	err = boot_put_acpi(l);
+	if (err == 0)
+		err = boot_put_mptable(l);
+	return err ? err : boot_put_bios(l, format != BOOT_FLAT16);
+}
+
 static int load(struct loader *l)
 {
 	enum boot_format format = l->rq->format;
@@ -122,16 +135,9 @@ static int load(struct loader *l)
 	l->rs->format = format;
 	if (l->rq->only_linux && format != BOOT_BZIMAGE && format != BOOT_ELF_LINUX)
 		return boot_fail(l, -EINVAL, "%s: not a Linux kernel: --exec is for those", l->rq->kernel.name);
-	if (format != BOOT_FLAT16)
-		boot_put_bios_data(l);
-	err = boot_put_acpi(l);
-	if (err == 0)
-		err = boot_put_mptable(l);
-	if (err == 0)
-		err = boot_put_bios(l, format != BOOT_FLAT16);
-	if (err == 0)
-		err = formats[format].load(l);
-	return err;
+	if (format != BOOT_FRAME)
+		err = put_firmware(l, format);
+	return err ? err : formats[format].load(l);
 }
 
 int boot_load(const struct boot_request *request, struct boot_result *result)

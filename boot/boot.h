@@ -21,6 +21,7 @@ enum boot_format {
 	BOOT_MULTIBOOT, /* Multiboot 1, 32-bit entry */
 	BOOT_FLAT16,	/* raw image at 0, entered at 0000:0000 in real mode */
 	BOOT_FLAT64,	/* raw image at 0x1000, entered there in long mode with memory identity-mapped */
+	BOOT_FRAME,	/* ELF64 on the frame-port machine: long mode, nothing but page tables beside it; initrd[0] is its program */
 };
 
 /*
@@ -60,6 +61,7 @@ struct boot_request {
 	bool only_linux; /* any other image is an error */
 	enum boot_format format;
 	unsigned vcpus;
+	bool pci; /* there are PCI devices */
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 };
 
@@ -80,7 +82,7 @@ struct boot_result {
 int boot_load(const struct boot_request *request, struct boot_result *result);
 
 const char *boot_format_name(enum boot_format format);
-/* "auto", "bzimage", "elf", "pvh", "multiboot", "flat16", "flat64": -EINVAL for anything else. */
+/* "auto", "bzimage", "elf", "pvh", "multiboot", "flat16", "flat64", "frame": -EINVAL for anything else. */
 int boot_format_parse(const char *name, enum boot_format *out);
 
 #endif

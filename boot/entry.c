@@ -5,6 +5,8 @@
  */
 #include "loader.h"
 
+#include "../proto/layout.h"
+
 #include <string.h>
 
 /* Selectors: what Linux calls __BOOT_CS and __BOOT_DS (boot protocol, "64-bit boot protocol"), and a TSS. */
@@ -60,10 +62,10 @@ static void set_segment(struct segment *s, uint16_t selector, uint64_t base, uin
 }
 
 /* Flat segments, a busy TSS (VMX wants one; nothing else uses it) and the GDT that says so. */
-static int load_descriptors(struct loader *l, uint32_t code_attr, uint16_t code, uint16_t data_selector)
+static int load_descriptors(struct loader *l, uint32_t at, uint32_t code_attr, uint16_t code, uint16_t data_selector)
 {
 	static const enum seg_index data[] = { SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS };
-	const uint32_t tss = BOOT_TABLES + TSS_OFFSET;
+	const uint32_t tss = at + TSS_OFFSET;
 	struct cpu *c = &l->rs->cpu;
 	uint8_t gdt[GDT_BYTES] = { 0 };
 
@@ -75,9 +77,9 @@ static int load_descriptors(struct loader *l, uint32_t code_attr, uint16_t code,
 		set_segment(&c->seg[data[i]], data_selector, 0, UINT32_MAX, ATTR_DATA);
 	set_segment(&c->tr, SEL_TSS, tss, TSS_LIMIT, ATTR_TSS_BUSY);
 	set_segment(&c->ldtr, 0, 0, 0, SEG_ATTR_UNUSABLE);
-	c->gdtr = (struct dtable){ BOOT_TABLES, GDT_BYTES - 1 };
+	c->gdtr = (struct dtable){ at, GDT_BYTES - 1 };
 	c->idtr = (struct dtable){ 0, 0 }; /* interrupts are off; an exception this early ends in a triple fault */
-	return boot_put(l, BOOT_TABLES, gdt, sizeof(gdt));
+	return boot_put(l, at, gdt, sizeof(gdt));
 }
 
 /* All segments 0 but the stack's: CS:IP 0000:0000. The rest as after reset (SDM vol. 3, table 9-1). */
@@ -109,7 +111,7 @@ static int enter_prot32(struct loader *l, uint32_t eip, uint16_t code, uint16_t 
 	c->cr0 |= CR0_PE;
 	c->gpr[RSP] = BOOT_SCRATCH; /* undefined by PVH and by Multiboot; harmless this way */
 	c->rip = eip;
-	return load_descriptors(l, ATTR_CODE32, code, data);
+	return load_descriptors(l, BOOT_TABLES, ATTR_CODE32, code, data);
 }
 
 int boot_enter_prot32(struct loader *l, uint32_t eip)
@@ -123,45 +125,61 @@ int boot_enter_multiboot(struct loader *l, uint32_t eip)
 	return enter_prot32(l, eip, SEL_MULTIBOOT_CODE, SEL_MULTIBOOT_DATA);
 }
 
-/* Identity map in 2 MiB pages (every processor has those): 4 GiB, or more if the caller wants the high RAM
- * too. */
-static int put_page_tables(struct loader *l, uint64_t mapped_bytes)
+/* Identity map in 2 MiB pages (every processor has those). PML4, PDPT and page directories lie behind each other. */
+static int put_page_tables(struct loader *l, uint64_t pml4, uint64_t gib)
 {
-	uint64_t table[512];
-	uint64_t gib = (mapped_bytes + (1ull << 30) - 1) >> 30;
-	int err;
+	const uint64_t pdpt = pml4 + BOOT_PAGE, pd = pdpt + BOOT_PAGE;
+	uint64_t table[512] = { pdpt | PTE_PRESENT_RW };
+	int err = boot_put(l, pml4, table, sizeof(table));
 
-	gib = gib < 4 ? 4 : gib > BOOT_PD_MAX ? BOOT_PD_MAX : gib;
-	memset(table, 0, sizeof(table));
-	table[0] = BOOT_PDPT | PTE_PRESENT_RW;
-	err = boot_put(l, BOOT_PML4, table, sizeof(table));
 	if (err != 0)
 		return err;
 	table[0] = 0;
 	for (uint64_t i = 0; i < gib; i++)
-		table[i] = (BOOT_PD + i * BOOT_PAGE) | PTE_PRESENT_RW;
-	err = boot_put(l, BOOT_PDPT, table, sizeof(table));
+		table[i] = (pd + i * BOOT_PAGE) | PTE_PRESENT_RW;
+	err = boot_put(l, pdpt, table, sizeof(table));
 	for (uint64_t i = 0; i < gib && err == 0; i++) {
 		for (uint64_t j = 0; j < 512; j++)
 			table[j] = i << 30 | j << 21 | PTE_LARGE | PTE_PRESENT_RW;
-		err = boot_put(l, BOOT_PD + i * BOOT_PAGE, table, sizeof(table));
+		err = boot_put(l, pd + i * BOOT_PAGE, table, sizeof(table));
 	}
 	return err;
 }
 
+_Static_assert((int)BOOT_PDPT == BOOT_PML4 + BOOT_PAGE && (int)BOOT_PD == BOOT_PDPT + BOOT_PAGE, "put_page_tables()");
+
+static void enter_long(struct cpu *c, uint64_t rip, uint64_t pml4, uint64_t stack)
+{
+	start_from_reset(c);
+	c->cr0 |= CR0_PE | CR0_PG;
+	c->cr3 = pml4;
+	c->cr4 = CR4_PAE;
+	c->msr.efer = EFER_LME | EFER_LMA;
+	c->gpr[RSP] = stack;
+	c->rip = rip;
+}
+
+/* 4 GiB are mapped, or more if the caller wants the high RAM too. */
 int boot_enter_long64(struct loader *l, uint64_t rip, uint64_t mapped_bytes)
 {
-	struct cpu *c = &l->rs->cpu;
-	int err = put_page_tables(l, mapped_bytes);
+	const uint64_t gib = (mapped_bytes + (1ull << 30) - 1) >> 30;
+	int err = put_page_tables(l, BOOT_PML4, gib < 4 ? 4 : gib > BOOT_PD_MAX ? BOOT_PD_MAX : gib);
 
 	if (err != 0)
 		return err;
-	start_from_reset(c);
-	c->cr0 |= CR0_PE | CR0_PG;
-	c->cr3 = BOOT_PML4;
-	c->cr4 = CR4_PAE;
-	c->msr.efer = EFER_LME | EFER_LMA;
-	c->gpr[RSP] = BOOT_SCRATCH;
-	c->rip = rip;
-	return load_descriptors(l, ATTR_CODE64, SEL_CODE, SEL_DATA);
+	enter_long(&l->rs->cpu, rip, BOOT_PML4, BOOT_SCRATCH);
+	return load_descriptors(l, BOOT_TABLES, ATTR_CODE64, SEL_CODE, SEL_DATA);
+}
+
+/* The stack is as it is at a function's first instruction: a return address of 0 has been pushed (System V ABI, 3.2.2). */
+int boot_enter_frame(struct loader *l, uint64_t rip)
+{
+	struct cpu *c = &l->rs->cpu;
+	int err = put_page_tables(l, LAYOUT_FRAME_TABLES, LAYOUT_FRAME_MAPPED >> 30);
+
+	if (err != 0)
+		return err;
+	enter_long(c, rip, LAYOUT_FRAME_TABLES, LAYOUT_FRAME_STACK - 8);
+	c->cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT;
+	return load_descriptors(l, LAYOUT_FRAME_TABLES_END - BOOT_PAGE, ATTR_CODE64, SEL_CODE, SEL_DATA);
 }

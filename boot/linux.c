@@ -66,7 +66,7 @@ static int put_seed(struct loader *l, uint8_t *zero_page)
 static void fill_memory_map(struct loader *l, uint8_t *zero_page)
 {
 	struct e820_entry map[E820_ENTRIES_MAX];
-	unsigned n = boot_e820(&l->rq->ram, map);
+	unsigned n = boot_e820(l->rq, map);
 
 	zero_page[ZP_E820_COUNT] = (uint8_t)n;
 	memcpy(zero_page + ZP_E820, map, n * sizeof(map[0]));

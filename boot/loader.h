@@ -78,12 +78,17 @@ int boot_put_cmdline(struct loader *l, size_t max);
 /* Says that it is longer than `max`. -E2BIG. */
 int boot_refuse_cmdline(struct loader *l, size_t max);
 int boot_put_initrd(struct loader *l, uint64_t floor, uint64_t last_addr);
+/* Of one whose place, initrd_gpa[n], has been chosen. */
+int boot_fetch_initrd(struct loader *l, unsigned n);
 /* The first byte of the initrds in memory, 0 if there are none, and the bytes from there to the end of the last. */
 uint64_t boot_initrd_start(const struct loader *l);
 uint64_t boot_initrd_bytes(const struct loader *l);
 void boot_put_bios_data(struct loader *l);
 /* bios.c: what answers at the interrupts of real mode and at the reset vector. `low`: the vector table, too. */
 int boot_put_bios(struct loader *l, bool low);
+
+/* Device numbers of the PCI bus for whose interrupts there are routes; 0 is the host bridge. */
+enum { BOOT_PCI_DEVICES = 8 };
 
 enum e820_type { E820_RAM = 1, E820_RESERVED = 2 };
 
@@ -92,8 +97,8 @@ struct e820_entry {
 	uint32_t type;
 } __attribute__((packed));
 
-enum { E820_ENTRIES_MAX = 8 };
-unsigned boot_e820(const struct boot_ram *ram, struct e820_entry map[E820_ENTRIES_MAX]);
+enum { E820_ENTRIES_MAX = 9 };
+unsigned boot_e820(const struct boot_request *rq, struct e820_entry map[E820_ENTRIES_MAX]);
 
 /* Little-endian loads from untrusted bytes; the caller has checked the range. */
 uint16_t boot_le16(const uint8_t *p);
@@ -109,6 +114,8 @@ int boot_enter_prot32(struct loader *l, uint32_t eip);
 /* The same with the selectors that Multiboot kernels have come to expect from their loaders: CS 08, data 10. */
 int boot_enter_multiboot(struct loader *l, uint32_t eip);
 int boot_enter_long64(struct loader *l, uint64_t rip, uint64_t mapped_bytes);
+/* The frame-port machine: 1 GiB mapped, SSE on, nothing of the loader's beside page tables and GDT. */
+int boot_enter_frame(struct loader *l, uint64_t rip);
 
 /* One file for each family of formats. */
 bool boot_is_bzimage(const struct view *v);
@@ -119,6 +126,7 @@ bool boot_is_multiboot(const struct view *v);
 int boot_load_multiboot(struct loader *l);
 int boot_load_flat16(struct loader *l);
 int boot_load_flat64(struct loader *l);
+int boot_load_frame(struct loader *l);
 
 /*
  * linux.c: zero page, command line and entry state, once kernel and initrd are in place. `zero_page` comes

@@ -58,6 +58,23 @@ static bool overlaps(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 	return a < b + b_len && b < a + a_len;
 }
 
+/* What is not the kernel's, in two kinds of machines. */
+struct taken {
+	uint64_t gpa, len;
+};
+static const struct taken taken_of_pc[] = { { 0, BOOT_PAGE }, { BOOT_SCRATCH, BOOT_1MIB - BOOT_SCRATCH } };
+static const struct taken taken_of_frame[] = { { 0, LAYOUT_FRAME_TABLES_END },
+					       { LAYOUT_FRAME_MAILBOX, LAYOUT_FRAME_MAILBOX_BYTES },
+					       { LAYOUT_FRAME_BUFFER, LAYOUT_FRAME_BUFFER_BYTES } };
+
+static bool is_taken(const struct taken *list, unsigned count, uint64_t gpa, uint64_t len)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (overlaps(gpa, len, list[i].gpa, list[i].len))
+			return true;
+	return false;
+}
+
 int boot_check_place(struct loader *l, uint64_t gpa, uint64_t len, const char *label)
 {
 	if (boot_ram_at(&l->rq->ram, gpa, len) == NULL)
@@ -65,7 +82,14 @@ int boot_check_place(struct loader *l, uint64_t gpa, uint64_t len, const char *l
 				 "%s: wants %#" PRIx64 " bytes of memory at %#" PRIx64
 				 ", where the guest has no RAM: give it more memory",
 				 label, len, gpa);
-	if (overlaps(gpa, len, 0, BOOT_PAGE) || overlaps(gpa, len, BOOT_SCRATCH, BOOT_1MIB - BOOT_SCRATCH))
+	if (l->rs->format == BOOT_FRAME)
+		return is_taken(taken_of_frame, 3, gpa, len)
+			       ? boot_fail(l, -ENOEXEC,
+					   "%s: wants memory at %#" PRIx64 "..%#" PRIx64
+					   ", where page tables, mailbox or framebuffer lie: link it at 1 MiB",
+					   label, gpa, gpa + len)
+			       : 0;
+	if (is_taken(taken_of_pc, 2, gpa, len))
 		return boot_fail(l, -ENOEXEC,
 				 "%s: wants memory at %#" PRIx64 "..%#" PRIx64
 				 ", which the loader and the firmware tables use: link it at 1 MiB or above",
@@ -138,7 +162,7 @@ int boot_put_cmdline(struct loader *l, size_t max)
 	return boot_put(l, BOOT_CMDLINE, l->rq->cmdline, l->cmdline_len + 1);
 }
 
-static int place_initrd(struct loader *l, unsigned n)
+int boot_fetch_initrd(struct loader *l, unsigned n)
 {
 	const struct boot_image *rd = &l->rq->initrd[n];
 	int err;
@@ -199,7 +223,7 @@ int boot_put_initrd(struct loader *l, uint64_t floor, uint64_t last_addr)
 	for (unsigned n = 0; n < l->initrds && err == 0; n++) {
 		l->initrd_gpa[n] = at;
 		at = page_up(at + rd[n].size);
-		err = place_initrd(l, n);
+		err = boot_fetch_initrd(l, n);
 	}
 	return err;
 }
@@ -219,9 +243,10 @@ void boot_put_bios_data(struct loader *l)
 	l->rq->ram.low[BOOT_EBDA] = 1;		 /* size of the EBDA in KiB */
 }
 
-/* The memory map. The hole below 4 GiB is where IOAPIC, HPET and local APIC answer (layout.h). */
-unsigned boot_e820(const struct boot_ram *ram, struct e820_entry map[E820_ENTRIES_MAX])
+/* The memory map. The hole below 4 GiB is where PCI, IOAPIC, HPET and local APIC answer (layout.h). */
+unsigned boot_e820(const struct boot_request *rq, struct e820_entry map[E820_ENTRIES_MAX])
 {
+	const struct boot_ram *ram = &rq->ram;
 	unsigned n = 0;
 
 	map[n++] = (struct e820_entry){ 0, BOOT_EBDA, E820_RAM };
@@ -229,6 +254,8 @@ unsigned boot_e820(const struct boot_ram *ram, struct e820_entry map[E820_ENTRIE
 	map[n++] = (struct e820_entry){ BOOT_BIOS, BOOT_1MIB - BOOT_BIOS, E820_RESERVED };
 	if (ram->low_size > BOOT_1MIB)
 		map[n++] = (struct e820_entry){ BOOT_1MIB, ram->low_size - BOOT_1MIB, E820_RAM };
+	if (rq->pci)
+		map[n++] = (struct e820_entry){ LAYOUT_ECAM_BASE, LAYOUT_ECAM_SIZE, E820_RESERVED };
 	map[n++] = (struct e820_entry){ LAYOUT_IOAPIC_BASE, LAYOUT_IOAPIC_SIZE, E820_RESERVED };
 	map[n++] = (struct e820_entry){ LAYOUT_HPET_BASE, 0x1000, E820_RESERVED };
 	map[n++] = (struct e820_entry){ LAYOUT_LAPIC_BASE, 0x1000, E820_RESERVED };

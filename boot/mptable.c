@@ -13,12 +13,13 @@ enum { FLOATING_BYTES = 16, HEADER_BYTES = 44, PROCESSOR_BYTES = 20, ENTRY_BYTES
 enum { ENTRY_PROCESSOR, ENTRY_BUS, ENTRY_IOAPIC, ENTRY_INTERRUPT, ENTRY_LOCAL };
 enum { INT_INT = 0, INT_NMI = 1, INT_EXTINT = 3 };
 enum { ACTIVE_HIGH = 1, LEVEL = 3 << 2 };
-enum { TABLE_MAX = HEADER_BYTES + TOPOLOGY_MAX_CPUS * PROCESSOR_BYTES + (2 + ISA_IRQS + 2) * ENTRY_BYTES };
+enum { TABLE_MAX = HEADER_BYTES + TOPOLOGY_MAX_CPUS * PROCESSOR_BYTES + (3 + ISA_IRQS + BOOT_PCI_DEVICES + 2) * ENTRY_BYTES };
 
 struct table {
 	uint8_t buf[TABLE_MAX];
 	size_t len;
 	uint16_t entries;
+	bool has_pci; /* its bus is number 0, as PCI calls it, and ISA is 1 */
 };
 
 static uint8_t checksum(const uint8_t *p, size_t len)
@@ -54,16 +55,30 @@ static void add_processors(struct table *t, const struct cpu_topology *topology)
 	}
 }
 
-static void add_interrupt(struct table *t, uint8_t entry, uint8_t kind, uint16_t flags, uint8_t irq,
-			  uint8_t to, uint8_t pin)
+static void add_line(struct table *t, uint8_t entry, uint8_t kind, uint16_t flags, bool is_pci, uint8_t irq, uint8_t to,
+		     uint8_t pin)
 {
 	uint8_t *p = add(t, entry);
 
 	p[1] = kind;
 	boot_set16(p + 2, flags);
+	p[4] = t->has_pci && !is_pci;
 	p[5] = irq;
 	p[6] = to;
 	p[7] = pin;
+}
+
+static void add_interrupt(struct table *t, uint8_t entry, uint8_t kind, uint16_t flags, uint8_t irq, uint8_t to, uint8_t pin)
+{
+	add_line(t, entry, kind, flags, false, irq, to, pin);
+}
+
+/* Appendix D.3: bits 6..2 of the interrupt are the device, bits 1..0 its pin. */
+static void add_pci_interrupts(struct table *t)
+{
+	for (uint8_t device = 1; t->has_pci && device <= BOOT_PCI_DEVICES; device++)
+		add_line(t, ENTRY_INTERRUPT, INT_INT, ACTIVE_HIGH | LEVEL, true, (uint8_t)(device << 2), LAYOUT_IOAPIC_ID,
+			 LAYOUT_PCI_LINE_OF(device));
 }
 
 /* Pin 2 takes IRQ 0; IRQ 2 is the cascade and has no pin. "Conforms to the bus" (0) means edge, active high
@@ -84,7 +99,12 @@ static void add_bus_and_ioapic(struct table *t)
 {
 	uint8_t *p = add(t, ENTRY_BUS);
 
-	memcpy(p + 2, "ISA   ", 6);
+	memcpy(p + 2, t->has_pci ? "PCI   " : "ISA   ", 6);
+	if (t->has_pci) {
+		p = add(t, ENTRY_BUS);
+		p[1] = 1;
+		memcpy(p + 2, "ISA   ", 6);
+	}
 	p = add(t, ENTRY_IOAPIC);
 	p[1] = LAYOUT_IOAPIC_ID;
 	p[2] = 0x11; /* version register of an 82093AA */
@@ -108,12 +128,13 @@ static void finish_header(struct table *t)
 int boot_put_mptable(struct loader *l)
 {
 	uint8_t floating[FLOATING_BYTES] = "_MP_";
-	struct table t = { .len = HEADER_BYTES };
+	struct table t = { .len = HEADER_BYTES, .has_pci = l->rq->pci };
 	int err;
 
 	add_processors(&t, &l->topology);
 	add_bus_and_ioapic(&t);
 	add_isa_interrupts(&t);
+	add_pci_interrupts(&t);
 	add_interrupt(&t, ENTRY_LOCAL, INT_EXTINT, 0, 0, 0xff, 0); /* 8259 at LINT0 of all */
 	add_interrupt(&t, ENTRY_LOCAL, INT_NMI, 0, 0, 0xff, 1);
 	finish_header(&t);

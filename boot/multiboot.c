@@ -168,7 +168,7 @@ static int load_elf(struct loader *l, const struct view *v, uint32_t *entry)
 static uint32_t fill_mmap(struct loader *l, struct mmap_entry *out)
 {
 	struct e820_entry map[E820_ENTRIES_MAX];
-	unsigned n = boot_e820(&l->rq->ram, map);
+	unsigned n = boot_e820(l->rq, map);
 
 	for (unsigned i = 0; i < n; i++)
 		out[i] = (struct mmap_entry){ sizeof(out[i]) - 4, map[i].addr, map[i].size, map[i].type };

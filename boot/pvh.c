@@ -29,7 +29,7 @@ struct memmap_entry {
 static unsigned fill_memmap(struct loader *l, struct memmap_entry out[E820_ENTRIES_MAX])
 {
 	struct e820_entry map[E820_ENTRIES_MAX];
-	unsigned n = boot_e820(&l->rq->ram, map);
+	unsigned n = boot_e820(l->rq, map);
 
 	for (unsigned i = 0; i < n; i++)
 		out[i] = (struct memmap_entry){ map[i].addr, map[i].size, map[i].type, 0 };

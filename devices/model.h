@@ -26,6 +26,7 @@ struct model_config {
 	int64_t realtime_ns;	/* the host's CLOCK_REALTIME less the machine's clock, at start */
 	uint8_t vcpus;
 	bool no_vga;		/* nobody answers at the display's ports */
+	bool frame;		/* a frame machine: the byte written to F4h is the exit code itself */
 };
 
 struct device_model {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "devices/chips/exitport.h"
+#include "devices/chips/pci_bridge.h"
 #include "devices/chips/pvpanic.h"
 #include "devices/platform_model.h"
 #include "proto/kind.h"
@@ -130,6 +131,7 @@ static uint8_t read_byte(struct platform_state *s, enum platform_range range, ui
 	case RANGE_EXIT_PLAIN:
 	case RANGE_READY:
 	case RANGE_POST_CODE:
+	case RANGE_PCI_BRIDGE:
 	case RANGES:
 		break;
 	}
@@ -168,7 +170,8 @@ static void write_byte(struct platform_state *s, enum platform_range range, uint
 	case RANGE_EXIT:
 	case RANGE_EXIT_ALT:
 		if (offset == 0) /* the code needs the low byte only; the rest of the value is no exit */
-			post_event(s, PLATFORM_EXIT, exitport_code(value));
+			post_event(s, PLATFORM_EXIT,
+				   s->plain_exit && range == RANGE_EXIT_ALT ? exitport_plain_code(value) : exitport_code(value));
 		break;
 	case RANGE_PVPANIC:
 		if (pvpanic_write(value))
@@ -182,6 +185,7 @@ static void write_byte(struct platform_state *s, enum platform_range range, uint
 		break;
 	case RANGE_PCI_DATA:
 	case RANGE_POST_CODE:
+	case RANGE_PCI_BRIDGE:
 	case RANGES:
 		break;
 	}
@@ -201,6 +205,8 @@ static uint64_t platform_read(void *state, unsigned range, uint32_t offset, unsi
 	(void)now_ns;
 	if (range >= RANGES)
 		return UINT64_MAX;
+	if (range == RANGE_PCI_BRIDGE)
+		return pci_bridge_read(offset, size);
 	if (is_config_address(range, offset, size))
 		return pci_stub_read_address(&s->pci);
 	for (unsigned i = 0; i < size && i < 8; i++)
@@ -237,6 +243,7 @@ static void platform_reset(void *state, const struct model_config *config, uint6
 	port92_reset(&s->port92);
 	debugcon_reset(&s->debug);
 	crtc_reset(&s->crtc, config->no_vga);
+	s->plain_exit = config->frame;
 }
 
 static uint64_t platform_advance(void *state, uint64_t now_ns)
@@ -331,6 +338,8 @@ static int platform_validate(const void *state, const char **field)
 		bad = check_events(s);
 	if (!bad)
 		bad = check_lines(s);
+	if (!bad && s->plain_exit > 1)
+		bad = "plain_exit";
 	*field = bad;
 	return bad ? -EINVAL : 0;
 }

@@ -42,6 +42,7 @@ struct platform_state {
 	uint32_t kbd_line, sci_line, aux_line; /* line words */
 	struct debugcon debug;
 	struct crtc crtc;
+	uint8_t plain_exit; /* 0, or 1: what is written to F4h is the exit code itself; states of old have a 0 here */
 };
 
 /* The shell polls these after each access or advance. */

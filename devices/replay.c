@@ -274,13 +274,14 @@ static int say_setup(void)
 	int rc;
 
 	machine.has_ram_bytes = machine.has_vcpus = machine.has_rtc_offset_s = machine.has_realtime_ns = machine.has_no_vga =
-		true;
+		machine.has_frame = true;
 	machine.has_clock_offset_ns = true;
 	machine.ram_bytes = i->ram_bytes;
 	machine.vcpus = i->vcpus;
 	machine.rtc_offset_s = i->rtc_offset_s;
 	machine.realtime_ns = i->realtime_ns;
 	machine.no_vga = i->no_vga;
+	machine.frame = i->frame;
 	machine.clock_offset_ns = clock.offset_ns;
 	m.machine = &machine;
 	m.has_recover = m.has_strict = true;

@@ -85,7 +85,8 @@ static const char *info_complaint(const struct capture_info *i)
 		return "a size of memory that cannot be";
 	if (i->vcpus == 0 || i->vcpus > RING_VCPUS)
 		return "a number of processors that cannot be";
-	if (i->time_ns > INT64_MAX || i->no_vga > 1 || i->has_died > 1 || memcmp(i->reserved, nothing, sizeof(nothing)))
+	if (i->time_ns > INT64_MAX || i->no_vga > 1 || i->frame > 1 || i->has_died > 1 ||
+	    memcmp(i->reserved, nothing, sizeof(nothing)))
 		return "a field that cannot be";
 	return is_text(i->version, sizeof(i->version)) && is_text(i->reason, sizeof(i->reason)) ? NULL : "a text that is none";
 }

@@ -42,7 +42,8 @@ struct capture_info {
 	uint32_t incarnation;
 	uint8_t no_vga;
 	uint8_t has_died;
-	uint8_t reserved[6]; /* 0 */
+	uint8_t frame;
+	uint8_t reserved[5]; /* 0 */
 	char version[CAPTURE_VERSION_TEXT]; /* of its program; all texts are terminated and printable */
 	char reason[CAPTURE_REASON];	    /* how it died; empty: it has not */
 };

@@ -19,6 +19,16 @@
 #define LAYOUT_HPET_SIZE 0x400u
 #define LAYOUT_HPET_LINES 0x00f00000u /* pins 20 to 23, as on Intel's south bridges; 16 to 19 stay free for PCI */
 #define LAYOUT_LAPIC_BASE 0xfee00000ull
+/* Of a machine that has PCI devices: where BARs may be, and the configuration space of bus 0 as memory (ECAM). */
+#define LAYOUT_PCI_BASE 0xc0000000ull
+#define LAYOUT_PCI_SIZE 0x20000000u
+#define LAYOUT_ECAM_BASE 0xe0000000ull
+#define LAYOUT_ECAM_FUNCTION 0x1000u
+#define LAYOUT_ECAM_DEVICE 0x8000u
+#define LAYOUT_ECAM_SIZE 0x100000u
+#define LAYOUT_PCI_LINE 16 /* INTA# of device n is pin 16 + n % 4 of the IOAPIC; the 8259s do not have it */
+#define LAYOUT_PCI_LINES 4
+#define LAYOUT_PCI_LINE_OF(device) (LAYOUT_PCI_LINE + (device) % LAYOUT_PCI_LINES)
 #define LAYOUT_IOAPIC_ID 0 /* APIC ids of processors and IOAPIC are separate spaces on anything newer than a P6 */
 #define LAYOUT_IOAPIC_PINS 24
 
@@ -52,5 +62,20 @@
 #define LAYOUT_DEBUG_PORT 0xe9	    /* reads back e9h, as Bochs */
 #define LAYOUT_DEBUG_PORT_ALT 0x402
 #define LAYOUT_DEBUG_PORT_TINY 0x10 /* tiny guests */
+
+/* --platform frame: where such a machine has what */
+#define LAYOUT_FRAME_RAM (64ull << 20)
+#define LAYOUT_FRAME_MAPPED (1ull << 30) /* to itself, in 2 MiB pages */
+#define LAYOUT_FRAME_TABLES 0x1000ull	 /* PML4, PDPT, one page directory; behind them the GDT */
+#define LAYOUT_FRAME_TABLES_END 0x5000ull
+#define LAYOUT_FRAME_STACK 0x1f0000ull /* top */
+#define LAYOUT_FRAME_MAILBOX 0xf00000ull
+#define LAYOUT_FRAME_MAILBOX_BYTES 0x1000ull
+#define LAYOUT_FRAME_BUFFER 0x1000000ull
+#define LAYOUT_FRAME_WIDTH 640u
+#define LAYOUT_FRAME_HEIGHT 480u
+#define LAYOUT_FRAME_BUFFER_BYTES (LAYOUT_FRAME_WIDTH * LAYOUT_FRAME_HEIGHT * 4ull)
+#define LAYOUT_FRAME_PROGRAM 0x2000000ull /* of --program: its length, 8 bytes of nothing, its bytes */
+#define LAYOUT_FRAME_PROGRAM_BYTES 16u	  /* before its bytes */
 
 #endif

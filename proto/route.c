@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "layout.h"
 #include "shadow.h"
 
 enum { PORTS = 65536 };
@@ -47,10 +48,18 @@ static int add_ports(struct route_table *t, const struct route_range *r)
 	return 0;
 }
 
+/* Not all machines have PCI; the devices that they share with those that have do not answer there. */
+static bool is_pci(uint64_t base)
+{
+	return base - LAYOUT_PCI_BASE < LAYOUT_PCI_SIZE || base - LAYOUT_ECAM_BASE < LAYOUT_ECAM_SIZE;
+}
+
 static int add_mmio(struct route_table *t, const struct route_range *r)
 {
 	unsigned n = t->mmio_count;
 
+	if (is_pci(r->base) && !t->has_pci)
+		return 0;
 	if (n == ROUTE_MMIO)
 		return -ENOSPC;
 	if (r->base > UINT64_MAX - r->len)
@@ -80,6 +89,14 @@ int route_place(struct route_table *t, const struct model_range *ranges, unsigne
 	return m->space == MODEL_PORT ? add_ports(t, &r) : add_mmio(t, &r);
 }
 
+/* Only the base changes, and it is one word. */
+void route_move(struct route_table *t, uint8_t channel, uint8_t range, uint64_t base)
+{
+	for (unsigned i = 0; i < t->mmio_count; i++)
+		if (t->mmio[i].channel == channel && t->mmio[i].range == range)
+			__atomic_store_n(&t->mmio[i].base, base, __ATOMIC_RELEASE);
+}
+
 int route_add(struct route_table *t, const struct model_range *ranges, unsigned count, unsigned instance, uint8_t channel)
 {
 	int err = 0;
@@ -100,7 +117,7 @@ const struct route_range *route_find(const struct route_table *t, enum model_spa
 	}
 	count = atomic_load_explicit(&t->mmio_count, memory_order_acquire);
 	for (unsigned i = 0; i < count; i++) {
-		if (addr - t->mmio[i].base < t->mmio[i].len)
+		if (addr - __atomic_load_n(&t->mmio[i].base, __ATOMIC_ACQUIRE) < t->mmio[i].len)
 			return &t->mmio[i];
 	}
 	return NULL;

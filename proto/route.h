@@ -27,6 +27,9 @@ struct route_range {
 	unsigned first_shadow; /* shadow index of the first REG_SHADOW_* row of this range */
 };
 
+/* Where no access goes: a BAR that is not decoded. */
+#define ROUTE_NOWHERE (1ull << 63)
+
 /* One thread adds; others may look up meanwhile: a range is complete before it can be found, and stays. */
 struct route_table {
 	_Atomic uint8_t port[65536]; /* index + 1 into ports; 0: nobody */
@@ -34,6 +37,7 @@ struct route_table {
 	unsigned port_count;
 	struct route_range mmio[ROUTE_MMIO];
 	_Atomic unsigned mmio_count;
+	bool has_pci; /* else what lies in PCI's windows (layout.h) is not routed */
 };
 
 void route_init(struct route_table *t);
@@ -44,6 +48,10 @@ void route_init(struct route_table *t);
 int route_add(struct route_table *t, const struct model_range *ranges, unsigned count, unsigned instance, uint8_t channel);
 /* Adds one range, ranges[index], with a base of its own. Errors as above; on an error nothing has changed. */
 int route_place(struct route_table *t, const struct model_range *ranges, unsigned index, uint64_t base, uint8_t channel);
+
+/* A BAR was moved: the memory range `range` of the channel is at `base` from now on, or ROUTE_NOWHERE. Of two that overlap, the
+ * one that was added first is found. An access of another thread that has found it before may still reach it. */
+void route_move(struct route_table *t, uint8_t channel, uint8_t range, uint64_t base);
 
 /* NULL: nobody answers (reads are all-ones). The access may reach beyond the range: see route_fits(). */
 const struct route_range *route_find(const struct route_table *t, enum model_space space, uint64_t addr);

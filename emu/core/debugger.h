@@ -31,6 +31,7 @@ enum { ENGINE_MAX_POINTS = 64 };
 /* All zeroes: nobody debugs, and nothing costs anything. */
 struct engine_debug {
 	uint64_t step; /* bit per vCPU: it stops again after one instruction, and takes no interrupt before that */
+	uint64_t stay; /* bit per vCPU: it does not run; who calls run() sees to that */
 	unsigned count;
 	struct engine_point point[ENGINE_MAX_POINTS];
 };

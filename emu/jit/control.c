@@ -86,13 +86,17 @@ bool is_branch(const struct insn *i)
 	       (r->sem == sem_int_call || r->sem == sem_int_ret || r->sem == sem_int_jmp_ind || r->sem == sem_int_call_ind);
 }
 
-/* The entry of the table of jumps for the address in S0 into S1; if it is another's, the block tier does the instruction. */
+/*
+ * The entry of the table of jumps for the address in S0 into S1; if it is another's, the block tier does the instruction. Flags are in
+ * the image: saving them takes S0.
+ */
 static void put_lookup(struct tr *t, unsigned k)
 {
 	uint32_t site = new_site(t, SITE_INTERPRET, k);
 	struct code *c = &t->c;
 
-	need_image(t);
+	if (!(t->flags & IN_IMAGE))
+		c->failed = true;
 	put_regs(c, false, OP_STORE, S0, S1);
 	put_imm(c, false, 4, S1, JIT_JUMPS - 1);
 	put(c, "\x49\xc1\xe2\x05", 4); /* SHL S1, 5 */
@@ -116,6 +120,7 @@ static void put_return_address(struct tr *t, const struct insn *i)
 
 static void ret(struct tr *t, unsigned k, const struct insn *i)
 {
+	need_image(t);
 	put_access_at(t, k, RSP, 0, 8, false);
 	put_operand_move(t, false, S0, true);
 	put_lookup(t, k);
@@ -125,12 +130,12 @@ static void ret(struct tr *t, unsigned k, const struct insn *i)
 
 static void put_target(struct tr *t, unsigned k, const struct insn *i)
 {
+	need_image(t);
 	if (i->is_mem) {
 		put_access(t, k, i, 8, false);
 		put_operand_move(t, false, S0, true);
 		return;
 	}
-	need_image(t);
 	if (!is_in_memory(i->rm))
 		put_regs(&t->c, true, OP_STORE, i->rm == RSP ? HOST_RSP : i->rm, S0);
 	else

@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests/software"))
 import archive  # noqa: E402
+import frames  # noqa: E402
 
 USERSPACE = b"bulkhead: userspace is up"
 
@@ -489,10 +490,20 @@ def bench_recovery(b):
     child.wait()
 
 
+def bench_torus(b):
+    """The torus of tests/guest/first: frames a second (2048 triangles, 640 x 480), natively and as a guest."""
+    frames.torus(b, row)
+
+
+def bench_frame_port(b):
+    """A guest that shows frames and does nothing else: how long one takes."""
+    frames.port(b, row)
+
+
 BENCHES = {"boot": bench_boot, "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
-           "ring": bench_ring, "processors": bench_processors}
+           "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "processors": bench_processors}
 
 
 def main():

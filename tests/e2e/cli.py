@@ -4,6 +4,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import time
 
 from bh import BULKHEAD, SOURCE, check, main, test, wait_until
@@ -226,6 +227,23 @@ def help_and_version(t):
     check(told["protocol"]["major"] == 1 and told["state"]["devices"]["irqd"]["model"] > 0 and told["build"]["compiler"], told)
     for command in ("run", "demo", "console", "list", "status", "stop", "kill", "wait"):
         t.bulkhead(command, "--help").expect(0, out="Usage")
+
+
+@test
+def host(t):
+    """For people and for scripts; what it says of KVM and of namespaces is what a machine finds."""
+    text = t.bulkhead("host").expect(0, out="(?s)processor.*kvm.*fence.*resources").out
+    told = json.loads(t.bulkhead("host", "--json").expect(0).out)
+    check(all(f["value"] in text and (f["advice"] or f["verdict"] in ("ok", "note")) for f in told["findings"]), told)
+    with open("/proc/cpuinfo") as f:
+        flags = re.search(r"(?m)^flags\s*:(.*)", f.read()).group(1).split()
+    check(told["vmx"] == ("vmx" in flags) and told["svm"] == ("svm" in flags), told)
+    check((told["kvm"] == "none") == ("KVM_CAP_SPLIT_IRQCHIP" not in told["capabilities"]), told)
+    if told["kvm"] != "none":
+        t.bulkhead("demo", "--engine", "kvm", seconds=60).expect(0)
+    unshared = subprocess.run(["unshare", "-U", "true"], capture_output=True, check=False).returncode == 0
+    fence = {f["name"]: f["verdict"] for f in told["findings"] if f["area"] == "fence"}
+    check((fence["user namespaces"] == "ok") <= unshared, fence)
 
 
 @test

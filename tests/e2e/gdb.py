@@ -8,6 +8,7 @@ import socket
 from bh import BUILD, Skip, check, debian, main, test, wait_until
 
 SYMBOLS = f"{BUILD}/tests/guest/debugged.elf"
+SYMBOLS_SMP = f"{BUILD}/tests/guest/debugged_smp.elf"
 
 
 def gdb(t, *commands, where=None, symbols=SYMBOLS, seconds=40):
@@ -33,6 +34,10 @@ def expect(out, *patterns):
         found = re.compile(pattern, re.M).search(out, at)
         check(found, f"{pattern!r} in:\n{out}")
         at = found.end()
+
+
+def machine_of_three(t):
+    t.bulkhead(*t.guest("debugged_smp", "--detach", "--cpus", "3", "--gdb", t.dir + "/gdb")).expect(0)
 
 
 def virtualises():
@@ -66,6 +71,39 @@ def watchpoints(t):
            r"Value = 0", r"Hardware access \(read/write\) watchpoint 3", r"killed")
     check("killed by its debugger" in t.bulkhead("status", t.name).out, "why it ended")
     t.expect_clean()
+
+
+@test
+def several(t):
+    """A thread for each processor with its own registers; all stand still together; one can be moved alone."""
+    machine_of_three(t)
+    looks = "printf \"looks %u %u\\n\", looks[1], looks[2]"
+    out = gdb(t, "info threads", "hbreak all_done", "continue", "thread apply 1 2 3 print/x $gs_base", looks, "shell sleep 0.3", looks,
+              # The third moves, and the second, which is in the same loop, stays.
+              "set scheduler-locking on", "thread 2", "set var $two = $pc", "thread 3", "stepi", "set var $three = $pc", "stepi",
+              "print $pc != $three", "thread 2", "print $pc == $two", looks,
+              # What is written into one is written into no other, and the guest sees it.
+              "thread 3", "set var $gs_base = 0x7770", "thread apply 1 2 3 print/x $gs_base",
+              "tbreak look thread 3", "continue", "tbreak look thread 3", "continue", "print/x seen[2]",
+              looks, "set var leave = 1", "set scheduler-locking off", "detach", symbols=SYMBOLS_SMP)
+    expect(out, r"Thread 1 \(vcpu 0\)", r"Thread 2 \(vcpu 1\)", r"Thread 3 \(vcpu 2\)", r"Thread 1 hit Breakpoint 1, all_done",
+           *(rf"^\$\d+ = 0x{n}000" for n in (1, 2, 3)), r"^looks \d", r"^\$\d+ = 1$", r"^\$\d+ = 1$", r"^looks \d",
+           r"^\$\d+ = 0x1000", r"^\$\d+ = 0x2000", r"^\$\d+ = 0x7770", r"Thread 3 hit Temporary breakpoint 2",
+           r"Thread 3 hit Temporary breakpoint 3", r"^\$\d+ = 0x7770")
+    seen = [tuple(map(int, pair)) for pair in re.findall(r"(?m)^looks (\d+) (\d+)$", out)]
+    check(len(seen) == 4 and seen[0] == seen[1], f"all stand still: {seen}")
+    check(seen[0][0] == seen[3][0] and seen[0][1] < seen[3][1], f"the third alone has moved: {seen}")
+    t.bulkhead("wait", t.name).expect(7)
+    t.expect_clean()
+
+
+@test
+def several_all_pass(t):
+    """While one is moved over a breakpoint, which is away meanwhile, no other runs past it: each of fifteen calls is seen."""
+    machine_of_three(t)
+    out = gdb(t, "hbreak all_done", "hbreak turn", "ignore 2 1000", "continue", "info breakpoints", "print turns[0] + turns[1] + turns[2]",
+              "set var leave = 1", "kill", symbols=SYMBOLS_SMP)
+    expect(out, r"Breakpoint 1, all_done", r"in turn at .*\n\tbreakpoint already hit 15 times", r"^\$1 = 15")
 
 
 @test

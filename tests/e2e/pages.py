@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """
-What pages and manuals tell people to type is typed: the tutorial, and the EXAMPLES of manual pages. The lines shown below a
+What pages and manuals tell people to type is typed: the tutorial, the page about a first kernel, and the EXAMPLES of manual pages. The lines shown below a
 command must come out of it, in that order; `...` stands for anything.
 """
 import os
@@ -15,8 +15,8 @@ from systemd_host import INSIDE
 DONE = "--- that was "
 
 
-def blocks(kind):
-    with open(SOURCE + "/docs/tutorial.md", encoding="utf-8") as f:
+def blocks(kind, page="tutorial.md"):
+    with open(f"{SOURCE}/docs/{page}", encoding="utf-8") as f:
         return re.findall(rf"^```{kind}\n(.*?)^```$", f.read(), re.S | re.M)
 
 
@@ -87,6 +87,17 @@ def tutorial(t):
     debian(t.dir)
     shell = Shell(t, clone(t), {"/run/bulkhead": t.runtime, "/tmp/tutorial": t.dir + "/tutorial"})
     for block in blocks("console"):
+        for command, expected in steps(block):
+            shell.type(command, expected)
+    t.expect_clean()
+
+
+@test
+def first_kernel(t):
+    """docs/first-kernel.md."""
+    debian(t.dir)
+    shell = Shell(t, clone(t), {"/tmp/first": t.dir + "/first"})
+    for block in blocks("console", "first-kernel.md"):
         for command, expected in steps(block):
             shell.type(command, expected)
     t.expect_clean()

@@ -462,7 +462,7 @@ int main(int argc, char **argv)
 		case 'T':
 			config.single_step = !strcmp(optarg, "step");
 			config.no_translator = !strcmp(optarg, "block");
-			config.translate_after = !strcmp(optarg, "jit") ? 1 : 0;
+			config.translate_after = !strcmp(optarg, "jit") ? 1 : config.translate_after;
 			config.check_ranges = !strcmp(optarg, "check");
 			config.verify_every = !strcmp(optarg, "verify") ? verify_every() : 0;
 			break;

@@ -152,8 +152,18 @@ stress() {
 	done
 }
 
+# Only in a guest: what processors do to each other. cpu-online takes them away and gives them back.
+several() {
+	echo "# $(nproc) processors"
+	for one in ${STRESSORS:-atomic:400 futex:2000 mutex:2000 membarrier:200 tlb-shootdown:20 fork:200 mmap:8 sem:20000 pipe:20000 cpu-online:12}; do
+		stressor=${one%:*}
+		stress-ng --"$stressor" 4 --"$stressor"-ops $((${one#*:} * long)) --timeout 600 --verify >out 2>&1
+		echo "$stressor: status $?, $(grep -c 'fail' out) failures, $(cut -d. -f1 </proc/uptime)"
+	done
+}
+
 case $part in
 openssl) openssl_part ;;
-x87 | strings | compression | python | stress) $part ;;
+x87 | strings | compression | python | stress | several) $part ;;
 *) echo "no such part: $part" >&2; exit 2 ;;
 esac

@@ -125,11 +125,20 @@ def check_flags(part, out):
     check(not missing, f"the guest's processor lacks {sorted(missing)}")
 
 
-def run_part(t, part, programs=(), trees=(), cpu="max"):
+def fetched_base():
     from_debian = subprocess.run([SOURCE + "/tests/guest/debian/fetch.sh"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if from_debian.returncode:
         raise Skip("Debian's kernel could not be fetched: " + from_debian.stderr.strip().splitlines()[-1])
-    base = dict(line.split("=", 1) for line in from_debian.stdout.splitlines())
+    return dict(line.split("=", 1) for line in from_debian.stdout.splitlines())
+
+
+def run_guest(t, base, initrd, *options):
+    return t.bulkhead(*t.machine("--kernel", base["KERNEL"], "--initrd", initrd, "--memory", "1G", "--tier",
+                                 os.environ.get("TIER", "auto"), *options, "--cmdline", "console=ttyS0 quiet"), seconds=LIMIT).out
+
+
+def run_part(t, part, programs=(), trees=(), cpu="max"):
+    base = fetched_base()
     need("sh", *programs)
     folder = native_folder(t)
     if part == "openssl":
@@ -141,10 +150,9 @@ def run_part(t, part, programs=(), trees=(), cpu="max"):
     bad = [line for line in native if re.search("FAILED|WRONG", line)]
     check(not bad, "on the host:\n" + "\n".join(bad))
     initrd = make_initrd(t, base, folder, part, programs, trees)
-    r = t.bulkhead(*t.machine("--kernel", base["KERNEL"], "--initrd", initrd, "--memory", "1G", "--cpu", cpu, "--tier",
-                              os.environ.get("TIER", "auto"), "--cmdline", "console=ttyS0 quiet"), seconds=LIMIT)
-    guest = lines_between(r.out)
-    check_flags(part, r.out)
+    out = run_guest(t, base, initrd, "--cpu", cpu)
+    guest = lines_between(out)
+    check_flags(part, out)
     compare(native, guest)
     print(f"{part}: {len(native)} lines, the same on the host and in the guest")
 
@@ -189,6 +197,20 @@ def python(t):
 def stress(t):
     """stress-ng with --verify: each method of its CPU stressor, and those of vectors, memory and strings."""
     run_part(t, "stress", ["stress-ng"])
+
+
+@test(limit=LIMIT)
+def several(t):
+    """Four processors on two of the host's: stress-ng --verify, of what they do to each other."""
+    base = fetched_base()
+    need("stress-ng")
+    initrd = make_initrd(t, base, native_folder(t), "several", ["stress-ng", "nproc", "cut"], ())
+    out = run_guest(t, base, initrd, "--cpus", "4")
+    lines = [line for line in lines_between(out) if line]
+    check(lines[0] == "# 4 processors" and len(lines) > 10, lines)
+    bad = [line for line in lines[1:] if "status 0, 0 failures" not in line]
+    check(not bad, f"{bad}\n{out[-2000:]}")
+    print(f"{len(lines) - 1} stressors: {lines}")
 
 
 if __name__ == "__main__":

@@ -424,12 +424,62 @@ Test(request, names)
 	cr_expect_eq(boot_format_parse("flat64", &f), 0);
 	cr_expect_eq(f, BOOT_FLAT64);
 	cr_expect_eq(boot_format_parse("elf64", &f), -EINVAL);
-	for (f = BOOT_AUTO; f <= BOOT_FLAT64; f++) {
+	for (f = BOOT_AUTO; f <= BOOT_FRAME; f++) {
 		enum boot_format back;
 
 		cr_expect_eq(boot_format_parse(boot_format_name(f), &back), 0);
 		cr_expect_eq(back, f);
 	}
+}
+
+static struct guest load_frame(struct image kernel, uint64_t ram, struct image program, int err)
+{
+	struct guest g;
+
+	guest_init(&g, kernel, ram);
+	g.rq.format = BOOT_FRAME;
+	g.rq.initrd[0].data = program.data;
+	g.rq.initrd[0].size = program.size;
+	cr_expect_eq(guest_load(&g), err, "%s", g.rs.error);
+	return g;
+}
+
+/* docs/guests.md, "The frame machine" */
+Test(frame, entry_and_program)
+{
+	struct guest g =
+		load_frame(make_elf(64, MIB, MIB, MIB + 0x10, 0, 0), 64 * MIB, (struct image){ (uint8_t *)"bytes", 5 }, 0);
+	const struct cpu *c = &g.rs.cpu;
+
+	cr_expect_eq(c->rip, MIB + 0x10);
+	cr_expect_eq(c->gpr[RSP], 0x1efff8);
+	cr_expect_eq(c->cr3, 0x1000);
+	cr_expect_eq(c->cr4, CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT);
+	cr_expect_eq(c->rflags, RFLAGS_FIXED);
+	cr_expect_eq(*guest_at(&g, MIB), 0x90);
+	cr_expect_eq(get64(guest_at(&g, 0x1000)), 0x2003);
+	cr_expect_eq(get64(guest_at(&g, 0x2000)), 0x3003);
+	cr_expect_eq(get64(guest_at(&g, 0x3000 + 511 * 8)), 511ull << 21 | 0x83);
+	cr_expect_eq(get64(guest_at(&g, 0x2000000)), 5);
+	cr_expect_arr_eq(guest_at(&g, 0x2000010), "bytes", 5);
+	for (unsigned gpa = 0x5000; gpa < MIB; gpa += 8)
+		cr_assert_eq(get64(guest_at(&g, gpa)), 0, "something of the loader's at %x", gpa);
+}
+
+/* The image is foreign, and so are its addresses. */
+Test(frame, places_that_are_taken)
+{
+	static const uint64_t taken[] = { 0, 0x4000, 0xeff000, 0xf00000, 0xffe000, 0x112b000, 64 * MIB - 0x1000, 1ull << 40 };
+	const struct image none = { 0 };
+
+	for (unsigned i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		load_frame(make_elf(64, taken[i], taken[i], taken[i], 0, 0), 64 * MIB, none, i < 6 ? -ENOEXEC : -ENOMEM);
+	load_frame(make_elf(64, 0x5000, 0x5000, 0x5000, 0, 0), 64 * MIB, none, 0);
+	load_frame(make_elf(64, 0x112c000, 0x112c000, 0x112c000, 0, 0), 64 * MIB, none, 0);
+	load_frame(make_elf(32, MIB, MIB, MIB, 0, 0), 64 * MIB, none, -ENOEXEC);
+	load_frame(make_elf(64, MIB, MIB, MIB - 1, 0, 0), 64 * MIB, none, -ENOEXEC);
+	load_frame(make_elf(64, MIB, MIB, MIB, 0, 0), 64 * MIB, image_new(32 * MIB), -ENOMEM);
+	load_frame(make_elf(64, 0x2000000, 0x2000000, 0x2000000, 0, 0), 64 * MIB, image_new(1), -ENOEXEC);
 }
 
 Test(request, what_is_no_kernel)

@@ -12,15 +12,21 @@
 
 enum { VCPUS = 3 };
 
-static struct guest boot(void)
+static struct guest boot_pci(bool pci)
 {
 	struct guest g;
 
 	guest_init(&g, image_new(16), 16 * MIB);
 	g.rq.format = BOOT_FLAT64;
 	g.rq.vcpus = VCPUS;
+	g.rq.pci = pci;
 	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
 	return g;
+}
+
+static struct guest boot(void)
+{
+	return boot_pci(false);
 }
 
 static unsigned sum(const uint8_t *p, size_t len)
@@ -180,6 +186,46 @@ Test(mp, consistent_with_the_madt)
 	cr_expect_eq(count[4], 2);
 }
 
+/* MP 1.4, 4.3.2 and D.3: PCI's bus id is its bus number; an interrupt's source is device << 2 | pin. */
+Test(mp, pci)
+{
+	struct guest g = boot_pci(true);
+	const uint8_t *f = find(&g, "_MP_", 4, 0xf0000), *t = guest_at(&g, get32(f + 4)), *e = t + 44;
+	unsigned isa = 0, pci = 0, buses = 0;
+
+	cr_expect_eq(sum(t, get16(t + 4)), 0);
+	for (unsigned i = 0; i < get16(t + 34); i++, e += e[0] == 0 ? 20 : 8) {
+		if (e[0] == 1)
+			cr_expect_eq(memcmp(e + 2, e[1] == 0 ? "PCI   " : "ISA   ", 6), 0, "bus %u", e[1]);
+		buses += e[0] == 1;
+		isa += e[0] == 3 && e[4] == 1;
+		if (e[0] != 3 || e[4] != 0)
+			continue;
+		pci++;
+		cr_expect_eq(get16(e + 2), 0xd, "level, active high");
+		cr_expect_eq(e[5] & 3, 0, "INTA#");
+		cr_expect_eq(e[7], LAYOUT_PCI_LINE_OF(e[5] >> 2));
+	}
+	cr_expect_eq(e - t, get16(t + 4));
+	cr_expect_eq(buses, 2);
+	cr_expect_eq(isa, 15);
+	cr_expect_gt(pci, 0);
+}
+
+/* PCI Firmware 3.2, 4.1.2: one segment, bus 0, and the memory reserved in E820. */
+Test(acpi, mcfg)
+{
+	struct guest g = boot_pci(true);
+	const uint8_t *t = table(&g, "MCFG");
+
+	cr_expect_eq(sum(t, get32(t + 4)), 0);
+	cr_expect_eq(get32(t + 4), 44 + 16);
+	cr_expect_eq(get64(t + 44), LAYOUT_ECAM_BASE);
+	cr_expect_eq(get16(t + 52), 0, "segment");
+	cr_expect_eq(t[54], 0, "first bus");
+	cr_expect_eq(t[55], 0, "last bus");
+}
+
 static void save(const char *dir, const char *name, const uint8_t *t)
 {
 	char path[128];
@@ -228,14 +274,14 @@ static void expect_in_file(const char *dir, const char *name, const char *text)
 Test(acpi, iasl_agrees)
 {
 	char dir[] = "/tmp/bulkhead-acpi-XXXXXX", command[64];
-	static const char *const names[] = { "FACP", "APIC", "HPET" };
-	struct guest g = boot();
+	static const char *const names[] = { "FACP", "APIC", "HPET", "MCFG" };
+	struct guest g = boot_pci(true);
 	const uint8_t *fadt = table(&g, "FACP"), *rsdp = find(&g, "RSD PTR ", 8, 0xe0000);
 
 	if (system("iasl -v >/dev/null 2>&1") != 0)
 		cr_skip_test("iasl is not installed (acpica-tools)");
 	cr_assert_not_null(mkdtemp(dir));
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 4; i++)
 		save(dir, names[i], table(&g, names[i]));
 	save(dir, "DSDT", guest_at(&g, get64(fadt + 140)));
 	save(dir, "FACS", guest_at(&g, get32(fadt + 36)));
@@ -244,6 +290,10 @@ Test(acpi, iasl_agrees)
 	run_iasl(dir, "-p again DSDT.dsl");
 	expect_in_file(dir, "DSDT.dsl", "EisaId (\"PNP0501\")");
 	expect_in_file(dir, "DSDT.dsl", "0x03F8,             // Range Minimum");
+	expect_in_file(dir, "DSDT.dsl", "EisaId (\"PNP0A03\")");
+	expect_in_file(dir, "DSDT.dsl", "Interrupt (ResourceConsumer, Level, ActiveHigh, Shared, ,, )");
+	expect_in_file(dir, "DSDT.dsl", "0xC0000000,         // Range Minimum");
+	expect_in_file(dir, "DSDT.dsl", "0xDFFFFFFF,         // Range Maximum");
 	expect_in_file(dir, "DSDT.dsl", "Name (_S5, Package (0x04)");
 	snprintf(command, sizeof(command), "rm -rf %s", dir);
 	cr_expect_eq(system(command), 0);

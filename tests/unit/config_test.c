@@ -31,6 +31,7 @@ static int parse(const char *a, const char *b, const char *c, const char *d)
 Test(config, defaults)
 {
 	cr_expect_eq(parse(NULL, NULL, NULL, NULL), 0);
+	config_settle(&config);
 	cr_expect_eq(config.ram_bytes, 512ull << 20);
 	cr_expect_eq(config.sandbox, SANDBOX_DEFAULT);
 	cr_expect_eq(config.on_halt, ON_HALT_STOP);
@@ -254,6 +255,19 @@ Test(config, files_are_looked_at_before_anything_starts)
 	expect_error(config_check(&config, error), "--initrd /nonexistent");
 	close(fd);
 	unlink(path);
+}
+
+/* A machine has the memory of its kind, unless somebody says otherwise. */
+Test(config, platforms)
+{
+	cr_expect_eq(parse("--platform", "frame", "--kernel", "/bin/true"), 0);
+	config_settle(&config);
+	cr_expect_eq(config.ram_bytes, 64u << 20);
+	cr_expect_eq(config_check(&config, error), 0, "%s", error);
+	cr_expect_eq(parse("--platform", "frame", "--memory", "512M"), 0);
+	config_settle(&config);
+	cr_expect_eq(config.ram_bytes, 512u << 20);
+	expect_error(parse("--platform", "fram", NULL, NULL), "frame");
 }
 
 Test(config, command_line_too_long)

@@ -202,6 +202,44 @@ static void put_some(struct program *p, unsigned count)
 	}
 }
 
+static void put_distance(struct program *p, unsigned to)
+{
+	put4(p, to - (p->n + 4));
+}
+
+/* Directly, by a register, or by memory that was accessed just before flags were set. */
+static void put_call(struct program *p, unsigned to)
+{
+	const unsigned how = below(3);
+
+	if (how == 0) {
+		put1(p, 0xe8);
+		put_distance(p, to);
+		return;
+	}
+	put(p, "\x48\x8d\x05", 3); /* LEA RAX, [RIP + distance] */
+	put_distance(p, to);
+	if (how == 2)
+		put(p, "\x48\x89\x46\x08", 4); /* MOV [RSI + 8], RAX */
+	put(p, "\x48\x01\xd3", 3);	       /* ADD RBX, RDX */
+	if (how == 1)
+		put(p, "\xff\xd0", 2); /* CALL RAX */
+	else
+		put(p, "\xff\x56\x08", 3); /* CALL [RSI + 8] */
+}
+
+/* RET, maybe behind the release of a frame, which sets flags, while RAX holds an address that is jumped to now and then. */
+static void put_return(struct program *p, unsigned other)
+{
+	if (below(2)) {
+		put(p, "\x48\x8d\x05", 3);
+		put_distance(p, other);
+		put(p, "\x48\x83\xec\x10\x48\x8b\x54\x24\x10\x48\x83\xc4\x10",
+		    13); /* SUB RSP, 16; MOV RDX, [RSP + 16]; ADD RSP, 16 */
+	}
+	put1(p, 0xc3);
+}
+
 /* Functions that others call; each a few blocks, the last one the loop around calls of all. */
 static void make_program(struct program *p)
 {
@@ -220,20 +258,16 @@ static void make_program(struct program *p)
 		skip = p->n;
 		put1(p, 0);
 		put_some(p, 1 + below(3));
-		if (k && below(2)) {
-			put1(p, 0xe8);
-			put4(p, function[below(k)] - (p->n + 4));
-		}
+		if (k && below(2))
+			put_call(p, function[below(k)]);
 		if (p->n - skip - 1 < 128)
 			p->code[skip] = (uint8_t)(p->n - skip - 1);
-		put1(p, 0xc3);
+		put_return(p, function[below(k + 1)]);
 	}
 	top = p->n;
 	memcpy(p->code + from, &(uint32_t){ top - (from + 4) }, 4);
-	for (unsigned k = 0; k < 6; k++) {
-		put1(p, 0xe8);
-		put4(p, function[below(BLOCKS)] - (p->n + 4));
-	}
+	for (unsigned k = 0; k < 6; k++)
+		put_call(p, function[below(BLOCKS)]);
 	put(p, "\xff\xc9\x0f\x85", 4); /* DEC ECX; JNZ top */
 	put4(p, top - (p->n + 4));
 	put1(p, 0xf4);

@@ -226,10 +226,15 @@ Test(session, stops_are_told_when_they_come)
 	cr_assert_str_eq(ask("z0,1234,1"), "OK");
 	cr_assert_str_eq(ask("vCont;s:2;c"), "nothing");
 	cr_assert_eq(machine.wanted.step, 2u);
+	cr_assert_eq(machine.wanted.stay, 0u, "the other goes on");
 	cr_assert_eq(machine.wanted.count, 0u);
 	session_held(&session, 1, &stepped);
 	cr_assert_str_eq(ask("vCont;s"), "nothing");
 	cr_assert_eq(machine.wanted.step, 3u, "all");
+	session_held(&session, 0, &stepped);
+	cr_assert_str_eq(ask("vCont;s:2"), "nothing");
+	cr_assert_eq(machine.wanted.step, 2u);
+	cr_assert_eq(machine.wanted.stay, 1u, "gdb's manual, vCont: a thread that no action fits stays as it is");
 }
 
 Test(session, interrupts)

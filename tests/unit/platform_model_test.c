@@ -152,6 +152,18 @@ Test(platform_model, exits)
 	expect(PLATFORM_EXIT, 7);
 }
 
+/* docs/guests.md, "The frame machine": the byte is the code itself, at that port alone. */
+Test(platform_model, exits_of_a_frame_machine)
+{
+	const struct model_config frame = { .vcpus = 1, .frame = true };
+
+	platform_model.reset(&s, &frame, 0);
+	out(LAYOUT_EXIT_PORT_ALT, 42, 1);
+	expect(PLATFORM_EXIT, 42);
+	out(LAYOUT_EXIT_PORT, 0x10, 1);
+	expect(PLATFORM_EXIT, 33);
+}
+
 /* QEMU, docs/specs/pvpanic.rst: reads tell which events are known, bit 0 of a write is the panic. */
 Test(platform_model, panic)
 {

@@ -20,6 +20,7 @@ static int add(const struct device_model *m, uint8_t channel)
 static void setup(void)
 {
 	route_init(&t);
+	t.has_pci = true;
 	cr_assert_eq(add(&serial_model, SERIAL), 0);
 	cr_assert_eq(add(&timer_model, TIMER), 0);
 	cr_assert_eq(add(&irq_model, IRQ), 0);
@@ -135,7 +136,7 @@ Test(route, instances)
 {
 	static const struct model_range disk[] = {
 		{ .name = "PORTS", .space = MODEL_PORT, .base = 0x5000, .len = 16, .step = 0x100 },
-		{ .name = "WINDOW", .space = MODEL_MMIO, .base = 0xe0000000, .len = 0x1000, .step = 0x1000 },
+		{ .name = "WINDOW", .space = MODEL_MMIO, .base = 0xf0000000, .len = 0x1000, .step = 0x1000 },
 	};
 
 	for (uint8_t n = 0; n < 2; n++)
@@ -144,9 +145,9 @@ Test(route, instances)
 	cr_assert_eq(port(0x5100)->channel, 5);
 	cr_assert_eq(port(0x5100)->range, 0);
 	cr_assert_null(port(0x5010));
-	cr_assert_eq(route_find(&t, MODEL_MMIO, 0xe0001fff)->channel, 5);
-	cr_assert_eq(route_find(&t, MODEL_MMIO, 0xe0001fff)->range, 1);
-	cr_assert_null(route_find(&t, MODEL_MMIO, 0xe0002000));
+	cr_assert_eq(route_find(&t, MODEL_MMIO, 0xf0001fff)->channel, 5);
+	cr_assert_eq(route_find(&t, MODEL_MMIO, 0xf0001fff)->range, 1);
+	cr_assert_null(route_find(&t, MODEL_MMIO, 0xf0002000));
 }
 
 /* A further place of a range, as for a device that is plugged in. Its registers are posted and shadowed as at the first. */
@@ -175,8 +176,18 @@ Test(route, places_that_cannot_be)
 	cr_assert_eq(route_place(&t, ranges, 1, UINT64_MAX, SERIAL), -EINVAL);
 	cr_assert_eq(route_place(&t, &window, 0, LAYOUT_HPET_BASE - 1, SERIAL), -EEXIST);
 	cr_assert_eq(route_place(&t, &window, 0, UINT64_MAX - 1, SERIAL), -EINVAL);
-	while (!(err = route_place(&t, &window, 0, 0xd0000000 + 0x1000ull * n, SERIAL)))
+	while (!(err = route_place(&t, &window, 0, 0xf0000000 + 0x1000ull * n, SERIAL)))
 		n++;
 	cr_assert_eq(err, -ENOSPC);
 	cr_assert_eq(t.mmio_count, ROUTE_MMIO);
+}
+
+/* A machine without PCI does not answer in its windows, whoever could. */
+Test(route, pci_only_where_it_is)
+{
+	cr_assert_eq(route_find(&t, MODEL_MMIO, LAYOUT_ECAM_BASE)->channel, PLATFORM);
+	cr_assert_null(route_find(&t, MODEL_MMIO, LAYOUT_ECAM_BASE + LAYOUT_ECAM_FUNCTION), "no other function");
+	route_init(&t);
+	cr_assert_eq(add(&platform_model, PLATFORM), 0);
+	cr_assert_null(route_find(&t, MODEL_MMIO, LAYOUT_ECAM_BASE));
 }

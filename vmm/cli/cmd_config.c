@@ -45,6 +45,7 @@ int cmd_check(int argc, char **argv)
 	count = config_file_merge(&file, COMMAND_RUN, 1, no_words, words, CONFIG_FILE_WORDS + 2);
 	config_init(&config);
 	rc = options_parse(COMMAND_RUN, &config, count, words, error);
+	config_settle(&config);
 	if (!rc)
 		rc = config_check(&config, error);
 	if (rc) {

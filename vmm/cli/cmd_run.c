@@ -352,6 +352,7 @@ static int read_options(struct run *r, enum command command, int *argc, char ***
 	}
 	if (!rc && (r->config.help || config_wants_cpu_help(&r->config)))
 		return 0;
+	config_settle(&r->config);
 	if (!rc)
 		rc = config_check(&r->config, error);
 	if (!rc)

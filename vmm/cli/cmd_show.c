@@ -185,6 +185,7 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "cpu", text(s->cpu));
 		json_object_set_new(j, "cpu_features", json_incref(features));
 		json_object_set_new(j, "engine", text(s->engine));
+		json_object_set_new(j, "engine_reason", text(s->engine_reason));
 		json_object_set_new(j, "sandbox", text(s->sandbox));
 		json_object_set_new(j, "ram_bytes", number(s->ram_bytes));
 		json_object_set_new(j, "cpus", number(s->vcpus));
@@ -316,12 +317,13 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 
 	if (localtime_r(&started, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	printf("%s: %s\n  engine    %s\n  cpu       %s\n  cpus      %u (%u of %u of %u: sockets, cores, threads)\n  memory    "
+	printf("%s: %s\n  engine    %s (%s)\n  cpu       %s\n  cpus      %u (%u of %u of %u: sockets, cores, threads)\n  memory  "
+	       "  "
 	       "%llu MiB\n  kernel    %s\n  started   %s\n"
 	       "  uptime    %llu:%02llu:%02llu\n  reboots   %u\n  console   %s\n",
-	       s->name, describe_state(s), s->engine, s->cpu ? s->cpu : "-", s->vcpus, s->sockets, s->cores, s->threads,
-	       (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when, up / 3600, up / 60 % 60, up % 60,
-	       s->reboots, s->console ? s->console : "-");
+	       s->name, describe_state(s), s->engine, s->engine_reason ? s->engine_reason : "-", s->cpu ? s->cpu : "-", s->vcpus,
+	       s->sockets, s->cores, s->threads, (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
+	       up / 3600, up / 60 % 60, up % 60, s->reboots, s->console ? s->console : "-");
 	for (size_t i = 0; i < s->n_serial; i++)
 		printf("  serial    %s\n", s->serial[i]);
 	print_sandbox(s);

@@ -4,6 +4,8 @@
 
 #include "trace_filter.h"
 
+#include "../../proto/layout.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,7 +32,6 @@ void config_init(struct vm_config *config)
 		.tier = "auto",
 		.ready = "vcpu",
 		.cmdline = "",
-		.ram_bytes = 512ull << 20,
 		.cpus = { 1, 1, 1 },
 		.stop_timeout_ms = 30000,
 		.device_failure_limit = DEVICE_FAILURE_LIMIT,
@@ -45,6 +46,12 @@ void config_init(struct vm_config *config)
 #include "../../proto/devices.def"
 	};
 	no_external(config);
+}
+
+void config_settle(struct vm_config *config)
+{
+	if (!config->ram_bytes)
+		config->ram_bytes = config->platform == PLATFORM_FRAME ? LAYOUT_FRAME_RAM : 512ull << 20;
 }
 
 static int check_file(const char *option, const char *path, char *error)
@@ -109,6 +116,9 @@ static int check_cpu(const struct vm_config *config, char *error)
 	int rc;
 
 	rc = cpu_model_parse(&model, config_cpu(config), why);
+	/* Whether it will be KVM is not known yet; who chooses the engine asks again. */
+	if (!rc && model.base == CPU_BASE_HOST && !strcmp(config->engine, "auto"))
+		return 0;
 	if (!rc && model.base == CPU_BASE_HOST && !is_kvm(config)) {
 		snprintf(error, CONFIG_ERROR_MAX, "--cpu host is what KVM offers; the emulator's is --cpu max");
 		return -EINVAL;
@@ -157,6 +167,28 @@ static int check_exec(const struct vm_config *config, char *error)
 		why = "the command is too long; put it in a file of the initrd";
 	if (why)
 		snprintf(error, CONFIG_ERROR_MAX, "--exec: %s", why);
+	return why ? -EINVAL : 0;
+}
+
+/* What one kind of machine has and the other has not. */
+static int check_platform(const struct vm_config *config, char *error)
+{
+	const char *why = NULL;
+
+	if (config->platform == PLATFORM_PC)
+		why = config->program ? "--program goes with --platform frame; a PC's kernel takes --initrd" : NULL;
+	else if (config->demo)
+		why = "the demo's guest is a PC's";
+	else if (config->initrds.count || config_has_exec(config) || *config->cmdline)
+		why = "a frame machine's kernel takes no --initrd, --exec or --cmdline; it takes a --program";
+	else if (strcmp(config->format, "auto") && strcmp(config->format, "elf"))
+		why = "a frame machine's kernel is an ELF file: leave out --format";
+	else if (config->ram_bytes < LAYOUT_FRAME_RAM || config->ram_bytes > LAYOUT_FRAME_MAPPED)
+		why = "a frame machine has 64M of memory, and at most 1G";
+	else if (topology_cpus(&config->cpus) != 1)
+		why = "a frame machine has one processor";
+	if (why)
+		snprintf(error, CONFIG_ERROR_MAX, "--platform: %s", why);
 	return why ? -EINVAL : 0;
 }
 
@@ -219,6 +251,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 	}
 	rc = check_exec(config, error);
 	if (!rc)
+		rc = check_platform(config, error);
+	if (!rc)
 		rc = check_trace(config, error);
 	if (!rc)
 		rc = check_cpu(config, error);
@@ -226,6 +260,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 		rc = check_external(config, error);
 	if (!rc && config->kernel)
 		rc = check_file("kernel", config->kernel, error);
+	if (!rc && config->program)
+		rc = check_file("program", config->program, error);
 	for (unsigned n = 0; !rc && n < config->initrds.count; n++)
 		rc = check_file("initrd", config->initrds.of[n].file, error);
 	return rc ? rc : check_host_memory(config->ram_bytes, error);

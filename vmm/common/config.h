@@ -19,6 +19,11 @@
 
 enum { VM_NAME_MAX = 48, CONFIG_ERROR_MAX = VALUE_ERROR_MAX };
 
+enum platform {
+	PLATFORM_PC,
+	PLATFORM_FRAME, /* 64 MiB, an ELF kernel in long mode, pictures and events through one port (docs/guests.md) */
+};
+
 enum on_halt {
 	ON_HALT_STOP, /* HLT with interrupts off ends the machine */
 	ON_HALT_WAIT, /* it stays, as on hardware, until someone stops it */
@@ -53,6 +58,8 @@ struct vm_config {
 	char name[VM_NAME_MAX + 1]; /* empty: the first free one of vm1, vm2, ... */
 	const char *kernel, *cmdline, *format, *engine, *vga, *tier, *ready;
 	struct initrd_list initrds;
+	enum platform platform;
+	const char *program; /* of a frame machine; NULL: none */
 	const char *exec; /* command for bulkhead-init in a Linux guest; NULL: none */
 	const char *terminal; /* guest_note.h: what the console is shown on; NULL: nobody knows */
 	const char *cpu; /* processor model, as given; NULL: the engine's default; "help" */
@@ -65,7 +72,7 @@ struct vm_config {
 	const char *log_file, *result_file;
 	const char *config_file; /* command line: what was read from it stands before its own options */
 	const char *runtime_dir; /* base directory; NULL: chosen by rundir.h */
-	uint64_t ram_bytes;
+	uint64_t ram_bytes; /* 0: nobody has said; config_settle() */
 	uint64_t code_cache_bytes; /* of the emulator; 0: its default */
 	struct cpu_topology cpus;
 	uint32_t stop_timeout_ms; /* how long a stop by signal waits for the guest */
@@ -86,6 +93,9 @@ struct vm_config {
 };
 
 void config_init(struct vm_config *config);
+
+/* After parsing: what follows from other options where nobody has said it. */
+void config_settle(struct vm_config *config);
 
 /* What parsing alone cannot see: required options, combinations, files that cannot be read, the host's memory. */
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX]);

@@ -217,11 +217,21 @@ static char *text_of(const struct option_row *row, const struct vm_config *confi
 	return text;
 }
 
-void config_text_write(FILE *out, const struct vm_config *config)
+/* What a machine of that platform has where nobody says anything. */
+static void init_defaults(struct vm_config *defaults, enum platform platform)
 {
-	struct vm_config defaults;
+	config_init(defaults);
+	defaults->platform = platform;
+	config_settle(defaults);
+	defaults->platform = PLATFORM_PC;
+}
 
-	config_init(&defaults);
+void config_text_write(FILE *out, const struct vm_config *machine)
+{
+	struct vm_config defaults, settled = *machine, *config = &settled;
+
+	config_settle(config);
+	init_defaults(&defaults, config->platform);
 	if (config->demo)
 		fprintf(out, "# The built-in guest: bulkhead demo --config FILE starts it.\n");
 	for (unsigned i = 0; i < option_count; i++) {

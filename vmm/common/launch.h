@@ -39,7 +39,7 @@ struct launch {
 	struct sandbox_report missing;
 	int program_fd[PROGRAMS];
 	int kernel_fd, kvm_fd;
-	int initrd_fd[CONFIG_INITRDS + 1]; /* as many as the configuration names, then exec's */
+	int initrd_fd[CONFIG_INITRDS + 1]; /* as many as the configuration names, then exec's; of a frame machine its program */
 	bool has_exec;
 	int taken_fd[FRAME_TAKE_FDS]; /* enum frame_take_fd: the machine goes on from there; -1: it starts with the kernel */
 	int null_fd;
@@ -55,6 +55,7 @@ struct launch {
 	int trace_fd[TRACE_FD_COUNT]; /* the vcpu process's ends of the tracer's channels; -1: nobody traces */
 	char dir[128];
 	char debugger[160]; /* where gdb connects to */
+	char engine_reason[160]; /* why it is this engine: a sentence for users */
 	uint64_t started_ns; /* CLOCK_MONOTONIC, when the command line began */
 	bool trace, journal; /* journal: stderr is read by journald */
 };

@@ -37,7 +37,7 @@ const struct command_row command_rows[COMMANDS] = {
 #define DEVICE_OPTION(NAME, ...) DEVICE_OPTION_ROW(NAME, __VA_ARGS__)
 #define DEVICE_OPTION_ROW(NAME, option, help) KEY(option, DEVICE, MACHINE, devices[KIND_##NAME], NULL, help),
 
-_Static_assert(sizeof(enum on_halt) == sizeof(unsigned) && sizeof(enum on_device_failure) == sizeof(unsigned) &&
+_Static_assert(sizeof(enum on_halt) == sizeof(unsigned) && sizeof(enum platform) == sizeof(unsigned) && sizeof(enum on_device_failure) == sizeof(unsigned) &&
 	       sizeof(enum sandbox_mode) == sizeof(unsigned), "VALUE_ENUM");
 
 const struct option_row option_rows[] = {
@@ -50,10 +50,14 @@ const struct option_row option_rows[] = {
 	KEY("cmdline", TEXT, IN(RUN), cmdline, "TEXT", "kernel command line"),
 	KEY("exec", TEXT, IN(RUN), exec, "COMMAND",
 		"run it in a Linux guest's initramfs, with /bin/sh if there is one, and end with its exit code"),
-	KEY("memory", SIZE, MACHINE, ram_bytes, "SIZE", "guest memory, with K, M or G (default 512M)"),
+	KEY("memory", SIZE, MACHINE, ram_bytes, "SIZE", "guest memory, with K, M or G (default 512M; a frame machine's 64M)"),
 	KEY("format", CHOICE, IN(RUN), format, "auto|bzimage|elf|pvh|multiboot|flat16|flat64", "how to read the kernel"),
+	KEY("platform", ENUM, IN(RUN), platform, "pc|frame",
+		"what the machine is: a PC (default), or a frame machine, whose guest shows pictures and reads events through one port "
+		"(bulkhead-displayd(8))"),
+	KEY("program", FILE, IN(RUN), program, "FILE", "of a frame machine: the program that its kernel finds at 32 MiB"),
 	KEY_ALSO("engine", "backend", CHOICE, MACHINE, engine, "auto|emu|kvm",
-		"what runs guest code; auto takes emu for now (see bulkhead(1))"),
+		"what runs guest code; auto measures: kvm where that is the processor itself (default)"),
 	KEY("code-cache", CACHE, MACHINE, code_cache_bytes, "SIZE",
 		"what decoded and translated code may take of this host (default 60M, 12M more for each further processor)"),
 	KEY("cpu", CPU, MACHINE, cpu, "MODEL[,+FEATURE|,-FEATURE...]",
@@ -123,7 +127,7 @@ const struct option_row option_rows[] = {
 
 	ARGUMENT("config", FLAG, IN(SHOW), config, NULL, "as a file that starts the same machine; there is no other form yet"),
 	ARGUMENT("systemd", FLAG, IN(CHECK), systemd, NULL, "print what the machine's unit may use instead, for systemd"),
-	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(VERSION) | IN(STATS) | IN(TOP) | IN(EVENTS), json, NULL, "as JSON"),
+	ARGUMENT("json", FLAG, IN(LIST) | IN(STATUS) | IN(SECURITY) | IN(HOST) | IN(VERSION) | IN(STATS) | IN(TOP) | IN(EVENTS), json, NULL, "as JSON"),
 	ARGUMENT("once", FLAG, IN(TOP), once, NULL, "one picture, of the time since the machine was started"),
 	ARGUMENT("interval", DURATION, IN(TOP), interval_ms, "TIME", "between two pictures (default 2s)"),
 	ARGUMENT("reopen", FILE, IN(LOG), reopen, "FILE",
@@ -158,7 +162,7 @@ static const struct foreign {
 	const char *other, *ours;
 } foreign_options[] = {
 	{ "ram", "memory" }, { "mem", "memory" }, { "m", "memory" }, { "append", "cmdline" },
-	{ "params", "cmdline" }, { "args", "cmdline" }, { "accel", "engine" }, { "machine", "engine" },
+	{ "params", "cmdline" }, { "args", "cmdline" }, { "accel", "engine" }, { "machine", "platform" },
 	{ "k", "kernel" }, { "i", "initrd" }, { "initramfs", "initrd" }, { "module", "initrd" },
 	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" },
 	{ "v", "verbose" }, { "debug", "verbose" }, { "D", "log" }, { "logfile", "log" }, { "f", "force" },

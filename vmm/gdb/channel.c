@@ -102,8 +102,9 @@ int channel_go(struct channel *c, const struct engine_debug *want)
 	Bulkhead__DebugPoint points[ENGINE_MAX_POINTS], *list[ENGINE_MAX_POINTS];
 	int err;
 
-	m.has_step = true;
+	m.has_step = m.has_stay = true;
 	m.step = want->step;
+	m.stay = want->stay;
 	m.points = list;
 	for (unsigned i = 0; i < want->count; i++) {
 		bulkhead__debug_point__init(&points[i]);

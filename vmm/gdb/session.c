@@ -61,9 +61,9 @@ static void reply_stop(struct session *s)
 
 /* ---- holding and going ----------------------------------------------------------------------------------------- */
 
-static int go(struct session *s, uint64_t step)
+static int go(struct session *s, uint64_t step, uint64_t stay)
 {
-	struct engine_debug want = { .step = step };
+	struct engine_debug want = { .step = step, .stay = stay };
 	int err;
 
 	want.count = points_list(&s->points, want.point);
@@ -75,9 +75,9 @@ static int go(struct session *s, uint64_t step)
 	return err;
 }
 
-static void resume(struct session *s, uint64_t step)
+static void resume(struct session *s, uint64_t step, uint64_t stay)
 {
-	int err = go(s, step);
+	int err = go(s, step, stay);
 
 	s->owes_stop = !err;
 	if (err)
@@ -103,7 +103,7 @@ void session_reborn(struct session *s)
 	s->held = true;
 	s->hit = (struct engine_hit){ 0 };
 	s->vcpu = s->stopped_by = 0;
-	if (running && go(s, 0) && s->owes_stop) {
+	if (running && go(s, 0, 0) && s->owes_stop) {
 		reply_stop(s); /* a point cannot be set yet: its user decides */
 		s->owes_stop = false;
 	}
@@ -143,12 +143,12 @@ static void cmd_why(struct session *s, const char *args, size_t len)
 
 static void cmd_continue(struct session *s, const char *args, size_t len)
 {
-	resume(s, 0);
+	resume(s, 0, 0);
 }
 
 static void cmd_step(struct session *s, const char *args, size_t len)
 {
-	resume(s, 1ull << s->vcpu);
+	resume(s, 1ull << s->vcpu, 0);
 }
 
 static void cmd_detach(struct session *s, const char *args, size_t len)
@@ -342,7 +342,10 @@ static void cmd_is_alive(struct session *s, const char *args, size_t len)
 	reply_result(s, hex_number(&args, &n) && n >= 1 && n <= s->target->vcpus ? 0 : -EINVAL);
 }
 
-/* ;ACTION[:THREAD]...: the first that fits a thread counts. All go on together; those that are to step do one instruction. */
+/*
+ * ;ACTION[:THREAD]...: the first that fits a thread counts; one that none fits stands still. gdb counts on that: to get over a
+ * breakpoint it takes all of them out and steps one thread, while the others must not run past them.
+ */
 static void cmd_cont(struct session *s, const char *args, size_t len)
 {
 	uint64_t step = 0, decided = 0;
@@ -365,7 +368,7 @@ static void cmd_cont(struct session *s, const char *args, size_t len)
 			step |= those & ~decided;
 		decided |= those;
 	}
-	resume(s, step);
+	resume(s, step, all & ~decided);
 }
 
 /* ---- queries --------------------------------------------------------------------------------------------------- */

@@ -432,6 +432,7 @@ int main(int argc, char **argv)
 		printf("bulkhead-supervisor: runs one machine; the options are those of bulkhead run, whose --help tells them\n");
 		return 0;
 	}
+	config_settle(&k.config);
 	if (!rc)
 		rc = config_check(&k.config, error);
 	if (!rc)

@@ -3,7 +3,8 @@
  * The keeper's parts, one file each:
  *
  *   keeper.c  the first stage of a machine: waits, tidies up, passes the exit code on
- *   open.c    opens everything that has a name on this host; listen.c what listens there; exec.c makes what --exec needs
+ *   open.c    opens everything that has a name on this host; listen.c what listens there; exec.c makes what --exec needs;
+ *             engine.c chooses the engine
  *   clone.c   clones the supervisor into namespaces where nothing has one
  *   fence.c   what is left to the keeper after that
  *   record.c  what is left of the machine: the record of its end
@@ -62,6 +63,9 @@ void keeper_warn(struct keeper *k, const char *fmt, ...) __attribute__((format(p
 
 /* Programs, images, /dev/kvm, name, sockets, log: 0, or an exit code; what went wrong has been said. */
 int keeper_open(struct keeper *k);
+
+/* Which engine it will be, and why; /dev/kvm: 0, or an exit code; what went wrong has been said. */
+int keeper_open_engine(struct keeper *k);
 
 /* --exec's archive, as one initrd more: 0, or an exit code; what went wrong has been said. */
 int keeper_open_exec(struct keeper *k);

@@ -66,20 +66,13 @@ static int open_images(struct keeper *k)
 		if (l->initrd_fd[n] < 0)
 			return keeper_fail(k, EXIT_USAGE, "--initrd %.150s: %s", file, strerror(errno));
 	}
+	if (k->config.program) {
+		l->initrd_fd[0] = open(k->config.program, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (l->initrd_fd[0] < 0)
+			return keeper_fail(k, EXIT_USAGE, "--program %.150s: %s", k->config.program, strerror(errno));
+	}
 	l->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return l->null_fd < 0 ? keeper_fail(k, EXIT_INTERNAL, "/dev/null: %s", strerror(errno)) : 0;
-}
-
-/* auto takes the emulator: which engine is faster is to be measured, not to be guessed from /dev/kvm being there. */
-static int open_engine(struct keeper *k)
-{
-	if (strcmp(k->config.engine, "kvm"))
-		return 0;
-	k->launch.kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (k->launch.kvm_fd >= 0)
-		return 0;
-	return keeper_fail(k, EXIT_USAGE, "--engine kvm: /dev/kvm: %s; %s", strerror(errno),
-			   errno == EACCES ? "join the group that owns it, or use --engine emu" : "use --engine emu");
 }
 
 /* rundir.h says where it comes from. */
@@ -219,7 +212,7 @@ int keeper_open(struct keeper *k)
 	if (!rc && config_has_exec(&k->config))
 		rc = keeper_open_exec(k);
 	if (!rc)
-		rc = open_engine(k);
+		rc = keeper_open_engine(k);
 	if (!rc)
 		rc = claim_name(k);
 	if (!rc)

@@ -32,6 +32,7 @@ static void fill_info(const struct proc *p, struct capture_info *info)
 		.realtime_ns = m.realtime_ns,
 		.vcpus = m.vcpus,
 		.no_vga = m.no_vga != 0,
+		.frame = m.frame != 0,
 		.incarnation = p->incarnation,
 	};
 	snprintf(info->version, sizeof(info->version), "%s", p->version);

@@ -197,6 +197,7 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->name = (char *)vm->config->name;
 	s->state = (char *)state_name(vm);
 	s->engine = vm->engine_kvm ? "kvm" : "emu";
+	s->engine_reason = vm->launch->engine_reason;
 	s->has_ram_bytes = s->has_started_ns = s->has_reboots = true;
 	s->ram_bytes = vm->config->ram_bytes;
 	s->started_ns = vm->realtime_started_ns;

@@ -47,6 +47,7 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->cores = vm->config->cpus.cores;
 	m->threads = vm->config->cpus.threads;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
+	m->has_frame = m->frame = vm->config->platform == PLATFORM_FRAME;
 	m->realtime_ns = realtime_minus_machine(&vm->clock);
 	m->clock_offset_ns = vm->clock.offset_ns;
 }
@@ -198,7 +199,7 @@ int setup_boot(struct proc *p)
 	setup_machine(vm, &machine);
 	m.machine = &machine;
 	m.cmdline = (char *)config->cmdline;
-	m.format = (char *)config->format;
+	m.format = config->platform == PLATFORM_FRAME ? (char *)"frame" : (char *)config->format;
 	m.kernel_name = config->demo ? "demo" : file_name(config->kernel);
 	m.has_sandbox = true;
 	m.sandbox = config->sandbox;
@@ -221,6 +222,12 @@ int setup_boot(struct proc *p)
 		names[config->initrds.count] = (char *)"--exec";
 		texts[config->initrds.count] = (char *)"";
 		add(&l, vm->launch->initrd_fd[config->initrds.count]);
+	}
+	if (config->program) {
+		names[0] = file_name(config->program);
+		texts[0] = (char *)"";
+		m.n_initrd_names = m.n_initrd_texts = 1;
+		add(&l, vm->launch->initrd_fd[0]);
 	}
 	m.n_linux_words = add_linux_words(vm, words, room);
 	m.linux_words = words;

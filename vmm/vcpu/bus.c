@@ -6,6 +6,7 @@
  */
 #include "vcpu.h"
 
+#include "devices/chips/pci_config.h"
 #include "devices/model.h"
 #include "proto/clock.h"
 #include "proto/layout.h"
@@ -158,8 +159,19 @@ static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned
 	return reply.data & reg_all_ones(size);
 }
 
-static uint64_t read_pieces(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, unsigned size)
+static uint64_t read_pieces(void *ctx, unsigned vcpu, enum io_space asked, uint64_t addr, unsigned size);
+
+/* An access through configuration mechanism 1 is one to memory. */
+static enum io_space find_space(struct bus *b, unsigned vcpu, enum io_space space, uint64_t *addr, unsigned size)
 {
+	if (space == IO_PORT && pci_translate(&b->pci, read_pieces, b, vcpu, *addr, size, addr))
+		return IO_MMIO;
+	return space;
+}
+
+static uint64_t read_pieces(void *ctx, unsigned vcpu, enum io_space asked, uint64_t addr, unsigned size)
+{
+	enum io_space io_space = find_space(ctx, vcpu, asked, &addr, size);
 	enum model_space space = io_space == IO_PORT ? MODEL_PORT : MODEL_MMIO;
 	struct bus *b = ctx;
 	const struct route_range *r = route_find(&b->routes, space, addr);
@@ -243,14 +255,17 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 		tell(b, r, &slot, trace_ways[access.way], access.way == ROUTE_SYNC ? machine_ns(&c->ring.clock) - slot.when : 0);
 }
 
-static void write_pieces(void *ctx, unsigned vcpu, enum io_space io_space, uint64_t addr, uint64_t data, unsigned size)
+static void write_pieces(void *ctx, unsigned vcpu, enum io_space asked, uint64_t addr, uint64_t data, unsigned size)
 {
+	enum io_space io_space = find_space(ctx, vcpu, asked, &addr, size);
 	enum model_space space = io_space == IO_PORT ? MODEL_PORT : MODEL_MMIO;
 	struct bus *b = ctx;
 	const struct route_range *r = route_find(&b->routes, space, addr);
 
 	if (r && route_fits(r, addr, size)) {
 		write_routed(b, r, vcpu, space, addr, data, size);
+		if (b->pci.present && pci_is_config(r))
+			pci_config_written(&b->pci, &b->routes, r, read_pieces, b, vcpu, addr, size);
 		return;
 	}
 	if (size == 1) {
@@ -266,6 +281,8 @@ static void bus_write(void *ctx, unsigned vcpu, enum io_space space, uint64_t ad
 {
 	count(ctx, vcpu, space == IO_PORT ? COUNTER_PORT_WRITE : COUNTER_MMIO_WRITE);
 	PROBE5(access, vcpu, addr, size, 1, space != IO_PORT);
+	if (space == IO_PORT)
+		pci_note_write(&((struct bus *)ctx)->pci, addr, data, size);
 	write_pieces(ctx, vcpu, space, addr, data, size);
 }
 
@@ -288,6 +305,8 @@ static const struct route_range *string_range(struct bus *b, uint16_t port, unsi
 {
 	const struct route_range *r = route_find(&b->routes, MODEL_PORT, port);
 
+	if (b->pci.present && port - PCI_CONFIG_ADDRESS < 8)
+		return NULL;
 	return r && route_fits(r, port, size) ? r : NULL;
 }
 
@@ -331,6 +350,7 @@ static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void
 			uint64_t value = 0;
 
 			memcpy(&value, (const uint8_t *)buf + (size_t)i * size, size);
+			pci_note_write(&b->pci, port, value, size);
 			write_pieces(ctx, vcpu, IO_PORT, port, value, size);
 		}
 		return;

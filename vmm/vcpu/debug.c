@@ -101,9 +101,10 @@ static bool is_held(struct vcpu_process *p)
 	return p->debug.hold && !vcpu_any_runs(p);
 }
 
-static void let_go(struct vcpu_process *p)
+static void let_go(struct vcpu_process *p, uint64_t stay)
 {
 	pthread_mutex_lock(&p->lock);
+	p->debug.stay = stay;
 	p->debug.hold = p->debug.told = p->debug.has_hit = false;
 	p->debug.hit_by = 0;
 	pthread_cond_broadcast(&p->changed);
@@ -121,6 +122,7 @@ static int take_points(const Bulkhead__DebugGo *m, struct engine_debug *want)
 	if (m->n_points > ENGINE_MAX_POINTS)
 		return -ENOSPC;
 	want->step = m->step;
+	want->stay = m->stay;
 	want->count = (unsigned)m->n_points;
 	for (unsigned i = 0; i < want->count; i++) {
 		const Bulkhead__DebugPoint *from = m->points[i];
@@ -151,7 +153,7 @@ static void on_go(struct vcpu_process *p, struct frame *f)
 	}
 	p->debug.armed = engine_debug_is_on(&want);
 	answer(p, f, NULL, 0);
-	let_go(p);
+	let_go(p, want.stay);
 }
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
@@ -312,5 +314,5 @@ void debug_finish(struct vcpu_process *p)
 		return;
 	disarm(p);
 	p->debug.releasing = false;
-	let_go(p);
+	let_go(p, 0);
 }

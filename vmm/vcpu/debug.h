@@ -28,6 +28,7 @@ struct debug_door {
 	bool has_hit;
 	struct engine_hit hit; /* of vCPU `hit_by`: the first that came since it was told to go */
 	unsigned hit_by;
+	uint64_t stay; /* bit per vCPU: this one stands still, though there is no hold */
 };
 
 /* ---- helper thread ---- */

@@ -259,6 +259,8 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 		return ret;
 	}
 	route_init(&p->bus.routes);
+	pci_init(&p->bus.pci, m->machine->has_pci && m->machine->pci);
+	p->bus.routes.has_pci = p->bus.pci.present;
 	p->bus.child = &p->child;
 	s.config.clock.offset_ns = m->machine->has_clock_offset_ns ? m->machine->clock_offset_ns : 0;
 	ret = map_ram(&s, m->machine->ram_bytes);

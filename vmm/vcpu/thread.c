@@ -15,20 +15,20 @@ static void set_state(struct vcpu_process *p, unsigned index, enum run_state sta
 }
 
 /* A debugger does not hold up what comes before the first instruction: the devices' resets, and the news that it runs. */
-static bool may_run(const struct vcpu_process *p)
+static bool may_run(const struct vcpu_process *p, unsigned index)
 {
-	return p->want_run && !(p->debug.hold && atomic_load(&p->begun));
+	return p->want_run && !((p->debug.hold || (p->debug.stay >> index & 1)) && atomic_load(&p->begun));
 }
 
 /* Blocks until MSG_RUN; a pause is over when want_run is set again. */
 static void wait_for_run(struct vcpu_process *p, unsigned index)
 {
 	pthread_mutex_lock(&p->lock);
-	if (!may_run(p) && p->state[index] == RUN_RUNNING)
+	if (!may_run(p, index) && p->state[index] == RUN_RUNNING)
 		p->state[index] = RUN_PAUSED;
 	debug_tell_held(p);
 	pthread_cond_broadcast(&p->changed);
-	while (!may_run(p))
+	while (!may_run(p, index))
 		pthread_cond_wait(&p->changed, &p->lock);
 	p->state[index] = RUN_RUNNING;
 	pthread_mutex_unlock(&p->lock);
@@ -55,12 +55,12 @@ static void begin(struct vcpu_process *p, unsigned index)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static bool wants_run(struct vcpu_process *p)
+static bool wants_run(struct vcpu_process *p, unsigned index)
 {
 	bool want;
 
 	pthread_mutex_lock(&p->lock);
-	want = may_run(p);
+	want = may_run(p, index);
 	pthread_mutex_unlock(&p->lock);
 	return want;
 }
@@ -105,7 +105,7 @@ void *vcpu_thread(void *arg)
 		wait_for_run(p, a.index);
 		if (!atomic_load(&p->begun))
 			begin(p, a.index);
-		while (stop == ENGINE_KICKED && wants_run(p)) {
+		while (stop == ENGINE_KICKED && wants_run(p, a.index)) {
 			stop = p->engine->ops->run(p->engine, a.index);
 			atomic_fetch_add_explicit(&p->rounds[a.index], 1, memory_order_relaxed);
 			if (stop == ENGINE_DEBUG) {

@@ -20,6 +20,7 @@
 #include "proto/sandbox.h"
 #include "proto/shadow.h"
 #include "proto/watch_time.h"
+#include "pci.h"
 #include "pulse.h"
 #include "trace.h"
 
@@ -46,6 +47,7 @@ struct bus {
 	struct irq_message pin_routes[MODEL_LINES]; /* the latest of each pin of the IOAPIC; the helper's */
 	_Atomic uint32_t acked_seq; /* of the 8259's output: taken by a vCPU already */
 	struct route_table routes;
+	struct pci_bus pci;
 	struct counters_page *counters;
 	struct vcpu_trace trace;
 	_Atomic uint32_t at_rest; /* vCPUs whose guest has done its last, until the machine is ended */

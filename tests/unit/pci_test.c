@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* The PCI bus of the vcpu process (vmm/vcpu/pci.h), and the host bridge's header; by PCI Local Bus 3.0. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "devices/chips/pci_bridge.h"
+#include "devices/chips/pci_config.h"
+#include "devices/model.h"
+#include "vmm/vcpu/pci.h"
+
+enum { DEVICE = 1, CHANNEL = 3, CONFIG_RANGE = 0, BAR_RANGE = 1, BAR_BYTES = 0x8000 };
+#define CONFIG (LAYOUT_ECAM_BASE + DEVICE * LAYOUT_ECAM_DEVICE)
+#define BAR (LAYOUT_PCI_BASE + 0x10000)
+
+static const struct model_range ranges[] = {
+	[CONFIG_RANGE] = { .name = "CONFIG", .space = MODEL_MMIO, .base = CONFIG, .len = LAYOUT_ECAM_FUNCTION },
+	[BAR_RANGE] = { .name = "BAR", .space = MODEL_MMIO, .base = BAR, .len = BAR_BYTES },
+};
+
+static struct pci_bus pci;
+static struct route_table routes;
+static uint32_t address, command, bar;
+
+/* The device: what the guest wrote last. */
+static uint64_t device(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
+{
+	if (space == IO_PORT)
+		return address;
+	return addr == CONFIG + PCI_COMMAND ? command : addr == CONFIG + PCI_BAR0 ? bar : UINT64_MAX;
+}
+
+static void setup(void)
+{
+	pci_init(&pci, true);
+	route_init(&routes);
+	routes.has_pci = true;
+	cr_assert_eq(route_add(&routes, ranges, 2, 0, CHANNEL), 0);
+}
+
+TestSuite(pci, .init = setup);
+
+static uint64_t translated(uint64_t port, unsigned size)
+{
+	uint64_t addr = 0;
+
+	return pci_translate(&pci, device, NULL, 0, port, size, &addr) ? addr : 0;
+}
+
+/* 3.2.2.3.2, figure 3-2: bit 31 enable, 23..16 bus, 15..11 device, 10..8 function, 7..2 register. */
+Test(pci, mechanism_1_is_ecam)
+{
+	pci_note_write(&pci, PCI_CONFIG_ADDRESS, 0x80000000 | 1 << 11 | 2 << 8 | 0x10, 4);
+	cr_expect_eq(translated(PCI_CONFIG_DATA, 4), LAYOUT_ECAM_BASE + (1 << 15) + (2 << 12) + 0x10);
+	cr_expect_eq(translated(PCI_CONFIG_DATA + 2, 2), LAYOUT_ECAM_BASE + (1 << 15) + (2 << 12) + 0x12);
+	cr_expect_eq(translated(PCI_CONFIG_DATA + 3, 1), LAYOUT_ECAM_BASE + (1 << 15) + (2 << 12) + 0x13);
+	cr_expect_eq(translated(PCI_CONFIG_DATA + 2, 4), 0, "across the end of the register");
+	cr_expect_eq(translated(PCI_CONFIG_ADDRESS, 4), 0);
+	pci_note_write(&pci, PCI_CONFIG_ADDRESS, 0x80ff0000, 4);
+	cr_expect_geq(translated(PCI_CONFIG_DATA, 4), LAYOUT_ECAM_BASE + LAYOUT_ECAM_SIZE, "another bus: nobody's");
+	pci_note_write(&pci, PCI_CONFIG_ADDRESS, 0x00000800, 4);
+	cr_expect_eq(translated(PCI_CONFIG_DATA, 4), 0, "not enabled");
+}
+
+/* "any other types of accesses to this address (non-DWORD) have no effect on CONFIG_ADDRESS" */
+Test(pci, only_doublewords_set_the_address)
+{
+	pci_note_write(&pci, PCI_CONFIG_ADDRESS, 0x80000800, 4);
+	pci_note_write(&pci, PCI_CONFIG_ADDRESS, 0, 2);
+	pci_note_write(&pci, PCI_CONFIG_ADDRESS + 1, 0x06, 1);
+	cr_expect_eq(translated(PCI_CONFIG_DATA, 4), CONFIG);
+}
+
+/* A process that takes over from another has not seen the write. */
+Test(pci, address_of_an_earlier_process)
+{
+	address = 0x80000804;
+	cr_expect_eq(translated(PCI_CONFIG_DATA, 4), CONFIG + 4);
+}
+
+Test(pci, without_it_the_ports_lead_nowhere)
+{
+	pci_init(&pci, false);
+	pci_note_write(&pci, PCI_CONFIG_ADDRESS, 0x80000800, 4);
+	cr_expect_eq(translated(PCI_CONFIG_DATA, 4), 0);
+}
+
+static void write_config(uint32_t new_command, uint32_t new_bar, unsigned offset, unsigned size)
+{
+	command = new_command;
+	bar = new_bar;
+	pci_config_written(&pci, &routes, route_find(&routes, MODEL_MMIO, CONFIG), device, NULL, 0, CONFIG + offset, size);
+}
+
+static bool answers(uint64_t addr)
+{
+	return route_find(&routes, MODEL_MMIO, addr) && route_find(&routes, MODEL_MMIO, addr + BAR_BYTES - 1);
+}
+
+/* 6.2.5.1: software turns decoding off, sizes the register, and writes its address back. */
+Test(pci, bars_move)
+{
+	const uint64_t elsewhere = LAYOUT_PCI_BASE + 0x1000000;
+
+	cr_expect(answers(BAR));
+	write_config(0, BAR, PCI_COMMAND, 2);
+	cr_expect_not(answers(BAR));
+	write_config(0, ~(BAR_BYTES - 1u), PCI_BAR0, 4);
+	write_config(0, (uint32_t)elsewhere, PCI_BAR0, 4);
+	cr_expect_not(answers(elsewhere), "not decoded yet");
+	write_config(PCI_COMMAND_MEMORY, (uint32_t)elsewhere, PCI_COMMAND, 1);
+	cr_expect(answers(elsewhere));
+	cr_expect_not(answers(BAR));
+	cr_expect_eq(route_find(&routes, MODEL_MMIO, elsewhere)->range, BAR_RANGE);
+	write_config(PCI_COMMAND_MEMORY, 0, PCI_BAR0, 4);
+	cr_expect_null(route_find(&routes, MODEL_MMIO, 0), "zero is no address");
+	write_config(PCI_COMMAND_MEMORY, (uint32_t)BAR, PCI_STATUS, 2);
+	cr_expect_not(answers(BAR), "nothing that matters was written");
+	write_config(PCI_COMMAND_MEMORY, (uint32_t)BAR, 0x13, 1);
+	cr_expect(answers(BAR));
+}
+
+/* 6.2.1, 6.2.4: a bridge of class 06h, sub-class 00h, header type 0, without BARs, capabilities and interrupt. */
+Test(pci, host_bridge)
+{
+	cr_expect_neq(pci_bridge_read(PCI_VENDOR_ID, 2), 0xffff);
+	cr_expect_eq(pci_bridge_read(PCI_REVISION, 4) >> 8, 0x060000);
+	cr_expect_eq(pci_bridge_read(0x0e, 1), 0, "header type");
+	cr_expect_eq(pci_bridge_read(PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES, 0);
+	cr_expect_eq(pci_bridge_read(PCI_INTERRUPT_PIN, 1), 0);
+	for (unsigned bar_n = 0; bar_n < 6; bar_n++)
+		cr_expect_eq(pci_bridge_read(PCI_BAR0 + 4 * bar_n, 4), 0);
+	cr_expect_eq(pci_bridge_read(0x100, 4), 0, "no extended capability (PCI Express 3.0, 7.9.1)");
+	cr_expect_eq(pci_bridge_read(PCI_VENDOR_ID, 8) & 0xffff, pci_bridge_read(PCI_VENDOR_ID, 2));
+}
