@@ -150,8 +150,9 @@ static void load(struct harness *h, const struct program *p, const struct fault_
 
 static bool same(struct harness *a, struct harness *b)
 {
-	return !memcmp(a->cpu->gpr, b->cpu->gpr, sizeof(a->cpu->gpr)) && a->cpu->rip == b->cpu->rip && a->cpu->cr2 == b->cpu->cr2 &&
-	       harness_flags(a) == harness_flags(b) && !memcmp(a->cpu->vec, b->cpu->vec, sizeof(a->cpu->vec)) &&
+	return !memcmp(a->cpu->gpr, b->cpu->gpr, sizeof(a->cpu->gpr)) && a->cpu->rip == b->cpu->rip &&
+	       a->cpu->cr2 == b->cpu->cr2 && harness_flags(a) == harness_flags(b) &&
+	       !memcmp(a->cpu->vec, b->cpu->vec, sizeof(a->cpu->vec)) &&
 	       !memcmp(&a->cpu->fpu, &b->cpu->fpu, sizeof(a->cpu->fpu)) && a->cpu->mxcsr == b->cpu->mxcsr &&
 	       !memcmp(a->ram + HARNESS_DATA, b->ram + HARNESS_DATA, MEMORY_BYTES) &&
 	       !memcmp(a->ram + STACK_GUARD, b->ram + STACK_GUARD, 3 * PAGE);
@@ -164,11 +165,12 @@ static bool same_fault(const struct fault *a, const struct fault *b)
 
 static void tell(const char *what, const char *fault, const char *filler, unsigned place, struct harness *a, struct harness *b)
 {
-	cr_log_error("%s: %s among %s, place %u: rip %llx, by steps %llx; flags %llx, %llx; vector %u, %u; CR2 %llx, %llx; x87 %s", what,
-		     fault, filler, place, (unsigned long long)b->cpu->rip, (unsigned long long)a->cpu->rip,
-		     (unsigned long long)harness_flags(b), (unsigned long long)harness_flags(a), b->fault.vector, a->fault.vector,
-		     (unsigned long long)b->fault.cr2, (unsigned long long)a->fault.cr2,
-		     memcmp(&a->cpu->fpu, &b->cpu->fpu, sizeof(a->cpu->fpu)) ? "differs" : "same");
+	cr_log_error(
+		"%s: %s among %s, place %u: rip %llx, by steps %llx; flags %llx, %llx; vector %u, %u; CR2 %llx, %llx; x87 %s",
+		what, fault, filler, place, (unsigned long long)b->cpu->rip, (unsigned long long)a->cpu->rip,
+		(unsigned long long)harness_flags(b), (unsigned long long)harness_flags(a), b->fault.vector, a->fault.vector,
+		(unsigned long long)b->fault.cr2, (unsigned long long)a->fault.cr2,
+		memcmp(&a->cpu->fpu, &b->cpu->fpu, sizeof(a->cpu->fpu)) ? "differs" : "same");
 	for (unsigned n = 0; n < GPR_COUNT; n++)
 		if (a->cpu->gpr[n] != b->cpu->gpr[n])
 			cr_log_error("  register %u: %llx, by steps %llx", n, (unsigned long long)b->cpu->gpr[n],

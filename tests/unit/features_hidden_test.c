@@ -103,9 +103,9 @@ static void expect_undefined(unsigned off, unsigned id)
 	g_code(inc, sizeof(inc));
 	harness_sync(&g.h);
 	result = harness_run(&g.h, 8);
-	cr_expect(result == (0x100 | VEC_UD) && g.e->cpu.rip == G_CODE + sizeof(inc),
-		  "without %s: %s of %s runs (%x)", cpu_features[off].name, isa_rows[id].mnemonic,
-		  mode_of[id] == 8 ? "64-bit code" : "32-bit code", (unsigned)result);
+	cr_expect(result == (0x100 | VEC_UD) && g.e->cpu.rip == G_CODE + sizeof(inc), "without %s: %s of %s runs (%x)",
+		  cpu_features[off].name, isa_rows[id].mnemonic, mode_of[id] == 8 ? "64-bit code" : "32-bit code",
+		  (unsigned)result);
 }
 
 static void hide_each(enum harness_tier tier)
