@@ -59,6 +59,7 @@ struct tr {
 	uint8_t setter; /* IN_HOST: the instruction that set them, + 1, if it has a recipe */
 	uint8_t vectors; /* enum vectors that is certain here */
 	bool x87; /* it is certainly live */
+	bool narrow; /* the block has EVEX instructions that the host has not */
 	uint8_t fip_owed; /* the x87 instruction whose address has to be noted, + 1 */
 	bool charged;
 	uint32_t key; /* jit_key() here: STAC and CLAC change it within a block */
@@ -127,6 +128,8 @@ void store_scratch(struct tr *t, const struct scratch *s);
 /* ---- vectors (vector.c) ---- */
 
 bool is_vector(const struct insn *i);
+/* Sets t->narrow. */
+void find_narrow(struct tr *t);
 /* Of its memory operand, and whether that is written; 0: none. */
 unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write);
 bool vector_insn(struct tr *t, unsigned k, const struct insn *i);
