@@ -74,7 +74,7 @@ bool is_translatable(const struct insn *i)
 		return true;
 	if (i->id == ISA_INVALID)
 		return false;
-	if (is_vector(i))
+	if (is_vector(i) || is_opmask(i))
 		return true;
 	if (!host_has_it(r))
 		return false;
@@ -92,7 +92,8 @@ enum event copy_event(const struct insn *i)
 	const struct isa_row *r = &isa_rows[i->id];
 	const int m = memory_operand(i, r);
 
-	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || is_divide(r) || is_vector(i) || is_x87(i) || is_system(i))
+	if (is_stack_insn(i) || is_branch(i) || !is_translatable(i) || is_divide(r) || is_vector(i) || is_opmask(i) ||
+	    is_x87(i) || is_system(i))
 		return EVENT_CLOBBERS;
 	if (is_nothing(r) || is_shift_by_zero(i, r))
 		return m >= 0 && !is_nothing(r) ? EVENT_CLOBBERS : EVENT_NONE;
@@ -403,6 +404,8 @@ bool copy(struct tr *t, unsigned k, const struct insn *i)
 		return false;
 	if (is_vector(i))
 		return vector_insn(t, k, i);
+	if (is_opmask(i))
+		return opmask_insn(t, k, i);
 	if (is_x87(i))
 		return x87_insn(t, k, i);
 	if (is_system(i))

@@ -135,6 +135,11 @@ unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write);
 bool vector_insn(struct tr *t, unsigned k, const struct insn *i);
 void put_vectors_check(struct code *c, enum vectors level, uint32_t *from);
 
+/* ---- opmasks (opmask.c) ---- */
+
+bool is_opmask(const struct insn *i);
+bool opmask_insn(struct tr *t, unsigned k, const struct insn *i);
+
 /* ---- x87 (x87.c) ---- */
 
 bool is_x87(const struct insn *i);
