@@ -23,7 +23,7 @@ DOORS = {
     "emu/isa": ["isa.h", "coverage.h"],
     "emu/mmu": ["mmu.h"],
     "emu/model": ["features.h"],
-    "emu/native": ["host.h", "memory.h", "stub.h"],
+    "emu/native": ["host.h", "memory.h", "narrow.h", "stub.h"],
     "emu/run": ["run.h", "engine_emu.h", "stretch.h"],
     "emu/sem": ["sem.h"],
     "emu/sem/fp": ["fp.h", "provider.h"],

@@ -86,6 +86,8 @@ enum insn_class classify(const struct insn *i)
 		return CLASS_OTHER;
 	if (is_of_vectors(i))
 		return CLASS_VECTOR;
+	if (is_of_opmasks(i))
+		return CLASS_OPMASK;
 	if (!host_has_it(r))
 		return CLASS_OTHER;
 	if (is_of_x87(i))
@@ -416,6 +418,8 @@ bool copy(struct tr *t, unsigned k, const struct insn *i)
 		return stack_insn(t, k, i);
 	case CLASS_VECTOR:
 		return vector_insn(t, k, i);
+	case CLASS_OPMASK:
+		return opmask_insn(t, k, i);
 	case CLASS_X87:
 		return x87_insn(t, k, i);
 	case CLASS_SYSTEM:

@@ -667,6 +667,7 @@ static bool try(struct tr *t, enum event event)
 	t->x87 = false;
 	t->fip_owed = 0;
 	t->key = jit_key(t->e);
+	find_narrow(t);
 	find_groups(t);
 	find_quiet(t);
 	put_body(t, event);

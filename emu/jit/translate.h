@@ -74,6 +74,7 @@ struct tr {
 	uint8_t setter; /* IN_HOST: the instruction that set them, + 1, if it has a recipe */
 	uint8_t vectors; /* enum vectors that is certain here */
 	bool x87; /* it is certainly live */
+	bool narrow; /* the block has EVEX instructions that the host has not */
 	uint8_t fip_owed; /* the x87 instruction whose address has to be noted, + 1 */
 	bool charged;
 	uint32_t key; /* jit_key() here: STAC and CLAC change it within a block */
@@ -125,6 +126,7 @@ enum insn_class {
 	CLASS_BRANCH, /* call, return, computed jump */
 	CLASS_JUMP,   /* direct */
 	CLASS_VECTOR,
+	CLASS_OPMASK, /* where the host has none */
 	CLASS_X87,
 	CLASS_SYSTEM,
 	CLASS_DIVIDE,
@@ -174,10 +176,17 @@ static inline bool is_vector(const struct insn *i)
 {
 	return class_of(i) == CLASS_VECTOR;
 }
+/* Sets t->narrow. */
+void find_narrow(struct tr *t);
 /* Of its memory operand, and whether that is written; 0: none. */
 unsigned vector_bytes(const struct tr *t, const struct insn *i, bool *write);
 bool vector_insn(struct tr *t, unsigned k, const struct insn *i);
 void put_vectors_check(struct code *c, enum vectors level, uint32_t *from);
+
+/* ---- opmasks (opmask.c) ---- */
+
+bool is_of_opmasks(const struct insn *i);
+bool opmask_insn(struct tr *t, unsigned k, const struct insn *i);
 
 /* ---- x87 (x87.c) ---- */
 

@@ -284,6 +284,17 @@ bool is_of_vectors(const struct insn *i)
 	return describe(i, &f);
 }
 
+/* VEX instructions beside such EVEX ones work on struct cpu, too: going back and forth would cost more, or is impossible while the guest
+ * has anything above 256 bits. */
+void find_narrow(struct tr *t)
+{
+	struct native_form f;
+
+	t->narrow = false;
+	for (unsigned k = 0; k < t->count && !native_has(FEAT_AVX512F); k++)
+		t->narrow |= describe(&t->insn[k], &f) && f.narrow;
+}
+
 /* The host faults where the guest does, but it is C that tells the guest. */
 static void put_alignment(struct tr *t, unsigned k, unsigned bytes)
 {
@@ -346,7 +357,7 @@ bool vector_insn(struct tr *t, unsigned k, const struct insn *i)
 
 	if (!describe(i, &f) || !is_usable(t->e, f.unit))
 		return false;
-	if (f.narrow) {
+	if (f.narrow || (t->narrow && f.unit == NATIVE_AVX && i->id != ISA_VZEROUPPER && narrow_has(i))) {
 		narrow_insn(t, k, i, &f);
 		return true;
 	}

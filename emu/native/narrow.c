@@ -264,7 +264,7 @@ static bool is_predicate(const struct isa_row *r)
 	return r->map == ISA_E0F3A && ((r->opcode & 0xfe) == 0x3e || (r->opcode & 0xfe) == 0x1e);
 }
 
-static struct work work_of(const struct insn *i)
+static struct work work_of_evex(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 	const bool scalar = r->l == ISA_LIG;
@@ -278,6 +278,19 @@ static struct work work_of(const struct insn *i)
 	w.log = log_of(r->elem);
 	w.vector_log = log_of(r->esize ? r->esize : i->prefixes & PFX_REX_W ? 8 : 4);
 	return w;
+}
+
+static bool is_evex(const struct isa_row *r)
+{
+	return r->map >= ISA_E0F;
+}
+
+/* A VEX instruction is itself, once. */
+static struct work work_of(const struct insn *i)
+{
+	const struct isa_row *r = &isa_rows[i->id];
+
+	return is_evex(r) ? work_of_evex(i) : (struct work){ .i = i, .r = r, .vex = r, .pieces = 1, .vl = i->vl & 1 };
 }
 
 /* ---- where the parts of operands are ---- */
@@ -389,7 +402,7 @@ static struct where source(struct out *o, const struct work *w, unsigned piece, 
 		there = general(o, w->i->rm);
 	else
 		there = vector(o, w->i->rm, piece_offset(w, n, piece));
-	if (!needs_register && (!w->vex || w->vex->mod == ISA_MOD_ANY))
+	if (!needs_register && (w->i->is_mem || is_evex(w->r)) && (!w->vex || w->vex->mod != ISA_MOD_REG))
 		return there;
 	put_vex(o, load, piece_bytes(w, n) > 16, OPERAND_RM, 0, there);
 	return in(OPERAND_RM);
@@ -450,7 +463,7 @@ static void put_same(struct out *o, const struct work *w, unsigned piece)
 			load_register(o, w, vvvv, w->i->vvvv, n, piece);
 			quieten(o, w, vvvv);
 		} else if (is_rm(op->kind) && (op->access & OPA_W)) {
-			rm = in(RESULT + piece);
+			rm = w->i->is_mem ? at(o->at.memory, 0) : in(RESULT + piece);
 		} else if (is_rm(op->kind)) {
 			rm = source(o, w, piece, quiet);
 			if (quiet)
@@ -721,6 +734,8 @@ static void put_piece(struct out *o, const struct work *w, unsigned piece)
 		put_insert(o, w, piece);
 	else
 		put_same(o, w, piece);
+	if (stores_to_memory(w) && !is_evex(w->r))
+		return;
 	if (stores_to_memory(w) && !w->i->mask)
 		put_vex(o, store, w->vl, RESULT + piece, 0, at(o->at.memory, piece * w->bytes));
 	else if (stores_to_memory(w))
@@ -749,10 +764,30 @@ static bool can_be_quiet(const struct work *w)
 	       (w->r->op[0].size == OPS_x || is_compare(w->r));
 }
 
+/* A VEX row of vectors alone. */
+static bool vex_can(const struct insn *i, const struct isa_row *r)
+{
+	const unsigned to = r->op[0].kind;
+
+	if (!(r->attr & ISA_AVXX) || !(r->attr & ISA_COPY) || r->flags_written || !native_has(r->feature) ||
+	    !native_has(FEAT_AVX2))
+		return false;
+	for (unsigned n = 0; n < 4; n++) {
+		const unsigned kind = r->op[n].kind;
+
+		if (kind != OPK_NONE && kind != OPK_V && kind != OPK_H && kind != OPK_W && kind != OPK_U && kind != OPK_M &&
+		    kind != OPK_I)
+			return false;
+	}
+	return (r->op[0].access & OPA_W) && (to == OPK_V || to == OPK_H || to == OPK_W || (to == OPK_M && i->is_mem));
+}
+
 bool narrow_has(const struct insn *i)
 {
 	const struct work w = work_of(i);
 
+	if (!is_evex(w.r))
+		return vex_can(i, w.r);
 	if (!(w.r->attr & ISA_NARROW) || !vex_feature(&w) || (i->bcst && !i->is_mem))
 		return false;
 	if (is_predicate(w.r) && w.vector_log == 3 && !(w.r->opcode & 1) && (i->imm & 3) % 3)

@@ -18,7 +18,7 @@ struct narrow_registers {
 	uint8_t emu, memory, scratch;
 };
 
-/* Is there such a form of this instruction of 64-bit code? Not for embedded rounding, masked divisions, masked stores of bytes and words,
+/* Is there such a form of this instruction of 64-bit code? VEX instructions of vectors alone have one, too: themselves. Not for embedded rounding, masked divisions, masked stores of bytes and words,
  * and where the host lacks AVX2 or what the VEX row wants. */
 bool narrow_has(const struct insn *i);
 

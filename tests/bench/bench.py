@@ -251,6 +251,21 @@ def bench_workloads(b):
         workload_row(name, unit, value["native"], value["ours"], value["qemu"])
 
 
+NARROW = [("matmul-avx512", "matmul-avx2-fma"), ("bytes-avx512", "bytes-avx2")]
+
+
+def bench_narrow(b):
+    """A guest's AVX-512 as on a host without it, against this host's AVX2 doing the same: medians of 3 runs of the best slices."""
+    ours, native = ({name: [] for pair in NARROW for name in pair} for _ in range(2))
+    for _ in range(3):
+        for into, argv in ((ours, b.ours("/guest-bench " + " ".join(wide for wide, _ in NARROW), "--tier", "narrow")),
+                           (native, [b.guest_bench, *(half for _, half in NARROW)])):
+            for name, (value, _) in workload_values(run(argv, [], timeout=300)[2]).items():
+                into[name].append(value)
+    for wide, half in NARROW:
+        workload_row(wide, "ns", median_or_none(native[half]), median_or_none(ours[wide]), None)
+
+
 PROGRAMS_INIT = """#!/usr/bin/sh
 export PATH=/usr/bin:/usr/sbin PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 busybox mount -t proc proc /proc
@@ -545,6 +560,7 @@ BENCHES = {"boot": bench_boot, "exits": bench_exits,
            "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
+           "narrow": bench_narrow,
            "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "processors": bench_processors}
 
 

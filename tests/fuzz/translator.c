@@ -331,10 +331,19 @@ static void change_flags(struct harness *h, unsigned undefined)
 	harness_set_flags(h, flags);
 }
 
-/* The same in single steps, with other undefined flags. -1: its result is undefined, or a repeated instruction has written over itself,
- * and in which iteration that is seen is open. */
+/* Which flags are undefined behind an instruction, if `before` were in front of it. */
+static unsigned undefined_behind(unsigned before, const struct isa_row *r, struct isa_undefined u, unsigned count)
+{
+	if (!(r->attr & ISA_COUNT1) || count)
+		before &= ~(unsigned)r->flags_written;
+	return before | u.flags;
+}
+
+/* The same in single steps, with other undefined flags. -1: its result is undefined, or it depends on a flag that is, now and then, or
+ * a repeated instruction has written over itself, and in which iteration that is seen is open. */
 static int run_otherwise(struct harness *h, struct input in)
 {
+	unsigned undefined = 0;
 	int r = 0;
 
 	start(h, in);
@@ -344,8 +353,15 @@ static int run_otherwise(struct harness *h, struct input in)
 		struct isa_undefined u = { 0 };
 		struct insn i = { 0 };
 
-		if (read_code(h, rip, before) && decode(before, INSN_MAX_BYTES, 8, &i) == DECODE_OK)
-			u = isa_undefined(&isa_rows[i.id], i.size, shift_count(h, &i, &isa_rows[i.id]));
+		if (read_code(h, rip, before) && decode(before, INSN_MAX_BYTES, 8, &i) == DECODE_OK) {
+			const struct isa_row *row = &isa_rows[i.id];
+			const unsigned count = shift_count(h, &i, row);
+
+			if (row->flags_read & undefined)
+				return -1;
+			u = isa_undefined(row, i.size, count);
+			undefined = undefined_behind(undefined, row, u, count);
+		}
 		r = harness_run(h, 1);
 		if (r == 0 && u.flags)
 			change_flags(h, u.flags);

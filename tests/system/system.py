@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """
 The system guests (tests/guest/system) under Bulkhead's emulator and under QEMU's: the transcripts are equal, but for the
-lines that the file NAME.qemu beside the guest lists, each with the section of the SDM that decides against QEMU.
+lines that the file NAME.qemu beside the guest lists, each with the section of the SDM that decides against QEMU. And each tier
+of the emulator alone writes the same.
 
 Such a file holds, under a comment that gives the reason, pairs of lines: "- " what QEMU prints, "+ " what is right and
 Bulkhead prints. All pairs have to occur, exactly as often as listed, and no others.
@@ -20,6 +21,7 @@ import bh  # noqa: E402
 from bh import Failure, Skip, check  # noqa: E402
 
 GUESTS = ["debug", "event", "fpu", "longmode", "paging32", "paging64", "real", "segment", "sixteen", "task", "v86"]
+TIERS = ["step", "block", "jit", "verify-all"]  # alone, with the same answers
 QEMU = "qemu-system-x86_64"
 UNEXPLAINED = "REASON?"
 ENDED = 1  # of isa-debug-exit: (0 << 1) | 1, in both
@@ -39,8 +41,8 @@ def transcript(text, who):
     return lines[:lines.index("end")]
 
 
-def under_bulkhead(t, name):
-    result = t.bulkhead(*t.machine("--kernel", image(name), "--memory", "64M"))
+def under_bulkhead(t, name, tier):
+    result = t.bulkhead(*t.machine("--kernel", image(name), "--memory", "64M", "--tier", tier))
     check(result.code == ENDED, f"exit code of the guest: {result}")
     return transcript(result.out, "Bulkhead")
 
@@ -84,7 +86,11 @@ def differences(ours, theirs):
 
 
 def compare(t, name):
-    ours = under_bulkhead(t, name)
+    ours = under_bulkhead(t, name, "auto")
+    for tier in TIERS:
+        other = under_bulkhead(t, name, tier)
+        wrong = [f"- {a}\n+ {b}" for a, b in zip(ours, other) if a != b]
+        check(len(ours) == len(other) and not wrong, f"--tier {tier}:\n" + "\n".join(wrong[:20]))
     expected = read_differences(data_file(name))
     unexplained = [pair for pair in expected if UNEXPLAINED in pair[0]]
     check(not unexplained, f"no reason is given for {unexplained[:3]}")
@@ -102,7 +108,7 @@ def compare(t, name):
 def update(name):
     t = bh.Context(name)
     try:
-        pairs = differences(under_bulkhead(t, name), under_qemu(t, name))
+        pairs = differences(under_bulkhead(t, name, "auto"), under_qemu(t, name))
     finally:
         t.close()
     known = {}

@@ -31,6 +31,8 @@ struct guest {
 static struct guest g;
 /* Which processor g_create() makes; NULL: all that is offered. */
 static const struct cpu_model *g_model;
+/* Which tier runs it, by harness_run(); g_try() always takes a single step. */
+static enum harness_tier g_tier = HARNESS_STEP;
 
 static void g_poke(uint64_t at, uint64_t value, unsigned size)
 {
@@ -92,7 +94,7 @@ static void g_gate64(unsigned vector, unsigned selector, uint64_t offset, unsign
 
 static void g_create(void)
 {
-	harness_create(&g.h, G_RAM, HARNESS_STEP, g_model);
+	harness_create(&g.h, G_RAM, g_tier, g_model);
 	g.h.bus.read_value = UINT64_MAX;
 	g.e = g.h.emu;
 	g.ram = g.h.ram;
