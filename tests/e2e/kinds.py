@@ -16,6 +16,8 @@ KINDS = tuple(row[1] for row in _rows)  # "irqd", ...
 DEVICES = tuple(row[1] for row in _rows if row[4] == "ALWAYS")  # that every machine has, one of each
 WRITERS = tuple(row[1] for row in _rows if row[8] == "WRITES")  # of guest memory
 SEVERAL = tuple(row[1] for row in _rows if int(row[5]) > 1)  # kinds whose processes have numbers behind their names
+# Those of a machine that can go on elsewhere.
+MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "IMPLIED"))
 
 
 def options(kind):
