@@ -50,10 +50,11 @@ def found_and_written(t):
     with open(image(t, "other.img", 1), "r+b") as f:
         f.write(b"hello, guest")
     vm = t.start(*machine(t, "head -c 12 /dev/vdb; echo; dd if=/tmp/none of=/dev/vdb bs=512 count=1; dd if=/etc/rc of=/dev/vdb; "
-                          "cat /sys/block/vda/serial; echo; cat /proc/interrupts; dmesg | grep pci; " + ROUNDS.format(rounds=3),
+                          "blkdiscard -o 4194304 -l 1048576 /dev/vda && echo discarded; cat /sys/block/vda/serial; echo; cat /proc/interrupts; dmesg | grep pci; " + ROUNDS.format(rounds=3),
                           "--cpus", "2", "--disk", image(t) + ",serial=S-1", "--disk", t.dir + "/other.img,ro"))
     vm.expect("hello, guest", BOOT)
     vm.expect("ermitted")
+    vm.expect("discarded")
     vm.expect("S-1\r*\n")
     vm.expect("PCI-MSI.*virtio0-req.1", 30)
     text = vm.expect(r"(?s)00:01\.0: BAR 0 \[mem 0xc0000000-0xc0007fff\].*?round 0", 60).group(0)

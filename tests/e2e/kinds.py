@@ -17,6 +17,8 @@ DEVICES = tuple(row[1] for row in _rows if row[4] == "ALWAYS")  # that every mac
 FRAMES = tuple(row[1] for row in _rows if row[4] == "FRAME")  # of a frame machine
 WRITERS = tuple(row[1] for row in _rows if row[8] == "WRITES")  # of guest memory
 SEVERAL = tuple(row[1] for row in _rows if int(row[5]) > 1)  # kinds whose processes have numbers behind their names
+# Those of a machine that can go on elsewhere.
+MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "IMPLIED"))
 
 
 def options(kind):

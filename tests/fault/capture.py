@@ -115,12 +115,11 @@ def live(t):
     extra = [word for kind in KINDS for word in options(kind)]
     vm = t.start(*t.command(*t.guest("hostile_steady", *extra)))
     wait_until(lambda: "vcpu" in t.processes(), "it runs")
-    for _ in range(3):
-        for kind in KINDS:
-            path = capture(t, process(kind), f"{t.dir}/{kind}.bhd")
-            t.call([program(kind), "--replay", path]).expect(CLEAN, out=f"bulkhead-{kind}: clean: state of version")
-            t.call([program(kind), "--sandbox", "on", "--replay", path]).expect(CLEAN)
+    paths = [(kind, capture(t, process(kind), f"{t.dir}/{kind}{n}.bhd")) for n in range(3) for kind in KINDS]
     check(vm.wait(60) == 42, vm.stderr())
+    for kind, path in paths:
+        t.call([program(kind), "--replay", path]).expect(CLEAN, out=f"bulkhead-{kind}: clean: state of version")
+        t.call([program(kind), "--sandbox", "on", "--replay", path]).expect(CLEAN)
     check(not [d for d in json.load(open(f"{t.runtime}/ended/{t.name}.json"))["devices"] if d["deaths"]], "nobody died")
 
 

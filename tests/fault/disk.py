@@ -57,18 +57,18 @@ def expect_nothing_lost(g):
 
 
 @test(limit=280)
-def matrix_short(t):
-    """A diagonal of the matrix: where, and how."""
+def halves_short(t):
+    """A diagonal of the matrix: where, and how. A front-end commits only what the guest asks of its registers: seldom."""
     g = guest(t)
     for i, name in enumerate(NAMES):
         for k, where in enumerate(WHERES):
-            how = HOWS[(i + 2 * k) % len(HOWS)]
+            how = HOWS[(i + 2 * k) % len(HOWS)] if name == "blkd0" or where == "restart" else ("kill", "sigstop")[k % 2]
             print(f"  {name:<10} {where:<14} {how:<8} {cell(g, name, where, how)}", flush=True)
     expect_nothing_lost(g)
 
 
 @test(limit=3600)
-def matrix_full(t):
+def halves_full(t):
     """Every point and every way to fail."""
     g = guest(t)
     for name in NAMES:
@@ -79,7 +79,7 @@ def matrix_full(t):
 
 
 @test(limit=200)
-def replaced(t):
+def halves_replaced(t):
     """Another program in the place of each, by the command line, again and again."""
     g = guest(t)
     for name in NAMES * 2:

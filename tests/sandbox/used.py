@@ -32,6 +32,14 @@ EXCUSED = {
     "getrandom": "seeds of Linux images; the guest here is another (debian_* boot those)",
     "exit_group": "a child that is not killed in the end",
     "vcpu (emu): madvise": "a guest that has had megabytes of code and is idle for ten seconds (translated_given_back)",
+    "blkd: preadv": "a guest that has a driver (disk_* of suite e2e)",
+    "spawner: preadv": "a guest that has a driver (disk_* of suite e2e)",
+    "blkd: pwritev": "a guest that has a driver (disk_* of suite e2e)",
+    "spawner: pwritev": "a guest that has a driver (disk_* of suite e2e)",
+    "blkd: fdatasync": "a guest that has a driver (disk_* of suite e2e)",
+    "spawner: fdatasync": "a guest that has a driver (disk_* of suite e2e)",
+    "blkd: fallocate": "a guest that discards (disk_found_and_written)",
+    "blkd: accept4": "by itself, for other VMMs (disk_for_qemu)",
     "keeper: sendto": "messages about something that goes wrong",
 }
 ENGINES = {"vcpu (kvm)", "vcpu (emu)"}

@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 from bh import BULKHEAD, Context, check, wait_until
-from kinds import KINDS, options, process
+from kinds import MOVABLE, options, process
 from states import FOLDER, GUEST, take
 
 
@@ -27,11 +27,11 @@ def capture(t, folder, kind):
 
 
 def collect(t, folder):
-    extra = [word for kind in KINDS for word in options(kind)]
+    extra = [word for kind in MOVABLE for word in options(kind)]
     vm = t.start(*t.command(*t.guest(GUEST, *extra)))
     vm.expect("L 000014", 60)  # every device has been worked
     os.mkdir(folder)
-    for kind in KINDS:
+    for kind in MOVABLE:
         capture(t, folder, kind)
     state, ram = take(t)
     write(folder, "machine.state", state)

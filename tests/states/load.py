@@ -9,7 +9,7 @@ import os
 import socket
 
 from bh import BUILD, Failure, check, main, test, wait_until
-from kinds import KINDS, options
+from kinds import KINDS, MOVABLE, options
 from states import FOLDER, GUEST, sealed, versions
 
 STATE_MAX = 4 << 20  # proto/state.h
@@ -47,7 +47,7 @@ def goes_on(t, version, state, ram):
     name, first = f"{t.name}-{version}", 500
     for to, fd in enumerate((state, ram, stash[0].fileno(), stash[1].fileno()), first):
         os.dup2(fd, to, inheritable=True)
-    extra = [word for kind in KINDS for word in options(kind)]
+    extra = [word for kind in MOVABLE for word in options(kind)]
     command = [f"{BUILD}/vmm/bulkhead-supervisor", *t.guest(GUEST, "--detach", "--from", "x", "--log", f"{t.dir}/log", *extra, name=name)[1:],
                "--keep", f"--taken-fd={first}"]
     pid = os.fork()
