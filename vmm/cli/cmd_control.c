@@ -127,7 +127,7 @@ int cmd_engine(int argc, char **argv)
 		rc = client_find(args.words[0], &ref);
 	if (rc)
 		return rc;
-	m.engine = args.words[1];
+	m.engine = (char *)args.words[1];
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_ENGINE, &m.base, -1, ENGINE_MS, &client_frame);
 	return rc ? client_complain(ref.name, &client_frame, rc) : EXIT_OK;
 }
