@@ -63,6 +63,14 @@ static int create_machine(struct kvm_engine *k, const struct engine_config *conf
 	return 0;
 }
 
+/* What CPUID does not show of KVM's own is not there: its MSRs raise #GP. A KVM too old for that keeps them. */
+static void hide_unoffered(int fd)
+{
+	struct kvm_enable_cap hide = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
+
+	ioctl(fd, KVM_ENABLE_CAP, &hide);
+}
+
 static int create_vcpu(struct kvm_engine *k, unsigned index)
 {
 	struct kvm_vcpu *v = &k->vcpu[index];
@@ -78,6 +86,7 @@ static int create_vcpu(struct kvm_engine *k, unsigned index)
 	v->area = k->xsave_bytes ? calloc(1, k->xsave_bytes) : NULL;
 	if (k->xsave_bytes && !v->area)
 		return -ENOMEM;
+	hide_unoffered(v->fd);
 	return kvm_set_cpuid(k, index);
 }
 

@@ -81,7 +81,7 @@ struct kvm_engine {
 /* Each returns 0 or -errno and leaves a sentence in k->error when it fails. */
 int kvm_fail(struct kvm_engine *k, const char *what);
 int kvm_set_cpuid(struct kvm_engine *k, unsigned vcpu);
-/* Takes from the leaves what the model has not, and tells what is left. `host` and `max` keep bits that the table does not
+/* Takes from the leaves what the model has not, and what no guest is offered, and tells what is left. `host` and `max` keep bits that the table does not
  * know, the levels do not. -ENOTSUP: the model wants more than there is; `error` names it. */
 int kvm_model_apply(const struct cpu_model *m, struct kvm_cpuid2 *leaves, struct cpu_feature_set *out,
 		    char error[CPU_MODEL_ERROR_MAX]);
