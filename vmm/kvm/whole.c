@@ -125,6 +125,30 @@ static uint64_t tsc_now(const struct kvm_engine *k, const struct engine_state *s
 	return s->tsc + (uint64_t)((unsigned __int128)engine_state_age(s, machine_ns(&k->clock)) * k->tsc_khz / 1000000);
 }
 
+/*
+ * Has this KVM kept the counter that it was given? One that interprets may leave the host's in its place, and a guest that sees time
+ * jump by the host's days does not survive it. A good one shifts it by up to a second: processors whose counters are written within
+ * the second are put in step (the kernel's Documentation/virt/kvm/devices/vcpu.rst, KVM_VCPU_TSC_CTRL).
+ */
+static bool keeps_tsc(const struct kvm_engine *k, int fd, uint64_t written, const struct engine_state *s)
+{
+	const uint64_t second = 1000 * (k->tsc_khz ? k->tsc_khz : 1000000);
+	uint64_t read;
+
+	if (kvm_msr_get(fd, MSR_TSC, &read))
+		return false;
+	return read - (written - second) <= tsc_now(k, s) + second - (written - second);
+}
+
+/* -ENOTSUP: it is not kept. */
+static int restore_tsc(const struct kvm_engine *k, int fd, const struct engine_state *s)
+{
+	const uint64_t tsc = tsc_now(k, s);
+	const int err = kvm_msr_set(fd, MSR_TSC, tsc);
+
+	return err ? err : keeps_tsc(k, fd, tsc, s) ? 0 : -ENOTSUP;
+}
+
 /* NULL, or what of it KVM cannot go on with. */
 static const char *complaint(const struct kvm_engine *k, const struct engine_state *in)
 {
@@ -163,7 +187,12 @@ int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, 
 	if (*field)
 		return -EINVAL;
 	*field = k->error;
-	err = kvm_msr_set(k->vcpu[vcpu].fd, MSR_TSC, tsc_now(k, in));
+	err = restore_tsc(k, k->vcpu[vcpu].fd, in);
+	if (err == -ENOTSUP) {
+		*field = "tsc: this KVM does not keep a time-stamp counter that is written to it (IA32_TSC), by which the guest "
+			 "measures time; start the machine with --engine kvm, so that it has KVM's from the beginning";
+		return -EINVAL;
+	}
 	if (!err)
 		err = kvm_state_set(k, vcpu, &in->cpu);
 	if (!err)
