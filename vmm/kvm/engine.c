@@ -217,15 +217,21 @@ static enum engine_stop kvm_engine_run(struct engine *e, unsigned vcpu)
 	return stop;
 }
 
-/* A signal that only asks to look at the 8259 again must not end run(): no flag, the step loop re-evaluates. */
+/*
+ * A signal that only asks to look at the 8259 again must not end run(): no flag, the step loop re-evaluates. Each knows for itself
+ * whether its LINT0 takes it.
+ */
 static void kvm_engine_extint_changed(struct engine *e)
 {
 	struct kvm_engine *k = (struct kvm_engine *)e;
-	struct kvm_vcpu *v = &k->vcpu[0];
 
-	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	if (atomic_load(&v->inside))
-		pthread_kill(v->thread, KICK_SIGNAL);
+	for (unsigned n = 0; n < k->vcpus; n++) {
+		struct kvm_vcpu *v = &k->vcpu[n];
+
+		__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (atomic_load(&v->inside))
+			pthread_kill(v->thread, KICK_SIGNAL);
+	}
 }
 
 static int kvm_engine_signal_msi(struct engine *e, uint64_t addr, uint32_t data)

@@ -111,6 +111,11 @@ void kvm_xstate_in(struct cpu *out, uint8_t *area, size_t bytes);
 int kvm_save(struct engine *e, unsigned vcpu, struct engine_state *out);
 int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field);
 
+/* lint0.c. open(): in the page of a first processor that takes the 8259's interrupts without having a word in it. takes(): does this
+ * processor take them? Only its own thread asks, outside KVM_RUN. */
+void kvm_lint0_open(struct kvm_lapic_state *page);
+bool kvm_lint0_takes(struct kvm_engine *k, unsigned vcpu);
+
 /* gave_up.c: KVM_EXIT_INTERNAL_ERROR and KVM_EXIT_SHUTDOWN. Has the guest shut down, or is it a limit of KVM? Then k->error tells
  * which. */
 enum engine_stop kvm_gave_up(struct kvm_engine *k, unsigned vcpu);

@@ -94,10 +94,10 @@ static int inject_extint(struct kvm_engine *k, unsigned vcpu)
 	run->request_interrupt_window = 0;
 	if (kvm_debug_holds_interrupts(k, vcpu))
 		return 0;
-	/* The 8259 is wired to the first processor. */
-	if (!v->has_vector && (vcpu != 0 || !k->bus.extint_pending(k->bus.ctx, vcpu)))
+	if (!v->has_vector && !k->bus.extint_pending(k->bus.ctx, vcpu))
 		return 0;
-	if (!run->ready_for_interrupt_injection || !run->if_flag) {
+	/* Where LINT0 is closed KVM opens no window, but does once the guest has opened it: of that nobody else hears. */
+	if (!run->ready_for_interrupt_injection || !run->if_flag || (!v->has_vector && !kvm_lint0_takes(k, vcpu))) {
 		run->request_interrupt_window = 1;
 		return 0;
 	}

@@ -12,7 +12,7 @@ enum { MSR_TSC = 0x10, MSR_TSC_DEADLINE = 0x6e0, MSR_KVM_FIRST = 0x4b564d00 };
 
 _Static_assert(sizeof(struct kvm_lapic_state) == 16 * APIC_REGISTERS, "KVM's page is the architecture's");
 
-enum { APIC_ID = 0x02, APIC_SVR = 0x0f, APIC_LVT_LINT0 = 0x35, SVR_ENABLED = 1 << 8, LVT_EXTINT = 7 << 8 };
+enum { APIC_ID = 0x02 };
 
 /* KVM's page has the id in the upper byte, as the register page has it, in x2APIC mode, too, where the register is the id itself
  * (SDM vol. 3, 10.12.5.1), unless KVM_CAP_X2APIC_API is switched on. */
@@ -34,20 +34,6 @@ static int save_apic(struct kvm_engine *k, int fd, uint64_t apic_base, struct ap
 	return 0;
 }
 
-/*
- * While software has not switched its local APIC on, the first processor takes the 8259's interrupts as if there were none (the
- * emulator does by that rule). KVM asks LINT0 even then, and says after a reset that it is ExtINT, which no masked entry is.
- */
-static void open_lint0(uint8_t *page)
-{
-	const uint32_t extint = LVT_EXTINT;
-	uint32_t svr;
-
-	memcpy(&svr, page + 16 * APIC_SVR, 4);
-	if (!(svr & SVR_ENABLED))
-		memcpy(page + 16 * APIC_LVT_LINT0, &extint, 4);
-}
-
 static int restore_apic(struct kvm_engine *k, unsigned vcpu, uint64_t apic_base, const struct apic_state *in)
 {
 	const uint32_t id = in->reg[APIC_ID] << id_shift(apic_base);
@@ -60,7 +46,7 @@ static int restore_apic(struct kvm_engine *k, unsigned vcpu, uint64_t apic_base,
 		memcpy(page.regs + 16 * n, &in->reg[n], 4);
 	memcpy(page.regs + 16 * APIC_ID, &id, 4);
 	if (vcpu == 0)
-		open_lint0((uint8_t *)page.regs);
+		kvm_lint0_open(&page);
 	if (ioctl(fd, KVM_SET_LAPIC, &page) < 0)
 		return kvm_fail(k, "KVM_SET_LAPIC");
 	kvm_msr_set(fd, MSR_TSC_DEADLINE, in->tsc_deadline);
