@@ -42,6 +42,7 @@ static int create_machine(struct kvm_engine *k, const struct engine_config *conf
 {
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { LAYOUT_IOAPIC_PINS } };
 	struct kvm_enable_cap tell = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
+	struct kvm_enable_cap triple = { .cap = KVM_CAP_X86_TRIPLE_FAULT_EVENT, .args = { 1 } };
 	int err;
 
 	if (ioctl(k->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
@@ -60,6 +61,7 @@ static int create_machine(struct kvm_engine *k, const struct engine_config *conf
 	if (ioctl(k->vm_fd, KVM_ENABLE_CAP, &split) < 0)
 		return kvm_fail(k, "KVM_CAP_SPLIT_IRQCHIP");
 	k->tells_failures = ioctl(k->vm_fd, KVM_ENABLE_CAP, &tell) == 0;
+	k->has_triple_fault = ioctl(k->vm_fd, KVM_ENABLE_CAP, &triple) == 0;
 	return 0;
 }
 

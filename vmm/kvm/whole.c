@@ -143,6 +143,8 @@ static const char *complaint(const struct kvm_engine *k, const struct engine_sta
 	/* KVM keeps these to itself. Whoever meets one lets the processor take one more step where it is. */
 	if (in->debug_pending || in->task_trap)
 		return "debug: KVM cannot be given a pending #DB";
+	if (in->cpu.activity == CPU_SHUTDOWN && !k->has_triple_fault)
+		return "activity: this KVM cannot be given a processor that has shut down";
 	if (k->tsc_khz && khz != k->tsc_khz)
 		return "tsc: its frequency is not this host's, which KVM cannot change here; start the machine with --engine "
 		       "auto on "
