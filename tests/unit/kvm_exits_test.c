@@ -42,10 +42,10 @@ Test(kvm_exits, names)
 
 		for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 			is_other |= others[i] == n;
-		cr_expect_eq(!strncmp(kvm_exit_name(n), "KVM_EXIT_", 9), !is_other, "%u: %s", n, kvm_exit_name(n));
+		cr_expect_eq(kvm_exit_name(n) != NULL, !is_other, "%u", n);
 	}
 	cr_expect_str_eq(kvm_exit_name(KVM_EXIT_HYPERV), "KVM_EXIT_HYPERV");
-	cr_expect_not(strstr(kvm_exit_name(~0u), "KVM_EXIT_"));
+	cr_expect_null(kvm_exit_name(~0u));
 }
 
 static void expect_report(struct kvm_engine *k, uint32_t reason, const char *part)
@@ -62,14 +62,14 @@ Test(kvm_exits, reports)
 	static struct kvm_engine k;
 
 	k.vcpu[0] = (struct kvm_vcpu){ .fd = -1, .run = &run };
-	expect_report(&k, KVM_EXIT_FAIL_ENTRY, "refused the guest's state (exit 9, KVM_EXIT_FAIL_ENTRY, reason 0x80000021)");
-	expect_report(&k, KVM_EXIT_UNKNOWN, "(exit 0, KVM_EXIT_UNKNOWN, reason 0x80000021)");
-	expect_report(&k, KVM_EXIT_XEN, "(exit 34, KVM_EXIT_XEN)");
-	expect_report(&k, 1000, "(exit 1000, one that came after this program)");
+	expect_report(&k, KVM_EXIT_FAIL_ENTRY, "refused the guest's state (KVM_EXIT_FAIL_ENTRY, reason 0x80000021)");
+	expect_report(&k, KVM_EXIT_UNKNOWN, "(KVM_EXIT_UNKNOWN, reason 0x80000021)");
+	expect_report(&k, KVM_EXIT_XEN, "(KVM_EXIT_XEN)");
+	expect_report(&k, 1000, "(exit 1000, which came after this program)");
 	run.exit_reason = KVM_EXIT_MEMORY_FAULT;
 	errno = EFAULT;
 	cr_expect_eq(kvm_run_failed(&k, 0), ENGINE_ERROR);
-	cr_expect(strstr(k.error, "KVM_RUN") && strstr(k.error, "(exit 39, KVM_EXIT_MEMORY_FAULT)"), "%s", k.error);
+	cr_expect(strstr(k.error, "KVM_RUN") && strstr(k.error, "(KVM_EXIT_MEMORY_FAULT)"), "%s", k.error);
 	errno = ENOMEM;
 	kvm_run_failed(&k, 0);
 	cr_expect_not(strstr(k.error, "KVM_EXIT_"), "the number is of an exit before: %s", k.error);

@@ -21,9 +21,7 @@ static const char *const names[] = {
 
 const char *kvm_exit_name(uint32_t reason)
 {
-	const char *name = reason < sizeof(names) / sizeof(names[0]) ? names[reason] : NULL;
-
-	return name ? name : "one that came after this program";
+	return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : NULL;
 }
 
 bool kvm_exit_answer(struct kvm_run *run)

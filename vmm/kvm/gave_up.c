@@ -119,21 +119,34 @@ static void append_instruction(struct kvm_engine *k, unsigned vcpu)
 	}
 }
 
+static void append_exit(struct kvm_engine *k, uint32_t exit)
+{
+	const char *name = kvm_exit_name(exit);
+
+	if (name)
+		append(k, " (%s", name);
+	else
+		append(k, " (exit %u, which came after this program", exit);
+}
+
+/* The instruction before the rest: a line of a log may end early. */
 static void explain(struct kvm_engine *k, unsigned vcpu, const char *reason)
 {
 	const struct kvm_run *run = k->vcpu[vcpu].run;
 
-	snprintf(k->error, sizeof(k->error), "KVM gave up: %s (exit %u, %s", reason, run->exit_reason,
-		 kvm_exit_name(run->exit_reason));
-	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
+	snprintf(k->error, sizeof(k->error), "KVM gave up: %s", reason);
+	append_exit(k, run->exit_reason);
+	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
 		append(k, ", suberror %u", run->internal.suberror);
-		for (unsigned i = 0; i < run->internal.ndata && i < 6; i++)
-			append(k, " %llx", (unsigned long long)run->internal.data[i]);
-	}
 	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY || run->exit_reason == KVM_EXIT_UNKNOWN)
 		append(k, ", reason %#llx", (unsigned long long)run->hw.hardware_exit_reason);
 	append(k, ")");
 	append_instruction(k, vcpu);
+	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR || !run->internal.ndata)
+		return;
+	append(k, "; data");
+	for (unsigned i = 0; i < run->internal.ndata && i < 6; i++)
+		append(k, " %llx", (unsigned long long)run->internal.data[i]);
 }
 
 static enum engine_stop no_stack(struct kvm_engine *k, unsigned vcpu)
@@ -187,7 +200,7 @@ enum engine_stop kvm_run_failed(struct kvm_engine *k, unsigned vcpu)
 
 	kvm_fail(k, "KVM gave up: KVM_RUN");
 	if (tells)
-		append(k, " (exit %u, %s)", reason, kvm_exit_name(reason));
+		append(k, " (%s)", kvm_exit_name(reason));
 	append_instruction(k, vcpu);
 	return ENGINE_ERROR;
 }

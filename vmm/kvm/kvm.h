@@ -122,7 +122,7 @@ int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, 
 void kvm_lint0_open(struct kvm_lapic_state *page);
 bool kvm_lint0_takes(struct kvm_engine *k, unsigned vcpu);
 
-/* exits.c. answer(): true: the guest goes on with it; false: there is no answer. */
+/* exits.c. name(): NULL: none of x86, or newer than this program. answer(): true: the guest goes on with it; false: there is no answer. */
 const char *kvm_exit_name(uint32_t reason);
 bool kvm_exit_answer(struct kvm_run *run);
 
