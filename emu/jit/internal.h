@@ -145,6 +145,7 @@ struct jit {
 	bool checks; /* each hit of a range is told to jit_check() (tests) */
 	struct verify *verify; /* or NULL (verify.h) */
 	uint32_t sites, ranges, sites_max, ranges_max;
+	uint32_t left_by; /* the SITE_LINK by which code was left last, while it is not known where that leads; 0: none */
 	struct jit_site *site;
 	int (*enter)(struct emu *e, const uint8_t *code);
 	const uint8_t *leave, *execute, *miss[2][2], *cross, *revalidate, *check, *no_check, *save, *load[VECTORS_LEVELS], *load_x87; /* stubs.c; miss: of loads or stores, and of their groups */

@@ -415,6 +415,7 @@ static void go_on(struct emu *e, const struct insn *place)
 		if (to && block_is_dead(to)) /* the run loop finds what replaces it, and links that */
 			to = l->to[s->side] = NULL;
 		if (e->budget < 0 || !to || (l->cross[s->side] && tlb_fetch_ptr(e, to->pc) != to->host)) {
+			e->jit->left_by = to ? 0 : (uint32_t)(s - e->jit->site);
 			e->cpu.rip = side_pc(b, l, s->side);
 			e->code->patch = &l->to[s->side];
 			return;
@@ -444,6 +445,21 @@ static void go_on(struct emu *e, const struct insn *place)
 	e->code->patch = NULL;
 }
 
+/* Links of the block tier never lead to an instruction in two pages; translated code may go there, because it looks at the second itself. */
+static void link_across(struct emu *e, struct block *b)
+{
+	struct jit_site *s = &e->jit->site[e->jit->left_by];
+	const struct block *from = block_of_site(e, s->block);
+	const struct link *l;
+
+	e->jit->left_by = 0;
+	if (s->kind != SITE_LINK || !from)
+		return;
+	l = (const struct link *)(const void *)&from->insns[from->count];
+	if (side_pc(from, l, s->side) == b->pc && (l->cross[s->side] || is_in_page((uintptr_t)from->host, (uintptr_t)b->host)))
+		link_blocks(e, s, b);
+}
+
 /* The first handler of a translated block. */
 void h_jit(struct emu *e, const struct insn *i)
 {
@@ -458,6 +474,8 @@ void h_jit(struct emu *e, const struct insn *i)
 	}
 	if (UNLIKELY(e->mxcsr_live))
 		mxcsr_sync(e);
+	if (UNLIKELY(b->host2))
+		link_across(e, b);
 	note_entry(e, b);
 	e->jit->counts.entries++;
 	if (UNLIKELY(e->jit->verify))
@@ -544,6 +562,7 @@ void jit_flushed(struct emu *e)
 	j->counts.code_flushes++;
 	native_memory_reset(&j->cold);
 	j->sites = 1;
+	j->left_by = 0;
 	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
 	j->ranges = 1;
 	if (!stubs_make(j))

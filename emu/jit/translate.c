@@ -372,6 +372,12 @@ static void put_cold(struct tr *t, const struct cold *cold)
 		put_jump(c, -2, t->j->load_x87);
 		put_jump(c, -1, t->hot.at + cold->back);
 		break;
+	case COLD_SECOND:
+		put_mov_imm(c, S0, cold->site);
+		put_mov_imm(c, S1, cold->range);
+		put_jump(c, -2, t->j->cross);
+		put_jump(c, -1, t->hot.at + cold->back);
+		break;
 	case COLD_RESUME:
 		put_resume(t, cold);
 		put_jump(c, -1, t->hot.at + cold->back);
@@ -468,6 +474,24 @@ static void next_part(struct tr *t)
 	t->b->inlined = site;
 }
 
+/* An instruction in two pages: who enters it has looked at the first; here it is seen that the second is still behind it. */
+static void put_second_check(struct tr *t)
+{
+	const uint32_t site = new_site(t, SITE_START, 0), range = new_range(t, site, 0);
+	struct range *r = &jit_env(t->e)->range[range];
+	struct code *c = &t->c;
+	struct cold *cold;
+
+	r->base = (t->pc & PAGE_MASK) + PAGE_SIZE;
+	r->host = (uintptr_t)t->b->host2;
+	put(c, "\x48\x83\xbc\x24", 4); /* CMP QWORD [RSP + len], 0 */
+	put4(c, (uint32_t)RANGE(range, len));
+	put1(c, 0);
+	cold = new_cold(t, COLD_SECOND, put_jump(c, 4, NULL), site);
+	cold->range = range;
+	cold->back = c->n;
+}
+
 static void put_body(struct tr *t, enum event event)
 {
 	unsigned at = 0;
@@ -476,6 +500,8 @@ static void put_body(struct tr *t, enum event event)
 	if (event != EVENT_SETS || first != EVENT_SETS)
 		at = 0;
 	put_entries(t, event);
+	if (t->b->host2)
+		put_second_check(t);
 	if (event == EVENT_READS || event == EVENT_NONE) {
 		if (goes_forward(t)) {
 			take_off(t); /* something else on every way round looks at it */
@@ -514,6 +540,17 @@ static bool is_same(const struct insn *a, const struct insn *b)
 	       a->is_mem == b->is_mem && a->imm2 == b->imm2;
 }
 
+/* The bytes of a block, whose only instruction may lie in two pages. */
+static void read_bytes(const struct block *b, uint8_t *bytes)
+{
+	const unsigned room = PAGE_SIZE - (unsigned)((uintptr_t)b->host & (PAGE_SIZE - 1));
+	const unsigned first = b->host2 && b->bytes > room ? room : b->bytes;
+
+	ram_read_pieces(bytes, b->host, first);
+	if (first < b->bytes)
+		ram_read_pieces(bytes + first, b->host2, b->bytes - first);
+}
+
 /* Addresses count from the first block. False: one does not fit. */
 static bool rebase(struct insn *i, unsigned off, int32_t from_first)
 {
@@ -529,7 +566,7 @@ static bool decode_again(struct tr *t, const struct block *b)
 	uint8_t bytes[BLOCK_MAX_INSNS * INSN_MAX_BYTES];
 	unsigned off = 0;
 
-	ram_read_pieces(bytes, b->host, b->bytes);
+	read_bytes(b, bytes);
 	for (unsigned k = 0; k < b->count; k++) {
 		struct insn *i = &t->insn[t->count + k];
 
@@ -722,7 +759,7 @@ bool translate(struct emu *e, struct block *b)
 	event = first_event(&t, &at);
 	if (event == EVENT_SETS && at >= t.part[0].end)
 		event = EVENT_NONE; /* the first block is paid for before */
-	if (!try(&t, event)) {
+	if (b->host2 || !try(&t, event)) {
 		t.careful = true;
 		event = EVENT_CLOBBERS;
 		if (!try(&t, event))

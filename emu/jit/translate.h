@@ -23,12 +23,13 @@ enum event {
 	EVENT_CLOBBERS, /* a check, or a call of C */
 };
 
-enum cold_kind { COLD_MISS, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, COLD_VECTORS, COLD_X87, COLD_LEAVE };
+enum cold_kind { COLD_MISS, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, COLD_VECTORS, COLD_X87, COLD_SECOND, COLD_LEAVE };
 
 /* What stands behind the block's code, jumped to from it. */
 struct cold {
 	uint32_t from; /* where the distance of that jump stands */
 	uint32_t site; /* or range, of a miss */
+	uint32_t range; /* COLD_SECOND */
 	uint32_t back;
 	uint8_t kind, level; /* level: enum vectors that is needed */
 	bool write, grouped; /* COLD_MISS */
