@@ -143,6 +143,13 @@ def errors(t):
         import struct
         fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))  # F_OFD_SETLK
         t.bulkhead(*demo, "--disk", path).expect(2, err="in use.*copy")
+    with open(t.dir + "/notes", "w") as f:
+        f.write("dear to somebody")
+    alone = subprocess.run([BUILD + "/devices/bulkhead-blkd", "--vhost-user", t.dir + "/notes", "--disk", path],
+                           capture_output=True, text=True, timeout=10)
+    check(alone.returncode == 2 and "--vhost-user" in alone.stderr and "another path" in alone.stderr, alone.stderr)
+    with open(t.dir + "/notes") as f:
+        check(f.read() == "dear to somebody", "a file that is no socket stays where it is")
 
 
 @test(limit=LIMIT)
