@@ -278,7 +278,10 @@ uint64_t viewers_settle(struct viewers *v, uint64_t now_ns)
 		log_warning("who wanted each frame takes none: the guest goes on without it");
 		release(v);
 	}
-	return v->state->strict.nonce && v->waits_until_ns < again ? v->waits_until_ns : again;
+	/* Of a frame that is not there nobody waits for anything. */
+	if (v->state->strict.nonce && v->state->strict.seen < v->state->shown && v->waits_until_ns < again)
+		again = v->waits_until_ns;
+	return again;
 }
 
 int viewers_validate(const struct viewers_state *s, const char **field)
