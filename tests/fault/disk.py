@@ -89,5 +89,25 @@ def halves_replaced(t):
     expect_nothing_lost(g)
 
 
+@test(limit=200)
+def given_up(t):
+    """The driver is told that nobody serves its queues any more; when somebody does again, Linux goes on where it was."""
+    path, status = t.dir + "/disk.img", "/sys/bus/virtio/devices/virtio0/status"
+    with open(path, "wb") as f:
+        f.truncate(1 << 20)
+    kernel, initrd = debian(t.dir)
+    command = (f"cat {status}; until grep -q 4f {status}; do sleep 0.2; done; echo needs reset; "
+               "dd if=/dev/vda of=/dev/null bs=4k count=1 2>/dev/null && echo was read")
+    vm = t.start(*t.command(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "256M", "--disk", path,
+                                       "--on-device-failure", "degrade", "--cmdline",
+                                       f'console=ttyS0 quiet bulkhead.run="{command}"')))
+    vm.expect("0x0000000f", 120)
+    os.kill(t.processes()["blkd0"], signal.SIGKILL)
+    vm.expect("needs reset", 20)
+    t.bulkhead("device", "restart", t.name, "blkd0").expect(0)
+    vm.expect("was read", 20)
+    vm.wait(30)
+
+
 if __name__ == "__main__":
     main()
