@@ -266,10 +266,13 @@ static void committed(struct runtime *rt, uint64_t now_ns)
 		runtime_ring_bell(bell_fd);
 }
 
-/* Until the back-end has said what it is, there is nothing to answer the guest. One that never will has no features, and no queue. */
+/*
+ * Until the back-end has said what it is, there is nothing to answer the guest. One that never will has no features, and no queue.
+ * A reset is answered nevertheless: the next connection is made when the guest behind it runs, and that waits for the answer.
+ */
 static bool is_full(const struct runtime *rt)
 {
-	return !virtio_model_is_described(rt->state) && !forsaken;
+	return !virtio_model_is_described(rt->state) && !forsaken && !ring_holds(&rt->ring, IO_RESET);
 }
 
 const struct daemon_shell virtiod_shell = {

@@ -3,6 +3,7 @@
 A virtio disk's two processes die, hang and are replaced under a guest that writes, reads back and compares: no error, no byte
 lost. Faults come from daemons that were built to fail at a named point (fault_points.c), and from signals.
 """
+import json
 import os
 import re
 import signal
@@ -107,6 +108,27 @@ def given_up(t):
     t.bulkhead("device", "restart", t.name, "blkd0").expect(0)
     vm.expect("was read", 20)
     vm.wait(30)
+
+
+@test(limit=60)
+def reset_at_once(t):
+    """A guest that resets the machine with its first instructions, while the back-end has not said yet what it is."""
+    path = t.dir + "/disk.img"
+    with open(path, "wb") as f:
+        f.truncate(1 << 20)
+    with open(t.dir + "/reset.bin", "wb") as f:
+        f.write(bytes.fromhex("baf90c b006 ee f4 ebfd"))  # out 6 to port cf9h; hlt
+    t.start(*t.command(*t.machine("--format", "flat16", "--kernel", t.dir + "/reset.bin", "--disk", path)))
+    pid = None
+    while not pid:
+        pid = t.processes().get("blkd0")
+    os.kill(pid, signal.SIGSTOP)
+
+    def reboots():
+        return json.loads(t.bulkhead("status", "--json", t.name).expect(0).out)["reboots"]
+
+    wait_until(lambda: reboots() > 20, "it starts again and again", 30)
+    t.bulkhead("kill", t.name).expect(0)
 
 
 if __name__ == "__main__":
