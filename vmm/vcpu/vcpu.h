@@ -141,6 +141,8 @@ unsigned virtio_watch(struct vcpu_process *p, struct pollfd fds[VIRTIO_CALLS]);
 void virtio_take_calls(struct vcpu_process *p, const struct pollfd fds[VIRTIO_CALLS], unsigned count);
 /* Is a write to this place in the range a notification? Then the back-end has been told, and nobody else need be. */
 bool virtio_notify(struct channel *c, const struct route_range *r, uint64_t addr, unsigned size);
+/* The back-end is told that the guest has notified this queue, below VIRTIO_QUEUES. */
+void virtio_kick(const struct channel *c, unsigned queue);
 
 /* MSG_SAVE, MSG_RESTORE. They answer. */
 void state_save(struct vcpu_process *p, struct frame *f);
