@@ -121,6 +121,21 @@ Test(pci, bars_move)
 	cr_expect(answers(BAR));
 }
 
+/* The process that has seen the writes has ended, as when a guest goes over to the other engine. */
+Test(pci, bars_that_were_moved_before)
+{
+	const uint64_t elsewhere = LAYOUT_PCI_BASE + 0x1000000;
+
+	command = PCI_COMMAND_MEMORY;
+	bar = (uint32_t)elsewhere;
+	pci_find_bars(&pci, &routes, device, NULL);
+	cr_expect(answers(elsewhere));
+	cr_expect_not(answers(BAR));
+	command = 0;
+	pci_find_bars(&pci, &routes, device, NULL);
+	cr_expect_not(answers(elsewhere), "not decoded");
+}
+
 /* struct virtio_pci_cfg_cap, as the driver has filled it in. */
 static struct {
 	uint32_t bar, offset, length;

@@ -480,6 +480,12 @@ int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m)
 	return route_place(&b->routes, model->ranges, m->range, m->base_address, (uint8_t)(c - b->channels));
 }
 
+void bus_find_bars(struct bus *b)
+{
+	if (b->pci.present)
+		pci_find_bars(&b->pci, &b->routes, read_pieces, b);
+}
+
 /* Sources before irqd: their lines are low when irqd forgets what was pending. */
 void bus_reset(struct bus *b, struct msi_consumer *msi)
 {

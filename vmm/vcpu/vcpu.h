@@ -81,6 +81,8 @@ int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m);
  * Waits for each of them. Nobody else may read `msi` meanwhile.
  */
 void bus_reset(struct bus *b, struct msi_consumer *msi);
+/* The guest has run in another process, and may have moved what is behind BARs. Waits for the devices. */
+void bus_find_bars(struct bus *b);
 /* A ring's patience (ring.h); ctx is the struct channel. */
 bool bus_patience(void *ctx, uint64_t waited_ns, int odd);
 
