@@ -60,13 +60,13 @@ int cmd_record(int argc, char **argv)
 	if (rc)
 		return rc;
 	file = args.words[1];
-	rc = film_begin(&film, file, args.rate);
-	if (rc)
-		return rc;
 	catch_signals();
 	rc = view_open(&view, &ref, SCREEN_STRICT);
+	if (rc)
+		return rc;
+	rc = film_begin(&film, file, args.rate); /* a file that is there is overwritten, so that it comes last */
 	if (rc) {
-		film_abandon(&film);
+		view_close(&view);
 		return rc;
 	}
 	rc = record(&view, &film, args.frames);
