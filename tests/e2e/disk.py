@@ -6,6 +6,7 @@ guest compares checksums, and so does the host when it is over.
 import hashlib
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -53,6 +54,8 @@ def found_and_written(t):
                           "blkdiscard -o 4194304 -l 1048576 /dev/vda && echo discarded; cat /sys/block/vda/serial; echo; cat /proc/interrupts; dmesg | grep pci; " + ROUNDS.format(rounds=3),
                           "--cpus", "2", "--disk", image(t) + ",serial=S-1", "--disk", t.dir + "/other.img,ro"))
     vm.expect("hello, guest", BOOT)
+    with open(f"/proc/{t.processes()['blkd0']}/limits") as f:
+        check(re.search(rf"Max file size +{64 * MIB} +{64 * MIB} ", f.read()), "blkd cannot make its image longer")
     vm.expect("ermitted")
     vm.expect("discarded")
     vm.expect("S-1\r*\n")
