@@ -14,6 +14,7 @@
 #define FRAME_NS (CLOCK_NS_PER_S / SCREEN_RATE)
 
 enum { PACKETS_AT_ONCE = 16 };
+_Static_assert((int)VIEWERS_WRITERS > (int)SCREEN_VIEWERS, "somebody can always be forgotten");
 
 /* ---- whoever wants each frame ---------------------------------------------------------------------------------- */
 
@@ -73,6 +74,15 @@ static void refuse(struct viewer *w, const char *why)
 	drop(w);
 }
 
+static bool is_here(const struct viewers *v, uint64_t nonce)
+{
+	for (unsigned i = 0; i < SCREEN_VIEWERS; i++)
+		if (v->of[i].fd >= 0 && v->of[i].nonce == nonce)
+			return true;
+	return false;
+}
+
+/* Of those who have gone, who came first is forgotten: there are more places for writers than for viewers. */
 static uint64_t *last_of(struct viewers *v, uint64_t nonce)
 {
 	struct viewers_state *s = v->state;
@@ -82,6 +92,8 @@ static uint64_t *last_of(struct viewers *v, uint64_t nonce)
 		if (s->writers[n].nonce == nonce)
 			return &s->writers[n].number;
 	n = s->oldest;
+	while (s->writers[n].nonce && is_here(v, s->writers[n].nonce))
+		n = (n + 1) % VIEWERS_WRITERS;
 	s->oldest = (n + 1) % VIEWERS_WRITERS;
 	s->writers[n].nonce = nonce;
 	s->writers[n].number = 0;
