@@ -21,8 +21,6 @@ static bool is_copied(const struct insn *i, const struct isa_row *r)
 
 	if (r->attr & (ISA_SSEX | ISA_AVXX | ISA_AVX512X | ISA_FP | ISA_MMXX | ISA_PRIV))
 		return false;
-	if (r->map >= ISA_V0F && r->flags_undefined)
-		return false; /* the semantic functions have a way of their own there */
 	if (r->attr & ISA_COPY)
 		return true;
 	if (is_bit_test(r))
@@ -314,6 +312,28 @@ static void load_effective(struct tr *t, const struct insn *i)
 		put_env(&t->c, true, OP_STORE, S0, GPR(i->reg));
 }
 
+/* BMI leaves some flags undefined, which the semantic functions clear. */
+static bool clears_undefined(const struct isa_row *r)
+{
+	return r->map >= ISA_V0F && r->flags_undefined;
+}
+
+/* So are the host's, unless they are overwritten next. In the second byte of the image flags stand as LAHF puts them. */
+static void clear_undefined(struct tr *t, unsigned k, const struct isa_row *r)
+{
+	const unsigned mask = (r->flags_undefined & ISA_FL_A ? RFLAGS_AF : 0) | (r->flags_undefined & ISA_FL_P ? RFLAGS_PF : 0) |
+			      (r->flags_undefined & ISA_FL_S ? RFLAGS_SF : 0);
+
+	t->setter = 0;
+	if (k + 1 < t->count && t->event[k + 1] == EVENT_SETS)
+		return;
+	put_save_flags(&t->c);
+	put(&t->c, "\x80\xa4\x24", 3); /* AND BYTE [RSP + flags_image + 1], ~mask */
+	put4(&t->c, (uint32_t)(EMU(flags_image) + 1));
+	put1(&t->c, (uint8_t)~mask);
+	t->flags = IN_IMAGE;
+}
+
 static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct isa_row *r)
 {
 	const int m = memory_operand(i, r);
@@ -340,6 +360,8 @@ static bool plain(struct tr *t, unsigned k, const struct insn *i, const struct i
 	if (!t->quiet[k] &&
 	    (event == EVENT_SETS || (event == EVENT_READS && ((r->flags_written | r->flags_undefined) & ISA_FL_ARITH))))
 		t->flags = IN_HOST;
+	if (clears_undefined(r))
+		clear_undefined(t, k, r);
 	if (m >= 0)
 		resume_here(t, k);
 	return true;

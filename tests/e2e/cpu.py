@@ -134,7 +134,11 @@ def kvm(t):
     t.bulkhead(*t.guest("echo", "--cpu", "host,-x2apic", "--detach")).expect(0)
     s = json.loads(t.bulkhead("status", "--json", t.name).expect(0).out)
     t.bulkhead("kill", t.name).expect(0)
-    check("x2apic" not in s["cpu_features"] and "lm" in s["cpu_features"], s)
+    check("x2apic" not in s["cpu_features"] and "lm" in s["cpu_features"] and "kvm" in s["cpu_features"], s)
+    t.bulkhead(*t.guest("echo", "--cpu", "host,-kvm", "--detach", name="hides")).expect(0)
+    hides = json.loads(t.bulkhead("status", "--json", "hides").expect(0).out)["cpu_features"]
+    t.bulkhead("kill", "hides").expect(0)
+    check("kvm" not in hides and "hypervisor" in hides, hides)
     missing = next(n for n in features if n not in s["cpu_features"] and n not in ("x2apic",))
     t.bulkhead(*t.guest("echo", "--cpu", "host,+" + missing)).expect(2, err=f"KVM on this host does not have.* {missing}")
     r = t.run_guest("cpuid", "--cpu", "host,-x2apic")

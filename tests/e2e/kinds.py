@@ -18,7 +18,7 @@ FRAMES = tuple(row[1] for row in _rows if row[4] == "FRAME")  # of a frame machi
 WRITERS = tuple(row[1] for row in _rows if row[8] == "WRITES")  # of guest memory
 SEVERAL = tuple(row[1] for row in _rows if int(row[5]) > 1)  # kinds whose processes have numbers behind their names
 # Those of a machine that can go on elsewhere.
-MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "IMPLIED"))
+MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "IMPLIED", "FRAME"))
 
 
 def options(kind):

@@ -92,7 +92,7 @@ def fallback(t):
     if t.engine == "kvm":
         r = t.run_guest("fallback", "--no-fallback")
         if r.code != 0:  # a real KVM fails at the accesses to a device only, and one day at none
-            r.expect(33, err=r"KVM gave up: .*suberror.*; instruction( [0-9a-f?]{2}){15}")
+            r.expect(33, err=r"KVM gave up: .*\(KVM_EXIT_INTERNAL_ERROR, suberror \d+\); instruction( [0-9a-f?]{2}){15}")
     t.expect_clean()
 
 

@@ -39,6 +39,13 @@ def litmus(t):
 
 
 @test
+def lint0(t):
+    """The 8259's interrupts go to the processor whose LINT0 takes them, and to no other."""
+    said = lines("the first takes the 8259's", "the second takes the 8259's", "the first again")
+    t.run_guest("lint0", "--cpus", "2").expect(0, out=said)
+
+
+@test
 def halted(t):
     """HLT with interrupts off on all processors is the end; on some of them it is not. Those that were never started do not count."""
     for cpus in ("1", "2", "3"):

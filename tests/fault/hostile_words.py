@@ -4,7 +4,7 @@ import os
 
 from bh import check, main, test, wait_until
 from hostile import evil_libexec, expect_decent
-from kinds import KINDS
+from kinds import DEVICES
 
 FLOOD, RUDE = "flood-bulkhead-vcpu", "bulkhead-rude"
 
@@ -23,7 +23,7 @@ def of_a_guests_end(t):
 @test
 def of_a_start(t):
     """Loader, vcpu process, each daemon: what they refuse with ends the machine, and is printed."""
-    for role, code in [("boot", 2), ("vcpu", 33), *((kind, 33) for kind in KINDS if kind != "testd")]:
+    for role, code in [("boot", 2), ("vcpu", 33), *((kind, 33) for kind in DEVICES)]:
         r = t.bulkhead(*t.guest("echo"), env=evil_libexec(t, role, RUDE))
         r.expect(code, err="rude")
         expect_decent(r.err, role)

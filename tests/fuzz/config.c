@@ -58,9 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config_init(&config);
 	memset(error, '#', CONFIG_ERROR_MAX);
 	err = options_parse(COMMAND_RUN, &config, argc, argv, error);
-	if (err == 0)
+	if (err == 0) {
+		config_settle(&config);
 		check_config(&config);
-	else
+	} else
 		CHECK(err == -EINVAL && strnlen(error, CONFIG_ERROR_MAX) < CONFIG_ERROR_MAX && error[0] != 0);
 	for (unsigned n = 0; n < config.initrds.count; n++)
 		free((char *)config.initrds.of[n].file);

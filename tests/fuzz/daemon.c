@@ -141,14 +141,14 @@ static void publish(struct world *w)
 	unsigned how = (unsigned)take(&w->in, 1);
 	struct io_slot *s = &w->req->slots[tail % RING_SLOTS];
 	unsigned range = take_below(&w->in, m->range_count);
-	const struct model_range *r = &m->ranges[range];
+	const unsigned length = m->range_count ? (unsigned)m->ranges[range].len : 1;
 	bool is_access;
 
 	*s = (struct io_slot){ .seq = tail, .op = ops[how & 7], .vcpu = how >> 6 & 3, .range = (uint8_t)range };
 	is_access = s->op == IO_READ || s->op == IO_WRITE;
 	s->size = is_access ? (uint8_t)(1 << (how >> 3 & 3)) : 0;
 	s->flags = s->op != IO_WRITE || how & 0x20 ? IO_SYNC : 0;
-	s->offset = (uint32_t)(take(&w->in, r->len > 256 ? 2 : 1) % r->len);
+	s->offset = take_below(&w->in, length);
 	s->data = take(&w->in, 2);
 	s->count = is_access && how & 0x20 ? (uint16_t)take_below(&w->in, 29) : 0;
 	s->when = w->rt.now_ns + (take(&w->in, 1) << 12);

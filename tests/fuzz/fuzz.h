@@ -28,18 +28,22 @@ static inline uint64_t take(struct input *in, size_t bytes)
 	return v;
 }
 
-/* A number below n. */
+/* A number below n; 0 where there is none. */
 static inline unsigned take_below(struct input *in, unsigned n)
 {
-	return (unsigned)take(in, n > 256 ? 2 : 1) % n;
+	return n ? (unsigned)take(in, n > 256 ? 2 : 1) % n : 0;
 }
 
 /* Writes 1 to 8 bytes of the input somewhere into an object: what a hostile writer of it can do. */
 static inline void take_poke(struct input *in, void *object, size_t object_size)
 {
-	size_t n = 1 + take_below(in, 8), at = take(in, 3) % (object_size - 8);
-	uint64_t v = take(in, n);
+	size_t n = 1 + take_below(in, 8), at;
+	uint64_t v;
 
+	if (object_size <= 8) /* a model without state */
+		return;
+	at = take(in, 3) % (object_size - 8);
+	v = take(in, n);
 	memcpy((uint8_t *)object + at, &v, n);
 }
 

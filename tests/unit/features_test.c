@@ -324,16 +324,16 @@ Test(features, short_evex_forms_need_avx512vl)
 
 struct answer {
 	struct kvm_cpuid2 head;
-	struct kvm_cpuid_entry2 entry[16];
+	struct kvm_cpuid_entry2 entry[17];
 };
 
 /* What KVM_GET_SUPPORTED_CPUID says on a processor that has everything, bits that the table does not know included. */
 static void all_ones(struct answer *a)
 {
 	static const uint32_t leaves[][2] = {
-		{ 0, 0 },	   { 1, 0 },	      { 6, 0 },	  { 7, 0 },	     { 7, 1 },	 { 7, 2 },
-		{ 0xd, 0 },	   { 0xd, 1 },	      { 0xd, 2 }, { 0xd, 5 },	     { 0xd, 9 }, { 0x80000001, 0 },
-		{ 0x80000007, 0 }, { 0x80000008, 0 }, { 0xb, 0 }, { 0x40000000, 0 },
+		{ 0, 0 },	   { 1, 0 },	      { 6, 0 },	  { 7, 0 },	     { 7, 1 },		{ 7, 2 },
+		{ 0xd, 0 },	   { 0xd, 1 },	      { 0xd, 2 }, { 0xd, 5 },	     { 0xd, 9 },	{ 0x80000001, 0 },
+		{ 0x80000007, 0 }, { 0x80000008, 0 }, { 0xb, 0 }, { 0x40000000, 0 }, { 0x40000001, 0 },
 	};
 
 	memset(a, 0, sizeof(*a));
@@ -374,6 +374,7 @@ Test(features, kvm_host_is_untouched)
 	struct cpu_feature_set s = apply(&a, "host");
 
 	all_ones(&b);
+	b.entry[16].eax = leaf(&a, 0x40000001, 0)->eax; /* kvm_aids */
 	cr_expect_eq(memcmp(&a, &b, sizeof(a)), 0);
 	for
 		EACH_FEATURE(f)
@@ -408,6 +409,33 @@ Test(features, kvm_leaves)
 	cr_expect_eq(leaf(&a, 0x40000000, 0)->ebx, 0);
 	cr_expect_eq(leaf(&a, 0xd, 0)->ebx, 0);
 	cr_expect_eq(leaf(&a, 0xd, 1)->eax, 0);
+}
+
+/* Documentation/virt/kvm/x86/cpuid.rst of the kernel: bits of leaf 40000001h, EAX. */
+Test(features, kvm_aids)
+{
+	enum { CLOCK = 0, CLOCK2 = 3, ASYNC_PF = 4, PV_EOI = 6, ASYNC_PF_VMEXIT = 10, ASYNC_PF_INT = 14, STABLE = 24 };
+	static const char *const showing[] = { "host", "host,+kvm", "max", "x86-64-v2", "x86-64-v3,-x2apic" };
+	static const char *const hiding[] = { "host,-kvm", "x86-64-v2,-kvm", "max,kvm=off", "host,-hypervisor" };
+	const uint32_t wanted = 1u << CLOCK | 1u << CLOCK2 | 1u << PV_EOI | 1u << STABLE;
+	struct cpu_feature_set s;
+	struct answer a;
+
+	for (unsigned n = 0; n < sizeof(showing) / sizeof(showing[0]); n++) {
+		s = apply(&a, showing[n]);
+		expect_has(&s, "kvm hypervisor", true);
+		cr_expect_eq(leaf(&a, 0x40000000, 0)->ebx, ~0u, "%s", showing[n]);
+		cr_expect_eq(leaf(&a, 0x40000001, 0)->eax & wanted, wanted, "%s", showing[n]);
+		cr_expect_not(leaf(&a, 0x40000001, 0)->eax & (1u << ASYNC_PF | 1u << ASYNC_PF_VMEXIT | 1u << ASYNC_PF_INT), "%s",
+			      showing[n]);
+	}
+	for (unsigned n = 0; n < sizeof(hiding) / sizeof(hiding[0]); n++) {
+		s = apply(&a, hiding[n]);
+		expect_has(&s, "kvm", false);
+		for (unsigned i = 15; i < 17; i++)
+			cr_expect_not(a.entry[i].eax | a.entry[i].ebx | a.entry[i].ecx | a.entry[i].edx, "%s", hiding[n]);
+	}
+	cr_expect(leaf((apply(&a, "host,-kvm"), &a), 1, 0)->ecx & 1u << 31, "it still says that it is a virtual one");
 }
 
 Test(features, kvm_level)

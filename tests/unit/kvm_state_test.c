@@ -6,12 +6,14 @@
 #include "emu/core/engine.h"
 #include "emu/core/state.h"
 #include "emu/model/features.h"
+#include "vmm/kvm/kvm.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 enum { RAM = 1 << 20 };
@@ -92,9 +94,18 @@ static void fill(struct engine_state *s, bool avx512)
 	s->cpu.rip = 0x1234;
 }
 
+static bool nothing_pending(void *ctx, unsigned vcpu)
+{
+	return false;
+}
+
+static void nobody_listens(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, uint64_t data, unsigned size)
+{
+}
+
 static struct engine *make(const struct engine_ops *ops, void *ram, int kvm_fd)
 {
-	static const struct engine_bus bus;
+	static const struct engine_bus bus = { .write = nobody_listens, .extint_pending = nothing_pending };
 	struct engine_config c = { .bus = &bus, .ram = { { 0, RAM, ram } }, .ram_count = 1, .vcpus = 1, .kvm_fd = kvm_fd };
 	struct engine *e;
 	const int err = ops->create(&c, &e);
@@ -118,6 +129,68 @@ static void move(struct engine *to, const struct engine_state *in, struct engine
 	}
 }
 
+static void expect(bool is, const char *what)
+{
+	if (!is)
+		wrong++, fprintf(stderr, "not so: %s\n", what);
+}
+
+/* IA32_TSC counts on from what is written there (SDM vol. 3, 18.17.3). A KVM that does not keep it is not given a guest. */
+static void counter_is_kept_or_refused(struct engine *kvm, const struct engine_state *good)
+{
+	static struct engine_state far, out;
+	const uint64_t second = 1000ull * good->tsc_khz;
+	const char *field = "";
+
+	far = *good;
+	far.tsc += 1000000 * second;
+	if (kvm->ops->restore(kvm, 0, &far, &field) == -EINVAL) {
+		expect(strstr(field, "tsc: ") && strstr(field, "--engine kvm"), "it is said why, and what to do");
+		printf("this KVM does not keep a written counter\n");
+		return;
+	}
+	expect(kvm->ops->save(kvm, 0, &out) == 0, "it can be saved");
+	expect(out.tsc - far.tsc + second < 1000 * second, "the counter goes on from where it was");
+}
+
+/* Any exit that nobody serves is told by its name, with the instruction that RIP points to. */
+static void report_is_whole(struct engine *kvm, uint8_t *ram)
+{
+	static const uint8_t vmmcall[] = { 0x0f, 0x01, 0xd9 };
+	struct kvm_engine *k = (struct kvm_engine *)kvm;
+	struct cpu c;
+
+	kvm->ops->get_state(kvm, 0, &c);
+	c.seg[SEG_CS].base = 0;
+	c.seg[SEG_CS].selector = 0;
+	c.rip = 0x1000;
+	memcpy(ram + 0x1000, vmmcall, sizeof(vmmcall));
+	expect(kvm->ops->set_state(kvm, 0, &c) == 0, "a state for the report");
+	k->vcpu[0].run->exit_reason = KVM_EXIT_HYPERV;
+	expect(kvm_unserved(k, 0) == ENGINE_ERROR, "it ends there");
+	expect(strstr(k->error, "KVM_EXIT_HYPERV)") && strstr(k->error, "; instruction 0f 01 d9 00"), k->error);
+}
+
+/* "pending triple fault ... reported and set" (the kernel's Documentation/virt/kvm/api.rst, 7.33): it is not lost on the way. */
+static void shutdown_is_kept(struct engine *kvm, uint8_t *ram)
+{
+	static const uint8_t out_80[] = { 0xe6, 0x80 }; /* where it would come if it were lost */
+	struct kvm_engine *k = (struct kvm_engine *)kvm;
+	enum engine_stop stop = ENGINE_KICKED;
+	struct cpu c, out;
+
+	memcpy(ram + 0x1000, out_80, sizeof(out_80));
+	if (ioctl(k->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_X86_TRIPLE_FAULT_EVENT) <= 0) {
+		printf("this KVM does not know of a pending triple fault\n");
+		return;
+	}
+	kvm->ops->get_state(kvm, 0, &c);
+	c.activity = CPU_SHUTDOWN;
+	expect(kvm->ops->set_state(kvm, 0, &c) == 0 && kvm->ops->get_state(kvm, 0, &out) == 0, "it can be set");
+	expect(out.activity == CPU_SHUTDOWN, "it is told");
+	expect(!kvm_step(k, 0, &stop) && stop == ENGINE_TRIPLE_FAULT, "it shuts down");
+}
+
 int main(void)
 {
 	void *ram = mmap(NULL, RAM, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -135,7 +208,9 @@ int main(void)
 	kvm->ops->features(kvm, &features);
 	if (emu->ops->save(emu, 0, &start) != 0 || kvm->ops->save(kvm, 0, &kvm_state) != 0)
 		return 1;
-	start.tsc_khz = kvm_state.tsc_khz; /* of an emulator that was told so */
+	start.tsc_khz = kvm_state.tsc_khz; /* of an emulator that was told so, and whose counter is this KVM's */
+	start.tsc = kvm_state.tsc;
+	start.time_ns = kvm_state.time_ns;
 	fill(&start, cpu_has(&features, CPUF_AVX512F));
 	move(kvm, &start, &kvm_state);
 	compare_cpu(&start.cpu, &kvm_state.cpu);
@@ -143,6 +218,9 @@ int main(void)
 	compare_cpu(&start.cpu, &back.cpu);
 	if (memcmp(&kvm_state.apic.reg[0x32], &back.apic.reg[0x32], 24) != 0)
 		wrong++, fprintf(stderr, "differs: local vector table\n");
+	counter_is_kept_or_refused(kvm, &kvm_state);
+	report_is_whole(kvm, ram);
+	shutdown_is_kept(kvm, ram);
 	emu->ops->destroy(emu);
 	kvm->ops->destroy(kvm);
 	printf("%u fields differ, vectors of %s\n", wrong, start.cpu.xcr0 & 0x80 ? "AVX-512" : "SSE");

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,13 +52,14 @@ static int wait_a_while(void *ctx, uint32_t ms)
 /* Those that begin now: the one that is shown was drawn without these events. */
 static int await_frames(void *ctx, uint32_t count)
 {
-	static struct view_frame frame;
+	struct view_frame *frame = view_allocate(sizeof(*frame));
 	struct typist *t = ctx;
-	int rc = flush(t);
+	int rc = frame ? flush(t) : -ENOMEM;
 	uint64_t until = atomic_load(&t->view.picture->shown) + count;
 
 	while (!rc && t->view.seen < until)
-		rc = view_next(&t->view, FRAMES_MS, &frame);
+		rc = view_next(&t->view, FRAMES_MS, frame);
+	free(frame);
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,8 +40,8 @@ static int save(const char *file, const struct view_frame *frame)
 
 int cmd_screenshot(int argc, char **argv)
 {
-	static struct view_frame frame;
 	static struct view view;
+	struct view_frame *frame;
 	struct machine_ref ref;
 	struct cli_args args;
 	int rc = cli_parse(COMMAND_SCREENSHOT, &args, argc, argv);
@@ -51,11 +52,12 @@ int cmd_screenshot(int argc, char **argv)
 		rc = view_open(&view, &ref, 0);
 	if (rc)
 		return rc;
-	rc = view_latest(&view, &frame);
+	frame = view_allocate(sizeof(*frame));
+	rc = frame ? view_latest(&view, frame) : 0;
 	view_close(&view);
-	if (rc) {
+	if (rc)
 		fprintf(stderr, "bulkhead: %s has shown nothing yet\n", ref.name);
-		return EXIT_FAILED;
-	}
-	return save(args.words[1], &frame);
+	rc = rc || !frame ? EXIT_FAILED : save(args.words[1], frame);
+	free(frame);
+	return rc;
 }

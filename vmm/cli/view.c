@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -97,6 +98,15 @@ static int connect_view(struct view *v)
 			return -EBUSY;
 	}
 	return rc;
+}
+
+void *view_allocate(size_t bytes)
+{
+	void *p = calloc(1, bytes);
+
+	if (!p)
+		fprintf(stderr, "bulkhead: no memory for a picture (%zu KiB)\n", bytes >> 10);
+	return p;
 }
 
 int view_open(struct view *v, const struct machine_ref *ref, uint16_t flags)

@@ -25,6 +25,9 @@ struct view_frame {
 	uint32_t pixels[LAYOUT_FRAME_WIDTH * LAYOUT_FRAME_HEIGHT]; /* 0RGB */
 };
 
+/* Memory for a picture is taken when there is to be one: other commands have no use for it. NULL, and that has been told: there is none. */
+void *view_allocate(size_t bytes);
+
 /* 0, or an exit code; what is wrong has been told. */
 int view_open(struct view *v, const struct machine_ref *ref, uint16_t flags);
 void view_close(struct view *v);

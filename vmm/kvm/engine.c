@@ -42,6 +42,7 @@ static int create_machine(struct kvm_engine *k, const struct engine_config *conf
 {
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { LAYOUT_IOAPIC_PINS } };
 	struct kvm_enable_cap tell = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
+	struct kvm_enable_cap triple = { .cap = KVM_CAP_X86_TRIPLE_FAULT_EVENT, .args = { 1 } };
 	int err;
 
 	if (ioctl(k->kvm_fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
@@ -60,7 +61,16 @@ static int create_machine(struct kvm_engine *k, const struct engine_config *conf
 	if (ioctl(k->vm_fd, KVM_ENABLE_CAP, &split) < 0)
 		return kvm_fail(k, "KVM_CAP_SPLIT_IRQCHIP");
 	k->tells_failures = ioctl(k->vm_fd, KVM_ENABLE_CAP, &tell) == 0;
+	k->has_triple_fault = ioctl(k->vm_fd, KVM_ENABLE_CAP, &triple) == 0;
 	return 0;
+}
+
+/* What CPUID does not show of KVM's own is not there: its MSRs raise #GP. A KVM too old for that keeps them. */
+static void hide_unoffered(int fd)
+{
+	struct kvm_enable_cap hide = { .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID, .args = { 1 } };
+
+	ioctl(fd, KVM_ENABLE_CAP, &hide);
 }
 
 static int create_vcpu(struct kvm_engine *k, unsigned index)
@@ -78,6 +88,7 @@ static int create_vcpu(struct kvm_engine *k, unsigned index)
 	v->area = k->xsave_bytes ? calloc(1, k->xsave_bytes) : NULL;
 	if (k->xsave_bytes && !v->area)
 		return -ENOMEM;
+	hide_unoffered(v->fd);
 	return kvm_set_cpuid(k, index);
 }
 
@@ -208,15 +219,21 @@ static enum engine_stop kvm_engine_run(struct engine *e, unsigned vcpu)
 	return stop;
 }
 
-/* A signal that only asks to look at the 8259 again must not end run(): no flag, the step loop re-evaluates. */
+/*
+ * A signal that only asks to look at the 8259 again must not end run(): no flag, the step loop re-evaluates. Each knows for itself
+ * whether its LINT0 takes it.
+ */
 static void kvm_engine_extint_changed(struct engine *e)
 {
 	struct kvm_engine *k = (struct kvm_engine *)e;
-	struct kvm_vcpu *v = &k->vcpu[0];
 
-	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	if (atomic_load(&v->inside))
-		pthread_kill(v->thread, KICK_SIGNAL);
+	for (unsigned n = 0; n < k->vcpus; n++) {
+		struct kvm_vcpu *v = &k->vcpu[n];
+
+		__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (atomic_load(&v->inside))
+			pthread_kill(v->thread, KICK_SIGNAL);
+	}
 }
 
 static int kvm_engine_signal_msi(struct engine *e, uint64_t addr, uint32_t data)

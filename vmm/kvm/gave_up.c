@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What KVM cannot do, and what it then says. It delivers no event by a table or to a stack that is not memory: not through a
+ * What KVM cannot do, and what it then says; what it asks for and nobody serves. It delivers no event by a table or to a stack that is not memory: not through a
  * device, and not where nobody answers. A processor does not care, it makes bus cycles:
  *
  * - From a table where nobody drives the bus it reads ones. No gate, descriptor or stack pointer is good that has these, so
@@ -11,6 +11,7 @@
  */
 #include "kvm.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -118,18 +119,34 @@ static void append_instruction(struct kvm_engine *k, unsigned vcpu)
 	}
 }
 
+static void append_exit(struct kvm_engine *k, uint32_t exit)
+{
+	const char *name = kvm_exit_name(exit);
+
+	if (name)
+		append(k, " (%s", name);
+	else
+		append(k, " (exit %u, which came after this program", exit);
+}
+
+/* The instruction before the rest: a line of a log may end early. */
 static void explain(struct kvm_engine *k, unsigned vcpu, const char *reason)
 {
 	const struct kvm_run *run = k->vcpu[vcpu].run;
 
-	snprintf(k->error, sizeof(k->error), "KVM gave up: %s (exit %u", reason, run->exit_reason);
-	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR) {
+	snprintf(k->error, sizeof(k->error), "KVM gave up: %s", reason);
+	append_exit(k, run->exit_reason);
+	if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
 		append(k, ", suberror %u", run->internal.suberror);
-		for (unsigned i = 0; i < run->internal.ndata && i < 6; i++)
-			append(k, " %llx", (unsigned long long)run->internal.data[i]);
-	}
+	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY || run->exit_reason == KVM_EXIT_UNKNOWN)
+		append(k, ", reason %#llx", (unsigned long long)run->hw.hardware_exit_reason);
 	append(k, ")");
 	append_instruction(k, vcpu);
+	if (run->exit_reason != KVM_EXIT_INTERNAL_ERROR || !run->internal.ndata)
+		return;
+	append(k, "; data");
+	for (unsigned i = 0; i < run->internal.ndata && i < 6; i++)
+		append(k, " %llx", (unsigned long long)run->internal.data[i]);
 }
 
 static enum engine_stop no_stack(struct kvm_engine *k, unsigned vcpu)
@@ -158,5 +175,32 @@ enum engine_stop kvm_gave_up(struct kvm_engine *k, unsigned vcpu)
 	if (was_delivering(run) && ioctl(k->vcpu[vcpu].fd, KVM_GET_SREGS, &s) == 0)
 		return has_tables(k, vcpu, &s) ? no_stack(k, vcpu) : ENGINE_TRIPLE_FAULT;
 	explain(k, vcpu, sub < sizeof(reasons) / sizeof(reasons[0]) ? reasons[sub] : "internal error");
+	return ENGINE_ERROR;
+}
+
+enum engine_stop kvm_unserved(struct kvm_engine *k, unsigned vcpu)
+{
+	switch (k->vcpu[vcpu].run->exit_reason) {
+	case KVM_EXIT_FAIL_ENTRY:
+		explain(k, vcpu, "the processor refused the guest's state");
+		break;
+	case KVM_EXIT_UNKNOWN:
+		explain(k, vcpu, "the processor stopped for a reason that KVM does not know");
+		break;
+	default:
+		explain(k, vcpu, "it asks for what no guest is offered here");
+	}
+	return ENGINE_ERROR;
+}
+
+enum engine_stop kvm_run_failed(struct kvm_engine *k, unsigned vcpu)
+{
+	const uint32_t reason = k->vcpu[vcpu].run->exit_reason;
+	const bool tells = errno == EFAULT && reason == KVM_EXIT_MEMORY_FAULT; /* else it is an earlier one's */
+
+	kvm_fail(k, "KVM gave up: KVM_RUN");
+	if (tells)
+		append(k, " (%s)", kvm_exit_name(reason));
+	append_instruction(k, vcpu);
 	return ENGINE_ERROR;
 }

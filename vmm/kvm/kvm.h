@@ -15,6 +15,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* Newer than some <linux/kvm.h>. */
+#ifndef KVM_EXIT_MEMORY_FAULT
+#define KVM_EXIT_MEMORY_FAULT 39
+#endif
+
 /* How long a stretch in the emulator pays (fallback.c). */
 struct kvm_stretch {
 	unsigned limit;		    /* instructions of the next one */
@@ -62,6 +67,7 @@ struct kvm_engine {
 	bool has_msr[KVM_MSR_ROWS]; /* state.c: which of its registers this KVM has */
 	struct engine *emulator; /* for what KVM cannot do (fallback.c) */
 	bool falls_back;	 /* it is asked while the guest runs */
+	bool has_triple_fault;	 /* one that is on its way is part of a vCPU's events (KVM_CAP_X86_TRIPLE_FAULT_EVENT) */
 	bool tells_failures;	 /* an instruction that it cannot do leaves no #UD behind (KVM_CAP_EXIT_ON_EMULATION_FAILURE) */
 	struct cpu_model cpu;
 	struct cpu_feature_set features; /* what the guest's CPUID shows */
@@ -81,7 +87,7 @@ struct kvm_engine {
 /* Each returns 0 or -errno and leaves a sentence in k->error when it fails. */
 int kvm_fail(struct kvm_engine *k, const char *what);
 int kvm_set_cpuid(struct kvm_engine *k, unsigned vcpu);
-/* Takes from the leaves what the model has not, and tells what is left. `host` and `max` keep bits that the table does not
+/* Takes from the leaves what the model has not, and what no guest is offered, and tells what is left. `host` and `max` keep bits that the table does not
  * know, the levels do not. -ENOTSUP: the model wants more than there is; `error` names it. */
 int kvm_model_apply(const struct cpu_model *m, struct kvm_cpuid2 *leaves, struct cpu_feature_set *out,
 		    char error[CPU_MODEL_ERROR_MAX]);
@@ -111,9 +117,22 @@ void kvm_xstate_in(struct cpu *out, uint8_t *area, size_t bytes);
 int kvm_save(struct engine *e, unsigned vcpu, struct engine_state *out);
 int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, const char **field);
 
+/* lint0.c. open(): in the page of a first processor that takes the 8259's interrupts without having a word in it. takes(): does this
+ * processor take them? Only its own thread asks, outside KVM_RUN. */
+void kvm_lint0_open(struct kvm_lapic_state *page);
+bool kvm_lint0_takes(struct kvm_engine *k, unsigned vcpu);
+
+/* exits.c. name(): NULL: none of x86, or newer than this program. answer(): true: the guest goes on with it; false: there is no answer. */
+const char *kvm_exit_name(uint32_t reason);
+bool kvm_exit_answer(struct kvm_run *run);
+
 /* gave_up.c: KVM_EXIT_INTERNAL_ERROR and KVM_EXIT_SHUTDOWN. Has the guest shut down, or is it a limit of KVM? Then k->error tells
  * which. */
 enum engine_stop kvm_gave_up(struct kvm_engine *k, unsigned vcpu);
+/* Any other exit that nobody serves: ENGINE_ERROR, k->error names it, and the instruction. */
+enum engine_stop kvm_unserved(struct kvm_engine *k, unsigned vcpu);
+/* KVM_RUN itself has failed, with errno: the same. */
+enum engine_stop kvm_run_failed(struct kvm_engine *k, unsigned vcpu);
 enum engine_stop kvm_shut_down(struct kvm_engine *k, unsigned vcpu);
 
 /* fallback.c: our emulator for what KVM cannot do. create(): 0 or -errno. */

@@ -5,7 +5,22 @@
  */
 #include "kvm.h"
 
+#include <asm/kvm_para.h>
 #include <stddef.h>
+
+/* What KVM does for guests that know it (the kernel's Documentation/virt/kvm/x86/cpuid.rst): leaf 40000001h names it. */
+enum { LEAF_AIDS = 0x40000001, LEAF_AIDS_FIRST = 0x40000000, LEAF_AIDS_LAST = 0x400000ff };
+
+#define AID(name) (1u << KVM_FEATURE_##name)
+
+/*
+ * What KVM does by itself. Not asynchronous page faults (ASYNC_PF and its kin): guest memory is not swapped where that would
+ * pay, and a fault that is on its way is no part of a state, as the register of POLL_CONTROL is none. Not what needs the process behind KVM (HC_MAP_GPA_RANGE,
+ * MIGRATION_CONTROL), or an IOAPIC that knows more ids than ours (MSI_EXT_DEST_ID).
+ */
+static const uint32_t offered_aids = AID(CLOCKSOURCE) | AID(NOP_IO_DELAY) | AID(CLOCKSOURCE2) | AID(STEAL_TIME) | AID(PV_EOI) |
+				     AID(PV_UNHALT) | AID(PV_TLB_FLUSH) | AID(PV_SEND_IPI) | AID(PV_SCHED_YIELD) |
+				     AID(CLOCKSOURCE_STABLE_BIT);
 
 static uint32_t *reg_of(struct kvm_cpuid_entry2 *e, unsigned reg)
 {
@@ -40,7 +55,7 @@ static struct cpu_feature_set shown(struct kvm_cpuid2 *l)
 }
 
 /* In the registers that the table speaks of, a model that names everything has nothing else. These bits are no features:
- * APIC and HTT, OSXSAVE (KVM keeps it in step), leaves 6, 80000007h and 80000008h, and on AMD processors (bits 0 to 24 of 80000001h
+ * APIC and HTT, OSXSAVE (KVM keeps it in step), leaves 6, 40000001h, 80000007h and 80000008h, and on AMD processors (bits 0 to 24 of 80000001h
  * EDX repeat those of leaf 1) what leaf 1 says. */
 static uint32_t not_ours(struct kvm_cpuid2 *l, uint32_t leaf, unsigned reg, bool is_open)
 {
@@ -55,7 +70,7 @@ static uint32_t not_ours(struct kvm_cpuid2 *l, uint32_t leaf, unsigned reg, bool
 		mask = ~0u;
 	if (leaf == 0x80000001 && reg == CPUID_EDX && one)
 		mask |= *one & 0x0183f3ff;
-	if (leaf == 0x80000007 || leaf == 0x80000008)
+	if (leaf == 0x80000007 || leaf == 0x80000008 || leaf == LEAF_AIDS)
 		mask = ~0u;
 	return mask;
 }
@@ -127,13 +142,25 @@ static void mask_unknown(struct kvm_cpuid2 *l)
 	}
 }
 
-/* Whole leaves that came with a feature. */
-static void mask_leaves(struct kvm_cpuid2 *l, const struct cpu_feature_set *keep)
+static void mask_aids(struct kvm_cpuid2 *l)
+{
+	for (uint32_t i = 0; i < l->nent; i++)
+		if (l->entries[i].function == LEAF_AIDS)
+			l->entries[i].eax &= offered_aids;
+}
+
+static bool is_of_aids(uint32_t leaf)
+{
+	return leaf >= LEAF_AIDS_FIRST && leaf <= LEAF_AIDS_LAST;
+}
+
+/* Whole leaves that came with a feature. A KVM without kvmclock may have the rest of what is called kvm: that goes with the model. */
+static void mask_leaves(const struct cpu_model *m, struct kvm_cpuid2 *l, const struct cpu_feature_set *keep)
 {
 	for (uint32_t i = 0; i < l->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &l->entries[i];
 
-		if (!cpu_leaf_exists(keep, e->function))
+		if (!cpu_leaf_exists(keep, e->function) || (is_of_aids(e->function) && !cpu_has(&m->possible, CPUF_KVM)))
 			e->eax = e->ebx = e->ecx = e->edx = 0;
 	}
 }
@@ -150,10 +177,11 @@ static bool takes_nothing(const struct cpu_model *m, const struct cpu_feature_se
 int kvm_model_apply(const struct cpu_model *m, struct kvm_cpuid2 *l, struct cpu_feature_set *out,
 		    char error[CPU_MODEL_ERROR_MAX])
 {
-	const struct cpu_feature_set available = shown(l);
+	struct cpu_feature_set available;
 	int err;
 
-	*out = available;
+	mask_aids(l);
+	*out = available = shown(l);
 	if (takes_nothing(m, &available))
 		return 0;
 	err = cpu_model_resolve(m, &available, "KVM on this host", out, error);
@@ -161,7 +189,7 @@ int kvm_model_apply(const struct cpu_model *m, struct kvm_cpuid2 *l, struct cpu_
 		return err;
 	mask_features(l, out, cpu_model_is_open(m));
 	mask_xsave(l, out, cpu_model_is_open(m));
-	mask_leaves(l, out);
+	mask_leaves(m, l, out);
 	if (!cpu_model_is_open(m))
 		mask_unknown(l);
 	return 0;

@@ -223,8 +223,8 @@ static void get_debug(int fd, struct cpu *out)
 	out->dr[7] = d.dr7;
 }
 
-/* Interrupt shadow and NMIs (KVM_CAP_VCPU_EVENTS). */
-static void set_events(int fd, const struct cpu *in)
+/* Interrupt shadow and NMIs (KVM_CAP_VCPU_EVENTS), and a shutdown that nobody has been told of. */
+static void set_events(const struct kvm_engine *k, int fd, const struct cpu *in)
 {
 	struct kvm_vcpu_events v;
 
@@ -233,6 +233,10 @@ static void set_events(int fd, const struct cpu *in)
 	v.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
 	v.nmi.pending = in->nmi_pending;
 	v.nmi.masked = in->nmi_blocked;
+	if (k->has_triple_fault) {
+		v.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+		v.triple_fault.pending = in->activity == CPU_SHUTDOWN;
+	}
 	v.interrupt.shadow = (in->shadow & SHADOW_STI ? KVM_X86_SHADOW_INT_STI : 0) |
 			     (in->shadow & SHADOW_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0);
 	ioctl(fd, KVM_SET_VCPU_EVENTS, &v);
@@ -244,6 +248,8 @@ static void get_events(int fd, struct cpu *out)
 
 	if (ioctl(fd, KVM_GET_VCPU_EVENTS, &v) < 0)
 		return;
+	if (v.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT && v.triple_fault.pending)
+		out->activity = CPU_SHUTDOWN;
 	out->nmi_pending = v.nmi.pending;
 	out->nmi_blocked = v.nmi.masked;
 	out->shadow = (uint8_t)((v.interrupt.shadow & KVM_X86_SHADOW_INT_STI ? SHADOW_STI : 0) |
@@ -271,7 +277,7 @@ int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
 		return err;
 	set_msrs(k, fd, in, NULL);
 	set_debug(fd, in);
-	set_events(fd, in);
+	set_events(k, fd, in);
 	return ioctl(fd, KVM_SET_MP_STATE, &mp) < 0 ? kvm_fail(k, "KVM_SET_MP_STATE") : 0;
 }
 
@@ -311,7 +317,7 @@ int kvm_state_change(struct kvm_engine *k, unsigned vcpu, const struct cpu *befo
 	if (differs(before->dr, after->dr, sizeof(before->dr)))
 		set_debug(fd, after);
 	if (before->shadow != after->shadow || before->nmi_blocked != after->nmi_blocked)
-		set_events(fd, after);
+		set_events(k, fd, after);
 	return 0;
 }
 

@@ -5,7 +5,6 @@
 #include "proto/counters.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -94,10 +93,10 @@ static int inject_extint(struct kvm_engine *k, unsigned vcpu)
 	run->request_interrupt_window = 0;
 	if (kvm_debug_holds_interrupts(k, vcpu))
 		return 0;
-	/* The 8259 is wired to the first processor. */
-	if (!v->has_vector && (vcpu != 0 || !k->bus.extint_pending(k->bus.ctx, vcpu)))
+	if (!v->has_vector && !k->bus.extint_pending(k->bus.ctx, vcpu))
 		return 0;
-	if (!run->ready_for_interrupt_injection || !run->if_flag) {
+	/* Where LINT0 is closed KVM opens no window, but does once the guest has opened it: of that nobody else hears. */
+	if (!run->ready_for_interrupt_injection || !run->if_flag || (!v->has_vector && !kvm_lint0_takes(k, vcpu))) {
 		run->request_interrupt_window = 1;
 		return 0;
 	}
@@ -183,15 +182,15 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 			return *stop == ENGINE_KICKED;
 		*stop = kvm_gave_up(k, vcpu);
 		return false;
-	case KVM_EXIT_FAIL_ENTRY:
-		snprintf(k->error, sizeof(k->error), "the processor refused the guest state (reason %llx)",
-			 (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
-		break;
 	default:
-		snprintf(k->error, sizeof(k->error), "KVM exit %u is not known here", run->exit_reason);
+		if (kvm_exit_answer(run)) {
+			count(&k->vcpu[vcpu], COUNTER_OTHER);
+			k->vcpu[vcpu].owes = true;
+			return true;
+		}
+		*stop = kvm_unserved(k, vcpu);
+		return false;
 	}
-	*stop = ENGINE_ERROR;
-	return false;
 }
 
 bool kvm_complete(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
@@ -225,7 +224,6 @@ bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 		*stop = ENGINE_HALTED;
 		return false;
 	}
-	kvm_fail(k, "KVM_RUN");
-	*stop = ENGINE_ERROR;
+	*stop = kvm_run_failed(k, vcpu);
 	return false;
 }

@@ -12,7 +12,7 @@ enum { MSR_TSC = 0x10, MSR_TSC_DEADLINE = 0x6e0, MSR_KVM_FIRST = 0x4b564d00 };
 
 _Static_assert(sizeof(struct kvm_lapic_state) == 16 * APIC_REGISTERS, "KVM's page is the architecture's");
 
-enum { APIC_ID = 0x02, APIC_SVR = 0x0f, APIC_LVT_LINT0 = 0x35, SVR_ENABLED = 1 << 8, LVT_EXTINT = 7 << 8 };
+enum { APIC_ID = 0x02 };
 
 /* KVM's page has the id in the upper byte, as the register page has it, in x2APIC mode, too, where the register is the id itself
  * (SDM vol. 3, 10.12.5.1), unless KVM_CAP_X2APIC_API is switched on. */
@@ -34,20 +34,6 @@ static int save_apic(struct kvm_engine *k, int fd, uint64_t apic_base, struct ap
 	return 0;
 }
 
-/*
- * While software has not switched its local APIC on, the first processor takes the 8259's interrupts as if there were none (the
- * emulator does by that rule). KVM asks LINT0 even then, and says after a reset that it is ExtINT, which no masked entry is.
- */
-static void open_lint0(uint8_t *page)
-{
-	const uint32_t extint = LVT_EXTINT;
-	uint32_t svr;
-
-	memcpy(&svr, page + 16 * APIC_SVR, 4);
-	if (!(svr & SVR_ENABLED))
-		memcpy(page + 16 * APIC_LVT_LINT0, &extint, 4);
-}
-
 static int restore_apic(struct kvm_engine *k, unsigned vcpu, uint64_t apic_base, const struct apic_state *in)
 {
 	const uint32_t id = in->reg[APIC_ID] << id_shift(apic_base);
@@ -60,7 +46,7 @@ static int restore_apic(struct kvm_engine *k, unsigned vcpu, uint64_t apic_base,
 		memcpy(page.regs + 16 * n, &in->reg[n], 4);
 	memcpy(page.regs + 16 * APIC_ID, &id, 4);
 	if (vcpu == 0)
-		open_lint0((uint8_t *)page.regs);
+		kvm_lint0_open(&page);
 	if (ioctl(fd, KVM_SET_LAPIC, &page) < 0)
 		return kvm_fail(k, "KVM_SET_LAPIC");
 	kvm_msr_set(fd, MSR_TSC_DEADLINE, in->tsc_deadline);
@@ -125,6 +111,30 @@ static uint64_t tsc_now(const struct kvm_engine *k, const struct engine_state *s
 	return s->tsc + (uint64_t)((unsigned __int128)engine_state_age(s, machine_ns(&k->clock)) * k->tsc_khz / 1000000);
 }
 
+/*
+ * Has this KVM kept the counter that it was given? One that interprets may leave the host's in its place, and a guest that sees time
+ * jump by the host's days does not survive it. A good one shifts it by up to a second: processors whose counters are written within
+ * the second are put in step (the kernel's Documentation/virt/kvm/devices/vcpu.rst, KVM_VCPU_TSC_CTRL).
+ */
+static bool keeps_tsc(const struct kvm_engine *k, int fd, uint64_t written, const struct engine_state *s)
+{
+	const uint64_t second = 1000 * (k->tsc_khz ? k->tsc_khz : 1000000);
+	uint64_t read;
+
+	if (kvm_msr_get(fd, MSR_TSC, &read))
+		return false;
+	return read - (written - second) <= tsc_now(k, s) + second - (written - second);
+}
+
+/* -ENOTSUP: it is not kept. */
+static int restore_tsc(const struct kvm_engine *k, int fd, const struct engine_state *s)
+{
+	const uint64_t tsc = tsc_now(k, s);
+	const int err = kvm_msr_set(fd, MSR_TSC, tsc);
+
+	return err ? err : keeps_tsc(k, fd, tsc, s) ? 0 : -ENOTSUP;
+}
+
 /* NULL, or what of it KVM cannot go on with. */
 static const char *complaint(const struct kvm_engine *k, const struct engine_state *in)
 {
@@ -133,6 +143,8 @@ static const char *complaint(const struct kvm_engine *k, const struct engine_sta
 	/* KVM keeps these to itself. Whoever meets one lets the processor take one more step where it is. */
 	if (in->debug_pending || in->task_trap)
 		return "debug: KVM cannot be given a pending #DB";
+	if (in->cpu.activity == CPU_SHUTDOWN && !k->has_triple_fault)
+		return "activity: this KVM cannot be given a processor that has shut down";
 	if (k->tsc_khz && khz != k->tsc_khz)
 		return "tsc: its frequency is not this host's, which KVM cannot change here; start the machine with --engine "
 		       "auto on "
@@ -163,7 +175,12 @@ int kvm_restore(struct engine *e, unsigned vcpu, const struct engine_state *in, 
 	if (*field)
 		return -EINVAL;
 	*field = k->error;
-	err = kvm_msr_set(k->vcpu[vcpu].fd, MSR_TSC, tsc_now(k, in));
+	err = restore_tsc(k, k->vcpu[vcpu].fd, in);
+	if (err == -ENOTSUP) {
+		*field = "tsc: this KVM does not keep a time-stamp counter that is written to it (IA32_TSC), by which the guest "
+			 "measures time; start the machine with --engine kvm, so that it has KVM's from the beginning";
+		return -EINVAL;
+	}
 	if (!err)
 		err = kvm_state_set(k, vcpu, &in->cpu);
 	if (!err)

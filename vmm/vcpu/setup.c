@@ -183,6 +183,7 @@ static int take_features(struct setup *s, const Bulkhead__SetupVcpu *m)
 		cpu_add(&s->cpu.possible, f);
 	}
 	s->cpu.wanted = s->cpu.possible;
+	cpu_remove(&s->cpu.wanted, CPUF_KVM); /* who relies on it is found by its state (emu/run/state.c) */
 	s->config.cpu = &s->cpu;
 	return 0;
 }
