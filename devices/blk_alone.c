@@ -61,12 +61,17 @@ static void lost(void *ctx, const char *why)
 	log_info("%s", why);
 }
 
-/* A socket that nobody listens at any more makes room. */
+/* A socket that nobody listens at any more makes room. Other files refuse connections, too. */
 static bool is_dead_socket(const struct sockaddr_un *addr)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool dead = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED;
+	struct stat st;
+	bool dead;
+	int fd;
 
+	if (lstat(addr->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) || st.st_uid != geteuid())
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	dead = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED;
 	if (fd >= 0)
 		close(fd);
 	return dead;

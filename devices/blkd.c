@@ -5,6 +5,7 @@
  * that whoever takes over repeats the one that it died over.
  */
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "daemons.h"
 #include "devices/blk_disk.h"
@@ -44,6 +45,19 @@ static void lost(void *ctx, const char *why)
 	log_info("%s", why);
 }
 
+/* An image never gets longer, whoever has taken this process over: it fills up nobody's disk. */
+static int keep_size(const struct blk *b)
+{
+	const rlim_t bytes = b->sectors * BLK_SECTOR;
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_FSIZE, &now) < 0)
+		return -errno;
+	if (now.rlim_max <= bytes)
+		return 0;
+	return setrlimit(RLIMIT_FSIZE, &(struct rlimit){ bytes, bytes }) < 0 ? -errno : 0;
+}
+
 static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fds, unsigned nfds)
 {
 	const struct virtq_memory memory = { memory_at, memory_written, rt };
@@ -55,6 +69,8 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 	runtime = rt;
 	err = blk_disk_init(&disk, fds[FD_IMAGE], m->has_read_only && m->read_only, m->serial, served, lost);
 	fds[FD_IMAGE] = -1;
+	if (!err)
+		err = keep_size(&disk.blk);
 	vhost_back_init(&back, &disk.device, rt->base, &memory);
 	return err;
 }

@@ -14,6 +14,7 @@
 #define FRAME_NS (CLOCK_NS_PER_S / SCREEN_RATE)
 
 enum { PACKETS_AT_ONCE = 16 };
+_Static_assert((int)VIEWERS_WRITERS > (int)SCREEN_VIEWERS, "somebody can always be forgotten");
 
 /* ---- whoever wants each frame ---------------------------------------------------------------------------------- */
 
@@ -73,6 +74,15 @@ static void refuse(struct viewer *w, const char *why)
 	drop(w);
 }
 
+static bool is_here(const struct viewers *v, uint64_t nonce)
+{
+	for (unsigned i = 0; i < SCREEN_VIEWERS; i++)
+		if (v->of[i].fd >= 0 && v->of[i].nonce == nonce)
+			return true;
+	return false;
+}
+
+/* Of those who have gone, who came first is forgotten: there are more places for writers than for viewers. */
 static uint64_t *last_of(struct viewers *v, uint64_t nonce)
 {
 	struct viewers_state *s = v->state;
@@ -82,6 +92,8 @@ static uint64_t *last_of(struct viewers *v, uint64_t nonce)
 		if (s->writers[n].nonce == nonce)
 			return &s->writers[n].number;
 	n = s->oldest;
+	while (s->writers[n].nonce && is_here(v, s->writers[n].nonce))
+		n = (n + 1) % VIEWERS_WRITERS;
 	s->oldest = (n + 1) % VIEWERS_WRITERS;
 	s->writers[n].nonce = nonce;
 	s->writers[n].number = 0;
@@ -278,7 +290,10 @@ uint64_t viewers_settle(struct viewers *v, uint64_t now_ns)
 		log_warning("who wanted each frame takes none: the guest goes on without it");
 		release(v);
 	}
-	return v->state->strict.nonce && v->waits_until_ns < again ? v->waits_until_ns : again;
+	/* Of a frame that is not there nobody waits for anything. */
+	if (v->state->strict.nonce && v->state->strict.seen < v->state->shown && v->waits_until_ns < again)
+		again = v->waits_until_ns;
+	return again;
 }
 
 int viewers_validate(const struct viewers_state *s, const char **field)

@@ -11,7 +11,7 @@
 /* BAR 0: a page for each part (4.1.4). Notifications, VIRTIO_NOTIFY, go past us. */
 enum { PART_COMMON = 0, PART_ISR = 0x1000, PART_DEVICE = 0x2000, PART_MSIX = 0x4000, PART_PENDING = 0x5000, PART_BYTES = 0x1000 };
 /* Capabilities, in configuration space. */
-enum { CAP_MSIX = 0x40, CAP_COMMON = 0x4c, CAP_NOTIFY = 0x5c, CAP_ISR = 0x70, CAP_DEVICE = 0x80, CAP_WINDOW = 0x90 };
+enum { CAP_MSIX = 0x40, CAP_COMMON = 0x4c, CAP_NOTIFY = 0x5c, CAP_ISR = 0x70, CAP_DEVICE = 0x80, CAP_WINDOW = VIRTIO_WINDOW };
 enum { CFG_COMMON = 1, CFG_NOTIFY = 2, CFG_ISR = 3, CFG_DEVICE = 4, CFG_PCI = 5 };
 enum { MSIX_ENABLE = 0x80, MSIX_FUNCTION_MASK = 0x40 }; /* of the upper byte of message control */
 enum { WINDOW_OFFSET = CAP_WINDOW + 8, WINDOW_LENGTH = CAP_WINDOW + 12, WINDOW_DATA = CAP_WINDOW + 16 };

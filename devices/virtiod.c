@@ -35,6 +35,7 @@ static struct virtio_message told[VIRTIO_VECTORS];
 static struct event link_event, error_event;
 static int bell_fd = -1;
 static bool told_any;
+static bool forsaken; /* the back-end was given up */
 
 /* A pipe's ends belong to us; full or empty, nobody waits. */
 static int take(int *fds, unsigned index)
@@ -152,12 +153,13 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
 		runtime_touch(rt);
 }
 
-/* LINK: another connection, or none. */
+/* LINK: another connection, or none, when there will be none. */
 static int link_to(struct runtime *rt, int fd)
 {
 	int link, err;
 
 	hang_up("another takes its place");
+	forsaken = fd < 0;
 	runtime_touch(rt);
 	if (fd < 0)
 		return 0;
@@ -182,6 +184,17 @@ static void reset(struct runtime *rt, uint64_t now_ns)
 		hang_up("the machine was reset");
 }
 
+/* Nobody serves its queues: a driver that looks sees it at once, and one that has reset the device, again (2.1.2). */
+static void tell_forsaken(struct runtime *rt)
+{
+	const struct virtio_pci *v = virtio_model_common(rt->state);
+
+	if (v->phase != VIRTIO_RUNS || v->status & VIRTIO_NEEDS_RESET)
+		return;
+	virtio_model_break(rt->state);
+	runtime_touch(rt);
+}
+
 /* What the guest has asked for, of a back-end that is there. */
 static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 {
@@ -199,6 +212,8 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 	}
 	if (err)
 		lose(rt, "it takes no more messages");
+	if (forsaken)
+		tell_forsaken(rt);
 	return UINT64_MAX;
 }
 
@@ -251,10 +266,13 @@ static void committed(struct runtime *rt, uint64_t now_ns)
 		runtime_ring_bell(bell_fd);
 }
 
-/* Until the back-end has said what it is, there is nothing to answer the guest. */
+/*
+ * Until the back-end has said what it is, there is nothing to answer the guest. One that never will has no features, and no queue.
+ * A reset is answered nevertheless: the next connection is made when the guest behind it runs, and that waits for the answer.
+ */
 static bool is_full(const struct runtime *rt)
 {
-	return !virtio_model_is_described(rt->state);
+	return !virtio_model_is_described(rt->state) && !forsaken && !ring_holds(&rt->ring, IO_RESET);
 }
 
 const struct daemon_shell virtiod_shell = {

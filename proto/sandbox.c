@@ -245,7 +245,7 @@ static rlim_t largest_file(enum sandbox_role role)
 	if (role == SANDBOX_VCPU_EMU)
 		return 64 << 20;
 	if (is_device(role) && kind_rows[role - SANDBOX_DEVICE].virtio == KIND_VIRTIO_BACK)
-		return RLIM_INFINITY; /* an image, which never gets longer */
+		return RLIM_INFINITY; /* an image; who opens it knows how long it is (devices/blkd.c) */
 	return role == SANDBOX_SERIALD ? (rlim_t)1 << 40 : 1 << 20;
 }
 

@@ -20,6 +20,8 @@ enum { VIRTIO_DEVICES = 4, VIRTIO_QUEUES = 4, VIRTIO_VECTORS = VIRTIO_QUEUES + 1
 
 /* Where in BAR 0 the guest notifies queue n: so far behind the base, and 4 bytes for each. The vcpu process takes these writes. */
 enum { VIRTIO_NOTIFY = 0x3000, VIRTIO_NOTIFY_STEP = 4 };
+/* The capability in configuration space through which a guest reaches BAR 0 without its address (virtio 1.2, 4.1.4.9). */
+enum { VIRTIO_WINDOW = 0x90 };
 
 /* Writer: front-end. Reader: vcpu. `seq` is odd while the fields change. */
 struct virtio_vector {

@@ -6,6 +6,7 @@ guest compares checksums, and so does the host when it is over.
 import hashlib
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -53,6 +54,8 @@ def found_and_written(t):
                           "blkdiscard -o 4194304 -l 1048576 /dev/vda && echo discarded; cat /sys/block/vda/serial; echo; cat /proc/interrupts; dmesg | grep pci; " + ROUNDS.format(rounds=3),
                           "--cpus", "2", "--disk", image(t) + ",serial=S-1", "--disk", t.dir + "/other.img,ro"))
     vm.expect("hello, guest", BOOT)
+    with open(f"/proc/{t.processes()['blkd0']}/limits") as f:
+        check(re.search(rf"Max file size +{64 * MIB} +{64 * MIB} ", f.read()), "blkd cannot make its image longer")
     vm.expect("ermitted")
     vm.expect("discarded")
     vm.expect("S-1\r*\n")
@@ -143,6 +146,13 @@ def errors(t):
         import struct
         fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))  # F_OFD_SETLK
         t.bulkhead(*demo, "--disk", path).expect(2, err="in use.*copy")
+    with open(t.dir + "/notes", "w") as f:
+        f.write("dear to somebody")
+    alone = subprocess.run([BUILD + "/devices/bulkhead-blkd", "--vhost-user", t.dir + "/notes", "--disk", path],
+                           capture_output=True, text=True, timeout=10)
+    check(alone.returncode == 2 and "--vhost-user" in alone.stderr and "another path" in alone.stderr, alone.stderr)
+    with open(t.dir + "/notes") as f:
+        check(f.read() == "dear to somebody", "a file that is no socket stays where it is")
 
 
 @test(limit=LIMIT)

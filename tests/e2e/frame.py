@@ -152,10 +152,15 @@ def recorder(t, path):
 
 @test
 def film_to_the_end(t):
-    """The machine's last frame is the film's."""
+    """The machine's last frame is the film's. Whoever is turned away keeps the film that they had."""
     vm = show(t)
-    path = t.dir + "/film.png"
+    path, old = t.dir + "/film.png", t.dir + "/old.gif"
     r = recorder(t, path)
+    with open(old, "w") as f:
+        f.write("of yesterday")
+    t.bulkhead("record", t.name, old).expect(1, err="turns us away")
+    with open(old) as f:
+        check(f.read() == "of yesterday", "the file is as it was")
     t.bulkhead("input", t.name, "script", "-", input="frames 10\nkey q\n").expect(0)
     check(vm.wait() == 7 and r.wait() == 0, f"{vm.code} {r.code}")
     numbers = [pictures.number(f) for f in pictures.animation(path)]

@@ -3,6 +3,7 @@
 A virtio disk's two processes die, hang and are replaced under a guest that writes, reads back and compares: no error, no byte
 lost. Faults come from daemons that were built to fail at a named point (fault_points.c), and from signals.
 """
+import json
 import os
 import re
 import signal
@@ -87,6 +88,47 @@ def halves_replaced(t):
         g.expect_progress(2, 30)
     check(all(g.device(name)["incarnation"] == 3 and g.device(name)["deaths"] == 0 for name in NAMES), g.status())
     expect_nothing_lost(g)
+
+
+@test(limit=200)
+def given_up(t):
+    """The driver is told that nobody serves its queues any more; when somebody does again, Linux goes on where it was."""
+    path, status = t.dir + "/disk.img", "/sys/bus/virtio/devices/virtio0/status"
+    with open(path, "wb") as f:
+        f.truncate(1 << 20)
+    kernel, initrd = debian(t.dir)
+    command = (f"cat {status}; until grep -q 4f {status}; do sleep 0.2; done; echo needs reset; "
+               "dd if=/dev/vda of=/dev/null bs=4k count=1 2>/dev/null && echo was read")
+    vm = t.start(*t.command(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "256M", "--disk", path,
+                                       "--on-device-failure", "degrade", "--cmdline",
+                                       f'console=ttyS0 quiet bulkhead.run="{command}"')))
+    vm.expect("0x0000000f", 120)
+    os.kill(t.processes()["blkd0"], signal.SIGKILL)
+    vm.expect("needs reset", 20)
+    t.bulkhead("device", "restart", t.name, "blkd0").expect(0)
+    vm.expect("was read", 20)
+    vm.wait(30)
+
+
+@test(limit=60)
+def reset_at_once(t):
+    """A guest that resets the machine with its first instructions, while the back-end has not said yet what it is."""
+    path = t.dir + "/disk.img"
+    with open(path, "wb") as f:
+        f.truncate(1 << 20)
+    with open(t.dir + "/reset.bin", "wb") as f:
+        f.write(bytes.fromhex("baf90c b006 ee f4 ebfd"))  # out 6 to port cf9h; hlt
+    t.start(*t.command(*t.machine("--format", "flat16", "--kernel", t.dir + "/reset.bin", "--disk", path)))
+    pid = None
+    while not pid:
+        pid = t.processes().get("blkd0")
+    os.kill(pid, signal.SIGSTOP)
+
+    def reboots():
+        return json.loads(t.bulkhead("status", "--json", t.name).expect(0).out)["reboots"]
+
+    wait_until(lambda: reboots() > 20, "it starts again and again", 30)
+    t.bulkhead("kill", t.name).expect(0)
 
 
 if __name__ == "__main__":

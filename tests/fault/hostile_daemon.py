@@ -126,6 +126,14 @@ def evil_of(kind):
     return evil
 
 
+@test(limit=100)
+def answers_of_halves(t):
+    """A virtio device has one request more, LINK: who answers it with an error is not the machine's end."""
+    watch = Watch(t)
+    for _ in range(4):
+        attack(t, "virtiod", "replies", watch)
+
+
 for _kind in KINDS:
     test(evil_of(_kind), limit=170)
 

@@ -268,6 +268,9 @@ Test(config, platforms)
 	config_settle(&config);
 	cr_expect_eq(config.ram_bytes, 512u << 20);
 	expect_error(parse("--platform", "fram", NULL, NULL), "frame");
+	cr_expect_eq(parse("--platform=frame", "--kernel=/bin/true", "--disk", "/tmp/disk.img"), 0);
+	config_settle(&config);
+	expect_error(config_check(&config, error), "--disk");
 }
 
 Test(config, command_line_too_long)

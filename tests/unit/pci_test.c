@@ -6,7 +6,9 @@
 #include "devices/chips/pci_bridge.h"
 #include "devices/chips/pci_config.h"
 #include "devices/model.h"
+#include "proto/virtio.h"
 #include "vmm/vcpu/pci.h"
+#include "vmm/vcpu/window.h"
 
 enum { DEVICE = 1, CHANNEL = 3, CONFIG_RANGE = 0, BAR_RANGE = 1, BAR_BYTES = 0x8000 };
 #define CONFIG (LAYOUT_ECAM_BASE + DEVICE * LAYOUT_ECAM_DEVICE)
@@ -117,6 +119,55 @@ Test(pci, bars_move)
 	cr_expect_not(answers(BAR), "nothing that matters was written");
 	write_config(PCI_COMMAND_MEMORY, (uint32_t)BAR, 0x13, 1);
 	cr_expect(answers(BAR));
+}
+
+/* The process that has seen the writes has ended, as when a guest goes over to the other engine. */
+Test(pci, bars_that_were_moved_before)
+{
+	const uint64_t elsewhere = LAYOUT_PCI_BASE + 0x1000000;
+
+	command = PCI_COMMAND_MEMORY;
+	bar = (uint32_t)elsewhere;
+	pci_find_bars(&pci, &routes, device, NULL);
+	cr_expect(answers(elsewhere));
+	cr_expect_not(answers(BAR));
+	command = 0;
+	pci_find_bars(&pci, &routes, device, NULL);
+	cr_expect_not(answers(elsewhere), "not decoded");
+}
+
+/* struct virtio_pci_cfg_cap, as the driver has filled it in. */
+static struct {
+	uint32_t bar, offset, length;
+} window;
+
+static uint64_t virtio_function(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
+{
+	const uint64_t at = addr - CONFIG - VIRTIO_WINDOW;
+
+	return at == 4 ? window.bar & 0xff : at == 8 ? window.offset : at == 12 ? window.length : UINT64_MAX;
+}
+
+static int notified(uint32_t offset, uint32_t length, unsigned at, unsigned size)
+{
+	window.offset = offset;
+	window.length = length;
+	return virtio_window_queue(virtio_function, NULL, 0, CONFIG, CONFIG + VIRTIO_WINDOW + at, size);
+}
+
+/* Virtio 1.2, 4.1.4.9: what is written to pci_cfg_data goes to the place in the BAR that the capability names. */
+Test(pci, a_queue_is_notified_through_configuration_space)
+{
+	cr_expect_eq(notified(VIRTIO_NOTIFY, 2, 16, 2), 0);
+	cr_expect_eq(notified(VIRTIO_NOTIFY + 3 * VIRTIO_NOTIFY_STEP, 4, 16, 4), 3);
+	cr_expect_eq(notified(VIRTIO_NOTIFY + VIRTIO_QUEUES * VIRTIO_NOTIFY_STEP, 2, 16, 2), -1, "behind the last");
+	cr_expect_eq(notified(VIRTIO_NOTIFY - 1, 1, 16, 1), -1);
+	cr_expect_eq(notified(0, 2, 16, 2), -1, "another part of the BAR");
+	cr_expect_eq(notified(VIRTIO_NOTIFY, 4, 16, 2), -1, "the length is another");
+	cr_expect_eq(notified(VIRTIO_NOTIFY, 4, 8, 4), -1, "the capability is filled in");
+	window.bar = 1;
+	cr_expect_eq(notified(VIRTIO_NOTIFY, 2, 16, 2), -1, "there is no such BAR");
+	window.bar = 0;
 }
 
 /* 6.2.1, 6.2.4: a bridge of class 06h, sub-class 00h, header type 0, without BARs, capabilities and interrupt. */

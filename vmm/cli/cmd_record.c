@@ -51,14 +51,15 @@ static int shoot(const struct machine_ref *ref, struct film *film, struct view_f
 {
 	const char *file = args->words[1];
 	static struct view view;
-	int rc = film_begin(film, file, args->rate), end;
+	int rc, end;
 
-	if (rc)
-		return rc;
 	catch_signals();
 	rc = view_open(&view, ref, SCREEN_STRICT);
+	if (rc)
+		return rc;
+	rc = film_begin(film, file, args->rate); /* a file that is there is overwritten, so that it comes last */
 	if (rc) {
-		film_abandon(film);
+		view_close(&view);
 		return rc;
 	}
 	rc = record(&view, film, frame, args->frames);

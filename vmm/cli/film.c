@@ -166,9 +166,3 @@ int film_end(struct film *f)
 		unlink(f->name);
 	return rc;
 }
-
-void film_abandon(struct film *f)
-{
-	f->frames = 0;
-	film_end(f);
-}

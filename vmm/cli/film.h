@@ -33,7 +33,5 @@ int film_begin(struct film *f, const char *name, uint32_t rate);
 int film_frame(struct film *f, const uint32_t *pixels, uint64_t time_ns);
 /* 0 or -errno; -ENODATA: there was no frame, and there is no file. */
 int film_end(struct film *f);
-/* Nothing comes of it. */
-void film_abandon(struct film *f);
 
 #endif

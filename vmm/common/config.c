@@ -191,6 +191,8 @@ static int check_platform(const struct vm_config *config, char *error)
 		why = "a frame machine has 64M of memory, and at most 1G";
 	else if (topology_cpus(&config->cpus) != 1)
 		why = "a frame machine has one processor";
+	else if (config->backends.count)
+		why = "a frame machine has no PCI, and so no --disk; its kernel takes a --program";
 	if (why)
 		snprintf(error, CONFIG_ERROR_MAX, "--platform: %s", why);
 	return why ? -EINVAL : 0;

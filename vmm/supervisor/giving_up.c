@@ -2,6 +2,7 @@
 /* A device that nobody starts again: giving_up.h. */
 #include "giving_up.h"
 #include "ending.h"
+#include "link.h"
 #include "news.h"
 #include "proc.h"
 #include "tell.h"
@@ -100,6 +101,7 @@ void giving_up(struct proc *p)
 		proc_request(&vm->procs[PROC_VCPU], BULKHEAD__MESSAGE_TYPE__MSG_PAUSE, NULL, NULL, 0);
 	}
 	tell_vcpu(p, true);
+	link_update(vm);
 	vm->hooks->maybe_run(vm);
 	machine_device_settled(p);
 }

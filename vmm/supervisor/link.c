@@ -39,11 +39,24 @@ static void hand_out(struct proc *p, int fd)
 		vm_log(p->vm, 1, "%s cannot be connected: %s", proc_name(p), strerror(-rc));
 }
 
+/* A paused machine goes on only with the device that it was paused for. */
+static void tell_forsaken(struct vm *vm, unsigned n)
+{
+	struct proc *front = front_of(vm, n);
+
+	if (vm->virtio[n].forsaken || vm->paused || front->state != PROC_READY)
+		return;
+	vm->virtio[n].forsaken = true;
+	hand_out(front, -1);
+}
+
 static void make(struct vm *vm, unsigned n)
 {
 	struct proc *front = front_of(vm, n), *back = back_of(vm, n);
 	int pair[2];
 
+	if (back->recovery.health == DEVICE_GIVEN_UP)
+		tell_forsaken(vm, n);
 	if (vm->virtio[n].linked || front->state != PROC_READY || back->state != PROC_READY)
 		return;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
@@ -51,6 +64,7 @@ static void make(struct vm *vm, unsigned n)
 		return;
 	}
 	vm->virtio[n].linked = true;
+	vm->virtio[n].forsaken = false;
 	hand_out(back, pair[1]);
 	hand_out(front, pair[0]);
 	close(pair[0]);
@@ -65,9 +79,12 @@ void link_update(struct vm *vm)
 
 void link_lost(struct proc *p)
 {
-	for (unsigned n = 0; n < p->vm->config->backends.count; n++)
+	for (unsigned n = 0; n < p->vm->config->backends.count; n++) {
+		if (p == front_of(p->vm, n))
+			p->vm->virtio[n].forsaken = false; /* the next one does not know it */
 		if (p == front_of(p->vm, n) || p == back_of(p->vm, n))
 			p->vm->virtio[n].linked = false;
+	}
 }
 
 /* One that is dead does nothing, and the next incarnation is connected when the next guest runs. */

@@ -12,7 +12,7 @@
 struct proc;
 struct vm;
 
-/* Somebody serves, or the guest runs by now. */
+/* Somebody serves, or was given up, or the guest runs by now. */
 void link_update(struct vm *vm);
 /* It is gone. */
 void link_lost(struct proc *p);

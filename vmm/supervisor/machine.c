@@ -291,8 +291,9 @@ static void refused(struct proc *p, uint16_t request, const Bulkhead__Error *err
 	else if (request == BULKHEAD__MESSAGE_TYPE__MSG_QUIESCE) {
 		p->drained = true;
 		proc_kill(p);
-	} else if (p->external || p->id == PROC_GDBD || (is_device(p) && p->recovery.deaths + p->recovery.on_trial))
-		proc_blame(p, text);
+	} else if (p->external || p->id == PROC_GDBD ||
+		   (is_device(p) && (p->state == PROC_READY || p->recovery.deaths + p->recovery.on_trial)))
+		proc_blame(p, text); /* one that serves and refuses its other half, say, ends no machine */
 	else
 		machine_end(vm, EXIT_VMM, "failure", "%s: %s%s%s%s", proc_name(p), text, error->field ? ": " : "",
 			    error->field ? error->field : "", limits_hint(error->code));

@@ -95,6 +95,7 @@ struct virtio_objects {
 	struct pipe_ends kick[VIRTIO_QUEUES], call[VIRTIO_VECTORS], error;
 	int taken[VIRTIO_VECTORS]; /* the vcpu process's own read ends of `call` */
 	bool linked;		   /* its halves have both ends of a connection */
+	bool forsaken;		   /* its front-end knows that there will be none: the back-end was given up */
 };
 
 enum { PROC_PENDING = 16, PROC_LINE = 200, PROC_VERSION = 24 };

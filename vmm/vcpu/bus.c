@@ -5,6 +5,7 @@
  * has taken the processor for a while. What nobody answers, or whose device was given up, reads as all-ones.
  */
 #include "vcpu.h"
+#include "window.h"
 
 #include "devices/chips/pci_config.h"
 #include "devices/model.h"
@@ -257,6 +258,17 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 		tell(b, r, &slot, trace_ways[access.way], access.way == ROUTE_SYNC ? machine_ns(&c->ring.clock) - slot.when : 0);
 }
 
+/* It has been written, and answered. */
+static void config_written(struct bus *b, const struct route_range *r, unsigned vcpu, uint64_t addr, unsigned size)
+{
+	const struct channel *c = &b->channels[r->channel];
+	int queue = c->virtio ? virtio_window_queue(read_pieces, b, vcpu, r->base, addr, size) : -1;
+
+	if (queue >= 0)
+		virtio_kick(c, (unsigned)queue);
+	pci_config_written(&b->pci, &b->routes, r, read_pieces, b, vcpu, addr, size);
+}
+
 static void write_pieces(void *ctx, unsigned vcpu, enum io_space asked, uint64_t addr, uint64_t data, unsigned size)
 {
 	enum io_space io_space = find_space(ctx, vcpu, asked, &addr, size);
@@ -267,7 +279,7 @@ static void write_pieces(void *ctx, unsigned vcpu, enum io_space asked, uint64_t
 	if (r && route_fits(r, addr, size)) {
 		write_routed(b, r, vcpu, space, addr, data, size);
 		if (b->pci.present && pci_is_config(r))
-			pci_config_written(&b->pci, &b->routes, r, read_pieces, b, vcpu, addr, size);
+			config_written(b, r, vcpu, addr, size);
 		return;
 	}
 	if (size == 1) {
@@ -466,6 +478,12 @@ int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m)
 	if (!c || !model || m->range >= model->range_count)
 		return -ENODEV;
 	return route_place(&b->routes, model->ranges, m->range, m->base_address, (uint8_t)(c - b->channels));
+}
+
+void bus_find_bars(struct bus *b)
+{
+	if (b->pci.present)
+		pci_find_bars(&b->pci, &b->routes, read_pieces, b);
 }
 
 /* Sources before irqd: their lines are low when irqd forgets what was pending. */

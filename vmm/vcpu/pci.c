@@ -69,3 +69,10 @@ void pci_config_written(struct pci_bus *p, struct route_table *routes, const str
 	route_move(routes, config->channel, (uint8_t)(config->range + 1), decoded_base(command, bar));
 	pthread_mutex_unlock(&p->moves);
 }
+
+void pci_find_bars(struct pci_bus *p, struct route_table *routes, pci_read_fn *read, void *ctx)
+{
+	for (unsigned i = 0; i < routes->mmio_count; i++)
+		if (pci_is_config(&routes->mmio[i]))
+			pci_config_written(p, routes, &routes->mmio[i], read, ctx, 0, routes->mmio[i].base + PCI_BAR0, 4);
+}

@@ -38,6 +38,9 @@ bool pci_translate(struct pci_bus *p, pci_read_fn *read, void *ctx, unsigned vcp
 void pci_config_written(struct pci_bus *p, struct route_table *routes, const struct route_range *config, pci_read_fn *read,
 			void *ctx, unsigned vcpu, uint64_t addr, unsigned size);
 
+/* Another process has seen the writes until now: all BARs are looked at. Before the guest runs. */
+void pci_find_bars(struct pci_bus *p, struct route_table *routes, pci_read_fn *read, void *ctx);
+
 /* Is that range the configuration space of a function? */
 static inline bool pci_is_config(const struct route_range *r)
 {

@@ -43,6 +43,8 @@ static void begin(struct vcpu_process *p, unsigned index)
 	if (index == 0) {
 		if (p->used_before)
 			bus_reset(&p->bus, &p->msi);
+		else if (p->restored)
+			bus_find_bars(&p->bus);
 		child_event(&p->child, BULKHEAD__EVENT_TYPE__EVENT_RUNNING, 0, BULKHEAD__ROLE__ROLE_VCPU, NULL);
 		pthread_mutex_lock(&p->lock);
 		atomic_store(&p->begun, true);

@@ -81,6 +81,8 @@ int bus_add_route(struct bus *b, const Bulkhead__RouteAdd *m);
  * Waits for each of them. Nobody else may read `msi` meanwhile.
  */
 void bus_reset(struct bus *b, struct msi_consumer *msi);
+/* The guest has run in another process, and may have moved what is behind BARs. Waits for the devices. */
+void bus_find_bars(struct bus *b);
 /* A ring's patience (ring.h); ctx is the struct channel. */
 bool bus_patience(void *ctx, uint64_t waited_ns, int odd);
 
@@ -141,6 +143,8 @@ unsigned virtio_watch(struct vcpu_process *p, struct pollfd fds[VIRTIO_CALLS]);
 void virtio_take_calls(struct vcpu_process *p, const struct pollfd fds[VIRTIO_CALLS], unsigned count);
 /* Is a write to this place in the range a notification? Then the back-end has been told, and nobody else need be. */
 bool virtio_notify(struct channel *c, const struct route_range *r, uint64_t addr, unsigned size);
+/* The back-end is told that the guest has notified this queue, below VIRTIO_QUEUES. */
+void virtio_kick(const struct channel *c, unsigned queue);
 
 /* MSG_SAVE, MSG_RESTORE. They answer. */
 void state_save(struct vcpu_process *p, struct frame *f);

@@ -61,15 +61,21 @@ const struct virtio_ends *virtio_ends_of(const struct bus *b, Bulkhead__Role rol
 }
 
 /* A full pipe has kicks in it already. The ends of it are descriptions of their own: its reader cannot make us wait. */
-bool virtio_notify(struct channel *c, const struct route_range *r, uint64_t addr, unsigned size)
+void virtio_kick(const struct channel *c, unsigned queue)
 {
 	static const uint64_t one = 1;
+
+	if (write(c->virtio->kick_fd[queue], &one, sizeof(one)) < 0)
+		return;
+}
+
+bool virtio_notify(struct channel *c, const struct route_range *r, uint64_t addr, unsigned size)
+{
 	uint64_t offset = addr - r->base - VIRTIO_NOTIFY;
 
 	if (r->range != BAR_RANGE || offset >= VIRTIO_QUEUES * VIRTIO_NOTIFY_STEP || size > VIRTIO_NOTIFY_STEP)
 		return false;
-	if (write(c->virtio->kick_fd[offset / VIRTIO_NOTIFY_STEP], &one, sizeof(one)) < 0)
-		return true;
+	virtio_kick(c, (unsigned)(offset / VIRTIO_NOTIFY_STEP));
 	return true;
 }
 
