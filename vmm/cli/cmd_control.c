@@ -129,5 +129,7 @@ int cmd_engine(int argc, char **argv)
 		return rc;
 	m.engine = (char *)args.words[1];
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_ENGINE, &m.base, -1, ENGINE_MS, &client_frame);
+	if (rc && client_is_over(&ref, rc)) /* the guest has left in the middle of it */
+		return client_find(args.words[0], &ref) ? EXIT_NOT_FOUND : EXIT_FAILED;
 	return rc ? client_complain(ref.name, &client_frame, rc) : EXIT_OK;
 }
