@@ -105,7 +105,7 @@ static bool fill_block(struct emu *e, struct block *b, uint64_t linear, struct s
 
 static void finish_link(struct emu *e, struct block *b, uint64_t linear)
 {
-	struct link *l = (struct link *)(void *)&b->insns[b->count];
+	struct link *l = block_link(b);
 	struct insn *last = &b->insns[b->count - 1];
 	insn_handler *fn = NULL;
 	uint64_t next = linear + b->bytes, target;

@@ -48,6 +48,11 @@ struct link {
 
 _Static_assert(sizeof(struct link) <= sizeof(struct insn), "a link takes the place of an instruction");
 
+static inline struct link *block_link(const struct block *b)
+{
+	return (struct link *)(uintptr_t)&b->insns[b->count];
+}
+
 enum { BLOCK_MAX_INSNS = 48, BLOCK_ALIGN = 16, BLOCK_BUCKETS = 1 << 17, JUMP_ENTRIES = 1024 };
 
 /* Where computed jumps and returns of 64-bit code went: the block for a RIP, while its page still leads to `host`. */

@@ -152,6 +152,12 @@ struct jit {
 	struct jit_counts counts;
 };
 
+/* In the words of struct jit_site: a place in the code, hot or cold, where it runs. */
+static inline uint32_t jit_place(const struct jit *j, const uint8_t *code)
+{
+	return (uint32_t)(code - j->memory->runnable);
+}
+
 static inline uint32_t site_of_block(const struct emu *e, const struct block *b)
 {
 	return (uint32_t)(((const uint8_t *)b - e->code->memory) / BLOCK_ALIGN + 1);

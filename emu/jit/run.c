@@ -217,15 +217,10 @@ void jit_check(struct emu *e, uint32_t what, uint64_t linear)
 
 /* ---- links ---- */
 
-static size_t place_of(const struct jit *j, const uint8_t *code)
-{
-	return (size_t)(code - j->memory->runnable);
-}
-
 /* The jump whose distance stands at `where` of the code goes to `to`. */
-static void patch_jump(struct jit *j, size_t where, size_t to)
+static void patch_jump(struct jit *j, uint32_t where, uint32_t to)
 {
-	const uint32_t distance = (uint32_t)(to - (where + 4));
+	const uint32_t distance = to - (where + 4);
 
 	memcpy(j->memory->writable + where, &distance, sizeof(distance));
 }
@@ -253,7 +248,7 @@ static void link_blocks(struct emu *e, struct jit_site *s, struct block *to)
 
 	if (!to->native[0] || to->native_key != s->key || block_is_dead(to) || block_is_dead(block_of_site(e, s->block)))
 		return;
-	patch_jump(j, s->code, place_of(j, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]));
+	patch_jump(j, s->code, jit_place(j, to->native[s->flags == IN_BOTH ? to->native_likes : s->flags == IN_IMAGE]));
 	leave_list(e, s);
 	s->linked = site_of_block(e, to);
 	s->next = to->incoming;
@@ -281,8 +276,8 @@ static void forget_jump(struct jit_jump *jump)
 
 static void put_dead_jump(struct jit *j, const uint8_t *entry, const uint8_t *to)
 {
-	j->memory->writable[place_of(j, entry)] = 0xe9;
-	patch_jump(j, place_of(j, entry) + 1, place_of(j, to));
+	j->memory->writable[jit_place(j, entry)] = 0xe9;
+	patch_jump(j, jit_place(j, entry) + 1, jit_place(j, to));
 }
 
 static void unlink_incoming(struct emu *e, struct block *b)
@@ -357,11 +352,11 @@ static void verify_left(struct emu *e, const struct jit_site *s)
 
 	switch ((enum site_kind)s->kind) {
 	case SITE_LINK:
-		l = (const struct link *)(const void *)&b->insns[b->count];
+		l = block_link(b);
 		rip = side_pc(b, l, s->side);
 		break;
 	case SITE_INTERPRET:
-		l = (const struct link *)(const void *)&b->insns[b->count];
+		l = block_link(b);
 		insn = s->insn;
 		rip = b->pc + (insn < b->count ? b->insns[insn].off : l->end);
 		break;
@@ -410,7 +405,7 @@ static void go_on(struct emu *e, const struct insn *place)
 
 	switch ((enum site_kind)s->kind) {
 	case SITE_LINK:
-		l = (struct link *)(void *)&b->insns[b->count];
+		l = block_link(b);
 		to = l->to[s->side];
 		if (to && block_is_dead(to)) /* the run loop finds what replaces it, and links that */
 			to = l->to[s->side] = NULL;
@@ -455,7 +450,7 @@ static void link_across(struct emu *e, struct block *b)
 	e->jit->left_by = 0;
 	if (s->kind != SITE_LINK || !from)
 		return;
-	l = (const struct link *)(const void *)&from->insns[from->count];
+	l = block_link(from);
 	if (side_pc(from, l, s->side) == b->pc && (l->cross[s->side] || is_in_page((uintptr_t)from->host, (uintptr_t)b->host)))
 		link_blocks(e, s, b);
 }

@@ -428,7 +428,7 @@ bool stubs_make(struct jit *j)
 		j->load[level] = here(&c);
 		put_vectors_load(&c, level, j->leave);
 	}
-	m->used += (c.n + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
+	m->used += native_aligned(c.n);
 	return !c.failed;
 }
 

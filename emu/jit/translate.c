@@ -41,7 +41,7 @@ uint32_t new_range(struct tr *t, uint32_t site, unsigned last)
 
 uint32_t code_place(const struct tr *t, uint32_t n)
 {
-	return (uint32_t)(t->c.p + n - t->j->memory->writable);
+	return jit_place(t->j, t->c.at + n);
 }
 
 struct cold *new_cold(struct tr *t, enum cold_kind kind, uint32_t from, uint32_t site)
@@ -283,22 +283,28 @@ static void put_site_jump(struct tr *t, uint32_t site, const uint8_t *to)
 	put_jump(&t->c, -1, to);
 }
 
+/* Not zero: a way that this range stands for has been found open. */
+static void put_is_filled(struct code *c, uint32_t range)
+{
+	put(c, "\x48\x83\xbc\x24", 4); /* CMP QWORD [RSP + len], 0 */
+	put4(c, (uint32_t)RANGE(range, len));
+	put1(c, 0);
+}
+
 static void put_cross(struct tr *t, const struct cold *cold)
 {
 	const uint32_t range = t->j->site[cold->site].range;
 	struct code *c = &t->c;
 	uint32_t known;
 
-	put(c, "\x48\x83\xbc\x24", 4); /* CMP QWORD [RSP + len], 0 */
-	put4(c, (uint32_t)RANGE(range, len));
-	put1(c, 0);
+	put_is_filled(c, range);
 	known = put_jump(c, 5, NULL);
 	put_mov_imm(c, S0, cold->site);
 	put_mov_imm(c, S1, range);
 	put_jump(c, -2, t->j->cross);
 	jump_here(c, known);
 	t->j->site[cold->site].code = code_place(t, put_jump(c, -1, t->j->leave));
-	t->j->site[cold->site].unlinked = (uint32_t)(t->j->leave - t->j->memory->runnable);
+	t->j->site[cold->site].unlinked = jit_place(t->j, t->j->leave);
 }
 
 /* Back from C, which had all of the guest's state in struct cpu. */
@@ -355,8 +361,8 @@ static void put_cold(struct tr *t, const struct cold *cold)
 		put_site_jump(t, cold->site, t->j->execute);
 		break;
 	case COLD_LINK:
-		t->j->site[cold->site].code = (uint32_t)(t->hot.p + cold->from - t->j->memory->writable);
-		t->j->site[cold->site].unlinked = (uint32_t)(t->stub - t->j->memory->runnable);
+		t->j->site[cold->site].code = jit_place(t->j, t->hot.at + cold->from);
+		t->j->site[cold->site].unlinked = jit_place(t->j, t->stub);
 		put_site_jump(t, cold->site, t->j->leave);
 		break;
 	case COLD_CROSS:
@@ -457,7 +463,7 @@ static void enter_part(struct tr *t, unsigned n)
 	t->now = n;
 	t->b = t->part[n].b;
 	t->first = t->part[n].first;
-	t->link = (const struct link *)(const void *)&t->b->insns[t->b->count];
+	t->link = block_link(t->b);
 }
 
 /* The block that is gone on with: when it dies, so does this translation. */
@@ -484,9 +490,7 @@ static void put_second_check(struct tr *t)
 
 	r->base = (t->pc & PAGE_MASK) + PAGE_SIZE;
 	r->host = (uintptr_t)t->b->host2;
-	put(c, "\x48\x83\xbc\x24", 4); /* CMP QWORD [RSP + len], 0 */
-	put4(c, (uint32_t)RANGE(range, len));
-	put1(c, 0);
+	put_is_filled(c, range);
 	cold = new_cold(t, COLD_SECOND, put_jump(c, 4, NULL), site);
 	cold->range = range;
 	cold->back = c->n;
@@ -618,7 +622,7 @@ static uint32_t warmth(const struct tr *t, const struct block *b)
 static struct block *follower(const struct tr *t, unsigned side)
 {
 	const struct block *last = t->part[t->parts - 1].b;
-	const struct link *l = (const struct link *)(const void *)&last->insns[last->count];
+	const struct link *l = block_link(last);
 	struct block *b = l->to[side];
 
 	if (!b || l->cross[side] || block_is_dead(b) || b->host2 || b->key != last->key || is_part(t, b) ||
@@ -719,11 +723,6 @@ static bool try(struct tr *t, enum event event)
 	return !t->c.failed && !t->hot.failed;
 }
 
-static size_t aligned(size_t bytes)
-{
-	return (bytes + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
-}
-
 static void settle(struct tr *t, enum event event)
 {
 	struct block *b = t->part[0].b;
@@ -735,8 +734,8 @@ static void settle(struct tr *t, enum event event)
 	b->native_dead[1] = t->c.at + t->dead[1];
 	b->native_likes = event == EVENT_CLOBBERS;
 	b->native_key = jit_key(t->e);
-	j->memory->used += aligned(t->hot.n);
-	j->cold.used += aligned(t->c.n);
+	j->memory->used += native_aligned(t->hot.n);
+	j->cold.used += native_aligned(t->c.n);
 	j->counts.blocks++;
 	j->counts.bytes += t->hot.n + t->c.n;
 }

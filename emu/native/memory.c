@@ -111,7 +111,7 @@ const uint8_t *native_memory_put(struct native_memory *m, const uint8_t *code, s
 	if (length > m->bytes - at)
 		return NULL;
 	memcpy(m->writable + at, code, length);
-	m->used = (at + length + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
+	m->used = native_aligned(at + length);
 	if (m->used > m->bytes)
 		m->used = m->bytes;
 	return m->runnable + at;

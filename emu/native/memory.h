@@ -21,6 +21,11 @@ struct native_memory {
 
 enum { NATIVE_ALIGN = 16 };
 
+static inline size_t native_aligned(size_t bytes)
+{
+	return (bytes + NATIVE_ALIGN - 1) & ~(size_t)(NATIVE_ALIGN - 1);
+}
+
 /* `bytes` is rounded up to pages, which cost memory when they are first written, and is less if RLIMIT_FSIZE or RLIMIT_AS want it so. 0 or
  * -errno of the host (-EPERM, -EACCES where it permits no executable mappings); then m->writable is NULL. */
 int native_memory_create(struct native_memory *m, size_t bytes);
