@@ -104,6 +104,15 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 	return UINT64_MAX;
 }
 
+static void stats(struct runtime *rt, Bulkhead__Stats *s)
+{
+	(void)rt;
+	s->has_disk_reads = s->has_disk_writes = s->has_disk_errors = true;
+	s->disk_reads = disk.blk.reads;
+	s->disk_writes = disk.blk.writes;
+	s->disk_errors = disk.blk.errors;
+}
+
 const struct daemon_shell blkd_shell = {
 	.kind = KIND_BLKD,
 	.model = &blk_model,
@@ -113,4 +122,5 @@ const struct daemon_shell blkd_shell = {
 	.settle = settle,
 	.link = link_to,
 	.alone = blk_alone,
+	.stats = stats,
 };

@@ -4,6 +4,7 @@ Virtio disks: a Linux guest finds them, and what it writes is what lies in the i
 guest compares checksums, and so does the host when it is over.
 """
 import hashlib
+import json
 import os
 import random
 import re
@@ -127,6 +128,45 @@ def reboot(t):
     vm.expect("userspace is up", 120)
     expect_rounds(vm, path, 1)
     check(vm.wait(60) == 0, vm.talk.text[-1500:])
+
+
+def beside_small(t, words):
+    """The same command, where small/full.img lies on a file system that has room for 1 MiB; None: it cannot be made."""
+    os.mkdir(t.dir + "/small")
+    script = f'mount -t tmpfs -o size=1m tmpfs {t.dir}/small && truncate -s 64M {t.dir}/small/full.img && exec "$@"; exit 99'
+    prefix = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    return prefix + list(words) if subprocess.run(prefix + ["true"], capture_output=True).returncode == 0 else None
+
+
+def errors_of(t, name):
+    status = json.loads(t.bulkhead("status", t.name, "--json").expect(0).out)
+    return next(p["stats"]["disk_errors"] for p in status["processes"] if p["role"] == name)
+
+
+@test(limit=LIMIT)
+def host_errors(t):
+    """An image that is cut off, and one whose file system is full: I/O errors to the guest, which goes on; counted, and told."""
+    path, far = image(t), "dd if=/dev/vda of=/dev/null bs=512 skip=100000 count=1 2>/dev/null"
+    words = machine(t, f"{far} && echo before; while {far}; do echo 3 >/proc/sys/vm/drop_caches; sleep 0.1; done; echo cut off; "
+                       "test -b /dev/vdb && dd if=/dev/zero of=/dev/vdb bs=64k count=64 conv=fsync 2>&1; "
+                       "dd if=/dev/vda of=/dev/null bs=512 count=1 2>/dev/null && echo goes on; sleep 1000", "--disk", path)
+    small = beside_small(t, list(words) + ["--disk", t.dir + "/small/full.img"])
+    vm = t.start(*(small or words))
+    vm.expect("before", BOOT)
+    check(errors_of(t, "blkd0") == 0, "no error so far")
+    os.truncate(path, MIB)
+    vm.expect("cut off", 60)
+    if small:
+        vm.expect("(Input/output|I/O) error", 60)
+    vm.expect("goes on", 60)
+    check(errors_of(t, "blkd0") > 0, "counted")
+    t.bulkhead("status", t.name).expect(0, out="blkd0: [0-9]+ requests of the guest's failed")
+    wait_until(lambda: "shorter than it was" in vm.stderr(), "and said in the log")
+    if small:
+        check(errors_of(t, "blkd1") > 0, "counted")
+        wait_until(lambda: "No space left" in vm.stderr(), "and said in the log")
+    t.bulkhead("kill", t.name).expect(0)
+    vm.wait(20)
 
 
 @test

@@ -246,6 +246,19 @@ static void print_restarts(const Bulkhead__Status *s)
 	}
 }
 
+/* Errors of the host that guests were told of. */
+static void print_disk_errors(const Bulkhead__Status *s)
+{
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const Bulkhead__ProcessStatus *p = s->processes[i];
+
+		if (p->stats && p->stats->disk_errors)
+			printf("\n  %s: %llu requests of the guest's failed on the host, and the guest was told so: bulkhead log "
+			       "says why\n",
+			       process_name(p), (unsigned long long)p->stats->disk_errors);
+	}
+}
+
 static void print_process(const char *name, uint64_t pid, const char *state, const struct usage_row *row,
 			  const Bulkhead__Stats *stats)
 {
@@ -334,6 +347,7 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 	print_processes(s, client_keeper_pid(dir));
 	print_externals(s);
 	print_restarts(s);
+	print_disk_errors(s);
 }
 
 static int show_ended(const struct machine_ref *ref, bool as_json)
