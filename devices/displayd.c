@@ -48,8 +48,6 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 /* A predecessor has filled it in, or nobody has. */
 static void begin_picture(void)
 {
-	picture->width = LAYOUT_FRAME_WIDTH;
-	picture->height = LAYOUT_FRAME_HEIGHT;
 	picture->format = PICTURE_0RGB32;
 	picture->version = PICTURE_VERSION;
 	__atomic_store_n(&picture->magic, PICTURE_MAGIC, __ATOMIC_RELEASE);
@@ -87,8 +85,11 @@ static void show(uint64_t n, uint64_t time_ns)
 		begin_picture();
 	atomic_store_explicit(&picture->writing, n, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	picture->half[half].time_ns = time_ns;
-	picture->half[half].rows = copy(picture->pixels[half], picture->pixels[!half]);
+	picture->half[half] = (struct picture_half){ .time_ns = time_ns,
+						     .width = LAYOUT_FRAME_WIDTH,
+						     .height = LAYOUT_FRAME_HEIGHT,
+						     .rows = copy(picture->pixels[half], picture->pixels[!half]),
+						     .cursor = UINT32_MAX };
 	atomic_store_explicit(&picture->shown, n, memory_order_release);
 }
 
