@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PICTURE_MAGIC = 0x54434950, /* "PICT" */ PICTURE_VERSION = 2, PICTURE_0RGB32 = 1 };
+enum { PICTURE_MAGIC = 0x54434950, /* "PICT" */ PICTURE_VERSION = 2, PICTURE_0RGB32 = 1, PICTURE_NO_INPUT = 1 << 0 /* no keyboard, no mouse */ };
 /* The largest picture; rows of one lie behind each other without gaps. Pages that no frame has reached cost nothing. */
 #define PICTURE_PIXELS (LAYOUT_SCREEN_BYTES / 4)
 /* Of a text screen: characters in rows, each with its attribute in the upper byte (code page 437, as adapters have it). */
@@ -43,7 +43,7 @@ struct picture_half {
 
 struct picture {
 	uint32_t magic, version; /* stored last when the object is filled for the first time */
-	uint32_t format, reserved;
+	uint32_t format, flags; /* PICTURE_NO_INPUT */
 	_Atomic uint64_t writing, shown; /* numbers of frames, from 1 on, for as long as the machine lives; 0: none yet */
 	struct picture_half half[2];
 	uint8_t pad[4096 - 96];
