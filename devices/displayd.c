@@ -139,6 +139,9 @@ static int admit(struct runtime *rt, struct frame *f)
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
 	int err = f->fd_count == 1 ? viewers_admit(&viewers, f->fds[0]) : -EINVAL;
 
+	if (err && err != -EBUSY)
+		return frame_reply_error(rt->child.control_fd, f->header.id, -err, NULL, "the screen takes no viewer: %s",
+					 strerror(-err));
 	if (err)
 		return frame_reply_error(rt->child.control_fd, f->header.id, -err, NULL,
 					 "all %d places of viewers are in use; end one of them, and come again", SCREEN_VIEWERS);
