@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "trace_filter.h"
+#include "vnc_place.h"
 
 #include "../../proto/layout.h"
 
@@ -216,6 +217,18 @@ static int check_display(const struct vm_config *config, char *error)
 	return why ? -EINVAL : 0;
 }
 
+/* Whether it can be had there is seen when it is. */
+static int check_vnc(const struct vm_config *config, char *error)
+{
+	struct vnc_place place;
+	char why[VNC_ERROR_MAX] = "this machine has no screen; one of --platform frame has";
+
+	if (!config->vnc || (config->devices[KIND_DISPLAYD] && !vnc_place_parse(config->vnc, &place, why)))
+		return 0;
+	snprintf(error, CONFIG_ERROR_MAX, "--vnc: %s", why);
+	return -EINVAL;
+}
+
 static int check_trace(const struct vm_config *config, char *error)
 {
 	const char *option = config->trace ? "trace" : config->profile ? "profile" : NULL;
@@ -278,6 +291,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 		rc = check_platform(config, error);
 	if (!rc)
 		rc = check_display(config, error);
+	if (!rc)
+		rc = check_vnc(config, error);
 	if (!rc)
 		rc = check_trace(config, error);
 	if (!rc)

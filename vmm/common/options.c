@@ -118,6 +118,8 @@ const struct option_row option_rows[] = {
 		"write where the guest spends its instructions: FILE, FILE.json, and FILE.folded for flame graphs (engine emu)"),
 	KEY("symbols", FILE, MACHINE, symbols, "FILE", "of --profile: names of addresses, a System.map"),
 	KEY("metrics", FILE, MACHINE, metrics, "SOCKET", "answer there with metrics in Prometheus' text format, over HTTP"),
+	KEY("vnc", TEXT, MACHINE, vnc, "SOCKET|127.0.0.1:N[,password-file=FILE][,paste=off]",
+		"the screen for viewers of VNC, at this socket, or display or port N (bulkhead-vncd(8))"),
 	KEY("timeout", DURATION, MACHINE, timeout_ms, "TIME", "end it with code 36 if it takes longer"),
 	KEY("result", FILE, MACHINE, result_file, "FILE", "write how it ended here, as JSON"),
 	KEY("quiet", FLAG, MACHINE, quiet, NULL, "no last line that tells how it ended"),
