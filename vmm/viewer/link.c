@@ -166,13 +166,21 @@ int link_read(struct link *l)
 
 /* ---- the picture ----------------------------------------------------------------------------------------------- */
 
+/* Of frame n. What it says is looked at only once: somebody else may write there. */
+static bool size_of(const struct picture *p, uint64_t n, uint32_t *width, uint32_t *height)
+{
+	const struct picture_half half = p->half[n & 1];
+
+	*width = half.width;
+	*height = half.height;
+	return picture_size_is_good(&half);
+}
+
 bool link_size(const struct link *l, uint32_t *width, uint32_t *height)
 {
-	if (!l->picture || !atomic_load_explicit(&l->picture->shown, memory_order_acquire))
-		return false;
-	*width = l->picture->width;
-	*height = l->picture->height;
-	return *width && *height && *width <= PICTURE_PIXELS && *height <= PICTURE_PIXELS / *width;
+	const uint64_t n = l->picture ? atomic_load_explicit(&l->picture->shown, memory_order_acquire) : 0;
+
+	return n && size_of(l->picture, n, width, height);
 }
 
 bool link_is_new(const struct link *l)
@@ -184,8 +192,10 @@ static bool copy(const struct link *l, uint64_t n, uint32_t *pixels, uint32_t wi
 {
 	uint32_t w, h;
 
+	if (!size_of(l->picture, n, &w, &h) || w != width || h != height)
+		return false;
 	memcpy(pixels, l->picture->pixels[n & 1], (size_t)width * height * sizeof(*pixels));
-	return screen_is_whole(l->picture, n) && link_size(l, &w, &h) && w == width && h == height;
+	return screen_is_whole(l->picture, n);
 }
 
 int link_copy(struct link *l, uint32_t *pixels, uint32_t width, uint32_t height)
