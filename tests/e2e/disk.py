@@ -257,14 +257,15 @@ def image_format(t):
     """A qcow2 image, which another program serves: what the guest writes, discards and zeroes is in there."""
     needs_storage_daemon()
     path = qcow2(t)
-    vm = t.start(*machine(t, "cat /sys/block/vda/serial; echo; dd if=/dev/zero of=/dev/vdb bs=512 count=1; " + ROUNDS.format(rounds=3) +
+    vm = t.start(*machine(t, "cat /sys/block/vda/serial; echo; sleep 2; dd if=/dev/zero of=/dev/vdb bs=512 count=1; " + ROUNDS.format(rounds=3) +
                           "; blkdiscard -o 4194304 -l 1048576 /dev/vda && echo discarded", "--disk", path + ",serial=Q-1",
                           "--disk", qcow2(t, "other") + ",ro,format=qcow2"))
     vm.expect("Q-1\r*\n", BOOT)
+    serving = programs(t)
     vm.expect("ermitted")
     at = vm.talk.at
     vm.expect("discarded", 120)
-    check(len(programs(t)) == 2, f"{programs(t)} serve")
+    check(len(serving) == 2, f"{serving} serve")
     vm.talk.at = at
     check(vm.wait(60) == 0 and "I/O error" not in vm.talk.text, vm.talk.text[-1500:] + vm.stderr())
     vm.talk.at = at
