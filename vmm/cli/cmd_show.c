@@ -82,7 +82,8 @@ static const char *process_name(const Bulkhead__ProcessStatus *p)
 /* Processes that hold a machine together, and that no supervisor asks for numbers. */
 static bool is_around(const struct usage_row *row)
 {
-	static const char *const names[] = { "keeper", "logger", "dialler", "supervisor", "spawner", "traced" };
+	static const char *const names[] = { "keeper",		"logger",     "dialler", "exporter",
+					     "qemu-storage-da", "supervisor", "spawner", "traced" };
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(row->name, names[i]))
