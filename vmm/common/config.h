@@ -10,6 +10,7 @@
 #include "value.h"
 
 #include "../../emu/model/features.h"
+#include "../../proto/display.h"
 #include "../../proto/kind.h"
 #include "../../proto/sandbox.h"
 #include "../../proto/topology.h"
@@ -70,6 +71,7 @@ struct vm_config {
 	const char *kernel, *cmdline, *format, *engine, *vga, *tier, *ready;
 	struct initrd_list initrds;
 	enum platform platform;
+	struct display_spec display; /* of a PC */
 	const char *program; /* of a frame machine; NULL: none */
 	const char *exec; /* command for bulkhead-init in a Linux guest; NULL: none */
 	const char *terminal; /* guest_note.h: what the console is shown on; NULL: nobody knows */

@@ -168,11 +168,15 @@ int link_read(struct link *l)
 
 bool link_size(const struct link *l, uint32_t *width, uint32_t *height)
 {
-	if (!l->picture || !atomic_load_explicit(&l->picture->shown, memory_order_acquire))
+	uint64_t n = l->picture ? atomic_load_explicit(&l->picture->shown, memory_order_acquire) : 0;
+	struct picture_half half;
+
+	if (!n)
 		return false;
-	*width = l->picture->width;
-	*height = l->picture->height;
-	return *width && *height && *width <= PICTURE_PIXELS && *height <= PICTURE_PIXELS / *width;
+	half = l->picture->half[n & 1];
+	*width = half.width;
+	*height = half.height;
+	return screen_is_whole(l->picture, n) && picture_size_is_good(&half);
 }
 
 bool link_is_new(const struct link *l)
@@ -182,10 +186,12 @@ bool link_is_new(const struct link *l)
 
 static bool copy(const struct link *l, uint64_t n, uint32_t *pixels, uint32_t width, uint32_t height)
 {
-	uint32_t w, h;
+	const struct picture_half *half = &l->picture->half[n & 1];
 
+	if (half->width != width || half->height != height)
+		return false;
 	memcpy(pixels, l->picture->pixels[n & 1], (size_t)width * height * sizeof(*pixels));
-	return screen_is_whole(l->picture, n) && link_size(l, &w, &h) && w == width && h == height;
+	return screen_is_whole(l->picture, n);
 }
 
 int link_copy(struct link *l, uint32_t *pixels, uint32_t width, uint32_t height)
