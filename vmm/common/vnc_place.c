@@ -41,9 +41,11 @@ static int parse_tcp(const char *address, const char *number, struct vnc_place *
 
 	if (inet_pton(AF_INET, address, &in) != 1)
 		return fail(error, "%.80s is no IPv4 address, as 127.0.0.1; the name of a socket contains a /", address);
+	out->address = ntohl(in.s_addr);
+	if (!strcmp(number, "auto"))
+		return 0;
 	if (*number < '0' || *number > '9' || *end || n > UINT16_MAX)
 		return fail(error, "%.80s is neither a display, 0 to 99, nor a port", number);
-	out->address = ntohl(in.s_addr);
 	out->port = (uint16_t)(n < DISPLAYS ? FIRST_DISPLAY + n : n);
 	return 0;
 }

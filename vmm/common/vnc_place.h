@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where a machine's VNC server listens, as --vnc says it: SOCKET, or ADDRESS:N. N is a display, 5900 + N, below 100, and else a port,
- * as viewers of VNC read it. Behind it ",password-file=FILE" and ",paste=off". Pure.
+ * as viewers of VNC read it; "auto" is any port that is free. Behind it ",password-file=FILE" and ",paste=off". Pure.
  */
 #ifndef BULKHEAD_VMM_VNC_PLACE_H
 #define BULKHEAD_VMM_VNC_PLACE_H

@@ -166,21 +166,17 @@ int link_read(struct link *l)
 
 /* ---- the picture ----------------------------------------------------------------------------------------------- */
 
-/* Of frame n. What it says is looked at only once: somebody else may write there. */
-static bool size_of(const struct picture *p, uint64_t n, uint32_t *width, uint32_t *height)
-{
-	const struct picture_half half = p->half[n & 1];
-
-	*width = half.width;
-	*height = half.height;
-	return picture_size_is_good(&half);
-}
-
 bool link_size(const struct link *l, uint32_t *width, uint32_t *height)
 {
-	const uint64_t n = l->picture ? atomic_load_explicit(&l->picture->shown, memory_order_acquire) : 0;
+	uint64_t n = l->picture ? atomic_load_explicit(&l->picture->shown, memory_order_acquire) : 0;
+	struct picture_half half;
 
-	return n && size_of(l->picture, n, width, height);
+	if (!n)
+		return false;
+	half = l->picture->half[n & 1];
+	*width = half.width;
+	*height = half.height;
+	return screen_is_whole(l->picture, n) && picture_size_is_good(&half);
 }
 
 bool link_is_new(const struct link *l)
@@ -190,9 +186,9 @@ bool link_is_new(const struct link *l)
 
 static bool copy(const struct link *l, uint64_t n, uint32_t *pixels, uint32_t width, uint32_t height)
 {
-	uint32_t w, h;
+	const struct picture_half *half = &l->picture->half[n & 1];
 
-	if (!size_of(l->picture, n, &w, &h) || w != width || h != height)
+	if (half->width != width || half->height != height)
 		return false;
 	memcpy(pixels, l->picture->pixels[n & 1], (size_t)width * height * sizeof(*pixels));
 	return screen_is_whole(l->picture, n);

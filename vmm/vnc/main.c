@@ -209,7 +209,7 @@ static void serve(void)
 
 /* ---- set-up ---------------------------------------------------------------------------------------------------- */
 
-static const char help[] = "usage: bulkhead-vncd [--token TEXT] NAME SOCKET|ADDRESS:N[,password-file=FILE][,paste=off]\n"
+static const char help[] = "usage: bulkhead-vncd [--token-fd N] NAME SOCKET|ADDRESS:N[,password-file=FILE][,paste=off]\n"
 			   "The screen of a running machine for viewers of VNC; see bulkhead-vncd(8).\n";
 
 static int bad_usage(void)
@@ -220,8 +220,17 @@ static int bad_usage(void)
 
 static bool is_token(const char *text)
 {
-	return *text && strlen(text) <= VNC_TOKEN_MAX &&
-	       text[strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_")] == 0;
+	return *text && text[strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_")] == 0;
+}
+
+/* Not from the arguments of a program, which anybody may read. */
+static bool read_token(int fd, char out[VNC_TOKEN_MAX + 1])
+{
+	ssize_t n = read(fd, out, VNC_TOKEN_MAX);
+
+	out[n > 0 ? n : 0] = 0;
+	out[strcspn(out, "\r\n")] = 0;
+	return is_token(out);
 }
 
 static int find_machine(const char *name, const char *dir)
@@ -237,7 +246,7 @@ static int find_machine(const char *name, const char *dir)
 static int parse(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "token", required_argument, NULL, 't' },    { "dir", required_argument, NULL, 'd' },
+		{ "token-fd", required_argument, NULL, 't' }, { "dir", required_argument, NULL, 'd' },
 		{ "ready-fd", required_argument, NULL, 'r' }, { "sandbox", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },	      { 0 }
 	};
@@ -249,11 +258,10 @@ static int parse(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (c == 'h')
 			return fputs(help, stdout) < 0;
-		if (c == '?' || (c == 't' && !is_token(optarg)) || (c == 's' && sandbox_mode_parse(optarg, &mode)))
+		if (c == '?' || (c == 't' && !read_token(atoi(optarg), door.hello.token)) ||
+		    (c == 's' && sandbox_mode_parse(optarg, &mode)))
 			return bad_usage();
-		if (c == 't')
-			strcpy(door.hello.token, optarg);
-		else if (c == 'd')
+		if (c == 'd')
 			dir = optarg;
 		else if (c == 'r')
 			door.ready_fd = atoi(optarg);
