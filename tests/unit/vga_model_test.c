@@ -300,17 +300,17 @@ static void set_mmio(uint64_t addr, uint64_t value, unsigned size)
 /* PCI 3.0, 6.2: what the function is; 6.2.5.1: all-ones, and the register tells its size. QEMU's standard VGA has the rest. */
 Test(vga_model, pci_function)
 {
-	const uint64_t config = LAYOUT_ECAM_BASE + 31 * LAYOUT_ECAM_DEVICE;
+	const uint64_t function = LAYOUT_ECAM_BASE + 31 * LAYOUT_ECAM_DEVICE;
 	const char *field;
 
-	cr_assert_eq(mmio(config, 4), 0x11111234);
-	cr_assert_eq(mmio(config + 8, 4), 0x03000000);
-	cr_assert_eq(mmio(config + 0x10, 4), LAYOUT_SCREEN_BASE | 8);
-	set_mmio(config + 0x10, UINT32_MAX, 4);
-	set_mmio(config + 0x18, UINT32_MAX, 4);
-	cr_assert_eq(mmio(config + 0x10, 4), 0xff000008, "16 MiB, prefetchable");
-	cr_assert_eq(mmio(config + 0x14, 4), 0);
-	cr_assert_eq(mmio(config + 0x18, 4), 0xfffff000, "4 KiB");
+	cr_assert_eq(mmio(function, 4), 0x11111234);
+	cr_assert_eq(mmio(function + 8, 4), 0x03000000);
+	cr_assert_eq(mmio(function + 0x10, 4), LAYOUT_SCREEN_BASE | 8);
+	set_mmio(function + 0x10, UINT32_MAX, 4);
+	set_mmio(function + 0x18, UINT32_MAX, 4);
+	cr_assert_eq(mmio(function + 0x10, 4), 0xff000008, "16 MiB, prefetchable");
+	cr_assert_eq(mmio(function + 0x14, 4), 0);
+	cr_assert_eq(mmio(function + 0x18, 4), 0xfffff000, "4 KiB");
 	cr_assert_eq(vga_model.validate(&s, &field), 0);
 }
 
