@@ -62,6 +62,7 @@ struct boot_request {
 	enum boot_format format;
 	unsigned vcpus;
 	bool pci; /* there are PCI devices */
+	bool ps2; /* there are a PS/2 keyboard and mouse */
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 };
 

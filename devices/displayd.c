@@ -133,17 +133,9 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 	return viewers_settle(&viewers, now_ns);
 }
 
-/* CONSOLE_CLIENT, as for a console: a connection of a viewer. */
 static int admit(struct runtime *rt, struct frame *f)
 {
-	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
-	int err = f->fd_count == 1 ? viewers_admit(&viewers, f->fds[0]) : -EINVAL;
-
-	if (err)
-		return frame_reply_error(rt->child.control_fd, f->header.id, -err, NULL,
-					 "all %d places of viewers are in use; end one of them, and come again", SCREEN_VIEWERS);
-	f->fds[0] = -1;
-	return frame_send(rt->child.control_fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, f->header.id, &ok.base, NULL, 0);
+	return viewers_answer(&viewers, rt, f);
 }
 
 static int validate(const void *state, const char **field)

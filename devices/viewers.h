@@ -52,6 +52,8 @@ struct viewers {
 void viewers_open(struct viewers *v);
 /* The connection is ours from now on: 0; -EBUSY: there are enough of them. */
 int viewers_admit(struct viewers *v, int fd);
+/* CONSOLE_CLIENT, as for a console: admits the connection in `f`, and answers. */
+int viewers_answer(struct viewers *v, struct runtime *rt, struct frame *f);
 /* A frame has been shown: the state says which. Once it is committed, viewers_tell() tells them. */
 void viewers_shown(struct viewers *v, uint64_t now_ns);
 void viewers_tell(struct viewers *v);

@@ -26,7 +26,7 @@ def options(kind):
     row = next(row for row in _rows if row[1] == kind)
     if row[4] in ("BACKEND", "IMPLIED"):
         return next(("--" + _options[r[0]], _image()) for r in _rows if r[4] == "BACKEND")
-    return ("--" + _options[row[0]],) if row[4] == "OPTION" else ()
+    return ("--" + _options[row[0]],) if row[4] in ("OPTION", "BOARD") else ()
 
 
 def _image():
