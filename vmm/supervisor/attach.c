@@ -52,8 +52,9 @@ static enum proc_id whom_to_ask(const struct vm *vm, uint16_t type)
 
 static const char *lacks(uint16_t type)
 {
-	return type == BULKHEAD__MESSAGE_TYPE__MSG_INPUT ? "this machine has no keyboard and no mouse; --ps2 adds them"
-							 : "this machine has no screen; one of --display lfb, --display vga or --platform frame has";
+	return type == BULKHEAD__MESSAGE_TYPE__MSG_INPUT
+		       ? "this machine has no keyboard and no mouse; --ps2 adds them"
+		       : "this machine has no screen; one of --display lfb, --display vga or --platform frame has";
 }
 
 /* One at a time: the answer does not tell whose it is. */
