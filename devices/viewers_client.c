@@ -3,12 +3,15 @@
 #include "viewers.h"
 
 #include <errno.h>
+#include <string.h>
 
 int viewers_take_client(struct viewers *v, int control_fd, struct frame *f)
 {
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
 	int err = f->fd_count == 1 ? viewers_admit(v, f->fds[0]) : -EINVAL;
 
+	if (err && err != -EBUSY)
+		return frame_reply_error(control_fd, f->header.id, -err, NULL, "the screen takes no viewer: %s", strerror(-err));
 	if (err)
 		return frame_reply_error(control_fd, f->header.id, -err, NULL,
 					 "all %d places of viewers are in use; end one of them, and come again", SCREEN_VIEWERS);

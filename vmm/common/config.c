@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "trace_filter.h"
+#include "vnc_place.h"
 
 #include "../../proto/layout.h"
 
@@ -202,6 +203,19 @@ static int check_platform(const struct vm_config *config, char *error)
 	return why ? -EINVAL : 0;
 }
 
+/* Whether it can be had there is seen when it is. */
+static int check_vnc(const struct vm_config *config, char *error)
+{
+	struct vnc_place place;
+	const bool has_screen = config->devices[KIND_DISPLAYD] || config->devices[KIND_VGAD];
+	char why[VNC_ERROR_MAX] = "this machine has no screen; give it one with --display, or see --platform frame";
+
+	if (!config->vnc || (has_screen && !vnc_place_parse(config->vnc, &place, why)))
+		return 0;
+	snprintf(error, CONFIG_ERROR_MAX, "--vnc: %s", why);
+	return -EINVAL;
+}
+
 static int check_display(const struct vm_config *config, char *error)
 {
 	const bool no_vga = !strcmp(config->vga, "none");
@@ -276,6 +290,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 	rc = check_exec(config, error);
 	if (!rc)
 		rc = check_platform(config, error);
+	if (!rc)
+		rc = check_vnc(config, error);
 	if (!rc)
 		rc = check_display(config, error);
 	if (!rc)

@@ -81,6 +81,7 @@ struct vm_config {
 	const char *trace, *trace_io, *profile, *symbols; /* files; NULL: none */
 	const char *trace_range, *trace_privilege, *trace_start, *trace_stop; /* trace_filter.h */
 	uint32_t trace_last; /* instructions that are kept for a crash; 0: all are written */
+	const char *vnc; /* vnc_place.h; NULL: none */
 	const char *metrics; /* path of a socket; NULL: none */
 	const char *log_file, *result_file;
 	const char *config_file; /* command line: what was read from it stands before its own options */

@@ -118,6 +118,8 @@ const struct option_row option_rows[] = {
 		"write where the guest spends its instructions: FILE, FILE.json, and FILE.folded for flame graphs (engine emu)"),
 	KEY("symbols", FILE, MACHINE, symbols, "FILE", "of --profile: names of addresses, a System.map"),
 	KEY("metrics", FILE, MACHINE, metrics, "SOCKET", "answer there with metrics in Prometheus' text format, over HTTP"),
+	KEY("vnc", TEXT, MACHINE, vnc, "SOCKET|127.0.0.1:N[,password-file=FILE][,paste=off]",
+		"the screen for viewers of VNC, at this socket, or display or port N (bulkhead-vncd(8))"),
 	KEY("timeout", DURATION, MACHINE, timeout_ms, "TIME", "end it with code 36 if it takes longer"),
 	KEY("result", FILE, MACHINE, result_file, "FILE", "write how it ended here, as JSON"),
 	KEY("quiet", FLAG, MACHINE, quiet, NULL, "no last line that tells how it ended"),
@@ -159,6 +161,10 @@ const struct option_row option_rows[] = {
 	ARGUMENT("log", FILE, IN(CONSOLE), log_file, "FILE", "append what is printed here, too"),
 	ARGUMENT("log-size", BYTES, IN(CONSOLE), log_size, "SIZE", "begin another file when it has become so large (default 10M; 0: never)"),
 	ARGUMENT("log-count", COUNT, IN(CONSOLE), log_count, "N", "keep so many older ones, FILE.1 the latest (default 4)"),
+	ARGUMENT("web", FLAG, IN(VIEW), web, NULL, "print an address for a browser on this host, and serve it until ^C"),
+	ARGUMENT("port", COUNT, IN(VIEW), web_port, "N", "with --web: the port of its page (default: any that is free)"),
+	ARGUMENT("full-screen", FLAG, IN(VIEW), full_screen, NULL, "the window covers the screen"),
+	ARGUMENT("grab", FLAG, IN(VIEW), grab, NULL, "the window has the mouse, and sends how far it moves; Ctrl+Alt+G lets go"),
 	ARGUMENT("expect", STEP_EXPECT, IN(SCREEN), steps, "REGEX",
 		"wait until the screen shows this POSIX extended regular expression; code 36 if it does not in time"),
 	ARGUMENT("timeout", DURATION, IN(SCREEN), timeout_ms, "TIME", "how long each --expect waits (default 30s)"),
@@ -230,7 +236,7 @@ enum command command_find(const char *name)
 const char *command_suggest(const char *name)
 {
 	const char *translated = translate(foreign_commands, COUNT(foreign_commands), name);
-	struct nearest near = { name, NULL, 0 };
+	struct nearest near = { name };
 
 	for (unsigned i = 0; !translated && i < COMMANDS; i++)
 		nearest_try(&near, command_rows[i].name);
@@ -241,7 +247,7 @@ const char *command_suggest(const char *name)
 static const char *option_suggest(enum command command, const char *name)
 {
 	const char *translated = translate(foreign_options, COUNT(foreign_options), name);
-	struct nearest near = { name, NULL, 0 };
+	struct nearest near = { name };
 
 	if (translated && option_find(command, translated, strlen(translated)))
 		return translated;

@@ -156,6 +156,10 @@ static void add_back(const struct proc *p, struct fd_list *l, Bulkhead__Disk *di
 		disk->has_read_only = true;
 		disk->read_only = launch->disk[n].read_only;
 		disk->serial = (char *)launch->disk[n].serial;
+		disk->has_remote = disk->has_sectors = disk->has_features = launch->disk[n].remote;
+		disk->remote = launch->disk[n].remote;
+		disk->sectors = launch->disk[n].sectors;
+		disk->features = launch->disk[n].features;
 		add(l, launch->backend_fd[n]);
 	}
 }
