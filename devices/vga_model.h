@@ -5,12 +5,14 @@
 
 #include "devices/chips/crtc.h"
 #include "devices/chips/dispi.h"
+#include "devices/chips/pci_function.h"
 #include "devices/chips/vga.h"
 #include "devices/model.h"
 
 struct vga_state {
 	struct vga vga;
 	struct dispi dispi;
+	struct pci_function function;
 	struct crtc stub; /* DISPLAY_LFB: what there is of an adapter beside the framebuffer */
 	struct display_spec display;
 	uint8_t clear; /* 0, or 1: the framebuffer is to be cleared before the guest goes on */

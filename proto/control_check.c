@@ -213,6 +213,8 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 		return complain(c, "virtio_id", "is for a virtio front-end, which needs it");
 	if (m->disk && (kind->virtio != KIND_VIRTIO_BACK || (m->disk->serial && strlen(m->disk->serial) > DISK_SERIAL_MAX)))
 		return complain(c, "disk", "is for its back-end, with a serial number of at most 20 characters");
+	if (m->disk && m->disk->has_remote && m->disk->remote && !m->disk->sectors)
+		return complain(c, "disk", "has no size");
 	serial = check_serial_ports(m, role, c);
 	if (serial < 0)
 		return serial;

@@ -66,6 +66,9 @@
 /* A PC's framebuffer: at the end of PCI's window, where firmware would put its BAR. The legacy window is the adapter's memory. */
 #define LAYOUT_SCREEN_BASE 0xdf000000ull
 #define LAYOUT_SCREEN_BYTES 0x1000000u
+#define LAYOUT_SCREEN_DEVICE 31 /* on the PCI bus: behind all that are numbered from 1 on */
+#define LAYOUT_SCREEN_REGISTERS (LAYOUT_SCREEN_BASE - 0x1000)
+#define LAYOUT_SCREEN_REGISTERS_BYTES 0x1000u
 #define LAYOUT_VGA_BASE 0xa0000ull
 #define LAYOUT_VGA_BYTES 0x20000u
 

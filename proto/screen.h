@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A screen, as displayd shows it to viewers.
+ * A screen, as displayd shows it to viewers, and vgad that of a PC.
  *
  * PICTURE, the object that viewers have read-only: the latest frame, and the one before it. Writer: displayd, who copies a frame out
- * of the guest's framebuffer while the guest waits, so that nobody sees half of one. Order: writing = n -> full fence -> pixels
+ * of the guest's framebuffer while the guest waits, so that nobody sees half of one; or vgad, whose guest waits for nobody: its frames are
+ * what it has found when it looked. Order: writing = n -> full fence -> pixels
  * of half n & 1, its size and its rows -> shown = n (release). A reader takes n = shown (acquire), copies half n & 1, and has frame n if
  * after a full fence `writing` is still below n + 2; else it looks again (screen_is_whole()).
  *

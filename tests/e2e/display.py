@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Displays of a PC (--display), on the engine that --engine names."""
+import glob
+import os
 import re
+import shutil
+import subprocess
 
 import pictures
 from bh import BUILD, check, debian, fetched, main, test, wait_until
@@ -73,6 +77,10 @@ def modes(t):
     width, height, rows = picture(t)
     check((width, height) == (800, 600), (width, height))
     check([pictures.pixel(rows[y], x) for x, y in ((0, 0), (799, 599), (300, 40))] == [0, 799 << 8 | 599 & 255, 300 << 8 | 40], "a framebuffer")
+    vm.send("m")
+    vm.expect("301 moved\nffff behind it\nm is there")  # pixel 3 of row 1
+    _, _, rows = picture(t)
+    check([pictures.pixel(rows[0], x) for x in (0, 1, 2)] == [0xfedcba, 0x770100, 0x556600], "pixels that were drawn elsewhere")
     vm.send("x")
     vm.expect("800x600x32 at 0,0 of 800")
     ask(vm, "z")
@@ -141,6 +149,45 @@ def linux_text(t):
     vm.expect("done")
     lines = [line for line in text(t, "--expect", "number 300").splitlines() if line.startswith("number")]
     check(lines == [f"number {n}" for n in range(301 - len(lines), 301)] and len(lines) > 20, lines)
+    vm.send("poweroff\n")
+    check(vm.wait(60) == 0, f"exit code {vm.code}")
+
+
+DRM = ("drm", "drm_kms_helper", "ttm", "drm_ttm_helper", "drm_vram_helper", "bochs")
+
+
+def modules(t, folder, names):
+    """An archive with modules for an initramfs, and one directory in it."""
+    root = t.dir + "/modules"
+    os.makedirs(root + "/drm")
+    for name in names:
+        found = glob.glob(f"{folder}/**/{name}.ko", recursive=True)
+        check(len(found) == 1, f"{name}: {found}")
+        shutil.copy(found[0], root + "/drm")
+    path = t.dir + "/modules.cpio"
+    with open(path, "wb") as f:
+        subprocess.run([fetched("fetch.sh")["BUSYBOX"], "cpio", "-o", "-H", "newc"], cwd=root, stdout=f, stderr=subprocess.DEVNULL,
+                       input="\n".join(["drm"] + [f"drm/{name}.ko" for name in names]).encode(), check=True)
+    return path
+
+
+@test(limit=280)
+def linux_bochs(t):
+    """Debian's generic kernel finds the display on the PCI bus, and its driver sets a mode; pictures follow."""
+    paths = fetched("fetch_generic.sh")
+    vm = t.start(*t.command(*t.machine("--kernel", paths["KERNEL_GENERIC"], "--initrd", debian(t.dir)[1], "--initrd",
+                                       modules(t, paths["MODULES_GENERIC"], DRM), "--display", "vga")))
+    vm.expect("bulkhead# ", 240)
+    check(picture(t)[:2] == (720, 400), "text before")
+    vm.send("for m in " + " ".join(DRM) + "; do insmod /drm/$m.ko; done; cat /proc/fb; seq 1 99 >/dev/tty0; echo drawn\n")
+    vm.expect("bochs-drm 0000:00:1f.0: vgaarb: deactivate vga console", 60)
+    vm.expect("0 bochs-drm", 60)
+    vm.expect("\ndrawn", 60)
+    width, height, rows = picture(t)
+    check((width, height) == (1024, 768), (width, height))
+    lit = sum(pictures.pixel(row, x) == 0xaaaaaa for row in rows for x in range(0, 64, 3))
+    check(lit > 500, f"digits: {lit} grey dots of a third of the left edge")
+    t.bulkhead("screen", t.name).expect(1, err="shows pixels")
     vm.send("poweroff\n")
     check(vm.wait(60) == 0, f"exit code {vm.code}")
 

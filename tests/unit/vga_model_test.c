@@ -287,6 +287,52 @@ Test(vga_model, framebuffer_alone)
 	cr_assert_eq(inw(0x1cf), 0xffff);
 }
 
+static uint64_t mmio(uint64_t addr, unsigned size)
+{
+	return model_read_at(&vga_model, &s, MODEL_MMIO, addr, size, 0);
+}
+
+static void set_mmio(uint64_t addr, uint64_t value, unsigned size)
+{
+	model_write_at(&vga_model, &s, MODEL_MMIO, addr, value, size, 0);
+}
+
+/* PCI 3.0, 6.2: what the function is; 6.2.5.1: all-ones, and the register tells its size. QEMU's standard VGA has the rest. */
+Test(vga_model, pci_function)
+{
+	const uint64_t function = LAYOUT_ECAM_BASE + 31 * LAYOUT_ECAM_DEVICE;
+	const char *field;
+
+	cr_assert_eq(mmio(function, 4), 0x11111234);
+	cr_assert_eq(mmio(function + 8, 4), 0x03000000);
+	cr_assert_eq(mmio(function + 0x10, 4), LAYOUT_SCREEN_BASE | 8);
+	set_mmio(function + 0x10, UINT32_MAX, 4);
+	set_mmio(function + 0x18, UINT32_MAX, 4);
+	cr_assert_eq(mmio(function + 0x10, 4), 0xff000008, "16 MiB, prefetchable");
+	cr_assert_eq(mmio(function + 0x14, 4), 0);
+	cr_assert_eq(mmio(function + 0x18, 4), 0xfffff000, "4 KiB");
+	cr_assert_eq(vga_model.validate(&s, &field), 0);
+}
+
+/* 400h: ports 3C0h to 3DFh; 500h: Bochs' registers, 16 bits each. */
+Test(vga_model, registers_as_memory)
+{
+	const uint64_t bar = LAYOUT_SCREEN_REGISTERS;
+
+	cr_assert_eq(mmio(bar + 0x500, 2), 0xb0c5);
+	set_mmio(bar + 0x502, 800, 2);
+	set_mmio(bar + 0x504, 600, 2);
+	set_mmio(bar + 0x506, 32, 2);
+	set_mmio(bar + 0x508, 0x41, 2);
+	cr_assert(vga_model_take_clear(&s));
+	cr_assert_eq(dispi_is(1), 800);
+	set_mmio(bar + 0x414, 0x0e, 1);
+	set_mmio(bar + 0x415, 0x11, 1);
+	cr_assert_eq(in(0x3d5), 0x11);
+	cr_assert_eq(mmio(bar + 0x40c, 1), 0x67, "3CCh");
+	cr_assert_eq(mmio(bar, 4) & UINT32_MAX, UINT32_MAX, "no EDID");
+}
+
 /* Whatever a guest writes: a state that validates, and a picture that fits. */
 Test(vga_model, nonsense)
 {

@@ -255,7 +255,7 @@ static void add(struct machine *m, pid_t pid, bool has_role, enum sandbox_role r
 	m->count++;
 }
 
-/* The keeper's children are logger, dialler and supervisor; the supervisor's are everything else. */
+/* The keeper's children are logger, dialler, exporters and supervisor; the supervisor's are everything else. */
 static void add_family(void *ctx, pid_t pid)
 {
 	add(ctx, pid, false, SANDBOX_SUPERVISOR);

@@ -4,6 +4,8 @@
 
 #include "options.h"
 
+#include "../../proto/disk.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,14 +105,16 @@ static void put_external(FILE *out, const struct external *list)
 
 static void put_backends(FILE *out, uint8_t kind, const struct vm_config *config)
 {
-	const char *separator = "";
+	const char *separator = "", *text, *name;
 
 	fputc('[', out);
 	for (unsigned i = 0; i < config->backends.count; i++) {
 		if (config->backends.of[i].kind != kind)
 			continue;
-		fprintf(out, "%s\"", separator);
-		put_path(out, config->backends.of[i].text);
+		text = config->backends.of[i].text;
+		name = disk_name_of(text);
+		fprintf(out, "%s\"%.*s", separator, (int)(name - text), text);
+		put_path(out, name);
 		fputc('"', out);
 		separator = ", ";
 	}

@@ -334,6 +334,8 @@ static int run(struct keeper *k)
 	if (!rc)
 		rc = vnc_start(k);
 	if (!rc)
+		rc = exporters_start(k);
+	if (!rc)
 		rc = keeper_clone(k);
 	if (rc)
 		record_drop(k);

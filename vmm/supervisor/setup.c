@@ -46,7 +46,7 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->sockets = vm->config->cpus.sockets;
 	m->cores = vm->config->cpus.cores;
 	m->threads = vm->config->cpus.threads;
-	m->has_pci = m->pci = vm->config->backends.count != 0;
+	m->has_pci = m->pci = vm->config->backends.count != 0 || vm->config->display.kind == DISPLAY_VGA;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->has_frame = m->frame = vm->config->platform == PLATFORM_FRAME;
 	m->has_display = m->has_display_width = m->has_display_height = true;
@@ -156,6 +156,10 @@ static void add_back(const struct proc *p, struct fd_list *l, Bulkhead__Disk *di
 		disk->has_read_only = true;
 		disk->read_only = launch->disk[n].read_only;
 		disk->serial = (char *)launch->disk[n].serial;
+		disk->has_remote = disk->has_sectors = disk->has_features = launch->disk[n].remote;
+		disk->remote = launch->disk[n].remote;
+		disk->sectors = launch->disk[n].sectors;
+		disk->features = launch->disk[n].features;
 		add(l, launch->backend_fd[n]);
 	}
 }

@@ -182,6 +182,15 @@ static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, 
 	return 0;
 }
 
+/* Where the guest has moved its BAR. The base is looked up here and not when it is used: it moves with the BAR. */
+static void place_framebuffer(struct bus *b, uint8_t *host)
+{
+	const struct route_range *r = route_find(&b->routes, MODEL_MMIO, LAYOUT_SCREEN_BASE);
+
+	if (r)
+		route_memory(&b->routes, r->channel, r->range, host);
+}
+
 static int map_msi(struct setup *s)
 {
 	const void *page;
@@ -341,6 +350,8 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 		ret = map_msi(&s);
 	for (size_t i = 0; !ret && i < m->n_channels; i++)
 		ret = add_channel(&s, m->channels[i], m->n_instances ? m->instances[i] : 0, m->spin_ns);
+	if (!ret && control_display(m->machine).kind != DISPLAY_NONE)
+		place_framebuffer(&p->bus, s.config.ram[1].host);
 	if (!ret)
 		ret = map_counters(&s, m->has_has_counters && m->has_counters);
 	if (!ret && m->trace)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Modes with pixels, one for each letter that comes over the serial port: 'c' colours and attributes of text, 'a' mode 13h, 'p' colour
- * planes, 'b' the Bochs registers, 'x' sizes that there are not, 'z' nonsense in all registers. 'q' ends the machine.
+ * planes, 'b' the Bochs registers, 'm' the framebuffer elsewhere, 'x' sizes that there are not, 'z' nonsense in all registers. 'q' ends the machine.
  */
 #include "guest.h"
 
@@ -86,6 +86,30 @@ static void bochs(void)
 	print("\n");
 }
 
+static void config_write(uint8_t reg, uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" ::"a"(0x80000000u | 31 << 11 | reg), "Nd"((uint16_t)0xcf8));
+	__asm__ volatile("outl %0, %1" ::"a"(value), "Nd"((uint16_t)0xcfc));
+}
+
+/* PCI 3.0, 6.2.5.1: decoding off, a new address, decoding on. The same pixels, and what the display shows. */
+static void move(void)
+{
+	volatile uint32_t *there = (volatile uint32_t *)0xc8000000;
+
+	config_write(0x04, 0);
+	config_write(0x10, 0xc8000000);
+	config_write(0x04, 2);
+	print_hex(there[800 + 3]);
+	there[0] = 0xfedcba;
+	*(volatile uint8_t *)0xc8000006 = 0x77;
+	*(volatile uint16_t *)0xc8000009 = 0x5566;
+	print(" moved\n");
+	config_write(0x10, 0xdf000000);
+	print_hex(there[0] & 0xffff);
+	print(" behind it\n");
+}
+
 /* What was there stays. */
 static void sizes(void)
 {
@@ -157,6 +181,9 @@ static void show(char c)
 		break;
 	case 'b':
 		bochs();
+		break;
+	case 'm':
+		move();
 		break;
 	case 'x':
 		sizes();
