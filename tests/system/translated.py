@@ -158,7 +158,7 @@ def compiler_turns(t):
 def long_compiler(t):
     """Each block translated at once: with more memory for it than it takes, and with less."""
     here, initrd = compiler(t)
-    for size in ("192M", "60M", "4M"):
+    for size in ("192M", "60M", "8M"):
         compile(t, here, initrd, "--tier", "jit", "--code-cache", size)
 
 
