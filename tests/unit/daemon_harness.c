@@ -52,6 +52,8 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	test_object_make(&d->map, "map", code_map_bytes(DAEMON_RAM >> CODE_MAP_PAGE_SHIFT, 2));
 	test_object_make(&d->screen, "screen", LAYOUT_FRAME_BUFFER_BYTES);
 	test_object_make(&d->mailbox, "mailbox", LAYOUT_FRAME_MAILBOX_BYTES);
+	test_object_make(&d->legacy, "legacy", LAYOUT_VGA_BYTES);
+	test_object_make(&d->framebuffer, "framebuffer", LAYOUT_SCREEN_BYTES);
 	test_object_make(&d->picture, "picture", sizeof(struct picture));
 	test_object_make(&d->vectors, "vectors", sizeof(struct virtio_vectors));
 	for (unsigned i = 0; i < VIRTIO_PIPES; i++)
@@ -81,6 +83,8 @@ void daemon_free(struct daemon *d)
 	test_object_free(&d->map);
 	test_object_free(&d->screen);
 	test_object_free(&d->mailbox);
+	test_object_free(&d->legacy);
+	test_object_free(&d->framebuffer);
 	test_object_free(&d->picture);
 	test_object_free(&d->vectors);
 	for (unsigned i = 0; i < VIRTIO_PIPES; i++) {
@@ -161,10 +165,19 @@ static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 {
 	const struct kind_row *kind = kind_of_role(d->role);
 	const int shared[KIND_FDS] = {
-		[KIND_FD_MSI] = d->msi.fd,	     [KIND_FD_VCPU_BELL] = d->vcpu_bell[1], [KIND_FD_CONSOLE] = d->listen,
-		[KIND_FD_DEBUG_READ] = d->debug[0],  [KIND_FD_DEBUG_WRITE] = d->debug[1],   [KIND_FD_BACKLOG] = d->backlog.fd,
-		[KIND_FD_STASH_WRITE] = d->stash[0], [KIND_FD_STASH_READ] = d->stash[1],    [KIND_FD_SCREEN] = d->screen.ro_fd,
-		[KIND_FD_MAILBOX] = d->mailbox.fd,   [KIND_FD_PICTURE] = d->picture.fd,
+		[KIND_FD_MSI] = d->msi.fd,
+		[KIND_FD_VCPU_BELL] = d->vcpu_bell[1],
+		[KIND_FD_CONSOLE] = d->listen,
+		[KIND_FD_DEBUG_READ] = d->debug[0],
+		[KIND_FD_DEBUG_WRITE] = d->debug[1],
+		[KIND_FD_BACKLOG] = d->backlog.fd,
+		[KIND_FD_STASH_WRITE] = d->stash[0],
+		[KIND_FD_STASH_READ] = d->stash[1],
+		[KIND_FD_SCREEN] = d->screen.ro_fd,
+		[KIND_FD_MAILBOX] = d->mailbox.fd,
+		[KIND_FD_PICTURE] = d->picture.fd,
+		[KIND_FD_LEGACY] = d->legacy.ro_fd,
+		[KIND_FD_FRAMEBUFFER] = d->framebuffer.fd,
 	};
 
 	if (!kind->collects)

@@ -48,6 +48,7 @@ static const struct {
 	{ "bh-boot", SANDBOX_BOOT },
 	{ "bh-vcpu", SANDBOX_VCPU_EMU },
 	{ "bh-gdbd", SANDBOX_GDBD },
+	{ "bh-vnc", SANDBOX_VNC },
 #define DEVICE(NAME, name, ...) { "bh-" #name, SANDBOX_##NAME },
 #include "../../proto/devices.def"
 };

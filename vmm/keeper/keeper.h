@@ -10,6 +10,7 @@
  *   record.c  what is left of the machine: the record of its end
  *   logger.c  a process that writes what keeper and supervisor have to say
  *   tracer.c  starts the one that writes traces (vmm/trace)
+ *   vnc.c     starts the one that serves viewers of VNC (vmm/vnc)
  *   dialler.c one that connects to the sockets of --device
  *   exporter.c, exporter_vhost.c  one for each disk that another program serves
  */
@@ -115,6 +116,9 @@ void logger_finish(struct keeper *k);
  */
 int tracer_start(struct keeper *k);
 void tracer_finish(struct keeper *k);
+
+/* Starts the VNC server, if one is wanted: 0, or an exit code; what went wrong has been said. It ends when we do. */
+int vnc_start(struct keeper *k);
 
 /* Starts the dialler, if the machine needs one: 0, or an exit code. It ends when the supervisor does. */
 int dialler_start(struct keeper *k);
