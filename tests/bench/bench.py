@@ -209,6 +209,37 @@ def bench_console(b):
     row("the same in one process (tests/mono)", median([measure(b.inproc(command))]), median(qemu), "s")
 
 
+DISK = ("disk-write-1m", "disk-read-1m", "disk-write-4k", "disk-read-4k", "disk-read-4k-32")
+
+
+def bench_disk(b):
+    """A raw image of 64 MiB, in the host's cache, past the guest's: the best of two runs of each side."""
+    image, plain = os.path.join(b.tmp, "disk.img"), b.initrd
+    b.initrd = os.path.join(b.tmp, "initrd-with-modules.gz")
+    subprocess.run([os.path.join(ROOT, "tests/guest/debian/mkinitrd.sh"), b.busybox, os.path.join(b.build, "tests/guest/guest-exit"),
+                    b.initrd, os.path.dirname(os.path.dirname(b.kernel))], check=True)
+    b.append_to_initrd(b.busybox, b.guest_bench)
+    with open(image, "wb") as f:
+        f.write(b"\1" * (64 << 20))
+    command = "ln -s /dev/vda /bench-disk; /guest-bench " + " ".join(DISK)
+    sides = {"ours": b.ours(command, "--disk", image),
+             "qemu": b.qemu(command, "-drive", f"file={image},format=raw,if=virtio,cache=writeback")}
+    best = {side: {} for side in sides}
+    for _ in range(2):
+        for side, argv in sides.items():
+            argv = b.ours(command, "--disk", image) if side == "ours" else argv
+            for name, (value, unit) in workload_values(run(argv, [], timeout=300)[2]).items():
+                if value is not None:
+                    value = 1e9 / value if unit == "ns" else value
+                    best[side][name] = max(value, best[side].get(name, 0))
+    for name in DISK:
+        row(name + (", 32 at once" if name.endswith("32") else ""), best["ours"].get(name, float("nan")), best["qemu"].get(name),
+            "MB/s" if name.endswith("1m") else "/s")
+    measure_memory(b, "Debian with a disk", 15, ["--kernel", b.kernel, "--initrd", b.initrd, "--memory", "512M", "--cmdline",
+                                                 "console=ttyS0 quiet", "--engine", "emu", "--disk", image])
+    b.initrd = plain
+
+
 def workload_values(output):
     """{name: (value, unit)} from what guest-bench printed; a skipped workload has value None."""
     found = re.findall(r"^([a-z][a-z0-9-]+) (SKIP|[\d.e+]+) ([\w/ ]+?)\s*$", output.decode(errors="replace"), re.M)
@@ -566,7 +597,7 @@ def bench_display(b):
 BENCHES = {"boot": bench_boot, "exits": bench_exits,
            "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
-           "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
+           "memory": bench_memory, "console": bench_console, "disk": bench_disk, "recovery": bench_recovery, "storm": bench_storm,
            "narrow": bench_narrow,
            "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "display": bench_display, "processors": bench_processors}
 

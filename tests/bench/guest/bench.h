@@ -19,6 +19,6 @@ struct workload {
 	bool (*supported)(void); /* NULL: everywhere */
 };
 
-extern const struct workload integer_workloads[], memory_workloads[], simd_workloads[], system_workloads[], parallel_workloads[];
+extern const struct workload integer_workloads[], memory_workloads[], simd_workloads[], system_workloads[], parallel_workloads[], disk_workloads[];
 
 #endif
