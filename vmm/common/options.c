@@ -237,7 +237,7 @@ enum command command_find(const char *name)
 const char *command_suggest(const char *name)
 {
 	const char *translated = translate(foreign_commands, COUNT(foreign_commands), name);
-	struct nearest near = { name };
+	struct nearest near = { .typed = name };
 
 	for (unsigned i = 0; !translated && i < COMMANDS; i++)
 		nearest_try(&near, command_rows[i].name);
@@ -248,7 +248,7 @@ const char *command_suggest(const char *name)
 static const char *option_suggest(enum command command, const char *name)
 {
 	const char *translated = translate(foreign_options, COUNT(foreign_options), name);
-	struct nearest near = { name };
+	struct nearest near = { .typed = name };
 
 	if (translated && option_find(command, translated, strlen(translated)))
 		return translated;
