@@ -286,6 +286,28 @@ def fence(t):
 
 
 @test
+def sizes(t):
+    """A PC's display changes the size of its picture; viewers are told, and see what a screenshot shows. What they type has nowhere to go."""
+    need_vncd()
+    vm = t.start(*t.command(*t.guest("vga_modes", "--display", "vga", "--vnc", t.dir + "/vnc")))
+    vm.expect("ready")
+    wait_until(lambda: t.bulkhead("screenshot", t.name, t.dir + "/first.png").code == 0, "a first picture")
+    v = Viewer(t.dir + "/vnc")
+    for letter, size in (("c", (720, 400)), ("a", (320, 200)), ("b", (800, 600))):
+        vm.send(letter)
+        vm.expect(f"{letter} is there")
+        t.bulkhead("screenshot", t.name, t.dir + "/now.png").expect(0)
+        width, height, rows = pictures.sized(t.dir + "/now.png")
+        check((width, height) == size, (width, height))
+        v.key(ord("x"))
+        for _ in range(100):
+            v.update(incremental=False)
+            if (v.width, v.height) == size and [bytes(r) for r in v.rows] == rows:
+                break
+        check((v.width, v.height) == size and [bytes(r) for r in v.rows] == rows, f"{v.width} {v.height}")
+
+
+@test
 def another_program(t):
     """Debian's vncsnapshot takes the same picture."""
     if not shutil.which("vncsnapshot"):

@@ -172,6 +172,33 @@ def odd_viewers(t):
 
 
 @test
+def crowd(t):
+    """Thousands of viewers, of whom none says anything or all talk nonsense: eight at a time, and no more memory than before."""
+    vm = t.start(*t.command(*t.machine("--platform", "frame", "--kernel", f"{BUILD}/tests/guest/frame_show.elf")))
+    vm.expect("ready")
+    before = memory(t)
+    refused = 0
+    for i in range(2000):
+        s = control(t)
+        s.send(frame(SCREEN))
+        data, fds, _, _ = socket.recv_fds(s, 65536, 4)
+        refused += not fds
+        if fds and i % 2:
+            v = socket.socket(fileno=os.dup(fds[0]))
+            v.send(b"x" * (i % 700))
+            v.close()
+        for fd in fds:
+            os.close(fd)
+        s.close()
+    check(refused < 2000, "some were let in")
+    expect_bounded(before, memory(t), "thousands of viewers")
+    wait_until(lambda: t.bulkhead("input", t.name, "script", "-", input="frames 20\n").code == 0, "the guest goes on, and there is room")
+    t.bulkhead("input", t.name, "key", "q").expect(0)
+    check(vm.wait() == 7, vm.code)
+    check(re.findall(r"event 1 (\d+) 1", vm.talk.text) == ["16"], vm.talk.text[-300:])
+
+
+@test
 def viewer_that_never_reads(t):
     """It misses frames; the guest and others do not wait for it. One that wants each frame and takes none is waited for, and then not."""
     vm = t.start(*t.command(*t.machine("--platform", "frame", "--kernel", f"{BUILD}/tests/guest/frame_show.elf")))
