@@ -26,6 +26,8 @@ Test(kind, roles_are_the_protocol_s)
 #define ALWAYS true
 #define OPTION false
 #define FRAME false
+#define DISPLAY false
+#define BOARD false
 #define BACKEND false
 #define IMPLIED false
 static const bool is_always[KIND_COUNT] = {

@@ -3,6 +3,7 @@
 #include "input.h"
 
 #include "../common/value.h"
+#include "../viewer/layout_us.h"
 
 #include <errno.h>
 #include <linux/input-event-codes.h>
@@ -22,23 +23,9 @@ static const struct {
 	{ "end", KEY_END }, { "pageup", KEY_PAGEUP }, { "pagedown", KEY_PAGEDOWN }, { "insert", KEY_INSERT },
 	{ "delete", KEY_DELETE }, { "f1", KEY_F1 }, { "f2", KEY_F2 }, { "f3", KEY_F3 }, { "f4", KEY_F4 }, { "f5", KEY_F5 },
 	{ "f6", KEY_F6 }, { "f7", KEY_F7 }, { "f8", KEY_F8 }, { "f9", KEY_F9 }, { "f10", KEY_F10 }, { "f11", KEY_F11 },
-	{ "f12", KEY_F12 }, { "left", BTN_LEFT }, { "middle", BTN_MIDDLE }, { "right", BTN_RIGHT }, { "plus", KEY_EQUAL },
+	{ "f12", KEY_F12 }, { "left", BTN_LEFT }, { "middle", BTN_MIDDLE }, { "right", BTN_RIGHT }, { "side", BTN_SIDE }, { "extra", BTN_EXTRA }, { "plus", KEY_EQUAL },
 };
 enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
-
-/* The US layout, row by row; the codes of a row's keys follow each other. */
-static const struct {
-	const char *plain, *shifted;
-	uint16_t first;
-} rows[] = {
-	{ "1234567890-=", "!@#$%^&*()_+", KEY_1 },
-	{ "qwertyuiop[]", "QWERTYUIOP{}", KEY_Q },
-	{ "asdfghjkl;'`", "ASDFGHJKL:\"~", KEY_A },
-	{ "\\zxcvbnm,./", "|ZXCVBNM<>?", KEY_BACKSLASH },
-	{ " ", "", KEY_SPACE },
-	{ "\n", "", KEY_ENTER },
-	{ "\t", "", KEY_TAB },
-};
 
 static int fail(char *error, const char *format, const char *word)
 {
@@ -46,25 +33,10 @@ static int fail(char *error, const char *format, const char *word)
 	return -EINVAL;
 }
 
-/* 0: no key has it. */
-static uint16_t key_of_character(char c, bool *shift)
-{
-	for (unsigned r = 0; c && r < sizeof(rows) / sizeof(rows[0]); r++) {
-		const char *plain = strchr(rows[r].plain, c), *shifted = strchr(rows[r].shifted, c);
-
-		*shift = shifted != NULL;
-		if (plain)
-			return (uint16_t)(rows[r].first + (plain - rows[r].plain));
-		if (shifted)
-			return (uint16_t)(rows[r].first + (shifted - rows[r].shifted));
-	}
-	return 0;
-}
-
 static uint16_t key_named(const char *name, size_t len)
 {
 	bool shift = false;
-	uint16_t code = len == 1 ? key_of_character(*name, &shift) : 0;
+	uint16_t code = len == 1 ? layout_us_key(*name, &shift) : 0;
 
 	for (unsigned i = 0; !code && i < KEYS; i++)
 		if (strlen(keys[i].name) == len && !strncmp(keys[i].name, name, len))
@@ -147,7 +119,7 @@ static int do_release(char *const *words, const struct input_sink *sink, char *e
 static int type_character(const struct input_sink *sink, char c)
 {
 	bool shift = false;
-	uint16_t code = key_of_character(c, &shift);
+	uint16_t code = layout_us_key(c, &shift);
 	int rc = shift ? key(sink, KEY_LEFTSHIFT, true) : 0;
 
 	if (!rc)
@@ -161,7 +133,7 @@ static int do_text(char *const *words, const struct input_sink *sink, char *erro
 	int rc = 0;
 
 	for (const char *at = words[0]; *at; at++)
-		if (!key_of_character(*at, &shift))
+		if (!layout_us_key(*at, &shift))
 			return fail(error, "text: no key of the US layout has what follows: %.40s", at);
 	for (const char *at = words[0]; !rc && *at; at++)
 		rc = type_character(sink, *at);
@@ -173,20 +145,40 @@ static int do_mouse(char *const *words, const struct input_sink *sink, char *err
 	long x, y;
 	int rc;
 
-	if (!parse_number(words[0], 0, LAYOUT_FRAME_WIDTH - 1, &x))
-		return fail(error, "mouse: %.40s is no column, which are 0 to 639", words[0]);
-	if (!parse_number(words[1], 0, LAYOUT_FRAME_HEIGHT - 1, &y))
-		return fail(error, "mouse: %.40s is no row, which are 0 to 479", words[1]);
+	if (!parse_number(words[0], 0, SCREEN_WAY_MAX, &x))
+		return fail(error, "mouse: %.40s is no column, which begin with 0", words[0]);
+	if (!parse_number(words[1], 0, SCREEN_WAY_MAX, &y))
+		return fail(error, "mouse: %.40s is no row, which begin with 0", words[1]);
 	rc = give(sink, SCREEN_EV_ABS, SCREEN_ABS_X, (uint32_t)x);
 	return rc ? rc : give(sink, SCREEN_EV_ABS, SCREEN_ABS_Y, (uint32_t)y);
+}
+
+/* Nothing moves by nothing. */
+static int go(const struct input_sink *sink, unsigned axis, long way)
+{
+	return way ? give(sink, SCREEN_EV_REL, axis, (uint32_t)way) : 0;
+}
+
+static int do_move(char *const *words, const struct input_sink *sink, char *error)
+{
+	long dx, dy;
+	int rc;
+
+	if (!parse_number(words[0], -SCREEN_WAY_MAX, SCREEN_WAY_MAX, &dx))
+		return fail(error, "move: %.40s is no way to the right, or below zero to the left", words[0]);
+	if (!parse_number(words[1], -SCREEN_WAY_MAX, SCREEN_WAY_MAX, &dy))
+		return fail(error, "move: %.40s is no way down, or below zero up", words[1]);
+	rc = go(sink, SCREEN_REL_X, dx);
+	return rc ? rc : go(sink, SCREEN_REL_Y, dy);
 }
 
 static int do_click(char *const *words, const struct input_sink *sink, char *error)
 {
 	uint16_t code = words[0] ? key_named(words[0], strlen(words[0])) : BTN_LEFT;
 
-	return code >= BTN_LEFT && code <= BTN_MIDDLE ? tap(sink, code)
-						      : fail(error, "click: %.40s is no button: left, middle or right", words[0]);
+	return code >= BTN_LEFT && code <= BTN_EXTRA
+		       ? tap(sink, code)
+		       : fail(error, "click: %.40s is no button: left, middle, right, side or extra", words[0]);
 }
 
 static int do_wheel(char *const *words, const struct input_sink *sink, char *error)
@@ -219,7 +211,7 @@ static const struct {
 	int (*function)(char *const *words, const struct input_sink *sink, char *error);
 } verbs[] = {
 	{ "key", 1, 1, do_key },     { "press", 1, 1, do_press }, { "release", 1, 1, do_release }, { "text", 1, 1, do_text },
-	{ "mouse", 2, 2, do_mouse }, { "click", 0, 1, do_click }, { "wheel", 1, 1, do_wheel },	   { "wait", 1, 1, do_wait },
+	{ "mouse", 2, 2, do_mouse }, { "move", 2, 2, do_move },   { "click", 0, 1, do_click }, { "wheel", 1, 1, do_wheel },	   { "wait", 1, 1, do_wait },
 	{ "frames", 1, 1, do_frames },
 };
 
@@ -231,13 +223,12 @@ int input_words(char *const *words, unsigned count, const struct input_sink *sin
 		if (strcmp(verbs[i].name, words[0]))
 			continue;
 		if (count - 1 < verbs[i].least || count - 1 > verbs[i].most)
-			return fail(error,
-				    verbs[i].least == 2 ? "%.40s takes two words, as mouse 320 240" : "%.40s takes one word",
+			return fail(error, verbs[i].least == 2 ? "%.40s takes two numbers, as 320 240" : "%.40s takes one word",
 				    words[0]);
 		memcpy(operands, words + 1, (count - 1) * sizeof(*words));
 		return verbs[i].function(operands, sink, error);
 	}
-	return fail(error, "%.40s is none of key, press, release, text, mouse, click, wheel, script", words[0]);
+	return fail(error, "%.40s is none of key, press, release, text, mouse, move, click, wheel, script", words[0]);
 }
 
 /* The next word: *line goes behind it. NULL: there is none; *bad: a quote does not end. */
