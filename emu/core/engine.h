@@ -65,6 +65,7 @@ struct engine_config {
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 	struct machine_clock clock; /* what local APICs and engine_state mean by a time */
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
+	bool no_syscall; /* engine kvm: restore() refuses a processor that has SYSCALL switched on */
 	bool no_fallback; /* engine kvm: what KVM cannot do ends the machine, and is not left to our emulator */
 	size_t code_cache_bytes; /* engine emu: bound of what decoded and translated code takes, of all vCPUs together; 0: default */
 	/* engine emu: memory for generated code, made before the sandbox forbids it (native/memory.h), which the caller owns;
@@ -76,6 +77,7 @@ struct engine_config {
 	const struct code_notices *writers[ENGINE_MAX_WRITERS];
 	unsigned writer_count;
 	uint32_t tsc_khz;      /* engine emu: frequency of the time-stamp counter; 0: 1,000,000 */
+	bool tsc_is_hosts; /* engine emu: it begins as the host's, whose frequency tsc_khz is, and not at 0: for a KVM that has no other */
 	bool lent;	       /* engine emu: runs stretches for another engine (run/stretch.h) */
 	bool single_step;      /* engine emu: use only the single-step tier (tests, tracing) */
 	unsigned translate_after; /* engine emu: how often a block is entered before it is translated; 0: default */

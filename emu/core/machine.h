@@ -29,6 +29,7 @@ struct machine {
 	struct code_map_view code;
 	pthread_mutex_t split_lock;	/* of locked operations on two pages (sem/int/split.c) */
 	uint32_t tsc_khz;		/* frequency of the time-stamp counter; 0: the nominal one (tsc.h) */
+	bool tsc_is_hosts;		/* it is the host's, plus tsc_offset; tsc_khz says how often that ticks */
 	struct tsc_moment moment;	/* of the latest save or restore of vCPU 0: all others go by it (core/state.h) */
 	struct engine_debug debug;	/* changes while no vCPU runs */
 	struct engine_hit hit[ENGINE_MAX_VCPUS];

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The guest's time-stamp counter: a fixed nominal 1 GHz, whatever the host is, so that one tick is one nanosecond, unless the
- * machine has been given another frequency (struct machine, tsc_khz): then so many nanoseconds are as many ticks as that says.
+ * machine has been given another frequency (struct machine, tsc_khz): then so many nanoseconds are as many ticks as that says. Or it
+ * is the host's own, where KVM can show a guest no other (tsc_is_hosts): then nothing is scaled, and nothing drifts apart.
  *
  * On x86-64 hosts with an invariant TSC the nanoseconds are the host's counter scaled by a 64.64 multiplication (about 12 ns to read,
  * synchronous between host processors because theirs are); elsewhere CLOCK_MONOTONIC. The ratio comes from
@@ -95,14 +96,29 @@ static uint64_t base_tsc(void)
 		return clock_ns();
 	return (uint64_t)((unsigned __int128)(host_tsc() - clock_source.start) * clock_source.ratio >> 32);
 }
+
+bool emu_tsc_has_hosts(void)
+{
+	return clock_source.ratio != 0;
+}
 #else
 static void tsc_init(void)
 {
 }
 
+static uint64_t host_tsc(void)
+{
+	return clock_ns();
+}
+
 static uint64_t base_tsc(void)
 {
 	return clock_ns();
+}
+
+bool emu_tsc_has_hosts(void)
+{
+	return false;
 }
 #endif
 
@@ -140,7 +156,9 @@ static uint32_t khz_of(const struct emu *e)
 
 uint64_t emu_tsc(const struct emu *e)
 {
-	return tsc_ticks(khz_of(e), base_tsc()) + e->cpu.msr.tsc_offset;
+	const bool hosts = e->machine && e->machine->tsc_is_hosts;
+
+	return (hosts ? host_tsc() : tsc_ticks(khz_of(e), base_tsc())) + e->cpu.msr.tsc_offset;
 }
 
 uint32_t emu_tsc_khz(const struct emu *e)
@@ -148,10 +166,18 @@ uint32_t emu_tsc_khz(const struct emu *e)
 	return khz_of(e) ? khz_of(e) : TSC_NOMINAL_KHZ;
 }
 
-struct tsc_moment emu_tsc_moment(const struct machine_clock *clock)
+struct tsc_moment emu_tsc_moment(const struct machine *m)
 {
-	uint64_t base, host_ns;
+	uint64_t count, host_ns;
 
-	read_both(base_tsc, &base, &host_ns);
-	return (struct tsc_moment){ machine_from_host_ns(clock, host_ns), base };
+	read_both(m->tsc_is_hosts ? host_tsc : base_tsc, &count, &host_ns);
+	return (struct tsc_moment){ machine_from_host_ns(&m->config.clock, host_ns),
+				    m->tsc_is_hosts ? count : tsc_ticks(m->tsc_khz, count) };
+}
+
+bool emu_tsc_is_near_hosts(uint64_t tsc)
+{
+	const uint64_t now = host_tsc(), second = TSC_NOMINAL_KHZ * 1000ull;
+
+	return emu_tsc_has_hosts() && tsc - (now - second) <= 2 * second;
 }

@@ -8,7 +8,9 @@
 
 /* Chooses the host's clock; before the first processor runs, any number of times. */
 void emu_tsc_init(void);
-/* Guest TSC now: the host's clock at the frequency that CPUID 15h/16h reports, plus tsc_offset. */
+/* After that: has the host a counter that goes evenly, whatever its processors do? Only such a one can be a guest's as it is. */
+bool emu_tsc_has_hosts(void);
+/* Guest TSC now: the host's clock at the frequency that CPUID 15h/16h reports, or the host's counter, plus tsc_offset. */
 uint64_t emu_tsc(const struct emu *e);
 uint32_t emu_tsc_khz(const struct emu *e);
 
@@ -43,12 +45,15 @@ static inline uint64_t tsc_ns(uint32_t khz, uint64_t ticks)
 	return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
 }
 
-/* One moment by two clocks: the machine's, and the nanoseconds whose ticks every processor of the emulator adds its tsc_offset to. */
+/* One moment by two clocks: the machine's, and the ticks that every processor of the emulator adds its tsc_offset to. */
 struct tsc_moment {
-	uint64_t machine_ns, base;
+	uint64_t machine_ns, ticks;
 };
 
 /* Now, as exactly as the host can tell. */
-struct tsc_moment emu_tsc_moment(const struct machine_clock *clock);
+struct tsc_moment emu_tsc_moment(const struct machine *m);
+
+/* Is this counter, by now, the host's, give or take a second? Then whoever it comes from shows its guests the host's as it is. */
+bool emu_tsc_is_near_hosts(uint64_t tsc);
 
 #endif

@@ -48,7 +48,8 @@ int machine_init(struct machine *m)
 	if (!m->config.lent) /* it is never asked then */
 		emu_tsc_init();
 	m->tsc_khz = m->config.tsc_khz;
-	m->moment = emu_tsc_moment(&m->config.clock);
+	m->tsc_is_hosts = m->config.tsc_is_hosts && m->tsc_khz && emu_tsc_has_hosts();
+	m->moment = emu_tsc_moment(m);
 	fp_provider_init();
 	available = computable();
 	if (m->config.cpu)

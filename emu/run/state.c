@@ -18,7 +18,7 @@
 static const struct tsc_moment *take_moment(struct machine *m, unsigned vcpu)
 {
 	if (vcpu == 0)
-		m->moment = emu_tsc_moment(&m->config.clock);
+		m->moment = emu_tsc_moment(m);
 	return &m->moment;
 }
 
@@ -39,7 +39,7 @@ int emu_save(struct engine *engine, unsigned vcpu, struct engine_state *out)
 	out->bytes = sizeof(*out);
 	now = take_moment(e->machine, vcpu);
 	out->time_ns = now->machine_ns;
-	out->tsc = tsc_ticks(e->machine->tsc_khz, now->base) + e->cpu.msr.tsc_offset;
+	out->tsc = now->ticks + e->cpu.msr.tsc_offset;
 	out->tsc_khz = emu_tsc_khz(e);
 	out->cpu.msr.tsc_offset = 0;
 	out->cpu.nmi_pending |= lapic_take_nmi(e->lapic);
@@ -71,6 +71,17 @@ static const char *check_aids(const struct engine_state *in)
 	return NULL;
 }
 
+/* At the frequency that it had there. The host's counter stays that: KVM may be to have it back (vmm/kvm/whole.c, keeps_tsc()). */
+static void go_on_counting(struct machine *m, const struct engine_state *in)
+{
+	const uint64_t age = engine_state_age(in, machine_ns(&m->config.clock));
+
+	m->tsc_is_hosts =
+		in->tsc_khz && (m->tsc_is_hosts ? in->tsc_khz == m->config.tsc_khz
+						: in->by_kvm && emu_tsc_is_near_hosts(in->tsc + tsc_ticks(in->tsc_khz, age)));
+	m->tsc_khz = in->tsc_khz;
+}
+
 int emu_restore(struct engine *engine, unsigned vcpu, const struct engine_state *in, const char **field)
 {
 	const struct tsc_moment *now;
@@ -90,10 +101,10 @@ int emu_restore(struct engine *engine, unsigned vcpu, const struct engine_state 
 	if (r)
 		return r;
 	if (vcpu == 0)
-		e->machine->tsc_khz = in->tsc_khz; /* whatever it was there */
+		go_on_counting(e->machine, in);
 	now = take_moment(e->machine, vcpu);
 	age = engine_state_age(in, now->machine_ns);
-	e->cpu.msr.tsc_offset = in->tsc + tsc_ticks(e->machine->tsc_khz, age) - tsc_ticks(e->machine->tsc_khz, now->base);
+	e->cpu.msr.tsc_offset = in->tsc + tsc_ticks(e->machine->tsc_khz, age) - now->ticks;
 	lapic_restore(e->lapic, &in->apic, now->machine_ns - age);
 	sys_debug_restore(e, in->debug_pending, in->task_trap);
 	e->in_rep = in->in_rep;

@@ -172,6 +172,9 @@ Test(host_report, no_extension)
 	expect(&f, "virtualisation", HOST_WORSE, "firmware");
 	f.kvm.probe = (struct kvm_probe){ .kind = KVM_INTERPRETS, .ps_per_insn = 300000, .ns_per_exit = 10000 };
 	expect(&f, "kind", HOST_WORSE, "interprets");
+	f.kvm.probe.defects = (struct kvm_defects){ .tsc_is_hosts = true, .breaks_syscall = true };
+	expect(&f, "SYSCALL", HOST_WORSE, "refuses");
+	expect(&f, "TSC", HOST_SAY, "the host's");
 	expect(&f, "--engine auto", HOST_SAY, "emu");
 	cr_expect_eq(host_kvm_kind(&f), HOST_KVM_SOFTWARE);
 	f.has_hypervisor = true;

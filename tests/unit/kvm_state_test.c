@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <x86intrin.h>
 
 enum { RAM = 1 << 20 };
 
@@ -103,10 +104,17 @@ static void nobody_listens(void *ctx, unsigned vcpu, enum io_space space, uint64
 {
 }
 
-static struct engine *make(const struct engine_ops *ops, void *ram, int kvm_fd)
+static struct engine *make_with(const struct engine_ops *ops, void *ram, int kvm_fd, uint32_t hosts_khz, bool no_syscall)
 {
 	static const struct engine_bus bus = { .write = nobody_listens, .extint_pending = nothing_pending };
-	struct engine_config c = { .bus = &bus, .ram = { { 0, RAM, ram } }, .ram_count = 1, .vcpus = 1, .kvm_fd = kvm_fd };
+	struct engine_config c = { .bus = &bus,
+				   .ram = { { 0, RAM, ram } },
+				   .ram_count = 1,
+				   .vcpus = 1,
+				   .kvm_fd = kvm_fd,
+				   .tsc_khz = hosts_khz,
+				   .tsc_is_hosts = hosts_khz != 0,
+				   .no_syscall = no_syscall };
 	struct engine *e;
 	const int err = ops->create(&c, &e);
 
@@ -114,6 +122,11 @@ static struct engine *make(const struct engine_ops *ops, void *ram, int kvm_fd)
 		return e;
 	fprintf(stderr, "%s: %s\n", ops->name, strerror(-err));
 	exit(ops == &engine_kvm ? 77 : 1);
+}
+
+static struct engine *make(const struct engine_ops *ops, void *ram, int kvm_fd)
+{
+	return make_with(ops, ram, kvm_fd, 0, false);
 }
 
 static void move(struct engine *to, const struct engine_state *in, struct engine_state *out)
@@ -133,6 +146,47 @@ static void expect(bool is, const char *what)
 {
 	if (!is)
 		wrong++, fprintf(stderr, "not so: %s\n", what);
+}
+
+static bool shows_hosts(struct engine *emu)
+{
+	static struct engine_state s;
+	const uint64_t before = __rdtsc();
+
+	return emu->ops->save(emu, 0, &s) == 0 && before <= s.tsc && s.tsc <= __rdtsc();
+}
+
+/* An emulator that is told that KVM has no other counter than the host's begins with that. What comes from such a KVM stays the host's,
+ * give or take how long it takes to read two clocks; what comes from elsewhere does not become it. */
+static void counter_is_hosts(void *ram, uint32_t khz)
+{
+	struct engine *hosts = make_with(&engine_emu, ram, -1, khz, false), *own = make_with(&engine_emu, ram, -1, 0, false);
+	static struct engine_state s, out;
+	const char *field;
+
+	expect(shows_hosts(hosts), "it begins as the host's");
+	expect(!shows_hosts(own), "else it begins at 0");
+	expect(hosts->ops->save(hosts, 0, &s) == 0 && own->ops->restore(own, 0, &s, &field) == 0, "it is taken over");
+	expect(own->ops->save(own, 0, &out) == 0 && out.tsc_khz == khz && out.tsc - s.tsc < 1000ull * khz,
+	       "and goes on from there");
+	hosts->ops->destroy(hosts);
+	own->ops->destroy(own);
+}
+
+/* A KVM that is known to get SYSCALL wrong is given no processor that has it switched on, and any other. */
+static void syscall_is_refused(void *ram, const struct engine_state *good)
+{
+	static struct engine_state s;
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct engine *kvm = make_with(&engine_kvm, ram, fd, 0, true);
+	const char *field = "";
+
+	s = *good;
+	s.cpu.msr.efer &= ~(uint64_t)EFER_SCE;
+	expect(kvm->ops->restore(kvm, 0, &s, &field) == 0, field);
+	s.cpu.msr.efer |= EFER_SCE;
+	expect(kvm->ops->restore(kvm, 0, &s, &field) == -EINVAL && strstr(field, "SYSCALL") && strstr(field, "--force"), field);
+	kvm->ops->destroy(kvm);
 }
 
 /* IA32_TSC counts on from what is written there (SDM vol. 3, 18.17.3). A KVM that does not keep it is not given a guest. */
@@ -219,6 +273,9 @@ int main(void)
 	if (memcmp(&kvm_state.apic.reg[0x32], &back.apic.reg[0x32], 24) != 0)
 		wrong++, fprintf(stderr, "differs: local vector table\n");
 	counter_is_kept_or_refused(kvm, &kvm_state);
+	if (kvm_state.tsc_khz)
+		counter_is_hosts(ram, kvm_state.tsc_khz);
+	syscall_is_refused(ram, &kvm_state);
 	report_is_whole(kvm, ram);
 	shutdown_is_kept(kvm, ram);
 	emu->ops->destroy(emu);

@@ -128,6 +128,8 @@ int cmd_engine(int argc, char **argv)
 	if (rc)
 		return rc;
 	m.engine = (char *)args.words[1];
+	m.has_force = true;
+	m.force = args.force;
 	rc = client_call(ref.path, BULKHEAD__MESSAGE_TYPE__MSG_ENGINE, &m.base, -1, ENGINE_MS, &client_frame);
 	if (rc && client_is_over(&ref, rc)) /* the guest has left in the middle of it */
 		return client_find(args.words[0], &ref) ? EXIT_NOT_FOUND : EXIT_FAILED;

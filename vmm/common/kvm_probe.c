@@ -60,7 +60,7 @@ int kvm_cap(int kvm_fd, int number)
 	return ioctl(kvm_fd, KVM_CHECK_EXTENSION, (unsigned long)number);
 }
 
-enum { PAGE = 4096, PORT_LOOPED = 0x80, PORT_EXIT = 0x81, LOOK = 1000, LOOPS = 9000, ROUNDS = 100 };
+enum { MEMORY = KVM_DEFECTS_BYTES, PORT_LOOPED = 0x80, PORT_EXIT = 0x81, LOOK = 1000, LOOPS = 9000, ROUNDS = 100 };
 
 /* Flat 32-bit code at address 0, ECX: how often the loop goes round; two instructions each. */
 static const uint8_t code[] = {
@@ -88,15 +88,15 @@ static int fail(struct kvm_probe *out, const char *what)
 
 static int make_machine(int kvm_fd, struct scratch *s, struct kvm_probe *out)
 {
-	struct kvm_userspace_memory_region r = { .memory_size = PAGE };
+	struct kvm_userspace_memory_region r = { .memory_size = MEMORY };
 	int size = ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 
 	s->vm = ioctl(kvm_fd, KVM_CREATE_VM, 0);
 	if (s->vm < 0)
 		return fail(out, "KVM_CREATE_VM");
-	s->memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	s->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (s->memory == MAP_FAILED)
-		return fail(out, "a page of memory");
+		return fail(out, "some pages of memory");
 	memcpy(s->memory, code, sizeof(code));
 	r.userspace_addr = (uintptr_t)s->memory;
 	if (ioctl(s->vm, KVM_SET_USER_MEMORY_REGION, &r) < 0)
@@ -122,7 +122,7 @@ static void unmake_machine(const struct scratch *s)
 	if (s->vm >= 0)
 		close(s->vm);
 	if (s->memory && s->memory != MAP_FAILED)
-		munmap(s->memory, PAGE);
+		munmap(s->memory, MEMORY);
 }
 
 /* Protected mode without paging: real mode is interpreted by some KVMs that run everything else on the processor. */
@@ -209,6 +209,7 @@ static void judge(const struct scratch *s, struct kvm_probe *out)
 	if (time_exits(s, out))
 		return;
 	out->kind = out->ps_per_insn > INTERPRETS_PS ? KVM_INTERPRETS : KVM_HARDWARE;
+	kvm_defects_find(s->vcpu, s->run, s->memory, &out->defects);
 }
 
 static int check_caps(int kvm_fd, struct kvm_probe *out)

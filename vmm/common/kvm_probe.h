@@ -6,6 +6,8 @@
 #ifndef BULKHEAD_VMM_KVM_PROBE_H
 #define BULKHEAD_VMM_KVM_PROBE_H
 
+#include "kvm_defects.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -23,6 +25,7 @@ struct kvm_probe {
 	uint64_t ps_per_insn; /* picoseconds for an instruction of privileged code; these two 0: not measured */
 	uint32_t tsc_khz;     /* of a guest's time-stamp counter; 0: it does not tell */
 	uint64_t ns_per_exit; /* for a port write that its process answers */
+	struct kvm_defects defects;
 };
 
 enum { KVM_PROBE_TEXT = 160 };
@@ -42,7 +45,7 @@ int kvm_open(void);
 /* What KVM_CHECK_EXTENSION says of it: 0 and negative mean no. */
 int kvm_cap(int kvm_fd, int number);
 /*
- * Measures with a scratch machine of one page: up to 40,000 instructions of ring 0, 100 exits. Some milliseconds, below one where
+ * Measures with a scratch machine of some pages: up to 40,000 instructions of ring 0, 100 exits. Some milliseconds, below one where
  * it is hardware (plus what making a machine takes). `kvm_fd` stays the caller's; negative: -errno of kvm_open().
  */
 void kvm_probe(int kvm_fd, struct kvm_probe *out);

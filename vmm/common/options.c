@@ -173,6 +173,7 @@ const struct option_row option_rows[] = {
 	ARGUMENT("rate", COUNT, IN(RECORD), rate, "N", "show N of them a second (default: as they came; of a video 60)"),
 	ARGUMENT("timeout", DURATION, IN(STOP), timeout_ms, "TIME", "how long the guest has to power off (default 30s)"),
 	ARGUMENT("force", FLAG, IN(STOP), force, NULL, "end it at once"),
+	ARGUMENT("force", FLAG, IN(ENGINE), force, NULL, "also to a KVM that is known to harm such a guest"),
 	ARGUMENT("binary", FILE, IN(DEVICE), binary, "FILE", "with replace: this program instead of the installed one"),
 	ARGUMENT("print", FLAG, IN(GDB), print, NULL, "only tell what to write behind gdb's target remote"),
 	ARGUMENT("help", FLAG, ALL & ~MACHINE, help, NULL, "this text"),

@@ -44,6 +44,8 @@ static void choose(struct keeper *k)
 	decide(k, probe.kind == KVM_HARDWARE ? "kvm" : "emu", reason);
 	k->launch.engine_kvm = probe.kind == KVM_HARDWARE;
 	k->launch.tsc_khz = probe.tsc_khz;
+	k->launch.tsc_is_hosts = probe.defects.tsc_is_hosts;
+	k->launch.kvm_breaks_syscall = probe.defects.breaks_syscall;
 	/* Kept for `bulkhead engine`, whatever it begins with. */
 	if (probe.kind == KVM_HARDWARE || probe.kind == KVM_INTERPRETS)
 		k->launch.kvm_fd = fd;

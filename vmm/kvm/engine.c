@@ -138,6 +138,7 @@ static int build(struct kvm_engine *k, const struct engine_config *config)
 		return err;
 	kvm_state_init(k);
 	k->falls_back = !config->no_fallback;
+	k->no_syscall = config->no_syscall;
 	return kvm_fallback_create(k, config);
 }
 

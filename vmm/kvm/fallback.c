@@ -195,8 +195,10 @@ int kvm_settle(struct kvm_engine *k, unsigned vcpu)
 	struct kvm_vcpu_events events;
 	int err = kvm_state_get(k, vcpu, &st->before);
 
-	if (err || ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events) < 0)
+	if (err)
 		return err;
+	if (ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events) < 0)
+		return kvm_fail(k, "KVM_GET_VCPU_EVENTS");
 	if (!events.exception.injected && !events.nmi.injected)
 		offer_vector(v, &events);
 	if (!events.exception.injected && !events.nmi.injected && !events.interrupt.injected)

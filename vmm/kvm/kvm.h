@@ -66,6 +66,7 @@ struct kvm_engine {
 	bool has_xcrs;
 	bool has_msr[KVM_MSR_ROWS]; /* state.c: which of its registers this KVM has */
 	struct engine *emulator; /* for what KVM cannot do (fallback.c) */
+	bool no_syscall;	 /* of struct engine_config */
 	bool falls_back;	 /* it is asked while the guest runs */
 	bool has_triple_fault;	 /* one that is on its way is part of a vCPU's events (KVM_CAP_X86_TRIPLE_FAULT_EVENT) */
 	bool tells_failures;	 /* an instruction that it cannot do leaves no #UD behind (KVM_CAP_EXIT_ON_EMULATION_FAILURE) */

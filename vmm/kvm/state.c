@@ -170,7 +170,8 @@ static void set_msrs(const struct kvm_engine *k, int fd, const struct cpu *in, c
 		}
 }
 
-static void get_msrs(const struct kvm_engine *k, int fd, struct cpu *out)
+/* What is not known must not be taken for zero. */
+static int get_msrs(struct kvm_engine *k, int fd, struct cpu *out)
 {
 	struct msr_list list = { 0 };
 	unsigned done = 0;
@@ -178,11 +179,13 @@ static void get_msrs(const struct kvm_engine *k, int fd, struct cpu *out)
 	for (unsigned i = 0; i < MSRS; i++)
 		for (unsigned n = 0; k->has_msr[i] && n < msrs[i].count && list.head.nmsrs < MSRS_MOST; n++)
 			list.entry[list.head.nmsrs++].index = msrs[i].number + n * msrs[i].step;
+	errno = EIO; /* unless it says what: a list ends at one that KVM refuses */
 	if (ioctl(fd, KVM_GET_MSRS, &list) != (int)list.head.nmsrs)
-		return;
+		return kvm_fail(k, "KVM_GET_MSRS");
 	for (unsigned i = 0; i < MSRS; i++)
 		for (unsigned n = 0; k->has_msr[i] && n < msrs[i].count && done < list.head.nmsrs; n++)
 			memcpy(msr_place(out, i, n), &list.entry[done++].data, 8);
+	return 0;
 }
 
 /* Without XSAVE there is nothing that XCR0 would switch on. */
@@ -223,13 +226,19 @@ static void get_debug(int fd, struct cpu *out)
 	out->dr[7] = d.dr7;
 }
 
-/* Interrupt shadow and NMIs (KVM_CAP_VCPU_EVENTS), and a shutdown that nobody has been told of. */
-static void set_events(const struct kvm_engine *k, int fd, const struct cpu *in)
+/* A KVM without KVM_CAP_VCPU_EVENTS does not know the call. */
+static int no_events(struct kvm_engine *k)
+{
+	return errno == ENOTTY || errno == EINVAL ? 0 : kvm_fail(k, "KVM_GET_VCPU_EVENTS");
+}
+
+/* Interrupt shadow and NMIs, and a shutdown that nobody has been told of. */
+static int set_events(struct kvm_engine *k, int fd, const struct cpu *in)
 {
 	struct kvm_vcpu_events v;
 
 	if (ioctl(fd, KVM_GET_VCPU_EVENTS, &v) < 0)
-		return;
+		return no_events(k);
 	v.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
 	v.nmi.pending = in->nmi_pending;
 	v.nmi.masked = in->nmi_blocked;
@@ -239,21 +248,22 @@ static void set_events(const struct kvm_engine *k, int fd, const struct cpu *in)
 	}
 	v.interrupt.shadow = (in->shadow & SHADOW_STI ? KVM_X86_SHADOW_INT_STI : 0) |
 			     (in->shadow & SHADOW_MOV_SS ? KVM_X86_SHADOW_INT_MOV_SS : 0);
-	ioctl(fd, KVM_SET_VCPU_EVENTS, &v);
+	return ioctl(fd, KVM_SET_VCPU_EVENTS, &v) < 0 ? kvm_fail(k, "KVM_SET_VCPU_EVENTS") : 0;
 }
 
-static void get_events(int fd, struct cpu *out)
+static int get_events(struct kvm_engine *k, int fd, struct cpu *out)
 {
 	struct kvm_vcpu_events v;
 
 	if (ioctl(fd, KVM_GET_VCPU_EVENTS, &v) < 0)
-		return;
+		return no_events(k);
 	if (v.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT && v.triple_fault.pending)
 		out->activity = CPU_SHUTDOWN;
 	out->nmi_pending = v.nmi.pending;
 	out->nmi_blocked = v.nmi.masked;
 	out->shadow = (uint8_t)((v.interrupt.shadow & KVM_X86_SHADOW_INT_STI ? SHADOW_STI : 0) |
 				(v.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS ? SHADOW_MOV_SS : 0));
+	return 0;
 }
 
 int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
@@ -277,7 +287,9 @@ int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
 		return err;
 	set_msrs(k, fd, in, NULL);
 	set_debug(fd, in);
-	set_events(k, fd, in);
+	err = set_events(k, fd, in);
+	if (err)
+		return err;
 	return ioctl(fd, KVM_SET_MP_STATE, &mp) < 0 ? kvm_fail(k, "KVM_SET_MP_STATE") : 0;
 }
 
@@ -317,8 +329,8 @@ int kvm_state_change(struct kvm_engine *k, unsigned vcpu, const struct cpu *befo
 	if (differs(before->dr, after->dr, sizeof(before->dr)))
 		set_debug(fd, after);
 	if (before->shadow != after->shadow || before->nmi_blocked != after->nmi_blocked)
-		set_events(k, fd, after);
-	return 0;
+		err = set_events(k, fd, after);
+	return err;
 }
 
 /* KVM keeps them to itself; they are what MOV CR3 has read from there (SDM vol. 3, 4.4.1). */
@@ -372,10 +384,12 @@ int kvm_state_get(struct kvm_engine *k, unsigned vcpu, struct cpu *out)
 	out->msr.apic_base = s.apic_base;
 	get_pdptes(k, out);
 	get_xcr0(k, fd, out);
-	get_msrs(k, fd, out);
 	get_debug(fd, out);
-	get_events(fd, out);
-	err = kvm_xstate_get(k, vcpu, out);
+	err = get_msrs(k, fd, out);
+	if (!err)
+		err = get_events(k, fd, out);
+	if (!err)
+		err = kvm_xstate_get(k, vcpu, out);
 	if (err)
 		return err;
 	if (mp.mp_state == KVM_MP_STATE_HALTED)

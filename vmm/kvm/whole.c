@@ -143,6 +143,10 @@ static const char *complaint(const struct kvm_engine *k, const struct engine_sta
 	/* KVM keeps these to itself. Whoever meets one lets the processor take one more step where it is. */
 	if (in->debug_pending || in->task_trap)
 		return "debug: KVM cannot be given a pending #DB";
+	if (k->no_syscall && in->cpu.msr.efer & EFER_SCE)
+		return "syscall: this host's KVM does not bring SYSCALL to the guest's kernel (bulkhead host), and the guest's "
+		       "programs "
+		       "use it; they would die; --force brings it there all the same";
 	if (in->cpu.activity == CPU_SHUTDOWN && !k->has_triple_fault)
 		return "activity: this KVM cannot be given a processor that has shut down";
 	if (k->tsc_khz && khz != k->tsc_khz)

@@ -527,7 +527,7 @@ static void on_engine(struct client *c, const struct frame *f)
 
 	if (kvm || (m->engine && !strcmp(m->engine, "emu"))) {
 		c->engine_id = f->header.id;
-		why = handover_begin(c->vm, kvm);
+		why = handover_begin(c->vm, kvm, m->has_force && m->force);
 	}
 	if (!why)
 		return;

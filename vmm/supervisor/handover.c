@@ -274,7 +274,7 @@ void handover_cancel(struct vm *vm, const char *why)
 	over(vm, why);
 }
 
-const char *handover_begin(struct vm *vm, bool to_kvm)
+const char *handover_begin(struct vm *vm, bool to_kvm, bool force)
 {
 	const char *why = to_kvm == vm->engine_kvm ? NULL : obstacle(vm, to_kvm);
 	struct handover *h = &vm->handover;
@@ -286,6 +286,7 @@ const char *handover_begin(struct vm *vm, bool to_kvm)
 		return NULL;
 	}
 	h->back = false;
+	h->forced = force;
 	h->features = vm->cpu_features;
 	h->step = HANDOVER_LINES;
 	machine_timer(vm, &h->timer, HANDOVER_MS, on_timeout);

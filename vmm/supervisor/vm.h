@@ -224,6 +224,7 @@ enum handover_step {
 
 struct handover {
 	enum handover_step step;
+	bool forced; /* also if it is known to harm the guest there */
 	bool back; /* the other engine has refused: it goes back to the first */
 	unsigned part;
 	struct cpu_feature_set features; /* what the guest has seen of its processor stays so */

@@ -246,17 +246,24 @@ static const enum trace_way trace_ways[] = {
 	[ROUTE_DROP] = TRACE_DROPPED, [ROUTE_SHADOWED] = TRACE_SHADOWED,
 };
 
+/* platformd may end the machine over any write that it gets, and this process with it: who waits for the answer may not live to tell of
+ * it. So the tracer is told before, without how long it took. */
+static bool may_be_last(const struct channel *c, enum route_way way)
+{
+	return way == ROUTE_LAST || (way == ROUTE_SYNC && c->role == BULKHEAD__ROLE__ROLE_PLATFORMD);
+}
+
 static void write_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
 			 uint64_t addr, uint64_t data, unsigned size)
 {
 	struct route_access access = route_write(r, addr, size, data);
 	struct io_slot slot = make_slot(r, vcpu, IO_WRITE, addr, data, size, space);
 	struct channel *c = &b->channels[r->channel];
+	const bool last = may_be_last(c, access.way);
 
 	if (atomic_load_explicit(&b->at_rest, memory_order_relaxed))
 		rest_with_others(b);
-	/* Nothing comes behind the write that ends the machine, so that it is told before. */
-	if (b->trace.io && access.way == ROUTE_LAST)
+	if (b->trace.io && last)
 		tell(b, r, &slot, TRACE_WAITED, 0);
 	if (access.way == ROUTE_DROP)
 		count(b, vcpu, COUNTER_DROPPED);
@@ -268,7 +275,7 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 		write_last(c, &slot);
 	else
 		call(c, &slot, NULL);
-	if (b->trace.io)
+	if (b->trace.io && !last)
 		tell(b, r, &slot, trace_ways[access.way], access.way == ROUTE_SYNC ? machine_ns(&c->ring.clock) - slot.when : 0);
 }
 

@@ -251,26 +251,30 @@ static uint32_t all_low(void)
 	return got;
 }
 
-/* 10.6.2.4: the one with the lowest priority, and only one. KVM takes them in turn, whatever their priority. */
+/* 10.6.2.4: the one with the lowest priority, and only one. KVM takes them in turn, whatever their priority; so the first processor's
+ * is one that lets it in, and a machine that goes from engine to engine meanwhile is asked by the round. */
 static void lowest_priority(void)
 {
-	const bool by_priority = is_emulated() && cpu_count > 1;
+	bool wrong = false;
 
 	for (unsigned n = 2; n < cpu_count; n++)
 		command(n, SET_TPR);
-	if (by_priority)
-		lapic_write(0x80, 0xb0);
+	lapic_write(0x80, LOW - 0x10);
 	__asm__ volatile("sti" ::: "memory");
 	for (uint32_t round = 0; round < ROUNDS; round++) {
+		const bool by_priority = is_emulated() && cpu_count > 1;
+		const uint32_t first = load32(&low[0]);
+
 		icr_write(cpu_count > 1 ? 3 : 1, ICR_ASSERT | ICR_LOGICAL | ICR_LOWEST | LOW);
 		while (all_low() != round + 1)
 			relax();
+		wrong |= by_priority && is_emulated() && load32(&low[0]) != first;
 	}
 	__asm__ volatile("cli" ::: "memory");
 	lapic_write(0x80, 0);
 	command_all(CLEAR_TPR);
 	check(all_low() == ROUNDS, "one processor gets it");
-	check(!by_priority || load32(&low[1]) == ROUNDS, "the one with the lowest priority");
+	check(!wrong, "the one with the lowest priority");
 	print("lowest priority\n");
 }
 
