@@ -18,15 +18,17 @@ FRAMES = tuple(row[1] for row in _rows if row[4] == "FRAME")  # of a frame machi
 WRITERS = tuple(row[1] for row in _rows if row[8] == "WRITES")  # of guest memory
 SEVERAL = tuple(row[1] for row in _rows if int(row[5]) > 1)  # kinds whose processes have numbers behind their names
 # Those of a machine that can go on elsewhere.
-MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "IMPLIED", "FRAME"))
+MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "BARE", "IMPLIED", "FRAME"))
 
 
 def options(kind):
     """What the command line wants for a machine with one of these."""
     row = next(row for row in _rows if row[1] == kind)
-    if row[4] in ("BACKEND", "IMPLIED"):
-        return next(("--" + _options[r[0]], _image()) for r in _rows if r[4] == "BACKEND")
-    return ("--" + _options[row[0]],) if row[4] == "OPTION" else ()
+    if row[4] == "IMPLIED":
+        return options("blkd")
+    if row[4] == "BACKEND":
+        return "--" + _options[row[0]], _VALUES[kind]()
+    return ("--" + _options[row[0]],) if row[4] in ("OPTION", "BARE") else ()
 
 
 def _image():
@@ -36,6 +38,16 @@ def _image():
     os.close(fd)
     atexit.register(lambda: os.path.exists(path) and os.unlink(path))
     return path
+
+
+def _wire():
+    """The socket of a pair whose other half never comes."""
+    path = tempfile.mktemp(prefix="bh-wire-")
+    atexit.register(lambda: os.path.exists(path) and os.unlink(path))
+    return "pair=" + path
+
+
+_VALUES = {"blkd": _image, "netd": _wire}
 
 
 def process(kind, instance=0):

@@ -44,6 +44,7 @@ void config_init(struct vm_config *config)
 #define OPTION 0
 #define FRAME 0 /* config_settle() */
 #define BACKEND 0
+#define BARE 0
 #define IMPLIED 0
 #define DEVICE(NAME, name, model, role, presence, ...) .devices[KIND_##NAME] = presence,
 #include "../../proto/devices.def"
