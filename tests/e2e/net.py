@@ -247,7 +247,7 @@ def for_qemu(t):
     serve("rngd", "--rng")
     fetch = f"until timeout 5 wget -q -O /tmp/x http://10.0.2.2:{served.port}/; do sleep 0.2; done; md5sum /tmp/x; "
     vm = t.start(qemu, "-accel", "tcg", "-m", "256M", "-object", "memory-backend-memfd,id=m,size=256M,share=on", "-machine", "q35,memory-backend=m",
-                 "-chardev", f"socket,id=n,path={t.dir}/netd.sock,reconnect=1", "-netdev", "vhost-user,chardev=n,id=v", "-device", "virtio-net-pci,netdev=v",
+                 "-chardev", f"socket,id=n,path={t.dir}/netd.sock,reconnect=1", "-netdev", "vhost-user,chardev=n,id=v", "-device", "virtio-net-pci,netdev=v,ctrl_vq=off",
                  "-chardev", f"socket,id=r,path={t.dir}/rngd.sock", "-device", "vhost-user-rng-pci,chardev=r",
                  "-kernel", kernel, "-initrd", initrd, "-append",
                  f'console=ttyS0 quiet bulkhead.run="head -c 8 /dev/hwrng | wc -c; ip link set eth0 up; udhcpc -i eth0 -n -q -s /bin/true; {USER}{fetch}echo again; read x; {fetch}"', "-nographic", "-no-reboot")
