@@ -97,7 +97,7 @@ struct e820_entry {
 	uint32_t type;
 } __attribute__((packed));
 
-enum { E820_ENTRIES_MAX = 9 };
+enum { E820_ENTRIES_MAX = 10 };
 unsigned boot_e820(const struct boot_request *rq, struct e820_entry map[E820_ENTRIES_MAX]);
 
 /* Little-endian loads from untrusted bytes; the caller has checked the range. */

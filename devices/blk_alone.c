@@ -52,5 +52,9 @@ int blk_alone(int argc, char **argv)
 	code = alone_parse(&self, argc, argv, "--disk", &path, &text);
 	if (code)
 		return code;
-	return disk_parse(text, &spec, &why) ? alone_usage(&self, why) : run(path, &spec);
+	if (disk_parse(text, &spec, &why))
+		return alone_usage(&self, why);
+	if (spec.way != DISK_RAW)
+		return alone_usage(&self, "by itself it serves raw images and block devices");
+	return run(path, &spec);
 }

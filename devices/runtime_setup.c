@@ -27,6 +27,7 @@ static struct model_config machine_config(const Bulkhead__MachineConfig *m)
 		.pci = m->has_pci && m->pci,
 		.no_vga = m->has_no_vga && m->no_vga,
 		.frame = m->has_frame && m->frame,
+		.display = control_display(m),
 	};
 }
 

@@ -33,6 +33,8 @@ struct vhost_device {
 	 * 0: it has asked to be told of the next one (virtq_sleep()), or needs none now; 1: it wants to go on soon; -EPROTO.
 	 */
 	int (*kicked)(void *ctx, struct vhost_queue *q);
+	/* This queue is served no longer: what is under way of it is nobody's. May be NULL. */
+	void (*halted)(void *ctx, struct vhost_queue *q);
 	/* After a batch; may be NULL. */
 	void (*served)(void *ctx);
 	/* The connection is over; may be NULL. */

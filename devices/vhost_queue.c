@@ -33,6 +33,12 @@ bool vhost_queue_runs(const struct vhost_queue *q)
 	return q->started && !q->ring.broken;
 }
 
+void vhost_queue_wake(struct vhost_queue *q)
+{
+	if (vhost_queue_runs(q))
+		event_active(&q->kick, EV_TIMEOUT, 0);
+}
+
 void vhost_queue_call(struct vhost_queue *q)
 {
 	if (virtq_wants_call(&q->ring))
@@ -124,9 +130,13 @@ void vhost_queue_start(struct vhost_queue *q)
 
 void vhost_queue_stop(struct vhost_queue *q)
 {
+	const struct vhost_device *d = q->back->device;
+
 	if (q->started)
 		event_del(&q->kick);
 	q->started = false;
+	if (d->halted)
+		d->halted(d->ctx, q);
 }
 
 static void replace(int *at, int fd)

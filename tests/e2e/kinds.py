@@ -18,7 +18,7 @@ FRAMES = tuple(row[1] for row in _rows if row[4] == "FRAME")  # of a frame machi
 WRITERS = tuple(row[1] for row in _rows if row[8] == "WRITES")  # of guest memory
 SEVERAL = tuple(row[1] for row in _rows if int(row[5]) > 1)  # kinds whose processes have numbers behind their names
 # Those of a machine that can go on elsewhere.
-MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "BARE", "IMPLIED", "FRAME"))
+MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "BARE", "IMPLIED", "FRAME", "DISPLAY"))
 
 
 def options(kind):
@@ -28,6 +28,8 @@ def options(kind):
         return options("blkd")
     if row[4] == "BACKEND":
         return "--" + _options[row[0]], _VALUES[kind]()
+    if row[4] == "DISPLAY":
+        return ("--display", "vga")
     return ("--" + _options[row[0]],) if row[4] in ("OPTION", "BARE") else ()
 
 

@@ -26,6 +26,7 @@ Test(kind, roles_are_the_protocol_s)
 #define ALWAYS true
 #define OPTION false
 #define FRAME false
+#define DISPLAY false
 #define BACKEND false
 #define BARE false
 #define IMPLIED false

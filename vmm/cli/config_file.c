@@ -5,6 +5,8 @@
 #include "../common/backends.h"
 #include "../common/nearest.h"
 
+#include "../../proto/disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -195,7 +197,7 @@ static void add_key_values(struct reading *rd, const struct option_row *row, con
 
 static void unknown_key(struct reading *rd, const struct toml_value *v)
 {
-	struct nearest near = { v->key.bytes, NULL, 0 };
+	struct nearest near = { v->key.bytes };
 	char name[64];
 
 	/* Others write it with underscores. */

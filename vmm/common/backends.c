@@ -36,5 +36,5 @@ const char *backend_path(enum kind kind, const char *text)
 {
 	if (kind == KIND_NETD)
 		return strncmp(text, "pair=", 5) ? NULL : text + 5;
-	return text;
+	return disk_name_of(text);
 }

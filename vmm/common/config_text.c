@@ -5,6 +5,8 @@
 #include "backends.h"
 #include "options.h"
 
+#include "../../proto/disk.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -162,6 +164,14 @@ static void put_cpus(FILE *out, const struct cpu_topology *t)
 		fprintf(out, "\"%u,sockets=%u,cores=%u,threads=%u\"", topology_cpus(t), t->sockets, t->cores, t->threads);
 }
 
+static void put_display(FILE *out, const struct display_spec *d)
+{
+	if (d->kind == DISPLAY_LFB)
+		fprintf(out, "\"lfb,%ux%u\"", d->width, d->height);
+	else
+		put_string(out, d->kind == DISPLAY_VGA ? "vga" : "none");
+}
+
 static void put_value(FILE *out, const struct option_row *row, const struct vm_config *config)
 {
 	const char *field = (const char *)config + row->offset, *text;
@@ -199,6 +209,9 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 		break;
 	case VALUE_ENUM:
 		put_word(out, row->arg, *(const unsigned *)field);
+		break;
+	case VALUE_DISPLAY:
+		put_display(out, (const struct display_spec *)field);
 		break;
 	case VALUE_CPUS:
 		put_cpus(out, (const struct cpu_topology *)field);

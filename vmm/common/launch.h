@@ -46,10 +46,12 @@ struct launch {
 	int console_fd; /* listening */
 	int serial_fd[SERIAL_PORTS]; /* --serial; -1: nothing */
 	enum serial_kind serial_kind[SERIAL_PORTS];
-	int backend_fd[VIRTIO_DEVICES]; /* what config's backends serve, open and locked; -1 */
+	int backend_fd[VIRTIO_DEVICES]; /* what config's backends serve, open and locked, or an exporter's socket; -1 */
 	struct {
 		bool read_only;
 		const char *serial;
+		bool remote; /* another program has the image (proto/disk_offer.h), and has said these */
+		uint64_t sectors, features;
 	} disk[VIRTIO_DEVICES];
 	struct {
 		bool is_one, tap;

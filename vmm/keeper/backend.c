@@ -13,6 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Disks that another program serves, which begins when the machine has a directory. */
+static const struct disk_spec *exported[VIRTIO_DEVICES];
+
 static int open_disk(struct keeper *k, unsigned n, const char *text)
 {
 	struct launch *l = &k->launch;
@@ -23,12 +26,16 @@ static int open_disk(struct keeper *k, unsigned n, const char *text)
 
 	if (rc)
 		return keeper_fail(k, EXIT_USAGE, "--disk %.150s: %s", text, why);
+	l->disk[n].serial = specs[n].serial;
+	if (specs[n].way != DISK_RAW) {
+		exported[n] = &specs[n];
+		return 0;
+	}
 	rc = disk_open(&specs[n], error);
 	if (rc < 0)
 		return keeper_fail(k, EXIT_USAGE, "--disk %s", error);
 	l->backend_fd[n] = rc;
 	l->disk[n].read_only = specs[n].read_only;
-	l->disk[n].serial = specs[n].serial;
 	return 0;
 }
 
@@ -103,4 +110,14 @@ int keeper_open_backends(struct keeper *k)
 int keeper_open_named_backends(struct keeper *k)
 {
 	return open_those(k, late);
+}
+
+int exporters_start(struct keeper *k)
+{
+	int rc = 0;
+
+	for (unsigned n = 0; n < VIRTIO_DEVICES && !rc; n++)
+		if (exported[n])
+			rc = exporter_start(k, n, exported[n]);
+	return rc;
 }
