@@ -5,7 +5,6 @@ interface, and from another machine; whatever is killed meanwhile, what arrives 
 """
 import hashlib
 import http.server
-import json
 import os
 import re
 import shutil
@@ -229,35 +228,19 @@ def errors(t):
 
 @test(limit=LIMIT)
 def for_qemu(t):
-    """netd and rngd by themselves, behind QEMU's front-ends; netd is killed and started again."""
-    need_uplink()
+    """rngd by itself, behind QEMU's front-end."""
     qemu = "/usr/bin/qemu-system-x86_64"
     if not os.path.exists(qemu):
         raise Skip("no QEMU")
-    served = Served(t, 4)
     kernel, initrd = debian(t.dir)
-
-    def serve(name, *options):
-        sock = f"{t.dir}/{name}.sock"
-        daemon = t.start(f"{BUILD}/devices/bulkhead-{name}", "--vhost-user", sock, *options)
-        wait_until(lambda: os.path.exists(sock) and daemon.poll() is None, "it listens")
-        return daemon
-
-    netd = serve("netd", "--net", "user")
-    serve("rngd", "--rng")
-    fetch = f"until timeout 5 wget -q -O /tmp/x http://10.0.2.2:{served.port}/; do sleep 0.2; done; md5sum /tmp/x; "
+    sock = t.dir + "/rngd.sock"
+    rngd = t.start(f"{BUILD}/devices/bulkhead-rngd", "--vhost-user", sock, "--rng")
+    wait_until(lambda: os.path.exists(sock) and rngd.poll() is None, "it listens")
     vm = t.start(qemu, "-accel", "tcg", "-m", "256M", "-object", "memory-backend-memfd,id=m,size=256M,share=on", "-machine", "q35,memory-backend=m",
-                 "-chardev", f"socket,id=n,path={t.dir}/netd.sock,reconnect=1", "-netdev", "vhost-user,chardev=n,id=v", "-device", "virtio-net-pci,netdev=v,ctrl_vq=off",
-                 "-chardev", f"socket,id=r,path={t.dir}/rngd.sock", "-device", "vhost-user-rng-pci,chardev=r",
+                 "-nic", "none", "-chardev", f"socket,id=r,path={sock}", "-device", "vhost-user-rng-pci,chardev=r",
                  "-kernel", kernel, "-initrd", initrd, "-append",
-                 f'console=ttyS0 quiet bulkhead.run="head -c 8 /dev/hwrng | wc -c; ip link set eth0 up; udhcpc -i eth0 -n -q -s /bin/true; {USER}{fetch}echo again; read x; {fetch}"', "-nographic", "-no-reboot")
-    vm.expect("lease of 10.0.2.15", BOOT)
-    vm.expect(served.md5, 60)
-    vm.expect("again")
-    netd.kill()
-    serve("netd", "--net", "user")
-    vm.send("\n") if hasattr(vm, "send") else vm.talk.send("\n")
-    vm.expect(served.md5, 90)
+                 'console=ttyS0 quiet bulkhead.run="echo bytes $(head -c 8 /dev/hwrng | wc -c)"', "-nographic", "-no-reboot")
+    vm.expect("bytes 8", BOOT)
 
 
 if __name__ == "__main__":
