@@ -30,7 +30,7 @@ def options(kind):
         return "--" + _options[row[0]], _VALUES[kind]()
     if row[4] == "DISPLAY":
         return ("--display", "vga")
-    return ("--" + _options[row[0]],) if row[4] in ("OPTION", "BARE") else ()
+    return ("--" + _options[row[0]],) if row[4] in ("OPTION", "BARE", "BOARD") else ()
 
 
 def _image():

@@ -27,6 +27,7 @@ Test(kind, roles_are_the_protocol_s)
 #define OPTION false
 #define FRAME false
 #define DISPLAY false
+#define BOARD false
 #define BACKEND false
 #define BARE false
 #define IMPLIED false

@@ -47,6 +47,7 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->cores = vm->config->cpus.cores;
 	m->threads = vm->config->cpus.threads;
 	m->has_pci = m->pci = vm->config->backends.count != 0 || vm->config->display.kind == DISPLAY_VGA;
+	m->has_ps2 = m->ps2 = vm->config->devices[KIND_INPUTD] != 0;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->has_frame = m->frame = vm->config->platform == PLATFORM_FRAME;
 	m->has_display = m->has_display_width = m->has_display_height = true;
