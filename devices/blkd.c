@@ -8,8 +8,8 @@
 #include <sys/resource.h>
 
 #include "daemons.h"
+#include "devices/backend_model.h"
 #include "devices/blk_disk.h"
-#include "devices/blk_model.h"
 #include "proto/log.h"
 
 enum { FD_IMAGE, OWN_FDS };
@@ -32,7 +32,7 @@ static void memory_written(void *ctx, uint64_t addr, uint64_t len)
 /* Progress is what is committed; a daemon that dies without any is started again ever more slowly. */
 static void served(void *ctx)
 {
-	struct blk_state *s = runtime->state;
+	struct backend_state *s = runtime->state;
 
 	(void)ctx;
 	s->batches++;
@@ -130,7 +130,7 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 
 const struct daemon_shell blkd_shell = {
 	.kind = KIND_BLKD,
-	.model = &blk_model,
+	.model = &backend_model,
 	.shell_version = BLKD_SHELL_VERSION,
 	.start = start,
 	.reset = reset,

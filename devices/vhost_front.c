@@ -80,6 +80,16 @@ static int ask_config(struct vhost_front *f)
 	return send_frame(f, VU_GET_CONFIG, &c, VU_CONFIG_HEADER + f->config_bytes, -1);
 }
 
+/* A device without a configuration is described by its features. */
+static int finish_description(struct vhost_front *f)
+{
+	if (f->config_bytes)
+		return ask_config(f);
+	f->description.features = f->features;
+	f->step = VHOST_READY;
+	return 1;
+}
+
 static int on_features(struct vhost_front *f, uint64_t features, const char **why)
 {
 	f->features = features;
@@ -106,7 +116,7 @@ static int on_protocol(struct vhost_front *f, uint64_t features, const char **wh
 	f->description.queues = 1;
 	if (!err && f->protocol & VU_PROTOCOL_MQ)
 		return ask(f, VU_GET_QUEUE_NUM);
-	return err ? err : ask_config(f);
+	return err ? err : finish_description(f);
 }
 
 static int on_queues(struct vhost_front *f, uint64_t queues, const char **why)
@@ -115,7 +125,7 @@ static int on_queues(struct vhost_front *f, uint64_t queues, const char **why)
 	if (!queues)
 		return -EPROTO;
 	f->description.queues = queues < VIRTIO_QUEUES ? (unsigned)queues : VIRTIO_QUEUES;
-	return ask_config(f);
+	return finish_description(f);
 }
 
 static int on_config(struct vhost_front *f, const struct vu_config *c, const char **why)

@@ -18,6 +18,28 @@ enum { WINDOW_OFFSET = CAP_WINDOW + 8, WINDOW_LENGTH = CAP_WINDOW + 12, WINDOW_D
 enum { VENDOR = 0x1af4, DEVICE_BASE = 0x1040, SUBSYSTEM = 0x1100 };
 enum { BLK_NUM_QUEUES = 34 }; /* 5.2.4 */
 
+/* What a type of device has: bytes of its own configuration, what it is to PCI, and bits that are not passed on to the guest. */
+static const struct virtio_type {
+	uint8_t id, config_bytes, pci_class;
+	uint64_t hidden;
+} types[] = {
+	{ VIRTIO_ID_NET, 12, PCI_CLASS_NETWORK, 0 },
+	{ VIRTIO_ID_BLOCK, 60, PCI_CLASS_STORAGE, 1ull << 11 /* VIRTIO_BLK_F_CONFIG_WCE */ },
+	{ VIRTIO_ID_CONSOLE, 12, PCI_CLASS_COMMUNICATION, 0 },
+	{ VIRTIO_ID_RNG, 0, PCI_CLASS_OTHER, 0 },
+	{ VIRTIO_ID_VSOCK, 8, PCI_CLASS_OTHER, 0 },
+	{ 0, 0, PCI_CLASS_OTHER, 0 }, /* any other */
+};
+
+static const struct virtio_type *type_of(uint16_t id)
+{
+	const struct virtio_type *t = types;
+
+	while (t->id && t->id != id)
+		t++;
+	return t;
+}
+
 enum virtio_range { VIRTIOD_RANGES(RANGE_ID) RANGES };
 static const struct model_range ranges[RANGES] = { VIRTIOD_RANGES(RANGE_ROW) };
 
@@ -73,7 +95,7 @@ static void put_header(struct pci_function *f, uint16_t type, uint16_t slot)
 	pci_function_set(f, PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
 	pci_function_set(f, PCI_STATUS, PCI_STATUS_CAPABILITIES, 2);
 	pci_function_set(f, PCI_REVISION, 1, 1);
-	pci_function_set(f, PCI_CLASS_BASE, type == VIRTIO_ID_BLOCK ? PCI_CLASS_STORAGE : 0xff, 1);
+	pci_function_set(f, PCI_CLASS_BASE, type_of(type)->pci_class, 1);
 	pci_function_set(f, PCI_BAR0, (uint32_t)(ranges[RANGE_BAR].base + (slot - 1u) * ranges[RANGE_BAR].step), 4);
 	pci_function_set(f, PCI_SUBSYSTEM_VENDOR_ID, VENDOR, 2);
 	pci_function_set(f, PCI_SUBSYSTEM_ID, SUBSYSTEM, 2);
@@ -280,10 +302,8 @@ static int virtio_validate(const void *state, const char **field)
  * vhost-user protocol has them. */
 static uint64_t offered(const struct virtio_state *s, uint64_t features)
 {
-	uint64_t own = 0xffffff;
+	uint64_t own = 0xffffff & ~type_of(s->type)->hidden;
 
-	if (s->type == VIRTIO_ID_BLOCK)
-		own &= ~(1ull << 11); /* VIRTIO_BLK_F_CONFIG_WCE */
 	return features & (own | VU_F_INDIRECT | VU_F_EVENT_IDX | VU_F_VERSION_1);
 }
 
@@ -338,6 +358,11 @@ int virtio_model_describe(void *state, const struct virtio_description *d)
 	if (changed)
 		tell_config(s);
 	return changed;
+}
+
+unsigned virtio_model_config_bytes(const void *state)
+{
+	return type_of(((const struct virtio_state *)state)->type)->config_bytes;
 }
 
 bool virtio_model_is_described(const void *state)

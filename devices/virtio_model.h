@@ -12,7 +12,8 @@
 #include "devices/model.h"
 
 enum { VIRTIO_CONFIG_BYTES = 64, VIRTIO_BAR_BYTES = 0x8000 };
-enum { VIRTIO_ID_BLOCK = 2 };
+/* Device ids (5). */
+enum { VIRTIO_ID_NET = 1, VIRTIO_ID_BLOCK = 2, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4, VIRTIO_ID_VSOCK = 19 };
 
 /* ISR status (4.1.4.5). */
 enum { VIRTIO_ISR_QUEUE = 1, VIRTIO_ISR_CONFIG = 2 };
@@ -40,6 +41,8 @@ struct virtio_description {
  * -EPROTO: it lacks a feature or a queue that the guest uses already, until its next reset.
  */
 int virtio_model_describe(void *state, const struct virtio_description *d);
+/* Of the device's own configuration, which its back-end is asked for: fields that no back-end here has are left out. */
+unsigned virtio_model_config_bytes(const void *state);
 bool virtio_model_is_described(const void *state);
 bool virtio_model_uses_msix(const void *state);
 const struct virtio_pci *virtio_model_common(const void *state);

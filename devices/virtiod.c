@@ -17,7 +17,7 @@
 
 enum { FD_VECTORS, FD_BELL, FD_KICKS, FD_CALLS = FD_KICKS + VIRTIO_QUEUES, FD_CALLED = FD_CALLS + VIRTIO_VECTORS,
        FD_ERROR_WRITE = FD_CALLED + VIRTIO_VECTORS, FD_ERROR_READ, OWN_FDS };
-enum { BLOCK_CONFIG_BYTES = 60, PIPE_BYTES = 65536 };
+enum { PIPE_BYTES = 65536 };
 
 struct called {
 	struct runtime *rt;
@@ -190,7 +190,7 @@ static int link_to(struct runtime *rt, int fd)
 	close(fd);
 	if (link < 0)
 		return -errno;
-	err = vhost_front_attach(&front, link, BLOCK_CONFIG_BYTES);
+	err = vhost_front_attach(&front, link, virtio_model_config_bytes(rt->state));
 	if (!err)
 		err = runtime_watch(rt, &link_event, link, EV_READ | EV_PERSIST, on_link, rt);
 	if (err)

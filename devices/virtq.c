@@ -142,14 +142,33 @@ int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 	return 0;
 }
 
-void virtq_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written)
+void virtq_fill(struct virtq *q, uint16_t head, uint32_t written)
 {
-	size_t at = RING + 8u * (q->used_idx & (q->size - 1u));
-	const struct used_elem e = { chain->head, written };
+	size_t at = RING + 8u * ((uint16_t)(q->used_idx + q->filled) & (q->size - 1u));
+	const struct used_elem e = { head, written };
 
 	memcpy((uint8_t *)q->used + at, &e, sizeof(e));
+	q->filled++;
+}
+
+void virtq_publish(struct virtq *q)
+{
 	q->memory->written(q->memory->ctx, q->used_addr, RING + 8ull * q->size + 2);
-	store16(q->used, 2, ++q->used_idx);
+	q->used_idx = (uint16_t)(q->used_idx + q->filled);
+	q->filled = 0;
+	store16(q->used, 2, q->used_idx);
+}
+
+void virtq_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written)
+{
+	virtq_fill(q, chain->head, written);
+	virtq_publish(q);
+}
+
+void virtq_put_back(struct virtq *q, uint16_t count)
+{
+	q->last_avail = (uint16_t)(q->last_avail - count);
+	q->filled = 0;
 }
 
 /* 2.7.7, 2.7.10: with EVENT_IDX, only when the index passes the one that the driver has named. */
@@ -169,10 +188,17 @@ bool virtq_wants_call(struct virtq *q)
 
 bool virtq_sleep(struct virtq *q)
 {
+	return virtq_sleep_beyond(q, 0);
+}
+
+bool virtq_sleep_beyond(struct virtq *q, uint16_t count)
+{
+	const uint16_t seen = (uint16_t)(q->last_avail + count);
+
 	if (q->broken)
 		return true;
 	if (q->event_idx)
-		store16(q->used, RING + 8u * q->size, q->last_avail);
+		store16(q->used, RING + 8u * q->size, seen);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return load16(q->avail, 2) == q->last_avail;
+	return load16(q->avail, 2) == seen;
 }

@@ -24,6 +24,7 @@ struct virtq_memory {
 struct virtq {
 	const struct virtq_memory *memory;
 	uint16_t size, last_avail, used_idx, signalled; /* signalled: used_idx when the driver was last called */
+	uint16_t filled; /* used elements behind used_idx that the driver does not see yet */
 	bool event_idx, indirect, broken;
 	const void *desc, *avail;
 	void *used;
@@ -54,9 +55,16 @@ int virtq_start(struct virtq *q, const struct virtq_memory *memory, uint16_t siz
 int virtq_pop(struct virtq *q, struct virtq_chain *chain);
 /* `written` bytes of the chain's writable part are valid. */
 void virtq_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written);
+/* The same in two steps, for several chains that the driver is to see at once. */
+void virtq_fill(struct virtq *q, uint16_t head, uint32_t written);
+void virtq_publish(struct virtq *q);
+/* The last `count` chains that were popped have not been: they come again. */
+void virtq_put_back(struct virtq *q, uint16_t count);
 /* Does the driver want to be called for what was pushed since it was called last? */
 bool virtq_wants_call(struct virtq *q);
 /* Before waiting for the next kick: asks for it. False: there is something by now. */
 bool virtq_sleep(struct virtq *q);
+/* The same for one that needs more than `count` chains. */
+bool virtq_sleep_beyond(struct virtq *q, uint16_t count);
 
 #endif

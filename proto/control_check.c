@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "disk.h"
+#include "net.h"
 #include "kind.h"
 #include "layout.h"
 #include "ring.h"
@@ -213,6 +214,9 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 		return complain(c, "virtio_id", "is for a virtio front-end, which needs it");
 	if (m->disk && (kind->virtio != KIND_VIRTIO_BACK || (m->disk->serial && strlen(m->disk->serial) > DISK_SERIAL_MAX)))
 		return complain(c, "disk", "is for its back-end, with a serial number of at most 20 characters");
+	if (m->net && (kind->virtio != KIND_VIRTIO_BACK || (m->net->has_mac && m->net->mac >> 40 & 1) ||
+		       (m->net->has_mtu && (m->net->mtu < 68 || m->net->mtu > NET_MTU_LARGE))))
+		return complain(c, "net", "is for its back-end, with an address of one station, and an MTU of 68 to 65520");
 	if (m->disk && m->disk->has_remote && m->disk->remote && !m->disk->sectors)
 		return complain(c, "disk", "has no size");
 	serial = check_serial_ports(m, role, c);

@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/futex.h>
+#include <linux/if_tun.h>
 #include <linux/kvm.h>
 #include <linux/sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -18,6 +20,7 @@
 #define LOGGER ROLE(LOGGER)
 #define DIALLER ROLE(DIALLER)
 #define TRACED ROLE(TRACED)
+#define UPLINK ROLE(UPLINKD)
 #define SUPER ROLE(SUPERVISOR)
 #define SPAWNER ROLE(SPAWNER)
 #define BOOT ROLE(BOOT)
@@ -26,7 +29,7 @@
 #define GDBD ROLE(GDBD)
 #define VNC ROLE(VNC)
 #define DEVICES ((1u << SANDBOX_ROLES) - (1u << SANDBOX_DEVICE))
-enum { QUIET, LISTENS, CLOSES, SPEAKS, SERVES }; /* column "fence" of devices.def */
+enum { QUIET, LISTENS, CLOSES, SPEAKS, SERVES, FRAMES, DRAWS }; /* column "fence" of devices.def */
 enum {
 	LISTENERS = 0
 #define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
@@ -47,6 +50,18 @@ enum {
 #define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == SERVES) << SANDBOX_##NAME
 #include "devices.def"
 };
+enum {
+	CARDS = 0
+#define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == FRAMES) << SANDBOX_##NAME
+#include "devices.def"
+};
+enum {
+	DRAWERS = 0
+#define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == DRAWS) << SANDBOX_##NAME
+#include "devices.def"
+};
+/* All virtio back-ends: by themselves they take connections, and map what they are handed. */
+enum { BACKS = SERVERS | CARDS | DRAWERS };
 #define CHILDREN (BOOT | VCPU | GDBD | DEVICES)
 #define ALL (KEEPER | SUPER | SPAWNER | CHILDREN)
 
@@ -95,13 +110,15 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "fdatasync",	  0, 0, SERVERS, { { 0 } }, 0, "the guest flushes its disk" },
 	{ "fallocate",	  0, 0, SERVERS, { { 1, ~(unsigned long long)(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE), 0 } }, 0, "the guest discards, or wants zeroes" },
 	{ "lseek",	  0, SERVERS, 0, { { 0 } }, 0, "the size of the image" },
-	{ "accept4",	  0, 0, SERVERS, { { 0 } }, 0, "by itself: front-ends" },
-	{ "mmap",	  0, 0, SERVERS, { { 2, PROT_EXEC, 0 } }, 0, "by itself: memory that a front-end hands over" },
-	{ "munmap",	  0, 0, SERVERS, { { 0 } }, 0, "by itself: memory of an earlier front-end" },
+	{ "accept4",	  0, 0, BACKS, { { 0 } }, 0, "by itself: front-ends" },
+	{ "mmap",	  0, 0, BACKS, { { 2, PROT_EXEC, 0 } }, 0, "by itself: memory that a front-end hands over" },
+	{ "munmap",	  0, 0, BACKS, { { 0 } }, 0, "by itself: memory of an earlier front-end" },
+	{ "writev",	  0, 0, CARDS, { { 0 } }, 0, "frames of the guest's" },
+	{ "ioctl",	  0, 0, CARDS, { { 1, WHOLE(TUNSETOFFLOAD) } }, 0, "what the driver can do with frames" },
 	{ "sendmsg",	  0, 0, SPAWNER, { FD(SANDBOX_SPAWNER_SOCK), SEND_FLAGS(2) }, 0, "answers, with a child's pidfd" },
 	{ "sendmsg",	  0, 0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
-	{ "close",	  0, CHILDREN, KEEPER | LOGGER | SUPER | SPAWNER | GDBD | LISTENERS | CLOSERS | SPEAKERS | SERVERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
+	{ "close",	  0, CHILDREN, KEEPER | LOGGER | SUPER | SPAWNER | GDBD | LISTENERS | CLOSERS | SPEAKERS | BACKS, { { 0 } }, 0, "surplus descriptors, clients that left" },
 	{ "exit_group",	  0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "the end" },
 	{ "rt_sigreturn", 0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", 0, 0, VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },
@@ -255,6 +272,50 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "getsockopt",	  0, 0, DIALLER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERCRED) } }, 0, "who listens there" },
 	{ "close",	  0, 0, DIALLER, { { 0 } }, 0, "connections that are the supervisor's now" },
 
+	/* uplinkd: its first process starts the one that works; that has this host's network, and no file but /etc/resolv.conf and /dev/urandom */
+	{ "clone",	  0, UPLINK, 0, { { 0, CLONE_THREAD | NEW_NAMESPACES, 0 } }, 0, "the one that works" },
+	FUTEX(UPLINK, FUTEX_WAKE_PRIVATE, "the library's one-time set-up"),
+	{ "wait4",	  0, UPLINK, 0, { { 0 } }, 0, "how it ended" },
+	{ "clock_nanosleep", 0, UPLINK, 0, { { 0 } }, 0, "before another takes its place" },
+	{ "set_robust_list", 0, UPLINK, 0, { { 0 } }, 0, "start of a process" },
+	{ "rt_sigprocmask", 0, UPLINK, 0, { { 0 } }, 0, "start of a process" },
+	{ "seccomp",	  0, UPLINK, 0, { { 0 } }, 0, "the next, narrower filter" },
+	PRCTL(0, UPLINK, 0, PR_SET_PDEATHSIG, "it ends with the first"),
+	{ "read",	  0, 0, UPLINK, { { 0 } }, 0, "frames, /etc/resolv.conf" },
+	{ "write",	  0, 0, UPLINK, { { 0 } }, 0, "frames, the report" },
+	{ "writev",	  0, 0, UPLINK, { { 0 } }, 0, "frames" },
+	{ "poll",	  0, 0, UPLINK, { { 0 } }, 0, "frames, connections" },
+	{ "socket",	  0, 0, UPLINK, { { 0, WHOLE(AF_INET) } }, 0, "the guest's connections" },
+	{ "socket",	  0, 0, UPLINK, { { 0, WHOLE(AF_UNIX) } }, 0, "another machine's card" },
+	{ "connect",	  0, 0, UPLINK, { { 0 } }, 0, "the guest's connections" },
+	{ "bind",	  0, 0, UPLINK, { { 0 } }, 0, "forwards, UDP" },
+	{ "listen",	  0, 0, UPLINK, { { 0 } }, 0, "forwards" },
+	{ "accept",	  0, 0, UPLINK, { { 0 } }, 0, "forwards" },
+	{ "accept4",	  0, 0, UPLINK, { { 0 } }, 0, "another machine's card" },
+	{ "getsockopt",	  0, 0, UPLINK, { { 0 } }, 0, "how a connection ended" },
+	{ "setsockopt",	  0, 0, UPLINK, { { 0 } }, 0, "sizes, addresses used again" },
+	{ "getsockname",  0, 0, UPLINK, { { 0 } }, 0, "forwards" },
+	{ "getpeername",  0, 0, UPLINK, { { 0 } }, 0, "forwards" },
+	{ "recvfrom",	  0, 0, UPLINK, { { 0 } }, 0, "the guest's connections" },
+	{ "sendto",	  0, 0, UPLINK, { SEND_FLAGS(3) }, 0, "the guest's connections" },
+	{ "sendto",	  0, 0, UPLINK, { { 3, MSG_OOB, MSG_OOB } }, EOPNOTSUPP, "urgent data, which libslirp would send" },
+	{ "shutdown",	  0, 0, UPLINK, { { 0 } }, 0, "the guest's connections" },
+	{ "ioctl",	  0, 0, UPLINK, { { 1, WHOLE(FIONREAD) } }, 0, "how much has come" },
+	FCNTL(0, 0, UPLINK, F_GETFL, "sockets that do not block"),
+	FCNTL(0, 0, UPLINK, F_SETFL, "sockets that do not block"),
+	FCNTL(0, 0, UPLINK, F_GETFD, "sockets that no program inherits"),
+	FCNTL(0, 0, UPLINK, F_SETFD, "sockets that no program inherits"),
+	{ "close",	  0, 0, UPLINK, { { 0 } }, 0, "connections that are over" },
+	{ "openat",	  0, 0, UPLINK, { { 2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, 0 } }, 0, "/etc/resolv.conf, the only one in its root but /dev/urandom" },
+	{ "newfstatat",	  0, 0, UPLINK, { { 0 } }, 0, "has it changed" },
+	{ "unlink",	  0, 0, UPLINK, { { 0 } }, 0, "a socket at which nobody listens any more" },
+	{ "brk",	  0, 0, UPLINK, { { 0 } }, 0, "heap" },
+	{ "mmap",	  0, 0, UPLINK, { { 2, PROT_EXEC, 0 } }, 0, "heap" },
+	{ "munmap",	  0, 0, UPLINK, { { 0 } }, 0, "heap" },
+	{ "mremap",	  0, 0, UPLINK, { { 0 } }, 0, "heap" },
+	{ "clock_gettime", 0, 0, UPLINK, { { 0 } }, 0, "where the vDSO cannot tell the time" },
+	{ "exit_group",	  0, 0, UPLINK, { { 0 } }, 0, "the end" },
+	{ "rt_sigreturn", 0, 0, UPLINK, { { 0 } }, 0, "return from a signal handler" },
 	/* a server of VNC: one viewer, one connection to displayd; it gets others from its door */
 	{ "read",	  0, 0, VNC, { { 0 } }, 0, "what the viewer sends" },
 	{ "write",	  0, 0, VNC, { { 0 } }, 0, "pictures to the viewer" },
@@ -326,7 +387,9 @@ unsigned sandbox_run_limit(enum sandbox_role role)
 		return 24;
 	case SANDBOX_VCPU_KVM:
 		return 20;
+	case SANDBOX_UPLINKD:
+		return 32;
 	default:
-		return 1u << role & SERVERS ? 20 : 16;
+		return 1u << role & BACKS ? 20 : 16;
 	}
 }

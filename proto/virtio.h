@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VIRTIO_DEVICES = 4, VIRTIO_QUEUES = 4, VIRTIO_VECTORS = VIRTIO_QUEUES + 1, VIRTIO_SIGNAL_BYTES = 8 };
+enum { VIRTIO_DEVICES = 6, VIRTIO_QUEUES = 4, VIRTIO_VECTORS = VIRTIO_QUEUES + 1, VIRTIO_SIGNAL_BYTES = 8 };
 
 /* Where in BAR 0 the guest notifies queue n: so far behind the base, and 4 bytes for each. The vcpu process takes these writes. */
 enum { VIRTIO_NOTIFY = 0x3000, VIRTIO_NOTIFY_STEP = 4 };

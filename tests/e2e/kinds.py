@@ -18,17 +18,19 @@ FRAMES = tuple(row[1] for row in _rows if row[4] == "FRAME")  # of a frame machi
 WRITERS = tuple(row[1] for row in _rows if row[8] == "WRITES")  # of guest memory
 SEVERAL = tuple(row[1] for row in _rows if int(row[5]) > 1)  # kinds whose processes have numbers behind their names
 # Those of a machine that can go on elsewhere.
-MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "IMPLIED", "FRAME", "DISPLAY"))
+MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "BARE", "IMPLIED", "FRAME", "DISPLAY"))
 
 
 def options(kind):
     """What the command line wants for a machine with one of these."""
     row = next(row for row in _rows if row[1] == kind)
-    if row[4] in ("BACKEND", "IMPLIED"):
-        return next(("--" + _options[r[0]], _image()) for r in _rows if r[4] == "BACKEND")
+    if row[4] == "IMPLIED":
+        return options("blkd")
+    if row[4] == "BACKEND":
+        return "--" + _options[row[0]], _VALUES[kind]()
     if row[4] == "DISPLAY":
         return ("--display", "vga")
-    return ("--" + _options[row[0]],) if row[4] in ("OPTION", "BOARD") else ()
+    return ("--" + _options[row[0]],) if row[4] in ("OPTION", "BARE", "BOARD") else ()
 
 
 def _image():
@@ -38,6 +40,16 @@ def _image():
     os.close(fd)
     atexit.register(lambda: os.path.exists(path) and os.unlink(path))
     return path
+
+
+def _wire():
+    """The socket of a pair whose other half never comes."""
+    path = tempfile.mktemp(prefix="bh-wire-")
+    atexit.register(lambda: os.path.exists(path) and os.unlink(path))
+    return "pair=" + path
+
+
+_VALUES = {"blkd": _image, "netd": _wire}
 
 
 def process(kind, instance=0):

@@ -9,7 +9,7 @@ from bh import BUILD, BULKHEAD, Failure, check, wait_until
 from kinds import KINDS
 
 DAEMONS = KINDS
-PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
+PROGRAMS = {"supervisor": "vmm/bulkhead-supervisor", "uplinkd": "vmm/uplink/bulkhead-uplinkd", "boot": "boot/bulkhead-boot", "vcpu": "vmm/vcpu/bulkhead-vcpu",
             "gdbd": "vmm/gdb/bulkhead-gdbd",
             **{name: f"devices/bulkhead-{name}" for name in DAEMONS}}
 MAGIC = 0x4842

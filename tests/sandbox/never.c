@@ -15,6 +15,8 @@
 #define KEEPER ROLE(KEEPER)
 #define SPAWNER ROLE(SPAWNER)
 #define DIALLER ROLE(DIALLER)
+#define UPLINK ROLE(UPLINKD) /* it has the host's network: what a guest connects to, it connects to */
+#define INSIDE (ALL & ~UPLINK)
 #define CHILDREN (ALL & ~(KEEPER | DIALLER | ROLE(SUPERVISOR) | SPAWNER))
 #define SOME_FD 1000000 /* nobody has it open */
 #define BAD ~0ull
@@ -25,7 +27,7 @@
 	{ "sendmsg " #flag, SYS_sendmsg, KEEPER, { SANDBOX_KEEPER_NOTE, BAD, flag } }, \
 	{ "sendmsg " #flag, SYS_sendmsg, ROLE(SERIALD), { SANDBOX_STASH, BAD, flag } }, \
 	{ "sendmsg " #flag, SYS_sendmsg, ROLE(VIRTIOD), { SANDBOX_LINK, BAD, flag } },  \
-	{ "sendto " #flag, SYS_sendto, ALL, { SOME_FD, BAD, 1, flag } },      \
+	{ "sendto " #flag, SYS_sendto, INSIDE, { SOME_FD, BAD, 1, flag } },      \
 	{ "recvmsg " #flag, SYS_recvmsg, ALL, { SOME_FD, BAD, flag } },       \
 	{ "recvmsg " #flag, SYS_recvmsg, KEEPER, { SANDBOX_KEEPER_NOTE, BAD, flag } }
 
@@ -36,6 +38,8 @@ const struct never nevers[] = {
 	FUTEX(13 /* FUTEX_LOCK_PI2 */), FUTEX(14),
 	/* send(2), recv(2): what is not asked for */
 	FLAG(MSG_OOB), FLAG(MSG_ERRQUEUE), FLAG(MSG_WAITALL), FLAG(MSG_ZEROCOPY), FLAG(MSG_FASTOPEN), FLAG(1 << 20),
+	{ "sendto MSG_ZEROCOPY", SYS_sendto, UPLINK, { SOME_FD, BAD, 1, MSG_ZEROCOPY } },
+	{ "sendto MSG_FASTOPEN", SYS_sendto, UPLINK, { SOME_FD, BAD, 1, MSG_FASTOPEN } },
 	/* unix(7): a descriptor passed on, a message to whom it was not connected */
 	{ "a descriptor to anybody", SYS_sendmsg, CHILDREN, { SOME_FD, BAD, 0 } },
 	{ "a descriptor to the supervisor", SYS_sendmsg, CHILDREN, { 3, BAD, 0 } },
@@ -48,14 +52,14 @@ const struct never nevers[] = {
 	{ "bytes to whom it has connected", SYS_write, DIALLER, { SANDBOX_DIALLER_SOCK + 1, BAD, 1 } },
 	{ "a stream", SYS_socket, DIALLER, { AF_UNIX, SOCK_STREAM, 0 } },
 	{ "many messages", SYS_sendmmsg, ALL, { 3, BAD, 1, 0 } },
-	{ "a message to an address", SYS_sendto, ALL, { SOME_FD, BAD, 1, 0, BAD, 16 } },
+	{ "a message to an address", SYS_sendto, INSIDE, { SOME_FD, BAD, 1, 0, BAD, 16 } },
 	/* the keeper: files elsewhere, directories among its files, anything but removing */
 	{ "a file of another machine", SYS_unlinkat, KEEPER, { SANDBOX_KEEPER_BASE, BAD, 0 } },
 	{ "a directory in its own", SYS_unlinkat, KEEPER, { SANDBOX_KEEPER_DIR, BAD, AT_REMOVEDIR } },
 	{ "a file by its path", SYS_unlinkat, ALL, { (uint64_t)AT_FDCWD, BAD, 0 } },
 	{ "a directory by its path", SYS_unlinkat, ALL, { (uint64_t)AT_FDCWD, BAD, AT_REMOVEDIR } },
 	{ "a file through another descriptor", SYS_unlinkat, ALL, { SOME_FD, BAD, 0 } },
-	{ "unlink", SYS_unlink, ALL, { BAD } },
+	{ "unlink", SYS_unlink, INSIDE, { BAD } },
 	{ "rmdir", SYS_rmdir, ALL, { BAD } },
 	{ "rename", SYS_renameat2, ALL, { (uint64_t)AT_FDCWD, BAD, (uint64_t)AT_FDCWD, BAD } },
 	{ "link", SYS_linkat, ALL, { (uint64_t)AT_FDCWD, BAD, (uint64_t)AT_FDCWD, BAD } },
@@ -64,9 +68,11 @@ const struct never nevers[] = {
 	{ "open", SYS_openat, KEEPER, { SOME_FD, BAD, O_RDONLY } },
 	{ "a signal", SYS_pidfd_send_signal, KEEPER, { SOME_FD, 9 } },
 	{ "a signal by number", SYS_kill, KEEPER, { 1, 9 } },
-	{ "connect", SYS_connect, ALL & ~DIALLER, { SOME_FD, BAD, 16 } },
-	{ "socket", SYS_socket, ALL, { AF_INET, SOCK_STREAM, 0 } },
-	{ "bind", SYS_bind, ALL, { SOME_FD, BAD, 16 } },
+	{ "connect", SYS_connect, INSIDE & ~DIALLER, { SOME_FD, BAD, 16 } },
+	{ "socket", SYS_socket, INSIDE, { AF_INET, SOCK_STREAM, 0 } },
+	{ "bind", SYS_bind, INSIDE, { SOME_FD, BAD, 16 } },
+	{ "a socket below IP", SYS_socket, UPLINK, { AF_PACKET, SOCK_RAW, 0 } },
+	{ "a socket of the kernel's own", SYS_socket, UPLINK, { AF_NETLINK, SOCK_RAW, 0 } },
 	/* the supervisor: what it has the spawner for; the spawner: what is not a child of ours */
 	{ "make a process", SYS_clone, ROLE(SUPERVISOR), { 17 } },
 	{ "make a process", SYS_fork, ALL, { 0 } },

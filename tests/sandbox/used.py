@@ -40,8 +40,17 @@ EXCUSED = {
     "spawner: fdatasync": "a guest that has a driver (disk_* of suite e2e)",
     "blkd: fallocate": "a guest that discards (disk_found_and_written)",
     "blkd: accept4": "by itself, for other VMMs (disk_for_qemu)",
+    "netd: writev": "a guest that has a driver (net_user of suite e2e)",
+    "spawner: writev": "a guest that has a driver (net_user of suite e2e)",
+    "netd: ioctl": "a card that is connected to an interface (net_tap)",
+    "netd: accept4": "by itself, for other VMMs (net_for_qemu)",
+    "rngd: accept4": "by itself, for other VMMs (net_for_qemu)",
     "keeper: sendto": "messages about something that goes wrong",
 }
+# It is connected to a machine that never comes: what a guest connects to, net_* of suite e2e have.
+EXCUSED.update({f"uplinkd: {call}": "a guest that has a driver (net_*)" for call in (
+    "accept accept4 bind close connect fcntl getpeername getsockname getsockopt ioctl listen mremap newfstatat openat poll recvfrom "
+    "sendto setsockopt shutdown socket unlink writev").split()})
 ENGINES = {"vcpu (kvm)", "vcpu (emu)"}
 
 

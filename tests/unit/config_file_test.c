@@ -155,6 +155,7 @@ static const char *another_value(const struct option_row *row)
 	switch (row->kind) {
 	case VALUE_FLAG:
 	case VALUE_DEVICE:
+	case VALUE_BARE:
 		return "";
 	case VALUE_TEXT:
 		return "=a \"b\" \\c \t \xc3\xa9";
@@ -189,7 +190,7 @@ static const char *another_value(const struct option_row *row)
 	case VALUE_GROUP:
 		return "=1234";
 	case VALUE_BACKEND:
-		return "=/some/disk,ro";
+		return strcmp(row->name, "net") ? "=/some/disk,ro" : "=user,cidr=10.1.0.0/16";
 	case VALUE_EXTERNAL:
 		return "=seriald=unix:/some/serial,socket,user=1000";
 	case VALUE_GDB:

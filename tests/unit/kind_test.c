@@ -29,6 +29,7 @@ Test(kind, roles_are_the_protocol_s)
 #define DISPLAY false
 #define BOARD false
 #define BACKEND false
+#define BARE false
 #define IMPLIED false
 static const bool is_always[KIND_COUNT] = {
 #define DEVICE(NAME, name, model, role, presence, ...) [KIND_##NAME] = presence,

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROCESSES_MAX = 32, STATUS_MS = 5000 };
+enum { PROCESSES_MAX = 64, STATUS_MS = 5000 };
 
 struct subject {
 	struct proc_facts facts;
@@ -43,6 +43,7 @@ static const struct {
 	{ "bh-logger", SANDBOX_LOGGER },
 	{ "bh-dialler", SANDBOX_DIALLER },
 	{ "bh-traced", SANDBOX_TRACED },
+	{ "bh-uplinkd", SANDBOX_UPLINKD },
 	{ "bh-supervisor", SANDBOX_SUPERVISOR },
 	{ "bh-spawner", SANDBOX_SPAWNER },
 	{ "bh-boot", SANDBOX_BOOT },

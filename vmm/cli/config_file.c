@@ -2,6 +2,7 @@
 /* From keys and values to words: config_file.h. */
 #include "config_file.h"
 
+#include "../common/backends.h"
 #include "../common/nearest.h"
 
 #include "../../proto/disk.h"
@@ -93,6 +94,11 @@ static bool is_list(const struct option_row *row)
 	       row->kind == VALUE_BACKEND;
 }
 
+static enum kind kind_of(const struct option_row *row)
+{
+	return (enum kind)(row->offset - offsetof(struct vm_config, devices));
+}
+
 static void add_string(struct reading *rd, const struct option_row *row, const struct toml_value *v)
 {
 	if (strlen(v->text.bytes) != v->text.len)
@@ -103,8 +109,8 @@ static void add_string(struct reading *rd, const struct option_row *row, const s
 		add_path(rd, row, v, v->text.bytes);
 	else if (row->kind == VALUE_SERIAL && serial_path(v->text.bytes))
 		add_path(rd, row, v, serial_path(v->text.bytes));
-	else if (row->kind == VALUE_BACKEND)
-		add_path(rd, row, v, disk_name_of(v->text.bytes));
+	else if (row->kind == VALUE_BACKEND && backend_path(kind_of(row), v->text.bytes))
+		add_path(rd, row, v, backend_path(kind_of(row), v->text.bytes));
 	else if (row->kind == VALUE_EXTERNAL)
 		add_path(rd, row, v, socket_of(v->text.bytes));
 	else
@@ -124,6 +130,7 @@ static const char *wanted(const struct option_row *row)
 	case VALUE_FLAG:
 		return "true or false";
 	case VALUE_DEVICE:
+	case VALUE_BARE:
 		return "true, false or a number";
 	case VALUE_INITRD:
 	case VALUE_SERIAL:
@@ -143,11 +150,16 @@ static const char *wanted(const struct option_row *row)
 	}
 }
 
+static bool is_number_of_devices(const struct option_row *row)
+{
+	return row->kind == VALUE_DEVICE || row->kind == VALUE_BARE;
+}
+
 static void add_integer(struct reading *rd, const struct option_row *row, const struct toml_value *v)
 {
 	char text[24];
 
-	if (row->kind != VALUE_DEVICE) {
+	if (!is_number_of_devices(row)) {
 		snprintf(text, sizeof(text), "%lld", (long long)v->integer);
 		add_word(rd, row, v, text);
 		return;
@@ -164,7 +176,7 @@ static void add_value(struct reading *rd, const struct option_row *row, const st
 
 	if (v->type == TOML_STRING && value_is_taken(row->kind))
 		add_string(rd, row, v);
-	else if (v->type == TOML_INTEGER && (takes_integer(row) || row->kind == VALUE_DEVICE))
+	else if (v->type == TOML_INTEGER && (takes_integer(row) || is_number_of_devices(row)))
 		add_integer(rd, row, v);
 	else if (v->type == TOML_BOOLEAN && takes_boolean && v->boolean)
 		add_word(rd, row, v, NULL);
@@ -286,7 +298,7 @@ int config_file_read(struct config_file *f, enum command command, const char *pa
 
 static bool adds_up(const struct option_row *row)
 {
-	return is_list(row) || row->kind == VALUE_DEVICE;
+	return is_list(row) || is_number_of_devices(row);
 }
 
 static bool is_given(enum command command, const struct option_row *row, int argc, char **argv)

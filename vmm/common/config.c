@@ -47,6 +47,7 @@ void config_init(struct vm_config *config)
 #define DISPLAY 0 /* the same */
 #define BOARD 0
 #define BACKEND 0
+#define BARE 0
 #define IMPLIED 0
 #define DEVICE(NAME, name, model, role, presence, ...) .devices[KIND_##NAME] = presence,
 #include "../../proto/devices.def"

@@ -2,6 +2,7 @@
 /* Options back into text: config_text.h. */
 #include "config_text.h"
 
+#include "backends.h"
 #include "options.h"
 
 #include "../../proto/disk.h"
@@ -103,18 +104,28 @@ static void put_external(FILE *out, const struct external *list)
 	fputc(']', out);
 }
 
+static void put_backend(FILE *out, enum kind kind, const char *text)
+{
+	const char *path = backend_path(kind, text);
+
+	if (!path) {
+		put_escaped(out, text);
+		return;
+	}
+	fprintf(out, "%.*s", (int)(path - text), text); /* a word of ours */
+	put_path(out, path);
+}
+
 static void put_backends(FILE *out, uint8_t kind, const struct vm_config *config)
 {
-	const char *separator = "", *text, *name;
+	const char *separator = "";
 
 	fputc('[', out);
 	for (unsigned i = 0; i < config->backends.count; i++) {
 		if (config->backends.of[i].kind != kind)
 			continue;
-		text = config->backends.of[i].text;
-		name = disk_name_of(text);
-		fprintf(out, "%s\"%.*s", separator, (int)(name - text), text);
-		put_path(out, name);
+		fprintf(out, "%s\"", separator);
+		put_backend(out, (enum kind)kind, config->backends.of[i].text);
 		fputc('"', out);
 		separator = ", ";
 	}
@@ -230,6 +241,7 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 		put_backends(out, (uint8_t)(row->offset - offsetof(struct vm_config, devices)), config);
 		break;
 	case VALUE_DEVICE:
+	case VALUE_BARE:
 		fprintf(out, "%u", *(const uint8_t *)field);
 		break;
 	case VALUE_FD:

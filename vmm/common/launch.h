@@ -19,9 +19,9 @@
 enum program { PROGRAM_BOOT, PROGRAM_VCPU, PROGRAM_GDBD, PROGRAM_DEVICE };
 enum { PROGRAMS = PROGRAM_DEVICE + KIND_COUNT };
 
-/* User ids of a machine that root started: this base, plus 32 for each process id, plus the process's number. */
+/* User ids of a machine that root started: this base, plus 64 for each process id, plus the process's number. */
 #define LAUNCH_UID_BASE 0x62680000u
-enum { LAUNCH_UIDS = 32 };
+enum { LAUNCH_UIDS = 64 };
 
 /* TRACED_FD_END: nobody uses it, and the tracer ends when it is closed. */
 enum trace_fd { TRACE_FD_RINGS, TRACE_FD_HEADS, TRACE_FD_BELL, TRACE_FD_END, TRACE_FD_COUNT };
@@ -53,6 +53,11 @@ struct launch {
 		bool remote; /* another program has the image (proto/disk_offer.h), and has said these */
 		uint64_t sectors, features;
 	} disk[VIRTIO_DEVICES];
+	struct {
+		bool is_one, tap;
+		uint64_t mac;
+		uint16_t mtu;
+	} net[VIRTIO_DEVICES];
 	int serial_held_fd[SERIAL_PORTS]; /* the other end of a pseudo terminal, kept so that it does not hang up; -1 */
 	int keeper_fd;	/* our end of the pair */
 	int go_fd;	/* one byte comes when the user ids are mapped: the isolation that was reached */

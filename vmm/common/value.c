@@ -7,7 +7,7 @@
 #include "options.h"
 #include "step.h"
 
-#include "../../proto/disk.h"
+#include "backends.h"
 #include "../../proto/layout.h"
 #include "../../proto/user.h"
 
@@ -365,17 +365,25 @@ static uint8_t front_end(void)
 	return kind;
 }
 
+static enum kind kind_of(const struct option_row *row)
+{
+	return (enum kind)(row->offset - offsetof(struct vm_config, devices));
+}
+
 static int add_backend(struct vm_config *config, const struct option_row *row, const char *value, char *error)
 {
-	uint8_t kind = (uint8_t)(row->offset - offsetof(struct vm_config, devices)), front = front_end();
+	uint8_t kind = (uint8_t)kind_of(row), front = front_end();
 	struct backend_list *list = &config->backends;
-	struct disk_spec spec;
 	const char *why;
 
-	if (disk_parse(value, &spec, &why))
+	if (backend_check(kind_of(row), value, &why))
 		return bad(error, row, value, why);
+	if (config->devices[kind] == kind_rows[kind].most) {
+		snprintf(error, VALUE_ERROR_MAX, "--%s: a machine has at most %u of these", row->name, kind_rows[kind].most);
+		return -EINVAL;
+	}
 	if (list->count == VIRTIO_DEVICES || config->devices[front] == kind_rows[front].most) {
-		snprintf(error, VALUE_ERROR_MAX, "--%s: a machine has at most %d of these", row->name, VIRTIO_DEVICES);
+		snprintf(error, VALUE_ERROR_MAX, "--%s: a machine has at most %d virtio devices", row->name, VIRTIO_DEVICES);
 		return -EINVAL;
 	}
 	list->of[list->count].kind = kind;
@@ -383,6 +391,20 @@ static int add_backend(struct vm_config *config, const struct option_row *row, c
 	list->of[list->count++].text = value;
 	config->devices[front]++;
 	return 0;
+}
+
+/* Those of one kind, without a gap. */
+static void drop_backends(struct vm_config *config, const struct option_row *row)
+{
+	struct backend_list *list = &config->backends;
+	unsigned left = 0;
+
+	for (unsigned n = 0; n < list->count; n++)
+		if (list->of[n].kind != kind_of(row))
+			list->of[left++] = list->of[n];
+	config->devices[front_end()] = (uint8_t)(config->devices[front_end()] - (list->count - left));
+	config->devices[kind_of(row)] = 0;
+	list->count = left;
 }
 
 static bool exists(const char *path, size_t len)
@@ -488,7 +510,7 @@ static int add_external(struct external *list, const struct option_row *row, con
 
 bool value_is_taken(enum value_kind kind)
 {
-	return kind != VALUE_FLAG && kind != VALUE_DEVICE;
+	return kind != VALUE_FLAG && kind != VALUE_DEVICE && kind != VALUE_BARE;
 }
 
 bool value_is_choice(enum value_kind kind)
@@ -542,6 +564,8 @@ void value_unset(void *base, const struct option_row *row)
 		*(bool *)field = false;
 	if (row->kind == VALUE_DEVICE)
 		*(uint8_t *)field = 0;
+	if (row->kind == VALUE_BARE)
+		drop_backends(base, row);
 }
 
 int value_set(void *base, const struct option_row *row, const char *value, char error[VALUE_ERROR_MAX])
@@ -610,6 +634,7 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 		*(const char **)field = *value ? value : NULL;
 		return 0;
 	case VALUE_BACKEND:
+	case VALUE_BARE:
 		return add_backend(base, row, value, error);
 	case VALUE_DEVICE:
 		return add_device((uint8_t *)field, row, error);

@@ -33,6 +33,7 @@ enum value_kind {
 	VALUE_GROUP,	/* [int64_t] */
 	VALUE_DEVICE,	/* [uint8_t] takes no value; each time one more of that kind */
 	VALUE_BACKEND,	/* [uint8_t] the same, with a value, which goes to struct backend_list */
+	VALUE_BARE,	/* [uint8_t] the same, without a value */
 	VALUE_EXTERNAL, /* [struct external[]] each time one more device */
 	VALUE_GDB,	/* [const char *] a port, or a path; empty: NULL */
 	VALUE_FD,	/* [int] */

@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* --disk: what is behind virtio devices is opened and locked here, and served by their back-ends: keeper.h. */
+/* --disk and its like: what is behind virtio devices is opened here, and served by their back-ends: keeper.h. */
 #include "keeper.h"
 
 #include "../common/exit_codes.h"
+#include "../common/programs.h"
 
 #include "../../proto/disk.h"
+#include "../../proto/net_open.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Disks that another program serves, which begins when the machine has a directory. */
 static const struct disk_spec *exported[VIRTIO_DEVICES];
 
-static int open_backend(struct keeper *k, unsigned n)
+static int open_disk(struct keeper *k, unsigned n, const char *text)
 {
 	struct launch *l = &k->launch;
 	static struct disk_spec specs[VIRTIO_DEVICES]; /* the supervisor goes on reading it */
 	char error[DISK_ERROR_MAX];
 	const char *why;
-	int rc = disk_parse(k->config.backends.of[n].text, &specs[n], &why);
+	int rc = disk_parse(text, &specs[n], &why);
 
 	if (rc)
-		return keeper_fail(k, EXIT_USAGE, "--disk %.150s: %s", k->config.backends.of[n].text, why);
+		return keeper_fail(k, EXIT_USAGE, "--disk %.150s: %s", text, why);
 	l->disk[n].serial = specs[n].serial;
 	if (specs[n].way != DISK_RAW) {
 		exported[n] = &specs[n];
@@ -34,13 +39,77 @@ static int open_backend(struct keeper *k, unsigned n)
 	return 0;
 }
 
-int keeper_open_backends(struct keeper *k)
+static uint64_t number_of_mac(const uint8_t mac[NET_MAC])
 {
+	uint64_t number = 0;
+
+	for (unsigned i = 0; i < NET_MAC; i++)
+		number = number << 8 | mac[i];
+	return number;
+}
+
+/* Its address follows from the machine's name, and so is opened when that is known. */
+static int open_net(struct keeper *k, unsigned n, const char *text)
+{
+	struct launch *l = &k->launch;
+	char error[NET_ERROR_MAX], place[4200];
+	struct net_spec spec;
+	const char *why;
+	uint8_t mac[NET_MAC];
+	int program, rc = net_parse(text, &spec, &why);
+
+	if (rc)
+		return keeper_fail(k, EXIT_USAGE, "--net %.150s: %s", text, why);
+	program = program_open("bulkhead-uplinkd", place, sizeof(place));
+	rc = net_open(&spec, text, k->config.name, program, k->config.sandbox, error);
+	if (program >= 0)
+		close(program);
+	if (rc < 0)
+		return keeper_fail(k, EXIT_USAGE, "--net %s", error);
+	net_mac(&spec, k->config.name, k->config.backends.of[n].instance, mac);
+	l->backend_fd[n] = rc;
+	l->net[n].is_one = true;
+	l->net[n].tap = spec.way == NET_TAP;
+	l->net[n].mac = number_of_mac(mac);
+	l->net[n].mtu = net_mtu(&spec);
+	return 0;
+}
+
+static int open_rng(struct keeper *k, unsigned n, const char *text)
+{
+	(void)text;
+	k->launch.backend_fd[n] = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	return k->launch.backend_fd[n] < 0 ? keeper_fail(k, EXIT_USAGE, "--rng: /dev/urandom: %s", strerror(errno)) : 0;
+}
+
+/* What has a place on this host, before the machine's name is known; and what is named by it. */
+static int (*const early[KIND_COUNT])(struct keeper *k, unsigned n, const char *text) = {
+	[KIND_BLKD] = open_disk,
+	[KIND_RNGD] = open_rng,
+};
+static int (*const late[KIND_COUNT])(struct keeper *k, unsigned n, const char *text) = {
+	[KIND_NETD] = open_net,
+};
+
+static int open_those(struct keeper *k, int (*const how[KIND_COUNT])(struct keeper *k, unsigned n, const char *text))
+{
+	const struct backend_list *list = &k->config.backends;
 	int rc = 0;
 
-	for (unsigned n = 0; n < k->config.backends.count && !rc; n++)
-		rc = open_backend(k, n);
+	for (unsigned n = 0; n < list->count && !rc; n++)
+		if (how[list->of[n].kind])
+			rc = how[list->of[n].kind](k, n, list->of[n].text);
 	return rc;
+}
+
+int keeper_open_backends(struct keeper *k)
+{
+	return open_those(k, early);
+}
+
+int keeper_open_named_backends(struct keeper *k)
+{
+	return open_those(k, late);
 }
 
 int exporters_start(struct keeper *k)

@@ -89,6 +89,8 @@ int keeper_listen_on_path(const char *path, int backlog);
 int keeper_listen_on_loopback(uint32_t address, int port);
 /* What is behind virtio devices, --disk: 0, or an exit code; what went wrong has been said. */
 int keeper_open_backends(struct keeper *k);
+/* Those that want to know the machine's name. */
+int keeper_open_named_backends(struct keeper *k);
 /* Starts the programs that serve disks which we do not open: 0, or an exit code; what went wrong has been said. */
 int exporters_start(struct keeper *k);
 int exporter_start(struct keeper *k, unsigned n, const struct disk_spec *spec);

@@ -218,6 +218,8 @@ int keeper_open(struct keeper *k)
 	if (!rc)
 		rc = claim_name(k);
 	if (!rc)
+		rc = keeper_open_named_backends(k);
+	if (!rc)
 		rc = open_sockets(k);
 	if (!rc)
 		write_config(k);

@@ -145,18 +145,23 @@ static void add_front(struct vm *vm, unsigned n, struct fd_list *l, Bulkhead__Se
 }
 
 /* Which of the machine's it is follows from kind and number. */
-static void add_back(const struct proc *p, struct fd_list *l, Bulkhead__Disk *disk)
+static void add_back(const struct proc *p, struct fd_list *l, Bulkhead__Disk *disk, Bulkhead__Net *net)
 {
 	const struct launch *launch = p->vm->launch;
 	const struct backend_list *list = &p->vm->config->backends;
 
 	bulkhead__disk__init(disk);
+	bulkhead__net__init(net);
 	for (unsigned n = 0; n < list->count; n++) {
 		if (list->of[n].kind != p->kind - kind_rows || list->of[n].instance != p->instance)
 			continue;
 		disk->has_read_only = true;
 		disk->read_only = launch->disk[n].read_only;
 		disk->serial = (char *)launch->disk[n].serial;
+		net->has_mac = net->has_mtu = net->has_tap = launch->net[n].is_one;
+		net->mac = launch->net[n].mac;
+		net->mtu = launch->net[n].mtu;
+		net->tap = launch->net[n].tap;
 		disk->has_remote = disk->has_sectors = disk->has_features = launch->disk[n].remote;
 		disk->remote = launch->disk[n].remote;
 		disk->sectors = launch->disk[n].sectors;
@@ -168,6 +173,7 @@ static void add_back(const struct proc *p, struct fd_list *l, Bulkhead__Disk *di
 int setup_device(struct proc *p, bool recover)
 {
 	Bulkhead__Disk disk;
+	Bulkhead__Net net;
 	struct vm *vm = p->vm;
 	struct device_objects *d = objects_of(vm, p->id);
 	Bulkhead__MachineConfig machine;
@@ -204,8 +210,9 @@ int setup_device(struct proc *p, bool recover)
 	if (kind->virtio == KIND_VIRTIO_FRONT)
 		add_front(vm, p->instance, &l, &m);
 	if (kind->virtio == KIND_VIRTIO_BACK) {
-		add_back(p, &l, &disk);
+		add_back(p, &l, &disk, &net);
 		m.disk = &disk;
+		m.net = &net;
 	}
 	for (unsigned i = 0; i < kind->fd_count; i++)
 		add(&l, vm->shared_fd[kind->fds[i]]);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Values of --disk and its like: backends.h. */
+#include "backends.h"
+
+#include "../../proto/disk.h"
+#include "../../proto/net.h"
+
+#include <string.h>
+
+static int check_disk(const char *text, const char **why)
+{
+	struct disk_spec spec;
+
+	return disk_parse(text, &spec, why);
+}
+
+static int check_net(const char *text, const char **why)
+{
+	struct net_spec spec;
+
+	return net_parse(text, &spec, why);
+}
+
+/* Those that are missing take no value. */
+static int (*const checks[KIND_COUNT])(const char *text, const char **why) = {
+	[KIND_BLKD] = check_disk,
+	[KIND_NETD] = check_net,
+};
+
+int backend_check(enum kind kind, const char *text, const char **why)
+{
+	return checks[kind] ? checks[kind](text, why) : 0;
+}
+
+const char *backend_path(enum kind kind, const char *text)
+{
+	if (kind == KIND_NETD)
+		return strncmp(text, "pair=", 5) ? NULL : text + 5;
+	return disk_name_of(text);
+}
