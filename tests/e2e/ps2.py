@@ -2,8 +2,10 @@
 """A keyboard and a mouse of a PC (--ps2), on the engine that --engine names. The guest is tests/guest/small/ps2.c."""
 import os
 import re
+import shutil
+import subprocess
 
-from bh import BUILD, check, main, test, wait_until
+from bh import BUILD, check, debian, fetched, main, test, wait_until
 
 LETTERS = dict(zip("qwertyuiopasdfghjklzxcvbnm", [*range(16, 26), *range(30, 39), *range(44, 51)]))
 
@@ -90,6 +92,41 @@ def reset(t):
     vm = start(t, "--no-reboot")
     t.bulkhead("input", t.name, "key", "r").expect(0)
     check(vm.wait() == 32, vm.code)
+
+
+def input_archive(t, paths):
+    """A second archive for the guest: the drivers that Debian has as modules, and a program that prints events."""
+    root = t.dir + "/input"
+    os.mkdir(root)
+    found = [f"{d}/{n}" for d, _, names in os.walk(paths["MODULES_INPUT"]) for n in names if n in ("evdev.ko", "psmouse.ko")]
+    for path in [*found, BUILD + "/tests/guest/events"]:
+        shutil.copy(path, root)
+    names = "input\n" + "".join(f"input/{name}\n" for name in sorted(os.listdir(root)))
+    with open(t.dir + "/input.cpio", "wb") as out:
+        subprocess.run([fetched("fetch.sh")["BUSYBOX"], "cpio", "-o", "-H", "newc"], input=names.encode(), stdout=out,
+                       stderr=subprocess.DEVNULL, check=True, cwd=t.dir)
+    return out.name
+
+
+@test(limit=280)
+def linux(t):
+    """Debian's generic kernel: atkbd and psmouse find both, and a program reads from /dev/input what was typed and moved."""
+    paths = fetched("fetch_input.sh")
+    run = "insmod /input/evdev.ko; insmod /input/psmouse.ko; until grep -q Explorer /proc/bus/input/devices; do sleep 0.1; done; /input/events"
+    vm = t.start(*t.command(*t.machine("--kernel", paths["KERNEL_INPUT"], "--initrd", debian(t.dir)[1], "--initrd", input_archive(t, paths),
+                                       "--memory", "256M", "--ps2", "--cmdline", f'console=ttyS0 quiet bulkhead.run="{run}"')))
+    vm.expect("listening", 240)
+    check(re.search(r"device \d+: AT (Translated|Raw) Set 2 keyboard", vm.talk.text), vm.talk.text[-800:])
+    check(re.search(r"device \d+: ImExPS/2 Generic Explorer Mouse", vm.talk.text), vm.talk.text[-800:])
+    script = 'key shift+a\nkey delete\nmove 30 -5\nclick right\nclick extra\nwheel -1\nwait 500ms\nkey q\n'
+    t.bulkhead("input", t.name, "script", "-", input=script).expect(0)
+    check(vm.wait(60) == 0, vm.code)
+    seen = re.findall(r"event (\d+ \d+ -?\d+)", vm.talk.text)
+    keys = [e for e in seen if e.startswith("1 ") and int(e.split()[1]) < 256]
+    moves = [e for e in seen if e not in keys]
+    check(keys == ["1 42 1", "1 30 1", "1 30 0", "1 42 0", "1 111 1", "1 111 0", "1 16 1", "1 16 0"], keys)
+    check(moves == ["2 0 30", "2 1 -5", "1 273 1", "1 273 0", "1 276 1", "1 276 0", "2 8 -1"], moves)
+    t.expect_clean()
 
 
 if __name__ == "__main__":
