@@ -13,7 +13,7 @@
 
 #include "control.pb-c.h"
 
-enum { FRAME_BODY_MAX = 64 * 1024, FRAME_FDS_MAX = 96, FRAME_ARENA = 128 * 1024 };
+enum { FRAME_BODY_MAX = 64 * 1024, FRAME_FDS_MAX = 128, FRAME_ARENA = 128 * 1024 };
 /* What the answer to TAKE brings, in this order. */
 enum frame_take_fd { FRAME_TAKE_STATE, FRAME_TAKE_RAM, FRAME_TAKE_STASH_WRITE, FRAME_TAKE_STASH_READ, FRAME_TAKE_FDS };
 #define FRAME_MAGIC 0x4842u

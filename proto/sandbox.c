@@ -254,7 +254,7 @@ static void set_limits(enum sandbox_role role)
 	limit(RLIMIT_CORE, 0);
 	if (!is_child(role))
 		return;
-	limit(RLIMIT_NOFILE, 160);
+	limit(RLIMIT_NOFILE, 224); /* SETUP_VCPU brings FRAME_FDS_MAX at once, to those of virtio devices */
 	limit(RLIMIT_FSIZE, largest_file(role));
 	limit(RLIMIT_MEMLOCK, 0);
 	limit(RLIMIT_MSGQUEUE, 0);

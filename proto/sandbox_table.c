@@ -105,7 +105,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "sendto",	  0, 0, KEEPER, { FD(STDERR_FILENO), { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "messages to the logger" },
 	{ "sendmsg",	  0, 0, SUPER, { SEND_FLAGS(2) }, 0, "messages with descriptors" },
 	{ "sendmsg",	  0, 0, SPEAKERS, { FD(SANDBOX_LINK), SEND_FLAGS(2) }, 0, "queues, and the pipes that belong to them, to the back-end" },
-	{ "preadv",	  0, 0, SERVERS, { { 0 } }, 0, "the image, into guest memory" },
+	{ "preadv",	  0, 0, BACKS, { { 0 } }, 0, "the image, into guest memory; by itself: is memory that a front-end hands over there" },
 	{ "pwritev",	  0, 0, SERVERS, { { 0 } }, 0, "guest memory, into the image" },
 	{ "fdatasync",	  0, 0, SERVERS, { { 0 } }, 0, "the guest flushes its disk" },
 	{ "fallocate",	  0, 0, SERVERS, { { 1, ~(unsigned long long)(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE), 0 } }, 0, "the guest discards, or wants zeroes" },
