@@ -22,7 +22,7 @@ enum {
 	PCI_CONFIG_BYTES = 0x100, /* behind it, in ECAM, is the extended space: empty here */
 };
 
-enum { PCI_COMMAND_MEMORY = 1 << 1, PCI_COMMAND_MASTER = 1 << 2, PCI_COMMAND_NO_INTX = 1 << 10 };
+enum { PCI_COMMAND_IO = 1 << 0, PCI_COMMAND_MEMORY = 1 << 1, PCI_COMMAND_MASTER = 1 << 2, PCI_COMMAND_NO_INTX = 1 << 10 };
 enum { PCI_STATUS_INTX = 1 << 3, PCI_STATUS_CAPABILITIES = 1 << 4 };
 enum { PCI_CLASS_STORAGE = 0x01, PCI_CLASS_BRIDGE = 0x06 };
 enum { PCI_CAP_MSIX = 0x11, PCI_CAP_VENDOR = 0x09 };
