@@ -8,6 +8,7 @@
 #define BULKHEAD_BOOT_BOOT_H
 
 #include "../emu/core/cpu.h"
+#include "../proto/display.h"
 #include "../proto/topology.h"
 
 #include <stddef.h>
@@ -63,6 +64,7 @@ struct boot_request {
 	enum boot_format format;
 	unsigned vcpus;
 	bool pci; /* there are PCI devices */
+	struct display_spec display;
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 };
 

@@ -9,6 +9,8 @@
 #include "elf.h"
 #include "linux.h"
 
+#include "../proto/layout.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,13 +92,13 @@ static void put_word(struct loader *l, const char *word, char *text, size_t *len
 }
 
 /*
- * What Linux is told unless the user says something about it: that its messages go to where they can be seen, and that there is
+ * What Linux is told unless the user says something about it: that its messages go to where they can be seen, a display and the console, which is what programs get, and that there is
  * no PCI, which it would look for at every address, unless there is. In front: what stands behind "--" is for init. Whatever does not fit any
  * more is left out; the user's own words are not.
  */
 static int put_cmdline(struct loader *l, size_t max)
 {
-	static const char *const words[] = { "console=ttyS0", "pci=off" };
+	static const char *const words[] = { "console=tty0", "console=ttyS0", "pci=off" };
 	const char *users = l->rq->cmdline;
 	char text[BOOT_CMDLINE_MAX];
 	size_t len = 0;
@@ -105,7 +107,7 @@ static int put_cmdline(struct loader *l, size_t max)
 		max = sizeof(text) - 1;
 	if (l->cmdline_len > max)
 		return boot_refuse_cmdline(l, max);
-	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]) - l->rq->pci; i++)
+	for (unsigned i = l->rq->display.kind == DISPLAY_NONE; i < sizeof(words) / sizeof(words[0]) - l->rq->pci; i++)
 		put_word(l, words[i], text, &len, max);
 	for (unsigned i = 0; i < l->rq->linux_word_count; i++)
 		put_word(l, l->rq->linux_words[i], text, &len, max);
@@ -115,9 +117,64 @@ static int put_cmdline(struct loader *l, size_t max)
 	return boot_put(l, BOOT_CMDLINE, text, strlen(text) + 1);
 }
 
+/* struct screen_info of Linux, at the beginning of the zero page. */
+enum {
+	SI_MODE = 0x06,
+	SI_COLUMNS = 0x07,
+	SI_EGA_BX = 0x0a,
+	SI_LINES = 0x0e,
+	SI_TYPE = 0x0f,
+	SI_POINTS = 0x10,
+	SI_WIDTH = 0x12,
+	SI_HEIGHT = 0x14,
+	SI_DEPTH = 0x16,
+	SI_BASE = 0x18,
+	SI_SIZE = 0x1c,
+	SI_PITCH = 0x24,
+	SI_RED = 0x26, /* size and position of red, green, blue, nothing */
+};
+enum { SI_TYPE_VGA = 0x01, SI_TYPE_FRAMEBUFFER = 0x70 };
+
 /*
- * screen_info stays zero: no lines, no columns, no VGA; Linux then uses its dummy console until the serial
- * one is up. ext_ramdisk_* and ext_cmd_line_ptr stay zero: everything is below 4 GiB.
+ * A framebuffer is told as firmware of today would: kernels without any driver but efifb, or simpledrm, show it. (VIDEO_TYPE_VLFB, the
+ * other one that there is, wants vesafb, which Debian's cloud kernel has not.)
+ */
+static void put_framebuffer(const struct display_spec *d, uint8_t *si)
+{
+	static const uint8_t colours[8] = { 8, 16, 8, 8, 8, 0, 8, 24 };
+
+	si[SI_TYPE] = SI_TYPE_FRAMEBUFFER;
+	boot_set16(si + SI_WIDTH, (uint16_t)d->width);
+	boot_set16(si + SI_HEIGHT, (uint16_t)d->height);
+	boot_set16(si + SI_DEPTH, 32);
+	boot_set32(si + SI_BASE, (uint32_t)LAYOUT_SCREEN_BASE);
+	boot_set32(si + SI_SIZE, d->width * d->height * 4);
+	boot_set16(si + SI_PITCH, (uint16_t)(d->width * 4));
+	memcpy(si + SI_RED, colours, sizeof(colours));
+}
+
+/* As the BIOS of a VGA says of itself (INT 10h, AH=12h, BL=10h: BX): colour, 256 KiB. */
+static void put_text_mode(uint8_t *si)
+{
+	si[SI_TYPE] = SI_TYPE_VGA;
+	si[SI_MODE] = 3;
+	si[SI_COLUMNS] = 80;
+	si[SI_LINES] = 25;
+	boot_set16(si + SI_EGA_BX, 3);
+	boot_set16(si + SI_POINTS, 16);
+}
+
+/* Without a display screen_info stays zero: no lines, no columns, no VGA; Linux then uses its dummy console until the serial one is up. */
+static void put_screen(const struct loader *l, uint8_t *zero_page)
+{
+	if (l->rq->display.kind == DISPLAY_LFB)
+		put_framebuffer(&l->rq->display, zero_page);
+	else if (l->rq->display.kind == DISPLAY_VGA)
+		put_text_mode(zero_page);
+}
+
+/*
+ * ext_ramdisk_* and ext_cmd_line_ptr stay zero: everything is below 4 GiB.
  */
 int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t entry, bool wide)
 {
@@ -130,6 +187,7 @@ int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t e
 	boot_set32(zero_page + LINUX_CMDLINE, BOOT_CMDLINE);
 	boot_set32(zero_page + LINUX_INITRD, (uint32_t)boot_initrd_start(l));
 	boot_set32(zero_page + LINUX_INITRD_SIZE, (uint32_t)boot_initrd_bytes(l));
+	put_screen(l, zero_page);
 	fill_memory_map(l, zero_page);
 	err = put_seed(l, zero_page);
 	if (err == 0)

@@ -96,7 +96,7 @@ struct e820_entry {
 	uint32_t type;
 } __attribute__((packed));
 
-enum { E820_ENTRIES_MAX = 9 };
+enum { E820_ENTRIES_MAX = 10 };
 unsigned boot_e820(const struct boot_request *rq, struct e820_entry map[E820_ENTRIES_MAX]);
 
 /* entry.c: the state of vCPU 0. The tables that it refers to are written to guest memory. */

@@ -160,6 +160,7 @@ static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct b
 	rq->vcpus = m->machine->vcpus;
 	rq->topology = control_topology(m->machine);
 	rq->pci = m->machine->has_pci && m->machine->pci;
+	rq->display = control_display(m->machine);
 	rq->kernel.name = m->kernel_name;
 	if (m->format != NULL && boot_format_parse(m->format, &rq->format) != 0)
 		return trouble(t, -EINVAL, "format", "must be auto, bzimage, elf, pvh, multiboot, flat16 or flat64");

@@ -195,6 +195,19 @@ int boot_put_initrd(struct loader *l, uint64_t floor, uint64_t last_addr)
 	return err;
 }
 
+/* Mode 3 of a colour adapter: 80 columns, 25 rows of characters that are 16 lines high, 4 KiB a page. */
+static void put_video_data(uint8_t *bda)
+{
+	boot_set16(bda + 0x10, 4 << 9 | 2 << 4);
+	bda[0x49] = 3;
+	boot_set16(bda + 0x4a, 80);
+	boot_set16(bda + 0x4c, 0x1000);
+	boot_set16(bda + 0x60, 0x0d0e); /* the cursor's lines */
+	boot_set16(bda + 0x63, 0x3d4);
+	bda[0x84] = 24;
+	boot_set16(bda + 0x85, 16);
+}
+
 /* BIOS data area and EBDA, as far as a PC's firmware would have filled them: some kernels look (IBM PC/AT,
  * BDA). */
 void boot_put_bios_data(struct loader *l)
@@ -205,7 +218,9 @@ void boot_put_bios_data(struct loader *l)
 	for (unsigned i = 0; i < 4; i++)
 		boot_set16(bda + 2 * i, ports[i]);
 	boot_set16(bda + 0x0e, BOOT_EBDA >> 4);
-	boot_set16(bda + 0x10, 4 << 9);		 /* equipment: four serial ports, no video, no diskette */
+	boot_set16(bda + 0x10, 4 << 9); /* equipment: four serial ports, no video, no diskette */
+	if (l->rq->display.kind == DISPLAY_VGA)
+		put_video_data(bda);
 	boot_set16(bda + 0x13, BOOT_EBDA >> 10); /* KiB of conventional memory */
 	l->rq->ram.low[BOOT_EBDA] = 1;		 /* size of the EBDA in KiB */
 }
@@ -221,6 +236,8 @@ unsigned boot_e820(const struct boot_request *rq, struct e820_entry map[E820_ENT
 	map[n++] = (struct e820_entry){ BOOT_BIOS, BOOT_1MIB - BOOT_BIOS, E820_RESERVED };
 	if (ram->low_size > BOOT_1MIB)
 		map[n++] = (struct e820_entry){ BOOT_1MIB, ram->low_size - BOOT_1MIB, E820_RAM };
+	if (rq->display.kind == DISPLAY_LFB)
+		map[n++] = (struct e820_entry){ LAYOUT_SCREEN_BASE, LAYOUT_SCREEN_BYTES, E820_RESERVED };
 	if (rq->pci)
 		map[n++] = (struct e820_entry){ LAYOUT_ECAM_BASE, LAYOUT_ECAM_SIZE, E820_RESERVED };
 	map[n++] = (struct e820_entry){ LAYOUT_IOAPIC_BASE, LAYOUT_IOAPIC_SIZE, E820_RESERVED };

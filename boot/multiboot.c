@@ -19,8 +19,8 @@ enum {
 
 /*
  * Flags of the header. Bits 0..15 are demands: one that we do not know must be refused. Bit 2 asks for
- * what there is to know about video modes: the machine has no display, and the flags of the information say
- * so.
+ * what there is to know about video modes: the framebuffer of a machine with a display; without one, the flags of the
+ * information say so.
  */
 enum {
 	WANT_PAGE_ALIGN = 1 << 0,
@@ -36,14 +36,21 @@ enum {
 	INFO_CMDLINE = 1 << 2,
 	INFO_MODULES = 1 << 3,
 	INFO_MMAP = 1 << 6,
-	INFO_LOADER_NAME = 1 << 9
+	INFO_LOADER_NAME = 1 << 9,
+	INFO_FRAMEBUFFER = 1 << 12
 };
+enum { FRAMEBUFFER_RGB = 1, FRAMEBUFFER_TEXT = 2 };
 
 struct info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
 	uint32_t mmap_length, mmap_addr, drives_length, drives_addr, config_table, loader_name, apm_table;
 	uint32_t vbe[4];
+	uint64_t framebuffer_addr;
+	uint32_t framebuffer_pitch, framebuffer_width, framebuffer_height;
+	uint8_t framebuffer_bpp, framebuffer_type;
+	uint8_t colours[6]; /* position and size of red, green, blue */
 };
+_Static_assert(offsetof(struct info, framebuffer_addr) == 88 && offsetof(struct info, colours) == 110, "3.3");
 
 struct module {
 	uint32_t start, end, string, reserved;
@@ -222,6 +229,24 @@ static int put_cmdline(struct loader *l)
 	return boot_put(l, BOOT_CMDLINE, text, (size_t)length);
 }
 
+static void put_display(const struct display_spec *d, struct info *info)
+{
+	static const uint8_t colours[6] = { 16, 8, 8, 8, 0, 8 };
+	const bool text = d->kind == DISPLAY_VGA;
+
+	if (d->kind == DISPLAY_NONE)
+		return;
+	info->flags |= INFO_FRAMEBUFFER;
+	info->framebuffer_addr = text ? LAYOUT_VGA_BASE + 0x18000 : LAYOUT_SCREEN_BASE;
+	info->framebuffer_width = text ? 80 : d->width;
+	info->framebuffer_height = text ? 25 : d->height;
+	info->framebuffer_bpp = text ? 16 : 32;
+	info->framebuffer_pitch = info->framebuffer_width * info->framebuffer_bpp / 8;
+	info->framebuffer_type = text ? FRAMEBUFFER_TEXT : FRAMEBUFFER_RGB;
+	if (!text)
+		memcpy(info->colours, colours, sizeof(colours));
+}
+
 static int put_info(struct loader *l)
 {
 	struct extra extra = { .name = "bulkhead" };
@@ -235,6 +260,7 @@ static int put_info(struct loader *l)
 	};
 	int err = put_modules(l, &extra, &info);
 
+	put_display(&l->rq->display, &info);
 	info.mmap_length = fill_mmap(l, extra.mmap);
 	if (err == 0)
 		err = boot_put(l, BOOT_EXTRA, &extra, sizeof(extra));

@@ -17,8 +17,30 @@ enum { BLK_REQUEST_MAX = 64 << 20 }; /* what a request moves at most: one that n
 #define BLK_F_DISCARD (1ull << 13)
 #define BLK_F_WRITE_ZEROES (1ull << 14)
 
+/* A request, taken out of its chain (5.2.6): the pieces that are left hold its data. */
+struct blk_job {
+	uint32_t type;
+	uint64_t sector;
+	struct virtq_piece *pieces;
+	unsigned count;
+	bool writes; /* the pieces are memory that the device may write */
+	uint64_t bytes;
+	uint8_t *status;
+	uint64_t status_addr;
+};
+enum { BLK_IN = 0, BLK_OUT = 1, BLK_FLUSH = 4, BLK_GET_ID = 8, BLK_DISCARD = 11, BLK_WRITE_ZEROES = 13 };
+enum { BLK_OK = 0, BLK_IOERR = 1, BLK_UNSUPP = 2 };
+
+/* Of discards and write zeroes. */
+struct blk_segment {
+	uint64_t sector;
+	uint32_t sectors, flags;
+};
+enum { BLK_UNMAP = 1 };
+
 struct blk {
-	int fd;
+	int fd; /* -1: somebody else has the image (blk_remote.h) */
+	uint64_t lacks; /* features that cannot be offered */
 	bool read_only;
 	bool write_through; /* the driver knows no flush: each write is on the disk when it is answered (5.2.6.2) */
 	uint64_t sectors;
@@ -30,6 +52,18 @@ struct blk {
 
 uint64_t blk_features(const struct blk *b);
 void blk_config(const struct blk *b, unsigned queues, uint8_t out[BLK_CONFIG_BYTES]);
+/* The parts of a request, for who carries it out elsewhere. -EPROTO: it is none. */
+int blk_parse(struct virtq_chain *chain, struct blk_job *job);
+/* BLK_OK, or the status of a request that cannot be: outside of the disk, or of a form that there is not. */
+int blk_check_transfer(const struct blk *b, const struct blk_job *job);
+/* The segments of a discard, or of write zeroes; takes them off the job's pieces. */
+int blk_take_segments(const struct blk *b, struct blk_job *job, struct blk_segment out[BLK_SEGMENTS], unsigned *count);
+/* Answers what needs no image, GET_ID and requests that there are not. */
+int blk_other(const struct blk *b, const struct blk_job *job);
+/* The host could not do it: counted, and remembered for the log. BLK_IOERR. */
+int blk_fail(struct blk *b, const char *what, int err);
+/* Writes the status. Returns how many bytes were written into the chain. */
+int64_t blk_finish(const struct virtq_memory *memory, const struct blk_job *job, int status);
 /* Carries it out, and writes its status. Returns how many bytes were written into the chain; -EPROTO: it is no request. */
 int64_t blk_request(struct blk *b, const struct virtq_memory *memory, struct virtq_chain *chain);
 

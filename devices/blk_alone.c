@@ -176,5 +176,7 @@ int blk_alone(int argc, char **argv)
 		return usage(disk ? "the path of the socket is missing" : "--disk FILE is missing: what is to be served");
 	if (disk_parse(disk, &spec, &why))
 		return usage(why);
+	if (spec.way != DISK_RAW)
+		return usage("by itself it serves raw images and block devices");
 	return run(&self, path, &spec);
 }

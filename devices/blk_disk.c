@@ -30,10 +30,8 @@ static int64_t serve(void *ctx, const struct virtq_memory *memory, struct virtq_
 	return blk_request(&d->blk, memory, chain);
 }
 
-int blk_disk_init(struct blk_disk *d, int fd, bool read_only, const char *serial, void (*served)(void *ctx),
-		  void (*lost)(void *ctx, const char *why))
+static void describe(struct blk_disk *d, const char *serial, void (*served)(void *ctx), void (*lost)(void *ctx, const char *why))
 {
-	*d = (struct blk_disk){ .blk = { .fd = fd, .read_only = read_only, .sectors = disk_sectors(fd) } };
 	snprintf(d->blk.id, sizeof(d->blk.id), "%s", serial ? serial : "");
 	d->device = (struct vhost_device){
 		.features = blk_features(&d->blk),
@@ -46,7 +44,38 @@ int blk_disk_init(struct blk_disk *d, int fd, bool read_only, const char *serial
 		.lost = lost,
 		.ctx = d,
 	};
+}
+
+int blk_disk_init(struct blk_disk *d, int fd, bool read_only, const char *serial, void (*served)(void *ctx),
+		  void (*lost)(void *ctx, const char *why))
+{
+	*d = (struct blk_disk){ .blk = { .fd = fd, .read_only = read_only, .sectors = disk_sectors(fd) } };
+	describe(d, serial, served, lost);
 	return d->blk.sectors ? 0 : -EINVAL;
+}
+
+static int kicked(void *ctx, struct vhost_queue *q)
+{
+	return blk_remote_kicked(&((struct blk_disk *)ctx)->remote, q);
+}
+
+static void halted(void *ctx, struct vhost_queue *q)
+{
+	blk_remote_halted(&((struct blk_disk *)ctx)->remote, q);
+}
+
+int blk_disk_init_remote(struct blk_disk *d, int exporter_fd, struct vhost_back *back, const struct blk *is, const char *serial,
+			 void (*served)(void *ctx), void (*lost)(void *ctx, const char *why))
+{
+	int err;
+
+	*d = (struct blk_disk){ .blk = *is };
+	d->blk.fd = -1;
+	describe(d, serial, served, lost);
+	err = blk_remote_init(&d->remote, &d->blk, back, exporter_fd);
+	d->device.kicked = kicked;
+	d->device.halted = halted;
+	return d->blk.sectors ? err : -EINVAL;
 }
 
 void blk_disk_tell_errors(struct blk_disk *d)

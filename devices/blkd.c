@@ -58,6 +58,18 @@ static int keep_size(const struct blk *b)
 	return setrlimit(RLIMIT_FSIZE, &(struct rlimit){ bytes, bytes }) < 0 ? -errno : 0;
 }
 
+/* What the program that has the image has said of it when the machine was started. */
+static int start_remote(const Bulkhead__Disk *m, int exporter_fd)
+{
+	const struct blk is = {
+		.sectors = m->sectors,
+		.read_only = m->has_read_only && m->read_only,
+		.lacks = (BLK_F_DISCARD | BLK_F_WRITE_ZEROES) & ~m->features,
+	};
+
+	return blk_disk_init_remote(&disk, exporter_fd, &back, &is, m->serial, served, lost);
+}
+
 static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fds, unsigned nfds)
 {
 	const struct virtq_memory memory = { memory_at, memory_written, rt };
@@ -67,11 +79,14 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 	if (nfds != OWN_FDS || !m)
 		return -EINVAL;
 	runtime = rt;
-	err = blk_disk_init(&disk, fds[FD_IMAGE], m->has_read_only && m->read_only, m->serial, served, lost);
-	fds[FD_IMAGE] = -1;
-	if (!err)
-		err = keep_size(&disk.blk);
 	vhost_back_init(&back, &disk.device, rt->base, &memory);
+	if (m->has_remote && m->remote)
+		err = start_remote(m, fds[FD_IMAGE]);
+	else
+		err = blk_disk_init(&disk, fds[FD_IMAGE], m->has_read_only && m->read_only, m->serial, served, lost);
+	fds[FD_IMAGE] = -1;
+	if (!err && disk.blk.fd >= 0)
+		err = keep_size(&disk.blk);
 	return err;
 }
 
@@ -104,6 +119,15 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 	return UINT64_MAX;
 }
 
+static void stats(struct runtime *rt, Bulkhead__Stats *s)
+{
+	(void)rt;
+	s->has_disk_reads = s->has_disk_writes = s->has_disk_errors = true;
+	s->disk_reads = disk.blk.reads;
+	s->disk_writes = disk.blk.writes;
+	s->disk_errors = disk.blk.errors;
+}
+
 const struct daemon_shell blkd_shell = {
 	.kind = KIND_BLKD,
 	.model = &blk_model,
@@ -113,4 +137,5 @@ const struct daemon_shell blkd_shell = {
 	.settle = settle,
 	.link = link_to,
 	.alone = blk_alone,
+	.stats = stats,
 };

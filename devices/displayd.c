@@ -48,8 +48,6 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 /* A predecessor has filled it in, or nobody has. */
 static void begin_picture(void)
 {
-	picture->width = LAYOUT_FRAME_WIDTH;
-	picture->height = LAYOUT_FRAME_HEIGHT;
 	picture->format = PICTURE_0RGB32;
 	picture->version = PICTURE_VERSION;
 	__atomic_store_n(&picture->magic, PICTURE_MAGIC, __ATOMIC_RELEASE);
@@ -87,8 +85,11 @@ static void show(uint64_t n, uint64_t time_ns)
 		begin_picture();
 	atomic_store_explicit(&picture->writing, n, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
-	picture->half[half].time_ns = time_ns;
-	picture->half[half].rows = copy(picture->pixels[half], picture->pixels[!half]);
+	picture->half[half] = (struct picture_half){ .time_ns = time_ns,
+						     .width = LAYOUT_FRAME_WIDTH,
+						     .height = LAYOUT_FRAME_HEIGHT,
+						     .rows = copy(picture->pixels[half], picture->pixels[!half]),
+						     .cursor = UINT32_MAX };
 	atomic_store_explicit(&picture->shown, n, memory_order_release);
 }
 
@@ -136,14 +137,7 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 /* CONSOLE_CLIENT, as for a console: a connection of a viewer. */
 static int admit(struct runtime *rt, struct frame *f)
 {
-	Bulkhead__Ok ok = BULKHEAD__OK__INIT;
-	int err = f->fd_count == 1 ? viewers_admit(&viewers, f->fds[0]) : -EINVAL;
-
-	if (err)
-		return frame_reply_error(rt->child.control_fd, f->header.id, -err, NULL,
-					 "all %d places of viewers are in use; end one of them, and come again", SCREEN_VIEWERS);
-	f->fds[0] = -1;
-	return frame_send(rt->child.control_fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, f->header.id, &ok.base, NULL, 0);
+	return viewers_take_client(&viewers, rt->child.control_fd, f);
 }
 
 static int validate(const void *state, const char **field)

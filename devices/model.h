@@ -12,6 +12,7 @@
 #ifndef BULKHEAD_DEVICES_MODEL_H
 #define BULKHEAD_DEVICES_MODEL_H
 
+#include "proto/display.h"
 #include "proto/irq.h"
 #include "proto/kind.h"
 #include "proto/line.h"
@@ -34,6 +35,7 @@ struct model_config {
 	uint8_t virtio_type;	/* of a virtio front-end: which device it is (virtio 1.2, 5) */
 	bool pci;		/* there is a PCI bus */
 	bool no_vga;		/* nobody answers at the display's ports */
+	struct display_spec display;
 	bool frame;		/* a frame machine: the byte written to F4h is the exit code itself */
 };
 

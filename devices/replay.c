@@ -180,6 +180,10 @@ static int give_own(enum kind_fd what)
 		return give_object("screen", LAYOUT_FRAME_BUFFER_BYTES, true, NULL);
 	case KIND_FD_MAILBOX:
 		return give_object("mailbox", LAYOUT_FRAME_MAILBOX_BYTES, false, NULL);
+	case KIND_FD_LEGACY:
+		return give_object("legacy", LAYOUT_VGA_BYTES, true, NULL);
+	case KIND_FD_FRAMEBUFFER:
+		return give_object("framebuffer", LAYOUT_SCREEN_BYTES, false, NULL);
 	case KIND_FD_PICTURE:
 		return give_object("picture", sizeof(struct picture), false, NULL);
 	case KIND_FDS:
@@ -307,7 +311,7 @@ static int say_setup(void)
 	int rc;
 
 	machine.has_ram_bytes = machine.has_vcpus = machine.has_rtc_offset_s = machine.has_realtime_ns = machine.has_no_vga =
-		machine.has_frame = true;
+		machine.has_frame = machine.has_display = machine.has_display_width = machine.has_display_height = true;
 	machine.has_clock_offset_ns = true;
 	machine.ram_bytes = i->ram_bytes;
 	machine.vcpus = i->vcpus;
@@ -315,6 +319,9 @@ static int say_setup(void)
 	machine.realtime_ns = i->realtime_ns;
 	machine.no_vga = i->no_vga;
 	machine.frame = i->frame;
+	machine.display = i->display;
+	machine.display_width = i->display_width;
+	machine.display_height = i->display_height;
 	machine.clock_offset_ns = clock.offset_ns;
 	m.machine = &machine;
 	m.has_recover = m.has_strict = true;

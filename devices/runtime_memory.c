@@ -64,7 +64,9 @@ int runtime_map_memory(struct runtime *rt, const Bulkhead__SetupDevice *m, const
 
 	if (err || !control_has_code_map(m))
 		return err;
-	rt->code_map_bytes = code_map_bytes(m->machine->ram_bytes >> CODE_MAP_PAGE_SHIFT, m->machine->vcpus);
+	rt->code_map_bytes = code_map_bytes(display_memory_bytes(m->machine->ram_bytes, control_display(m->machine).kind) >>
+						    CODE_MAP_PAGE_SHIFT,
+					    m->machine->vcpus);
 	err = shm_map_ro(fds[1], rt->code_map_bytes, &map);
 	rt->code_map = map;
 	return err;

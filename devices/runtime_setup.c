@@ -28,6 +28,7 @@ static struct model_config machine_config(const Bulkhead__MachineConfig *m)
 		.no_vga = m->has_no_vga && m->no_vga,
 		.frame = m->has_frame && m->frame,
 		.topology = control_topology(m),
+		.display = control_display(m),
 	};
 
 	for (size_t i = 0; i < m->n_boot_order && i < VIRTIO_DEVICES; i++)

@@ -18,6 +18,7 @@
 enum { VHOST_QUEUES = 4, VHOST_BATCH = 64 };
 
 struct vhost_back;
+struct vhost_queue;
 
 struct vhost_device {
 	uint64_t features; /* of the device itself; those of the rings are added */
@@ -27,6 +28,13 @@ struct vhost_device {
 	void (*accepted)(void *ctx, uint64_t features);
 	/* One chain: bytes written into it, or -EPROTO: it makes no sense. */
 	int64_t (*serve)(void *ctx, const struct virtq_memory *memory, struct virtq_chain *chain);
+	/*
+	 * Instead of `serve`, for a device that takes chains when it has something for them, too: there may be some in this queue.
+	 * 0: it has asked to be told of the next one (virtq_sleep()), or needs none now; 1: it wants to go on soon; -EPROTO.
+	 */
+	int (*kicked)(void *ctx, struct vhost_queue *q);
+	/* This queue is served no longer: what is under way of it is nobody's. May be NULL. */
+	void (*halted)(void *ctx, struct vhost_queue *q);
 	/* After a batch; may be NULL. */
 	void (*served)(void *ctx);
 	/* The connection is over; may be NULL. */

@@ -21,11 +21,28 @@ static void signal_end(int fd)
 }
 
 /* The driver has done what no driver does: nobody touches its memory until it resets the device. */
-static void broke(struct vhost_queue *q)
+void vhost_queue_break(struct vhost_queue *q)
 {
 	q->back->broken++;
 	q->ring.broken = true;
 	signal_end(q->err_fd);
+}
+
+bool vhost_queue_runs(const struct vhost_queue *q)
+{
+	return q->started && !q->ring.broken;
+}
+
+void vhost_queue_wake(struct vhost_queue *q)
+{
+	if (vhost_queue_runs(q))
+		event_active(&q->kick, EV_TIMEOUT, 0);
+}
+
+void vhost_queue_call(struct vhost_queue *q)
+{
+	if (virtq_wants_call(&q->ring))
+		signal_end(q->call_fd);
 }
 
 /* One after the other, each told to the guest before the next is begun. 0: none is left; -EPROTO; 1: there are more. */
@@ -45,8 +62,7 @@ static int serve_batch(struct vhost_queue *q)
 		if (written < 0)
 			return -EPROTO;
 		virtq_push(&q->ring, &chain, (uint32_t)written);
-		if (virtq_wants_call(&q->ring))
-			signal_end(q->call_fd);
+		vhost_queue_call(q);
 	}
 	if (rc == -EPROTO)
 		return rc;
@@ -59,11 +75,11 @@ static void serve(struct vhost_queue *q)
 	const struct vhost_device *d = q->back->device;
 	int rc;
 
-	if (!q->started || q->ring.broken)
+	if (!vhost_queue_runs(q))
 		return;
-	rc = serve_batch(q);
+	rc = d->kicked ? d->kicked(d->ctx, q) : serve_batch(q);
 	if (rc < 0)
-		broke(q);
+		vhost_queue_break(q);
 	else if (rc)
 		event_active(&q->kick, EV_TIMEOUT, 0);
 	if (d->served)
@@ -105,7 +121,7 @@ void vhost_queue_start(struct vhost_queue *q)
 	event_add(&q->kick, NULL);
 	q->started = true;
 	if (start_ring(q)) {
-		broke(q);
+		vhost_queue_break(q);
 		return;
 	}
 	signal_end(q->call_fd);
@@ -114,9 +130,13 @@ void vhost_queue_start(struct vhost_queue *q)
 
 void vhost_queue_stop(struct vhost_queue *q)
 {
+	const struct vhost_device *d = q->back->device;
+
 	if (q->started)
 		event_del(&q->kick);
 	q->started = false;
+	if (d->halted)
+		d->halted(d->ctx, q);
 }
 
 static void replace(int *at, int fd)

@@ -124,6 +124,8 @@ static void join(struct viewer *w, const struct screen_packet *p)
 		refuse(w, "somebody else records each frame already");
 		return;
 	}
+	if (v->fresh)
+		v->fresh(v);
 	w->nonce = p->number;
 	w->flags = p->flags;
 	tell(w, SCREEN_WELCOME, *last_of(v, w->nonce));
@@ -242,6 +244,14 @@ int viewers_admit(struct viewers *v, int fd)
 		return -EIO;
 	w->fd = fd;
 	return 0;
+}
+
+bool viewers_any(const struct viewers *v)
+{
+	for (unsigned i = 0; i < SCREEN_VIEWERS; i++)
+		if (v->of[i].fd >= 0 && v->of[i].nonce)
+			return true;
+	return false;
 }
 
 static bool any_paced(const struct viewers *v)

@@ -42,6 +42,8 @@ struct viewers {
 	/* Events go there. As display_model_offer() and display_model_room(). */
 	int (*offer)(void *model, const struct screen_event *events, unsigned count);
 	unsigned (*room)(const void *model);
+	/* Somebody joins: what there is to see shall be a frame before they are told of one. NULL: the guest says when there is one. */
+	void (*fresh)(struct viewers *v);
 	uint64_t waits_until_ns; /* for whoever is strict; 0: for nobody */
 	uint64_t next_ns;	 /* not before that comes the next frame, while anybody is paced */
 	uint64_t refused;	 /* packets that made no sense */
@@ -52,6 +54,10 @@ struct viewers {
 void viewers_open(struct viewers *v);
 /* The connection is ours from now on: 0; -EBUSY: there are enough of them. */
 int viewers_admit(struct viewers *v, int fd);
+/* CONSOLE_CLIENT with such a connection: taken out of the frame, and answered. 0 or -errno of the channel. */
+int viewers_take_client(struct viewers *v, int control_fd, struct frame *f);
+/* Does anybody look? */
+bool viewers_any(const struct viewers *v);
 /* A frame has been shown: the state says which. Once it is committed, viewers_tell() tells them. */
 void viewers_shown(struct viewers *v, uint64_t now_ns);
 void viewers_tell(struct viewers *v);

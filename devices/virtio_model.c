@@ -307,13 +307,28 @@ static void tell_config(struct virtio_state *s)
 	update(s);
 }
 
+/* A guest keeps what it has negotiated from FEATURES_OK on until it resets the device (3.1.1), and the queues that it has enabled. */
+static bool suits(const struct virtio_state *s, const struct virtio_description *d)
+{
+	const struct virtio_pci *v = &s->common;
+
+	if (v->phase == VIRTIO_STOPPING)
+		return true;
+	if (v->status & VIRTIO_FEATURES_OK && v->accepted & ~offered(s, d->features))
+		return false;
+	for (unsigned n = d->queues; n < VIRTIO_QUEUES; n++)
+		if (v->queues[n].enabled)
+			return false;
+	return true;
+}
+
 int virtio_model_describe(void *state, const struct virtio_description *d)
 {
 	struct virtio_state *s = state;
 	struct virtio_description copy = *d;
 	bool changed;
 
-	if (s->common.phase != VIRTIO_IDLE && s->common.accepted & ~offered(s, d->features))
+	if (!suits(s, d))
 		return -EPROTO;
 	virtio_pci_offer(&s->common, offered(s, d->features), d->queues);
 	limit_queues(s, copy.config);

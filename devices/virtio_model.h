@@ -37,7 +37,7 @@ struct virtio_description {
 
 /*
  * What the back-end is, when a connection to it has been made. 0; 1: its configuration has changed, and the guest is told;
- * -EPROTO: it lacks a feature that the guest uses already.
+ * -EPROTO: it lacks a feature or a queue that the guest uses already, until its next reset.
  */
 int virtio_model_describe(void *state, const struct virtio_description *d);
 bool virtio_model_is_described(const void *state);

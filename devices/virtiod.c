@@ -17,7 +17,7 @@
 
 enum { FD_VECTORS, FD_BELL, FD_KICKS, FD_CALLS = FD_KICKS + VIRTIO_QUEUES, FD_CALLED = FD_CALLS + VIRTIO_VECTORS,
        FD_ERROR_WRITE = FD_CALLED + VIRTIO_VECTORS, FD_ERROR_READ, OWN_FDS };
-enum { BLOCK_CONFIG_BYTES = 60 };
+enum { BLOCK_CONFIG_BYTES = 60, PIPE_BYTES = 65536 };
 
 struct called {
 	struct runtime *rt;
@@ -36,6 +36,8 @@ static struct event link_event, error_event;
 static int bell_fd = -1;
 static bool told_any;
 static bool forsaken; /* the back-end was given up */
+static bool unsuited; /* the back-end was hung up on: it is not what the guest has negotiated with */
+static int error_fd = -1;
 
 /* A pipe's ends belong to us; full or empty, nobody waits. */
 static int take(int *fds, unsigned index)
@@ -72,14 +74,25 @@ static int watch_calls(struct runtime *rt, int *fds)
 	return 0;
 }
 
+/* What the back-end has said of the driver before is not said of the next one. True: it has said something. */
+static bool take_errors(void)
+{
+	uint8_t buf[256];
+	bool any = false;
+
+	for (unsigned n = 0; n < PIPE_BYTES / sizeof(buf) && read(error_fd, buf, sizeof(buf)) > 0; n++)
+		any = true;
+	return any;
+}
+
 /* The guest's driver has broken a queue, says the back-end. */
 static void on_error(evutil_socket_t fd, short what, void *arg)
 {
 	struct runtime *rt = arg;
-	uint8_t buf[256];
 
+	(void)fd;
 	(void)what;
-	if (read(fd, buf, sizeof(buf)) <= 0)
+	if (!take_errors() || front.step != VHOST_RUNS)
 		return;
 	virtio_model_break(rt->state);
 	runtime_touch(rt);
@@ -104,8 +117,9 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 		ends.call[n] = take(fds, FD_CALLS + n);
 	ends.error = take(fds, FD_ERROR_WRITE);
 	vhost_front_init(&front);
+	error_fd = take(fds, FD_ERROR_READ);
 	err = watch_calls(rt, fds);
-	return err ? err : runtime_watch(rt, &error_event, take(fds, FD_ERROR_READ), EV_READ | EV_PERSIST, on_error, rt);
+	return err ? err : runtime_watch(rt, &error_event, error_fd, EV_READ | EV_PERSIST, on_error, rt);
 }
 
 static void hang_up(const char *why)
@@ -131,8 +145,16 @@ static void take_description(struct runtime *rt)
 
 	if (err != -EPROTO)
 		return;
-	lose(rt, "it lacks a feature that the guest uses");
+	lose(rt, "it lacks a feature or a queue that the guest uses");
 	virtio_model_break(rt->state);
+	unsuited = true;
+}
+
+/* All that it had to say of the guest's driver it has said before it answered. */
+static void stopped(struct runtime *rt)
+{
+	take_errors();
+	virtio_model_stopped(rt->state);
 }
 
 static void on_link(evutil_socket_t fd, short what, void *arg)
@@ -148,7 +170,7 @@ static void on_link(evutil_socket_t fd, short what, void *arg)
 	else if (rc == 1)
 		take_description(rt);
 	else if (rc == 2)
-		virtio_model_stopped(rt->state);
+		stopped(rt);
 	if (rc)
 		runtime_touch(rt);
 }
@@ -160,6 +182,7 @@ static int link_to(struct runtime *rt, int fd)
 
 	hang_up("another takes its place");
 	forsaken = fd < 0;
+	unsuited = false;
 	runtime_touch(rt);
 	if (fd < 0)
 		return 0;
@@ -195,6 +218,25 @@ static void tell_forsaken(struct runtime *rt)
 	runtime_touch(rt);
 }
 
+/* The supervisor is told when a guest that has reset the device could take the back-end as it is: it connects the two again. */
+static void ask_for_link(struct runtime *rt)
+{
+	const struct virtio_pci *v = virtio_model_common(rt->state);
+
+	if (v->phase != VIRTIO_IDLE || v->status & VIRTIO_FEATURES_OK)
+		return;
+	if (!child_event(&rt->child, BULKHEAD__EVENT_TYPE__EVENT_UNLINKED, 0, BULKHEAD__ROLE__ROLE_UNKNOWN,
+			 "the guest has reset a device whose back-end did not suit it"))
+		unsuited = false;
+}
+
+/* Errors that were said of an earlier start are nobody's: the back-end has hung up since, or has answered. */
+static int start_queues(struct runtime *rt, const struct virtio_pci *v)
+{
+	take_errors();
+	return vhost_front_start(&front, v, &ends, virtio_model_uses_msix(rt->state));
+}
+
 /* What the guest has asked for, of a back-end that is there. */
 static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 {
@@ -203,7 +245,7 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 
 	(void)now_ns;
 	if (v->phase == VIRTIO_RUNS && front.step == VHOST_READY)
-		err = vhost_front_start(&front, v, &ends, virtio_model_uses_msix(rt->state));
+		err = start_queues(rt, v);
 	if (v->phase == VIRTIO_STOPPING && front.step == VHOST_RUNS)
 		err = vhost_front_stop(&front, v);
 	if (v->phase == VIRTIO_STOPPING && front.step != VHOST_STOPPING) {
@@ -214,6 +256,8 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 		lose(rt, "it takes no more messages");
 	if (forsaken)
 		tell_forsaken(rt);
+	if (unsuited)
+		ask_for_link(rt);
 	return UINT64_MAX;
 }
 

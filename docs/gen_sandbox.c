@@ -101,7 +101,7 @@ static void print_role(enum sandbox_role role)
 	if (has_one_filter(role))
 		return;
 	print_earlier(role, SANDBOX_PHASE_SETUP, "it is set up");
-	if (role > SANDBOX_SPAWNER)
+	if (role > SANDBOX_SPAWNER && role != SANDBOX_VNC) /* who starts it does not fence it */
 		print_earlier(role, SANDBOX_PHASE_EXEC, "its program starts");
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "display.h"
 #include "layout.h"
 
 /* ---- made ------------------------------------------------------------------------------------------------------ */
@@ -79,14 +80,13 @@ static bool is_text(const char *s, size_t size)
 
 static const char *info_complaint(const struct capture_info *i)
 {
-	static const uint8_t nothing[sizeof(i->reserved)];
+	const struct display_spec display = { i->display, i->display_width, i->display_height };
 
 	if (i->ram_bytes == 0 || i->ram_bytes > LAYOUT_RAM_MAX || i->ram_bytes % 4096)
 		return "a size of memory that cannot be";
 	if (i->vcpus == 0 || i->vcpus > RING_VCPUS)
 		return "a number of processors that cannot be";
-	if (i->time_ns > INT64_MAX || i->no_vga > 1 || i->frame > 1 || i->has_died > 1 ||
-	    memcmp(i->reserved, nothing, sizeof(nothing)))
+	if (i->time_ns > INT64_MAX || i->no_vga > 1 || i->frame > 1 || i->has_died > 1 || !display_is_possible(&display))
 		return "a field that cannot be";
 	return is_text(i->version, sizeof(i->version)) && is_text(i->reason, sizeof(i->reason)) ? NULL : "a text that is none";
 }

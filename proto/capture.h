@@ -43,7 +43,8 @@ struct capture_info {
 	uint8_t no_vga;
 	uint8_t has_died;
 	uint8_t frame;
-	uint8_t reserved[5]; /* 0 */
+	uint8_t display; /* enum display_kind */
+	uint16_t display_width, display_height;
 	char version[CAPTURE_VERSION_TEXT]; /* of its program; all texts are terminated and printable */
 	char reason[CAPTURE_REASON];	    /* how it died; empty: it has not */
 };

@@ -121,12 +121,22 @@ struct cpu_topology control_topology(const Bulkhead__MachineConfig *m)
 	return (struct cpu_topology){ m->sockets, m->cores, m->threads };
 }
 
+struct display_spec control_display(const Bulkhead__MachineConfig *m)
+{
+	return (struct display_spec){ m->has_display ? m->display : DISPLAY_NONE, m->has_display_width ? m->display_width : 0,
+				      m->has_display_height ? m->display_height : 0 };
+}
+
 int control_check_machine(const Bulkhead__MachineConfig *m, struct control_complaint *c)
 {
 	struct cpu_topology topology;
+	struct display_spec display;
 
 	if (!m)
 		return complain(c, "machine", "is missing");
+	display = control_display(m);
+	if (!display_is_possible(&display))
+		return complain(c, "machine.display", "is none that there is");
 	if (!m->has_ram_bytes || m->ram_bytes == 0 || m->ram_bytes > LAYOUT_RAM_MAX || m->ram_bytes % PAGE)
 		return complain(c, "machine.ram_bytes", "must be a multiple of 4096, at most 64 GiB");
 	if (!m->has_vcpus || m->vcpus == 0 || m->vcpus > RING_VCPUS)
@@ -208,6 +218,8 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 		return complain(c, "virtio_id", "is for a virtio front-end, which needs it");
 	if (m->disk && (kind->virtio != KIND_VIRTIO_BACK || (m->disk->serial && strlen(m->disk->serial) > DISK_SERIAL_MAX)))
 		return complain(c, "disk", "is for its back-end, with a serial number of at most 20 characters");
+	if (m->disk && m->disk->has_remote && m->disk->remote && !m->disk->sectors)
+		return complain(c, "disk", "has no size");
 	serial = check_serial_ports(m, role, c);
 	if (serial < 0)
 		return serial;
@@ -276,7 +288,7 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 		return complain(c, "trace", "has ranges without an end, too many, or is not for this engine");
 	if (kvm && map)
 		return complain(c, "has_code_map", "is for engine emu");
-	frame = m->machine->has_frame && m->machine->frame ? 2 : 0;
+	frame = (m->machine->has_frame && m->machine->frame) || control_display(m->machine).kind != DISPLAY_NONE ? 2 : 0;
 	if (nfds != 3 + frame + 4 * m->n_channels + kvm + map + counters + trace)
 		return complain(c, "descriptors", "wrong number");
 	return 0;

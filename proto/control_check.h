@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "control.pb-c.h"
+#include "display.h"
 #include "kind.h"
 #include "topology.h"
 
@@ -26,6 +27,8 @@ int control_check_machine(const Bulkhead__MachineConfig *m, struct control_compl
 int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role role, unsigned nfds,
 			       struct control_complaint *c);
 /* How its processors are arranged, of a checked one. */
+/* Its display, DISPLAY_NONE if it says nothing of one. */
+struct display_spec control_display(const Bulkhead__MachineConfig *m);
 struct cpu_topology control_topology(const Bulkhead__MachineConfig *m);
 int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct control_complaint *c);
 enum { CONTROL_INITRDS_MAX = 16, CONTROL_FEATURES_MAX = 192, CONTROL_LINUX_WORDS_MAX = 8, CONTROL_LINUX_WORD_MAX = 63 };

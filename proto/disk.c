@@ -27,14 +27,55 @@ static const char *take_field(const char *text, char *out, size_t size, bool *fi
 	return *text ? text + 1 : NULL;
 }
 
+static const char *take_format(struct disk_spec *out, const char *name)
+{
+	if (out->way == DISK_SOCKET)
+		return "a back-end at a socket knows the format itself";
+	out->has_format = true;
+	out->way = !strcmp(name, "qcow2") ? DISK_QCOW2 : DISK_RAW;
+	return out->way == DISK_QCOW2 || !strcmp(name, "raw") ? NULL : "the formats are raw and qcow2";
+}
+
+static bool ends_in(const char *text, const char *with)
+{
+	size_t n = strlen(text), m = strlen(with);
+
+	return n > m && !strcmp(text + n - m, with);
+}
+
+const char *disk_name_of(const char *text)
+{
+	return text + (strncmp(text, "unix:", 5) ? 0 : 5);
+}
+
+static const char *take_name(struct disk_spec *out)
+{
+	const char *name = disk_name_of(out->path);
+
+	if (!out->path[0])
+		return "the name of the file is missing";
+	if (name != out->path) {
+		memmove(out->path, name, strlen(name) + 1);
+		out->way = DISK_SOCKET;
+		if (strlen(out->path) > 107)
+			return "the name of a socket has at most 107 bytes";
+	} else if (ends_in(out->path, ".qcow2")) {
+		out->way = DISK_QCOW2;
+	}
+	return out->path[0] ? NULL : "behind unix: comes the name of a socket";
+}
+
 static const char *take_word(struct disk_spec *out, const char *word)
 {
 	if (!strcmp(word, "ro")) {
 		out->read_only = true;
 		return NULL;
 	}
+	if (!strncmp(word, "format=", 7))
+		return take_format(out, word + 7);
 	if (strncmp(word, "serial=", 7))
-		return "behind the file come ro and serial=TEXT, and nothing else; a comma in its name is written twice";
+		return "behind the file come ro, serial=TEXT and format=raw or qcow2, and nothing else; a comma in its name is "
+		       "written twice";
 	word += 7;
 	if (!*word || strlen(word) > DISK_SERIAL_MAX)
 		return "a serial number has 1 to 20 characters";
@@ -52,10 +93,11 @@ int disk_parse(const char *text, struct disk_spec *out, const char **why)
 
 	memset(out, 0, sizeof(*out));
 	text = take_field(text, out->path, sizeof(out->path), &fits);
-	*why = out->path[0] ? fits ? NULL : "the name of the file is too long" : "the name of the file is missing";
+	*why = fits ? take_name(out) : "the name of the file is too long";
 	while (text && !*why) {
 		text = take_field(text, word, sizeof(word), &fits);
-		*why = fits ? take_word(out, word) : "behind the file come ro and serial=TEXT, and nothing else";
+		*why = fits ? take_word(out, word)
+			    : "behind the file come ro, serial=TEXT and format=raw or qcow2, and nothing else";
 	}
 	return *why ? -EINVAL : 0;
 }
@@ -75,6 +117,14 @@ static int lock(int fd, bool read_only)
 	return fcntl(fd, F_OFD_SETLK, &l) < 0 ? -errno : 0;
 }
 
+/* A guest may have written it there: then nobody but the user may say that it is one. */
+static bool is_qcow2(int fd)
+{
+	char magic[4];
+
+	return pread(fd, magic, sizeof(magic), 0) == sizeof(magic) && !memcmp(magic, "QFI\xfb", sizeof(magic));
+}
+
 static int check(const struct disk_spec *spec, int fd, char error[DISK_ERROR_MAX])
 {
 	struct stat st;
@@ -90,6 +140,13 @@ static int check(const struct disk_spec *spec, int fd, char error[DISK_ERROR_MAX
 		snprintf(error, DISK_ERROR_MAX,
 			 "%.150s has %lld bytes, and a disk has a multiple of 512, and some: truncate -s %%512 FILE fills it up",
 			 spec->path, (long long)bytes);
+		return -EINVAL;
+	}
+	if (!spec->has_format && is_qcow2(fd)) {
+		snprintf(error, DISK_ERROR_MAX,
+			 "%.150s is of format qcow2: say ,format=qcow2 behind its name; or ,format=raw, if a guest has written "
+			 "that",
+			 spec->path);
 		return -EINVAL;
 	}
 	err = lock(fd, spec->read_only);

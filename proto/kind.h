@@ -33,6 +33,8 @@ enum kind_fd {
 	KIND_FD_STASH_READ,
 	KIND_FD_SCREEN,	 /* framebuffer, read-only */
 	KIND_FD_MAILBOX, /* read-write */
+	KIND_FD_LEGACY,	 /* a display's window below 1 MiB, read-only */
+	KIND_FD_FRAMEBUFFER, /* a PC's, read-write */
 	KIND_FD_PICTURE, /* what viewers see (screen.h), read-write */
 	KIND_FDS
 };

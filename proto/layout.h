@@ -72,6 +72,15 @@
 #define LAYOUT_DEBUG_PORT_ALT 0x402
 #define LAYOUT_DEBUG_PORT_TINY 0x10 /* tiny guests */
 
+/* A PC's framebuffer: at the end of PCI's window, where firmware would put its BAR. The legacy window is the adapter's memory. */
+#define LAYOUT_SCREEN_BASE 0xdf000000ull
+#define LAYOUT_SCREEN_BYTES 0x1000000u
+#define LAYOUT_SCREEN_DEVICE 31 /* on the PCI bus: behind all that are numbered from 1 on */
+#define LAYOUT_SCREEN_REGISTERS (LAYOUT_SCREEN_BASE - 0x1000)
+#define LAYOUT_SCREEN_REGISTERS_BYTES 0x1000u
+#define LAYOUT_VGA_BASE 0xa0000ull
+#define LAYOUT_VGA_BYTES 0x20000u
+
 /* --platform frame: where such a machine has what */
 #define LAYOUT_FRAME_RAM (64ull << 20)
 #define LAYOUT_FRAME_MAPPED (1ull << 30) /* to itself, in 2 MiB pages */

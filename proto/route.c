@@ -100,6 +100,13 @@ void route_move(struct route_table *t, uint8_t channel, uint8_t range, uint64_t 
 			__atomic_store_n(&t->mmio[i].base, base, __ATOMIC_RELEASE);
 }
 
+void route_memory(struct route_table *t, uint8_t channel, uint8_t range, uint8_t *memory)
+{
+	for (unsigned i = 0; i < t->mmio_count; i++)
+		if (t->mmio[i].channel == channel && t->mmio[i].range == range)
+			t->mmio[i].memory = memory;
+}
+
 int route_add(struct route_table *t, const struct model_range *ranges, unsigned count, unsigned instance, uint8_t channel)
 {
 	int err = 0;

@@ -25,6 +25,7 @@ struct route_range {
 	const struct reg_desc *regs;
 	unsigned reg_count;
 	unsigned first_shadow; /* shadow index of the first REG_SHADOW_* row of this range */
+	uint8_t *memory; /* it is memory that this process has, and nobody is asked; NULL: it is the device's */
 };
 
 /* Where no access goes: a BAR that is not decoded. */
@@ -53,6 +54,9 @@ int route_place(struct route_table *t, const struct model_range *ranges, unsigne
 /* A BAR was moved: the memory range `range` of the channel is at `base` from now on, or ROUTE_NOWHERE. Of two that overlap, the
  * one that was added first is found. An access of another thread that has found it before may still reach it. */
 void route_move(struct route_table *t, uint8_t channel, uint8_t range, uint64_t base);
+
+/* The memory range `range` of the channel is these bytes of ours, wherever its BAR leads. Before the guest runs. */
+void route_memory(struct route_table *t, uint8_t channel, uint8_t range, uint8_t *memory);
 
 /* NULL: nobody answers (reads are all-ones). The access may reach beyond the range: see route_fits(). */
 const struct route_range *route_find(const struct route_table *t, enum model_space space, uint64_t addr);

@@ -258,6 +258,8 @@ static void set_limits(enum sandbox_role role)
 	limit(RLIMIT_FSIZE, largest_file(role));
 	limit(RLIMIT_MEMLOCK, 0);
 	limit(RLIMIT_MSGQUEUE, 0);
+	if (role == SANDBOX_VNC && !HAS_ASAN)
+		limit(RLIMIT_AS, 512u << 20);
 	if (is_device(role) && !HAS_ASAN)
 		limit(RLIMIT_AS, (256u << 20) + (holds_memory(role) ? LAYOUT_RAM_MAX : 0));
 }

@@ -42,6 +42,7 @@ enum sandbox_role {
 	SANDBOX_VCPU_EMU,
 	SANDBOX_VCPU_KVM,
 	SANDBOX_GDBD,
+	SANDBOX_VNC, /* the server of one viewer of bulkhead-vncd */
 	SANDBOX_DEVICE, /* the first of those below */
 	SANDBOX_BEFORE_DEVICES = SANDBOX_DEVICE - 1,
 #define DEVICE(NAME, ...) SANDBOX_##NAME,
@@ -97,6 +98,8 @@ enum sandbox_keeper_fd {
 enum { SANDBOX_PROGRAM = 64, SANDBOX_SPAWNER_SOCK = 3 };
 /* The dialler answers there, and reads and writes nothing else. */
 enum { SANDBOX_DIALLER_SOCK = 3 };
+/* A server of VNC asks its door there for connections. */
+enum { SANDBOX_VNC_DOOR = 4 };
 /* Console connections pass into this socket, and from a daemon that listens to nowhere else (devices/stash.h). */
 enum { SANDBOX_STASH = 150 };
 /* A virtio front-end hands descriptors to its back-end through this one, and to nobody else. */

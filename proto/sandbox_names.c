@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const char *const role_names[SANDBOX_ROLES] = {
-	"keeper", "logger", "dialler", "traced", "supervisor", "spawner", "boot", "vcpu (emu)", "vcpu (kvm)", "gdbd",
+	"keeper", "logger", "dialler", "traced", "supervisor", "spawner", "boot", "vcpu (emu)", "vcpu (kvm)", "gdbd", "vnc",
 #define DEVICE(NAME, name, ...) #name,
 #include "devices.def"
 };

@@ -24,6 +24,7 @@
 #define KVM ROLE(VCPU_KVM)
 #define VCPU (ROLE(VCPU_EMU) | KVM)
 #define GDBD ROLE(GDBD)
+#define VNC ROLE(VNC)
 #define DEVICES ((1u << SANDBOX_ROLES) - (1u << SANDBOX_DEVICE))
 enum { QUIET, LISTENS, CLOSES, SPEAKS, SERVES }; /* column "fence" of devices.def */
 enum {
@@ -52,9 +53,9 @@ enum {
 /* A daemon lives on the heap that it has when it enters its run phase (sandbox.c, settle_heap); keeper and spawner need
  * none. AddressSanitizer asks for memory whenever it likes. */
 #if defined(__SANITIZE_ADDRESS__)
-#define HEAP_GROWS (ALL | TRACED)
+#define HEAP_GROWS (ALL | TRACED | VNC)
 #else
-#define HEAP_GROWS (SUPER | BOOT | VCPU | TRACED)
+#define HEAP_GROWS (SUPER | BOOT | VCPU | TRACED | VNC)
 #endif
 
 #define WHOLE(v) 0xffffffffull, (v)
@@ -254,6 +255,32 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "getsockopt",	  0, 0, DIALLER, { { 1, WHOLE(SOL_SOCKET) }, { 2, WHOLE(SO_PEERCRED) } }, 0, "who listens there" },
 	{ "close",	  0, 0, DIALLER, { { 0 } }, 0, "connections that are the supervisor's now" },
 
+	/* a server of VNC: one viewer, one connection to displayd; it gets others from its door */
+	{ "read",	  0, 0, VNC, { { 0 } }, 0, "what the viewer sends" },
+	{ "write",	  0, 0, VNC, { { 0 } }, 0, "pictures to the viewer" },
+	{ "recvfrom",	  0, 0, VNC, { ONLY(3, MSG_DONTWAIT | MSG_PEEK) }, 0, "displayd's answers; is the viewer a browser" },
+	{ "recvmsg",	  0, 0, VNC, { FD(SANDBOX_VNC_DOOR), RECV_FLAGS(2) }, 0, "another connection to displayd" },
+	{ "sendmsg",	  0, 0, VNC, { FD(SANDBOX_VNC_DOOR), SEND_FLAGS(2) }, 0, "asks for one" },
+	{ "sendto",	  0, 0, VNC, { { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "events to displayd" },
+	{ "poll",	  0, 0, VNC, { { 0 } }, 0, "bounded waits" },
+	{ "select",	  0, 0, VNC, { { 0 } }, 0, "libvncserver's waits" },
+	{ "pselect6",	  0, 0, VNC, { { 0 } }, 0, "the same, by glibc" },
+	{ "close",	  0, 0, VNC, { { 0 } }, 0, "connections that are broken" },
+	{ "exit_group",	  0, 0, VNC, { { 0 } }, 0, "the end" },
+	{ "rt_sigreturn", 0, 0, VNC, { { 0 } }, 0, "return from a signal handler" },
+	{ "clock_gettime", 0, 0, VNC, { { 0 } }, 0, "where the vDSO cannot tell the time" },
+	FCNTL(0, VNC, 0, F_GETFL, "the viewer's connection does not block"),
+	FCNTL(0, VNC, 0, F_SETFL, "the viewer's connection does not block"),
+	FCNTL(0, VNC, 0, F_GET_SEALS, "is PICTURE sealed"),
+	{ "setsockopt",	  0, VNC, 0, { { 0 } }, 0, "small packets to the viewer leave at once" },
+	{ "getpeername",  0, VNC, 0, { { 0 } }, 0, "libvncserver asks whose connection it is" },
+	{ "shutdown",	  0, 0, VNC, { { 0 } }, 0, "the viewer's connection ends" },
+	{ "getrandom",	  0, 0, VNC, { { 0 } }, 0, "the challenge that a password answers" },
+	{ "newfstatat",	  0, VNC, 0, { { 0 } }, 0, "size of PICTURE" },
+	{ "fstat",	  0, VNC, 0, { { 0 } }, 0, "size of PICTURE" },
+	{ "seccomp",	  0, VNC, 0, { { 0 } }, 0, "the next, narrower filter" },
+	{ "prlimit64",	  0, VNC, 0, { { 0 } }, 0, "limits" },
+
 	{ "pwrite64",	  0, 0, KEEPER, { { 0 } }, 0, "what a device was when it died" },
 
 	/* keeper: lets clients in, tidies up after everything else is dead */
@@ -294,6 +321,8 @@ unsigned sandbox_run_limit(enum sandbox_role role)
 	case SANDBOX_SPAWNER:
 		return 0;
 	case SANDBOX_SUPERVISOR:
+		return 24;
+	case SANDBOX_VNC: /* a library's loop beside ours */
 		return 24;
 	case SANDBOX_VCPU_KVM:
 		return 20;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A screen, as displayd shows it to viewers.
+ * A screen, as displayd shows it to viewers, and vgad that of a PC.
  *
  * PICTURE, the object that viewers have read-only: the latest frame, and the one before it. Writer: displayd, who copies a frame out
- * of the guest's framebuffer while the guest waits, so that nobody sees half of one. Order: writing = n -> full fence -> pixels
- * of half n & 1 and its rows -> shown = n (release). A reader takes n = shown (acquire), copies half n & 1, and has frame n if
+ * of the guest's framebuffer while the guest waits, so that nobody sees half of one; or vgad, whose guest waits for nobody: its frames are
+ * what it has found when it looked. Order: writing = n -> full fence -> pixels
+ * of half n & 1, its size and its rows -> shown = n (release). A reader takes n = shown (acquire), copies half n & 1, and has frame n if
  * after a full fence `writing` is still below n + 2; else it looks again (screen_is_whole()).
  *
  * The connection of a viewer (SOCK_SEQPACKET, one struct screen_packet each way at a time; the supervisor makes it, SCREEN in
@@ -22,27 +23,43 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PICTURE_MAGIC = 0x54434950, /* "PICT" */ PICTURE_VERSION = 1, PICTURE_0RGB32 = 1 };
-#define PICTURE_PIXELS ((size_t)LAYOUT_FRAME_WIDTH * LAYOUT_FRAME_HEIGHT)
+enum { PICTURE_MAGIC = 0x54434950, /* "PICT" */ PICTURE_VERSION = 2, PICTURE_0RGB32 = 1, PICTURE_NO_INPUT = 1 << 0 /* no keyboard, no mouse */ };
+/* The largest picture; rows of one lie behind each other without gaps. Pages that no frame has reached cost nothing. */
+#define PICTURE_PIXELS (LAYOUT_SCREEN_BYTES / 4)
+/* Of a text screen: characters in rows, each with its attribute in the upper byte (code page 437, as adapters have it). */
+enum { PICTURE_CELLS = 8192 };
 
 /* Rows that differ from the frame before: [top, bottom); none: both 0. */
 struct picture_rows {
 	uint32_t top, bottom;
 };
 
+struct picture_half {
+	uint64_t time_ns; /* the machine's clock */
+	struct picture_rows rows;
+	uint32_t width, height;	    /* at least 1 each, and at most PICTURE_PIXELS together */
+	uint16_t columns, lines; /* what is shown is text, of so many cells; 0: pixels */
+	uint32_t cursor;	    /* the cell that it is in; UINT32_MAX: none is shown */
+};
+
 struct picture {
 	uint32_t magic, version; /* stored last when the object is filled for the first time */
-	uint32_t width, height, format, reserved; /* rows without gaps */
+	uint32_t format, flags; /* PICTURE_NO_INPUT */
 	_Atomic uint64_t writing, shown; /* numbers of frames, from 1 on, for as long as the machine lives; 0: none yet */
-	struct {
-		uint64_t time_ns; /* the machine's clock */
-		struct picture_rows rows;
-	} half[2];
-	uint8_t pad[4096 - 72];
-	uint32_t pixels[2][LAYOUT_FRAME_WIDTH * LAYOUT_FRAME_HEIGHT];
+	struct picture_half half[2];
+	uint8_t pad[4096 - 96];
+	uint16_t cells[2][PICTURE_CELLS];
+	uint32_t pixels[2][PICTURE_PIXELS];
 };
-_Static_assert(offsetof(struct picture, writing) == 24 && offsetof(struct picture, half) == 40, "PICTURE");
-_Static_assert(offsetof(struct picture, pixels) == 4096, "PICTURE");
+_Static_assert(offsetof(struct picture, writing) == 16 && offsetof(struct picture, half) == 32, "PICTURE");
+_Static_assert(offsetof(struct picture, cells) == 4096 && offsetof(struct picture, pixels) == 4096 + 32768, "PICTURE");
+
+/* Readers have what another process wrote: does the picture's size make sense? */
+static inline bool picture_size_is_good(const struct picture_half *h)
+{
+	return h->width && h->height && h->width <= PICTURE_PIXELS / h->height &&
+	       (uint32_t)h->columns * h->lines <= PICTURE_CELLS;
+}
 
 /* Was frame `n`, which has been copied, nobody else's meanwhile? */
 static inline bool screen_is_whole(const struct picture *p, uint64_t n)

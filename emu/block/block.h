@@ -28,6 +28,8 @@ void block_forget_way(struct emu *e);
 
 /* Drops the blocks of a RAM page that hold bytes in the 64-byte pieces `granules`; returns the pieces still in use. */
 uint64_t code_drop(struct emu *e, uint64_t page, uint64_t granules);
+/* Forgets the older half of decoded code, whose room is filled next; or all of it. */
+void code_turn(struct emu *e);
 void code_flush(struct emu *e);
 
 /* Does decoded code take memory worth giving back? And gives it back: all of it is forgotten. */

@@ -174,11 +174,11 @@ struct block *block_build(struct emu *e, uint64_t linear, const uint8_t *host)
 	struct block *b;
 	bool filled;
 
-	if (c->used + BLOCK_MAX_BYTES > c->bytes || native_memory_room(&c->native) < BLOCK_MAX_INSNS * NATIVE_STUB_MAX)
-		code_flush(e);
+	if (halves_room(&c->at) < BLOCK_MAX_BYTES || native_memory_room(&c->native) < BLOCK_MAX_INSNS * NATIVE_STUB_MAX)
+		code_turn(e);
 	if (!mmu_claim_code(e, host, most, &claim))
 		return NULL;
-	b = (struct block *)(void *)(c->memory + c->used);
+	b = (struct block *)(void *)(c->memory + c->at.used);
 	memset(b, 0, sizeof(*b));
 	b->host = host;
 	b->pc = e->cpu.rip;

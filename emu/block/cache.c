@@ -127,49 +127,115 @@ uint64_t code_drop(struct emu *e, uint64_t page, uint64_t granules)
 	return left;
 }
 
-void code_flush(struct emu *e)
+/* ---- turns ---- */
+
+static bool is_left(const struct code_cache *c, const struct block *b)
+{
+	return halves_are_left(&c->at, (size_t)((const uint8_t *)b - c->memory));
+}
+
+/* In the list of a page the newest come first: all behind the first that is forgotten are. */
+static void cut_page(struct emu *e, uint64_t page)
+{
+	struct block **p = &e->code->page_blocks[page];
+
+	while (*p && !is_left(e->code, *p))
+		p = &(*p)->page_next[list_of(e, *p, page)];
+	*p = NULL;
+	if (!e->code->page_blocks[page])
+		mmu_release_code(e, page);
+}
+
+/* Blocks of one page mostly lie side by side: *cut is the page that was cut last. */
+static void leave_page(struct emu *e, const uint8_t *host, uint64_t *cut)
+{
+	const uint64_t page = mmu_page_index(e, host);
+
+	if (page != *cut)
+		cut_page(e, page);
+	*cut = page;
+}
+
+static void forget_blocks(struct emu *e, size_t from, size_t to)
+{
+	uint64_t cut = UINT64_MAX;
+	struct block *b;
+
+	for (size_t at = from; at < to; at += b->size) {
+		b = (struct block *)(void *)(e->code->memory + at);
+		if (block_is_dead(b))
+			continue;
+		kill_block(e, b);
+		leave_page(e, b->host, &cut);
+		if (b->host2)
+			leave_page(e, b->host2, &cut);
+	}
+}
+
+/* Links of what stays to what is forgotten. */
+static void forget_links(struct code_cache *c)
+{
+	const struct halves *h = &c->at;
+	const struct block *b;
+
+	for (size_t at = h->start; at < h->used; at += b->size) {
+		struct link *l;
+
+		b = (const struct block *)(const void *)(c->memory + at);
+		l = block_link(b);
+		for (unsigned side = 0; side < 2; side++)
+			if (l->to[side] && is_left(c, l->to[side]))
+				l->to[side] = NULL;
+	}
+}
+
+void code_turn(struct emu *e)
 {
 	struct code_cache *c = e->code;
+	const struct halves *h = &c->at;
 
 	counter_add(&e->counters->of[COUNTER_CODE_FLUSHES], 1);
-	for (size_t at = 0; at < c->used;) {
-		struct block *b = (struct block *)(void *)(c->memory + at);
-		uint64_t page = mmu_page_index(e, b->host);
-
-		c->page_blocks[page] = NULL;
-		mmu_release_code(e, page);
-		if (b->host2) {
-			page = mmu_page_index(e, b->host2);
-			c->page_blocks[page] = NULL;
-			mmu_release_code(e, page);
-		}
-		at += b->size;
+	e->hooks->code_turns(e);
+	if (halves_are_one(h)) {
+		forget_blocks(e, h->start, h->used);
+	} else {
+		forget_blocks(e, h->other, h->other_used);
+		forget_links(c);
 	}
-	memset(c->bucket, 0, sizeof(c->bucket));
-	memset(c->jump, 0, sizeof(c->jump));
-	native_memory_reset(&c->native);
+	halves_turn(&c->at);
+	native_memory_turn(&c->native);
+	e->hooks->code_turned(e);
 	c->full = false;
-	e->hooks->code_flushed(e);
-	c->used = 0;
 	c->generation++;
 	e->block = NULL;
-	e->code->patch = NULL;
+	c->patch = NULL;
+}
+
+void code_flush(struct emu *e)
+{
+	code_turn(e);
+	if (!halves_are_one(&e->code->at))
+		code_turn(e);
 }
 
 bool block_holds_memory(const struct emu *e)
 {
-	return e->code->used > WORTH_GIVING_BACK;
+	const struct halves *h = &e->code->at;
+
+	return h->used - h->start + h->other_used - h->other > WORTH_GIVING_BACK;
 }
 
 void block_give_back(struct emu *e)
 {
 	struct code_cache *c = e->code;
 
-	counter_add(&e->counters->of[COUNTER_CODE_GIVEN_BACK], 1);
 	code_flush(e);
+	halves_empty(&c->at);
+	native_memory_reset(&c->native);
 	mmu_give_back(c->memory, c->bytes);
 	e->hooks->code_given_back(e);
 	native_memory_give_back(&c->native);
+	counter_add(&e->counters->of[COUNTER_CODE_GIVEN_BACK], 1);
 }
 
 /* ---- finding ---- */
@@ -179,7 +245,7 @@ void block_enter(struct emu *e, struct block *b)
 	struct code_cache *c = e->code;
 
 	b->size = (uint32_t)((sizeof(*b) + (b->count + 1u) * sizeof(struct insn) + BLOCK_ALIGN - 1) & ~(BLOCK_ALIGN - 1u));
-	c->used += b->size;
+	c->at.used += b->size;
 	hash_insert(c, b);
 	page_insert(e, b, b->host, 0);
 	if (b->host2)
@@ -258,7 +324,7 @@ bool block_advance(struct emu *e)
 	uint64_t generation = c->generation;
 
 	if (UNLIKELY(c->full))
-		code_flush(e);
+		code_turn(e);
 	b = block_find(e);
 
 	c->patch = NULL;
@@ -289,6 +355,18 @@ static void take_native_memory(struct code_cache *c, const struct native_memory 
 		native_memory_create(&c->native, NATIVE_BYTES);
 }
 
+void block_halve(struct code_cache *c)
+{
+	c->at = halves_of(0, c->bytes, HALF_LEAST, BLOCK_ALIGN);
+	if (!c->native.writable)
+		return;
+	native_memory_halve(&c->native, HALF_LEAST);
+	if (halves_are_one(&c->at) || halves_are_one(&c->native.at)) {
+		halves_join(&c->at);
+		halves_join(&c->native.at);
+	}
+}
+
 int block_create(struct emu *e, size_t bytes, const struct native_memory *native)
 {
 	struct code_cache *c = calloc(1, sizeof(*c));
@@ -300,6 +378,7 @@ int block_create(struct emu *e, size_t bytes, const struct native_memory *native
 	c->memory = mmu_reserve(c->bytes);
 	c->page_blocks = mmu_reserve((mmu_ram_pages(e) + 1) * sizeof(*c->page_blocks));
 	take_native_memory(c, native);
+	block_halve(c);
 	return c->memory && c->page_blocks ? 0 : -ENOMEM;
 }
 

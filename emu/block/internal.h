@@ -64,19 +64,25 @@ struct jump_entry {
 
 struct code_cache {
 	uint8_t *memory;
-	size_t bytes, used;
+	size_t bytes;
+	struct halves at; /* of them */
 	struct native_memory native; /* the host's forms of instructions in blocks; forgotten with them */
 	struct block **page_blocks; /* per RAM page */
-	uint64_t generation;	    /* counts flushes: pointers to blocks do not outlive one */
+	uint64_t generation;	    /* counts turns: pointers to blocks do not outlive one */
 	struct block **patch;	    /* the link that led to the address in RIP and may be set to the block found there */
 	const struct insn *next;    /* builds without tail calls: what to run next */
 	uint32_t threshold;	    /* entries of a block before it is translated; 0: never */
-	bool full;		    /* nothing more can be translated before a flush */
+	bool full;		    /* nothing more can be translated before a turn */
 	struct block *bucket[BLOCK_BUCKETS];
 	struct jump_entry jump[2][JUMP_ENTRIES]; /* of 64-bit code, and of 32-bit code with MODE_KEY_DATA32 */
 };
 
+enum { HALF_LEAST = 64 << 10 /* bytes: smaller halves would be turned all the time */ };
+
 /* ---- code cache ---- */
+
+/* The memory of an empty cache in halves, all of it or none, behind what its native memory holds already. */
+void block_halve(struct code_cache *c);
 
 static inline unsigned block_hash(const uint8_t *host)
 {

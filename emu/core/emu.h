@@ -61,11 +61,12 @@ struct emu_hooks {
 	 * of one page, which is no piece of a large one. */
 	void (*translations_dropped)(struct emu *e, bool global);
 	void (*page_dropped)(struct emu *e, uint64_t linear);
-	/* block/ to jit/: a block has been entered often (it has its own first handler back); is not to be entered any more; all of
-	 * them have been forgotten, with the memory for generated code. */
+	/* block/ to jit/: a block has been entered often (it has its own first handler back); is not to be entered any more; the
+	 * older half of them is about to be forgotten, with the memory for generated code; it has been. */
 	void (*block_hot)(struct emu *e, struct block *b);
 	void (*block_killed)(struct emu *e, struct block *b);
-	void (*code_flushed)(struct emu *e);
+	void (*code_turns)(struct emu *e);
+	void (*code_turned)(struct emu *e);
 	/* And what else was kept of them can be given back to the host. */
 	void (*code_given_back)(struct emu *e);
 	/* jit/ to run/: one instruction in the single-step tier. */
@@ -108,6 +109,7 @@ struct emu {
 	struct fault fault;
 	uint32_t mode_key;	/* what a decoded block depends on besides its bytes and address */
 	uint32_t host_mxcsr;	/* the host's own, while mxcsr_live */
+	uint32_t passes;	/* of the run loop: some are timed (run/) */
 	uint64_t retired;	/* guest instructions retired = retired - budget; emu_retired() */
 	struct lapic *lapic;
 	struct machine *machine;

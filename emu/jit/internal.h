@@ -144,7 +144,8 @@ struct jit {
 	uint32_t threshold;
 	bool checks; /* each hit of a range is told to jit_check() (tests) */
 	struct verify *verify; /* or NULL (verify.h) */
-	uint32_t sites, ranges, sites_max, ranges_max;
+	struct halves sites, ranges; /* which are in use */
+	uint64_t *times; /* jit_time(), or NULL */
 	uint32_t left_by; /* the SITE_LINK by which code was left last, while it is not known where that leads; 0: none */
 	struct jit_site *site;
 	int (*enter)(struct emu *e, const uint8_t *code);

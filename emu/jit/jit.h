@@ -26,10 +26,14 @@ void jit_destroy(struct emu *e);
 /* Hooks (struct emu_hooks). */
 void jit_hot(struct emu *e, struct block *b);
 void jit_killed(struct emu *e, struct block *b);
-void jit_flushed(struct emu *e);
+void jit_turns(struct emu *e);
+void jit_turned(struct emu *e);
 void jit_given_back(struct emu *e);
 void jit_translations_dropped(struct emu *e, bool global);
 void jit_page_dropped(struct emu *e, uint64_t linear);
+
+/* From now on *ns grows by the time spent in translated code; NULL: no more. */
+void jit_time(struct emu *e, uint64_t *ns);
 
 struct jit_counts {
 	uint64_t blocks, bytes, flushes, refused, calls, entries, code_flushes;

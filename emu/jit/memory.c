@@ -230,9 +230,9 @@ void resume_here(struct tr *t, unsigned k)
 
 	const uint32_t block = site_of_block(t->e, t->b);
 
-	for (uint32_t n = j->sites; n-- > t->first_site && j->site[n].block == block && j->site[n].insn >= k - t->first;)
+	for (size_t n = j->sites.used; n-- > t->first_site && j->site[n].block == block && j->site[n].insn >= k - t->first;)
 		if (j->site[n].kind == SITE_EXECUTE && j->site[n].insn == k - t->first)
-			resume_from(t, k, n);
+			resume_from(t, k, (uint32_t)n);
 }
 
 #endif

@@ -455,6 +455,22 @@ static void link_across(struct emu *e, struct block *b)
 		link_blocks(e, s, b);
 }
 
+void jit_time(struct emu *e, uint64_t *ns)
+{
+	if (e->jit)
+		e->jit->times = ns;
+}
+
+static int enter(struct emu *e, const uint8_t *code)
+{
+	const uint64_t start = UNLIKELY(e->jit->times) ? emu_now_ns(e) : 0;
+	const int site = e->jit->enter(e, code);
+
+	if (UNLIKELY(e->jit->times))
+		*e->jit->times += emu_now_ns(e) - start;
+	return site;
+}
+
 /* The first handler of a translated block. */
 void h_jit(struct emu *e, const struct insn *i)
 {
@@ -476,7 +492,7 @@ void h_jit(struct emu *e, const struct insn *i)
 	if (UNLIKELY(e->jit->verify))
 		verify_begin(e, b->pc, 0);
 	before = emu_retired(e);
-	site = e->jit->enter(e, b->native[1]);
+	site = enter(e, b->native[1]);
 	jit_x87_take(e);
 	counter_add(&e->counters->of[COUNTER_TRANSLATED], emu_retired(e) - before);
 	if (site < 0)
@@ -526,7 +542,7 @@ void jit_killed(struct emu *e, struct block *b)
 	for (uint32_t n = b->inlined; n; n = e->jit->site[n].next) {
 		struct block *with = block_of_site(e, e->jit->site[n].block);
 
-		if (with->native[0] && !block_is_dead(with))
+		if (with && with->native[0] && !block_is_dead(with))
 			translate_again(e, with);
 		e->stop = true; /* this code may be running */
 	}
@@ -542,30 +558,44 @@ static void give_back(void *p, size_t bytes)
 	mmu_give_back((void *)from, to - from);
 }
 
-/* The code memory has been emptied. */
-void jit_flushed(struct emu *e)
+/* Does this block lie in the older half? */
+static bool is_left(const struct emu *e, uint32_t block)
+{
+	return block && halves_are_left(&e->code->at, (size_t)((const uint8_t *)block_of_site(e, block) - e->code->memory));
+}
+
+/* Sites are in the same half as the code they belong to, or in a newer one than the block that they name. */
+void jit_turns(struct emu *e)
 {
 	struct jit *j = e->jit;
-	struct jit_env *env = jit_env(e);
+
+	if (!j)
+		return;
+	for (size_t n = j->sites.other; n < j->sites.other_used; n++)
+		if (j->site[n].kind == SITE_LINK)
+			leave_list(e, &j->site[n]);
+	for (size_t n = j->sites.start; n < j->sites.used; n++)
+		if (j->site[n].kind == SITE_INLINED && is_left(e, j->site[n].block))
+			j->site[n].block = 0;
+}
+
+/* All that code knows of addresses is forgotten, because the logs do not tell whose it is. */
+void jit_turned(struct emu *e)
+{
+	struct jit *j = e->jit;
 
 	if (!j)
 		return;
 	drop(e, LASTS_SPACE);
 	drop(e, LASTS_GLOBAL);
-	for (unsigned table = 0; table < JIT_TABLES; table++)
-		empty_jumps(env->jump[table]);
+	native_memory_turn(&j->cold);
+	halves_turn(&j->sites);
+	halves_turn(&j->ranges);
 	j->counts.code_flushes++;
-	native_memory_reset(&j->cold);
-	j->sites = 1;
 	j->left_by = 0;
-	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
-	j->ranges = 1;
-	if (!stubs_make(j))
-		e->code->threshold = 0;
-	env->told = j->check;
 }
 
-/* After jit_flushed(): only the first site says something. */
+/* After all has been forgotten: only the first site says something. */
 void jit_given_back(struct emu *e)
 {
 	struct jit_env *env = jit_env(e);
@@ -577,6 +607,7 @@ void jit_given_back(struct emu *e)
 	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
 	give_back(env->range, sizeof(env->range));
 	give_back(env->log, sizeof(env->log));
+	native_memory_reset(&j->cold);
 	native_memory_give_back(&j->cold);
 }
 
@@ -587,16 +618,62 @@ struct jit_counts jit_counts(const struct emu *e)
 
 /* ---- life ---- */
 
-enum { CODE_MEMORY_MIN = 256 << 10 /* with less it would be emptied all the time */ };
+enum {
+	CODE_MEMORY_MIN = 256 << 10, /* bytes: with less it would be emptied all the time */
+	TABLES_LEAST = 512,	     /* sites or ranges of a half: more than the largest translation has */
+};
 
-/* There are three sites for a range, which has two places in the log. */
+/* There are three sites for a range, which has two places in the log. Number 0 says that there is none. */
 static void share(struct jit *j, size_t bytes)
 {
 	const size_t sites = bytes / 8 * 5 / sizeof(struct jit_site);
 	const size_t ranges = bytes / 8 * 3 / (sizeof(struct range) + 2 * sizeof(struct range *));
 
-	j->sites_max = sites < JIT_SITES ? (uint32_t)sites : JIT_SITES;
-	j->ranges_max = ranges < JIT_RANGES ? (uint32_t)ranges : JIT_RANGES;
+	j->sites = halves_of(1, sites < JIT_SITES ? sites : JIT_SITES, TABLES_LEAST, 1);
+	j->ranges = halves_of(1, ranges < JIT_RANGES ? ranges : JIT_RANGES, TABLES_LEAST, 1);
+}
+
+/* All that is turned together is in halves, or nothing is. */
+static void halve(struct jit *j, struct code_cache *c)
+{
+	struct halves *all[] = { &c->at, &c->native.at, &j->cold.at, &j->sites, &j->ranges };
+	bool one = false;
+
+	block_halve(c);
+	native_memory_halve(&j->cold, HALF_LEAST);
+	for (unsigned n = 0; n < sizeof(all) / sizeof(*all); n++)
+		one |= halves_are_one(all[n]);
+	for (unsigned n = 0; one && n < sizeof(all) / sizeof(*all); n++)
+		halves_join(all[n]);
+}
+
+/* Code that all translations share comes first, and stays. */
+static bool prepare_memory(struct emu *e, size_t bytes)
+{
+	struct jit *j = e->jit;
+
+	j->memory = &e->code->native;
+	j->cold = native_memory_split(j->memory);
+	j->site = mmu_reserve(JIT_SITES * sizeof(*j->site));
+	if (!j->site || !stubs_make(j))
+		return false;
+	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
+	share(j, bytes);
+	halve(j, e->code);
+	return true;
+}
+
+/* Nothing is known of addresses. */
+static void prepare_env(struct jit_env *env, const struct jit *j)
+{
+	for (enum lasting lasting = LASTS_SPACE; lasting < LASTINGS; lasting++) {
+		env->log_next[lasting] = env->log[lasting];
+		env->jump_log_next[lasting] = env->jump_log[lasting];
+	}
+	for (unsigned table = 0; table < JIT_TABLES; table++)
+		empty_jumps(env->jump[table]);
+	env->jumps = env->jump[0];
+	env->told = j->check;
 }
 
 int jit_create(struct emu *e, unsigned threshold, size_t bytes)
@@ -610,24 +687,16 @@ int jit_create(struct emu *e, unsigned threshold, size_t bytes)
 		return -ENOMEM;
 	e->jit = j;
 	j->threshold = threshold;
-	share(j, bytes);
 	if (e->machine->config.verify_every)
 		j->verify = verify_create(e->machine->config.verify_every);
 	j->checks = e->machine->config.check_ranges || j->verify;
-	j->memory = &e->code->native;
-	j->cold = native_memory_split(j->memory);
-	j->site = mmu_reserve(JIT_SITES * sizeof(*j->site));
-	if (!j->site) {
+	if (!prepare_memory(e, bytes)) {
+		block_halve(e->code);
 		jit_destroy(e);
 		return 0;
 	}
-	for (enum lasting lasting = LASTS_SPACE; lasting < LASTINGS; lasting++) {
-		jit_env(e)->log_next[lasting] = jit_env(e)->log[lasting];
-		jit_env(e)->jump_log_next[lasting] = jit_env(e)->jump_log[lasting];
-	}
-	jit_env(e)->jumps = jit_env(e)->jump[0];
+	prepare_env(jit_env(e), j);
 	e->code->threshold = threshold;
-	jit_flushed(e);
 	return 0;
 }
 
@@ -674,7 +743,11 @@ void jit_killed(struct emu *e, struct block *b)
 {
 }
 
-void jit_flushed(struct emu *e)
+void jit_turns(struct emu *e)
+{
+}
+
+void jit_turned(struct emu *e)
 {
 }
 
@@ -687,6 +760,10 @@ void jit_translations_dropped(struct emu *e, bool global)
 }
 
 void jit_page_dropped(struct emu *e, uint64_t linear)
+{
+}
+
+void jit_time(struct emu *e, uint64_t *ns)
 {
 }
 

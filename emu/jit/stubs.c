@@ -394,7 +394,7 @@ static const uint8_t *here(const struct code *c)
 bool stubs_make(struct jit *j)
 {
 	struct native_memory *m = j->memory;
-	struct code c = { .p = m->writable + m->used, .at = m->runnable + m->used, .room = STUBS_BYTES };
+	struct code c = { .p = m->writable + m->at.used, .at = m->runnable + m->at.used, .room = STUBS_BYTES };
 
 	if (native_memory_room(m) < STUBS_BYTES)
 		return false;
@@ -428,7 +428,7 @@ bool stubs_make(struct jit *j)
 		j->load[level] = here(&c);
 		put_vectors_load(&c, level, j->leave);
 	}
-	m->used += native_aligned(c.n);
+	m->at.used += native_aligned(c.n);
 	return !c.failed;
 }
 

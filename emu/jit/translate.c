@@ -20,7 +20,7 @@
 uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn)
 {
 	struct jit *j = t->j;
-	uint32_t n = j->sites++;
+	const uint32_t n = (uint32_t)j->sites.used++;
 
 	if (kind == SITE_EXECUTE && t->rewritten[insn])
 		t->c.failed = true;
@@ -33,7 +33,7 @@ uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn)
 
 uint32_t new_range(struct tr *t, uint32_t site, unsigned last)
 {
-	const uint32_t n = t->j->ranges++;
+	const uint32_t n = (uint32_t)t->j->ranges.used++;
 
 	jit_env(t->e)->range[n] = (struct range){ .last = last, .site = site };
 	return n;
@@ -675,7 +675,7 @@ static bool is_worth_it(struct tr *t)
 
 static struct code code_behind(const struct native_memory *m)
 {
-	return (struct code){ .p = m->writable + m->used, .at = m->runnable + m->used, .room = CODE_MAX };
+	return (struct code){ .p = m->writable + m->at.used, .at = m->runnable + m->at.used, .room = CODE_MAX };
 }
 
 /* Ways to other pages are taken as often as others: they stay behind the block. All else is apart, so that what runs lies close together. */
@@ -695,9 +695,9 @@ static void put_colds(struct tr *t)
 static bool try(struct tr *t, enum event event)
 {
 	struct jit *j = t->j;
-	const uint32_t sites = j->sites, ranges = j->ranges;
+	const size_t sites = j->sites.used, ranges = j->ranges.used;
 
-	t->first_site = sites;
+	t->first_site = (uint32_t)sites;
 	enter_part(t, 0);
 	t->c = code_behind(j->memory);
 	t->colds = 0;
@@ -715,8 +715,8 @@ static bool try(struct tr *t, enum event event)
 	put_colds(t);
 	put_dead_ends(t);
 	if (t->c.failed || t->hot.failed) {
-		j->sites = sites;
-		j->ranges = ranges;
+		j->sites.used = sites;
+		j->ranges.used = ranges;
 		for (unsigned n = 1; n < t->parts; n++)
 			t->part[n].b->inlined = t->part[n].inlined;
 	}
@@ -734,8 +734,8 @@ static void settle(struct tr *t, enum event event)
 	b->native_dead[1] = t->c.at + t->dead[1];
 	b->native_likes = event == EVENT_CLOBBERS;
 	b->native_key = jit_key(t->e);
-	j->memory->used += native_aligned(t->hot.n);
-	j->cold.used += native_aligned(t->c.n);
+	j->memory->at.used += native_aligned(t->hot.n);
+	j->cold.at.used += native_aligned(t->c.n);
 	j->counts.blocks++;
 	j->counts.bytes += t->hot.n + t->c.n;
 }
@@ -748,7 +748,7 @@ bool translate(struct emu *e, struct block *b)
 	unsigned at;
 
 	if (native_memory_room(j->memory) < CODE_MAX || native_memory_room(&j->cold) < CODE_MAX ||
-	    j->sites + SITES_MAX > j->sites_max || j->ranges + SITES_MAX > j->ranges_max) {
+	    halves_room(&j->sites) < SITES_MAX || halves_room(&j->ranges) < SITES_MAX) {
 		e->code->full = true;
 		return false;
 	}

@@ -46,6 +46,7 @@ int native_memory_create(struct native_memory *m, size_t bytes)
 
 	*m = (struct native_memory){ .bytes = at_most_permitted(bytes + page - 1, page) };
 	m->mapped = m->bytes;
+	m->at = halves_of(0, m->bytes, m->bytes, NATIVE_ALIGN);
 	if (m->bytes == 0)
 		return -EFBIG;
 	fd = memfd_create("bulkhead-code", MFD_CLOEXEC);
@@ -81,7 +82,8 @@ struct native_memory native_memory_part(const struct native_memory *whole, unsig
 		return (struct native_memory){ 0 };
 	return (struct native_memory){ .writable = whole->writable + n * bytes,
 				       .runnable = whole->runnable + n * bytes,
-				       .bytes = bytes };
+				       .bytes = bytes,
+				       .at = halves_of(0, bytes, bytes, NATIVE_ALIGN) };
 }
 
 struct native_memory native_memory_split(struct native_memory *m)
@@ -89,6 +91,7 @@ struct native_memory native_memory_split(struct native_memory *m)
 	struct native_memory upper = native_memory_part(m, 1, 2);
 
 	m->bytes = (size_t)(upper.writable - m->writable);
+	m->at = halves_of(0, m->bytes, m->bytes, NATIVE_ALIGN);
 	return upper;
 }
 
@@ -96,23 +99,23 @@ struct native_memory native_memory_split(struct native_memory *m)
 void native_memory_give_back(struct native_memory *m)
 {
 	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	const uintptr_t from = ((uintptr_t)m->writable + m->used + page - 1) & ~(page - 1);
+	const uintptr_t from = ((uintptr_t)m->writable + m->at.used + page - 1) & ~(page - 1);
 	const uintptr_t to = ((uintptr_t)m->writable + m->touched) & ~(page - 1);
 
 	if (m->writable && to > from)
 		madvise((void *)from, to - from, MADV_REMOVE);
-	m->touched = m->used;
+	m->touched = m->at.used;
 }
 
 const uint8_t *native_memory_put(struct native_memory *m, const uint8_t *code, size_t length)
 {
-	const size_t at = m->used;
+	const size_t at = m->at.used;
 
-	if (length > m->bytes - at)
+	if (length > halves_room(&m->at))
 		return NULL;
 	memcpy(m->writable + at, code, length);
-	m->used = native_aligned(at + length);
-	if (m->used > m->bytes)
-		m->used = m->bytes;
+	m->at.used = native_aligned(at + length);
+	if (m->at.used > m->at.end)
+		m->at.used = m->at.end;
 	return m->runnable + at;
 }

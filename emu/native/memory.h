@@ -7,6 +7,8 @@
 #ifndef BULKHEAD_EMU_NATIVE_MEMORY_H
 #define BULKHEAD_EMU_NATIVE_MEMORY_H
 
+#include "emu/core/halves.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,8 +16,9 @@
 struct native_memory {
 	uint8_t *writable;	 /* NULL: there is none */
 	const uint8_t *runnable; /* the same bytes */
-	size_t bytes, used;
-	size_t touched; /* what has been used since it was given back */
+	size_t bytes;
+	struct halves at; /* of them */
+	size_t touched; /* up to where it has been used since it was given back */
 	size_t mapped;	/* 0: part of another one, which owns the mappings */
 };
 
@@ -42,16 +45,31 @@ const uint8_t *native_memory_put(struct native_memory *m, const uint8_t *code, s
 /* Bytes that can still be put; unlimited where there is no memory to fill. */
 static inline size_t native_memory_room(const struct native_memory *m)
 {
-	return m->writable ? m->bytes - m->used : SIZE_MAX;
+	return m->writable ? halves_room(&m->at) : SIZE_MAX;
+}
+static inline void native_memory_note(struct native_memory *m)
+{
+	if (m->touched < m->at.used)
+		m->touched = m->at.used;
+}
+/* What is there stays for ever; the rest is filled in halves, if each has `least` bytes. */
+static inline void native_memory_halve(struct native_memory *m, size_t least)
+{
+	m->at = halves_of(m->at.used, m->bytes, least, NATIVE_ALIGN);
+}
+/* The other half is filled from now on: nobody may run what is there. */
+static inline void native_memory_turn(struct native_memory *m)
+{
+	native_memory_note(m);
+	halves_turn(&m->at);
 }
 /* Everything in it is forgotten: nobody may run it any more. */
 static inline void native_memory_reset(struct native_memory *m)
 {
-	if (m->touched < m->used)
-		m->touched = m->used;
-	m->used = 0;
+	native_memory_note(m);
+	halves_empty(&m->at);
 }
-/* Pages behind what is in use cost no memory until they are written again. */
+/* After native_memory_reset(): pages behind what stays cost no memory until they are written again. */
 void native_memory_give_back(struct native_memory *m);
 
 #endif

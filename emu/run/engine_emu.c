@@ -61,7 +61,8 @@ static const struct emu_hooks hooks = {
 	.page_dropped = jit_page_dropped,
 	.block_hot = jit_hot,
 	.block_killed = jit_killed,
-	.code_flushed = jit_flushed,
+	.code_turns = jit_turns,
+	.code_turned = jit_turned,
 	.code_given_back = jit_given_back,
 	.step = step_one,
 };

@@ -4,6 +4,7 @@
 #include "emu/apic/apic.h"
 #include "emu/block/block.h"
 #include "emu/core/machine.h"
+#include "emu/jit/jit.h"
 #include "emu/mmu/mmu.h"
 #include "emu/sem/sys/sys.h"
 
@@ -149,7 +150,8 @@ static bool is_dead(struct emu *e)
 	return all_idle(e->machine, &before) && all_idle(e->machine, &after) && before == after;
 }
 
-void emu_advance(struct emu *e, bool step_only)
+/* False: the instruction at RIP was run by itself. */
+static bool advance(struct emu *e, bool step_only)
 {
 	bool shadowed = e->cpu.shadow;
 
@@ -157,9 +159,10 @@ void emu_advance(struct emu *e, bool step_only)
 	mmu_poll(e); /* every serialising instruction leads here before the next one runs */
 	if (!step_only && !shadowed && !sys_debug_active(e)) {
 		e->in_rep = false;
-		if (!block_advance(e))
-			step_one(e);
-		return;
+		if (block_advance(e))
+			return true;
+		step_one(e);
+		return false;
 	}
 	block_forget_way(e);
 	if (e->traced)
@@ -168,6 +171,32 @@ void emu_advance(struct emu *e, bool step_only)
 		step_one(e);
 	if (shadowed) /* events are looked at right after the shadow */
 		emu_attention(e);
+	return false;
+}
+
+enum { TIMED = 64 /* one pass of so many */ };
+
+static void advance_timed(struct emu *e, bool step_only)
+{
+	const uint64_t start = emu_now_ns(e);
+	uint64_t translated = 0, took;
+	bool blocks;
+
+	jit_time(e, &translated);
+	blocks = advance(e, step_only);
+	jit_time(e, NULL);
+	took = emu_now_ns(e) - start;
+	counter_add(&e->counters->of[COUNTER_TRANSLATED_NS], TIMED * translated);
+	if (took > translated)
+		counter_add(&e->counters->of[blocks ? COUNTER_BLOCK_NS : COUNTER_STEP_NS], TIMED * (took - translated));
+}
+
+void emu_advance(struct emu *e, bool step_only)
+{
+	if (UNLIKELY(++e->passes % TIMED == 0))
+		advance_timed(e, step_only);
+	else
+		advance(e, step_only);
 }
 
 void run_on(struct emu *e, bool step_only)

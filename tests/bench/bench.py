@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests/software"))
 import archive  # noqa: E402
+import display  # noqa: E402
 import frames  # noqa: E402
 
 USERSPACE = b"bulkhead: userspace is up"
@@ -556,12 +557,18 @@ def bench_frame_port(b):
     measure_memory(b, "frame machine", 1, ["--platform", "frame", "--kernel", frames.image(b, "frames.elf"), "--engine", "emu"])
 
 
+def bench_display(b):
+    """A megabyte of text on Linux's console on a display, and the memory of the display's process."""
+    display.text(b, run, row)
+    display.memory(b, row)
+
+
 BENCHES = {"boot": bench_boot, "exits": bench_exits,
            "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
            "memory": bench_memory, "console": bench_console, "recovery": bench_recovery, "storm": bench_storm,
            "narrow": bench_narrow,
-           "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "processors": bench_processors}
+           "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "display": bench_display, "processors": bench_processors}
 
 
 def main():

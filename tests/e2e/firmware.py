@@ -188,6 +188,7 @@ def errors(t):
                            (("--firmware", disk, "--cmdline", "x"), "--firmware: .*--cmdline"),
                            (("--firmware", disk, "--platform", "frame"), "(firmware|platform)"),
                            (("--firmware", disk, "--memory", "16M"), "--memory 32M"),
+                           (("--firmware", disk, "--display", "vga"), "--firmware: .*--display"),
                            (("--disk", disk, "--boot-order", "1"), "--boot-order 1: .*first --disk is 0"),
                            (("--disk", disk, "--boot-order", "0,0"), "--boot-order 0,0"),
                            (("--disk", disk, "--boot-order", "x"), "--boot-order x"),

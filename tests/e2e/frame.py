@@ -3,9 +3,10 @@
 import os
 import re
 import shutil
+import subprocess
 
 import pictures
-from bh import BUILD, SOURCE, check, main, test, wait_until
+from bh import BUILD, SOURCE, Skip, check, main, test, wait_until
 
 
 def kernel(name):
@@ -133,14 +134,34 @@ def film(t):
     expect_square(pictures.rows(frames[24]), numbers[24])
     t.bulkhead("record", t.name, t.dir + "/film.gif", "--frames", "5", "--rate", "20").expect(0)
     check(pictures.gif_frames(t.dir + "/film.gif") == 5, "images in the GIF")
-    video = t.bulkhead("record", t.name, t.dir + "/film.webm", "--frames", "3")
-    if shutil.which("ffmpeg"):
-        video.expect(0)
-    else:
-        video.expect(1, err="ffmpeg, which is not there")
+    t.call(t.command("record", t.name, t.dir + "/film.webm", "--frames", "3"), env={**t.env, "PATH": "/nowhere"}).expect(1, err="ffmpeg, which is not there")
     t.bulkhead("input", t.name, "key", "q").expect(0)
     check(vm.wait() == 7, vm.code)
     t.expect_clean()
+
+
+@test
+def video(t):
+    """A video has each frame: VP9 in a WebM file, which ffmpeg makes; its squares are where the frames' numbers say."""
+    if not shutil.which("ffmpeg"):
+        raise Skip("ffmpeg is not installed")
+    vm = show(t)
+    path = t.dir + "/film.webm"
+    t.bulkhead("record", t.name, path, "--frames", "12", "--rate", "30").expect(0, out="12 frames")
+    about = t.call(["ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=codec_name,width,height,nb_read_frames,r_frame_rate",
+                    "-of", "default=noprint_wrappers=1", path]).expect(0).out.split()
+    check(set(about) == {"codec_name=vp9", "width=640", "height=480", "r_frame_rate=30/1", "nb_read_frames=12"}, about)
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], stdout=subprocess.PIPE, check=True,
+                         timeout=30).stdout
+    size = 3 * pictures.WIDTH * pictures.HEIGHT
+    check(len(raw) == 12 * size, len(raw))
+    # The square is orange, what is around it is not; it goes four columns to the right in each frame.
+    reds = [[raw[i * size + 3 * (240 * pictures.WIDTH + x)] > 128 for x in range(pictures.WIDTH)] for i in range(12)]
+    places = [row.index(True) for row in reds if True in row]
+    steps = [b - a for a, b in zip(places, places[1:])]
+    check(len(places) == 12 and sum(2 <= s <= 6 for s in steps) >= 10, places)
+    t.bulkhead("input", t.name, "key", "q").expect(0)
+    check(vm.wait() == 7, vm.code)
 
 
 def recorder(t, path):

@@ -18,7 +18,7 @@ FRAMES = tuple(row[1] for row in _rows if row[4] in ("FRAME", "FIRMWARE"))  # of
 WRITERS = tuple(row[1] for row in _rows if row[8] == "WRITES")  # of guest memory
 SEVERAL = tuple(row[1] for row in _rows if int(row[5]) > 1)  # kinds whose processes have numbers behind their names
 # Those of a machine that can go on elsewhere.
-MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "IMPLIED", "FRAME", "FIRMWARE"))
+MOVABLE = tuple(row[1] for row in _rows if row[4] not in ("BACKEND", "IMPLIED", "FRAME", "DISPLAY", "FIRMWARE"))
 
 
 def options(kind):
@@ -26,6 +26,8 @@ def options(kind):
     row = next(row for row in _rows if row[1] == kind)
     if row[4] in ("BACKEND", "IMPLIED"):
         return next(("--" + _options[r[0]], _image()) for r in _rows if r[4] == "BACKEND")
+    if row[4] == "DISPLAY":
+        return ("--display", "vga")
     return ("--" + _options[row[0]],) if row[4] == "OPTION" else ()
 
 

@@ -21,12 +21,12 @@ def chunks(data):
         at += 12 + length
 
 
-def rows(packed, count=HEIGHT):
+def rows(packed, count=HEIGHT, width=WIDTH):
     """Rows of RGB; filter type Up (PNG specification, 9.2)."""
-    raw = zlib.decompressobj().decompress(packed, count * (1 + 3 * WIDTH))
-    above, out = bytes(3 * WIDTH), []
+    raw = zlib.decompressobj().decompress(packed, count * (1 + 3 * width))
+    above, out = bytes(3 * width), []
     for y in range(count):
-        row = raw[y * (1 + 3 * WIDTH):(y + 1) * (1 + 3 * WIDTH)]
+        row = raw[y * (1 + 3 * width):(y + 1) * (1 + 3 * width)]
         check(row[0] == 2, f"filter {row[0]}")
         above = bytes((a + b) & 255 for a, b in zip(row[1:], above))
         out.append(above)
@@ -37,13 +37,21 @@ def pixel(row, x):
     return int.from_bytes(row[3 * x:3 * x + 3], "big")
 
 
-def still(path):
-    """Rows of a picture."""
+def sized(path):
+    """Width, height and rows of a picture."""
     with open(path, "rb") as f:
         found = list(chunks(f.read()))
     check([k for k, _ in found] == [b"IHDR", b"IDAT", b"IEND"], [k for k, _ in found])
-    check(found[0][1] == struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0), found[0][1])
-    return rows(found[1][1])
+    width, height = struct.unpack_from(">II", found[0][1])
+    check(found[0][1] == struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), found[0][1])
+    return width, height, rows(found[1][1], height, width)
+
+
+def still(path):
+    """Rows of a frame machine's picture."""
+    width, height, found = sized(path)
+    check((width, height) == (WIDTH, HEIGHT), (width, height))
+    return found
 
 
 def animation(path):
@@ -60,6 +68,11 @@ def animation(path):
     check(found[1][0] == b"acTL" and struct.unpack(">II", found[1][1]) == (len(frames), 0), "acTL")
     check(found[-1][0] == b"IEND", "IEND")
     return frames
+
+
+def frames(path):
+    """How many an APNG of any size has."""
+    return len(animation(path))
 
 
 def number(packed):

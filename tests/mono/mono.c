@@ -362,6 +362,9 @@ static int report(struct mono *m, enum engine_stop stop, uint64_t start)
 			counted(m, COUNTER_TRANSLATED_INSNS),
 			counted(m, COUNTER_TRANSLATION_NS) / counted(m, COUNTER_TRANSLATED_INSNS), counted(m, COUNTER_TRANSLATED),
 			counted(m, COUNTER_STEPPED));
+	fprintf(stderr, "\nmono: about %lu ms in translated code, %lu in blocks, %lu in single steps",
+		counted(m, COUNTER_TRANSLATED_NS) / 1000000, counted(m, COUNTER_BLOCK_NS) / 1000000,
+		counted(m, COUNTER_STEP_NS) / 1000000);
 	fprintf(stderr, "\nmono: %.3f s, %.1f M instructions, %.1f MIPS, %lu device accesses\n", seconds, (double)insns / 1e6,
 		(double)insns / 1e6 / seconds, (unsigned long)m->accesses);
 	if (stop == ENGINE_KICKED)
@@ -420,11 +423,17 @@ static void join(pthread_t *threads, unsigned count)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "kernel", required_argument, NULL, 'k' },  { "initrd", required_argument, NULL, 'i' },
-		{ "cmdline", required_argument, NULL, 'c' }, { "memory", required_argument, NULL, 'm' },
-		{ "format", required_argument, NULL, 'f' },  { "cpus", required_argument, NULL, 'n' },
-		{ "single-step", no_argument, NULL, 's' },   { "tier", required_argument, NULL, 'T' },
-		{ "seconds", required_argument, NULL, 't' }, { 0 },
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "cmdline", required_argument, NULL, 'c' },
+		{ "memory", required_argument, NULL, 'm' },
+		{ "format", required_argument, NULL, 'f' },
+		{ "cpus", required_argument, NULL, 'n' },
+		{ "single-step", no_argument, NULL, 's' },
+		{ "tier", required_argument, NULL, 'T' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "code-cache", required_argument, NULL, 'C' },
+		{ 0 },
 	};
 	struct engine_bus bus = { &mono,      bus_read, bus_write, bus_read_string, bus_write_string, bus_extint_pending,
 				  bus_intack, bus_eoi,	bus_log };
@@ -466,6 +475,9 @@ int main(int argc, char **argv)
 			config.check_ranges = !strcmp(optarg, "check");
 			config.verify_every = !strcmp(optarg, "verify") ? verify_every() : 0;
 			break;
+		case 'C':
+			config.code_cache_bytes = strtoull(optarg, NULL, 0) << 20;
+			break;
 		case 't':
 			alarm((unsigned)atoi(optarg));
 			break;
@@ -474,8 +486,9 @@ int main(int argc, char **argv)
 				break;
 			__attribute__((fallthrough));
 		default:
-			fprintf(stderr, "usage: mono --kernel K [--initrd I] [--cmdline S] [--memory MIB] [--format F] [--cpus N]"
-					" [--single-step] [--tier step|block|jit|check|verify] [--seconds N]\n");
+			fprintf(stderr,
+				"usage: mono --kernel K [--initrd I] [--cmdline S] [--memory MIB] [--format F] [--cpus N]"
+				" [--single-step] [--tier step|block|jit|check|verify] [--code-cache MIB] [--seconds N]\n");
 			return 2;
 		}
 	}

@@ -100,9 +100,16 @@ def display(t):
     check(objects["bulkhead-screen"] == "r--s" and objects["bulkhead-mailbox"] == "rw-s", objects)
     check("bulkhead-ram" not in objects and "bulkhead-map" not in objects, objects)
     t.bulkhead("kill", t.name).expect(0)
+    # A PC's display: its window and its framebuffer.
+    t.bulkhead(*t.guest("vga_text", "--display", "vga", "--detach")).expect(0)
+    with open(f"/proc/{t.processes()['vgad']}/maps") as f:
+        objects = {line.split("memfd:")[1].split()[0]: line.split()[1] for line in f if "memfd:" in line}
+    check(objects["bulkhead-legacy"] == "r--s" and objects["bulkhead-framebuffer"] == "rw-s", objects)
+    check("bulkhead-ram" not in objects and "bulkhead-map" not in objects, objects)
+    t.bulkhead("kill", t.name).expect(0)
     # A machine without a screen has no such process.
     t.bulkhead(*t.guest("echo", "--detach")).expect(0)
-    check("displayd" not in t.processes(), t.processes())
+    check("displayd" not in t.processes() and "vgad" not in t.processes(), t.processes())
     t.bulkhead("kill", t.name).expect(0)
 
 

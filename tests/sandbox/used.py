@@ -99,7 +99,7 @@ def debug(t):
 
 
 def ask_everything(t):
-    """Console both ways, a reset, status, restarts, a stop by signal and on again, a debugger, another log, a reader that leaves, the power button."""
+    """Console both ways, a reset, status, restarts, a stop by signal and on again, a viewer, a debugger, another log, a reader that leaves, the power button."""
     talk = t.console()
     talk.expect("board ready", seconds=40)
     talk.send("r")
@@ -109,6 +109,7 @@ def ask_everything(t):
         t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
     os.kill(t.processes()[process("testd")], signal.SIGKILL)
     wait_until(lambda: "died 1 times" in t.bulkhead("status", t.name).out, "a device died")
+    t.bulkhead("screenshot", t.name, t.dir + "/display.png").expect(0)
     debug(t)
     t.bulkhead("log", t.name, "--reopen", t.dir + "/log").expect(0)
     talk.socket.close()

@@ -278,6 +278,31 @@ Test(multiboot, where_the_header_may_be)
 	expect_error(i, BOOT_AUTO, -ENOEXEC, "not a kernel");
 }
 
+/* Multiboot 0.6.96, 3.3: flags bit 12, and the fields from offset 88 on. */
+Test(multiboot, framebuffer)
+{
+	struct guest g;
+	const uint8_t *info;
+
+	guest_init(&g, multiboot_raw(), 64 * MIB);
+	g.rq.display = (struct display_spec){ DISPLAY_LFB, 640, 400 };
+	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
+	info = guest_at(&g, g.rs.cpu.gpr[RBX]);
+	cr_expect(get32(info) & 1 << 12);
+	cr_expect(get64(info + 88) == 0xdf000000 && get32(info + 96) == 2560, "address and pitch");
+	cr_expect(get32(info + 100) == 640 && get32(info + 104) == 400 && info[108] == 32 && info[109] == 1,
+		  "size, depth, direct colours");
+	cr_expect(!memcmp(info + 110, "\x10\x08\x08\x08\x00\x08", 6), "red, green, blue: position, size");
+
+	guest_init(&g, multiboot_raw(), 64 * MIB);
+	g.rq.display.kind = DISPLAY_VGA;
+	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
+	info = guest_at(&g, g.rs.cpu.gpr[RBX]);
+	cr_expect(get64(info + 88) == 0xb8000 && get32(info + 96) == 160 && get32(info + 100) == 80 && get32(info + 104) == 25,
+		  "text");
+	cr_expect(info[109] == 2, "EGA text");
+}
+
 /* 3.3: each module with its own command line, which begins with its name. */
 Test(multiboot, several_modules)
 {

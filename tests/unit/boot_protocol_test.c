@@ -370,3 +370,30 @@ Test(protocol, zimage)
 	g = load(image, -ENOEXEC);
 	cr_expect(strstr(g.rs.error, "loader") != NULL, "%s", g.rs.error);
 }
+
+/* zero-page.rst: struct screen_info (include/uapi/linux/screen_info.h) is its first 64 bytes; VIDEO_TYPE_EFI is 70h, VIDEO_TYPE_VGAC 22h,
+ * and orig_video_isVGA is 1 for firmware's text modes. */
+Test(screen, zero_page)
+{
+	struct guest g;
+	uint8_t *zp;
+
+	guest_init(&g, make_bzimage(pack(make_vmlinux(1, 1), PACK_GZIP)), 64 * MIB);
+	g.rq.cmdline = "quiet";
+	g.rq.display = (struct display_spec){ DISPLAY_LFB, 800, 600 };
+	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
+	zp = zero_page(&g);
+	cr_expect_eq(zp[0x0f], 0x70);
+	cr_expect(get16(zp + 0x12) == 800 && get16(zp + 0x14) == 600 && get16(zp + 0x16) == 32, "size and depth");
+	cr_expect(get32(zp + 0x18) == 0xdf000000 && get32(zp + 0x1c) == 800 * 600 * 4 && get16(zp + 0x24) == 3200, "memory");
+	cr_expect(!memcmp(zp + 0x26, "\x08\x10\x08\x08\x08\x00\x08\x18", 8), "red, green, blue, reserved: size, position");
+	cr_expect_str_eq((const char *)guest_at(&g, get32(zp + AT_CMDLINE)), "console=tty0 console=ttyS0 pci=off quiet");
+
+	guest_init(&g, make_bzimage(pack(make_vmlinux(1, 1), PACK_GZIP)), 64 * MIB);
+	g.rq.cmdline = "console=tty0";
+	g.rq.display.kind = DISPLAY_VGA;
+	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
+	zp = zero_page(&g);
+	cr_expect(zp[0x0f] == 1 && zp[0x06] == 3 && zp[0x07] == 80 && zp[0x0e] == 25 && get16(zp + 0x10) == 16, "mode 3");
+	cr_expect_str_eq((const char *)guest_at(&g, get32(zp + AT_CMDLINE)), "pci=off console=tty0");
+}

@@ -174,6 +174,8 @@ static const char *another_value(const struct option_row *row)
 	case VALUE_ENUM:
 		snprintf(word, sizeof(word), "=%s", strrchr(row->arg, '|') + 1);
 		return strcmp(row->name, "vga") ? word : "=none";
+	case VALUE_DISPLAY:
+		return "=lfb,800x600";
 	case VALUE_CPU:
 		return "=max,-avx";
 	case VALUE_CPUS:

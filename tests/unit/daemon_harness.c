@@ -52,7 +52,12 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	test_object_make(&d->map, "map", code_map_bytes(DAEMON_RAM >> CODE_MAP_PAGE_SHIFT, 2));
 	test_object_make(&d->screen, "screen", LAYOUT_FRAME_BUFFER_BYTES);
 	test_object_make(&d->mailbox, "mailbox", LAYOUT_FRAME_MAILBOX_BYTES);
+	test_object_make(&d->legacy, "legacy", LAYOUT_VGA_BYTES);
+	test_object_make(&d->framebuffer, "framebuffer", LAYOUT_SCREEN_BYTES);
 	test_object_make(&d->picture, "picture", sizeof(struct picture));
+	test_object_make(&d->vectors, "vectors", sizeof(struct virtio_vectors));
+	for (unsigned i = 0; i < VIRTIO_PIPES; i++)
+		cr_assert_eq(pipe2(d->pipes[i], O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(pipe2(d->doorbell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(pipe2(d->irqd_bell, O_CLOEXEC | O_NONBLOCK), 0);
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, d->debug), 0);
@@ -78,7 +83,14 @@ void daemon_free(struct daemon *d)
 	test_object_free(&d->map);
 	test_object_free(&d->screen);
 	test_object_free(&d->mailbox);
+	test_object_free(&d->legacy);
+	test_object_free(&d->framebuffer);
 	test_object_free(&d->picture);
+	test_object_free(&d->vectors);
+	for (unsigned i = 0; i < VIRTIO_PIPES; i++) {
+		close(d->pipes[i][0]);
+		close(d->pipes[i][1]);
+	}
 	for (int i = 0; i < 2; i++) {
 		close(d->doorbell[i]);
 		close(d->irqd_bell[i]);
@@ -133,18 +145,45 @@ void daemon_spawn(struct daemon *d)
 	hello(d);
 }
 
+/* In the order of control.proto: kicks are read, calls written, and read while their vector is off. */
+static unsigned add_front_fds(const struct daemon *d, int *fds, unsigned n)
+{
+	fds[n++] = d->vectors.fd;
+	fds[n++] = d->vcpu_bell[1];
+	for (unsigned i = 0; i < VIRTIO_QUEUES; i++)
+		fds[n++] = d->pipes[i][0];
+	for (unsigned i = 0; i < VIRTIO_VECTORS; i++)
+		fds[n++] = d->pipes[VIRTIO_QUEUES + i][1];
+	for (unsigned i = 0; i < VIRTIO_VECTORS; i++)
+		fds[n++] = d->pipes[VIRTIO_QUEUES + i][0];
+	fds[n++] = d->pipes[VIRTIO_ERRORS][1];
+	fds[n++] = d->pipes[VIRTIO_ERRORS][0];
+	return n;
+}
+
 static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 {
 	const struct kind_row *kind = kind_of_role(d->role);
 	const int shared[KIND_FDS] = {
-		[KIND_FD_MSI] = d->msi.fd,	     [KIND_FD_VCPU_BELL] = d->vcpu_bell[1], [KIND_FD_CONSOLE] = d->listen,
-		[KIND_FD_DEBUG_READ] = d->debug[0],  [KIND_FD_DEBUG_WRITE] = d->debug[1],   [KIND_FD_BACKLOG] = d->backlog.fd,
-		[KIND_FD_STASH_WRITE] = d->stash[0], [KIND_FD_STASH_READ] = d->stash[1],    [KIND_FD_SCREEN] = d->screen.ro_fd,
-		[KIND_FD_MAILBOX] = d->mailbox.fd,   [KIND_FD_PICTURE] = d->picture.fd,
+		[KIND_FD_MSI] = d->msi.fd,
+		[KIND_FD_VCPU_BELL] = d->vcpu_bell[1],
+		[KIND_FD_CONSOLE] = d->listen,
+		[KIND_FD_DEBUG_READ] = d->debug[0],
+		[KIND_FD_DEBUG_WRITE] = d->debug[1],
+		[KIND_FD_BACKLOG] = d->backlog.fd,
+		[KIND_FD_STASH_WRITE] = d->stash[0],
+		[KIND_FD_STASH_READ] = d->stash[1],
+		[KIND_FD_SCREEN] = d->screen.ro_fd,
+		[KIND_FD_MAILBOX] = d->mailbox.fd,
+		[KIND_FD_PICTURE] = d->picture.fd,
+		[KIND_FD_LEGACY] = d->legacy.ro_fd,
+		[KIND_FD_FRAMEBUFFER] = d->framebuffer.fd,
 	};
 
 	if (!kind->collects)
 		fds[n++] = d->irqd_bell[1];
+	if (kind->virtio == KIND_VIRTIO_FRONT)
+		n = add_front_fds(d, fds, n);
 	if (kind->virtio == KIND_VIRTIO_BACK)
 		fds[n++] = d->line.fd; /* as good an image as any */
 	for (unsigned i = 0; i < kind->fd_count; i++)
@@ -188,6 +227,8 @@ int daemon_setup(struct daemon *d, bool recover)
 	s.n_sources = d->role == ROLE(IRQD);
 	if (kind_of_role(d->role)->virtio == KIND_VIRTIO_BACK)
 		s.disk = &disk;
+	s.has_virtio_id = kind_of_role(d->role)->virtio == KIND_VIRTIO_FRONT;
+	s.virtio_id = 2;
 	s.has_has_code_map = true;
 	s.has_code_map = kind_of_role(d->role)->memory == KIND_MEMORY_WRITES;
 #ifdef __SANITIZE_ADDRESS__
@@ -211,6 +252,16 @@ int daemon_request(struct daemon *d, uint16_t type)
 
 	cr_assert_eq(frame_call(d->control, &d->frame, type, ++d->next_id, &empty.base, NULL, 0, 5000), 0);
 	return d->frame.header.type;
+}
+
+void daemon_link(struct daemon *d, int fd)
+{
+	Bulkhead__Empty empty = BULKHEAD__EMPTY__INIT;
+
+	cr_assert_eq(frame_call(d->control, &d->frame, TYPE(LINK), ++d->next_id, &empty.base, &fd, fd >= 0, 5000), 0);
+	cr_assert_eq(d->frame.header.type, TYPE(OK));
+	if (fd >= 0)
+		close(fd);
 }
 
 int daemon_wait(struct daemon *d)

@@ -12,9 +12,11 @@
 #include "proto/msi.h"
 #include "proto/ring.h"
 #include "proto/shadow.h"
+#include "proto/virtio.h"
 #include "proto_harness.h"
 
 enum { DAEMON_RAM = 64 << 20 };
+enum { VIRTIO_PIPES = VIRTIO_QUEUES + VIRTIO_VECTORS + 1, VIRTIO_ERRORS = VIRTIO_PIPES - 1 };
 /* What the machine's clock shows when a test makes its objects: not what the host's does. */
 #define DAEMON_AGE_NS (5 * CLOCK_NS_PER_S)
 
@@ -23,7 +25,8 @@ struct daemon {
 	pid_t pid;
 	int control, event; /* our ends */
 	uint32_t incarnation, next_id;
-	struct test_object req, rsp, shadow, line, journal, backlog, msi, ram, map, screen, mailbox, picture;
+	struct test_object req, rsp, shadow, line, journal, backlog, msi, ram, map, screen, mailbox, legacy, framebuffer, picture, vectors;
+	int pipes[VIRTIO_PIPES][2]; /* of a virtio front-end: kicks, calls, errors */
 	int doorbell[2], irqd_bell[2], debug[2], vcpu_bell[2], stash[2], listen;
 	/* irqd: the device whose line page it watches */
 	struct daemon *source;
@@ -46,6 +49,8 @@ int daemon_setup(struct daemon *d, bool recover);
 void daemon_start(struct daemon *d, Bulkhead__Role role);
 /* Request without fields; the reply stands in d->frame; returns its type. */
 int daemon_request(struct daemon *d, uint16_t type);
+/* LINK, with its end, which is then the daemon's; -1: there is none any more. */
+void daemon_link(struct daemon *d, int fd);
 /* Exit status as waitpid tells it. */
 int daemon_wait(struct daemon *d);
 void daemon_kill(struct daemon *d);

@@ -7,6 +7,7 @@
 #include "emu_harness.h"
 #include "emu/block/internal.h"
 #include "emu/core/host.h"
+#include "emu/jit/jit.h"
 #include "emu/native/memory.h"
 
 #include <criterion/criterion.h>
@@ -366,6 +367,74 @@ Test(emu_translator, warm_programs_that_change_end_in_the_same_state, .timeout =
 	compare(HARNESS_WARM, 3 * PROGRAMS, PROGRAMS);
 }
 
+/* ---- turns of the memory for code ---- */
+
+enum { FUNCTIONS = 600, FUNCTION_BYTES = 128, FUNCTION_AT = 0x280000, CALLS_AT = 0x2c0000 };
+
+/* ADD RAX, k; IMUL RAX, RAX, k; eight times; RET */
+static unsigned put_function(uint8_t *at, unsigned k)
+{
+	unsigned n = 0;
+
+	for (unsigned m = 0; m < 8; m++) {
+		memcpy(at + n, "\x48\x05\0\0\0\0\x48\x69\xc0\0\0\0\0\x8b\x1e", 15); /* ...; MOV EBX, [RSI] */
+		memcpy(at + n + 2, &(uint32_t){ k * 8 + m }, 4);
+		memcpy(at + n + 9, &(uint32_t){ k * 16 + 2 * m + 1 }, 4);
+		n += 15;
+	}
+	at[n++] = 0xc3;
+	return n;
+}
+
+/* A chain of calls of all functions, and of the first one again and again, ECX times. */
+static void load_functions(struct harness *h, uint32_t turns)
+{
+	uint8_t *p = h->ram + CALLS_AT;
+
+	for (unsigned k = 0; k < FUNCTIONS; k++) {
+		const unsigned used = put_function(h->ram + FUNCTION_AT + k * FUNCTION_BYTES, k);
+
+		cr_assert_leq(used, FUNCTION_BYTES);
+		for (unsigned again = 0; again < 2; again++) {
+			const unsigned which = again ? 0 : k;
+
+			*p++ = 0xe8;
+			memcpy(p, &(uint32_t){ FUNCTION_AT + which * FUNCTION_BYTES - (uint32_t)(p + 4 - h->ram) }, 4);
+			p += 4;
+		}
+	}
+	memcpy(p, "\xff\xc9\x0f\x85", 4); /* DEC ECX; JNZ */
+	memcpy(p + 4, &(uint32_t){ CALLS_AT - (uint32_t)(p + 8 - h->ram) }, 4);
+	p[8] = 0xf4;
+	h->cpu->gpr[RAX] = 1;
+	h->cpu->gpr[RSI] = PHYSICAL;
+	h->cpu->gpr[RSP] = SPARE_STACK;
+	h->cpu->gpr[RCX] = turns;
+	h->cpu->rip = CALLS_AT;
+	h->cpu->activity = CPU_RUNNING;
+	harness_sync(h);
+}
+
+/* Half of what has been made is forgotten many times on the way; what it is linked to, called from and part of stays right. */
+Test(emu_translator, code_outlives_turns_of_its_memory, .timeout = 300)
+{
+	enum { ROUNDS = 40 };
+	struct harness step, jit;
+
+	harness_init(&step, HARNESS_LONG, HARNESS_STEP);
+	harness_init(&jit, HARNESS_LONG, HARNESS_JIT);
+	load_functions(&step, ROUNDS);
+	load_functions(&jit, ROUNDS);
+	cr_assert_eq(harness_run(&step, INSNS_MAX), 0x200);
+	cr_assert_eq(harness_run(&jit, INSNS_MAX), 0x200);
+	cr_expect_eq(step.cpu->gpr[RAX], jit.cpu->gpr[RAX]);
+	cr_expect_eq(step.cpu->rip, jit.cpu->rip);
+	cr_expect_not(halves_are_one(&jit.emu->code->at));
+	cr_expect_gt(jit_counts(jit.emu).code_flushes, 20, "its code does not fit into half a megabyte");
+	harness_fini(&step);
+	harness_fini(&jit);
+}
+
 /* The same with each stretch of translated code undone and run again by single steps. */
 Test(emu_translator, programs_that_change_stand_verification, .timeout = 300)
 {
@@ -389,7 +458,7 @@ Test(emu_translator, verification_finds_wrong_code, .signal = SIGABRT)
 	h.cpu->gpr[RCX] = 100;
 	cr_assert_eq(harness_run(&h, INSNS_MAX), 0x200);
 	code = &h.emu->code->native;
-	wrong = memmem(code->writable, code->used, loop + 1, 4);
+	wrong = memmem(code->writable, code->at.used, loop + 1, 4);
 	cr_assert(wrong);
 	wrong[0]++;
 	h.cpu->activity = CPU_RUNNING;

@@ -27,6 +27,7 @@ Test(kind, roles_are_the_protocol_s)
 #define OPTION false
 #define FRAME false
 #define FIRMWARE false
+#define DISPLAY false
 #define BACKEND false
 #define IMPLIED false
 static const bool is_always[KIND_COUNT] = {

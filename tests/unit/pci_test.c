@@ -197,3 +197,45 @@ Test(pci, second_place_of_ecam)
 	pci_translate_memory(&pci, &beyond);
 	cr_expect_eq(beyond, LAYOUT_ECAM_OTHER + LAYOUT_ECAM_SIZE, "other buses are nobody's");
 }
+
+/* The second range behind that of the configuration space is at BAR 2. */
+static const struct model_range two[] = {
+	{ .name = "CONFIG", .space = MODEL_MMIO, .base = CONFIG + LAYOUT_ECAM_DEVICE, .len = LAYOUT_ECAM_FUNCTION },
+	{ .name = "FIRST", .space = MODEL_MMIO, .base = BAR + 0x100000, .len = BAR_BYTES },
+	{ .name = "SECOND", .space = MODEL_MMIO, .base = BAR + 0x200000, .len = BAR_BYTES },
+};
+
+static uint64_t device_of_two(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
+{
+	const uint64_t offset = addr - two[0].base;
+
+	(void)ctx;
+	(void)vcpu;
+	(void)space;
+	(void)size;
+	return offset == PCI_COMMAND ? PCI_COMMAND_MEMORY
+	       : offset == PCI_BAR0  ? BAR + 0x300000
+	       : offset == 0x18	     ? BAR + 0x400000
+				     : 0;
+}
+
+Test(pci, two_bars)
+{
+	static uint8_t memory[BAR_BYTES];
+	const struct route_range *r;
+
+	cr_assert_eq(route_add(&routes, two, 3, 0, CHANNEL + 1), 0);
+	route_memory(&routes, CHANNEL + 1, 1, memory);
+	pci_config_written(&pci, &routes, route_find(&routes, MODEL_MMIO, two[0].base), device_of_two, NULL, 0,
+			   two[0].base + 0x18, 4);
+	cr_expect(answers(BAR + 0x300000));
+	cr_expect(answers(BAR + 0x400000));
+	cr_expect_not(answers(BAR + 0x200000));
+	cr_expect(answers(BAR), "the other device's");
+	r = route_find(&routes, MODEL_MMIO, BAR + 0x300000);
+	cr_assert_not_null(r);
+	cr_expect_eq(r->memory, memory, "it goes along");
+	r = route_find(&routes, MODEL_MMIO, BAR + 0x400000);
+	cr_assert_not_null(r);
+	cr_expect_null(r->memory);
+}

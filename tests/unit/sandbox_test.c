@@ -23,7 +23,7 @@
 enum { CALLS = 335, RETURNED = 77, ARGS = 6 };
 
 static const enum sandbox_role roles[] = {
-	SANDBOX_BOOT, SANDBOX_VCPU_EMU, SANDBOX_VCPU_KVM, SANDBOX_GDBD,
+	SANDBOX_BOOT, SANDBOX_VCPU_EMU, SANDBOX_VCPU_KVM, SANDBOX_GDBD, SANDBOX_VNC,
 #define DEVICE(NAME, ...) SANDBOX_##NAME,
 #include "proto/devices.def"
 };

@@ -262,6 +262,23 @@ Test(virtio, what_the_guest_is_told)
 	cr_expect_eq(virtio_model_describe(&s, &d), -EPROTO, "not what the guest has negotiated");
 }
 
+/* 3.1.1, step 5, and 2.2: what was negotiated holds from FEATURES_OK on, though nothing runs yet, until the device is reset. */
+Test(virtio, another_back_end)
+{
+	struct virtio_description less = { .features = FEATURES & ~VU_F_EVENT_IDX, .queues = 4 },
+				  narrow = { .features = FEATURES, .queues = 1 };
+
+	accept(VU_F_VERSION_1 | VU_F_EVENT_IDX);
+	cr_expect_eq(virtio_model_describe(&s, &less), -EPROTO, "negotiated");
+	set(BAR, QUEUE_SELECT, 1, 2);
+	set(BAR, QUEUE_ENABLE, 1, 2);
+	cr_expect_eq(virtio_model_describe(&s, &narrow), -EPROTO, "a queue that is enabled");
+	set(BAR, STATUS, 0, 1);
+	cr_expect_geq(virtio_model_describe(&s, &less), 0);
+	cr_expect_geq(virtio_model_describe(&s, &narrow), 0);
+	cr_expect_eq(get(BAR, QUEUES, 2), 1);
+}
+
 Test(virtio, validation)
 {
 	const char *field;

@@ -118,6 +118,11 @@ int cmd_input(int argc, char **argv)
 		rc = view_open(&t.view, &ref, 0);
 	if (rc)
 		return rc;
+	if (t.view.picture->flags & PICTURE_NO_INPUT) {
+		fprintf(stderr, "bulkhead: %s: what is typed in front of this screen goes nowhere: it is a display alone\n",
+			ref.name);
+		return EXIT_FAILED;
+	}
 	if (!strcmp(args.words[1], "script") && args.count == 3)
 		rc = play_file(args.words[2], &sink, error);
 	else

@@ -41,7 +41,7 @@ static int record(struct view *view, struct film *film, struct view_frame *frame
 	for (uint32_t n = 0; !rc && !film_rc && !stopped && (!most || n < most); n++) {
 		rc = view_next(view, -1, frame);
 		if (!rc)
-			film_rc = film_frame(film, frame->pixels, frame->time_ns);
+			film_rc = film_frame(film, frame);
 	}
 	return film_rc;
 }
@@ -51,13 +51,15 @@ static int shoot(const struct machine_ref *ref, struct film *film, struct view_f
 {
 	const char *file = args->words[1];
 	static struct view view;
+	uint32_t width, height;
 	int rc, end;
 
 	catch_signals();
 	rc = view_open(&view, ref, SCREEN_STRICT);
 	if (rc)
 		return rc;
-	rc = film_begin(film, file, args->rate); /* a file that is there is overwritten, so that it comes last */
+	view_size(&view, &width, &height);
+	rc = film_begin(film, file, args->rate, width, height); /* a file that is there is overwritten, so that it comes last */
 	if (rc) {
 		view_close(&view);
 		return rc;

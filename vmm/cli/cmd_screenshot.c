@@ -16,7 +16,7 @@
 static int write_picture(FILE *out, const struct view_frame *frame)
 {
 	struct png png;
-	int rc = png_begin(&png, out, LAYOUT_FRAME_WIDTH, LAYOUT_FRAME_HEIGHT, false), end;
+	int rc = png_begin(&png, out, frame->half.width, frame->half.height, false), end;
 
 	if (!rc)
 		rc = png_frame(&png, frame->pixels, 0);

@@ -48,6 +48,7 @@ static const struct {
 	{ "bh-boot", SANDBOX_BOOT },
 	{ "bh-vcpu", SANDBOX_VCPU_EMU },
 	{ "bh-gdbd", SANDBOX_GDBD },
+	{ "bh-vnc", SANDBOX_VNC },
 #define DEVICE(NAME, name, ...) { "bh-" #name, SANDBOX_##NAME },
 #include "../../proto/devices.def"
 };
@@ -254,7 +255,7 @@ static void add(struct machine *m, pid_t pid, bool has_role, enum sandbox_role r
 	m->count++;
 }
 
-/* The keeper's children are logger, dialler and supervisor; the supervisor's are everything else. */
+/* The keeper's children are logger, dialler, exporters and supervisor; the supervisor's are everything else. */
 static void add_family(void *ctx, pid_t pid)
 {
 	add(ctx, pid, false, SANDBOX_SUPERVISOR);

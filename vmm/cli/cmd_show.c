@@ -82,7 +82,8 @@ static const char *process_name(const Bulkhead__ProcessStatus *p)
 /* Processes that hold a machine together, and that no supervisor asks for numbers. */
 static bool is_around(const struct usage_row *row)
 {
-	static const char *const names[] = { "keeper", "logger", "dialler", "supervisor", "spawner", "traced" };
+	static const char *const names[] = { "keeper",		"logger",     "dialler", "exporter",
+					     "qemu-storage-da", "supervisor", "spawner", "traced" };
 
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!strcmp(row->name, names[i]))
@@ -246,6 +247,19 @@ static void print_restarts(const Bulkhead__Status *s)
 	}
 }
 
+/* Errors of the host that guests were told of. */
+static void print_disk_errors(const Bulkhead__Status *s)
+{
+	for (size_t i = 0; i < s->n_processes; i++) {
+		const Bulkhead__ProcessStatus *p = s->processes[i];
+
+		if (p->stats && p->stats->disk_errors)
+			printf("\n  %s: %llu requests of the guest's failed on the host, and the guest was told so: bulkhead log "
+			       "says why\n",
+			       process_name(p), (unsigned long long)p->stats->disk_errors);
+	}
+}
+
 static void print_process(const char *name, uint64_t pid, const char *state, const struct usage_row *row,
 			  const Bulkhead__Stats *stats)
 {
@@ -334,6 +348,7 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 	print_processes(s, client_keeper_pid(dir));
 	print_externals(s);
 	print_restarts(s);
+	print_disk_errors(s);
 }
 
 static int show_ended(const struct machine_ref *ref, bool as_json)

@@ -4,6 +4,8 @@
 
 #include "../common/nearest.h"
 
+#include "../../proto/disk.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -102,7 +104,7 @@ static void add_string(struct reading *rd, const struct option_row *row, const s
 	else if (row->kind == VALUE_SERIAL && serial_path(v->text.bytes))
 		add_path(rd, row, v, serial_path(v->text.bytes));
 	else if (row->kind == VALUE_BACKEND)
-		add_path(rd, row, v, v->text.bytes);
+		add_path(rd, row, v, disk_name_of(v->text.bytes));
 	else if (row->kind == VALUE_EXTERNAL)
 		add_path(rd, row, v, socket_of(v->text.bytes));
 	else
@@ -183,7 +185,7 @@ static void add_key_values(struct reading *rd, const struct option_row *row, con
 
 static void unknown_key(struct reading *rd, const struct toml_value *v)
 {
-	struct nearest near = { v->key.bytes, NULL, 0 };
+	struct nearest near = { v->key.bytes };
 	char name[64];
 
 	/* Others write it with underscores. */

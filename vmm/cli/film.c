@@ -15,15 +15,15 @@ enum { LAST_MS = 20, WEBM_RATE = 60, FFMPEG_MISSING = 127 };
 
 /* ---- ffmpeg ---------------------------------------------------------------------------------------------------- */
 
-static _Noreturn void exec_ffmpeg(int from, const char *name, uint32_t rate)
+static _Noreturn void exec_ffmpeg(int from, const struct film *f)
 {
 	char size[32], frames[16];
 
-	snprintf(size, sizeof(size), "%ux%u", LAYOUT_FRAME_WIDTH, LAYOUT_FRAME_HEIGHT);
-	snprintf(frames, sizeof(frames), "%u", rate);
+	snprintf(size, sizeof(size), "%ux%u", f->width, f->height);
+	snprintf(frames, sizeof(frames), "%u", f->rate);
 	dup2(from, STDIN_FILENO);
 	execlp("ffmpeg", "ffmpeg", "-loglevel", "error", "-y", "-f", "rawvideo", "-pixel_format", "bgr0", "-video_size", size,
-	       "-framerate", frames, "-i", "-", "-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", name, (char *)NULL);
+	       "-framerate", frames, "-i", "-", "-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", f->name, (char *)NULL);
 	_exit(FFMPEG_MISSING);
 }
 
@@ -38,7 +38,7 @@ static int start_ffmpeg(struct film *f)
 	f->ffmpeg = fork();
 	if (f->ffmpeg == 0) {
 		close(ends[1]);
-		exec_ffmpeg(ends[0], f->name, f->rate);
+		exec_ffmpeg(ends[0], f);
 	}
 	close(ends[0]);
 	f->out = f->ffmpeg < 0 ? NULL : fdopen(ends[1], "w");
@@ -81,17 +81,19 @@ static int begin(struct film *f)
 	f->out = fopen(f->name, "we");
 	if (!f->out)
 		return -errno;
-	return f->kind == FILM_PNG ? png_begin(&f->png, f->out, LAYOUT_FRAME_WIDTH, LAYOUT_FRAME_HEIGHT, true)
-				   : gif_begin(&f->gif, f->out, LAYOUT_FRAME_WIDTH, LAYOUT_FRAME_HEIGHT);
+	return f->kind == FILM_PNG ? png_begin(&f->png, f->out, f->width, f->height, true)
+				   : gif_begin(&f->gif, f->out, f->width, f->height);
 }
 
-int film_begin(struct film *f, const char *name, uint32_t rate)
+int film_begin(struct film *f, const char *name, uint32_t rate, uint32_t width, uint32_t height)
 {
 	int rc;
 
 	memset(f, 0, offsetof(struct film, pixels));
 	f->name = name;
 	f->rate = rate;
+	f->width = width;
+	f->height = height;
 	if (kind_of(name, &f->kind)) {
 		fprintf(stderr, "bulkhead: %s: what kind of film? Its name ends with .png, .gif or .webm\n", name);
 		return EXIT_USAGE;
@@ -113,7 +115,7 @@ static int put(struct film *f, uint32_t delay_ms)
 	case FILM_WEBM:
 		break;
 	}
-	return fwrite(f->pixels, sizeof(f->pixels), 1, f->out) == 1 ? 0 : -EPIPE;
+	return fwrite(f->pixels, sizeof(f->pixels[0]) * f->width * f->height, 1, f->out) == 1 ? 0 : -EPIPE;
 }
 
 static uint32_t delay_of(const struct film *f, uint64_t until_ns)
@@ -121,12 +123,24 @@ static uint32_t delay_of(const struct film *f, uint64_t until_ns)
 	return f->rate ? 1000 / f->rate : (uint32_t)((until_ns - f->time_ns + 500000) / 1000000);
 }
 
-int film_frame(struct film *f, const uint32_t *pixels, uint64_t time_ns)
+static void keep(struct film *f, const struct view_frame *frame)
 {
-	int rc = f->frames ? put(f, delay_of(f, time_ns)) : 0;
+	const uint32_t width = frame->half.width < f->width ? frame->half.width : f->width;
 
-	memcpy(f->pixels, pixels, sizeof(f->pixels));
-	f->time_ns = time_ns;
+	for (uint32_t y = 0; y < f->height; y++) {
+		uint32_t *row = f->pixels + (size_t)y * f->width, has = y < frame->half.height ? width : 0;
+
+		memcpy(row, frame->pixels + (size_t)y * frame->half.width, has * sizeof(*row));
+		memset(row + has, 0, (f->width - has) * sizeof(*row));
+	}
+}
+
+int film_frame(struct film *f, const struct view_frame *frame)
+{
+	int rc = f->frames ? put(f, delay_of(f, frame->half.time_ns)) : 0;
+
+	keep(f, frame);
+	f->time_ns = frame->half.time_ns;
 	f->frames++;
 	return rc;
 }

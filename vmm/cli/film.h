@@ -6,7 +6,7 @@
 #include "gif.h"
 #include "png.h"
 
-#include "../../proto/layout.h"
+#include "view.h"
 
 #include <sys/types.h>
 
@@ -24,13 +24,14 @@ struct film {
 	uint32_t rate; /* frames a second; 0: as they came */
 	uint32_t frames;
 	uint64_t time_ns; /* of the latest frame, which is written when the next one says how long it was seen */
-	uint32_t pixels[LAYOUT_FRAME_WIDTH * LAYOUT_FRAME_HEIGHT];
+	uint32_t width, height; /* of the whole film */
+	uint32_t pixels[PICTURE_PIXELS];
 };
 
-/* Opens it. 0, or an exit code; what is wrong has been told. */
-int film_begin(struct film *f, const char *name, uint32_t rate);
-/* 0 or -errno */
-int film_frame(struct film *f, const uint32_t *pixels, uint64_t time_ns);
+/* Opens it, of pictures of this size, at most PICTURE_PIXELS. 0, or an exit code; what is wrong has been told. */
+int film_begin(struct film *f, const char *name, uint32_t rate, uint32_t width, uint32_t height);
+/* A frame of another size is cut off, or has a black border. 0 or -errno */
+int film_frame(struct film *f, const struct view_frame *frame);
 /* 0 or -errno; -ENODATA: there was no frame, and there is no file. */
 int film_end(struct film *f);
 

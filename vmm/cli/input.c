@@ -3,6 +3,7 @@
 #include "input.h"
 
 #include "../common/value.h"
+#include "../viewer/layout_us.h"
 
 #include <errno.h>
 #include <linux/input-event-codes.h>
@@ -26,45 +27,16 @@ static const struct {
 };
 enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
 
-/* The US layout, row by row; the codes of a row's keys follow each other. */
-static const struct {
-	const char *plain, *shifted;
-	uint16_t first;
-} rows[] = {
-	{ "1234567890-=", "!@#$%^&*()_+", KEY_1 },
-	{ "qwertyuiop[]", "QWERTYUIOP{}", KEY_Q },
-	{ "asdfghjkl;'`", "ASDFGHJKL:\"~", KEY_A },
-	{ "\\zxcvbnm,./", "|ZXCVBNM<>?", KEY_BACKSLASH },
-	{ " ", "", KEY_SPACE },
-	{ "\n", "", KEY_ENTER },
-	{ "\t", "", KEY_TAB },
-};
-
 static int fail(char *error, const char *format, const char *word)
 {
 	snprintf(error, INPUT_ERROR_MAX, format, word);
 	return -EINVAL;
 }
 
-/* 0: no key has it. */
-static uint16_t key_of_character(char c, bool *shift)
-{
-	for (unsigned r = 0; c && r < sizeof(rows) / sizeof(rows[0]); r++) {
-		const char *plain = strchr(rows[r].plain, c), *shifted = strchr(rows[r].shifted, c);
-
-		*shift = shifted != NULL;
-		if (plain)
-			return (uint16_t)(rows[r].first + (plain - rows[r].plain));
-		if (shifted)
-			return (uint16_t)(rows[r].first + (shifted - rows[r].shifted));
-	}
-	return 0;
-}
-
 static uint16_t key_named(const char *name, size_t len)
 {
 	bool shift = false;
-	uint16_t code = len == 1 ? key_of_character(*name, &shift) : 0;
+	uint16_t code = len == 1 ? layout_us_key(*name, &shift) : 0;
 
 	for (unsigned i = 0; !code && i < KEYS; i++)
 		if (strlen(keys[i].name) == len && !strncmp(keys[i].name, name, len))
@@ -147,7 +119,7 @@ static int do_release(char *const *words, const struct input_sink *sink, char *e
 static int type_character(const struct input_sink *sink, char c)
 {
 	bool shift = false;
-	uint16_t code = key_of_character(c, &shift);
+	uint16_t code = layout_us_key(c, &shift);
 	int rc = shift ? key(sink, KEY_LEFTSHIFT, true) : 0;
 
 	if (!rc)
@@ -161,7 +133,7 @@ static int do_text(char *const *words, const struct input_sink *sink, char *erro
 	int rc = 0;
 
 	for (const char *at = words[0]; *at; at++)
-		if (!key_of_character(*at, &shift))
+		if (!layout_us_key(*at, &shift))
 			return fail(error, "text: no key of the US layout has what follows: %.40s", at);
 	for (const char *at = words[0]; !rc && *at; at++)
 		rc = type_character(sink, *at);

@@ -173,10 +173,22 @@ static bool copy(const struct picture *from, struct view_frame *to)
 	uint64_t n = atomic_load_explicit(&from->shown, memory_order_acquire);
 
 	to->number = n;
-	to->time_ns = from->half[n & 1].time_ns;
-	to->rows = from->half[n & 1].rows;
-	memcpy(to->pixels, from->pixels[n & 1], sizeof(to->pixels));
+	to->half = from->half[n & 1];
+	if (!picture_size_is_good(&to->half))
+		return false;
+	memcpy(to->cells, from->cells[n & 1], (size_t)to->half.columns * to->half.lines * sizeof(to->cells[0]));
+	memcpy(to->pixels, from->pixels[n & 1], (size_t)to->half.width * to->half.height * sizeof(to->pixels[0]));
 	return screen_is_whole(from, n);
+}
+
+void view_size(const struct view *v, uint32_t *width, uint32_t *height)
+{
+	uint64_t n = atomic_load_explicit(&v->picture->shown, memory_order_acquire);
+	const struct picture_half half = v->picture->half[n & 1];
+	bool known = n && picture_size_is_good(&half);
+
+	*width = known ? half.width : LAYOUT_FRAME_WIDTH;
+	*height = known ? half.height : LAYOUT_FRAME_HEIGHT;
 }
 
 int view_latest(struct view *v, struct view_frame *out)

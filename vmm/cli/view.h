@@ -20,9 +20,10 @@ struct view {
 };
 
 struct view_frame {
-	uint64_t number, time_ns;
-	struct picture_rows rows; /* that differ from the frame before it, number - 1 */
-	uint32_t pixels[LAYOUT_FRAME_WIDTH * LAYOUT_FRAME_HEIGHT]; /* 0RGB */
+	uint64_t number;
+	struct picture_half half; /* its size has been checked; its rows differ from the frame before it, number - 1 */
+	uint16_t cells[PICTURE_CELLS]; /* of a text screen */
+	uint32_t pixels[PICTURE_PIXELS]; /* 0RGB, half.width in a row */
 };
 
 /* Memory for a picture is taken when there is to be one: other commands have no use for it. NULL, and that has been told: there is none. */
@@ -35,6 +36,8 @@ void view_close(struct view *v);
 /* Up to SCREEN_PACKET_EVENTS events; returns when they are in displayd's journal. 0, -ECONNRESET: the machine has ended; -ETIMEDOUT. */
 int view_input(struct view *v, const struct screen_event *events, unsigned count);
 
+/* How large the screen is: of the frame that is shown, or of a frame machine's, which shows one later. */
+void view_size(const struct view *v, uint32_t *width, uint32_t *height);
 /* The frame that is shown now: 0, -EAGAIN: none has been shown yet. */
 int view_latest(struct view *v, struct view_frame *out);
 /* The next one that has not been copied yet. 0, -ETIMEDOUT (timeout_ms -1: never), -ECONNRESET: the machine has ended, -EINTR. */

@@ -4,6 +4,7 @@
 
 #include "firmware.h"
 #include "trace_filter.h"
+#include "vnc_place.h"
 
 #include "../../proto/layout.h"
 
@@ -44,6 +45,7 @@ void config_init(struct vm_config *config)
 #define ALWAYS 1
 #define OPTION 0
 #define FRAME 0	   /* config_settle() */
+#define DISPLAY 0  /* the same */
 #define FIRMWARE 0 /* the same */
 #define BACKEND 0
 #define IMPLIED 0
@@ -59,6 +61,7 @@ void config_settle(struct vm_config *config)
 		config->ram_bytes = config->platform == PLATFORM_FRAME ? LAYOUT_FRAME_RAM : 512ull << 20;
 	config->devices[KIND_FIRMWARED] = config_firmware(config) != NULL;
 	config->devices[KIND_DISPLAYD] = config->platform == PLATFORM_FRAME;
+	config->devices[KIND_VGAD] = config->display.kind != DISPLAY_NONE;
 }
 
 static int check_file(const char *option, const char *path, char *error)
@@ -184,6 +187,8 @@ static int check_platform(const struct vm_config *config, char *error)
 
 	if (config->platform == PLATFORM_PC)
 		why = config->program ? "--program goes with --platform frame; a PC's kernel takes --initrd" : NULL;
+	else if (config->display.kind != DISPLAY_NONE)
+		why = "a frame machine has a screen of its own: leave out --display";
 	else if (config->demo)
 		why = "the demo's guest is a PC's";
 	else if (config->initrds.count || config_has_exec(config) || *config->cmdline)
@@ -221,6 +226,8 @@ static const char *why_no_firmware(const struct vm_config *config)
 		return "a frame machine has none";
 	if (config->initrds.count || *config->cmdline || config_has_exec(config))
 		return "--initrd, --cmdline and --exec go with --kernel; what firmware boots is on a disk";
+	if (config->display.kind != DISPLAY_NONE)
+		return "it prints on the serial port, and does not know --display yet; leave one of them out";
 	if (config->ram_bytes < 32ull << 20)
 		return "firmware needs --memory 32M at least";
 	return NULL;
@@ -252,6 +259,33 @@ static int check_firmware(const struct vm_config *config, char *error)
 	}
 	fd = firmware_open(firmware, &bytes, error);
 	return fd < 0 ? fd : close(fd);
+}
+
+/* Whether it can be had there is seen when it is. */
+static int check_vnc(const struct vm_config *config, char *error)
+{
+	struct vnc_place place;
+	const bool has_screen = config->devices[KIND_DISPLAYD] || config->devices[KIND_VGAD];
+	char why[VNC_ERROR_MAX] = "this machine has no screen; give it one with --display, or see --platform frame";
+
+	if (!config->vnc || (has_screen && !vnc_place_parse(config->vnc, &place, why)))
+		return 0;
+	snprintf(error, CONFIG_ERROR_MAX, "--vnc: %s", why);
+	return -EINVAL;
+}
+
+static int check_display(const struct vm_config *config, char *error)
+{
+	const bool no_vga = !strcmp(config->vga, "none");
+	const char *why = NULL;
+
+	if (config->display.kind == DISPLAY_VGA && no_vga)
+		why = "a display of vga answers at the ports that --vga none keeps silent; leave out one of them";
+	else if (config->display.kind != DISPLAY_NONE && config->ram_bytes < 1 << 20)
+		why = "its window ends at 1 MiB, and so much --memory it takes";
+	if (why)
+		snprintf(error, CONFIG_ERROR_MAX, "--display: %s", why);
+	return why ? -EINVAL : 0;
 }
 
 static int check_trace(const struct vm_config *config, char *error)
@@ -317,6 +351,10 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 		rc = check_platform(config, error);
 	if (!rc)
 		rc = check_firmware(config, error);
+	if (!rc)
+		rc = check_vnc(config, error);
+	if (!rc)
+		rc = check_display(config, error);
 	if (!rc)
 		rc = check_trace(config, error);
 	if (!rc)

@@ -10,6 +10,7 @@
 #include "value.h"
 
 #include "../../emu/model/features.h"
+#include "../../proto/display.h"
 #include "../../proto/kind.h"
 #include "../../proto/sandbox.h"
 #include "../../proto/topology.h"
@@ -72,6 +73,7 @@ struct vm_config {
 	enum platform platform;
 	const char *firmware; /* "seabios", "ovmf" or a file; NULL: the machine starts with a kernel */
 	const char *boot_order; /* of firmware; NULL: disks in their order */
+	struct display_spec display; /* of a PC */
 	const char *program; /* of a frame machine; NULL: none */
 	const char *exec; /* command for bulkhead-init in a Linux guest; NULL: none */
 	const char *terminal; /* guest_note.h: what the console is shown on; NULL: nobody knows */
@@ -81,6 +83,7 @@ struct vm_config {
 	const char *trace, *trace_io, *profile, *symbols; /* files; NULL: none */
 	const char *trace_range, *trace_privilege, *trace_start, *trace_stop; /* trace_filter.h */
 	uint32_t trace_last; /* instructions that are kept for a crash; 0: all are written */
+	const char *vnc; /* vnc_place.h; NULL: none */
 	const char *metrics; /* path of a socket; NULL: none */
 	const char *log_file, *result_file;
 	const char *config_file; /* command line: what was read from it stands before its own options */

@@ -4,6 +4,8 @@
 
 #include "options.h"
 
+#include "../../proto/disk.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -103,14 +105,16 @@ static void put_external(FILE *out, const struct external *list)
 
 static void put_backends(FILE *out, uint8_t kind, const struct vm_config *config)
 {
-	const char *separator = "";
+	const char *separator = "", *text, *name;
 
 	fputc('[', out);
 	for (unsigned i = 0; i < config->backends.count; i++) {
 		if (config->backends.of[i].kind != kind)
 			continue;
-		fprintf(out, "%s\"", separator);
-		put_path(out, config->backends.of[i].text);
+		text = config->backends.of[i].text;
+		name = disk_name_of(text);
+		fprintf(out, "%s\"%.*s", separator, (int)(name - text), text);
+		put_path(out, name);
 		fputc('"', out);
 		separator = ", ";
 	}
@@ -147,6 +151,14 @@ static void put_cpus(FILE *out, const struct cpu_topology *t)
 		fprintf(out, "%u", t->cores);
 	else
 		fprintf(out, "\"%u,sockets=%u,cores=%u,threads=%u\"", topology_cpus(t), t->sockets, t->cores, t->threads);
+}
+
+static void put_display(FILE *out, const struct display_spec *d)
+{
+	if (d->kind == DISPLAY_LFB)
+		fprintf(out, "\"lfb,%ux%u\"", d->width, d->height);
+	else
+		put_string(out, d->kind == DISPLAY_VGA ? "vga" : "none");
 }
 
 static void put_value(FILE *out, const struct option_row *row, const struct vm_config *config)
@@ -186,6 +198,9 @@ static void put_value(FILE *out, const struct option_row *row, const struct vm_c
 		break;
 	case VALUE_ENUM:
 		put_word(out, row->arg, *(const unsigned *)field);
+		break;
+	case VALUE_DISPLAY:
+		put_display(out, (const struct display_spec *)field);
 		break;
 	case VALUE_CPUS:
 		put_cpus(out, (const struct cpu_topology *)field);

@@ -49,10 +49,12 @@ struct launch {
 	int console_fd; /* listening */
 	int serial_fd[SERIAL_PORTS]; /* --serial; -1: nothing */
 	enum serial_kind serial_kind[SERIAL_PORTS];
-	int backend_fd[VIRTIO_DEVICES]; /* what config's backends serve, open and locked; -1 */
+	int backend_fd[VIRTIO_DEVICES]; /* what config's backends serve, open and locked, or an exporter's socket; -1 */
 	struct {
 		bool read_only;
 		const char *serial;
+		bool remote; /* another program has the image (proto/disk_offer.h), and has said these */
+		uint64_t sectors, features;
 	} disk[VIRTIO_DEVICES];
 	int serial_held_fd[SERIAL_PORTS]; /* the other end of a pseudo terminal, kept so that it does not hang up; -1 */
 	int keeper_fd;	/* our end of the pair */

@@ -55,11 +55,12 @@ static unsigned how_far(const char *typed, const char *word)
 
 static bool is_nearer(struct nearest *n, const char *word)
 {
-	unsigned distance = how_far(n->typed, word);
+	const unsigned distance = how_far(n->typed, word), edits = edit_distance(n->typed, word);
 
-	if (distance == NEAREST_FAR || (n->best && distance >= n->distance))
+	if (distance == NEAREST_FAR || (n->best && (distance > n->distance || (distance == n->distance && edits >= n->edits))))
 		return false;
 	n->distance = distance;
+	n->edits = edits;
 	return true;
 }
 

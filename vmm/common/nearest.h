@@ -14,7 +14,7 @@ unsigned edit_distance(const char *a, const char *b);
 struct nearest {
 	const char *typed;
 	const char *best;
-	unsigned distance;
+	unsigned distance, edits; /* of words as near as each other, e.g. because it is the beginning of both, fewer edits decide */
 };
 void nearest_try(struct nearest *n, const char *word);
 /* The same for all words of "one|two|three"; the result is kept in `room`. */

@@ -35,6 +35,7 @@ const struct command_row command_rows[COMMANDS] = {
 #define PRESENCE_ALWAYS(NAME)
 #define PRESENCE_FRAME(NAME)
 #define PRESENCE_FIRMWARE(NAME)
+#define PRESENCE_DISPLAY(NAME)
 #define PRESENCE_OPTION(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
 #define PRESENCE_IMPLIED(NAME)
 #define PRESENCE_BACKEND(NAME) BACKEND_OPTION(NAME, NAME##_OPTION)
@@ -80,8 +81,11 @@ const struct option_row option_rows[] = {
 		"(default), or when the guest says so by writing to port 506h"),
 	KEY_ALSO("cpus", "vcpus", CPUS, MACHINE, cpus, "N[,sockets=N][,cores=N][,threads=N]",
 		"how many processors, 1 to 64 (default 1), and how they are arranged (default: cores of one socket)"),
+	KEY("display", DISPLAY, MACHINE, display, "none|lfb[,WIDTHxHEIGHT]|vga",
+		"a screen, for bulkhead screenshot and screen: lfb, a framebuffer that Linux finds by itself (default 1024x768); vga, text "
+		"and Bochs' framebuffer; none: no process, no picture (default)"),
 	KEY("vga", CHOICE, MACHINE, vga, "none|stub",
-		"display: stub has its cursor registers, and no picture (default); none: all-ones"),
+		"without --display vga: stub has an adapter's cursor registers, and no picture (default); none: all-ones"),
 	NO_KEY("json", FLAG, MACHINE, json, NULL, "with --cpu help: as JSON"),
 	KEY("serial", SERIAL, MACHINE, serial, "N:pty|N:file=PATH|N:socket=PATH,server|N:tcp=127.0.0.1:PORT,server",
 		"what is behind serial port N, 1 to 4; COM1 is the console besides"),
@@ -119,6 +123,8 @@ const struct option_row option_rows[] = {
 		"write where the guest spends its instructions: FILE, FILE.json, and FILE.folded for flame graphs (engine emu)"),
 	KEY("symbols", FILE, MACHINE, symbols, "FILE", "of --profile: names of addresses, a System.map"),
 	KEY("metrics", FILE, MACHINE, metrics, "SOCKET", "answer there with metrics in Prometheus' text format, over HTTP"),
+	KEY("vnc", TEXT, MACHINE, vnc, "SOCKET|127.0.0.1:N[,password-file=FILE][,paste=off]",
+		"the screen for viewers of VNC, at this socket, or display or port N (bulkhead-vncd(8))"),
 	KEY("timeout", DURATION, MACHINE, timeout_ms, "TIME", "end it with code 36 if it takes longer"),
 	KEY("result", FILE, MACHINE, result_file, "FILE", "write how it ended here, as JSON"),
 	KEY("quiet", FLAG, MACHINE, quiet, NULL, "no last line that tells how it ended"),
@@ -160,6 +166,13 @@ const struct option_row option_rows[] = {
 	ARGUMENT("log", FILE, IN(CONSOLE), log_file, "FILE", "append what is printed here, too"),
 	ARGUMENT("log-size", BYTES, IN(CONSOLE), log_size, "SIZE", "begin another file when it has become so large (default 10M; 0: never)"),
 	ARGUMENT("log-count", COUNT, IN(CONSOLE), log_count, "N", "keep so many older ones, FILE.1 the latest (default 4)"),
+	ARGUMENT("web", FLAG, IN(VIEW), web, NULL, "print an address for a browser on this host, and serve it until ^C"),
+	ARGUMENT("port", COUNT, IN(VIEW), web_port, "N", "with --web: the port of its page (default: any that is free)"),
+	ARGUMENT("full-screen", FLAG, IN(VIEW), full_screen, NULL, "the window covers the screen"),
+	ARGUMENT("grab", FLAG, IN(VIEW), grab, NULL, "the window has the mouse, and sends how far it moves; Ctrl+Alt+G lets go"),
+	ARGUMENT("expect", STEP_EXPECT, IN(SCREEN), steps, "REGEX",
+		"wait until the screen shows this POSIX extended regular expression; code 36 if it does not in time"),
+	ARGUMENT("timeout", DURATION, IN(SCREEN), timeout_ms, "TIME", "how long each --expect waits (default 30s)"),
 	ARGUMENT("frames", COUNT, IN(RECORD), frames, "N", "so many (default: until the machine ends, or ^C)"),
 	ARGUMENT("rate", COUNT, IN(RECORD), rate, "N", "show N of them a second (default: as they came; of a video 60)"),
 	ARGUMENT("timeout", DURATION, IN(STOP), timeout_ms, "TIME", "how long the guest has to power off (default 30s)"),
@@ -181,6 +194,7 @@ static const struct foreign {
 	{ "d", "detach" }, { "daemonize", "detach" }, { "background", "detach" }, { "n", "name" },
 	{ "v", "verbose" }, { "debug", "verbose" }, { "D", "log" }, { "logfile", "log" }, { "f", "force" },
 	{ "t", "timeout" }, { "smp", "cpus" }, { "c", "cpus" }, { "cores", "cpus" },
+	{ "graphics", "display" }, { "screen", "display" }, { "video", "display" },
 }, foreign_commands[] = {
 	{ "ls", "list" }, { "ps", "list" }, { "logs", "log" }, { "attach", "console" }, { "start", "run" },
 	{ "create", "run" }, { "boot", "run" }, { "shutdown", "stop" }, { "poweroff", "stop" },
@@ -227,7 +241,7 @@ enum command command_find(const char *name)
 const char *command_suggest(const char *name)
 {
 	const char *translated = translate(foreign_commands, COUNT(foreign_commands), name);
-	struct nearest near = { name, NULL, 0 };
+	struct nearest near = { name };
 
 	for (unsigned i = 0; !translated && i < COMMANDS; i++)
 		nearest_try(&near, command_rows[i].name);
@@ -238,7 +252,7 @@ const char *command_suggest(const char *name)
 static const char *option_suggest(enum command command, const char *name)
 {
 	const char *translated = translate(foreign_options, COUNT(foreign_options), name);
-	struct nearest near = { name, NULL, 0 };
+	struct nearest near = { name };
 
 	if (translated && option_find(command, translated, strlen(translated)))
 		return translated;

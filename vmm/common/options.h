@@ -43,11 +43,11 @@ enum { CLI_WORDS = 4 };
 struct cli_args {
 	const char *words[CLI_WORDS]; /* those that are no options */
 	unsigned count;
-	bool json, force, all, help, config, print, read_only, steal, resize, once, systemd;
+	bool json, force, all, help, config, print, read_only, steal, resize, once, systemd, web, full_screen, grab;
 	uint32_t console_port; /* from 1 */
 	const char *log_file;
 	uint64_t log_size;
-	uint32_t log_count, frames, rate;
+	uint32_t log_count, frames, rate, web_port;
 	struct step_list steps;
 	uint32_t timeout_ms, interval_ms;
 	int escape;

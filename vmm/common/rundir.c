@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const files[] = { "control.sock", "console.sock", "gdb.sock", "log", "vm.toml", "com1", "com2", "com3", "com4", "lock" };
+static const char *const files[] = { "control.sock", "console.sock", "gdb.sock", "log", "vm.toml", "com1", "com2", "com3", "com4", "disk0", "disk1", "disk2", "disk3", "lock" };
 enum { FILES = sizeof(files) / sizeof(files[0]) };
 
 /* Root's machines, some of which may be shared with us. */

@@ -13,6 +13,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <grp.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -159,7 +160,7 @@ static const char *choice_word(const struct option_row *row, const char *value)
 
 static int bad_choice(char *error, const struct option_row *row, const char *value)
 {
-	struct nearest near = { value, NULL, 0 };
+	struct nearest near = { value };
 	char why[160], room[32];
 
 	nearest_try_list(&near, row->arg, room, sizeof(room));
@@ -316,6 +317,31 @@ static int set_cpus(struct cpu_topology *out, const struct option_row *row, cons
 	const char *why;
 
 	return config_parse_cpus(value, out, &why) ? bad(error, row, value, why) : 0;
+}
+
+int config_parse_display(const char *text, struct display_spec *out)
+{
+	struct display_spec d = { DISPLAY_LFB, DISPLAY_WIDTH, DISPLAY_HEIGHT };
+	int end = 0;
+
+	if (!strcmp(text, "none") || !strcmp(text, "vga"))
+		d = (struct display_spec){ .kind = text[0] == 'v' ? DISPLAY_VGA : DISPLAY_NONE };
+	else if (strcmp(text, "lfb") &&
+		 (sscanf(text, "lfb,%4" SCNu32 "x%4" SCNu32 "%n", &d.width, &d.height, &end) != 2 || text[end]))
+		return -EINVAL;
+	if (!display_is_possible(&d))
+		return -ERANGE;
+	*out = d;
+	return 0;
+}
+
+static int set_display(struct display_spec *out, const struct option_row *row, const char *value, char *error)
+{
+	int rc = config_parse_display(value, out);
+
+	if (rc == -ERANGE)
+		return bad(error, row, value, "a framebuffer has 64 to 4096 columns and rows, and 4194304 pixels at most");
+	return rc ? bad(error, row, value, "write none, lfb, lfb,WIDTHxHEIGHT or vga") : 0;
 }
 
 static int add_device(uint8_t *count, const struct option_row *row, char *error)
@@ -556,6 +582,8 @@ int value_set(void *base, const struct option_row *row, const char *value, char 
 		return set_choice(field, row, value, error);
 	case VALUE_CPU:
 		return set_cpu((const char **)field, row, value, error);
+	case VALUE_DISPLAY:
+		return set_display((struct display_spec *)field, row, value, error);
 	case VALUE_CPUS:
 		return set_cpus((struct cpu_topology *)field, row, value, error);
 	case VALUE_ESCAPE:

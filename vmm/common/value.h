@@ -21,6 +21,7 @@ enum value_kind {
 	VALUE_NAME,	/* [char[VM_NAME_MAX + 1]] */
 	VALUE_CHOICE,	/* [const char *] one of the row's words */
 	VALUE_ENUM,	/* [enum] the number of one of the row's words, which are in the enum's order */
+	VALUE_DISPLAY,	/* [struct display_spec] */
 	VALUE_CPU,	/* [const char *] */
 	VALUE_CPUS,	/* [struct cpu_topology] */
 	VALUE_ESCAPE,	/* [int] */
@@ -73,6 +74,9 @@ struct cpu_topology;
  * "4", "8,sockets=2,cores=2,threads=2": what is not named is 1, but cores, which follow from the others. -EINVAL: *why says what is
  * wrong with it.
  */
+/* "lfb,800x600" or its like. 0; -EINVAL: it is none; -ERANGE: of a size that cannot be. */
+struct display_spec;
+int config_parse_display(const char *text, struct display_spec *out);
 int config_parse_cpus(const char *text, struct cpu_topology *out, const char **why);
 /* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX; not "ended" (rundir.h). */
 bool config_is_name(const char *name);

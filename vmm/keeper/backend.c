@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* Disks that another program serves, which begins when the machine has a directory. */
+static const struct disk_spec *exported[VIRTIO_DEVICES];
+
 static int open_backend(struct keeper *k, unsigned n)
 {
 	struct launch *l = &k->launch;
@@ -18,12 +21,16 @@ static int open_backend(struct keeper *k, unsigned n)
 
 	if (rc)
 		return keeper_fail(k, EXIT_USAGE, "--disk %.150s: %s", k->config.backends.of[n].text, why);
+	l->disk[n].serial = specs[n].serial;
+	if (specs[n].way != DISK_RAW) {
+		exported[n] = &specs[n];
+		return 0;
+	}
 	rc = disk_open(&specs[n], error);
 	if (rc < 0)
 		return keeper_fail(k, EXIT_USAGE, "--disk %s", error);
 	l->backend_fd[n] = rc;
 	l->disk[n].read_only = specs[n].read_only;
-	l->disk[n].serial = specs[n].serial;
 	return 0;
 }
 
@@ -33,5 +40,15 @@ int keeper_open_backends(struct keeper *k)
 
 	for (unsigned n = 0; n < k->config.backends.count && !rc; n++)
 		rc = open_backend(k, n);
+	return rc;
+}
+
+int exporters_start(struct keeper *k)
+{
+	int rc = 0;
+
+	for (unsigned n = 0; n < VIRTIO_DEVICES && !rc; n++)
+		if (exported[n])
+			rc = exporter_start(k, n, exported[n]);
 	return rc;
 }

@@ -332,6 +332,10 @@ static int run(struct keeper *k)
 	if (!rc)
 		rc = dialler_start(k);
 	if (!rc)
+		rc = vnc_start(k);
+	if (!rc)
+		rc = exporters_start(k);
+	if (!rc)
 		rc = keeper_clone(k);
 	if (rc)
 		record_drop(k);

@@ -10,7 +10,9 @@
  *   record.c  what is left of the machine: the record of its end
  *   logger.c  a process that writes what keeper and supervisor have to say
  *   tracer.c  starts the one that writes traces (vmm/trace)
+ *   vnc.c     starts the one that serves viewers of VNC (vmm/vnc)
  *   dialler.c one that connects to the sockets of --device
+ *   exporter.c, exporter_vhost.c  one for each disk that another program serves
  */
 #ifndef BULKHEAD_VMM_KEEPER_H
 #define BULKHEAD_VMM_KEEPER_H
@@ -22,6 +24,7 @@
 #include <sys/types.h>
 
 struct backlog;
+struct disk_spec;
 
 struct keeper {
 	struct vm_config config;
@@ -86,6 +89,9 @@ int keeper_listen_on_path(const char *path, int backlog);
 int keeper_listen_on_loopback(uint32_t address, int port);
 /* What is behind virtio devices, --disk: 0, or an exit code; what went wrong has been said. */
 int keeper_open_backends(struct keeper *k);
+/* Starts the programs that serve disks which we do not open: 0, or an exit code; what went wrong has been said. */
+int exporters_start(struct keeper *k);
+int exporter_start(struct keeper *k, unsigned n, const struct disk_spec *spec);
 /* What --serial asks for: 0, or an exit code; what went wrong has been said. */
 int keeper_open_serial(struct keeper *k);
 /* Where debuggers come: there, or where --gdb says. 0, or an exit code; what went wrong has been said. */
@@ -110,6 +116,9 @@ void logger_finish(struct keeper *k);
  */
 int tracer_start(struct keeper *k);
 void tracer_finish(struct keeper *k);
+
+/* Starts the VNC server, if one is wanted: 0, or an exit code; what went wrong has been said. It ends when we do. */
+int vnc_start(struct keeper *k);
 
 /* Starts the dialler, if the machine needs one: 0, or an exit code. It ends when the supervisor does. */
 int dialler_start(struct keeper *k);

@@ -25,9 +25,20 @@ static void put_off(struct client *c, uint32_t id)
 	c->vm->hooks->refuse(c, id, EAGAIN, "its process is being started; try again");
 }
 
+static bool is_screen(const struct proc *p)
+{
+	return p->id == PROC_DISPLAYD || p->id == PROC_VGAD;
+}
+
+/* Which of the two kinds of machines it is. */
+static struct proc *screen_of(struct vm *vm)
+{
+	return &vm->procs[proc_exists(&vm->procs[PROC_VGAD]) ? PROC_VGAD : PROC_DISPLAYD];
+}
+
 static int ask(struct client *c, struct proc *p, const Bulkhead__ConsoleAttach *m)
 {
-	int type = p->id == PROC_DISPLAYD ? SOCK_SEQPACKET : SOCK_STREAM, pair[2], rc;
+	int type = is_screen(p) ? SOCK_SEQPACKET : SOCK_STREAM, pair[2], rc;
 
 	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
@@ -45,11 +56,12 @@ void attach_asked(struct client *c, const struct frame *f)
 {
 	static const Bulkhead__ConsoleAttach viewer = BULKHEAD__CONSOLE_ATTACH__INIT;
 	const bool wants_screen = f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_SCREEN;
-	struct proc *p = &c->vm->procs[wants_screen ? PROC_DISPLAYD : PROC_SERIALD];
+	struct proc *p = wants_screen ? screen_of(c->vm) : &c->vm->procs[PROC_SERIALD];
 	int rc = -EAGAIN;
 
 	if (!proc_exists(p)) {
-		c->vm->hooks->refuse(c, f->header.id, ENODEV, "this machine has no screen; one of --platform frame has");
+		c->vm->hooks->refuse(c, f->header.id, ENODEV,
+				     "this machine has no screen; one of --display lfb, --display vga or --platform frame has");
 		return;
 	}
 	if (p->state == PROC_READY && !proc_owes(p, BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT))
@@ -71,7 +83,7 @@ static void pass_on(struct client *c, const struct proc *p, int fd, const Bulkhe
 	copy.mode = attached ? attached->mode : 0;
 	copy.history = attached ? attached->history : 0;
 	ok.console = &copy;
-	frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, fds, p->id == PROC_DISPLAYD ? 2 : 1);
+	frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, fds, is_screen(p) ? 2 : 1);
 }
 
 void attach_answered(struct proc *p, const Bulkhead__Ok *ok, const Bulkhead__Error *error)

@@ -33,6 +33,9 @@ static void fill_info(const struct proc *p, struct capture_info *info)
 		.vcpus = m.vcpus,
 		.no_vga = m.no_vga != 0,
 		.frame = m.frame != 0,
+		.display = (uint8_t)m.display,
+		.display_width = (uint16_t)m.display_width,
+		.display_height = (uint16_t)m.display_height,
 		.incarnation = p->incarnation,
 	};
 	snprintf(info->version, sizeof(info->version), "%s", p->version);

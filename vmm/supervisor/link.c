@@ -87,6 +87,12 @@ void link_lost(struct proc *p)
 	}
 }
 
+void link_again(struct proc *front)
+{
+	front->vm->virtio[front->instance].linked = false;
+	link_update(front->vm);
+}
+
 /* One that is dead does nothing, and the next incarnation is connected when the next guest runs. */
 bool link_part(struct vm *vm)
 {

@@ -16,6 +16,8 @@ struct vm;
 void link_update(struct vm *vm);
 /* It is gone. */
 void link_lost(struct proc *p);
+/* A front-end has hung up, and wants another connection. */
+void link_again(struct proc *front);
 /* A reset: back-ends are told to stop. False: one has not answered yet, ask again. */
 bool link_part(struct vm *vm);
 

@@ -471,6 +471,12 @@ static void on_running(struct proc *p, const Bulkhead__Event *e)
 	machine_press_button(vm); /* a reset has undone it */
 }
 
+static void on_unlinked(struct proc *p, const Bulkhead__Event *e)
+{
+	if (p->kind && p->kind->virtio == KIND_VIRTIO_FRONT)
+		link_again(p);
+}
+
 static void on_progress(struct proc *p, const Bulkhead__Event *e)
 {
 	/* The watchdog counts what it hears from a loader (struct proc, heard). */
@@ -546,6 +552,7 @@ static const struct {
 	{ BULKHEAD__EVENT_TYPE__EVENT_PROTOCOL, ~0u, on_device_trouble },
 	{ BULKHEAD__EVENT_TYPE__EVENT_UNDELIVERED, FROM(SERIALD), on_undelivered },
 	{ BULKHEAD__EVENT_TYPE__EVENT_DEBUG_KILL, FROM(GDBD), on_debug_kill },
+	{ BULKHEAD__EVENT_TYPE__EVENT_UNLINKED, ~0u, on_unlinked },
 	{ BULKHEAD__EVENT_TYPE__EVENT_LOG, ~0u, on_log_line },
 };
 

@@ -212,18 +212,34 @@ static int make_or_empty(struct vm *vm, const char *name, size_t size, struct ob
 }
 
 /* Viewers keep the last picture: the screen does not turn dark by itself. */
+static int make_picture(struct vm *vm)
+{
+	int rc = vm->picture.rw < 0 ? make_object(vm, "bulkhead-picture", sizeof(struct picture), &vm->picture) : 0;
+
+	vm->shared_fd[KIND_FD_PICTURE] = vm->picture.rw;
+	return rc;
+}
+
+static int fresh_display(struct vm *vm)
+{
+	int rc = make_or_empty(vm, "bulkhead-legacy", LAYOUT_VGA_BYTES, &vm->legacy);
+
+	if (!rc)
+		rc = make_or_empty(vm, "bulkhead-framebuffer", LAYOUT_SCREEN_BYTES, &vm->framebuffer);
+	vm->shared_fd[KIND_FD_LEGACY] = vm->legacy.ro;
+	vm->shared_fd[KIND_FD_FRAMEBUFFER] = vm->framebuffer.rw;
+	return rc ? rc : make_picture(vm);
+}
+
 static int fresh_screen(struct vm *vm)
 {
 	int rc = make_or_empty(vm, "bulkhead-screen", LAYOUT_FRAME_BUFFER_BYTES, &vm->screen);
 
 	if (!rc)
 		rc = make_or_empty(vm, "bulkhead-mailbox", LAYOUT_FRAME_MAILBOX_BYTES, &vm->mailbox);
-	if (!rc && vm->picture.rw < 0)
-		rc = make_object(vm, "bulkhead-picture", sizeof(struct picture), &vm->picture);
 	vm->shared_fd[KIND_FD_SCREEN] = vm->screen.ro;
 	vm->shared_fd[KIND_FD_MAILBOX] = vm->mailbox.rw;
-	vm->shared_fd[KIND_FD_PICTURE] = vm->picture.rw;
-	return rc;
+	return rc ? rc : make_picture(vm);
 }
 
 int objects_fresh_ram(struct vm *vm)
@@ -233,13 +249,15 @@ int objects_fresh_ram(struct vm *vm)
 
 	if (!rc && vm->config->platform == PLATFORM_FRAME)
 		rc = fresh_screen(vm);
+	if (!rc && vm->config->display.kind != DISPLAY_NONE)
+		rc = fresh_display(vm);
 	return rc ? rc : objects_fresh_code_map(vm);
 }
 
 /* Whoever begins with the emulator has decoded nothing yet. */
 int objects_fresh_code_map(struct vm *vm)
 {
-	const uint64_t bytes = vm->config->ram_bytes;
+	const uint64_t bytes = display_memory_bytes(vm->config->ram_bytes, vm->config->display.kind);
 
 	return make_or_empty(vm, "bulkhead-map", code_map_bytes(bytes >> CODE_MAP_PAGE_SHIFT, vm_cpus(vm)), &vm->code_map);
 }

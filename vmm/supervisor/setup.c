@@ -46,13 +46,18 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->sockets = vm->config->cpus.sockets;
 	m->cores = vm->config->cpus.cores;
 	m->threads = vm->config->cpus.threads;
-	m->has_pci = m->pci = vm->config->backends.count != 0 || vm->launch->rom_bytes != 0;
+	m->has_pci = m->pci =
+		vm->config->backends.count != 0 || vm->launch->rom_bytes != 0 || vm->config->display.kind == DISPLAY_VGA;
 	m->has_rom_bytes = true;
 	m->rom_bytes = vm->launch->rom_bytes;
 	m->boot_order = vm->launch->boot_order;
 	m->n_boot_order = vm->launch->boot_count;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->has_frame = m->frame = vm->config->platform == PLATFORM_FRAME;
+	m->has_display = m->has_display_width = m->has_display_height = true;
+	m->display = vm->config->display.kind;
+	m->display_width = vm->config->display.width;
+	m->display_height = vm->config->display.height;
 	m->realtime_ns = realtime_minus_machine(&vm->clock);
 	m->clock_offset_ns = vm->clock.offset_ns;
 }
@@ -156,6 +161,10 @@ static void add_back(const struct proc *p, struct fd_list *l, Bulkhead__Disk *di
 		disk->has_read_only = true;
 		disk->read_only = launch->disk[n].read_only;
 		disk->serial = (char *)launch->disk[n].serial;
+		disk->has_remote = disk->has_sectors = disk->has_features = launch->disk[n].remote;
+		disk->remote = launch->disk[n].remote;
+		disk->sectors = launch->disk[n].sectors;
+		disk->features = launch->disk[n].features;
 		add(l, launch->backend_fd[n]);
 	}
 }
@@ -380,6 +389,9 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	if (m.machine->frame) {
 		add(&l, vm->screen.rw);
 		add(&l, vm->mailbox.rw);
+	} else if (vm->config->display.kind != DISPLAY_NONE) {
+		add(&l, vm->legacy.rw);
+		add(&l, vm->framebuffer.rw);
 	}
 	add(&l, vm->msi.ro);
 	add(&l, vm->vcpu_bell.rd);

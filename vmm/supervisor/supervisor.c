@@ -264,7 +264,8 @@ static void init(struct vm *vm, struct launch *launch)
 	vm->engine_kvm = launch->engine_kvm;
 	vm->clock = machine_clock_at(clock_ns(), 0);
 	vm->realtime_started_ns = (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
-	vm->ram = vm->code_map = vm->screen = vm->mailbox = vm->picture = (struct object){ -1, -1 };
+	vm->ram = vm->code_map = vm->screen = vm->mailbox = vm->picture = vm->legacy = vm->framebuffer =
+		(struct object){ -1, -1 };
 	vm->self_fd = vm->debug_fd[0] = vm->debug_fd[1] = -1;
 }
 

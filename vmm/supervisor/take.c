@@ -56,6 +56,8 @@ static const char *obstacle(struct vm *vm)
 		return "the machine does not run";
 	if (vm->config->platform == PLATFORM_FRAME)
 		return "a frame machine keeps its framebuffer elsewhere, and cannot be taken yet";
+	if (vm->config->display.kind != DISPLAY_NONE)
+		return "it has a display, whose memory does not go along yet";
 	if (vm->config->backends.count)
 		return "it has virtio devices, and what these keep outside the machine does not go along yet";
 	for (unsigned n = 0; n < DEVICES; n++)

@@ -304,6 +304,7 @@ struct vm {
 	struct object code_map; /* engine emu; as long as ram */
 	struct object ram; /* one for the machine's life: devices may have mapped it */
 	struct object screen, mailbox, picture; /* of a frame machine: the first two lie in RAM's place */
+	struct object legacy, framebuffer; /* of a display, which has a picture as well: the first one lies in RAM's place */
 	struct object msi, counters;
 	const struct msi_page *msi_view;
 	const struct counters_page *counters_view;

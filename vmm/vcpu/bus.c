@@ -135,6 +135,20 @@ static struct io_slot make_slot(const struct route_range *r, unsigned vcpu, enum
 	};
 }
 
+/* A framebuffer whose BAR the guest has moved away from where engines see it as memory: slower, and the same bytes. */
+static uint64_t read_memory(const struct route_range *r, uint64_t addr, unsigned size)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, r->memory + (addr - r->base), size);
+	return value;
+}
+
+static void write_memory(const struct route_range *r, uint64_t addr, uint64_t data, unsigned size)
+{
+	memcpy(r->memory + (addr - r->base), &data, size);
+}
+
 static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
 			    uint64_t addr, unsigned size)
 {
@@ -181,7 +195,7 @@ static uint64_t read_pieces(void *ctx, unsigned vcpu, enum io_space asked, uint6
 	uint64_t value = 0;
 
 	if (r && route_fits(r, addr, size))
-		return read_routed(b, r, vcpu, space, addr, size);
+		return r->memory ? read_memory(r, addr, size) : read_routed(b, r, vcpu, space, addr, size);
 	if (size == 1) {
 		count(b, vcpu, COUNTER_UNCLAIMED);
 		tell_unclaimed(b, vcpu, io_space, IO_READ, addr, 0xff);
@@ -278,6 +292,10 @@ static void write_pieces(void *ctx, unsigned vcpu, enum io_space asked, uint64_t
 	struct bus *b = ctx;
 	const struct route_range *r = route_find(&b->routes, space, addr);
 
+	if (r && route_fits(r, addr, size) && r->memory) {
+		write_memory(r, addr, data, size);
+		return;
+	}
 	if (r && route_fits(r, addr, size)) {
 		write_routed(b, r, vcpu, space, addr, data, size);
 		if (b->pci.present && pci_is_config(r))

@@ -62,19 +62,30 @@ static uint64_t decoded_base(uint32_t command, uint32_t bar)
 	return command & PCI_COMMAND_MEMORY && base ? base : ROUTE_NOWHERE;
 }
 
+static bool has_range(const struct route_table *routes, uint8_t channel, unsigned range)
+{
+	for (unsigned i = 0; i < routes->mmio_count; i++)
+		if (routes->mmio[i].channel == channel && routes->mmio[i].range == range)
+			return true;
+	return false;
+}
+
 /* Two processors that write at once: whoever looks last sees what both have written. */
 void pci_config_written(struct pci_bus *p, struct route_table *routes, const struct route_range *config, pci_read_fn *read,
 			void *ctx, unsigned vcpu, uint64_t addr, unsigned size)
 {
-	uint64_t offset = addr - config->base;
+	const uint64_t offset = addr - config->base;
+	unsigned range = config->range + 1u;
 	uint32_t command, bar;
 
-	if (!overlaps(offset, size, PCI_COMMAND, 2) && !overlaps(offset, size, PCI_BAR0, 4))
+	if (!overlaps(offset, size, PCI_COMMAND, 2) && !overlaps(offset, size, PCI_BAR0, PCI_BARS * 4))
 		return;
 	pthread_mutex_lock(&p->moves);
 	command = (uint32_t)read(ctx, vcpu, IO_MMIO, config->base + PCI_COMMAND, 2);
-	bar = (uint32_t)read(ctx, vcpu, IO_MMIO, config->base + PCI_BAR0, 4);
-	route_move(routes, config->channel, (uint8_t)(config->range + 1), decoded_base(command, bar));
+	for (unsigned n = 0; n < PCI_BARS && has_range(routes, config->channel, range); n += 2, range++) {
+		bar = (uint32_t)read(ctx, vcpu, IO_MMIO, config->base + PCI_BAR0 + n * 4, 4);
+		route_move(routes, config->channel, (uint8_t)range, decoded_base(command, bar));
+	}
 	pthread_mutex_unlock(&p->moves);
 }
 

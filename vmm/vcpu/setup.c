@@ -81,6 +81,36 @@ static int map_windows(struct setup *s, uint64_t bytes)
 	return err;
 }
 
+/* Behind RAM below 4 GiB, and before what is above it. */
+static void add_region(struct setup *s, uint64_t gpa, uint64_t bytes, void *host)
+{
+	struct engine_config *c = &s->config;
+
+	memmove(&c->ram[2], &c->ram[1], (ENGINE_MAX_RAM - 2) * sizeof(c->ram[0]));
+	c->ram[1] = (struct engine_ram){ gpa, bytes, host };
+	c->ram_count++;
+	memcpy(s->p->ram, c->ram, sizeof(s->p->ram));
+	s->p->ram_count = c->ram_count;
+}
+
+/* A display's memory is memory to the guest, who writes there without asking; vgad sees it as well. */
+static int map_display(struct setup *s, uint64_t bytes)
+{
+	const int legacy = take_fd(s), framebuffer = take_fd(s);
+	uint8_t *ram = s->config.ram[0].host;
+	int err = bytes < LAYOUT_VGA_BASE + LAYOUT_VGA_BYTES ? -EINVAL : 0;
+	void *host = NULL;
+
+	*s->field = "display";
+	if (!err)
+		err = shm_map_rw_at(legacy, LAYOUT_VGA_BYTES, ram + LAYOUT_VGA_BASE);
+	if (!err)
+		err = shm_map_rw(framebuffer, LAYOUT_SCREEN_BYTES, &host);
+	if (!err)
+		add_region(s, LAYOUT_SCREEN_BASE, LAYOUT_SCREEN_BYTES, host);
+	return err;
+}
+
 _Static_assert((int)COUNTERS_VCPUS >= (int)ENGINE_MAX_VCPUS, "each has a part");
 
 /* Who brings none has nobody who reads them. */
@@ -155,6 +185,15 @@ static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, 
 	return 0;
 }
 
+/* Where the guest has moved its BAR. The base is looked up here and not when it is used: it moves with the BAR. */
+static void place_framebuffer(struct bus *b, uint8_t *host)
+{
+	const struct route_range *r = route_find(&b->routes, MODEL_MMIO, LAYOUT_SCREEN_BASE);
+
+	if (r)
+		route_memory(&b->routes, r->channel, r->range, host);
+}
+
 static int map_msi(struct setup *s)
 {
 	const void *page;
@@ -170,7 +209,8 @@ static int map_msi(struct setup *s)
 static int map_code(struct setup *s, const Bulkhead__MachineConfig *machine)
 {
 	*s->field = "code map";
-	s->config.code_map_bytes = code_map_bytes(machine->ram_bytes >> CODE_MAP_PAGE_SHIFT, machine->vcpus);
+	s->config.code_map_bytes = code_map_bytes(
+		display_memory_bytes(machine->ram_bytes, control_display(machine).kind) >> CODE_MAP_PAGE_SHIFT, machine->vcpus);
 	return shm_map_rw(take_fd(s), s->config.code_map_bytes, &s->config.code_map);
 }
 
@@ -307,10 +347,14 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 	ret = map_ram(&s, m->machine->ram_bytes, m->machine->rom_bytes);
 	if (!ret && m->machine->has_frame && m->machine->frame)
 		ret = map_windows(&s, m->machine->ram_bytes);
+	else if (!ret && control_display(m->machine).kind != DISPLAY_NONE)
+		ret = map_display(&s, m->machine->ram_bytes);
 	if (!ret)
 		ret = map_msi(&s);
 	for (size_t i = 0; !ret && i < m->n_channels; i++)
 		ret = add_channel(&s, m->channels[i], m->n_instances ? m->instances[i] : 0, m->spin_ns);
+	if (!ret && control_display(m->machine).kind != DISPLAY_NONE)
+		place_framebuffer(&p->bus, s.config.ram[1].host);
 	if (!ret)
 		ret = map_counters(&s, m->has_has_counters && m->has_counters);
 	if (!ret && m->trace)
