@@ -119,6 +119,30 @@ static void describe_device(struct aml *a, const char *name, const char *id, uin
 	aml_close(a, device);
 }
 
+/* The keyboard has the controller's ports, the mouse only an interrupt: so Linux's i8042 driver and others look for them. */
+static void describe_ps2(struct aml *a)
+{
+	size_t device = aml_open_device(a, "KBD_"), crs;
+
+	aml_name(a, "_HID");
+	aml_eisa_id(a, "PNP0303");
+	aml_name(a, "_CRS");
+	crs = aml_open_resources(a);
+	aml_io(a, 0x60, 1);
+	aml_io(a, 0x64, 1);
+	aml_irq(a, LAYOUT_KBD_IRQ);
+	aml_close_resources(a, crs);
+	aml_close(a, device);
+	device = aml_open_device(a, "MOU_");
+	aml_name(a, "_HID");
+	aml_eisa_id(a, "PNP0F13");
+	aml_name(a, "_CRS");
+	crs = aml_open_resources(a);
+	aml_irq(a, LAYOUT_AUX_IRQ);
+	aml_close_resources(a, crs);
+	aml_close(a, device);
+}
+
 /* By this name Linux's driver finds it (QEMU, docs/specs/pvpanic.rst). */
 static void describe_pvpanic(struct aml *a)
 {
@@ -250,6 +274,8 @@ static int put_dsdt(struct area *area, uint64_t *gpa)
 	describe_device(&a, "COM4", "PNP0501", 4, LAYOUT_COM4, 8, LAYOUT_COM2_IRQ);
 	describe_device(&a, "RTC_", "PNP0B00", 0, 0x70, 2, LAYOUT_RTC_IRQ);
 	describe_pvpanic(&a);
+	if (area->m->ps2)
+		describe_ps2(&a);
 	if (area->m->pci)
 		describe_pci(&a, area->m);
 	aml_close(&a, term);
@@ -282,10 +308,10 @@ enum fadt_flags {
 };
 
 /*
- * IA-PC boot architecture flags (5.2.9.3). The 8042 is not announced although it answers: there is no
- * keyboard behind it, and looking for one means polling loops with time-outs in every guest.
+ * IA-PC boot architecture flags (5.2.9.3). An 8042 without a keyboard behind it is not announced
+ * although it answers: looking for one means polling loops with time-outs in every guest.
  */
-enum boot_arch { ARCH_LEGACY_DEVICES = 1 << 0, ARCH_NO_VGA = 1 << 2, ARCH_NO_ASPM = 1 << 4 };
+enum boot_arch { ARCH_LEGACY_DEVICES = 1 << 0, ARCH_8042 = 1 << 1, ARCH_NO_VGA = 1 << 2, ARCH_NO_ASPM = 1 << 4 };
 
 static void fill_fadt_registers(uint8_t *t)
 {
@@ -318,7 +344,7 @@ static int put_fadt(struct area *a, uint64_t facs, uint64_t dsdt, uint64_t *gpa)
 	fill_fadt_registers(t);
 	boot_set16(t + 96, 101);  /* P_LVL2_LAT: above 100 us = no C2 */
 	boot_set16(t + 98, 1001); /* P_LVL3_LAT: above 1000 us = no C3 */
-	boot_set16(t + 109, ARCH_LEGACY_DEVICES | ARCH_NO_VGA | ARCH_NO_ASPM);
+	boot_set16(t + 109, ARCH_LEGACY_DEVICES | (a->m->ps2 ? ARCH_8042 : 0) | ARCH_NO_VGA | ARCH_NO_ASPM);
 	boot_set32(t + 112, FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC | FADT_RESET_REG_SUP | FADT_HEADLESS);
 	t[108] = 0x32; /* CENTURY: index in the clock's memory */
 	t[131] = 4;    /* minor version */

@@ -20,7 +20,7 @@ enum { ACPI_PCI_DEVICES = 8 };
 struct acpi_machine {
 	struct cpu_topology topology;
 	unsigned vcpus;
-	bool pci;
+	bool pci, ps2;
 	uint32_t low_window; /* firmware assigns BARs: they may be from here on; 0: they are where layout.h has them */
 	uint64_t base;	     /* guest-physical address of the first table, a multiple of 64 */
 };

@@ -115,9 +115,11 @@ static int check_request(struct loader *l)
 /* Where a guest that is not handed the RSDP's address looks for it, in memory that E820 reserves. */
 static int put_acpi(struct loader *l)
 {
-	const struct acpi_machine m = {
-		.topology = l->topology, .vcpus = l->rq->vcpus, .pci = l->rq->pci, .base = BOOT_BIOS + BOOT_ACPI_OFFSET
-	};
+	const struct acpi_machine m = { .topology = l->topology,
+					.vcpus = l->rq->vcpus,
+					.pci = l->rq->pci,
+					.ps2 = l->rq->ps2,
+					.base = BOOT_BIOS + BOOT_ACPI_OFFSET };
 	static struct acpi_tables tables;
 	int err = acpi_make(&m, &tables);
 

@@ -65,6 +65,7 @@ struct boot_request {
 	unsigned vcpus;
 	bool pci; /* there are PCI devices */
 	struct display_spec display;
+	bool ps2; /* there are a PS/2 keyboard and mouse */
 	struct cpu_topology topology; /* all zeroes: one socket of so many cores */
 };
 

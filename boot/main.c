@@ -161,6 +161,7 @@ static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct b
 	rq->topology = control_topology(m->machine);
 	rq->pci = m->machine->has_pci && m->machine->pci;
 	rq->display = control_display(m->machine);
+	rq->ps2 = m->machine->has_ps2 && m->machine->ps2;
 	rq->kernel.name = m->kernel_name;
 	if (m->format != NULL && boot_format_parse(m->format, &rq->format) != 0)
 		return trouble(t, -EINVAL, "format", "must be auto, bzimage, elf, pvh, multiboot, flat16 or flat64");

@@ -134,7 +134,6 @@ static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 	return viewers_settle(&viewers, now_ns);
 }
 
-/* CONSOLE_CLIENT, as for a console: a connection of a viewer. */
 static int admit(struct runtime *rt, struct frame *f)
 {
 	return viewers_take_client(&viewers, rt->child.control_fd, f);

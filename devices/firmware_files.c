@@ -110,6 +110,7 @@ static int add_acpi(struct fw_cfg *f, const struct model_config *c)
 	const struct acpi_machine m = { .topology = c->topology.sockets ? c->topology : topology_flat(c->vcpus),
 					.vcpus = c->vcpus,
 					.pci = true,
+					.ps2 = c->ps2,
 					.low_window = (uint32_t)LAYOUT_RAM_LOW_FIRMWARE };
 	struct acpi_tables tables;
 	struct script script = { 0 };

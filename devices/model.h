@@ -34,6 +34,7 @@ struct model_config {
 	uint8_t instance;	/* of the device's kind */
 	uint8_t virtio_type;	/* of a virtio front-end: which device it is (virtio 1.2, 5) */
 	bool pci;		/* there is a PCI bus */
+	bool ps2;		/* there are a PS/2 keyboard and mouse */
 	bool no_vga;		/* nobody answers at the display's ports */
 	struct display_spec display;
 	bool frame;		/* a frame machine: the byte written to F4h is the exit code itself */

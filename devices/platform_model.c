@@ -73,6 +73,14 @@ static void reset_if(struct platform_state *s, bool requested)
 		post_event(s, PLATFORM_RESET, 0);
 }
 
+/* Nothing is plugged into this controller. Who has a keyboard has another one (input_model.h). */
+static void obey_kbc(struct platform_state *s, struct i8042_effect effect)
+{
+	if (effect.sends)
+		i8042_no_answer(&s->kbc, effect.aux);
+	reset_if(s, effect.reset);
+}
+
 static void write_pm1(struct platform_state *s, unsigned offset, uint8_t value)
 {
 	const int sleep = acpi_pm1_write(&s->pm1, offset, value);
@@ -151,10 +159,10 @@ static void write_byte(struct platform_state *s, enum platform_range range, uint
 			reset_if(s, acpi_reset_write(&s->pm1, value));
 		break;
 	case RANGE_KBC_DATA:
-		reset_if(s, i8042_write_data(&s->kbc, value));
+		obey_kbc(s, i8042_write_data(&s->kbc, value));
 		break;
 	case RANGE_KBC_STATUS:
-		reset_if(s, i8042_write_command(&s->kbc, value));
+		obey_kbc(s, i8042_write_command(&s->kbc, value));
 		break;
 	case RANGE_PORT92:
 		reset_if(s, port92_write(&s->port92, value));

@@ -52,6 +52,5 @@ bool platform_model_has_event(const void *state);
 /* Debug-console bytes (ports E9h, 402h, 10h). */
 size_t platform_model_take_debug(void *state, uint8_t *buf, size_t len);
 void platform_model_power_button(void *state);
-/* Key scan codes for the i8042 are a later issue. */
 
 #endif

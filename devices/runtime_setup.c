@@ -25,6 +25,7 @@ static struct model_config machine_config(const Bulkhead__MachineConfig *m)
 		.realtime_ns = m->has_realtime_ns ? m->realtime_ns : 0,
 		.vcpus = (uint8_t)m->vcpus,
 		.pci = m->has_pci && m->pci,
+		.ps2 = m->has_ps2 && m->ps2,
 		.no_vga = m->has_no_vga && m->no_vga,
 		.frame = m->has_frame && m->frame,
 		.topology = control_topology(m),

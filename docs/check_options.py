@@ -30,7 +30,7 @@ def read(path):
 
 def options_of(command):
     out = call(program, command, "--help").stdout
-    return set(re.findall(r"(?m)^  --([a-z-]+)", out)) - {"help"}
+    return set(re.findall(r"(?m)^  --([a-z0-9-]+)", out)) - {"help"}
 
 
 commands = re.findall(r"(?m)^  ([a-z]+) +\S", call(program, "help").stdout.split("Examples:")[0])
@@ -43,17 +43,17 @@ synopsis, rest = page.split(".Sh DESCRIPTION")
 blocks = re.findall(r"(?m)^\.Nm\n\.Cm ([a-z]+)(.*)\n((?:\..*\n)*?)(?=\.Nm|\Z)", synopsis.split(".Sh SYNOPSIS")[1])
 named = {}
 for command, _, block in blocks:
-    named.setdefault(command, set()).update(re.findall(r"Fl -([a-z-]+)", block))
+    named.setdefault(command, set()).update(re.findall(r"Fl -([a-z0-9-]+)", block))
 want(f"not in the synopsis: {set(commands) - set(named)}", set(commands) <= set(named))
 for command in commands:
     if command not in ("run", "demo"):
         want(f"{command}: the synopsis has {named.get(command)}, --help {table[command]}", named.get(command) == table[command])
-listed = set(re.findall(r"(?m)^\.It Fl -([a-z-]+)", rest.split(".Ss Options of run")[1].split(".Ss ")[0]))
+listed = set(re.findall(r"(?m)^\.It Fl -([a-z0-9-]+)", rest.split(".Ss Options of run")[1].split(".Ss ")[0]))
 want(f"options of run: in the manual alone {listed - table['run']}, in --help alone {table['run'] - listed}", listed == table["run"])
 want("demo has options that run has not", table["demo"] <= table["run"])
 
 # vm.toml(5): every option of a machine is a key of the list.
-keys = set(re.findall(r"(?m)^\.It Cm ([a-z-]+)", read(source + "/docs/man/vm.toml.5")))
+keys = set(re.findall(r"(?m)^\.It Cm ([a-z0-9-]+)", read(source + "/docs/man/vm.toml.5")))
 want(f"keys: in vm.toml(5) alone {keys - table['run']}, missing there {table['run'] - keys - {'config', 'json'}}",
      keys == table["run"] - {"config", "json"})
 

@@ -55,6 +55,7 @@ static const struct frame_type types[] = {
 	TYPE(CONSOLE, "CONSOLE", console_attach, 0, 0),
 	TYPE(CONSOLE_CLIENT, "CONSOLE_CLIENT", console_attach, 1, 1),
 	TYPE(SCREEN, "SCREEN", empty, 0, 0),
+	TYPE(INPUT, "INPUT", empty, 0, 0),
 	TYPE(COUNTERS, "COUNTERS", empty, 0, 0),
 	TYPE(WATCH, "WATCH", watch, 0, 0),
 	TYPE(NEWS, "NEWS", news, 0, 0),

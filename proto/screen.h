@@ -82,11 +82,16 @@ enum screen_event_code {
 	SCREEN_EV_ABS = 3,
 	SCREEN_ABS_X = 0,
 	SCREEN_ABS_Y = 1,
+	SCREEN_REL_X = 0,
+	SCREEN_REL_Y = 1,
 	SCREEN_REL_WHEEL = 8,
 	SCREEN_BTN_LEFT = 0x110,
 	SCREEN_BTN_RIGHT = 0x111,
 	SCREEN_BTN_MIDDLE = 0x112,
+	SCREEN_BTN_SIDE = 0x113,
+	SCREEN_BTN_EXTRA = 0x114,
 	SCREEN_CODE_MAX = 0x2ff, /* KEY_MAX */
+	SCREEN_WAY_MAX = 32767,	 /* of a movement or a position that anybody means */
 };
 
 enum screen_type {

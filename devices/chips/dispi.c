@@ -142,7 +142,7 @@ bool dispi_mode(const struct dispi *d, struct dispi_mode *out)
 	if (!(r[DISPI_ENABLE] & DISPI_ENABLED))
 		return false;
 	*out = (struct dispi_mode){ r[DISPI_XRES], r[DISPI_YRES], r[DISPI_VIRT_WIDTH] * bytes,
-				    (r[DISPI_Y_OFFSET] * r[DISPI_VIRT_WIDTH] + r[DISPI_X_OFFSET]) * bytes, bytes };
+				    ((uint32_t)r[DISPI_Y_OFFSET] * r[DISPI_VIRT_WIDTH] + r[DISPI_X_OFFSET]) * bytes, bytes };
 	return true;
 }
 

@@ -2,10 +2,10 @@
 /*
  * 8042 (IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device Controller").
  *
- * The controller works; no device is connected. A byte for a device is answered as the chip does when nobody
- * clocks it in: FEh with the time-out bit. A driver that probes learns within microseconds that there is
- * nothing, instead of waiting out its own time-outs (Linux: half a second for each of several commands).
- * Linux does not even probe, as the loader declares no PS/2 controller in FADT's boot flags.
+ * The controller alone. A board without devices (platformd) answers a byte for one as the chip does when nobody clocks it in:
+ * FEh with the time-out bit. A driver that probes learns within microseconds that there is nothing, instead of waiting out its
+ * own time-outs (Linux: half a second for each of several commands). Linux does not even probe, as the loader declares a PS/2
+ * controller in FADT's boot flags only if there are devices.
  */
 #include "i8042.h"
 
@@ -99,41 +99,70 @@ static uint8_t read_output_port(const struct i8042 *k)
 	return k->output_port | (i8042_irq1(k) ? PORT_KBD_IRQ : 0) | (i8042_irq12(k) ? PORT_AUX_IRQ : 0);
 }
 
-/* The data byte of a command that was written to 64h. */
-static bool write_argument(struct i8042 *k, uint8_t command, uint8_t value)
+void i8042_no_answer(struct i8042 *k, bool aux)
 {
+	put(k, RESEND, aux ? I8042_AUX | I8042_TIMEOUT : I8042_TIMEOUT);
+}
+
+bool i8042_is_inhibited(const struct i8042 *k, bool aux)
+{
+	return k->ram[0] & (aux ? I8042_AUX_OFF : I8042_KBD_OFF);
+}
+
+bool i8042_is_ready(const struct i8042 *k, bool aux)
+{
+	return k->count == 0 && !i8042_is_inhibited(k, aux);
+}
+
+void i8042_give(struct i8042 *k, bool aux, uint8_t byte)
+{
+	put(k, byte, aux ? I8042_AUX : 0);
+}
+
+bool i8042_translates(const struct i8042 *k)
+{
+	return k->ram[0] & I8042_TRANSLATE;
+}
+
+/* Sending to a device enables its interface. */
+static struct i8042_effect send(struct i8042 *k, bool aux, uint8_t byte)
+{
+	k->ram[0] &= (uint8_t) ~(aux ? I8042_AUX_OFF : I8042_KBD_OFF);
+	return (struct i8042_effect){ .sends = true, .aux = aux, .byte = byte };
+}
+
+/* The data byte of a command that was written to 64h. */
+static struct i8042_effect write_argument(struct i8042 *k, uint8_t command, uint8_t value)
+{
+	struct i8042_effect effect = { .reset = false };
+
 	switch (command) {
 	case 0xd1: /* write output port */
 		k->output_port = value & (uint8_t) ~(PORT_KBD_IRQ | PORT_AUX_IRQ);
-		return !(value & PORT_RUN);
+		effect.reset = !(value & PORT_RUN);
+		break;
 	case 0xd2: /* echo as if from the keyboard */
 		put(k, value, 0);
 		break;
 	case 0xd3: /* as if from the auxiliary device */
 		put(k, value, I8042_AUX);
 		break;
-	case 0xd4: /* to the auxiliary device: nobody there */
-		k->ram[0] &= (uint8_t)~I8042_AUX_OFF;
-		put(k, RESEND, I8042_AUX | I8042_TIMEOUT);
-		break;
+	case 0xd4: /* to the auxiliary device */
+		return send(k, true, value);
 	default: /* 60h..7Fh: write RAM; bit 7 of the command byte is reserved */
 		k->ram[command & 0x1f] = command == 0x60 ? value & 0x7f : value;
 		break;
 	}
-	return false;
+	return effect;
 }
 
-bool i8042_write_data(struct i8042 *k, uint8_t value)
+struct i8042_effect i8042_write_data(struct i8042 *k, uint8_t value)
 {
 	const uint8_t command = k->pending;
 
 	k->pending = 0;
 	k->was_command = 0;
-	if (command)
-		return write_argument(k, command, value);
-	k->ram[0] &= (uint8_t)~I8042_KBD_OFF; /* sending to the keyboard enables its interface */
-	put(k, RESEND, I8042_TIMEOUT);
-	return false;
+	return command ? write_argument(k, command, value) : send(k, false, value);
 }
 
 /* Commands that need no data byte and are single. */
@@ -181,8 +210,10 @@ static void simple_command(struct i8042 *k, uint8_t command)
 	}
 }
 
-bool i8042_write_command(struct i8042 *k, uint8_t value)
+struct i8042_effect i8042_write_command(struct i8042 *k, uint8_t value)
 {
+	struct i8042_effect effect = { .reset = false };
+
 	k->was_command = 1;
 	k->pending = 0;
 	if (value >= 0x20 && value <= 0x3f)
@@ -190,10 +221,10 @@ bool i8042_write_command(struct i8042 *k, uint8_t value)
 	else if ((value >= 0x60 && value <= 0x7f) || (value >= 0xd1 && value <= 0xd4))
 		k->pending = value;
 	else if (value >= 0xf0)
-		return !(value & PORT_RUN); /* pulse the output port bits that are 0, for 6 us */
+		effect.reset = !(value & PORT_RUN); /* pulse the output port bits that are 0, for 6 us */
 	else
 		simple_command(k, value);
-	return false;
+	return effect;
 }
 
 const char *i8042_check(const struct i8042 *k)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Intel 8042 keyboard and auxiliary controller of a PS/2, with nothing plugged in. */
+/* Intel 8042 keyboard and auxiliary controller of a PS/2. What is plugged into it, if anything, is its board's affair. */
 #ifndef BULKHEAD_DEVICES_CHIPS_I8042_H
 #define BULKHEAD_DEVICES_CHIPS_I8042_H
 
@@ -43,9 +43,27 @@ extern const struct reg_desc i8042_data_reg, i8042_status_reg;
 void i8042_reset(struct i8042 *k);
 uint8_t i8042_read_data(struct i8042 *k);
 uint8_t i8042_read_status(const struct i8042 *k);
-/* Both return true if the write pulls the machine's reset line. */
-bool i8042_write_data(struct i8042 *k, uint8_t value);
-bool i8042_write_command(struct i8042 *k, uint8_t value);
+
+/* What a write asks of the board. */
+struct i8042_effect {
+	bool reset; /* the machine's reset line is pulled */
+	bool sends; /* `byte` goes out to the keyboard, or to the auxiliary device */
+	bool aux;
+	uint8_t byte;
+};
+struct i8042_effect i8042_write_data(struct i8042 *k, uint8_t value);
+struct i8042_effect i8042_write_command(struct i8042 *k, uint8_t value);
+/* Nobody clocks in what was sent. */
+void i8042_no_answer(struct i8042 *k, bool aux);
+
+/* Is that device's clock held low? Then it keeps what it has to say. */
+bool i8042_is_inhibited(const struct i8042 *k, bool aux);
+/* Is there room for a byte of that device? It is given then, as the controller shall show it. */
+bool i8042_is_ready(const struct i8042 *k, bool aux);
+void i8042_give(struct i8042 *k, bool aux, uint8_t byte);
+/* Are the keyboard's bytes translated into scan code set 1? */
+bool i8042_translates(const struct i8042 *k);
+
 bool i8042_irq1(const struct i8042 *k);
 bool i8042_irq12(const struct i8042 *k);
 const char *i8042_check(const struct i8042 *k);

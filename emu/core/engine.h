@@ -48,7 +48,7 @@ struct engine_ram {
 	uint8_t *host;
 };
 
-enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = TOPOLOGY_MAX_CPUS, ENGINE_MAX_WRITERS = 24 };
+enum { ENGINE_MAX_RAM = 4, ENGINE_MAX_VCPUS = TOPOLOGY_MAX_CPUS, ENGINE_MAX_WRITERS = 64 };
 
 struct engine_debug; /* debugger.h */
 struct engine_trace; /* trace.h */

@@ -112,7 +112,7 @@ def not_asked_for(t):
 def typing(t):
     """Keys go elsewhere: that is said, and nobody waits for ever."""
     vm = start(t, "vga_text")
-    t.bulkhead("input", t.name, "key", "a").expect(1, err="a display alone")
+    t.bulkhead("input", t.name, "key", "a").expect(1, err="no keyboard and no mouse; --ps2 adds them")
     vm.send("q")
     check(vm.wait() == 7, f"exit code {vm.code}")
 

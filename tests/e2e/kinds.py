@@ -28,7 +28,7 @@ def options(kind):
         return next(("--" + _options[r[0]], _image()) for r in _rows if r[4] == "BACKEND")
     if row[4] == "DISPLAY":
         return ("--display", "vga")
-    return ("--" + _options[row[0]],) if row[4] == "OPTION" else ()
+    return ("--" + _options[row[0]],) if row[4] in ("OPTION", "BOARD") else ()
 
 
 def _image():

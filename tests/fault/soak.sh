@@ -18,5 +18,6 @@ echo "soak: the matrix, $SOAK_KILLS kills, then a storm of $STORM_KILLS, with se
 python3 "$here/recovery.py" matrix_full matrix_full_several soak_kills
 python3 "$here/screen.py" matrix_full
 python3 "$here/display.py" matrix_full
+python3 "$here/keyboard.py" matrix_full
 python3 "$here/storm.py" soak
 exec python3 "$here/move.py" soak

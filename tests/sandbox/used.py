@@ -99,12 +99,13 @@ def debug(t):
 
 
 def ask_everything(t):
-    """Console both ways, a reset, status, restarts, a stop by signal and on again, a viewer, a debugger, another log, a reader that leaves, the power button."""
+    """Console both ways, a reset, status, a key, restarts, a stop by signal and on again, a viewer, a debugger, another log, a reader that leaves, the power button."""
     talk = t.console()
     talk.expect("board ready", seconds=40)
     talk.send("r")
     talk.expect("board ready", seconds=40)
     t.bulkhead("status", t.name).expect(0)
+    t.bulkhead("input", t.name, "key", "a").expect(0)
     for kind in (k for k in KINDS if k not in FRAMES):
         t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
     os.kill(t.processes()[process("testd")], signal.SIGKILL)

@@ -47,7 +47,8 @@ def goes_on(t, version, state, ram):
     name, first = f"{t.name}-{version}", 500
     for to, fd in enumerate((state, ram, stash[0].fileno(), stash[1].fileno()), first):
         os.dup2(fd, to, inheritable=True)
-    extra = [word for kind in MOVABLE for word in options(kind)]
+    # Kinds that have come since are none of that machine's.
+    extra = [word for kind in MOVABLE if os.path.exists(f"{FOLDER}/{version}/{kind}.bhd.xz") for word in options(kind)]
     command = [f"{BUILD}/vmm/bulkhead-supervisor", *t.guest(GUEST, "--detach", "--from", "x", "--log", f"{t.dir}/log", *extra, name=name)[1:],
                "--keep", f"--taken-fd={first}"]
     pid = os.fork()

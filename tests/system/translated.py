@@ -11,7 +11,9 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "software"))
 sys.dont_write_bytecode = True
+import archive  # noqa: E402
 from bh import BUILD, SOURCE, check, debian, fetched, main, test, wait_until  # noqa: E402
 
 LIMIT, LONG_LIMIT = 280, 3000
@@ -105,6 +107,59 @@ def long_changing_code(t):
     change(t, "jit", "'*'", 3, LONG_LIMIT)
     os.rename(t.dir + "/changing", t.dir + "/changed")
     change(t, "verify", "vfs_*", 3, LONG_LIMIT)
+
+
+COMPILE = "./cc1 -quiet -O2 -fpreprocessed source.i -o - | busybox md5sum"
+COMPILER_INIT = """#!/usr/bin/busybox sh
+busybox mount -t proc proc /proc
+cd /compiler
+for n in 1 2 3; do {}; done
+busybox poweroff -f
+"""
+
+
+def compiler(t):
+    """The compiler proper with something to compile: here, and in an archive for the guest."""
+    here = t.dir + "/compiler"
+    os.mkdir(here)
+    cc1 = subprocess.run(["gcc", "-print-prog-name=cc1"], check=True, capture_output=True, text=True).stdout.strip()
+    shutil.copy(cc1, here + "/cc1")
+    subprocess.run(["gcc", "-E", "-I", SOURCE, SOURCE + "/emu/decode/decode.c", "-o", here + "/source.i"], check=True)
+    a = archive.Archive(t.dir + "/compiler.cpio")
+    a.parents("proc/x")
+    for name in archive.USR_LINKS:
+        a.link(name, "usr/" + name)
+    a.add(fetched("fetch.sh")["BUSYBOX"], "/usr/bin/busybox")
+    a.add("/lib64/ld-linux-x86-64.so.2")
+    for name in ("cc1", "source.i"):
+        a.add(f"{here}/{name}", "/compiler/" + name)
+    a.text("init", COMPILER_INIT.format(COMPILE))
+    a.close()
+    return here, t.dir + "/compiler.cpio"
+
+
+def compile(t, here, initrd, *options):
+    """Three times in one guest: the third runs what was translated in the first."""
+    said = subprocess.run(COMPILE, shell=True, check=True, capture_output=True, text=True, cwd=here).stdout.strip()
+    kernel, _ = debian(t.dir)
+    r = t.bulkhead(*t.machine("--kernel", kernel, "--initrd", initrd, "--memory", "1G", "--cmdline", "console=ttyS0 quiet", *options),
+                   seconds=LONG_LIMIT)
+    found = re.findall(r"(?m)^[0-9a-f]{32}  -\r?$", r.expect(0).out)
+    check(len(found) == 3 and all(line.strip() == said for line in found), f"{found}, and here: {said}")
+
+
+@test(limit=LIMIT)
+def compiler_turns(t):
+    """A compiler's code, whose translations are forgotten by halves all the time, compiles as it does here."""
+    compile(t, *compiler(t), "--code-cache", "8M")
+
+
+@test(limit=LONG_LIMIT)
+def long_compiler(t):
+    """Each block translated at once: with more memory for it than it takes, and with less."""
+    here, initrd = compiler(t)
+    for size in ("192M", "60M", "4M"):
+        compile(t, here, initrd, "--tier", "jit", "--code-cache", size)
 
 
 @test(limit=LONG_LIMIT)

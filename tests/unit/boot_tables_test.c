@@ -12,7 +12,7 @@
 
 enum { VCPUS = 3 };
 
-static struct guest boot_pci(bool pci)
+static struct guest boot_with(bool pci, bool ps2)
 {
 	struct guest g;
 
@@ -20,8 +20,14 @@ static struct guest boot_pci(bool pci)
 	g.rq.format = BOOT_FLAT64;
 	g.rq.vcpus = VCPUS;
 	g.rq.pci = pci;
+	g.rq.ps2 = ps2;
 	cr_assert_eq(guest_load(&g), 0, "%s", g.rs.error);
 	return g;
+}
+
+static struct guest boot_pci(bool pci)
+{
+	return boot_with(pci, false);
 }
 
 static struct guest boot(void)
@@ -112,7 +118,16 @@ Test(acpi, fadt)
 	cr_expect_eq(t[128], LAYOUT_RESET_VALUE);
 	cr_expect_eq(get32(t + 112) & 1 << 4, 0, "power button: fixed feature");
 	cr_expect_eq(get32(t + 112) & 1 << 8, 0, "PM timer: 24 bits");
-	cr_expect_eq(get16(t + 109) & (1 << 2 | 1 << 3 | 1 << 5), 1 << 2, "no VGA; MSI and CMOS clock present");
+	cr_expect_eq(get16(t + 109) & (1 << 1 | 1 << 2 | 1 << 3 | 1 << 5), 1 << 2, "no 8042, no VGA; MSI and CMOS clock present");
+}
+
+/* 5.2.9.3: bit 1 of the boot architecture flags is 8042. Linux does not look for a keyboard without it. */
+Test(acpi, keyboard_controller)
+{
+	struct guest g = boot_with(false, true);
+	const uint8_t *fadt = table(&g, "FACP");
+
+	cr_expect(get16(fadt + 109) & 1 << 1);
 }
 
 /* 5.2.12: what it lists must be what layout.h wires. */
@@ -275,7 +290,7 @@ Test(acpi, iasl_agrees)
 {
 	char dir[] = "/tmp/bulkhead-acpi-XXXXXX", command[64];
 	static const char *const names[] = { "FACP", "APIC", "HPET", "MCFG" };
-	struct guest g = boot_pci(true);
+	struct guest g = boot_with(true, true);
 	const uint8_t *fadt = table(&g, "FACP"), *rsdp = find(&g, "RSD PTR ", 8, 0xe0000);
 
 	if (system("iasl -v >/dev/null 2>&1") != 0)
@@ -291,6 +306,9 @@ Test(acpi, iasl_agrees)
 	expect_in_file(dir, "DSDT.dsl", "EisaId (\"PNP0501\")");
 	expect_in_file(dir, "DSDT.dsl", "0x03F8,             // Range Minimum");
 	expect_in_file(dir, "DSDT.dsl", "EisaId (\"PNP0A03\")");
+	expect_in_file(dir, "DSDT.dsl", "EisaId (\"PNP0303\")");
+	expect_in_file(dir, "DSDT.dsl", "0x0064,             // Range Minimum");
+	expect_in_file(dir, "DSDT.dsl", "EisaId (\"PNP0F13\")");
 	expect_in_file(dir, "DSDT.dsl", "Interrupt (ResourceConsumer, Level, ActiveHigh, Shared, ,, )");
 	expect_in_file(dir, "DSDT.dsl", "0xC0000000,         // Range Minimum");
 	expect_in_file(dir, "DSDT.dsl", "0xDFFFFFFF,         // Range Maximum");

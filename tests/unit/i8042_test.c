@@ -7,6 +7,14 @@
 
 static struct i8042 k;
 
+/* A board with nothing plugged in, as platformd's: is its reset line pulled? */
+static bool obey(struct i8042_effect effect)
+{
+	if (effect.sends)
+		i8042_no_answer(&k, effect.aux);
+	return effect.reset;
+}
+
 static void init(void)
 {
 	i8042_reset(&k);
@@ -17,7 +25,7 @@ static unsigned ask(uint8_t command)
 {
 	unsigned value;
 
-	cr_assert_not(i8042_write_command(&k, command));
+	cr_assert_not(obey(i8042_write_command(&k, command)));
 	cr_assert(i8042_read_status(&k) & I8042_OBF);
 	value = i8042_read_data(&k);
 	cr_assert_not(i8042_read_status(&k) & I8042_OBF);
@@ -26,8 +34,8 @@ static unsigned ask(uint8_t command)
 
 static bool tell(uint8_t command, uint8_t value)
 {
-	cr_assert_not(i8042_write_command(&k, command));
-	return i8042_write_data(&k, value);
+	cr_assert_not(obey(i8042_write_command(&k, command)));
+	return obey(i8042_write_data(&k, value));
 }
 
 TestSuite(i8042, .init = init);
@@ -86,20 +94,44 @@ Test(i8042, a20)
 Test(i8042, reset_line)
 {
 	for (unsigned command = 0xf0; command < 0x100; command++)
-		cr_assert_eq(i8042_write_command(&k, (uint8_t)command), !(command & 1));
+		cr_assert_eq(obey(i8042_write_command(&k, (uint8_t)command)), !(command & 1));
 	cr_assert(tell(0xd1, 0xfe));
 }
 
 /* No device: FEh with the time-out bit, at once, from the right side. */
 Test(i8042, nothing_connected)
 {
-	i8042_write_data(&k, 0xff);
+	obey(i8042_write_data(&k, 0xff));
 	cr_assert_eq(i8042_read_status(&k) & (I8042_OBF | I8042_AUX | I8042_TIMEOUT), I8042_OBF | I8042_TIMEOUT);
 	cr_assert_eq(i8042_read_data(&k), 0xfe);
 	cr_assert_eq(ask(0x20) & I8042_KBD_OFF, 0, "sending enables the interface");
 	tell(0xd4, 0xf2);
 	cr_assert_eq(i8042_read_status(&k) & (I8042_OBF | I8042_AUX | I8042_TIMEOUT), I8042_OBF | I8042_AUX | I8042_TIMEOUT);
 	cr_assert_eq(i8042_read_data(&k), 0xfe);
+}
+
+/* A device is heard when its clock runs and the output buffer is empty; its byte comes with its name. */
+Test(i8042, devices)
+{
+	struct i8042_effect effect;
+
+	cr_assert(i8042_is_inhibited(&k, false) && i8042_is_inhibited(&k, true),
+		  "both interfaces are off after the power-on test");
+	effect = i8042_write_data(&k, 0xf4);
+	cr_assert(effect.sends && !effect.aux && effect.byte == 0xf4 && !effect.reset);
+	i8042_write_command(&k, 0xd4);
+	effect = i8042_write_data(&k, 0xf2);
+	cr_assert(effect.sends && effect.aux && effect.byte == 0xf2 && !effect.reset);
+	cr_assert(i8042_is_ready(&k, false) && i8042_is_ready(&k, true), "sending to a device enables its interface");
+	i8042_give(&k, true, 0xfa);
+	cr_assert_not(i8042_is_ready(&k, false), "one byte at a time");
+	cr_assert_eq(i8042_read_status(&k) & (I8042_OBF | I8042_AUX | I8042_TIMEOUT), I8042_OBF | I8042_AUX);
+	cr_assert_eq(i8042_read_data(&k), 0xfa);
+	i8042_write_command(&k, 0xad);
+	cr_assert(i8042_is_inhibited(&k, false) && !i8042_is_inhibited(&k, true));
+	cr_assert_not(i8042_translates(&k));
+	tell(0x60, I8042_TRANSLATE);
+	cr_assert(i8042_translates(&k));
 }
 
 Test(i8042, interrupts)
@@ -137,7 +169,7 @@ Test(i8042, random_operations)
 		r = r * 1664525 + 1013904223;
 		switch (r >> 30) {
 		case 0:
-			i8042_write_data(&k, (uint8_t)(r >> 8));
+			obey(i8042_write_data(&k, (uint8_t)(r >> 8)));
 			break;
 		case 1:
 			i8042_write_command(&k, (uint8_t)(r >> 8));

@@ -28,6 +28,7 @@ Test(kind, roles_are_the_protocol_s)
 #define FRAME false
 #define FIRMWARE false
 #define DISPLAY false
+#define BOARD false
 #define BACKEND false
 #define IMPLIED false
 static const bool is_always[KIND_COUNT] = {

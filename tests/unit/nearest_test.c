@@ -43,7 +43,7 @@ Test(nearest, long_words_are_far_and_harmless)
 static const char *among(const char *typed, const char *list)
 {
 	static char room[32];
-	struct nearest n = { typed };
+	struct nearest n = { .typed = typed };
 
 	nearest_try_list(&n, list, room, sizeof(room));
 	return n.best ? n.best : "";

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What viewers of the screen share: keysyms, a keyboard, a connection to displayd; and where VNC listens. */
 #include "vmm/common/vnc_place.h"
+#include "vmm/view/scancode.h"
 #include "vmm/viewer/keyboard.h"
 #include "vmm/viewer/keysym.h"
 
@@ -138,6 +139,43 @@ Test(viewer, keysyms)
 
 		cr_expect(k.code == rows[i].code && k.shift == rows[i].shift, "keysym %x: code %u", rows[i].keysym, k.code);
 	}
+}
+
+/* HID Usage Tables, keyboard page. */
+Test(viewer, places_of_keys)
+{
+	static const struct {
+		unsigned usage;
+		uint16_t code;
+	} rows[] = {
+		{ 0x04, KEY_A },
+		{ 0x1d, KEY_Z },
+		{ 0x1e, KEY_1 },
+		{ 0x27, KEY_0 },
+		{ 0x28, KEY_ENTER },
+		{ 0x31, KEY_BACKSLASH },
+		{ 0x39, KEY_CAPSLOCK },
+		{ 0x3a, KEY_F1 },
+		{ 0x45, KEY_F12 },
+		{ 0x49, KEY_INSERT },
+		{ 0x4f, KEY_RIGHT },
+		{ 0x52, KEY_UP },
+		{ 0x53, KEY_NUMLOCK },
+		{ 0x58, KEY_KPENTER },
+		{ 0x59, KEY_KP1 },
+		{ 0x63, KEY_KPDOT },
+		{ 0x64, KEY_102ND },
+		{ 0x73, KEY_F24 },
+		{ 0xe0, KEY_LEFTCTRL },
+		{ 0xe7, KEY_RIGHTMETA },
+		{ 0, 0 },
+		{ 0xe8, 0 },
+		{ 511, 0 },
+		{ 0xffffffff, 0 },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cr_expect_eq(scancode_key(rows[i].usage), rows[i].code, "usage %x", rows[i].usage);
 }
 
 /* The guest's view of it: a list of "+code" and "-code". */

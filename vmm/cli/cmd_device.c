@@ -104,7 +104,7 @@ static const char *short_name(const char *name)
 /* What was meant, and what there is. */
 static int unknown_device(const char *text)
 {
-	struct nearest near = { text };
+	struct nearest near = { .typed = text };
 	char name[KIND_NAME_MAX], all[DEVICES_MAX * KIND_NAME_MAX + 1] = "", room[32];
 
 	for (unsigned i = 0; i < KIND_COUNT; i++)
@@ -144,7 +144,7 @@ static enum verb find_verb(const char *word)
 
 static int unknown_verb(const char *verb)
 {
-	struct nearest near = { verb };
+	struct nearest near = { .typed = verb };
 	char all[80] = "", room[32];
 
 	for (unsigned i = 0; i < VERBS; i++)

@@ -16,19 +16,32 @@
 
 enum { FRAMES_MS = 10000 };
 
-/* Events are sent when there are enough of them, and before anything else is done. */
+/*
+ * Events are sent when there are enough of them, and before anything else is done. Those of a packet arrive together: a key that
+ * is pressed at the end of one, and let go in the next, would begin to repeat if that one came late.
+ */
 struct typist {
-	struct view view;
+	struct view keys, screen; /* the screen: once somebody waits for frames */
+	bool sees;
 	struct screen_event events[SCREEN_PACKET_EVENTS];
-	unsigned count;
+	unsigned count, whole; /* whole: so many, and nothing is held down */
+	int down;
 };
+
+/* Sends the first `count`; the others stay. */
+static int send_some(struct typist *t, unsigned count)
+{
+	int rc = count ? view_input(&t->keys, t->events, count) : 0;
+
+	t->count -= count;
+	t->whole = 0;
+	memmove(t->events, t->events + count, t->count * sizeof(t->events[0]));
+	return rc;
+}
 
 static int flush(struct typist *t)
 {
-	int rc = t->count ? view_input(&t->view, t->events, t->count) : 0;
-
-	t->count = 0;
-	return rc;
+	return send_some(t, t->count);
 }
 
 static int add_event(void *ctx, struct screen_event event)
@@ -36,7 +49,11 @@ static int add_event(void *ctx, struct screen_event event)
 	struct typist *t = ctx;
 
 	t->events[t->count++] = event;
-	return t->count == SCREEN_PACKET_EVENTS ? flush(t) : 0;
+	if (event.type == SCREEN_EV_KEY)
+		t->down += event.value ? 1 : -1;
+	if (t->down <= 0)
+		t->whole = t->count;
+	return t->count == SCREEN_PACKET_EVENTS ? send_some(t, t->whole ? t->whole : t->count) : 0;
 }
 
 static int wait_a_while(void *ctx, uint32_t ms)
@@ -50,17 +67,29 @@ static int wait_a_while(void *ctx, uint32_t ms)
 }
 
 /* Those that begin now: the one that is shown was drawn without these events. */
-static int await_frames(void *ctx, uint32_t count)
+static int watch(struct typist *t, uint32_t count)
 {
 	struct view_frame *frame = view_allocate(sizeof(*frame));
-	struct typist *t = ctx;
-	int rc = frame ? flush(t) : -ENOMEM;
-	uint64_t until = atomic_load(&t->view.picture->shown) + count;
+	const uint64_t until = atomic_load(&t->screen.picture->shown) + count;
+	int rc = frame ? 0 : -ENOMEM;
 
-	while (!rc && t->view.seen < until)
-		rc = view_next(&t->view, FRAMES_MS, frame);
+	while (!rc && t->screen.seen < until)
+		rc = view_next(&t->screen, FRAMES_MS, frame);
 	free(frame);
 	return rc;
+}
+
+static int await_frames(void *ctx, uint32_t count)
+{
+	struct typist *t = ctx;
+	int rc = flush(t);
+
+	if (!rc && !t->sees)
+		rc = view_open(&t->screen, t->keys.ref, 0);
+	if (rc > 0) /* that has been told */
+		return rc;
+	t->sees = !rc;
+	return rc ? rc : watch(t, count);
 }
 
 static int complain(const char *name, int rc)
@@ -98,6 +127,10 @@ static int play_file(const char *file, const struct input_sink *sink, char *erro
 		return -EINVAL;
 	}
 	rc = play(in, file, sink, error);
+	if (!rc && ferror(in)) { /* a directory can be opened, and not read */
+		snprintf(error, INPUT_ERROR_MAX, "script %.100s: %s", file, strerror(errno));
+		rc = -EINVAL;
+	}
 	if (in != stdin)
 		fclose(in);
 	return rc;
@@ -115,14 +148,9 @@ int cmd_input(int argc, char **argv)
 	if (!rc)
 		rc = client_find(args.words[0], &ref);
 	if (!rc)
-		rc = view_open(&t.view, &ref, 0);
+		rc = view_open_input(&t.keys, &ref);
 	if (rc)
 		return rc;
-	if (t.view.picture->flags & PICTURE_NO_INPUT) {
-		fprintf(stderr, "bulkhead: %s: what is typed in front of this screen goes nowhere: it is a display alone\n",
-			ref.name);
-		return EXIT_FAILED;
-	}
 	if (!strcmp(args.words[1], "script") && args.count == 3)
 		rc = play_file(args.words[2], &sink, error);
 	else
@@ -133,6 +161,8 @@ int cmd_input(int argc, char **argv)
 	}
 	if (!rc)
 		rc = flush(&t);
-	view_close(&t.view);
-	return rc ? complain(ref.name, rc) : EXIT_OK;
+	view_close(&t.keys);
+	if (t.sees)
+		view_close(&t.screen);
+	return rc > 0 ? rc : rc ? complain(ref.name, rc) : EXIT_OK;
 }

@@ -185,7 +185,7 @@ static void add_key_values(struct reading *rd, const struct option_row *row, con
 
 static void unknown_key(struct reading *rd, const struct toml_value *v)
 {
-	struct nearest near = { v->key.bytes };
+	struct nearest near = { .typed = v->key.bytes };
 	char name[64];
 
 	/* Others write it with underscores. */

@@ -23,7 +23,7 @@ static const struct {
 	{ "end", KEY_END }, { "pageup", KEY_PAGEUP }, { "pagedown", KEY_PAGEDOWN }, { "insert", KEY_INSERT },
 	{ "delete", KEY_DELETE }, { "f1", KEY_F1 }, { "f2", KEY_F2 }, { "f3", KEY_F3 }, { "f4", KEY_F4 }, { "f5", KEY_F5 },
 	{ "f6", KEY_F6 }, { "f7", KEY_F7 }, { "f8", KEY_F8 }, { "f9", KEY_F9 }, { "f10", KEY_F10 }, { "f11", KEY_F11 },
-	{ "f12", KEY_F12 }, { "left", BTN_LEFT }, { "middle", BTN_MIDDLE }, { "right", BTN_RIGHT }, { "plus", KEY_EQUAL },
+	{ "f12", KEY_F12 }, { "left", BTN_LEFT }, { "middle", BTN_MIDDLE }, { "right", BTN_RIGHT }, { "side", BTN_SIDE }, { "extra", BTN_EXTRA }, { "plus", KEY_EQUAL },
 };
 enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
 
@@ -145,20 +145,40 @@ static int do_mouse(char *const *words, const struct input_sink *sink, char *err
 	long x, y;
 	int rc;
 
-	if (!parse_number(words[0], 0, LAYOUT_FRAME_WIDTH - 1, &x))
-		return fail(error, "mouse: %.40s is no column, which are 0 to 639", words[0]);
-	if (!parse_number(words[1], 0, LAYOUT_FRAME_HEIGHT - 1, &y))
-		return fail(error, "mouse: %.40s is no row, which are 0 to 479", words[1]);
+	if (!parse_number(words[0], 0, SCREEN_WAY_MAX, &x))
+		return fail(error, "mouse: %.40s is no column, which begin with 0", words[0]);
+	if (!parse_number(words[1], 0, SCREEN_WAY_MAX, &y))
+		return fail(error, "mouse: %.40s is no row, which begin with 0", words[1]);
 	rc = give(sink, SCREEN_EV_ABS, SCREEN_ABS_X, (uint32_t)x);
 	return rc ? rc : give(sink, SCREEN_EV_ABS, SCREEN_ABS_Y, (uint32_t)y);
+}
+
+/* Nothing moves by nothing. */
+static int go(const struct input_sink *sink, unsigned axis, long way)
+{
+	return way ? give(sink, SCREEN_EV_REL, axis, (uint32_t)way) : 0;
+}
+
+static int do_move(char *const *words, const struct input_sink *sink, char *error)
+{
+	long dx, dy;
+	int rc;
+
+	if (!parse_number(words[0], -SCREEN_WAY_MAX, SCREEN_WAY_MAX, &dx))
+		return fail(error, "move: %.40s is no way to the right, or below zero to the left", words[0]);
+	if (!parse_number(words[1], -SCREEN_WAY_MAX, SCREEN_WAY_MAX, &dy))
+		return fail(error, "move: %.40s is no way down, or below zero up", words[1]);
+	rc = go(sink, SCREEN_REL_X, dx);
+	return rc ? rc : go(sink, SCREEN_REL_Y, dy);
 }
 
 static int do_click(char *const *words, const struct input_sink *sink, char *error)
 {
 	uint16_t code = words[0] ? key_named(words[0], strlen(words[0])) : BTN_LEFT;
 
-	return code >= BTN_LEFT && code <= BTN_MIDDLE ? tap(sink, code)
-						      : fail(error, "click: %.40s is no button: left, middle or right", words[0]);
+	return code >= BTN_LEFT && code <= BTN_EXTRA
+		       ? tap(sink, code)
+		       : fail(error, "click: %.40s is no button: left, middle, right, side or extra", words[0]);
 }
 
 static int do_wheel(char *const *words, const struct input_sink *sink, char *error)
@@ -191,7 +211,7 @@ static const struct {
 	int (*function)(char *const *words, const struct input_sink *sink, char *error);
 } verbs[] = {
 	{ "key", 1, 1, do_key },     { "press", 1, 1, do_press }, { "release", 1, 1, do_release }, { "text", 1, 1, do_text },
-	{ "mouse", 2, 2, do_mouse }, { "click", 0, 1, do_click }, { "wheel", 1, 1, do_wheel },	   { "wait", 1, 1, do_wait },
+	{ "mouse", 2, 2, do_mouse }, { "move", 2, 2, do_move },   { "click", 0, 1, do_click }, { "wheel", 1, 1, do_wheel },	   { "wait", 1, 1, do_wait },
 	{ "frames", 1, 1, do_frames },
 };
 
@@ -203,13 +223,12 @@ int input_words(char *const *words, unsigned count, const struct input_sink *sin
 		if (strcmp(verbs[i].name, words[0]))
 			continue;
 		if (count - 1 < verbs[i].least || count - 1 > verbs[i].most)
-			return fail(error,
-				    verbs[i].least == 2 ? "%.40s takes two words, as mouse 320 240" : "%.40s takes one word",
+			return fail(error, verbs[i].least == 2 ? "%.40s takes two numbers, as 320 240" : "%.40s takes one word",
 				    words[0]);
 		memcpy(operands, words + 1, (count - 1) * sizeof(*words));
 		return verbs[i].function(operands, sink, error);
 	}
-	return fail(error, "%.40s is none of key, press, release, text, mouse, click, wheel, script", words[0]);
+	return fail(error, "%.40s is none of key, press, release, text, mouse, move, click, wheel, script", words[0]);
 }
 
 /* The next word: *line goes behind it. NULL: there is none; *bad: a quote does not end. */

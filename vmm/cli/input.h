@@ -6,7 +6,8 @@
  *   press a | release a       one of the two; also left, middle and right of the mouse
  *   text "Hello"              as on a keyboard with the US layout
  *   mouse X Y                 to this pixel
- *   click [left|middle|right]
+ *   move DX DY                so far to the right and down
+ *   click [left|middle|right|side|extra]
  *   wheel N                   notches, away from the user if N > 0
  *   wait TIME | frames N      of scripts: so long, or until N more frames were shown
  */

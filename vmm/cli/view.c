@@ -70,12 +70,16 @@ static int join(struct view *v)
 
 static int connect_once(struct view *v)
 {
+	const uint16_t door = v->types_only ? BULKHEAD__MESSAGE_TYPE__MSG_INPUT : BULKHEAD__MESSAGE_TYPE__MSG_SCREEN;
 	struct frame *f = &client_frame;
-	int rc = client_call(v->ref->path, BULKHEAD__MESSAGE_TYPE__MSG_SCREEN, NULL, -1, CALL_MS, f);
+	int rc = client_call(v->ref->path, door, NULL, -1, CALL_MS, f);
 
 	if (rc)
 		return rc;
-	rc = f->fd_count == 2 ? map_picture(v, f->fds[1]) : -EPROTO;
+	if (f->fd_count != (v->types_only ? 1 : 2))
+		rc = -EPROTO;
+	else if (!v->types_only)
+		rc = map_picture(v, f->fds[1]);
 	if (!rc) {
 		v->sock = f->fds[0];
 		f->fds[0] = -1;
@@ -109,11 +113,11 @@ void *view_allocate(size_t bytes)
 	return p;
 }
 
-int view_open(struct view *v, const struct machine_ref *ref, uint16_t flags)
+static int open_view(struct view *v)
 {
+	const struct machine_ref *ref = v->ref;
 	int rc;
 
-	*v = (struct view){ .ref = ref, .sock = -1, .flags = flags };
 	while (!v->nonce)
 		if (getrandom(&v->nonce, sizeof(v->nonce), 0) < 0)
 			return EXIT_INTERNAL;
@@ -122,6 +126,18 @@ int view_open(struct view *v, const struct machine_ref *ref, uint16_t flags)
 		return rc ? client_complain(ref->name, &client_frame, rc) : 0;
 	fprintf(stderr, "bulkhead: %s: its screen turns us away: somebody else records each frame already\n", ref->name);
 	return EXIT_FAILED;
+}
+
+int view_open(struct view *v, const struct machine_ref *ref, uint16_t flags)
+{
+	*v = (struct view){ .ref = ref, .sock = -1, .flags = flags };
+	return open_view(v);
+}
+
+int view_open_input(struct view *v, const struct machine_ref *ref)
+{
+	*v = (struct view){ .ref = ref, .sock = -1, .types_only = true };
+	return open_view(v);
 }
 
 /* displayd is gone: with the machine, or for a moment. */

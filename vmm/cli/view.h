@@ -14,6 +14,7 @@ struct view {
 	const struct machine_ref *ref;
 	int sock; /* -1: not connected */
 	uint16_t flags;	 /* SCREEN_STRICT, SCREEN_PACED */
+	bool types_only; /* at a machine's keyboard and mouse, wherever those are: it sees no picture */
 	uint64_t nonce, input; /* number of the latest */
 	uint64_t seen;	 /* number of the latest frame that was copied */
 	const struct picture *picture;
@@ -31,9 +32,11 @@ void *view_allocate(size_t bytes);
 
 /* 0, or an exit code; what is wrong has been told. */
 int view_open(struct view *v, const struct machine_ref *ref, uint16_t flags);
+/* The same, for view_input() alone; of every machine that has a keyboard. */
+int view_open_input(struct view *v, const struct machine_ref *ref);
 void view_close(struct view *v);
 
-/* Up to SCREEN_PACKET_EVENTS events; returns when they are in displayd's journal. 0, -ECONNRESET: the machine has ended; -ETIMEDOUT. */
+/* Up to SCREEN_PACKET_EVENTS events; returns when they are in the journal of displayd, or inputd. 0, -ECONNRESET: the machine has ended; -ETIMEDOUT. */
 int view_input(struct view *v, const struct screen_event *events, unsigned count);
 
 /* How large the screen is: of the frame that is shown, or of a frame machine's, which shows one later. */

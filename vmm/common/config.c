@@ -44,9 +44,10 @@ void config_init(struct vm_config *config)
 		.sandbox = SANDBOX_DEFAULT,
 #define ALWAYS 1
 #define OPTION 0
-#define FRAME 0	   /* config_settle() */
-#define DISPLAY 0  /* the same */
-#define FIRMWARE 0 /* the same */
+#define FRAME 0	  /* config_settle() */
+#define DISPLAY 0 /* the same */
+#define BOARD 0
+#define FIRMWARE 0
 #define BACKEND 0
 #define IMPLIED 0
 #define DEVICE(NAME, name, model, role, presence, ...) .devices[KIND_##NAME] = presence,
@@ -199,6 +200,8 @@ static int check_platform(const struct vm_config *config, char *error)
 		why = "a frame machine has 64M of memory, and at most 1G";
 	else if (topology_cpus(&config->cpus) != 1)
 		why = "a frame machine has one processor";
+	else if (config->devices[KIND_INPUTD])
+		why = "a frame machine has a keyboard and a mouse already: leave out --ps2";
 	else if (config->backends.count)
 		why = "a frame machine has no PCI, and so no --disk; its kernel takes a --program";
 	if (why)

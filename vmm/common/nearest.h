@@ -10,7 +10,7 @@
 enum { NEAREST_FAR = 99 };
 unsigned edit_distance(const char *a, const char *b);
 
-/* struct nearest n = { typed }; nearest_try() for each word that there is; then n.best is the nearest, or NULL: none is near. */
+/* struct nearest n = { .typed = typed }; nearest_try() for each word that there is; then n.best is the nearest, or NULL: none is near. */
 struct nearest {
 	const char *typed;
 	const char *best;

@@ -37,6 +37,7 @@ const struct command_row command_rows[COMMANDS] = {
 #define PRESENCE_FIRMWARE(NAME)
 #define PRESENCE_DISPLAY(NAME)
 #define PRESENCE_OPTION(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
+#define PRESENCE_BOARD(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
 #define PRESENCE_IMPLIED(NAME)
 #define PRESENCE_BACKEND(NAME) BACKEND_OPTION(NAME, NAME##_OPTION)
 #define BACKEND_OPTION(NAME, ...) BACKEND_OPTION_ROW(NAME, __VA_ARGS__)
@@ -241,7 +242,7 @@ enum command command_find(const char *name)
 const char *command_suggest(const char *name)
 {
 	const char *translated = translate(foreign_commands, COUNT(foreign_commands), name);
-	struct nearest near = { name };
+	struct nearest near = { .typed = name };
 
 	for (unsigned i = 0; !translated && i < COMMANDS; i++)
 		nearest_try(&near, command_rows[i].name);
@@ -252,7 +253,7 @@ const char *command_suggest(const char *name)
 static const char *option_suggest(enum command command, const char *name)
 {
 	const char *translated = translate(foreign_options, COUNT(foreign_options), name);
-	struct nearest near = { name };
+	struct nearest near = { .typed = name };
 
 	if (translated && option_find(command, translated, strlen(translated)))
 		return translated;

@@ -51,7 +51,7 @@ int program_open(const char *name, char *path, size_t len)
 	const char *env = getenv("BULKHEAD_LIBEXEC");
 	/* beside us; an installed tree; a build tree */
 	static const char *const places[] = {
-		".", "../libexec/bulkhead", "../devices", "../boot", "vcpu", "gdb", "init", "trace", "vnc"
+		".", "../libexec/bulkhead", "../devices", "../boot", "vcpu", "gdb", "init", "trace", "vnc", "view"
 	};
 	char dir[4096], place[4200], other[4300];
 	int fd = -ENOENT;

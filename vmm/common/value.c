@@ -160,7 +160,7 @@ static const char *choice_word(const struct option_row *row, const char *value)
 
 static int bad_choice(char *error, const struct option_row *row, const char *value)
 {
-	struct nearest near = { value };
+	struct nearest near = { .typed = value };
 	char why[160], room[32];
 
 	nearest_try_list(&near, row->arg, room, sizeof(room));

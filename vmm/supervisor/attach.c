@@ -25,20 +25,9 @@ static void put_off(struct client *c, uint32_t id)
 	c->vm->hooks->refuse(c, id, EAGAIN, "its process is being started; try again");
 }
 
-static bool is_screen(const struct proc *p)
-{
-	return p->id == PROC_DISPLAYD || p->id == PROC_VGAD;
-}
-
-/* Which of the two kinds of machines it is. */
-static struct proc *screen_of(struct vm *vm)
-{
-	return &vm->procs[proc_exists(&vm->procs[PROC_VGAD]) ? PROC_VGAD : PROC_DISPLAYD];
-}
-
 static int ask(struct client *c, struct proc *p, const Bulkhead__ConsoleAttach *m)
 {
-	int type = is_screen(p) ? SOCK_SEQPACKET : SOCK_STREAM, pair[2], rc;
+	int type = p->id == PROC_SERIALD ? SOCK_STREAM : SOCK_SEQPACKET, pair[2], rc;
 
 	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
@@ -51,23 +40,41 @@ static int ask(struct client *c, struct proc *p, const Bulkhead__ConsoleAttach *
 	return rc;
 }
 
+/* Where a frame machine's guest has its screen, it has its keyboard. */
+static enum proc_id whom_to_ask(const struct vm *vm, uint16_t type)
+{
+	if (type == BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE)
+		return PROC_SERIALD;
+	if (vm->config->platform == PLATFORM_FRAME)
+		return PROC_DISPLAYD;
+	return type == BULKHEAD__MESSAGE_TYPE__MSG_INPUT ? PROC_INPUTD : PROC_VGAD;
+}
+
+static const char *lacks(uint16_t type)
+{
+	return type == BULKHEAD__MESSAGE_TYPE__MSG_INPUT
+		       ? "this machine has no keyboard and no mouse; --ps2 adds them"
+		       : "this machine has no screen; one of --display lfb, --display vga or --platform frame has";
+}
+
 /* One at a time: the answer does not tell whose it is. */
 void attach_asked(struct client *c, const struct frame *f)
 {
 	static const Bulkhead__ConsoleAttach viewer = BULKHEAD__CONSOLE_ATTACH__INIT;
-	const bool wants_screen = f->header.type == BULKHEAD__MESSAGE_TYPE__MSG_SCREEN;
-	struct proc *p = wants_screen ? screen_of(c->vm) : &c->vm->procs[PROC_SERIALD];
+	const uint16_t type = f->header.type;
+	const bool wants_console = type == BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE;
+	struct proc *p = &c->vm->procs[whom_to_ask(c->vm, type)];
 	int rc = -EAGAIN;
 
 	if (!proc_exists(p)) {
-		c->vm->hooks->refuse(c, f->header.id, ENODEV,
-				     "this machine has no screen; one of --display lfb, --display vga or --platform frame has");
+		c->vm->hooks->refuse(c, f->header.id, ENODEV, lacks(type));
 		return;
 	}
 	if (p->state == PROC_READY && !proc_owes(p, BULKHEAD__MESSAGE_TYPE__MSG_CONSOLE_CLIENT))
-		rc = ask(c, p, wants_screen ? &viewer : (const Bulkhead__ConsoleAttach *)f->msg);
+		rc = ask(c, p, wants_console ? (const Bulkhead__ConsoleAttach *)f->msg : &viewer);
 	c->console_id = f->header.id;
 	c->console_of = p;
+	c->wants_picture = type == BULKHEAD__MESSAGE_TYPE__MSG_SCREEN;
 	if (rc)
 		put_off(c, f->header.id);
 }
@@ -83,7 +90,7 @@ static void pass_on(struct client *c, const struct proc *p, int fd, const Bulkhe
 	copy.mode = attached ? attached->mode : 0;
 	copy.history = attached ? attached->history : 0;
 	ok.console = &copy;
-	frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, fds, is_screen(p) ? 2 : 1);
+	frame_send(c->fd, BULKHEAD__MESSAGE_TYPE__MSG_OK, c->console_id, &ok.base, fds, c->wants_picture ? 2 : 1);
 }
 
 void attach_answered(struct proc *p, const Bulkhead__Ok *ok, const Bulkhead__Error *error)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * CONSOLE: a client wants to type at a serial port, or to watch it. SCREEN: the same of the screen. The supervisor makes a pair of
- * sockets, asks seriald or displayd to take one of them, and passes the other one on with its answer: none of the two is
+ * CONSOLE: a client wants to type at a serial port, or to watch it. SCREEN: the same of the screen; INPUT: to
+ * type and move only, at whatever keyboard and mouse the machine has. The supervisor makes a pair of
+ * sockets, asks seriald, displayd or inputd to take one of them, and passes the other one on with its answer: none of the two is
  * believed more than it was before.
  */
 #ifndef BULKHEAD_VMM_ATTACH_H

@@ -5,7 +5,8 @@
  * First the question. A processor that halted or faulted three times, or a user who stops the machine, ends it; but the
  * guest may have asked for something else just before, by a write that waits in platformd's ring, with platformd dead at
  * that moment. So the vcpu process is ended, platformd is waited for, and asked (FENCE) whether that was all; what it
- * reports meanwhile counts. A reset asks it too, so that nothing of the old guest's is left for the new one.
+ * reports meanwhile counts. A reset asks it too, so that nothing of the old guest's is left for the new one. If there is an
+ * inputd, whose keyboard controller has the processor's reset line as well, it is asked first.
  *
  * Then the drain. The guest's last words are requests that nobody has waited for: in platformd's ring (debug ports), then
  * in seriald's, then in the console's sockets. Each of them finishes its ring and leaves; one that dies over it is started
@@ -258,22 +259,41 @@ static void answered(struct vm *vm)
 	}
 }
 
-/* When nothing more can come from the guest, and platformd is there to be asked. */
+/* Who may know what the guest has asked for. */
+static const enum proc_id asked[] = { PROC_INPUTD, PROC_PLATFORMD };
+enum { ASKED = sizeof(asked) / sizeof(asked[0]) };
+
+static bool can_answer(const struct proc *p)
+{
+	return p->vm->ran && proc_exists(p) && p->recovery.health != DEVICE_GIVEN_UP;
+}
+
+/* NULL: all have answered. */
+static struct proc *next_to_ask(struct vm *vm)
+{
+	while (vm->heard < ASKED && !can_answer(&vm->procs[asked[vm->heard]]))
+		vm->heard++;
+	return vm->heard < ASKED ? &vm->procs[asked[vm->heard]] : NULL;
+}
+
+/* When nothing more can come from the guest, and who is asked is there. */
 static void put_question(struct vm *vm)
 {
-	struct proc *platform = &vm->procs[PROC_PLATFORMD];
+	struct proc *p;
 
 	if (vm->question == QUESTION_NONE || is_alive(&vm->procs[PROC_VCPU]) || is_alive(&vm->procs[PROC_BOOT]))
 		return;
-	if (!vm->ran || platform->recovery.health == DEVICE_GIVEN_UP)
+	p = next_to_ask(vm);
+	if (!p)
 		answered(vm);
-	else if (platform->state == PROC_READY)
-		proc_request(platform, BULKHEAD__MESSAGE_TYPE__MSG_FENCE, NULL, NULL, 0);
+	else if (p->state == PROC_READY)
+		proc_request(p, BULKHEAD__MESSAGE_TYPE__MSG_FENCE, NULL, NULL, 0);
 }
 
 void machine_ask(struct vm *vm, enum question question)
 {
 	vm->question = question;
+	vm->heard = 0;
 	proc_kill(&vm->procs[PROC_VCPU]);
 	proc_kill(&vm->procs[PROC_BOOT]);
 	put_question(vm);
@@ -282,9 +302,13 @@ void machine_ask(struct vm *vm, enum question question)
 /* Its events and its answer come on two channels. */
 void machine_fenced(struct proc *p)
 {
+	struct vm *vm = p->vm;
+
 	proc_read_events(p);
-	if (p->id == PROC_PLATFORMD)
-		answered(p->vm);
+	if (vm->question == QUESTION_NONE || vm->heard == ASKED || asked[vm->heard] != p->id)
+		return;
+	vm->heard++;
+	put_question(vm);
 }
 
 void machine_conclude(struct vm *vm, uint32_t code, const char *reason, const char *text)
@@ -304,7 +328,7 @@ void machine_device_settled(struct proc *p)
 {
 	if (p->vm->state == VM_ENDED)
 		drain(p->vm);
-	else if (p->id == PROC_PLATFORMD)
+	else if (p->vm->heard < ASKED && asked[p->vm->heard] == p->id)
 		put_question(p->vm);
 }
 

@@ -538,7 +538,7 @@ static const struct {
 	void (*handle)(struct proc *p, const Bulkhead__Event *e);
 } event_rows[] = {
 	{ BULKHEAD__EVENT_TYPE__EVENT_POWEROFF, FROM(PLATFORMD), on_poweroff },
-	{ BULKHEAD__EVENT_TYPE__EVENT_RESET, FROM(PLATFORMD), on_reset },
+	{ BULKHEAD__EVENT_TYPE__EVENT_RESET, FROM(PLATFORMD) | FROM(INPUTD), on_reset },
 	{ BULKHEAD__EVENT_TYPE__EVENT_EXIT, FROM(PLATFORMD), on_exit_port },
 	{ BULKHEAD__EVENT_TYPE__EVENT_PANIC, FROM(PLATFORMD), on_panic },
 	{ BULKHEAD__EVENT_TYPE__EVENT_READY, FROM(PLATFORMD), on_ready },

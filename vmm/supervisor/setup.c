@@ -52,6 +52,7 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->rom_bytes = vm->launch->rom_bytes;
 	m->boot_order = vm->launch->boot_order;
 	m->n_boot_order = vm->launch->boot_count;
+	m->has_ps2 = m->ps2 = vm->config->devices[KIND_INPUTD] != 0;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->has_frame = m->frame = vm->config->platform == PLATFORM_FRAME;
 	m->has_display = m->has_display_width = m->has_display_height = true;

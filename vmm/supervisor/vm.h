@@ -172,7 +172,8 @@ struct client {
 	uint32_t device_id;  /* of a DEVICE_RESTART or DEVICE_REPLACE that is not answered yet */
 	struct proc *device; /* NULL: none */
 	int console_fd;	     /* its end of the connection that seriald is asked to take; -1: none */
-	const struct proc *console_of; /* or displayd */
+	const struct proc *console_of; /* or displayd, or inputd */
+	bool wants_picture;	       /* it was SCREEN */
 	uint32_t console_id; /* of that CONSOLE, or SCREEN */
 	bool waits_for_trial; /* it is to be told when the new program has stood its trial */
 	uint64_t heard_ns; /* when it last asked for something, or came */
@@ -331,6 +332,7 @@ struct vm {
 	struct client clients[VM_CLIENTS];
 
 	enum question question;
+	unsigned heard; /* of those who are asked: how many have answered (ending.c) */
 	struct verdict verdict; /* how it ends unless platformd says otherwise */
 	struct drain_look look;
 	uint32_t undelivered; /* bytes of console output that no reader got */

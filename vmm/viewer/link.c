@@ -68,6 +68,8 @@ static struct screen_event *at(struct link *l, unsigned i)
 
 void link_push(struct link *l, uint16_t type, uint16_t code, uint32_t value)
 {
+	if (l->picture && (l->picture->flags & PICTURE_NO_INPUT))
+		return;
 	if (l->count == LINK_QUEUE) {
 		l->dropped++;
 		return;

@@ -31,7 +31,7 @@ int link_init(struct link *l, uint16_t flags);
 int link_attach(struct link *l, int sock, int picture_fd);
 /* Takes what has come. 0, or -ECONNRESET: the connection is broken and closed. */
 int link_read(struct link *l);
-/* An event into the queue. Of moves of the mouse in a row the last one counts when the guest is far behind. */
+/* An event into the queue; a screen without keyboard and mouse gets none. Of moves of the mouse in a row the last one counts when the guest is far behind. */
 void link_push(struct link *l, uint16_t type, uint16_t code, uint32_t value);
 void link_point(struct link *l, uint32_t x, uint32_t y);
 /* A character as on a keyboard with the US layout: false: it has none. "\r\n" is one line feed. */
