@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * ACPI tables (ACPI 6.4, chapter 5): what layout.h fixes, told to the guest. They lie at 0xe0000, where a
- * guest that is not handed the RSDP's address looks for it, in memory that E820 reserves.
- */
-#include "loader.h"
+/* ACPI tables (ACPI 6.4, chapter 5): what layout.h fixes, told to the guest. See acpi.h. */
+#include "acpi.h"
 
 #include "aml.h"
+#include "bytes.h"
 #include "../proto/layout.h"
 
 #include <errno.h>
 #include <string.h>
 
 enum {
-	RSDP_BYTES = 36,
 	HEADER_BYTES = 36,
 	FACS_BYTES = 64,
 	FADT_BYTES = 276,
 	HPET_BYTES = 56,
 	MCFG_BYTES = 60,
-	DSDT_MAX = 2048
+	DSDT_MAX = 2048,
+	XSDT_TABLES = 4,
 };
 enum { MADT_FIXED = 44, MADT_LAPIC = 8, MADT_IOAPIC = 12, MADT_OVERRIDE = 10, MADT_NMI = 6 };
 enum {
@@ -26,13 +24,14 @@ enum {
 };
 enum { GAS_MEMORY = 0, GAS_IO = 1 };
 
-/* Tables follow one another; `at` is the next free address. */
+/* Tables follow one another; `at` is the next free offset. */
 struct area {
-	struct loader *l;
-	uint64_t at;
+	const struct acpi_machine *m;
+	struct acpi_tables *out;
+	size_t at;
 };
 
-static uint8_t checksum(const uint8_t *p, size_t len)
+uint8_t acpi_checksum(const uint8_t *p, size_t len)
 {
 	unsigned sum = 0;
 
@@ -41,10 +40,38 @@ static uint8_t checksum(const uint8_t *p, size_t len)
 	return (uint8_t)(0u - sum);
 }
 
+/* The first of `align` bytes that are free; room for `len` from there. *gpa = where. */
+static int take_room(struct area *a, size_t len, size_t align, uint8_t **to, uint64_t *gpa)
+{
+	const size_t start = (a->at + align - 1) & ~(align - 1);
+
+	if (start > sizeof(a->out->bytes) || len > sizeof(a->out->bytes) - start)
+		return -ENOSPC;
+	*to = a->out->bytes + start;
+	*gpa = a->m->base + start;
+	a->at = start + len;
+	a->out->len = a->at;
+	return 0;
+}
+
+/* There is an address at this place of the area. */
+static int note_pointer(struct area *a, uint64_t gpa, size_t offset, uint8_t size)
+{
+	struct acpi_tables *out = a->out;
+
+	if (out->pointers == ACPI_POINTERS)
+		return -ENOSPC;
+	out->pointer[out->pointers++] = (struct acpi_pointer){ (uint32_t)(gpa - a->m->base + offset), size };
+	return 0;
+}
+
 /* Fills in the header (5.2.6), puts the table into the area; *gpa = where. */
 static int put_table(struct area *a, uint8_t *table, size_t len, const char *signature, uint8_t revision,
 		     uint64_t *gpa)
 {
+	uint8_t *to;
+	int err;
+
 	memcpy(table, signature, 4);
 	boot_set32(table + 4, (uint32_t)len);
 	table[8] = revision;
@@ -54,12 +81,15 @@ static int put_table(struct area *a, uint8_t *table, size_t len, const char *sig
 	memcpy(table + 28, "BLKH", 4);
 	boot_set32(table + 32, 1);
 	table[9] = 0;
-	table[9] = checksum(table, len);
-	*gpa = a->at;
-	a->at = (a->at + len + 15) & ~15ull;
-	if (a->at > BOOT_MP)
-		return boot_fail(a->l, -ENOMEM, "ACPI tables: too large for their area");
-	return boot_put(a->l, *gpa, table, len);
+	table[9] = acpi_checksum(table, len);
+	if (a->out->sums == ACPI_SUMS)
+		return -ENOSPC;
+	err = take_room(a, len, 16, &to, gpa);
+	if (err)
+		return err;
+	memcpy(to, table, len);
+	a->out->sum[a->out->sums++] = (struct acpi_sum){ (uint32_t)(*gpa - a->m->base), (uint32_t)len };
+	return 0;
 }
 
 /* Generic address structure (5.2.3.2). */
@@ -156,8 +186,8 @@ static void describe_routing(struct aml *a)
 	size_t table, row;
 
 	aml_name(a, "_PRT");
-	table = aml_open_package(a, BOOT_PCI_DEVICES);
-	for (unsigned device = 1; device <= BOOT_PCI_DEVICES; device++) {
+	table = aml_open_package(a, ACPI_PCI_DEVICES);
+	for (unsigned device = 1; device <= ACPI_PCI_DEVICES; device++) {
 		const char link[] = { 'L', 'N', 'K', (char)('A' + device % LAYOUT_PCI_LINES), 0 };
 
 		row = aml_open_package(a, 4);
@@ -170,7 +200,22 @@ static void describe_routing(struct aml *a)
 	aml_close(a, table);
 }
 
-static void describe_bridge(struct aml *a)
+/* Where BARs may be; firmware assigns them by rules of its own. */
+static void describe_windows(struct aml *a, const struct acpi_machine *m)
+{
+	const uint32_t behind = (uint32_t)(LAYOUT_ECAM_BASE + LAYOUT_ECAM_BUSES);
+
+	if (!m->low_window) {
+		aml_window(a, LAYOUT_PCI_BASE, LAYOUT_PCI_SIZE);
+		return;
+	}
+	aml_window(a, m->low_window, (uint32_t)(LAYOUT_ECAM_OTHER - m->low_window));
+	aml_window(a, LAYOUT_ECAM_OTHER + LAYOUT_ECAM_BUSES,
+		   (uint32_t)(LAYOUT_ECAM_BASE - LAYOUT_ECAM_OTHER - LAYOUT_ECAM_BUSES));
+	aml_window(a, behind, (uint32_t)LAYOUT_IOAPIC_BASE - behind);
+}
+
+static void describe_bridge(struct aml *a, const struct acpi_machine *m)
 {
 	size_t device = aml_open_device(a, "PCI0"), crs;
 
@@ -182,20 +227,20 @@ static void describe_bridge(struct aml *a)
 	crs = aml_open_resources(a);
 	aml_buses(a, 0, 0);
 	aml_io(a, 0xcf8, 8);
-	aml_window(a, LAYOUT_PCI_BASE, LAYOUT_PCI_SIZE);
+	describe_windows(a, m);
 	aml_close_resources(a, crs);
 	describe_routing(a);
 	aml_close(a, device);
 }
 
 /* Links come before who names them. ECAM is nobody's window: PCI Firmware 3.2, 4.1.2, has it reserved by the board. */
-static void describe_pci(struct aml *a)
+static void describe_pci(struct aml *a, const struct acpi_machine *m)
 {
 	size_t device, crs;
 
 	for (unsigned line = 0; line < LAYOUT_PCI_LINES; line++)
 		describe_link(a, line);
-	describe_bridge(a);
+	describe_bridge(a, m);
 	device = aml_open_device(a, "ECAM");
 	aml_name(a, "_HID");
 	aml_eisa_id(a, "PNP0C02");
@@ -229,25 +274,26 @@ static int put_dsdt(struct area *area, uint64_t *gpa)
 	describe_device(&a, "COM4", "PNP0501", 4, LAYOUT_COM4, 8, LAYOUT_COM2_IRQ);
 	describe_device(&a, "RTC_", "PNP0B00", 0, 0x70, 2, LAYOUT_RTC_IRQ);
 	describe_pvpanic(&a);
-	if (area->l->rq->ps2)
+	if (area->m->ps2)
 		describe_ps2(&a);
-	if (area->l->rq->pci)
-		describe_pci(&a);
+	if (area->m->pci)
+		describe_pci(&a, area->m);
 	aml_close(&a, term);
 	if (a.overflow)
-		return boot_fail(area->l, -ENOMEM, "ACPI tables: DSDT: too large");
+		return -ENOSPC;
 	return put_table(area, table, a.len, "DSDT", 2, gpa);
 }
 
 /* Firmware ACPI control structure (5.2.10): aligned to 64 bytes, no checksum. */
 static int put_facs(struct area *a, uint64_t *gpa)
 {
-	uint8_t table[FACS_BYTES] = { 'F', 'A', 'C', 'S', FACS_BYTES };
+	uint8_t table[FACS_BYTES] = { 'F', 'A', 'C', 'S', FACS_BYTES }, *to;
+	int err = take_room(a, sizeof(table), 64, &to, gpa);
 
 	table[32] = 2; /* version */
-	*gpa = (a->at + 63) & ~63ull;
-	a->at = *gpa + sizeof(table);
-	return boot_put(a->l, *gpa, table, sizeof(table));
+	if (!err)
+		memcpy(to, table, sizeof(table));
+	return err;
 }
 
 enum fadt_flags {
@@ -290,6 +336,7 @@ static void fill_fadt_registers(uint8_t *t)
 static int put_fadt(struct area *a, uint64_t facs, uint64_t dsdt, uint64_t *gpa)
 {
 	uint8_t t[FADT_BYTES] = { 0 };
+	int err;
 
 	boot_set32(t + 36, (uint32_t)facs);
 	boot_set32(t + 40, (uint32_t)dsdt);
@@ -297,7 +344,7 @@ static int put_fadt(struct area *a, uint64_t facs, uint64_t dsdt, uint64_t *gpa)
 	fill_fadt_registers(t);
 	boot_set16(t + 96, 101);  /* P_LVL2_LAT: above 100 us = no C2 */
 	boot_set16(t + 98, 1001); /* P_LVL3_LAT: above 1000 us = no C3 */
-	boot_set16(t + 109, ARCH_LEGACY_DEVICES | (a->l->rq->ps2 ? ARCH_8042 : 0) | ARCH_NO_VGA | ARCH_NO_ASPM);
+	boot_set16(t + 109, ARCH_LEGACY_DEVICES | (a->m->ps2 ? ARCH_8042 : 0) | ARCH_NO_VGA | ARCH_NO_ASPM);
 	boot_set32(t + 112, FADT_WBINVD | FADT_PROC_C1 | FADT_SLP_BUTTON | FADT_FIX_RTC | FADT_RESET_REG_SUP | FADT_HEADLESS);
 	t[108] = 0x32; /* CENTURY: index in the clock's memory */
 	t[131] = 4;    /* minor version */
@@ -305,7 +352,12 @@ static int put_fadt(struct area *a, uint64_t facs, uint64_t dsdt, uint64_t *gpa)
 	 * DSDT. */
 	boot_set64(t + 140, dsdt);
 	memcpy(t + 268, "BULKHEAD", 8);
-	return put_table(a, t, sizeof(t), "FACP", 6, gpa);
+	err = put_table(a, t, sizeof(t), "FACP", 6, gpa);
+	if (!err)
+		err = note_pointer(a, *gpa, 36, 4);
+	if (!err)
+		err = note_pointer(a, *gpa, 40, 4);
+	return err ? err : note_pointer(a, *gpa, 140, 8);
 }
 
 enum { INTI_ACTIVE_HIGH = 1, INTI_EDGE = 1 << 2, INTI_LEVEL = 3 << 2 };
@@ -329,10 +381,10 @@ static int put_madt(struct area *a, uint64_t *gpa)
 
 	boot_set32(t + 36, LAYOUT_LAPIC_BASE);
 	boot_set32(t + 40, 1); /* PCAT_COMPAT: there is a pair of 8259s, too */
-	for (unsigned i = 0; i < a->l->rq->vcpus; i++, p += MADT_LAPIC) {
+	for (unsigned i = 0; i < a->m->vcpus; i++, p += MADT_LAPIC) {
 		p[1] = MADT_LAPIC;
 		p[2] = (uint8_t)i;
-		p[3] = (uint8_t)topology_apic_id(&a->l->topology, i);
+		p[3] = (uint8_t)topology_apic_id(&a->m->topology, i);
 		p[4] = 1; /* enabled */
 	}
 	p[0] = 1;
@@ -341,7 +393,7 @@ static int put_madt(struct area *a, uint64_t *gpa)
 	boot_set32(p + 4, LAYOUT_IOAPIC_BASE);
 	p = add_override(p + MADT_IOAPIC, LAYOUT_PIT_IRQ, LAYOUT_PIT_PIN, INTI_ACTIVE_HIGH | INTI_EDGE);
 	p = add_override(p, LAYOUT_SCI_IRQ, LAYOUT_SCI_IRQ, INTI_ACTIVE_HIGH | INTI_LEVEL);
-	for (uint8_t i = 0; a->l->rq->pci && i < LAYOUT_PCI_LINES; i++)
+	for (uint8_t i = 0; a->m->pci && i < LAYOUT_PCI_LINES; i++)
 		p = add_override(p, LAYOUT_PCI_LINE + i, LAYOUT_PCI_LINE + i, INTI_ACTIVE_HIGH | INTI_LEVEL);
 	p[0] = 4;
 	p[1] = MADT_NMI;
@@ -374,45 +426,52 @@ static int put_mcfg(struct area *a, uint64_t *gpa)
 	return put_table(a, t, sizeof(t), "MCFG", 1, gpa);
 }
 
-static int put_rsdp(struct loader *l, uint64_t xsdt)
+static void make_rsdp(uint64_t xsdt, uint8_t p[ACPI_RSDP_BYTES])
 {
-	uint8_t p[RSDP_BYTES] = "RSD PTR ";
-
+	memset(p, 0, ACPI_RSDP_BYTES);
+	memcpy(p, "RSD PTR ", 8);
 	memcpy(p + 9, "BLKHD ", 6);
 	p[15] = 2;
-	boot_set32(p + 20, sizeof(p));
+	boot_set32(p + 20, ACPI_RSDP_BYTES);
 	boot_set64(p + 24, xsdt);
-	p[8] = checksum(p, 20);
-	p[32] = checksum(p, sizeof(p));
-	l->rsdp_gpa = BOOT_BIOS;
-	return boot_put(l, BOOT_BIOS, p, sizeof(p));
+	p[8] = acpi_checksum(p, ACPI_RSDP_SUM1);
+	p[32] = acpi_checksum(p, ACPI_RSDP_BYTES);
 }
 
-int boot_put_acpi(struct loader *l)
+static int put_xsdt(struct area *a, const uint64_t *tables, unsigned count)
 {
-	struct area a = { .l = l, .at = BOOT_BIOS + 64 };
-	uint8_t xsdt[HEADER_BYTES + 4 * 8] = { 0 };
-	size_t xsdt_bytes = sizeof(xsdt) - (l->rq->pci ? 0 : 8);
-	uint64_t facs = 0, dsdt = 0, gpa = 0;
-	int err = put_facs(&a, &facs);
+	uint8_t xsdt[HEADER_BYTES + XSDT_TABLES * 8] = { 0 };
+	uint64_t gpa;
+	int err;
 
-	if (err == 0)
-		err = put_dsdt(&a, &dsdt);
-	if (err == 0)
-		err = put_fadt(&a, facs, dsdt, &gpa);
-	boot_set64(xsdt + HEADER_BYTES, gpa);
-	if (err == 0)
-		err = put_madt(&a, &gpa);
-	boot_set64(xsdt + HEADER_BYTES + 8, gpa);
-	if (err == 0)
-		err = put_hpet(&a, &gpa);
-	boot_set64(xsdt + HEADER_BYTES + 16, gpa);
-	if (err == 0 && l->rq->pci)
-		err = put_mcfg(&a, &gpa);
-	boot_set64(xsdt + HEADER_BYTES + 24, gpa);
-	if (err == 0)
-		err = put_table(&a, xsdt, xsdt_bytes, "XSDT", 1, &gpa);
-	if (err == 0)
-		err = put_rsdp(l, gpa);
+	for (unsigned i = 0; i < count; i++)
+		boot_set64(xsdt + HEADER_BYTES + 8 * i, tables[i]);
+	err = put_table(a, xsdt, HEADER_BYTES + 8 * count, "XSDT", 1, &gpa);
+	for (unsigned i = 0; i < count && !err; i++)
+		err = note_pointer(a, gpa, HEADER_BYTES + 8 * i, 8);
+	if (!err)
+		make_rsdp(gpa, a->out->rsdp);
 	return err;
+}
+
+int acpi_make(const struct acpi_machine *m, struct acpi_tables *out)
+{
+	struct area a = { .m = m, .out = out };
+	uint64_t facs = 0, dsdt = 0, tables[XSDT_TABLES] = { 0 };
+	unsigned count = 0;
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	err = put_facs(&a, &facs);
+	if (!err)
+		err = put_dsdt(&a, &dsdt);
+	if (!err)
+		err = put_fadt(&a, facs, dsdt, &tables[count++]);
+	if (!err)
+		err = put_madt(&a, &tables[count++]);
+	if (!err)
+		err = put_hpet(&a, &tables[count++]);
+	if (!err && m->pci)
+		err = put_mcfg(&a, &tables[count++]);
+	return err ? err : put_xsdt(&a, tables, count);
 }

@@ -5,6 +5,7 @@
  */
 #include "loader.h"
 
+#include "acpi.h"
 #include "elf.h"
 #include "../proto/layout.h"
 
@@ -25,6 +26,7 @@ static const struct format {
 	[BOOT_FLAT16] = {"flat16", boot_load_flat16},
 	[BOOT_FLAT64] = {"flat64", boot_load_flat64},
 	[BOOT_FRAME] = {"frame", boot_load_frame},
+	[BOOT_FIRMWARE] = {"firmware", boot_load_firmware},
 };
 enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
@@ -110,6 +112,25 @@ static int check_request(struct loader *l)
 	return 0;
 }
 
+/* Where a guest that is not handed the RSDP's address looks for it, in memory that E820 reserves. */
+static int put_acpi(struct loader *l)
+{
+	const struct acpi_machine m = { .topology = l->topology,
+					.vcpus = l->rq->vcpus,
+					.pci = l->rq->pci,
+					.ps2 = l->rq->ps2,
+					.base = BOOT_BIOS + BOOT_ACPI_OFFSET };
+	static struct acpi_tables tables;
+	int err = acpi_make(&m, &tables);
+
+	_Static_assert(BOOT_ACPI_OFFSET + (int)ACPI_BYTES_MAX <= BOOT_MP - BOOT_BIOS, "they end before what comes next");
+	if (err)
+		return boot_fail(l, -ENOMEM, "ACPI tables: too large for their area");
+	l->rsdp_gpa = BOOT_BIOS;
+	err = boot_put(l, BOOT_BIOS, tables.rsdp, sizeof(tables.rsdp));
+	return err ? err : boot_put(l, m.base, tables.bytes, tables.len);
+}
+
 /* Firmware tables come first: flat images and BIOS data share the first page, and the image must win. */
 static int put_firmware(struct loader *l, enum boot_format format)
 {
@@ -117,7 +138,7 @@ static int put_firmware(struct loader *l, enum boot_format format)
 
 	if (format != BOOT_FLAT16)
 		boot_put_bios_data(l);
-	err = boot_put_acpi(l);
+	err = put_acpi(l);
 	if (err == 0)
 		err = boot_put_mptable(l);
 	return err ? err : boot_put_bios(l, format != BOOT_FLAT16);
@@ -135,7 +156,7 @@ static int load(struct loader *l)
 	l->rs->format = format;
 	if (l->rq->only_linux && format != BOOT_BZIMAGE && format != BOOT_ELF_LINUX)
 		return boot_fail(l, -EINVAL, "%s: not a Linux kernel: --exec is for those", l->rq->kernel.name);
-	if (format != BOOT_FRAME)
+	if (format != BOOT_FRAME && format != BOOT_FIRMWARE)
 		err = put_firmware(l, format);
 	return err ? err : formats[format].load(l);
 }

@@ -22,17 +22,18 @@ enum boot_format {
 	BOOT_MULTIBOOT, /* Multiboot 1, 32-bit entry */
 	BOOT_FLAT16,	/* raw image at 0, entered at 0000:0000 in real mode */
 	BOOT_FLAT64,	/* raw image at 0x1000, entered there in long mode with memory identity-mapped */
+	BOOT_FIRMWARE,	/* a PC's firmware, entered at its reset vector; it finds out the rest by itself */
 	BOOT_FRAME,	/* ELF64 on the frame-port machine: long mode, nothing but page tables beside it; initrd[0] is its program */
 };
 
 /*
  * Guest RAM as the loader sees it: low part at guest-physical 0 (all of it RAM, 0xa0000..0xfffff too), high
- * part (may be empty) at 4 GiB. It must read as zero: what an image wants zeroed is not touched, and so costs
+ * part (may be empty) at 4 GiB, the place of firmware's image (empty without one) before that. It must read as zero: what an image wants zeroed is not touched, and so costs
  * no memory.
  */
 struct boot_ram {
-	uint8_t *low, *high;
-	uint64_t low_size, high_size;
+	uint8_t *low, *high, *rom;
+	uint64_t low_size, high_size, rom_size;
 };
 
 struct boot_image {

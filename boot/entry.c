@@ -103,6 +103,14 @@ int boot_enter_real(struct loader *l, uint16_t ss, uint16_t sp)
 	return 0;
 }
 
+void boot_enter_reset(struct loader *l)
+{
+	struct cpu *c = &l->rs->cpu;
+
+	cpu_reset(c);
+	c->activity = CPU_RUNNING;
+}
+
 static int enter_prot32(struct loader *l, uint32_t eip, uint16_t code, uint16_t data)
 {
 	struct cpu *c = &l->rs->cpu;

@@ -16,6 +16,7 @@
 #define BULKHEAD_BOOT_LOADER_H
 
 #include "boot.h"
+#include "bytes.h"
 
 enum {
 	BOOT_SCRATCH = 0x80000,
@@ -30,6 +31,7 @@ enum {
 	BOOT_PD_MAX = 24,
 	BOOT_EBDA = 0x9fc00,
 	BOOT_BIOS = 0xe0000,
+	BOOT_ACPI_OFFSET = 64, /* of the tables, from there */
 	BOOT_MP = 0xf0000,
 	BOOT_BIOS_CODE = 0xfff00, /* to the end of the first MiB */
 	BOOT_1MIB = 0x100000,
@@ -87,9 +89,6 @@ void boot_put_bios_data(struct loader *l);
 /* bios.c: what answers at the interrupts of real mode and at the reset vector. `low`: the vector table, too. */
 int boot_put_bios(struct loader *l, bool low);
 
-/* Device numbers of the PCI bus for whose interrupts there are routes; 0 is the host bridge. */
-enum { BOOT_PCI_DEVICES = 8 };
-
 enum e820_type { E820_RAM = 1, E820_RESERVED = 2 };
 
 struct e820_entry {
@@ -100,20 +99,14 @@ struct e820_entry {
 enum { E820_ENTRIES_MAX = 10 };
 unsigned boot_e820(const struct boot_request *rq, struct e820_entry map[E820_ENTRIES_MAX]);
 
-/* Little-endian loads from untrusted bytes; the caller has checked the range. */
-uint16_t boot_le16(const uint8_t *p);
-uint32_t boot_le32(const uint8_t *p);
-uint64_t boot_le64(const uint8_t *p);
-void boot_set16(uint8_t *p, uint16_t value);
-void boot_set32(uint8_t *p, uint32_t value);
-void boot_set64(uint8_t *p, uint64_t value);
-
 /* entry.c: the state of vCPU 0. The tables that it refers to are written to guest memory. */
 int boot_enter_real(struct loader *l, uint16_t ss, uint16_t sp);
 int boot_enter_prot32(struct loader *l, uint32_t eip);
 /* The same with the selectors that Multiboot kernels have come to expect from their loaders: CS 08, data 10. */
 int boot_enter_multiboot(struct loader *l, uint32_t eip);
 int boot_enter_long64(struct loader *l, uint64_t rip, uint64_t mapped_bytes);
+/* As after a reset (SDM vol. 3, table 9-1): at FFFFFFF0, where the image of firmware has its first jump. */
+void boot_enter_reset(struct loader *l);
 /* The frame-port machine: 1 GiB mapped, SSE on, nothing of the loader's beside page tables and GDT. */
 int boot_enter_frame(struct loader *l, uint64_t rip);
 
@@ -127,6 +120,7 @@ int boot_load_multiboot(struct loader *l);
 int boot_load_flat16(struct loader *l);
 int boot_load_flat64(struct loader *l);
 int boot_load_frame(struct loader *l);
+int boot_load_firmware(struct loader *l);
 
 /*
  * linux.c: zero page, command line and entry state, once kernel and initrd are in place. `zero_page` comes
@@ -136,8 +130,7 @@ int boot_linux_finish(struct loader *l, uint8_t zero_page[BOOT_PAGE], uint64_t e
 bool boot_cmdline_has_word(const char *cmdline, const char *word);
 bool boot_cmdline_has_prefix(const char *cmdline, const char *prefix);
 
-/* acpi.c, mptable.c: firmware tables; sets l->rsdp_gpa. */
-int boot_put_acpi(struct loader *l);
+/* mptable.c */
 int boot_put_mptable(struct loader *l);
 
 static inline struct view boot_kernel_view(const struct loader *l)

@@ -10,7 +10,7 @@
 #include "proto/child.h"
 #include "proto/clock.h"
 #include "proto/control_check.h"
-#include "proto/layout.h"
+#include "proto/memory_map.h"
 #include "proto/shm.h"
 
 #include <errno.h>
@@ -39,8 +39,9 @@ static int trouble(struct trouble *t, int err, const char *field, const char *te
 	return err;
 }
 
-static int map_ram(const struct frame *f, uint64_t bytes, struct boot_ram *ram, struct trouble *t)
+static int map_ram(const struct frame *f, uint64_t bytes, uint64_t rom, struct boot_ram *ram, struct trouble *t)
 {
+	const struct memory_map map = memory_map(bytes, rom);
 	void *base;
 	int err = shm_map_rw(f->fds[FD_RAM], bytes, &base);
 
@@ -49,9 +50,11 @@ static int map_ram(const struct frame *f, uint64_t bytes, struct boot_ram *ram, 
 			       err == -ENOMEM ? "there is no address space for it"
 					      : "not a sealed memory object of the machine's size");
 	ram->low = base;
-	ram->low_size = bytes < LAYOUT_RAM_LOW_MAX ? bytes : LAYOUT_RAM_LOW_MAX;
-	ram->high_size = bytes - ram->low_size;
-	ram->high = ram->high_size != 0 ? ram->low + ram->low_size : NULL;
+	ram->low_size = map.low;
+	ram->rom_size = map.rom;
+	ram->high_size = map.high;
+	ram->rom = map.rom != 0 ? ram->low + map.low : NULL;
+	ram->high = map.high != 0 ? ram->low + map.low + map.rom : NULL;
 	return 0;
 }
 
@@ -169,7 +172,7 @@ static int prepare(const Bulkhead__SetupBoot *m, const struct frame *f, struct b
 		to += rq->initrd[to].size != 0;
 	}
 	if (err == 0)
-		err = map_ram(f, bytes, &rq->ram, t);
+		err = map_ram(f, bytes, m->machine->rom_bytes, &rq->ram, t);
 	return err;
 }
 
@@ -261,7 +264,7 @@ static int serve_memory(const Bulkhead__SetupBoot *m, const struct frame *f, str
 	if (err == 0 && size != bytes)
 		err = trouble(&t, -EINVAL, "memory", "it is of a machine with less memory");
 	if (err == 0)
-		err = map_ram(f, bytes, &ram, &t);
+		err = map_ram(f, bytes, 0, &ram, &t);
 	if (err == 0)
 		err = sandbox_enter_run(SANDBOX_BOOT, (enum sandbox_mode)m->sandbox);
 	if (err == 0)

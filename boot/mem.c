@@ -11,39 +11,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-uint16_t boot_le16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] | p[1] << 8);
-}
-
-uint32_t boot_le32(const uint8_t *p)
-{
-	return boot_le16(p) | (uint32_t)boot_le16(p + 2) << 16;
-}
-
-uint64_t boot_le64(const uint8_t *p)
-{
-	return boot_le32(p) | (uint64_t)boot_le32(p + 4) << 32;
-}
-
-void boot_set16(uint8_t *p, uint16_t value)
-{
-	p[0] = (uint8_t)value;
-	p[1] = (uint8_t)(value >> 8);
-}
-
-void boot_set32(uint8_t *p, uint32_t value)
-{
-	boot_set16(p, (uint16_t)value);
-	boot_set16(p + 2, (uint16_t)(value >> 16));
-}
-
-void boot_set64(uint8_t *p, uint64_t value)
-{
-	boot_set32(p, (uint32_t)value);
-	boot_set32(p + 4, (uint32_t)(value >> 32));
-}
-
 void *boot_ram_at(const struct boot_ram *ram, uint64_t gpa, uint64_t len)
 {
 	if (boot_range_is_inside(gpa, len, ram->low_size))

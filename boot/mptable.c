@@ -3,6 +3,7 @@
  * MP configuration table (Intel MultiProcessor Specification 1.4, chapter 4), for guests without ACPI. It
  * says the same as the MADT in acpi.c.
  */
+#include "acpi.h"
 #include "loader.h"
 
 #include "../proto/layout.h"
@@ -13,7 +14,7 @@ enum { FLOATING_BYTES = 16, HEADER_BYTES = 44, PROCESSOR_BYTES = 20, ENTRY_BYTES
 enum { ENTRY_PROCESSOR, ENTRY_BUS, ENTRY_IOAPIC, ENTRY_INTERRUPT, ENTRY_LOCAL };
 enum { INT_INT = 0, INT_NMI = 1, INT_EXTINT = 3 };
 enum { ACTIVE_HIGH = 1, LEVEL = 3 << 2 };
-enum { TABLE_MAX = HEADER_BYTES + TOPOLOGY_MAX_CPUS * PROCESSOR_BYTES + (3 + ISA_IRQS + BOOT_PCI_DEVICES + 2) * ENTRY_BYTES };
+enum { TABLE_MAX = HEADER_BYTES + TOPOLOGY_MAX_CPUS * PROCESSOR_BYTES + (3 + ISA_IRQS + ACPI_PCI_DEVICES + 2) * ENTRY_BYTES };
 
 struct table {
 	uint8_t buf[TABLE_MAX];
@@ -76,7 +77,7 @@ static void add_interrupt(struct table *t, uint8_t entry, uint8_t kind, uint16_t
 /* Appendix D.3: bits 6..2 of the interrupt are the device, bits 1..0 its pin. */
 static void add_pci_interrupts(struct table *t)
 {
-	for (uint8_t device = 1; t->has_pci && device <= BOOT_PCI_DEVICES; device++)
+	for (uint8_t device = 1; t->has_pci && device <= ACPI_PCI_DEVICES; device++)
 		add_line(t, ENTRY_INTERRUPT, INT_INT, ACTIVE_HIGH | LEVEL, true, (uint8_t)(device << 2), LAYOUT_IOAPIC_ID,
 			 LAYOUT_PCI_LINE_OF(device));
 }

@@ -18,17 +18,23 @@
 #include "proto/line.h"
 #include "proto/range.h"
 #include "proto/shadow.h"
+#include "proto/topology.h"
+#include "proto/virtio.h"
 
 /* What the machine is; a model's power-on state depends on it. */
 struct model_config {
 	uint64_t ram_low;	/* bytes of RAM below 4 GiB, for CMOS */
 	uint64_t ram_high;	/* bytes at and above 4 GiB */
+	uint64_t rom;		/* of firmware's image, which ends at 4 GiB; 0: it starts without */
+	struct cpu_topology topology; /* of `vcpus` */
+	uint8_t boot_order[VIRTIO_DEVICES], boot_count; /* disks that firmware tries first */
 	int64_t rtc_offset_s;	/* CMOS time = host UTC + offset */
 	int64_t realtime_ns;	/* the host's CLOCK_REALTIME less the machine's clock, at start */
 	uint8_t vcpus;
 	uint8_t instance;	/* of the device's kind */
 	uint8_t virtio_type;	/* of a virtio front-end: which device it is (virtio 1.2, 5) */
 	bool pci;		/* there is a PCI bus */
+	bool ps2;		/* there are a PS/2 keyboard and mouse */
 	bool no_vga;		/* nobody answers at the display's ports */
 	struct display_spec display;
 	bool frame;		/* a frame machine: the byte written to F4h is the exit code itself */

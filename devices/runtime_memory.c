@@ -18,7 +18,7 @@ void *runtime_memory(const struct runtime *rt, uint64_t addr, uint64_t len)
 		return rt->ram + addr;
 	if (addr < LAYOUT_RAM_HIGH_BASE || addr + len > LAYOUT_RAM_HIGH_BASE + c->ram_high)
 		return NULL;
-	return rt->ram + c->ram_low + (addr - LAYOUT_RAM_HIGH_BASE);
+	return rt->ram + c->ram_low + c->rom + (addr - LAYOUT_RAM_HIGH_BASE);
 }
 
 /* The map says nothing before the first vcpu process has filled it, which is before anything is decoded. One that makes no

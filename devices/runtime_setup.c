@@ -9,26 +9,32 @@
 
 #include "proto/clock.h"
 #include "proto/control_check.h"
-#include "proto/layout.h"
 #include "proto/log.h"
+#include "proto/memory_map.h"
 #include "proto/shm.h"
 #include "runtime.h"
 
 static struct model_config machine_config(const Bulkhead__MachineConfig *m)
 {
-	uint64_t low = m->ram_bytes < LAYOUT_RAM_LOW_MAX ? m->ram_bytes : LAYOUT_RAM_LOW_MAX;
-
-	return (struct model_config){
-		.ram_low = low,
-		.ram_high = m->ram_bytes - low,
+	const struct memory_map map = memory_map(m->ram_bytes, m->rom_bytes);
+	struct model_config config = {
+		.ram_low = map.low,
+		.rom = map.rom,
+		.ram_high = map.high,
 		.rtc_offset_s = m->has_rtc_offset_s ? m->rtc_offset_s : 0,
 		.realtime_ns = m->has_realtime_ns ? m->realtime_ns : 0,
 		.vcpus = (uint8_t)m->vcpus,
 		.pci = m->has_pci && m->pci,
+		.ps2 = m->has_ps2 && m->ps2,
 		.no_vga = m->has_no_vga && m->no_vga,
 		.frame = m->has_frame && m->frame,
+		.topology = control_topology(m),
 		.display = control_display(m),
 	};
+
+	for (size_t i = 0; i < m->n_boot_order && i < VIRTIO_DEVICES; i++)
+		config.boot_order[config.boot_count++] = (uint8_t)m->boot_order[i];
+	return config;
 }
 
 struct objects {

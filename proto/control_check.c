@@ -12,6 +12,7 @@
 #include "kind.h"
 #include "layout.h"
 #include "ring.h"
+#include "virtio.h"
 
 enum { PAGE = 4096, CMDLINE_MAX = 4096, NAME_MAX_LEN = 63, PATH_MAX_LEN = 4096, CLIENTS_MAX = 64, LINES = 24, SERIAL_PORTS = 4 };
 enum { SPIN_MAX_NS = 1000000, LOG_LEVELS = 5, SANDBOX_MODES = 3, COMMON_DEVICE_FDS = 6, CPU_TEXT_MAX = 1024 };
@@ -141,6 +142,10 @@ int control_check_machine(const Bulkhead__MachineConfig *m, struct control_compl
 		return complain(c, "machine.ram_bytes", "must be a multiple of 4096, at most 64 GiB");
 	if (!m->has_vcpus || m->vcpus == 0 || m->vcpus > RING_VCPUS)
 		return complain(c, "machine.vcpus", "must be 1 to 64");
+	if (m->has_rom_bytes && (m->rom_bytes > LAYOUT_ROM_MAX || m->rom_bytes % PAGE || m->rom_bytes >= m->ram_bytes))
+		return complain(c, "machine.rom_bytes", "must be a multiple of 4096, at most 16 MiB, and less than the memory");
+	if (m->n_boot_order > VIRTIO_DEVICES)
+		return complain(c, "machine.boot_order", "names more disks than there may be");
 	topology = control_topology(m);
 	if (topology.sockets > m->vcpus || topology.cores > m->vcpus || topology.threads > m->vcpus ||
 	    topology_cpus(&topology) != m->vcpus || !topology_is_valid(&topology))

@@ -7,6 +7,7 @@
 #define BULKHEAD_PROTO_LAYOUT_H
 
 #define LAYOUT_RAM_LOW_MAX 0xc0000000ull /* RAM below 4 GiB ends here at the latest; the rest starts at 4 GiB */
+#define LAYOUT_RAM_LOW_FIRMWARE 0x80000000ull /* the same in a machine that starts with firmware, which has PCI memory above */
 #define LAYOUT_RAM_HIGH_BASE 0x100000000ull
 #define LAYOUT_RAM_MAX (64ull << 30)
 /* What decoded and translated code may take in the host, of all processors together. */
@@ -26,6 +27,14 @@
 #define LAYOUT_ECAM_FUNCTION 0x1000u
 #define LAYOUT_ECAM_DEVICE 0x8000u
 #define LAYOUT_ECAM_SIZE 0x100000u
+/* Of a machine that starts with firmware: its image ends at 4 GiB; ECAM answers in a second place, where SeaBIOS wants it; BARs may be
+ * from the end of RAM to ECAM, and behind it up to the IOAPIC. */
+#define LAYOUT_ROM_MIN 0x10000u
+#define LAYOUT_ROM_MAX 0x1000000u
+#define LAYOUT_ROM_SHADOW 0x20000u /* its last bytes are below 1 MiB, too */
+#define LAYOUT_ECAM_OTHER 0xb0000000ull
+#define LAYOUT_ECAM_BUSES 0x10000000u /* bytes of all buses, of which there is the first */
+#define LAYOUT_LPC_DEVICE 31 /* 00:1f.0 */
 #define LAYOUT_PCI_LINE 10 /* INTA# of device n is interrupt 10 + n % 2, of the 8259s as of the IOAPIC; level, active high */
 #define LAYOUT_PCI_LINES 2
 #define LAYOUT_PCI_LINE_OF(device) (LAYOUT_PCI_LINE + (device) % LAYOUT_PCI_LINES)

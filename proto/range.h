@@ -15,7 +15,7 @@ struct model_range {
 	const struct reg_desc *regs; /* NULL: every access is synchronous */
 	unsigned reg_count;
 	uint32_t step; /* the next instance's base is so much higher */
-	bool over; /* ports that an earlier row's range has as well are this one's */
+	bool over; /* ports that an earlier row's range has as well are this one's; in memory, that range answers nowhere */
 };
 
 /* For the NAME_RANGES lists of devices.def: an enumerator and an element of each. */

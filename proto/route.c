@@ -54,7 +54,7 @@ static bool is_pci(uint64_t base)
 	return base - LAYOUT_PCI_BASE < LAYOUT_PCI_SIZE || base - LAYOUT_ECAM_BASE < LAYOUT_ECAM_SIZE;
 }
 
-static int add_mmio(struct route_table *t, const struct route_range *r)
+static int add_mmio(struct route_table *t, const struct route_range *r, bool over)
 {
 	unsigned n = t->mmio_count;
 
@@ -65,8 +65,11 @@ static int add_mmio(struct route_table *t, const struct route_range *r)
 	if (r->base > UINT64_MAX - r->len)
 		return -EINVAL;
 	for (unsigned i = 0; i < n; i++) {
-		if (r->base < t->mmio[i].base + t->mmio[i].len && t->mmio[i].base < r->base + r->len)
+		if (r->base >= t->mmio[i].base + t->mmio[i].len || t->mmio[i].base >= r->base + r->len)
+			continue;
+		if (!over)
 			return -EEXIST;
+		t->mmio[i].base = ROUTE_NOWHERE;
 	}
 	t->mmio[n] = *r;
 	atomic_store_explicit(&t->mmio_count, n + 1, memory_order_release);
@@ -86,7 +89,7 @@ int route_place(struct route_table *t, const struct model_range *ranges, unsigne
 		.first_shadow = first_shadow(ranges, index),
 	};
 
-	return m->space == MODEL_PORT ? add_ports(t, &r, m->over) : add_mmio(t, &r);
+	return m->space == MODEL_PORT ? add_ports(t, &r, m->over) : add_mmio(t, &r, m->over);
 }
 
 /* Only the base changes, and it is one word. */

@@ -301,6 +301,17 @@ static void put_testdev(void)
 	finish(&p, "all");
 }
 
+static void put_firmware(void)
+{
+	struct program p = program(&firmware_model);
+
+	add_write(&p, 0x510, 1, 0x19);
+	add_write(&p, LAYOUT_ECAM_BASE + 0x90, 0, 0x30);
+	add_write(&p, LAYOUT_ECAM_BASE + 0xf8060, 0, 0x0b);
+	add_write(&p, 0x510, 1, 0x21);
+	finish(&p, "all");
+}
+
 static void put_uart(void)
 {
 	struct program p = program(&serial_model);
@@ -356,6 +367,7 @@ int main(int argc, char **argv)
 	put_interrupts();
 	put_uart();
 	put_testdev();
+	put_firmware();
 	put_races();
 	put_messages();
 	return 0;

@@ -26,6 +26,7 @@ Test(kind, roles_are_the_protocol_s)
 #define ALWAYS true
 #define OPTION false
 #define FRAME false
+#define FIRMWARE false
 #define DISPLAY false
 #define BOARD false
 #define BACKEND false

@@ -33,7 +33,7 @@ static uint64_t device(void *ctx, unsigned vcpu, enum io_space space, uint64_t a
 
 static void setup(void)
 {
-	pci_init(&pci, true);
+	pci_init(&pci, true, false);
 	route_init(&routes);
 	routes.has_pci = true;
 	cr_assert_eq(route_add(&routes, ranges, 2, 0, CHANNEL), 0);
@@ -81,7 +81,7 @@ Test(pci, address_of_an_earlier_process)
 
 Test(pci, without_it_the_ports_lead_nowhere)
 {
-	pci_init(&pci, false);
+	pci_init(&pci, false, false);
 	pci_note_write(&pci, PCI_CONFIG_ADDRESS, 0x80000800, 4);
 	cr_expect_eq(translated(PCI_CONFIG_DATA, 4), 0);
 }
@@ -182,6 +182,20 @@ Test(pci, host_bridge)
 		cr_expect_eq(pci_bridge_read(PCI_BAR0 + 4 * bar_n, 4), 0);
 	cr_expect_eq(pci_bridge_read(0x100, 4), 0, "no extended capability (PCI Express 3.0, 7.9.1)");
 	cr_expect_eq(pci_bridge_read(PCI_VENDOR_ID, 8) & 0xffff, pci_bridge_read(PCI_VENDOR_ID, 2));
+}
+
+/* Intel's Q35 (316966, 5.1.16) has a register that says where ECAM is; here it is where either firmware puts it. */
+Test(pci, second_place_of_ecam)
+{
+	uint64_t addr = LAYOUT_ECAM_OTHER + 0x8004, beyond = LAYOUT_ECAM_OTHER + LAYOUT_ECAM_SIZE;
+
+	pci_translate_memory(&pci, &addr);
+	cr_expect_eq(addr, LAYOUT_ECAM_OTHER + 0x8004, "of machines with firmware only");
+	pci_init(&pci, true, true);
+	pci_translate_memory(&pci, &addr);
+	cr_expect_eq(addr, LAYOUT_ECAM_BASE + 0x8004);
+	pci_translate_memory(&pci, &beyond);
+	cr_expect_eq(beyond, LAYOUT_ECAM_OTHER + LAYOUT_ECAM_SIZE, "other buses are nobody's");
 }
 
 /* The second range behind that of the configuration space is at BAR 2. */

@@ -2,6 +2,7 @@
 /* What a machine is made of, and whether it can be had: config.h. */
 #include "config.h"
 
+#include "firmware.h"
 #include "trace_filter.h"
 #include "vnc_place.h"
 
@@ -46,6 +47,7 @@ void config_init(struct vm_config *config)
 #define FRAME 0	  /* config_settle() */
 #define DISPLAY 0 /* the same */
 #define BOARD 0
+#define FIRMWARE 0
 #define BACKEND 0
 #define BARE 0
 #define IMPLIED 0
@@ -59,6 +61,7 @@ void config_settle(struct vm_config *config)
 {
 	if (!config->ram_bytes)
 		config->ram_bytes = config->platform == PLATFORM_FRAME ? LAYOUT_FRAME_RAM : 512ull << 20;
+	config->devices[KIND_FIRMWARED] = config_firmware(config) != NULL;
 	config->devices[KIND_DISPLAYD] = config->platform == PLATFORM_FRAME;
 	config->devices[KIND_VGAD] = config->display.kind != DISPLAY_NONE;
 }
@@ -207,6 +210,61 @@ static int check_platform(const struct vm_config *config, char *error)
 	return why ? -EINVAL : 0;
 }
 
+const char *config_firmware(const struct vm_config *config)
+{
+	const bool none = config->kernel || config->demo || !config->backends.count;
+
+	return config->firmware ? config->firmware : none ? NULL : "seabios";
+}
+
+const char *config_image(const struct vm_config *config)
+{
+	return config->demo ? "demo" : config->kernel ? config->kernel : config_firmware(config);
+}
+
+static const char *why_no_firmware(const struct vm_config *config)
+{
+	if (config->kernel || config->demo)
+		return "firmware boots from --disk; leave out --kernel, or --firmware";
+	if (config->platform == PLATFORM_FRAME)
+		return "a frame machine has none";
+	if (config->initrds.count || *config->cmdline || config_has_exec(config))
+		return "--initrd, --cmdline and --exec go with --kernel; what firmware boots is on a disk";
+	if (config->display.kind != DISPLAY_NONE)
+		return "it prints on the serial port, and does not know --display yet; leave one of them out";
+	if (config->ram_bytes < 32ull << 20)
+		return "firmware needs --memory 32M at least";
+	return NULL;
+}
+
+/* The image, what does not go with it, and the order of disks. */
+static int check_firmware(const struct vm_config *config, char *error)
+{
+	const char *firmware = config_firmware(config), *why = firmware ? why_no_firmware(config) : NULL;
+	uint8_t order[VIRTIO_DEVICES];
+	uint64_t bytes;
+	int fd;
+
+	if (config->boot_order && !firmware) {
+		snprintf(error, CONFIG_ERROR_MAX, "--boot-order: it is for --firmware, and this machine starts with a kernel");
+		return -EINVAL;
+	}
+	if (!firmware)
+		return 0;
+	if (why) {
+		snprintf(error, CONFIG_ERROR_MAX, "--firmware: %s", why);
+		return -EINVAL;
+	}
+	if (config->boot_order && firmware_order(config->boot_order, config->backends.count, order, VIRTIO_DEVICES) < 0) {
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "--boot-order %.60s: it takes numbers of disks with commas, each once; the first --disk is 0",
+			 config->boot_order);
+		return -EINVAL;
+	}
+	fd = firmware_open(firmware, &bytes, error);
+	return fd < 0 ? fd : close(fd);
+}
+
 /* Whether it can be had there is seen when it is. */
 static int check_vnc(const struct vm_config *config, char *error)
 {
@@ -261,8 +319,9 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 			 "--json goes with --cpu help only; a machine's state is bulkhead status --json");
 		return -EINVAL;
 	}
-	if (!config->kernel && !config->demo) {
-		snprintf(error, CONFIG_ERROR_MAX, "no kernel; give one with --kernel FILE, or try: bulkhead demo");
+	if (!config_image(config)) {
+		snprintf(error, CONFIG_ERROR_MAX,
+			 "no kernel; give one with --kernel FILE, or a disk to boot from with --disk, or try: bulkhead demo");
 		return -EINVAL;
 	}
 	if (config->detach && config->no_console) {
@@ -294,6 +353,8 @@ int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX])
 	rc = check_exec(config, error);
 	if (!rc)
 		rc = check_platform(config, error);
+	if (!rc)
+		rc = check_firmware(config, error);
 	if (!rc)
 		rc = check_vnc(config, error);
 	if (!rc)

@@ -71,6 +71,8 @@ struct vm_config {
 	const char *kernel, *cmdline, *format, *engine, *vga, *tier, *ready;
 	struct initrd_list initrds;
 	enum platform platform;
+	const char *firmware; /* "seabios", "ovmf" or a file; NULL: the machine starts with a kernel */
+	const char *boot_order; /* of firmware; NULL: disks in their order */
 	struct display_spec display; /* of a PC */
 	const char *program; /* of a frame machine; NULL: none */
 	const char *exec; /* command for bulkhead-init in a Linux guest; NULL: none */
@@ -114,6 +116,12 @@ void config_settle(struct vm_config *config);
 
 /* What parsing alone cannot see: required options, combinations, files that cannot be read, the host's memory. */
 int config_check(const struct vm_config *config, char error[CONFIG_ERROR_MAX]);
+
+/* The firmware that the machine starts with: what was asked for, or what a disk without a kernel wants; NULL: none. */
+const char *config_firmware(const struct vm_config *config);
+
+/* What the machine starts with, as it was given: the file of a kernel, or --firmware; "demo" for the one that is no file. */
+const char *config_image(const struct vm_config *config);
 
 /* Is there a command for a Linux guest? */
 bool config_has_exec(const struct vm_config *config);

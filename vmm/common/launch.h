@@ -38,7 +38,10 @@ struct launch {
 	enum isolation isolation;
 	struct sandbox_report missing;
 	int program_fd[PROGRAMS];
-	int kernel_fd, kvm_fd;
+	int kernel_fd, kvm_fd; /* the former may be firmware */
+	uint64_t rom_bytes; /* of that; 0: it is a kernel */
+	uint32_t boot_order[VIRTIO_DEVICES]; /* the disks that --boot-order names */
+	unsigned boot_count;
 	int initrd_fd[CONFIG_INITRDS + 1]; /* as many as the configuration names, then exec's; of a frame machine its program */
 	bool has_exec;
 	int taken_fd[FRAME_TAKE_FDS]; /* enum frame_take_fd: the machine goes on from there; -1: it starts with the kernel */

@@ -34,6 +34,7 @@ const struct command_row command_rows[COMMANDS] = {
 /* Kinds of devices that a machine has only if it is asked for. */
 #define PRESENCE_ALWAYS(NAME)
 #define PRESENCE_FRAME(NAME)
+#define PRESENCE_FIRMWARE(NAME)
 #define PRESENCE_DISPLAY(NAME)
 #define PRESENCE_OPTION(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
 #define PRESENCE_BOARD(NAME) DEVICE_OPTION(NAME, NAME##_OPTION)
@@ -54,6 +55,10 @@ const struct option_row option_rows[] = {
 	NO_KEY("config", FILE, MACHINE, config_file, "FILE",
 		"take options from this file, see vm.toml(5); those given here win"),
 	KEY("kernel", FILE, IN(RUN), kernel, "FILE", "kernel image: bzImage, vmlinux, PVH or Multiboot ELF, flat image"),
+	KEY("firmware", TEXT, IN(RUN), firmware, "seabios|ovmf|FILE",
+		"start with a PC's firmware, which boots from --disk: Debian's SeaBIOS or OVMF, or an image of your own (default, with --disk and "
+		"without --kernel: seabios)"),
+	KEY("boot-order", TEXT, IN(RUN), boot_order, "N[,N...]", "which --disk firmware tries first; the first is 0 (default: in their order)"),
 	KEY("initrd", INITRD, IN(RUN), initrds, "FILE[:TEXT]",
 		"initial RAM disk; several are put behind each other for Linux, and are modules for Multiboot, with TEXT as their "
 		"command line"),

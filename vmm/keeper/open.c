@@ -5,6 +5,7 @@
 #include "demo.h"
 #include "../common/config_text.h"
 #include "../common/exit_codes.h"
+#include "../common/firmware.h"
 #include "../common/programs.h"
 
 #include <errno.h>
@@ -51,14 +52,49 @@ static int open_demo(void)
 	return fd;
 }
 
-static int open_images(struct keeper *k)
+/* It has been checked. */
+static void take_boot_order(struct keeper *k)
+{
+	uint8_t order[VIRTIO_DEVICES];
+	int count =
+		k->config.boot_order ? firmware_order(k->config.boot_order, k->config.backends.count, order, VIRTIO_DEVICES) : 0;
+
+	for (int i = 0; i < count; i++)
+		k->launch.boot_order[k->launch.boot_count++] = order[i];
+}
+
+static int open_firmware(struct keeper *k)
+{
+	char error[FIRMWARE_ERROR_MAX];
+	int fd = firmware_open(config_firmware(&k->config), &k->launch.rom_bytes, error);
+
+	if (fd < 0)
+		return keeper_fail(k, EXIT_USAGE, "%s", error);
+	k->launch.kernel_fd = fd;
+	take_boot_order(k);
+	return 0;
+}
+
+static int open_kernel(struct keeper *k)
 {
 	struct launch *l = &k->launch;
 
+	if (config_firmware(&k->config))
+		return open_firmware(k);
 	l->kernel_fd = k->config.demo ? open_demo() : open(k->config.kernel, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (l->kernel_fd < 0)
 		return keeper_fail(k, EXIT_USAGE, "--kernel %.150s: %s", k->config.demo ? "demo" : k->config.kernel,
 				   strerror(errno));
+	return 0;
+}
+
+static int open_images(struct keeper *k)
+{
+	struct launch *l = &k->launch;
+	int rc = open_kernel(k);
+
+	if (rc)
+		return rc;
 	for (unsigned n = 0; n < k->config.initrds.count; n++) {
 		const char *file = k->config.initrds.of[n].file;
 

@@ -167,7 +167,7 @@ static void add_end(json_t *j, const struct keeper *k, int code)
 static void add_machine(json_t *j, const struct keeper *k)
 {
 	const struct report *r = k->launch.report;
-	const char *kernel = k->config.kernel ? k->config.kernel : "demo";
+	const char *kernel = config_image(&k->config);
 
 	json_object_set_new(j, "engine", json_string(r->is_kvm ? "kvm" : "emu"));
 	json_object_set_new(j, "kernel", text(kernel, strlen(kernel) < 4096 ? strlen(kernel) : 4096));

@@ -55,8 +55,8 @@ static int create_machine(struct kvm_engine *k, const struct engine_config *conf
 	err = add_memory(k, config);
 	if (err)
 		return err;
-	/* Intel hosts without unrestricted guest need a scratch page for real mode, others ignore these. */
-	if (ioctl(k->vm_fd, KVM_SET_TSS_ADDR, 0xfffbd000ul) < 0 && errno != ENOTTY && errno != EINVAL)
+	/* Intel hosts without unrestricted guest need scratch pages for real mode, below what firmware may take; others ignore these. */
+	if (ioctl(k->vm_fd, KVM_SET_TSS_ADDR, 0xfeffd000ul) < 0 && errno != ENOTTY && errno != EINVAL)
 		return kvm_fail(k, "KVM_SET_TSS_ADDR");
 	if (ioctl(k->vm_fd, KVM_ENABLE_CAP, &split) < 0)
 		return kvm_fail(k, "KVM_CAP_SPLIT_IRQCHIP");

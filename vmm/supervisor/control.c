@@ -210,7 +210,7 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->cores = vm->config->cpus.cores;
 	s->threads = vm->config->cpus.threads;
 	s->reboots = vm->reboots;
-	s->kernel = (char *)(vm->config->kernel ? vm->config->kernel : "demo");
+	s->kernel = (char *)config_image(vm->config);
 	snprintf(parts->console, sizeof(parts->console), "%s/console.sock", vm->launch->dir);
 	s->console = parts->console;
 	s->debugger = (char *)vm->launch->debugger;

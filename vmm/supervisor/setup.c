@@ -46,7 +46,12 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->sockets = vm->config->cpus.sockets;
 	m->cores = vm->config->cpus.cores;
 	m->threads = vm->config->cpus.threads;
-	m->has_pci = m->pci = vm->config->backends.count != 0 || vm->config->display.kind == DISPLAY_VGA;
+	m->has_pci = m->pci =
+		vm->config->backends.count != 0 || vm->launch->rom_bytes != 0 || vm->config->display.kind == DISPLAY_VGA;
+	m->has_rom_bytes = true;
+	m->rom_bytes = vm->launch->rom_bytes;
+	m->boot_order = vm->launch->boot_order;
+	m->n_boot_order = vm->launch->boot_count;
 	m->has_ps2 = m->ps2 = vm->config->devices[KIND_INPUTD] != 0;
 	m->has_no_vga = m->no_vga = !strcmp(vm->config->vga, "none");
 	m->has_frame = m->frame = vm->config->platform == PLATFORM_FRAME;
@@ -246,6 +251,11 @@ static unsigned add_linux_words(const struct vm *vm, char *words[GUEST_WORDS], c
 	return guest_words(vm->launch->has_exec, known ? &note : NULL, words, room);
 }
 
+static const char *image_format(const struct vm_config *config)
+{
+	return config->platform == PLATFORM_FRAME ? "frame" : config_firmware(config) ? "firmware" : config->format;
+}
+
 int setup_boot(struct proc *p)
 {
 	struct vm *vm = p->vm;
@@ -258,8 +268,8 @@ int setup_boot(struct proc *p)
 	setup_machine(vm, &machine);
 	m.machine = &machine;
 	m.cmdline = (char *)config->cmdline;
-	m.format = config->platform == PLATFORM_FRAME ? (char *)"frame" : (char *)config->format;
-	m.kernel_name = config->demo ? "demo" : file_name(config->kernel);
+	m.format = (char *)image_format(config);
+	m.kernel_name = file_name(config_image(config));
 	m.has_sandbox = true;
 	m.sandbox = config->sandbox;
 	add(&l, vm->ram.rw);

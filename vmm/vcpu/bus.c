@@ -181,6 +181,8 @@ static enum io_space find_space(struct bus *b, unsigned vcpu, enum io_space spac
 {
 	if (space == IO_PORT && pci_translate(&b->pci, read_pieces, b, vcpu, *addr, size, addr))
 		return IO_MMIO;
+	if (space == IO_MMIO)
+		pci_translate_memory(&b->pci, addr);
 	return space;
 }
 

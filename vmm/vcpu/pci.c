@@ -5,8 +5,9 @@
 #include "devices/chips/pci_config.h"
 #include "proto/layout.h"
 
-void pci_init(struct pci_bus *p, bool present)
+void pci_init(struct pci_bus *p, bool present, bool firmware)
 {
+	p->firmware = present && firmware;
 	p->present = present;
 	atomic_store(&p->address, PCI_UNKNOWN);
 	pthread_mutex_init(&p->moves, NULL);
@@ -39,6 +40,13 @@ bool pci_translate(struct pci_bus *p, pci_read_fn *read, void *ctx, unsigned vcp
 		return false;
 	*addr = LAYOUT_ECAM_BASE + ((address & 0xffff00) << 4) + (address & 0xfc) + (port - PCI_CONFIG_DATA);
 	return true;
+}
+
+/* A chipset has a register that says where ECAM is, and firmware, which writes it, has one of two opinions: both are served. */
+void pci_translate_memory(const struct pci_bus *p, uint64_t *addr)
+{
+	if (p->firmware && *addr - LAYOUT_ECAM_OTHER < LAYOUT_ECAM_SIZE)
+		*addr += LAYOUT_ECAM_BASE - LAYOUT_ECAM_OTHER;
 }
 
 static bool overlaps(uint64_t offset, unsigned size, unsigned reg, unsigned bytes)

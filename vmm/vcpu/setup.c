@@ -5,7 +5,7 @@
 #include "devices/model.h"
 #include "proto/code_map.h"
 #include "proto/control_check.h"
-#include "proto/layout.h"
+#include "proto/memory_map.h"
 #include "proto/shm.h"
 
 #include <errno.h>
@@ -41,9 +41,15 @@ static int take_fd(struct setup *s)
 	return fd;
 }
 
-static int map_ram(struct setup *s, uint64_t bytes)
+static void add_ram(struct engine_config *c, uint64_t gpa, uint64_t size, uint8_t *host)
 {
-	uint64_t low = bytes < LAYOUT_RAM_LOW_MAX ? bytes : LAYOUT_RAM_LOW_MAX;
+	if (size)
+		c->ram[c->ram_count++] = (struct engine_ram){ gpa, size, host };
+}
+
+static int map_ram(struct setup *s, uint64_t bytes, uint64_t rom)
+{
+	const struct memory_map map = memory_map(bytes, rom);
 	int fd = take_fd(s), err;
 	void *host;
 
@@ -51,12 +57,9 @@ static int map_ram(struct setup *s, uint64_t bytes)
 	err = shm_map_rw(fd, bytes, &host);
 	if (err)
 		return err;
-	s->config.ram[0] = (struct engine_ram){ 0, low, host };
-	s->config.ram_count = 1;
-	if (bytes > low) {
-		s->config.ram[1] = (struct engine_ram){ LAYOUT_RAM_HIGH_BASE, bytes - low, (uint8_t *)host + low };
-		s->config.ram_count = 2;
-	}
+	add_ram(&s->config, 0, map.low, host);
+	add_ram(&s->config, memory_map_rom(&map), map.rom, (uint8_t *)host + map.low);
+	add_ram(&s->config, LAYOUT_RAM_HIGH_BASE, map.high, (uint8_t *)host + map.low + map.rom);
 	memcpy(s->p->ram, s->config.ram, sizeof(s->p->ram));
 	s->p->ram_count = s->config.ram_count;
 	return 0;
@@ -83,7 +86,7 @@ static void add_region(struct setup *s, uint64_t gpa, uint64_t bytes, void *host
 {
 	struct engine_config *c = &s->config;
 
-	c->ram[2] = c->ram[1];
+	memmove(&c->ram[2], &c->ram[1], (ENGINE_MAX_RAM - 2) * sizeof(c->ram[0]));
 	c->ram[1] = (struct engine_ram){ gpa, bytes, host };
 	c->ram_count++;
 	memcpy(s->p->ram, c->ram, sizeof(s->p->ram));
@@ -339,11 +342,11 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 		return ret;
 	}
 	route_init(&p->bus.routes);
-	pci_init(&p->bus.pci, m->machine->has_pci && m->machine->pci);
+	pci_init(&p->bus.pci, m->machine->has_pci && m->machine->pci, m->machine->rom_bytes != 0);
 	p->bus.routes.has_pci = p->bus.pci.present;
 	p->bus.child = &p->child;
 	s.config.clock.offset_ns = m->machine->has_clock_offset_ns ? m->machine->clock_offset_ns : 0;
-	ret = map_ram(&s, m->machine->ram_bytes);
+	ret = map_ram(&s, m->machine->ram_bytes, m->machine->rom_bytes);
 	if (!ret && m->machine->has_frame && m->machine->frame)
 		ret = map_windows(&s, m->machine->ram_bytes);
 	else if (!ret && control_display(m->machine).kind != DISPLAY_NONE)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""
+A PC's firmware in the machine: SeaBIOS starts boot sectors and GRUB from virtio disks, whatever is killed meanwhile. Debian's
+packages seabios and grub-pc-bin.
+"""
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+from bh import BUILD, Skip, check, debian, kvm_missing, main, test
+
+SEABIOS = "/usr/share/seabios/bios-256k.bin"
+GRUB = "/usr/lib/grub/i386-pc"
+SECTOR = 512
+PARTITION = 2048  # its first sector
+TWICE = 3  # the code with which the boot sector ends the machine the second time
+
+
+def need(path, package):
+    if not os.path.exists(path):
+        raise Skip(f"{path} is missing: package {package}")
+
+
+def sectors(t, name, text="sector five says hello\r\n"):
+    """A disk whose first sector is a program."""
+    path = f"{t.dir}/{name}.img"
+    with open(f"{BUILD}/tests/guest/sector.bin", "rb") as f:
+        first = bytearray(f.read())
+    first[first.index(b"?\r\n")] = ord(name[0])
+    with open(path, "wb") as f:
+        f.write(first)
+        f.seek(5 * SECTOR)
+        f.write(text.encode() + b"\0")
+        f.truncate(1 << 20)
+    return path
+
+
+def machine(t, *options, memory="64M"):
+    need(SEABIOS, "seabios")
+    return t.command(*t.machine("--memory", memory, *options))
+
+
+def boots_twice(vm, name="a"):
+    vm.expect(r"SeaBIOS \(version", 60)
+    for _ in range(2):
+        vm.expect(f"boot sector of disk {name}", 60)
+        vm.expect("sector five says hello", 30)
+    vm.expect("second time", 30)
+    check(vm.wait(60) == TWICE, vm.talk.text[-1500:])
+
+
+@test
+def boot_sector(t):
+    """INT 10h comes out of the serial port, INT 13h reads and writes the disk, a reset starts firmware again."""
+    path = sectors(t, "a")
+    boots_twice(t.start(*machine(t, "--disk", path)))
+    with open(path, "rb") as f:
+        f.seek(6 * SECTOR - 1)
+        check(f.read(1) == b"\1", "what the BIOS wrote is in the image")
+    t.expect_clean()
+
+
+@test
+def boot_order(t):
+    """Not the first disk, but the one that is named; the others follow in their order."""
+    first, second = sectors(t, "a"), sectors(t, "b")
+    empty = t.dir + "/empty.img"
+    with open(empty, "wb") as f:
+        f.truncate(1 << 20)
+    boots_twice(t.start(*machine(t, "--disk", empty, "--disk", first, "--disk", second, "--boot-order", "2,0")), "b")
+    boots_twice(t.start(*machine(t, "--disk", empty, "--disk", first, "--firmware", SEABIOS, "--boot-order", "1")))
+
+
+@test
+def killed(t):
+    """firmwared, the disk's two halves and the clocks die all the time while firmware asks and sets up: it does not notice."""
+    vm = t.start(*machine(t, "--disk", sectors(t, "a")))
+    kills, end = 0, time.monotonic() + 50
+    while "second time" not in vm.talk.text and time.monotonic() < end:
+        for name in ("firmwared", "virtiod0", "blkd0", "timerd"):
+            pid = t.processes().get(name)
+            if pid and not vm.talk.ended:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    kills += name == "firmwared"
+                except ProcessLookupError:
+                    pass
+            vm.talk.pump(0.01)
+    check(vm.wait(60) == TWICE, vm.talk.text[-1500:])
+    check(kills > 3 and vm.talk.text.count("sector five says hello") == 2, f"{kills} kills: {vm.talk.text}")
+    t.expect_clean()
+
+
+@test
+def kvm(t):
+    """The same on KVM: firmware's image is memory there."""
+    missing = kvm_missing()
+    if missing:
+        raise Skip(missing)
+    t.engine = "kvm"
+    boots_twice(t.start(*machine(t, "--disk", sectors(t, "a"))))
+
+
+def grub_disk(t, cmdline):
+    """A partition with GRUB, Debian's kernel and an initial RAM disk; nothing is mounted for it."""
+    need(GRUB + "/boot.img", "grub-pc-bin")
+    kernel, initrd = debian(t.dir)
+    root, path, core = t.dir + "/root", t.dir + "/grub.img", t.dir + "/core.img"
+    os.makedirs(root + "/boot/grub")
+    shutil.copy(kernel, root + "/boot/vmlinuz")
+    shutil.copy(initrd, root + "/boot/initrd")
+    with open(root + "/boot/grub/grub.cfg", "w", encoding="ascii") as f:
+        f.write("serial --unit=0 --speed=115200\nterminal_output serial\necho GRUB says hello\n"
+                f"linux /boot/vmlinuz {cmdline}\ninitrd /boot/initrd\nboot\n")
+    subprocess.run(["grub-mkimage", "-O", "i386-pc", "-o", core, "-p", "(hd0,msdos1)/boot/grub", "biosdisk", "part_msdos", "ext2",
+                    "normal", "linux", "serial", "echo", "terminal"], check=True)
+    blocks = 40 << 10
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext2", "-d", root, "-E", f"offset={PARTITION * SECTOR}", path, f"{blocks}k"],
+                   check=True, stderr=subprocess.DEVNULL)
+    with open(GRUB + "/boot.img", "rb") as f, open(core, "rb") as g, open(path, "r+b") as disk:
+        table = struct.pack("<B3sB3sII", 0x80, b"\xfe\xff\xff", 0x83, b"\xfe\xff\xff", PARTITION, blocks * 2)
+        disk.write(f.read()[:440] + bytes(6) + table + bytes(48) + b"\x55\xaa" + g.read())
+        disk.truncate(PARTITION * SECTOR + (blocks << 10))
+    return path
+
+
+@test(limit=280)
+def grub(t):
+    """SeaBIOS, GRUB, Debian's kernel: what it finds of ACPI and PCI is what the firmware has placed; then it powers off."""
+    path = grub_disk(t, "console=ttyS0")
+    vm = t.start(*machine(t, "--disk", path, "--cpus", "2", "--test-device", memory="3G"))
+    vm.expect("GRUB says hello", 120)
+    vm.expect("userspace is up", 240)
+    vm.send("nproc; dmesg | grep -e PCI -e pci -e ACPI; ls /sys/block; guest-exit 5\r")
+    text = vm.expect(r"(?s)\r\n2\r*\n.*\nvda", 60).group(0)
+    check("MMCONFIG at [mem 0xe0000000" in text and "8086:29c0" in text, text)
+    check("1af4:1042" in text and "ACPI Error" not in text and "BIOS Error" not in text, text)
+    check(vm.wait(60) == 5, vm.talk.text[-1500:])
+
+
+@test(limit=200)
+def ovmf(t):
+    """UEFI: with nothing to start it comes to its shell, on the serial port, and is asked what it found; then it resets."""
+    need("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf")
+    vm = t.start(*t.command(*t.machine("--memory", "128M", "--firmware", "ovmf", "--cpus", "2", "--no-reboot")))
+    vm.expect("UEFI Interactive Shell", 150)
+    vm.expect("startup.nsh", 30)
+    vm.send("\x1b")
+    vm.expect("Shell> ", 60)
+    vm.send("pci\r")
+    vm.expect("(?s)8086.*29C0.*8086.*2918", 60)
+    vm.send("reset\r")
+    check(vm.wait(60) == 32, vm.talk.text[-1500:])
+    t.expect_clean()
+
+
+@test
+def shown(t):
+    """What shows options and machines knows of it; its answers can be looked at when it has died."""
+    need(SEABIOS, "seabios")
+    t.bulkhead(*t.machine("--memory", "64M", "--firmware", "seabios", "--detach")).expect(0)
+    t.bulkhead("status", t.name).expect(0, "kernel +seabios")
+    t.bulkhead("show", t.name, "--config").expect(0, 'firmware = "seabios"')
+    t.bulkhead("security", t.name).expect(0, "firmwared")
+    file = t.dir + "/firmwared.bhd"
+    with open(file, "wb") as out:
+        subprocess.run(t.command("device", "capture", t.name, "firmwared"), env=t.env, stdout=out, check=True, timeout=40)
+    t.call([BUILD + "/devices/bulkhead-firmwared", "--replay", file]).expect(0)
+    t.bulkhead("device", "replace", t.name, "firmwared").expect(0)
+    t.bulkhead("kill", t.name).expect(0)
+
+
+@test
+def errors(t):
+    """Each names the option, the file and what to do."""
+    disk = sectors(t, "a")
+    for size, name in ((0, "empty"), (4096, "short"), (300001, "odd"), (32 << 20, "long")):
+        with open(f"{t.dir}/{name}", "wb") as f:
+            f.truncate(size)
+    for options, words in ((("--firmware", t.dir + "/none"), "--firmware .*none: No such file.*seabios"),
+                           (("--firmware", t.dir + "/empty"), "too short.*64K"), (("--firmware", t.dir + "/short"), "too short"),
+                           (("--firmware", t.dir + "/odd"), "odd: .*multiple of 4096"), (("--firmware", t.dir + "/long"), "at most 16M"),
+                           (("--firmware", t.dir), "not a regular file"),
+                           (("--firmware", disk, "--kernel", disk), "--firmware: .*leave out --kernel"),
+                           (("--firmware", disk, "--cmdline", "x"), "--firmware: .*--cmdline"),
+                           (("--firmware", disk, "--platform", "frame"), "(firmware|platform)"),
+                           (("--firmware", disk, "--memory", "16M"), "--memory 32M"),
+                           (("--firmware", disk, "--display", "vga"), "--firmware: .*--display"),
+                           (("--disk", disk, "--boot-order", "1"), "--boot-order 1: .*first --disk is 0"),
+                           (("--disk", disk, "--boot-order", "0,0"), "--boot-order 0,0"),
+                           (("--disk", disk, "--boot-order", "x"), "--boot-order x"),
+                           (("--kernel", disk, "--boot-order", "0"), "--boot-order: it is for --firmware")):
+        t.bulkhead("run", "--engine", "emu", *options).expect(2, err=words)
+
+
+if __name__ == "__main__":
+    main()

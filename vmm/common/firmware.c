@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Files of firmware: firmware.h. */
+#include "firmware.h"
+
+#include "../../proto/layout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PAGE = 4096 };
+
+/* Where distributions put them; the first that is there, or the first, which is then missed by its name. */
+static const struct known {
+	const char *name, *package, *paths[3];
+} known[] = {
+	{ "seabios", "seabios", { "/usr/share/seabios/bios-256k.bin", "/usr/share/seabios/bios.bin", NULL } },
+	{ "ovmf", "ovmf", { "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd", NULL } },
+};
+
+static const struct known *find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(known[i].name, name))
+			return &known[i];
+	return NULL;
+}
+
+const char *firmware_path(const char *name)
+{
+	const struct known *k = find(name);
+
+	for (unsigned i = 0; k && k->paths[i]; i++)
+		if (!access(k->paths[i], F_OK))
+			return k->paths[i];
+	return k ? k->paths[0] : name;
+}
+
+static int check_size(const struct stat *st, const char **why)
+{
+	if (!S_ISREG(st->st_mode))
+		*why = "not a regular file";
+	else if (st->st_size < LAYOUT_ROM_MIN)
+		*why = "too short for firmware: at least 64K";
+	else if (st->st_size > LAYOUT_ROM_MAX)
+		*why = "too long for firmware: at most 16M";
+	else if (st->st_size % PAGE)
+		*why = "not firmware: its size is not a multiple of 4096";
+	return *why ? -EINVAL : 0;
+}
+
+int firmware_open(const char *name, uint64_t *bytes, char error[FIRMWARE_ERROR_MAX])
+{
+	const struct known *k = find(name);
+	const char *path = firmware_path(name), *why = NULL;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0) {
+		const int rc = -errno;
+
+		snprintf(error, FIRMWARE_ERROR_MAX, "--firmware %.150s: %s%s%s", path, strerror(-rc),
+			 k ? "; install the package " : "; name a file, seabios or ovmf", k ? k->package : "");
+		return rc;
+	}
+	if (fstat(fd, &st) < 0)
+		why = strerror(errno);
+	else
+		check_size(&st, &why);
+	if (!why) {
+		*bytes = (uint64_t)st.st_size;
+		return fd;
+	}
+	snprintf(error, FIRMWARE_ERROR_MAX, "--firmware %.150s: %s", path, why);
+	close(fd);
+	return -EINVAL;
+}
+
+static bool is_named(const uint8_t *of, unsigned count, unsigned disk)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (of[i] == disk)
+			return true;
+	return false;
+}
+
+int firmware_order(const char *text, unsigned disks, uint8_t *out, size_t most)
+{
+	unsigned count = 0;
+
+	for (;;) {
+		char *end;
+		unsigned long disk;
+
+		if (*text < '0' || *text > '9' || count == most)
+			return -EINVAL;
+		disk = strtoul(text, &end, 10);
+		if (disk >= disks || is_named(out, count, (unsigned)disk))
+			return -EINVAL;
+		out[count++] = (uint8_t)disk;
+		if (!*end)
+			return (int)count;
+		if (*end != ',')
+			return -EINVAL;
+		text = end + 1;
+	}
+}
