@@ -51,7 +51,8 @@ int program_open(const char *name, char *path, size_t len)
 	const char *env = getenv("BULKHEAD_LIBEXEC");
 	/* beside us; an installed tree; a build tree */
 	static const char *const places[] = {
-		".", "../libexec/bulkhead", "../devices", "../boot", "vcpu", "gdb", "init", "trace", "vnc", "view", "uplink", "../vmm/uplink"
+		".",	  "../libexec/bulkhead", "../devices", "../boot", "vcpu", "gdb", "init", "trace", "vnc", "view",
+		"uplink", "../vmm/uplink"
 	};
 	char dir[4096], place[4200], other[4300];
 	int fd = -ENOENT;
