@@ -45,6 +45,16 @@ static bool is_event(const struct screen_event *e)
 	return e->type <= SCREEN_EV_ABS && e->code <= SCREEN_CODE_MAX;
 }
 
+/* A position beyond the screen is at its edge: guests draw there. */
+static struct screen_event inside(struct screen_event e)
+{
+	const uint32_t most = e.code == 0 ? LAYOUT_FRAME_WIDTH - 1 : LAYOUT_FRAME_HEIGHT - 1;
+
+	if (e.type == SCREEN_EV_ABS && e.code <= 1 && e.value > most)
+		e.value = most;
+	return e;
+}
+
 int display_model_offer(void *state, const struct screen_event *events, unsigned count)
 {
 	struct display_state *s = state;
@@ -55,7 +65,7 @@ int display_model_offer(void *state, const struct screen_event *events, unsigned
 	if (count > display_model_room(s))
 		return -ENOSPC;
 	for (unsigned i = 0; i < count; i++)
-		s->queue[(s->head + s->count + i) % DISPLAY_QUEUE] = events[i];
+		s->queue[(s->head + s->count + i) % DISPLAY_QUEUE] = inside(events[i]);
 	s->count += count;
 	return 0;
 }

@@ -140,7 +140,7 @@ def kill_now_and_then(t, names, until, seconds):
 def killed(t):
     """Front-end and back-end are killed all the time: the guest sees no error, and no byte is lost."""
     path, rounds = image(t), 12
-    vm = t.start(*machine(t, ROUNDS.format(rounds=rounds), "--cpus", "2", "--disk", path))
+    vm = t.start(*machine(t, ROUNDS.format(rounds=rounds), "--cpus", "2", "--disk", path, "--device-failure-limit", "0"))
     vm.expect("round 0", BOOT)
     at = vm.talk.at - len("round 0")
 
@@ -296,8 +296,8 @@ def image_format_errors(t):
 def image_format_killed(t):
     """The program that serves the image, and ours before it, are killed all the time: no error, no byte is lost."""
     needs_storage_daemon()
-    path, rounds = qcow2(t), 8
-    vm = t.start(*machine(t, ROUNDS.format(rounds=rounds), "--cpus", "2", "--disk", path))
+    path, rounds = qcow2(t), 24
+    vm = t.start(*machine(t, ROUNDS.format(rounds=rounds), "--cpus", "2", "--disk", path, "--device-failure-limit", "0"))
     vm.expect("round 0", BOOT)
     at, kills, end = vm.talk.at - len("round 0"), 0, time.monotonic() + 150
     while f"round {rounds - 1}" not in vm.talk.text:

@@ -77,7 +77,7 @@ def boot_order(t):
 @test
 def killed(t):
     """firmwared, the disk's two halves and the clocks die all the time while firmware asks and sets up: it does not notice."""
-    vm = t.start(*machine(t, "--disk", sectors(t, "a")))
+    vm = t.start(*machine(t, "--disk", sectors(t, "a"), "--device-failure-limit", "0"))
     kills, end = 0, time.monotonic() + 50
     while "second time" not in vm.talk.text and time.monotonic() < end:
         for name in ("firmwared", "virtiod0", "blkd0", "timerd"):

@@ -209,7 +209,7 @@ def screen_words(t):
     t.bulkhead("screenshot", t.name, "x.png").expect(30)
     vm = show(t)
     for words, err in ((["key", "nokey"], "no such key"), (["key", "a+b+c+d+e+f+1+2+3"], "too many keys"), (["key"], "takes one word"),
-                       (["mouse", "640", "0"], "no column"), (["mouse", "0", "480"], "no row"), (["mouse", "1"], "takes two words"),
+                       (["mouse", "32768", "0"], "no column"), (["mouse", "0", "32768"], "no row"), (["mouse", "1"], "takes two numbers"),
                        (["wheel", "x"], "no number"), (["text", "\u00e4"], "US layout"), (["click", "a"], "no button"),
                        (["jump", "a"], "none of key"), (["script", "/nowhere"], "No such file")):
         t.bulkhead("input", t.name, *words).expect(2, err=err)

@@ -117,7 +117,7 @@ def killed(t):
     drainer = threading.Thread(target=drain, daemon=True)
     drainer.start()
     vm = t.start(*machine(t, USER + f"wget -q -O /tmp/x http://10.0.2.2:{served.port}/; md5sum /tmp/x; "
-                          f"nc 10.0.2.2 {sink.getsockname()[1]} </tmp/x; echo all sent; sleep 1", "--net", "user"))
+                          f"nc 10.0.2.2 {sink.getsockname()[1]} </tmp/x; echo all sent; sleep 1", "--net", "user", "--device-failure-limit", "0"))
     vm.expect("userspace is up", BOOT)
 
     def over():

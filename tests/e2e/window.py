@@ -53,7 +53,8 @@ class Desktop:
         """Where its picture begins, when it is there and has the keyboard."""
         wait_until(lambda: subprocess.run(["xdotool", "search", "--name", f"^{t.name}"], env=self.env, stdout=subprocess.PIPE, check=False).stdout, "a window")
         self.id = self.do("search", "--name", f"^{t.name}").split()[0]
-        self.do("windowmove", "--sync", self.id, 50, 40) if self.place() != (50, 40) else None
+        # Without a window manager it is mapped, placed and moved as it comes.
+        wait_until(lambda: self.place() == (50, 40) or self.do("windowmove", self.id, 50, 40), "it is where it was moved to")
         self.do("windowfocus", self.id)
         x, y = self.place()
         wait_until(lambda: any(any(row) for row in self.picture(x, y)), "a first picture: without one the mouse has no place")
@@ -98,7 +99,7 @@ def picture_key_and_click(t):
         d.do("mousemove", x + 100, y + 100, "mousemove", x + 300, y + 200, "click", 1)
         wait_until(lambda: pictures.pixel(d.picture(x, y)[200], 300) == COLOURS[30 % 8], "a line to where the mouse is")
         t.bulkhead("screenshot", t.name, t.dir + "/now.png").expect(0)
-        check(d.picture(x, y) == pictures.still(t.dir + "/now.png"), "the same picture")
+        wait_until(lambda: d.picture(x, y) == pictures.still(t.dir + "/now.png"), "the same picture")
         # Twice as small: its corners are those of the picture, and the mouse is where it seems to be.
         d.do("windowsize", "--sync", d.id, 320, 240, "key", "b")
         wait_until(lambda: pictures.pixel(d.picture(x, y)[100], 150) == COLOURS[30 % 8] and pictures.pixel(d.picture(x, y)[10], 300) == PAPER, "scaled")
@@ -115,8 +116,13 @@ def keys_and_mouse(t):
     with Desktop(t) as d:
         vm = show(t)
         v = view(t, d)
-        x, y = d.window(t)
-        wait_until(lambda: d.do("mousemove", x + 4, y + 4, "mousemove", x + 5, y + 6) or vm.talk.pump(0.3) or events(vm)[-1:] == [(ABS, 1, 6)],
+        d.window(t)
+
+        def move():
+            x, y = d.place()
+            d.do("mousemove", x + 4, y + 4, "mousemove", x + 5, y + 6)
+
+        wait_until(lambda: move() or vm.talk.pump(0.3) or events(vm)[-1:] == [(ABS, 1, 6)],
                    "it has the mouse, where that is")
         d.do("key", "F1", "key", "z", "key", "Left", "key", "Return")
         d.do("click", 3, "click", 4, "click", 5)

@@ -43,7 +43,7 @@ const struct never nevers[] = {
 	/* unix(7): a descriptor passed on, a message to whom it was not connected */
 	{ "a descriptor to anybody", SYS_sendmsg, CHILDREN, { SOME_FD, BAD, 0 } },
 	{ "a descriptor to the supervisor", SYS_sendmsg, CHILDREN, { 3, BAD, 0 } },
-	{ "a descriptor to the supervisor", SYS_sendmsg, CHILDREN, { 4, BAD, MSG_DONTWAIT } },
+	{ "a descriptor to the supervisor", SYS_sendmsg, CHILDREN & ~ROLE(VNC) /* whose 4 is its door */, { 4, BAD, MSG_DONTWAIT } },
 	{ "a descriptor to anybody but the supervisor", SYS_sendmsg, KEEPER, { SANDBOX_KEEPER_CONTROL, BAD, 0 } },
 	{ "a descriptor to anybody but the supervisor", SYS_sendmsg, SPAWNER, { SANDBOX_SPAWNER_SOCK + 1, BAD, 0 } },
 	{ "a descriptor to whom it has connected", SYS_sendmsg, DIALLER, { SANDBOX_DIALLER_SOCK + 1, BAD, 0 } },

@@ -16,6 +16,7 @@ import time
 sys.path.insert(0, os.path.join(os.environ["SOURCE"], "tests/e2e"))
 from bh import BUILD, Skip, check, main, test, wait_until  # noqa: E402
 from kinds import FRAMES, KINDS, options, process  # noqa: E402
+from rfb import Viewer  # noqa: E402
 
 # What takes an accident to be called.
 EXCUSED = {
@@ -40,6 +41,8 @@ EXCUSED = {
     "spawner: fdatasync": "a guest that has a driver (disk_* of suite e2e)",
     "blkd: fallocate": "a guest that discards (disk_found_and_written)",
     "blkd: accept4": "by itself, for other VMMs (disk_for_qemu)",
+    "vnc: select": "C libraries that do not take pselect6 for it",
+    "vnc: shutdown": "libvncserver hangs up by itself (vnc_odd_viewers)",
     "netd: writev": "a guest that has a driver (net_user of suite e2e)",
     "spawner: writev": "a guest that has a driver (net_user of suite e2e)",
     "netd: ioctl": "a card that is connected to an interface (net_tap)",
@@ -53,6 +56,7 @@ EXCUSED = {
 EXCUSED.update({f"uplinkd: {call}": "a guest that has a driver (net_*)" for call in (
     "accept accept4 bind close connect fcntl getpeername getsockname getsockopt ioctl listen mremap newfstatat openat poll recvfrom "
     "sendto setsockopt shutdown socket unlink writev").split()})
+HAS_VNC = os.path.exists(BUILD + "/vmm/vnc/bulkhead-vncd")
 ENGINES = {"vcpu (kvm)", "vcpu (emu)"}
 
 
@@ -109,9 +113,18 @@ def debug(t):
         check(s.recv(100).startswith(b"+"), "an answer")
 
 
+def console(t):
+    """The socket is there before anybody listens."""
+    while True:
+        try:
+            return t.console()
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+
+
 def ask_everything(t):
     """Console both ways, a reset, status, a key, restarts, a stop by signal and on again, a viewer, a debugger, another log, a reader that leaves, the power button."""
-    talk = t.console()
+    talk = console(t)
     talk.expect("board ready", seconds=40)
     talk.send("r")
     talk.expect("board ready", seconds=40)
@@ -138,12 +151,28 @@ def watch(t, directory, *words):
 
 
 def ask_the_screen(t, directory):
-    """A machine of its own: a viewer that comes and goes, a restart."""
-    watched = watch(t, directory, *t.machine("--platform", "frame", "--kernel", f"{BUILD}/tests/guest/frame_show.elf", "--detach"))
+    """A machine of its own: viewers that come and go, a restart."""
+    vnc = ("--vnc", t.dir + "/vnc") if HAS_VNC else ()
+    watched = watch(t, directory, *t.machine("--platform", "frame", "--kernel", f"{BUILD}/tests/guest/frame_show.elf", "--detach", *vnc))
     wait_until(lambda: t.bulkhead("screenshot", t.name, t.dir + "/picture.png").code == 0, "a picture", 60)
-    for kind in FRAMES:
-        t.bulkhead("device", "restart", t.name, kind).expect(0)
+    if vnc:
+        viewer = Viewer(t.dir + "/vnc")
+        viewer.update(incremental=False)
+        viewer.key(ord("a"))
+    t.bulkhead("device", "restart", t.name, "displayd").expect(0)
+    if vnc:
+        viewer.key(ord("b"))
+        viewer.update(incremental=False)
+        viewer.close()
     t.bulkhead("input", t.name, "key", "q").expect(0)
+    watched.wait(40)
+
+
+def ask_firmware(t, directory):
+    """Another one, that has nothing to start from."""
+    watched = watch(t, directory, *t.machine("--memory", "64M", "--firmware", "seabios", "--detach"))
+    wait_until(lambda: t.bulkhead("device", "restart", t.name, "firmwared").code == 0, "a machine", 60)
+    t.bulkhead("kill", t.name).expect(0)
     watched.wait(40)
 
 
@@ -163,10 +192,13 @@ def used(t):
     watched.wait(40)
     check(outside.wait() == 0, outside.stderr())
     ask_the_screen(t, directory)
+    ask_firmware(t, directory)
     seen, allowed, unused = seen_in(directory, t.engine), lists(), []
     for other in ENGINES - {f"vcpu ({t.engine})"}:
         allowed["spawner"] -= allowed.pop(other) - allowed[f"vcpu ({t.engine})"]
     for role, calls in allowed.items():
+        if role == "vnc" and not HAS_VNC:
+            continue
         check(seen.get(role), f"nothing was seen of {role}: {sorted(seen)}")
         unused += [f"{role}: {call}" for call in sorted(calls - seen[role] - set(EXCUSED)) if f"{role}: {call}" not in EXCUSED]
     check(not unused, f"allowed, and never called: {unused}")

@@ -267,24 +267,24 @@ static const char *option_suggest(enum command command, const char *name)
 	return near.best;
 }
 
-/* The commands that take an option which this one does not: "bulkhead run". Empty: none. */
+/* The commands that take an option which this one does not: "bulkhead run", or two or more. Empty: none. */
 static void find_elsewhere(const char *name, size_t len, char *out, size_t size)
 {
+	size_t n = 0;
+
 	out[0] = 0;
-	for (unsigned c = 0; c < COMMANDS; c++) {
+	for (unsigned c = 0; c < COMMANDS && n < size; c++) {
 		const struct option_row *row = option_find((enum command)c, name, len);
 
-		if (!row || !row->help)
-			continue;
-		snprintf(out, size, "bulkhead %s", command_rows[c].name);
-		return;
+		if (row && row->help)
+			n += (size_t)snprintf(out + n, size - n, "%sbulkhead %s", n ? " or " : "", command_rows[c].name);
 	}
 }
 
 static int unknown_option(enum command command, const char *arg, size_t len, char *error)
 {
 	size_t dashes = strspn(arg, "-");
-	char name[80], elsewhere[32];
+	char name[80], elsewhere[64];
 	const char *near;
 
 	snprintf(name, sizeof(name), "%.*s", (int)(len > dashes ? len - dashes : 0), arg + dashes);
