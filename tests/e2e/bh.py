@@ -63,6 +63,24 @@ def wait_until(predicate, what, seconds=10):
         time.sleep(0.02)
 
 
+def kill_until(t, names, until, seconds, rest):
+    """Kills these processes, whenever they are there, until that is true; returns how many. rest(): seconds between two rounds."""
+    kills, end = 0, time.monotonic() + seconds
+    while not until():
+        if time.monotonic() > end:
+            raise Failure(f"the guest goes on after {kills} kills")
+        for name in names:
+            pid = t.processes().get(name)
+            if pid:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+                except ProcessLookupError:
+                    pass
+        time.sleep(rest())
+    return kills
+
+
 class Talk:
     """A byte stream to talk over: everything read so far is in .text."""
 

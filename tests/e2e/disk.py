@@ -16,7 +16,7 @@ import subprocess
 import threading
 import time
 
-from bh import BUILD, Skip, check, debian, main, test, wait_until
+from bh import BUILD, Skip, check, debian, kill_until, main, test, wait_until
 
 LIMIT = 280
 BOOT = 240
@@ -120,22 +120,6 @@ def wires(t):
         check(vm.wait(60) == 7, vm.talk.text[-1500:])
 
 
-def kill_now_and_then(t, names, until, seconds):
-    kills, end = 0, time.monotonic() + seconds
-    while not until():
-        check(time.monotonic() < end, f"the guest goes on after {kills} kills")
-        for name in names:
-            pid = t.processes().get(name)
-            if pid:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                    kills += 1
-                except ProcessLookupError:
-                    pass
-        time.sleep(random.random() * 0.08)
-    return kills
-
-
 @test(limit=LIMIT)
 def killed(t):
     """Front-end and back-end are killed all the time: the guest sees no error, and no byte is lost."""
@@ -148,7 +132,7 @@ def killed(t):
         vm.talk.pump(0)
         return f"round {rounds - 1}" in vm.talk.text
 
-    kills = kill_now_and_then(t, ("virtiod0", "blkd0"), over, 120)
+    kills = kill_until(t, ("virtiod0", "blkd0"), over, 120, lambda: random.random() * 0.08)
     vm.talk.at = at
     expect_rounds(vm, path, rounds)
     check(vm.wait(60) == 0 and "I/O error" not in vm.talk.text, vm.talk.text[-1500:])

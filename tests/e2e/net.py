@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 
-from bh import BUILD, Skip, check, debian, main, test, wait_until
+from bh import BUILD, Skip, check, debian, kill_until, main, test, wait_until
 
 LIMIT = 280
 BOOT = 240
@@ -86,22 +86,6 @@ def user(t):
     t.expect_clean()
 
 
-def kill_all_the_time(t, names, until, seconds):
-    kills, end = 0, time.monotonic() + seconds
-    while not until():
-        check(time.monotonic() < end, f"it goes on after {kills} kills")
-        for name in names:
-            pid = t.processes().get(name)
-            if pid:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                    kills += 1
-                except ProcessLookupError:
-                    pass
-        time.sleep(0.15)
-    return kills
-
-
 @test(limit=LIMIT)
 def killed(t):
     """Front-end and back-end are killed under a transfer in both directions: TCP repeats what was lost, the data are right."""
@@ -124,7 +108,7 @@ def killed(t):
         vm.talk.pump(0)
         return "all sent" in vm.talk.text
 
-    kills = kill_all_the_time(t, ("virtiod0", "netd0"), over, 150)
+    kills = kill_until(t, ("virtiod0", "netd0"), over, 150, lambda: 0.15)
     vm.expect(served.md5)
     drainer.join(20)
     check(got.hexdigest() == served.md5, "what the guest sent has arrived")

@@ -98,7 +98,7 @@ def input_archive(t, paths):
     """A second archive for the guest: the drivers that Debian has as modules, and a program that prints events."""
     root = t.dir + "/input"
     os.mkdir(root)
-    found = [f"{d}/{n}" for d, _, names in os.walk(paths["MODULES_INPUT"]) for n in names if n in ("evdev.ko", "psmouse.ko")]
+    found = [f"{d}/{n}" for d, _, names in os.walk(paths["MODULES_GENERIC"]) for n in names if n in ("evdev.ko", "psmouse.ko")]
     for path in [*found, BUILD + "/tests/guest/events"]:
         shutil.copy(path, root)
     names = "input\n" + "".join(f"input/{name}\n" for name in sorted(os.listdir(root)))
@@ -111,9 +111,9 @@ def input_archive(t, paths):
 @test(limit=280)
 def linux(t):
     """Debian's generic kernel: atkbd and psmouse find both, and a program reads from /dev/input what was typed and moved."""
-    paths = fetched("fetch_input.sh")
+    paths = fetched("fetch_generic.sh")
     run = "insmod /input/evdev.ko; insmod /input/psmouse.ko; until grep -q Explorer /proc/bus/input/devices; do sleep 0.1; done; /input/events"
-    vm = t.start(*t.command(*t.machine("--kernel", paths["KERNEL_INPUT"], "--initrd", debian(t.dir)[1], "--initrd", input_archive(t, paths),
+    vm = t.start(*t.command(*t.machine("--kernel", paths["KERNEL_GENERIC"], "--initrd", debian(t.dir)[1], "--initrd", input_archive(t, paths),
                                        "--memory", "256M", "--ps2", "--cmdline", f'console=ttyS0 quiet bulkhead.run="{run}"')))
     vm.expect("listening", 240)
     check(re.search(r"device \d+: AT (Translated|Raw) Set 2 keyboard", vm.talk.text), vm.talk.text[-800:])

@@ -11,7 +11,7 @@ import time
 import bh
 import pictures
 from bh import check, main, test, wait_until
-from recovery import HOWS, WHERES, Guest, cell
+from recovery import WHERES, Guest, deaths, every_way, one_way_each
 
 bh._tests.clear()  # those of the module that we borrow from
 
@@ -59,30 +59,19 @@ class Text(Guest):
 @test(limit=200)
 def death(t):
     """kill -9 at moments of no choice."""
-    g = Text(t, "--device-failure-limit", "0")
-    for _ in range(4):
-        before = g.device("vgad")
-        g.kill("vgad")
-        g.wait_for_incarnation("vgad", before["incarnation"] + 1)
-        g.expect_progress()
-    g.end()
+    deaths(Text(t, "--device-failure-limit", "0"), "vgad", 4)
 
 
 @test(limit=200)
 def matrix_short(t):
     """At each point where it can die, one way each."""
-    g = Text(t, "--device-failure-limit", "0")
-    for where, how in zip(("taken", "before-commit", "after-commit", "restart"), ("segv", "kill", "exit", "kill")):
-        print(f"  vgad {where:<14} {how:<8} {cell(g, 'vgad', where, how)}", flush=True)
-    g.end()
+    one_way_each(Text(t, "--device-failure-limit", "0"), "vgad",
+                 zip(("taken", "before-commit", "after-commit", "restart"), ("segv", "kill", "exit", "kill")))
 
 
 @test(limit=3600)
 def matrix_full(t):
-    g = Text(t, "--device-failure-limit", "0")
-    for where in (w for w in WHERES if w != "line-high"):  # it has none
-        print(f"  vgad {where:<14} " + "  ".join(f"{how}: {cell(g, 'vgad', where, how)}" for how in HOWS), flush=True)
-    g.end()
+    every_way(Text(t, "--device-failure-limit", "0"), "vgad", (w for w in WHERES if w != "line-high"))  # it has none
 
 
 main()

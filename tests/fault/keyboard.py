@@ -12,7 +12,7 @@ import bh
 from bh import check, main, test, wait_until
 from hostile import Watch, expect_bounded, frame, memory
 from hostile_peers import control
-from recovery import HOWS, WHERES, Guest, cell
+from recovery import WHERES, Guest, deaths, every_way, one_way_each
 from screen import CODES, INPUT, JOIN, OK, is_hung_up, packet
 
 bh._tests.clear()  # those of the modules that we borrow from
@@ -71,30 +71,19 @@ class Typed(Guest):
 @test(limit=200)
 def death(t):
     """kill -9 at moments of no choice."""
-    g = Typed(t, "--device-failure-limit", "0")
-    for _ in range(5):
-        before = g.device("inputd")
-        g.kill("inputd")
-        g.wait_for_incarnation("inputd", before["incarnation"] + 1)
-        g.expect_progress()
-    g.end()
+    deaths(Typed(t, "--device-failure-limit", "0"), "inputd", 5)
 
 
 @test(limit=200)
 def matrix_short(t):
     """At each point where it can die, one way each."""
-    g = Typed(t, "--device-failure-limit", "0")
-    for where, how in zip(WHERES, ("segv", "kill", "exit", "sys", "kill")):
-        print(f"  inputd {where:<14} {how:<8} {cell(g, 'inputd', where, how)}", flush=True)
-    g.end()
+    one_way_each(Typed(t, "--device-failure-limit", "0"), "inputd",
+                 zip(WHERES, ("segv", "kill", "exit", "sys", "kill")))
 
 
 @test(limit=3600)
 def matrix_full(t):
-    g = Typed(t, "--device-failure-limit", "0")
-    for where in WHERES:
-        print(f"  inputd {where:<14} " + "  ".join(f"{how}: {cell(g, 'inputd', where, how)}" for how in HOWS), flush=True)
-    g.end()
+    every_way(Typed(t, "--device-failure-limit", "0"), "inputd", WHERES)
 
 
 def typist(t):

@@ -181,6 +181,29 @@ def matrix(t, devices, wheres, hows):
     g.end()
 
 
+def deaths(g, kind, times):
+    """kill -9 at moments of no choice."""
+    for _ in range(times):
+        before = g.device(kind)
+        g.kill(kind)
+        g.wait_for_incarnation(kind, before["incarnation"] + 1)
+        g.expect_progress()
+    g.end()
+
+
+def one_way_each(g, kind, ways):
+    """At each point where it can die, one way: (where, how)."""
+    for where, how in ways:
+        print(f"  {kind} {where:<14} {how:<8} {cell(g, kind, where, how)}", flush=True)
+    g.end()
+
+
+def every_way(g, kind, wheres):
+    for where in wheres:
+        print(f"  {kind} {where:<14} " + "  ".join(f"{how}: {cell(g, kind, where, how)}" for how in HOWS), flush=True)
+    g.end()
+
+
 @test(limit=200)
 def death(t):
     """kill -9 of each device, again and again, at moments of no choice."""

@@ -16,7 +16,7 @@ import pictures
 from bh import BUILD, check, main, test, wait_until
 from hostile import Watch, expect_bounded, frame, memory
 from hostile_peers import control
-from recovery import HOWS, WHERES, Guest, cell
+from recovery import WHERES, Guest, deaths, every_way, one_way_each
 
 bh._tests.clear()  # those of the modules that we borrow from
 
@@ -70,30 +70,19 @@ class Show(Guest):
 @test(limit=200)
 def death(t):
     """kill -9 at moments of no choice."""
-    g = Show(t, "--device-failure-limit", "0")
-    for _ in range(6):
-        before = g.device("displayd")
-        g.kill("displayd")
-        g.wait_for_incarnation("displayd", before["incarnation"] + 1)
-        g.expect_progress()
-    g.end()
+    deaths(Show(t, "--device-failure-limit", "0"), "displayd", 6)
 
 
 @test(limit=200)
 def matrix_short(t):
     """At each point where it can die, one way each."""
-    g = Show(t, "--device-failure-limit", "0")
-    for where, how in zip(("taken", "before-commit", "after-commit", "restart"), ("segv", "kill", "exit", "kill")):
-        print(f"  displayd {where:<14} {how:<8} {cell(g, 'displayd', where, how)}", flush=True)
-    g.end()
+    one_way_each(Show(t, "--device-failure-limit", "0"), "displayd",
+                 zip(("taken", "before-commit", "after-commit", "restart"), ("segv", "kill", "exit", "kill")))
 
 
 @test(limit=3600)
 def matrix_full(t):
-    g = Show(t, "--device-failure-limit", "0")
-    for where in (w for w in WHERES if w != "line-high"):  # it has none
-        print(f"  displayd {where:<14} " + "  ".join(f"{how}: {cell(g, 'displayd', where, how)}" for how in HOWS), flush=True)
-    g.end()
+    every_way(Show(t, "--device-failure-limit", "0"), "displayd", (w for w in WHERES if w != "line-high"))  # it has none
 
 
 @test

@@ -255,7 +255,7 @@ def expect_locked(role, pid):
     if role in DEVICES:
         check(int(s["Threads"]) == 1, f"{role}: {s['Threads']} threads")
         for name, value in (("Max processes", "0"), ("Max locked memory", "0"), ("Max msgqueue size", "0"),
-                            ("Max address space", str(256 << 20)), ("Max open files", "160")):
+                            ("Max address space", str(256 << 20)), ("Max open files", "224")):
             check(limits(pid)[name] == value, f"{role}: {name} is {limits(pid)[name]}")
 
 
