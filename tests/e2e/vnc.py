@@ -134,6 +134,35 @@ def keys(t):
 
 
 @test
+def pc(t):
+    """A PC's screen, and its keyboard and mouse, which are another process's and die meanwhile; without these nothing is typed."""
+    need_vncd()
+    vm = t.start(*t.command(*t.guest("ps2", "--display", "vga", "--ps2", "--vnc", t.dir + "/vnc", "--device-failure-limit", "0")))
+    vm.expect("ready")
+    v = Viewer(t.dir + "/vnc")
+    v.update(incremental=False)
+    v.key(ord("a"))
+    v.pointer(10, 20)
+    v.pointer(13, 18)
+    wait_until(lambda: vm.talk.pump(0.05) or "mouse 3 2 0 0" in vm.talk.text, "a way up")
+    os.kill(t.processes()["inputd"], signal.SIGKILL)
+    v.key(ord("b"))
+    wait_until(lambda: vm.talk.pump(0.05) or "key b0" in vm.talk.text, "typed when it was away")
+    v.key(ord("q"))
+    check(vm.wait() == 7, vm.code)
+    keys = re.findall(r"key (\w+)", vm.talk.text)
+    check(keys == ["1e", "9e", "30", "b0", "10", "90"][:len(keys)] and len(keys) >= 5, keys)
+    t.expect_clean()
+    vm = t.start(*t.command(*t.guest("vga_text", "--display", "vga", "--vnc", t.dir + "/vnc")))
+    vm.expect("ready")
+    v = Viewer(t.dir + "/vnc")
+    v.key(ord("q"))
+    v.update(incremental=False)
+    vm.send("q")
+    check(vm.wait() == 7, vm.code)
+
+
+@test
 def password(t):
     secret = t.dir + "/secret"
     with open(secret, "w") as f:

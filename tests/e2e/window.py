@@ -49,15 +49,15 @@ class Desktop:
     def do(self, *words):
         return subprocess.run(["xdotool", *map(str, words)], env=self.env, check=True, timeout=20, stdout=subprocess.PIPE, text=True).stdout
 
-    def window(self, t):
-        """Where its picture begins, when it is there and has the keyboard."""
+    def window(self, t, dark=False):
+        """Where its picture begins, when it is there and has the keyboard. dark: there is nothing to be seen."""
         wait_until(lambda: subprocess.run(["xdotool", "search", "--name", f"^{t.name}"], env=self.env, stdout=subprocess.PIPE, check=False).stdout, "a window")
         self.id = self.do("search", "--name", f"^{t.name}").split()[0]
         # Without a window manager it is mapped, placed and moved as it comes.
         wait_until(lambda: self.place() == (50, 40) or self.do("windowmove", self.id, 50, 40), "it is where it was moved to")
         self.do("windowfocus", self.id)
         x, y = self.place()
-        wait_until(lambda: any(any(row) for row in self.picture(x, y)), "a first picture: without one the mouse has no place")
+        wait_until(lambda: dark or any(any(row) for row in self.picture(x, y)), "a first picture: without one the mouse has no place")
         return x, y
 
     def place(self):
@@ -108,6 +108,21 @@ def picture_key_and_click(t):
         d.do("key", "Escape")
         check(vm.wait() == 0 and v.wait() == 0, (vm.code, v.code, v.stderr()))
     t.expect_clean()
+
+
+@test
+def pc(t):
+    """A PC's keyboard and mouse are another process's than its screen."""
+    with Desktop(t) as d:
+        vm = t.start(*t.command(*t.guest("ps2", "--display", "vga", "--ps2")))
+        vm.expect("ready")
+        v = view(t, d)
+        d.window(t, dark=True)
+        wait_until(lambda: d.do("key", "a") or vm.talk.pump(0.3) or "key 9e" in vm.talk.text, "a key")
+        d.do("click", 1)
+        wait_until(lambda: vm.talk.pump(0.05) or "mouse 0 0 0 1" in vm.talk.text, "a button")
+        d.do("key", "q")
+        check(vm.wait() == 7 and v.wait() == 0, (vm.code, v.code, v.stderr()))
 
 
 @test

@@ -176,7 +176,8 @@ Test(config, values_where_none_belong_and_none_where_they_do)
 	args.count = 0;
 	expect_error(options_parse(COMMAND_STOP, &args, 3, a_value, error), "--force takes no value, and --force=1");
 	args.count = 0;
-	expect_error(options_parse(COMMAND_KILL, &args, 3, elsewhere, error), "--force; it is one of bulkhead engine or bulkhead stop");
+	expect_error(options_parse(COMMAND_KILL, &args, 3, elsewhere, error),
+		     "--force; it is one of bulkhead engine or bulkhead stop");
 	args.count = 0;
 	expect_error(options_parse(COMMAND_KILL, &args, 3, two, error), "unexpected argument vm2");
 }

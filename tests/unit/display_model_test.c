@@ -60,7 +60,7 @@ Test(display_model, events_wait_in_order)
 
 	for (unsigned round = 0; round < 20; round++) {
 		while (display_model_room(&s) > 0) {
-			struct screen_event e = { SCREEN_EV_ABS, SCREEN_ABS_X, given++ };
+			struct screen_event e = { SCREEN_EV_REL, SCREEN_REL_WHEEL, given++ };
 
 			cr_assert_eq(display_model_offer(&s, &e, 1), 0);
 		}
@@ -72,6 +72,22 @@ Test(display_model, events_wait_in_order)
 		for (unsigned i = 0; i < m.count; i++)
 			cr_assert_eq(m.events[i].value, taken++);
 	}
+}
+
+/* 640x480: guests draw where the mouse is. */
+Test(display_model, a_position_beyond_the_screen_is_at_its_edge)
+{
+	const struct screen_event events[] = { { SCREEN_EV_ABS, SCREEN_ABS_X, 640 },
+					       { SCREEN_EV_ABS, SCREEN_ABS_Y, UINT32_MAX },
+					       { SCREEN_EV_ABS, SCREEN_ABS_X, 639 },
+					       { SCREEN_EV_ABS, SCREEN_ABS_Y, 479 } };
+
+	cr_assert_eq(display_model_offer(&s, events, 4), 0);
+	ask(1);
+	cr_assert(display_model_take_frame(&s));
+	display_model_fill(&s, &m);
+	for (unsigned i = 0; i < 4; i++)
+		cr_expect_eq(m.events[i].value, i % 2 ? 479u : 639u);
 }
 
 /* Nothing of it is taken then: half a chord would be another one. */

@@ -23,7 +23,7 @@ enum { TURN_MS = 10, ASK_MS = 5000, PASTE_MAX = 4096, FAREWELL_MS = 500, SCALE =
 
 static struct window {
 	struct machine_ref ref;
-	struct link link;
+	struct link link, keys;
 	struct keyboard keyboard;
 	SDL_Window *window;
 	SDL_Renderer *renderer;
@@ -117,6 +117,23 @@ static int connect_screen(struct window *w)
 	return rc ? -EAGAIN : 0;
 }
 
+/* Of a PC: without a keyboard what is typed goes nowhere. */
+static void connect_keys(struct window *w)
+{
+	struct frame *f = &client_frame;
+	int rc = client_call(w->ref.path, BULKHEAD__MESSAGE_TYPE__MSG_INPUT, NULL, -1, ASK_MS, f);
+
+	if (rc && !is_put_off(rc))
+		w->link.keys = NULL;
+	if (rc)
+		return;
+	if (f->fd_count == 1) {
+		link_attach(&w->keys, f->fds[0], -1);
+		f->fds[0] = -1;
+	}
+	frame_close_fds(f);
+}
+
 static void keep_connected(struct window *w)
 {
 	int rc = 0;
@@ -124,6 +141,8 @@ static void keep_connected(struct window *w)
 	link_read(&w->link);
 	if (w->link.sock < 0)
 		rc = connect_screen(w);
+	if (link_wants_keys(&w->link))
+		connect_keys(w);
 	if (rc && rc != -EAGAIN && !rundir_is_alive(w->ref.path))
 		w->over = true;
 	link_flush(&w->link);
@@ -281,7 +300,7 @@ static void turn(struct window *w)
 static void say_goodbye(struct window *w)
 {
 	keyboard_release_all(&w->keyboard, &w->link);
-	for (unsigned i = 0; i < FAREWELL_MS / TURN_MS && w->link.sock >= 0 && (w->link.count || w->link.owed); i++) {
+	for (unsigned i = 0; i < FAREWELL_MS / TURN_MS && w->link.sock >= 0 && !link_is_idle(&w->link); i++) {
 		link_flush(&w->link);
 		usleep(TURN_MS * 1000);
 		link_read(&w->link);
@@ -365,6 +384,9 @@ static int first_connection(struct window *w)
 {
 	int rc = link_init(&w->link, SCREEN_PACED);
 
+	if (!rc)
+		rc = link_init(&w->keys, 0);
+	w->link.keys = &w->keys;
 	for (unsigned i = 0; !rc && i < ASK_MS / TURN_MS; i++) {
 		rc = connect_screen(w);
 		if (rc != -EAGAIN)

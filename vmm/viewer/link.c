@@ -37,10 +37,11 @@ static int hang_up(struct link *l)
 static int map_picture(struct link *l, int fd)
 {
 	const void *page = l->picture;
-	int rc = page ? 0 : shm_map_ro(fd, sizeof(struct picture), &page);
+	int rc = page || fd < 0 ? 0 : shm_map_ro(fd, sizeof(struct picture), &page);
 
 	l->picture = page;
-	close(fd);
+	if (fd >= 0)
+		close(fd);
 	return rc;
 }
 
@@ -66,15 +67,31 @@ static struct screen_event *at(struct link *l, unsigned i)
 	return &l->queue[(l->head + i) % LINK_QUEUE];
 }
 
-void link_push(struct link *l, uint16_t type, uint16_t code, uint32_t value)
+static bool has_keys_elsewhere(const struct link *l)
 {
-	if (l->picture && (l->picture->flags & PICTURE_NO_INPUT))
-		return;
+	return l->picture && (l->picture->flags & PICTURE_NO_INPUT);
+}
+
+/* Where its events go. NULL: nowhere. */
+static struct link *typed(struct link *l)
+{
+	return has_keys_elsewhere(l) ? l->keys : l;
+}
+
+static void push(struct link *l, uint16_t type, uint16_t code, uint32_t value)
+{
 	if (l->count == LINK_QUEUE) {
 		l->dropped++;
 		return;
 	}
 	*at(l, l->count++) = (struct screen_event){ type, code, value };
+}
+
+void link_push(struct link *l, uint16_t type, uint16_t code, uint32_t value)
+{
+	l = typed(l);
+	if (l)
+		push(l, type, code, value);
 }
 
 static bool is_move(const struct screen_event *e, uint16_t axis)
@@ -84,10 +101,13 @@ static bool is_move(const struct screen_event *e, uint16_t axis)
 
 void link_point(struct link *l, uint32_t x, uint32_t y)
 {
+	l = typed(l);
+	if (!l)
+		return;
 	if (l->count >= BACKLOG && is_move(at(l, l->count - 2), SCREEN_ABS_X) && is_move(at(l, l->count - 1), SCREEN_ABS_Y))
 		l->count -= 2;
-	link_push(l, SCREEN_EV_ABS, SCREEN_ABS_X, x);
-	link_push(l, SCREEN_EV_ABS, SCREEN_ABS_Y, y);
+	push(l, SCREEN_EV_ABS, SCREEN_ABS_X, x);
+	push(l, SCREEN_EV_ABS, SCREEN_ABS_Y, y);
 }
 
 bool link_type(struct link *l, char c)
@@ -95,15 +115,16 @@ bool link_type(struct link *l, char c)
 	bool shift = false;
 	uint16_t code = layout_us_key(c, &shift);
 
+	l = typed(l);
 	/* All of it or nothing: a key that stays down is worse than one that is missing. */
-	if (!code || l->count + 4 > LINK_QUEUE)
+	if (!l || !code || l->count + 4 > LINK_QUEUE)
 		return false;
 	if (shift)
-		link_push(l, SCREEN_EV_KEY, KEY_LEFTSHIFT, 1);
-	link_push(l, SCREEN_EV_KEY, code, 1);
-	link_push(l, SCREEN_EV_KEY, code, 0);
+		push(l, SCREEN_EV_KEY, KEY_LEFTSHIFT, 1);
+	push(l, SCREEN_EV_KEY, code, 1);
+	push(l, SCREEN_EV_KEY, code, 0);
 	if (shift)
-		link_push(l, SCREEN_EV_KEY, KEY_LEFTSHIFT, 0);
+		push(l, SCREEN_EV_KEY, KEY_LEFTSHIFT, 0);
 	return true;
 }
 
@@ -128,8 +149,20 @@ static void send_packet(struct link *l)
 	send(l->sock, &l->packet, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+bool link_wants_keys(const struct link *l)
+{
+	return has_keys_elsewhere(l) && l->keys && l->keys->sock < 0;
+}
+
+bool link_is_idle(const struct link *l)
+{
+	return !l->owed && !l->count && (!l->keys || link_is_idle(l->keys));
+}
+
 void link_flush(struct link *l)
 {
+	if (l->keys)
+		link_flush(l->keys);
 	if (l->sock < 0 || !l->joined || l->owed || !l->count)
 		return;
 	fill_packet(l);
@@ -155,6 +188,8 @@ int link_read(struct link *l)
 	struct screen_packet p;
 	ssize_t n;
 
+	if (l->keys)
+		link_read(l->keys);
 	if (l->sock < 0)
 		return -ECONNRESET;
 	while ((n = recv(l->sock, &p, sizeof(p), MSG_DONTWAIT)) >= SCREEN_PACKET_HEAD) {

@@ -21,16 +21,23 @@ struct link {
 	struct screen_event queue[LINK_QUEUE];
 	unsigned head, count;
 	uint64_t dropped; /* events for which there was no room: a guest that takes none */
-	const struct picture *picture;
+	const struct picture *picture; /* NULL: of a link for events alone */
+	/* A PC's display takes no events (PICTURE_NO_INPUT): they go by this link, to the machine's keyboard and mouse. NULL: nowhere. */
+	struct link *keys;
 	uint64_t seen; /* number of the frame that was copied last */
 };
 
 /* 0, or -errno: no random numbers. */
 int link_init(struct link *l, uint16_t flags);
-/* Both descriptors are the link's, whatever it returns. 0 or -errno: then there is no connection. */
+/* Both descriptors are the link's, whatever it returns; picture_fd -1: it is for events alone. 0 or -errno: then there is no
+ * connection. */
 int link_attach(struct link *l, int sock, int picture_fd);
-/* Takes what has come. 0, or -ECONNRESET: the connection is broken and closed. */
+/* Takes what has come, by its `keys`, too. 0, or -ECONNRESET: the connection is broken and closed. */
 int link_read(struct link *l);
+/* Do events go by `keys`, and has that no connection? */
+bool link_wants_keys(const struct link *l);
+/* Has everything been taken? */
+bool link_is_idle(const struct link *l);
 /* An event into the queue; a screen without keyboard and mouse gets none. Of moves of the mouse in a row the last one counts when the guest is far behind. */
 void link_push(struct link *l, uint16_t type, uint16_t code, uint32_t value);
 void link_point(struct link *l, uint32_t x, uint32_t y);

@@ -33,7 +33,7 @@ enum { VIEWERS = SCREEN_VIEWERS - 2, RETRY_MS = 20, LOOK_MS = 1000, ASK_MS = 500
 struct viewer {
 	pid_t pid; /* of its server; 0: nobody */
 	int pair;
-	bool wants_screen;
+	bool wants_screen, wants_keys;
 };
 
 static struct door {
@@ -97,7 +97,7 @@ static void start_server(struct viewer *w, int fd)
 		in_server(fd, pair[1]);
 	close(pair[1]);
 	w->pair = pair[0];
-	w->wants_screen = false;
+	w->wants_screen = w->wants_keys = false;
 	if (w->pid > 0 && !packet_send(pair[0], &door.hello, sizeof(door.hello), NULL, 0))
 		return;
 	if (w->pid > 0)
@@ -137,34 +137,56 @@ static bool is_over(int rc)
 	return rc == -ENOENT || rc == -ECONNREFUSED || rc == -EPERM;
 }
 
-/* displayd may be on its way back: then it is asked again a moment later. */
+/* Whoever has it may be on its way back: then it is asked again a moment later. */
+static bool is_put_off(int rc)
+{
+	return rc == -EREMOTEIO && ((const Bulkhead__Error *)client_frame.msg)->code == EAGAIN;
+}
+
 static void bring_screen(struct viewer *w)
 {
 	struct frame *f = &client_frame;
 	int rc = client_call(door.ref.path, BULKHEAD__MESSAGE_TYPE__MSG_SCREEN, NULL, -1, ASK_MS, f);
-	char byte = 's';
+	const char what = VNC_SCREEN;
 
 	if (is_over(rc))
 		ending = 1;
 	if (rc)
 		return;
 	if (f->fd_count == 2) {
-		packet_send(w->pair, &byte, 1, f->fds, 2);
+		packet_send(w->pair, &what, 1, f->fds, 2);
 		w->wants_screen = false;
 	}
 	frame_close_fds(f);
 }
 
+/* A machine that has no keyboard says so; then there is none. */
+static void bring_keys(struct viewer *w)
+{
+	struct frame *f = &client_frame;
+	int rc = client_call(door.ref.path, BULKHEAD__MESSAGE_TYPE__MSG_INPUT, NULL, -1, ASK_MS, f);
+	const char what = VNC_KEYS;
+
+	if (is_put_off(rc))
+		return;
+	packet_send(w->pair, &what, 1, f->fds, !rc && f->fd_count == 1);
+	w->wants_keys = false;
+	if (!rc)
+		frame_close_fds(f);
+}
+
 static void hear_server(struct viewer *w)
 {
 	int fds[PACKET_FDS], rc;
-	char byte;
+	char what = 0;
 
-	rc = packet_recv(w->pair, &byte, 1, fds, false);
+	rc = packet_recv(w->pair, &what, 1, fds, false);
 	for (unsigned i = 0; i < PACKET_FDS; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	if (!rc)
+	if (!rc && what == VNC_KEYS)
+		w->wants_keys = true;
+	else if (!rc)
 		w->wants_screen = true;
 	else if (rc != -EAGAIN)
 		end_server(w);
@@ -179,7 +201,7 @@ static void turn(void)
 
 	for (unsigned i = 0; i < VIEWERS; i++) {
 		fds[i + 1] = (struct pollfd){ .fd = door.of[i].pid ? door.of[i].pair : -1, .events = POLLIN };
-		if (door.of[i].pid && door.of[i].wants_screen)
+		if (door.of[i].pid && (door.of[i].wants_screen || door.of[i].wants_keys))
 			wait_ms = RETRY_MS;
 	}
 	if (poll(fds, VIEWERS + 1, wait_ms) == 0 && !rundir_is_alive(door.ref.path))
@@ -191,6 +213,8 @@ static void turn(void)
 			hear_server(w);
 		if (w->pid && w->wants_screen)
 			bring_screen(w);
+		if (w->pid && w->wants_keys)
+			bring_keys(w);
 	}
 	if (fds[0].revents & POLLIN)
 		let_in();

@@ -31,14 +31,14 @@ enum { BYTES = 4, PASTE_MAX = 4096, PEEK_MS = 10000, STUCK_MS = 20000, WHEEL_UP 
 
 static struct server {
 	struct vnc_hello hello;
-	struct link link;
+	struct link link, keys;
 	struct keyboard keyboard;
 	rfbScreenInfoPtr screen;
 	rfbClientPtr client; /* NULL: gone */
 	uint32_t *fresh;     /* as large as the screen */
 	uint32_t x, y;
 	int buttons;
-	bool asked; /* the door, for another connection */
+	bool asked, asked_keys; /* the door, for another connection */
 	uint64_t next_ns;    /* not before that is displayd listened to again */
 	uint64_t picture_ns; /* nor another picture taken */
 } server;
@@ -179,24 +179,35 @@ static void take_picture(void)
 
 /* ---- displayd, by way of the door ------------------------------------------------------------------------------ */
 
-static void ask_door(void)
+static void ask_door(char what, bool *asked)
 {
-	const char wanted = 'c';
-
-	if (!server.asked && packet_send(VNC_DOOR, &wanted, 1, NULL, 0))
+	if (!*asked && packet_send(VNC_DOOR, &what, 1, NULL, 0))
 		_exit(1);
-	server.asked = true;
+	*asked = true;
+}
+
+static void take_keys(int fd)
+{
+	server.asked_keys = false;
+	if (fd < 0)
+		server.link.keys = NULL;
+	else
+		link_attach(&server.keys, fd, -1);
 }
 
 /* The door is gone: so is the machine, and whoever closes a machine's door closes it for those who are inside. */
 static void hear_door(bool wait)
 {
 	int fds[PACKET_FDS], rc;
-	char byte;
+	char what;
 
-	rc = packet_recv(VNC_DOOR, &byte, 1, fds, wait);
+	rc = packet_recv(VNC_DOOR, &what, 1, fds, wait);
 	if (rc == -EAGAIN)
 		return;
+	if (!rc && what == VNC_KEYS) {
+		take_keys(fds[0]);
+		return;
+	}
 	if (rc || fds[0] < 0 || fds[1] < 0)
 		_exit(rc != -ECONNRESET);
 	server.asked = false;
@@ -232,15 +243,18 @@ static void turn(uint64_t now_ns)
 	struct pollfd fds[] = {
 		{ .fd = server.client ? (int)server.client->sock : -1, .events = POLLIN },
 		{ .fd = rests ? -1 : server.link.sock, .events = POLLIN },
+		{ .fd = rests ? -1 : server.keys.sock, .events = POLLIN },
 		{ .fd = VNC_DOOR, .events = POLLIN },
 	};
 
 	if (server.link.sock < 0)
-		ask_door();
+		ask_door(VNC_SCREEN, &server.asked);
+	if (link_wants_keys(&server.link))
+		ask_door(VNC_KEYS, &server.asked_keys);
 	poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(now_ns));
-	if (fds[2].revents)
+	if (fds[3].revents)
 		hear_door(false);
-	if (fds[1].revents)
+	if (fds[1].revents || fds[2].revents)
 		hear_displayd(clock_ns());
 	/* What it asks for is read before there is a picture for it, so that what it gets is not of long ago. */
 	if (server.client)
@@ -264,7 +278,7 @@ static void say_goodbye(void)
 	keyboard_release_all(&server.keyboard, &server.link);
 	do {
 		link_flush(&server.link);
-		if (!server.link.owed && !server.link.count)
+		if (link_is_idle(&server.link))
 			return;
 		turn(clock_ns());
 	} while (clock_ns() < until_ns);
@@ -348,6 +362,9 @@ static int set_up(void)
 	if (!rc)
 		rc = link_init(&server.link, 0);
 	if (!rc)
+		rc = link_init(&server.keys, 0);
+	server.link.keys = &server.keys;
+	if (!rc)
 		rc = make_screen();
 	if (rc)
 		return rc;
@@ -355,7 +372,7 @@ static int set_up(void)
 	rc = sandbox_enter_setup(SANDBOX_VNC, (enum sandbox_mode)server.hello.sandbox, NULL);
 	if (rc)
 		return rc;
-	ask_door();
+	ask_door(VNC_SCREEN, &server.asked);
 	hear_door(true);
 	if (!server.link.picture || !knows_token())
 		return -EPROTO;

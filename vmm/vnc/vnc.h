@@ -18,8 +18,11 @@
 enum { VNC_VIEWER = 3, VNC_DOOR = SANDBOX_VNC_DOOR }; /* descriptors of a server */
 enum { VNC_PASSWORD_MAX = 8, VNC_TOKEN_MAX = 64 }; /* RFC 6143, 7.2.2: a password has eight characters */
 
-/* The first packet of the door's. After that, each time that the server sends a byte, it gets a byte with two descriptors: a connection
- * of proto/screen.h, and PICTURE. */
+/*
+ * The first packet of the door's is a struct vnc_hello. After that, when the server sends one of these bytes, it gets it back with
+ * descriptors: a connection of proto/screen.h and PICTURE; or a connection for events alone, without one if the machine has no keyboard.
+ */
+enum { VNC_SCREEN = 's', VNC_KEYS = 'k' };
 struct vnc_hello {
 	char password[VNC_PASSWORD_MAX + 1]; /* empty: none */
 	char token[VNC_TOKEN_MAX + 1]; /* not empty: viewers are browsers, and ask for /TOKEN first */
