@@ -307,7 +307,10 @@ def what_cannot_be_opened(t):
     start(t, "--log", t.dir + "/log")
     t.bulkhead("log", t.name, "--reopen", t.dir + "/no/such/place").expect(2, err="--reopen .*no/such/place")
     t.bulkhead("log", t.name, "--reopen", "/dev/full").expect(0)
-    os.kill(t.processes()["timerd"], signal.SIGKILL)
+    before = t.processes()["timerd"]
+    os.kill(before, signal.SIGKILL)
+    wait_until(lambda: t.processes().get("timerd", before) != before, "it has been started again, and that been told")
+    time.sleep(0.3)  # the logger reads what it is told after the others have gone on
     t.bulkhead("log", t.name, "--reopen", t.dir + "/log").expect(0)
     os.kill(t.processes()["irqd"], signal.SIGKILL)
     wait_until(lambda: re.search("messages are missing here.*\n.*irqd was killed", open(t.dir + "/log").read()), "what is missing is told")
