@@ -138,6 +138,7 @@ def ask_everything(t):
     debug(t)
     t.bulkhead("log", t.name, "--reopen", t.dir + "/log").expect(0)
     talk.socket.close()
+    time.sleep(1)  # seriald is slow under strace, and is to see that
     vcpu = t.processes()["vcpu"]
     os.kill(vcpu, signal.SIGSTOP)
     time.sleep(0.05)
@@ -162,6 +163,7 @@ def ask_the_screen(t, directory):
     t.bulkhead("device", "restart", t.name, "displayd").expect(0)
     if vnc:
         viewer.key(ord("b"))
+        time.sleep(1)  # for its server to have another connection by then
         viewer.update(incremental=False)
         viewer.close()
     t.bulkhead("input", t.name, "key", "q").expect(0)
