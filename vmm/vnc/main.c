@@ -332,7 +332,7 @@ static void tell_ready(void)
 	fflush(stdout);
 }
 
-/* It starts programs, so it keeps its user's files; but it gains nothing by them, and has no capability. */
+/* It starts programs, so it keeps its user's files and rights; but it gains nothing by them. */
 static int settle(void)
 {
 	const struct sigaction end = { .sa_handler = on_signal };
