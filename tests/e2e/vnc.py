@@ -216,6 +216,7 @@ def several_and_killed(t):
     before = servers()
     viewers[0].s.sendall(struct.pack(">BBHHHH", 3, 0, 0, 0, 640, 480))
     for _ in range(3):
+        wait_until(lambda: "displayd" in t.processes(), "it is there")
         os.kill(t.processes()["displayd"], signal.SIGKILL)
         for v in viewers[1:]:
             number = v.pixel(0, 0)

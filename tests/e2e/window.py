@@ -165,11 +165,18 @@ def full_screen_paste_and_death(t):
     with Desktop(t) as d:
         need("xclip", "openbox")
         manager = subprocess.Popen(["openbox"], env=d.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # One that is there before the manager is never asked to be as large.
+        wait_until(lambda: subprocess.run(["xdotool", "get_num_desktops"], env=d.env, check=False, stdout=subprocess.DEVNULL,
+                                          stderr=subprocess.DEVNULL).returncode == 0, "a window manager")
         vm = show(t, "--device-failure-limit", "0")
         v = view(t, d, "--full-screen")
         wait_until(lambda: subprocess.run(["xdotool", "search", "--name", f"^{t.name}"], env=d.env, stdout=subprocess.PIPE, check=False).stdout, "a window")
-        d.id = d.do("search", "--name", f"^{t.name}").split()[0]
-        wait_until(lambda: d.place() == (0, 0) and d.size == (800, 600), "it covers the screen")
+
+        def covers():
+            d.id = d.do("search", "--name", f"^{t.name}").split()[0]
+            return d.place() == (0, 0) and d.size == (800, 600)
+
+        wait_until(covers, "it covers the screen", 20)
         d.do("windowfocus", d.id)
         subprocess.run(["xclip", "-selection", "clipboard"], input=b"Hi!", env=d.env, check=True, timeout=20)
         d.do("keydown", "Control_L", "keydown", "Alt_L", "key", "v", "keyup", "Alt_L", "keyup", "Control_L")
