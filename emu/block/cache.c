@@ -129,17 +129,12 @@ uint64_t code_drop(struct emu *e, uint64_t page, uint64_t granules)
 
 /* ---- turns ---- */
 
-static bool is_left(const struct code_cache *c, const struct block *b)
-{
-	return halves_are_left(&c->at, (size_t)((const uint8_t *)b - c->memory));
-}
-
 /* In the list of a page the newest come first: all behind the first that is forgotten are. */
 static void cut_page(struct emu *e, uint64_t page)
 {
 	struct block **p = &e->code->page_blocks[page];
 
-	while (*p && !is_left(e->code, *p))
+	while (*p && !block_is_left(e->code, *p))
 		p = &(*p)->page_next[list_of(e, *p, page)];
 	*p = NULL;
 	if (!e->code->page_blocks[page])
@@ -184,7 +179,7 @@ static void forget_links(struct code_cache *c)
 		b = (const struct block *)(const void *)(c->memory + at);
 		l = block_link(b);
 		for (unsigned side = 0; side < 2; side++)
-			if (l->to[side] && is_left(c, l->to[side]))
+			if (l->to[side] && block_is_left(c, l->to[side]))
 				l->to[side] = NULL;
 	}
 }

@@ -84,6 +84,12 @@ enum { HALF_LEAST = 64 << 10 /* bytes: smaller halves would be turned all the ti
 /* The memory of an empty cache in halves, all of it or none, behind what its native memory holds already. */
 void block_halve(struct code_cache *c);
 
+/* Does it lie in the older half, which the next turn forgets? */
+static inline bool block_is_left(const struct code_cache *c, const struct block *b)
+{
+	return halves_are_left(&c->at, (size_t)((const uint8_t *)b - c->memory));
+}
+
 static inline unsigned block_hash(const uint8_t *host)
 {
 	uintptr_t h = (uintptr_t)host;

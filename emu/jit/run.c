@@ -558,12 +558,6 @@ static void give_back(void *p, size_t bytes)
 	mmu_give_back((void *)from, to - from);
 }
 
-/* Does this block lie in the older half? */
-static bool is_left(const struct emu *e, uint32_t block)
-{
-	return block && halves_are_left(&e->code->at, (size_t)((const uint8_t *)block_of_site(e, block) - e->code->memory));
-}
-
 /* Sites are in the same half as the code they belong to, or in a newer one than the block that they name. */
 void jit_turns(struct emu *e)
 {
@@ -575,7 +569,8 @@ void jit_turns(struct emu *e)
 		if (j->site[n].kind == SITE_LINK)
 			leave_list(e, &j->site[n]);
 	for (size_t n = j->sites.start; n < j->sites.used; n++)
-		if (j->site[n].kind == SITE_INLINED && is_left(e, j->site[n].block))
+		if (j->site[n].kind == SITE_INLINED && j->site[n].block &&
+		    block_is_left(e->code, block_of_site(e, j->site[n].block)))
 			j->site[n].block = 0;
 }
 
