@@ -5,7 +5,11 @@
 #include "devices/backend_model.h"
 #include "proto/log.h"
 
-static struct backend *the_one; /* of this process */
+static struct {
+	struct runtime *rt;
+	struct vhost_back back;
+	uint64_t broken; /* queues, of which the log has heard */
+} backend;
 
 static void *memory_at(void *ctx, uint64_t addr, uint64_t len)
 {
@@ -19,11 +23,11 @@ static void memory_written(void *ctx, uint64_t addr, uint64_t len)
 
 void backend_served(void *ctx)
 {
-	struct backend_state *s = the_one->rt->state;
+	struct backend_state *s = backend.rt->state;
 
 	(void)ctx;
 	s->batches++;
-	runtime_touch(the_one->rt);
+	runtime_touch(backend.rt);
 }
 
 void backend_lost(void *ctx, const char *why)
@@ -32,33 +36,38 @@ void backend_lost(void *ctx, const char *why)
 	log_info("%s", why);
 }
 
-void backend_init(struct backend *b, struct runtime *rt, const struct vhost_device *device)
+struct vhost_back *backend_init(struct runtime *rt, const struct vhost_device *device)
 {
 	const struct virtq_memory memory = { memory_at, memory_written, rt };
 
-	*b = (struct backend){ .rt = rt };
-	the_one = b;
-	vhost_back_init(&b->back, device, rt->base, &memory);
+	backend.rt = rt;
+	vhost_back_init(&backend.back, device, rt->base, &memory);
+	return &backend.back;
 }
 
-int backend_link(struct backend *b, int fd)
+int backend_link(struct runtime *rt, int fd)
 {
+	(void)rt;
 	if (fd >= 0)
-		return vhost_back_attach(&b->back, fd);
-	vhost_back_detach(&b->back);
+		return vhost_back_attach(&backend.back, fd);
+	vhost_back_detach(&backend.back);
 	return 0;
 }
 
-void backend_reset(struct backend *b)
+void backend_reset(struct runtime *rt, uint64_t now_ns)
 {
-	if (b->back.base)
-		vhost_back_detach(&b->back);
+	(void)rt;
+	(void)now_ns;
+	if (backend.back.base)
+		vhost_back_detach(&backend.back);
 }
 
-uint64_t backend_settle(struct backend *b)
+uint64_t backend_settle(struct runtime *rt, uint64_t now_ns)
 {
-	if (b->back.broken != b->broken)
+	(void)rt;
+	(void)now_ns;
+	if (backend.back.broken != backend.broken)
 		log_warning("the guest's driver has broken a queue: the device needs a reset");
-	b->broken = b->back.broken;
+	backend.broken = backend.back.broken;
 	return UINT64_MAX;
 }

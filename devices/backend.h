@@ -6,20 +6,15 @@
 #include "devices/runtime.h"
 #include "devices/vhost_back.h"
 
-struct backend {
-	struct runtime *rt;
-	struct vhost_back back;
-	uint64_t broken; /* queues, of which the log has heard */
-};
-
 /* With the guest's memory, which the runtime has. One for a process. */
-void backend_init(struct backend *b, struct runtime *rt, const struct vhost_device *device);
-/* For a shell's link(): a connection, or -1. 0 or -errno. */
-int backend_link(struct backend *b, int fd);
-/* For its reset(): the machine starts again, or has begun: its memory is another's. */
-void backend_reset(struct backend *b);
-/* For its settle(): says in the log what a driver has done. Returns UINT64_MAX. */
-uint64_t backend_settle(struct backend *b);
+struct vhost_back *backend_init(struct runtime *rt, const struct vhost_device *device);
+
+/* A shell's link(): a connection, or -1. 0 or -errno. */
+int backend_link(struct runtime *rt, int fd);
+/* Its reset(): the machine starts again, or has begun: its memory is another's. */
+void backend_reset(struct runtime *rt, uint64_t now_ns);
+/* Its settle(): says in the log what a driver has done. Returns UINT64_MAX. */
+uint64_t backend_settle(struct runtime *rt, uint64_t now_ns);
 
 /* For the device's `served`: progress is what is committed; a daemon that dies without any is started again ever more slowly. */
 void backend_served(void *ctx);

@@ -8,42 +8,12 @@
 #include <sys/resource.h>
 
 #include "daemons.h"
-#include "devices/backend_model.h"
+#include "devices/backend.h"
 #include "devices/blk_disk.h"
-#include "proto/log.h"
 
 enum { FD_IMAGE, OWN_FDS };
 
 static struct blk_disk disk;
-static struct vhost_back back;
-static struct runtime *runtime;
-static uint64_t broken;
-
-static void *memory_at(void *ctx, uint64_t addr, uint64_t len)
-{
-	return runtime_memory(ctx, addr, len);
-}
-
-static void memory_written(void *ctx, uint64_t addr, uint64_t len)
-{
-	runtime_memory_written(ctx, addr, len);
-}
-
-/* Progress is what is committed; a daemon that dies without any is started again ever more slowly. */
-static void served(void *ctx)
-{
-	struct backend_state *s = runtime->state;
-
-	(void)ctx;
-	s->batches++;
-	runtime_touch(runtime);
-}
-
-static void lost(void *ctx, const char *why)
-{
-	(void)ctx;
-	log_info("%s", why);
-}
 
 /* An image never gets longer, whoever has taken this process over: it fills up nobody's disk. */
 static int keep_size(const struct blk *b)
@@ -59,7 +29,7 @@ static int keep_size(const struct blk *b)
 }
 
 /* What the program that has the image has said of it when the machine was started. */
-static int start_remote(const Bulkhead__Disk *m, int exporter_fd)
+static int start_remote(const Bulkhead__Disk *m, struct vhost_back *back, int exporter_fd)
 {
 	const struct blk is = {
 		.sectors = m->sectors,
@@ -67,56 +37,33 @@ static int start_remote(const Bulkhead__Disk *m, int exporter_fd)
 		.lacks = (BLK_F_DISCARD | BLK_F_WRITE_ZEROES) & ~m->features,
 	};
 
-	return blk_disk_init_remote(&disk, exporter_fd, &back, &is, m->serial, served, lost);
+	return blk_disk_init_remote(&disk, exporter_fd, back, &is, m->serial, backend_served, backend_lost);
 }
 
 static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fds, unsigned nfds)
 {
-	const struct virtq_memory memory = { memory_at, memory_written, rt };
 	const Bulkhead__Disk *m = setup->disk;
+	struct vhost_back *back;
 	int err;
 
 	if (nfds != OWN_FDS || !m)
 		return -EINVAL;
-	runtime = rt;
-	vhost_back_init(&back, &disk.device, rt->base, &memory);
+	back = backend_init(rt, &disk.device);
 	if (m->has_remote && m->remote)
-		err = start_remote(m, fds[FD_IMAGE]);
+		err = start_remote(m, back, fds[FD_IMAGE]);
 	else
-		err = blk_disk_init(&disk, fds[FD_IMAGE], m->has_read_only && m->read_only, m->serial, served, lost);
+		err = blk_disk_init(&disk, fds[FD_IMAGE], m->has_read_only && m->read_only, m->serial, backend_served,
+				    backend_lost);
 	fds[FD_IMAGE] = -1;
 	if (!err && disk.blk.fd >= 0)
 		err = keep_size(&disk.blk);
 	return err;
 }
 
-static int link_to(struct runtime *rt, int fd)
-{
-	(void)rt;
-	if (fd >= 0)
-		return vhost_back_attach(&back, fd);
-	vhost_back_detach(&back);
-	return 0;
-}
-
-/* The machine starts again, or has begun: its memory is another's. */
-static void reset(struct runtime *rt, uint64_t now_ns)
-{
-	(void)rt;
-	(void)now_ns;
-	if (back.base)
-		vhost_back_detach(&back);
-}
-
 static uint64_t settle(struct runtime *rt, uint64_t now_ns)
 {
-	(void)rt;
-	(void)now_ns;
 	blk_disk_tell_errors(&disk);
-	if (back.broken != broken)
-		log_warning("the guest's driver has broken a queue: the device needs a reset");
-	broken = back.broken;
-	return UINT64_MAX;
+	return backend_settle(rt, now_ns);
 }
 
 static void stats(struct runtime *rt, Bulkhead__Stats *s)
@@ -133,9 +80,9 @@ const struct daemon_shell blkd_shell = {
 	.model = &backend_model,
 	.shell_version = BLKD_SHELL_VERSION,
 	.start = start,
-	.reset = reset,
+	.reset = backend_reset,
 	.settle = settle,
-	.link = link_to,
+	.link = backend_link,
 	.alone = blk_alone,
 	.stats = stats,
 };

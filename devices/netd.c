@@ -14,7 +14,6 @@
 enum { FD_FAR, OWN_FDS };
 
 static struct net net;
-static struct backend backend;
 
 static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fds, unsigned nfds)
 {
@@ -28,28 +27,8 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 	net_init(&net, fds[FD_FAR], m && m->has_tap && m->tap, mac, (uint16_t)(m && m->has_mtu ? m->mtu : NET_MTU_USUAL),
 		 backend_served, backend_lost);
 	fds[FD_FAR] = -1;
-	backend_init(&backend, rt, &net.device);
+	backend_init(rt, &net.device);
 	return net_watch(&net, rt->base);
-}
-
-static int link_to(struct runtime *rt, int fd)
-{
-	(void)rt;
-	return backend_link(&backend, fd);
-}
-
-static void reset(struct runtime *rt, uint64_t now_ns)
-{
-	(void)rt;
-	(void)now_ns;
-	backend_reset(&backend);
-}
-
-static uint64_t settle(struct runtime *rt, uint64_t now_ns)
-{
-	(void)rt;
-	(void)now_ns;
-	return backend_settle(&backend);
 }
 
 const struct daemon_shell netd_shell = {
@@ -57,8 +36,8 @@ const struct daemon_shell netd_shell = {
 	.model = &backend_model,
 	.shell_version = NETD_SHELL_VERSION,
 	.start = start,
-	.reset = reset,
-	.settle = settle,
-	.link = link_to,
+	.reset = backend_reset,
+	.settle = backend_settle,
+	.link = backend_link,
 	.alone = net_alone,
 };

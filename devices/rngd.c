@@ -13,7 +13,6 @@
 enum { FD_SOURCE, OWN_FDS };
 
 static struct rng rng;
-static struct backend backend;
 static struct alone self = { .kind = KIND_RNGD, .usage = "--rng" };
 
 static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fds, unsigned nfds)
@@ -23,28 +22,8 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 		return -EINVAL;
 	rng_init(&rng, fds[FD_SOURCE], backend_served, backend_lost);
 	fds[FD_SOURCE] = -1;
-	backend_init(&backend, rt, &rng.device);
+	backend_init(rt, &rng.device);
 	return 0;
-}
-
-static int link_to(struct runtime *rt, int fd)
-{
-	(void)rt;
-	return backend_link(&backend, fd);
-}
-
-static void reset(struct runtime *rt, uint64_t now_ns)
-{
-	(void)rt;
-	(void)now_ns;
-	backend_reset(&backend);
-}
-
-static uint64_t settle(struct runtime *rt, uint64_t now_ns)
-{
-	(void)rt;
-	(void)now_ns;
-	return backend_settle(&backend);
 }
 
 static int rng_alone(int argc, char **argv)
@@ -73,8 +52,8 @@ const struct daemon_shell rngd_shell = {
 	.model = &backend_model,
 	.shell_version = RNGD_SHELL_VERSION,
 	.start = start,
-	.reset = reset,
-	.settle = settle,
-	.link = link_to,
+	.reset = backend_reset,
+	.settle = backend_settle,
+	.link = backend_link,
 	.alone = rng_alone,
 };
