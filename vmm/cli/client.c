@@ -111,6 +111,11 @@ int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int
 	return frame->header.type == BULKHEAD__MESSAGE_TYPE__MSG_ERROR ? -EREMOTEIO : 0;
 }
 
+bool client_is_put_off(int rc, const struct frame *frame)
+{
+	return rc == -EREMOTEIO && ((const Bulkhead__Error *)frame->msg)->code == EAGAIN;
+}
+
 void client_wait_gone(const struct machine_ref *ref)
 {
 	for (unsigned i = 0; i < 400 && rundir_is_alive(ref->path); i++)
@@ -193,7 +198,7 @@ int client_attach(const char *dir, enum client_console_mode mode, unsigned port,
 	m.port = port;
 	for (unsigned i = 0; i < ATTACH_TRIES; i++) {
 		rc = attach_once(dir, &m, frame, out);
-		if (rc != -EREMOTEIO || ((const Bulkhead__Error *)frame->msg)->code != EAGAIN)
+		if (!client_is_put_off(rc, frame))
 			break;
 		usleep(ATTACH_PAUSE_US);
 	}

@@ -33,6 +33,8 @@ extern struct frame client_frame;
  * holds its MSG_ERROR. Strings in `frame` hold no control characters, but for line feeds in what WAIT brings.
  */
 int client_call(const char *dir, uint16_t type, const ProtobufCMessage *msg, int fd, int timeout_ms, struct frame *frame);
+/* Was that what came of it, and the answer EAGAIN: whoever is to serve it is on its way back? */
+bool client_is_put_off(int rc, const struct frame *frame);
 
 /* The directory goes a moment after the last answer: waits for that, so that the next command finds the name free. */
 void client_wait_gone(const struct machine_ref *ref);

@@ -27,11 +27,6 @@ void view_close(struct view *v)
 	v->sock = -1;
 }
 
-static bool is_put_off(int rc)
-{
-	return rc == -EREMOTEIO && ((const Bulkhead__Error *)client_frame.msg)->code == EAGAIN;
-}
-
 static int map_picture(struct view *v, int fd)
 {
 	const void *page = v->picture;
@@ -93,7 +88,8 @@ static int connect_view(struct view *v)
 {
 	int rc = -EAGAIN;
 
-	for (unsigned i = 0, turned_away = 0; i < TRIES && (rc == -EAGAIN || is_put_off(rc) || rc == -ECONNRESET); i++) {
+	for (unsigned i = 0, turned_away = 0;
+	     i < TRIES && (rc == -EAGAIN || client_is_put_off(rc, &client_frame) || rc == -ECONNRESET); i++) {
 		if (i)
 			usleep(PAUSE_US);
 		rc = connect_once(v);

@@ -96,11 +96,6 @@ static void draw(struct window *w)
 
 /* ---- the machine ----------------------------------------------------------------------------------------------- */
 
-static bool is_put_off(int rc)
-{
-	return rc == -EREMOTEIO && ((const Bulkhead__Error *)client_frame.msg)->code == EAGAIN;
-}
-
 /* 0, -EAGAIN: its display is on its way back; or as client_call(). */
 static int connect_screen(struct window *w)
 {
@@ -108,7 +103,7 @@ static int connect_screen(struct window *w)
 	int rc = client_call(w->ref.path, BULKHEAD__MESSAGE_TYPE__MSG_SCREEN, NULL, -1, ASK_MS, f);
 
 	if (rc)
-		return is_put_off(rc) ? -EAGAIN : rc;
+		return client_is_put_off(rc, f) ? -EAGAIN : rc;
 	if (f->fd_count == 2) {
 		rc = link_attach(&w->link, f->fds[0], f->fds[1]);
 		f->fds[0] = f->fds[1] = -1;
@@ -123,7 +118,7 @@ static void connect_keys(struct window *w)
 	struct frame *f = &client_frame;
 	int rc = client_call(w->ref.path, BULKHEAD__MESSAGE_TYPE__MSG_INPUT, NULL, -1, ASK_MS, f);
 
-	if (rc && !is_put_off(rc))
+	if (rc && !client_is_put_off(rc, f))
 		w->link.keys = NULL;
 	if (rc)
 		return;

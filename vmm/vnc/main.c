@@ -138,11 +138,6 @@ static bool is_over(int rc)
 }
 
 /* Whoever has it may be on its way back: then it is asked again a moment later. */
-static bool is_put_off(int rc)
-{
-	return rc == -EREMOTEIO && ((const Bulkhead__Error *)client_frame.msg)->code == EAGAIN;
-}
-
 static void bring_screen(struct viewer *w)
 {
 	struct frame *f = &client_frame;
@@ -167,7 +162,7 @@ static void bring_keys(struct viewer *w)
 	int rc = client_call(door.ref.path, BULKHEAD__MESSAGE_TYPE__MSG_INPUT, NULL, -1, ASK_MS, f);
 	const char what = VNC_KEYS;
 
-	if (is_put_off(rc))
+	if (client_is_put_off(rc, f))
 		return;
 	packet_send(w->pair, &what, 1, f->fds, !rc && f->fd_count == 1);
 	w->wants_keys = false;
