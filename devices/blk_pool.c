@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "devices/vhost_queue.h"
@@ -217,9 +217,10 @@ uint64_t blk_pool_waits_ns(const struct blk_pool *p)
 
 int blk_pool_init(struct blk_pool *p, struct blk *disk, struct vhost_back *back)
 {
-	memset(p, 0, sizeof(*p));
-	p->disk = disk;
-	p->back = back;
+	*p = (struct blk_pool){ .disk = disk, .back = back };
+	p->tasks = mmap(NULL, BLK_TASKS * sizeof(p->tasks[0]), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p->tasks == MAP_FAILED)
+		return -ENOMEM;
 	if (pipe2(p->todo, O_CLOEXEC) < 0 || pipe2(p->done, O_CLOEXEC) < 0)
 		return -errno;
 	if (event_assign(&p->on_done, back->base, p->done[0], EV_READ | EV_PERSIST, on_done, p) < 0 ||

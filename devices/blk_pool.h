@@ -35,7 +35,7 @@ struct blk_pool {
 	int todo[2], done[2]; /* pipes of numbers of tasks: to the threads, and back */
 	struct event on_done;
 	struct blk_task *first[VHOST_QUEUES], *last[VHOST_QUEUES];
-	struct blk_task tasks[BLK_TASKS];
+	struct blk_task *tasks; /* BLK_TASKS of them; what was never used takes no memory */
 };
 
 /* Starts the threads; they end with the process. `back` has its event loop. 0 or -errno. */
