@@ -25,17 +25,21 @@
 enum { HOST_RSP = 8, S0 = 9, S1 = 10, BUDGET = 11 };
 
 /*
- * What one memory operand of translated code was last seen to reach: guest addresses from `base` on, `len` of them, lie at `host`.
- * `len` is less by what the operand itself covers, and 0 if nothing is known.
+ * What one memory operand of translated code was last seen to reach: guest addresses from `base` on, `len` of them, are `delta` less
+ * than the host's. `len` is less by what the operand itself covers, and 0 if nothing is known.
+ * Of a way to another page: the code at `base` was at the host's address `host` (0: not linked yet), and still is if `len` is not 0.
  */
 struct range {
-	uint64_t base, len, host;
-	uint64_t delta; /* host - base */
-	uint32_t last; /* bytes of the operand - 1 */
+	uint64_t base, len;
+	union {
+		uint64_t delta, host;
+	};
 	uint32_t site; /* that executes the instruction otherwise */
-	uint32_t logged; /* in which logs of struct jit_env it is: 1 << enum lasting */
-	uint32_t reserved;
+	uint16_t room; /* the `len` of one page */
+	uint8_t logged; /* in which logs of struct jit_env it is: 1 << enum lasting */
+	uint8_t reserved;
 };
+_Static_assert(sizeof(struct range) == 32, "a compiler's hot code has more of them than the nearer caches hold");
 
 /* How long a translation lasts: to the next change of the address space, or beyond. */
 enum lasting { LASTS_SPACE, LASTS_GLOBAL, LASTINGS };
@@ -52,7 +56,7 @@ struct jit_jump {
 /* Tables of jumps: for user code, for supervisor code that may touch user pages (EFLAGS.AC, or no SMAP), for other. */
 enum { JIT_TABLES = 3 };
 
-enum { JIT_SITES = 1 << 21, JIT_RANGES = 1 << 20, JIT_JUMPS = 1 << 14, JIT_STACK = 1 << 16, JIT_PAGES = 1 << 12 };
+enum { JIT_SITES = 1 << 21, JIT_RANGES = 1 << 20, JIT_JUMPS = 1 << 16, JIT_STACK = 1 << 16, JIT_PAGES = 1 << 12 };
 
 /* Pages that a range may cover, if they lie side by side in the host. */
 enum { RANGE_PAGES = 4, JIT_SEEN = JIT_PAGES + RANGE_PAGES - 1 };
@@ -93,8 +97,8 @@ struct jit_env {
 	struct range *log[LASTINGS][JIT_RANGES]; /* those with len != 0, and others, each once */
 	struct jit_jump *jump_log[LASTINGS][JUMP_LOG]; /* those whose code is real */
 	uint32_t jump_key[JIT_TABLES]; /* of the blocks in them */
-	struct jit_jump jump[JIT_TABLES][JIT_JUMPS];
-	struct range range[JIT_RANGES];
+	struct jit_jump jump[JIT_TABLES][JIT_JUMPS] __attribute__((aligned(64)));
+	struct range range[JIT_RANGES] __attribute__((aligned(64)));
 };
 
 enum { JIT_ENV_AT = (sizeof(struct emu) + 63) & ~63u };

@@ -158,7 +158,8 @@ static uint32_t put_linear_check(struct tr *t, unsigned k, unsigned seg, unsigne
 
 static void operand_in_range(struct tr *t, uint32_t range)
 {
-	put_env(&t->c, true, OP_ADD, S0, RANGE(range, host));
+	put_env(&t->c, true, OP_ADD, S0, RANGE(range, base));
+	put_env(&t->c, true, OP_ADD, S0, RANGE(range, delta));
 	t->ea.base = S0;
 	t->ea.index = ADDR_NONE;
 	t->ea.disp = 0;

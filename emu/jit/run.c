@@ -38,10 +38,16 @@ void jit_free(struct emu *e)
 
 /* ---- what is known of translations ---- */
 
+/* What is all zero is empty: only in the first place has address 0 its entry. */
+static void mark_empty(struct jit_jump *jump)
+{
+	jump[0].pc = 1;
+}
+
 static void empty_jumps(struct jit_jump *jump)
 {
-	for (unsigned n = 0; n < JIT_JUMPS; n++)
-		jump[n] = (struct jit_jump){ .pc = n + 1 };
+	memset(jump, 0, sizeof(struct jit_jump[JIT_JUMPS]));
+	mark_empty(jump);
 }
 
 static struct jit_jump *entry_slot(struct emu *e, uint64_t pc, unsigned table)
@@ -83,7 +89,7 @@ static void forget_ranges(struct emu *e, enum lasting lasting)
 
 	for (struct range **r = env->log[lasting]; r < env->log_next[lasting]; r++) {
 		(*r)->len = 0;
-		(*r)->logged &= ~(1u << lasting);
+		(*r)->logged &= (uint8_t) ~(1u << lasting);
 	}
 	env->log_next[lasting] = env->log[lasting];
 }
@@ -204,13 +210,14 @@ enum { STORE_MOST = 64 /* bytes of a store */ };
 void jit_check(struct emu *e, uint32_t what, uint64_t linear)
 {
 	const struct range *r = &jit_env(e)->range[what % JIT_RANGES];
-	uint8_t *there = (uint8_t *)(uintptr_t)(r->host + (linear - r->base));
+	const unsigned last = PAGE_SIZE - r->room;
+	uint8_t *there = (uint8_t *)(uintptr_t)(r->delta + linear);
 
 	if (e->machine->config.check_ranges)
-		check_tables(e, linear, what & CHECK_MEMBER ? 0 : r->last, what & CHECK_STORES, there);
+		check_tables(e, linear, what & CHECK_MEMBER ? 0 : last, what & CHECK_STORES, there);
 	if (e->jit->verify && (what & CHECK_STORES)) {
 		verify_store(e, there);
-		if (linear + STORE_MOST <= r->base + r->len + r->last) /* it may store to the next page, too */
+		if (linear + STORE_MOST <= r->base + r->len + last) /* it may store to the next page, too */
 			verify_store(e, there + STORE_MOST - 1);
 	}
 }
@@ -666,7 +673,7 @@ static void prepare_env(struct jit_env *env, const struct jit *j)
 		env->jump_log_next[lasting] = env->jump_log[lasting];
 	}
 	for (unsigned table = 0; table < JIT_TABLES; table++)
-		empty_jumps(env->jump[table]);
+		mark_empty(env->jump[table]);
 	env->jumps = env->jump[0];
 	env->told = j->check;
 }

@@ -35,7 +35,7 @@ uint32_t new_range(struct tr *t, uint32_t site, unsigned last)
 {
 	const uint32_t n = (uint32_t)t->j->ranges.used++;
 
-	jit_env(t->e)->range[n] = (struct range){ .last = last, .site = site };
+	jit_env(t->e)->range[n] = (struct range){ .room = (uint16_t)(PAGE_SIZE - last), .site = site };
 	return n;
 }
 
