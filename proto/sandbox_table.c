@@ -298,6 +298,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "getsockname",  0, 0, UPLINK, { { 0 } }, 0, "forwards" },
 	{ "getpeername",  0, 0, UPLINK, { { 0 } }, 0, "forwards" },
 	{ "recvfrom",	  0, 0, UPLINK, { { 0 } }, 0, "the guest's connections" },
+	{ "recvmsg",	  0, 0, UPLINK, { { 2, WHOLE(MSG_ERRQUEUE) } }, 0, "why a datagram of the guest's did not arrive" },
 	{ "sendto",	  0, 0, UPLINK, { SEND_FLAGS(3) }, 0, "the guest's connections" },
 	{ "sendto",	  0, 0, UPLINK, { { 3, MSG_OOB, MSG_OOB } }, EOPNOTSUPP, "urgent data, which libslirp would send" },
 	{ "shutdown",	  0, 0, UPLINK, { { 0 } }, 0, "the guest's connections" },

@@ -54,7 +54,7 @@ EXCUSED = {
 }
 # It is connected to a machine that never comes: what a guest connects to, net_* of suite e2e have.
 EXCUSED.update({f"uplinkd: {call}": "a guest that has a driver (net_*)" for call in (
-    "accept accept4 bind close connect fcntl getpeername getsockname getsockopt ioctl listen mremap newfstatat openat poll recvfrom "
+    "accept accept4 bind close connect fcntl getpeername getsockname getsockopt ioctl listen mremap newfstatat openat poll recvfrom recvmsg "
     "sendto setsockopt shutdown socket unlink writev").split()})
 HAS_VNC = os.path.exists(BUILD + "/vmm/vnc/bulkhead-vncd")
 ENGINES = {"vcpu (kvm)", "vcpu (emu)"}
