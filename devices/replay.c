@@ -16,6 +16,7 @@
 #include "backlog.h"
 #include "devices/virtio_model.h"
 #include "proto/disk.h"
+#include "proto/gpu.h"
 #include "proto/capture.h"
 #include "proto/clock.h"
 #include "proto/control_check.h"
@@ -201,7 +202,8 @@ static int give_virtio(Bulkhead__SetupDevice *m)
 
 	if (replay.kind->virtio == KIND_VIRTIO_BACK) {
 		m->disk = &disk;
-		return give_object("image", DISK_SECTOR, false, NULL);
+		return give_object("image", replay.kind->virtio_id == VIRTIO_ID_GPU ? sizeof(struct gpu_store) : DISK_SECTOR,
+				   false, NULL);
 	}
 	m->has_virtio_id = true;
 	m->virtio_id = VIRTIO_ID_BLOCK; /* what it was stands in its state */

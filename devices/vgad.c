@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemons.h"
+#include "picture.h"
 #include "proto/code_notice.h"
 #include "proto/shm.h"
 #include "vga_model.h"
@@ -19,32 +20,14 @@
 enum { FD_LEGACY, FD_FRAMEBUFFER, FD_PICTURE, OWN_FDS };
 
 static void look_now(struct viewers *v);
-static int offer_nothing(void *model, const struct screen_event *events, unsigned count);
-static unsigned room_for_nothing(const void *model);
-
 static struct viewers_state saved;
 static struct viewers viewers = {
-	.state = &saved, .offer = offer_nothing, .room = room_for_nothing, .fresh = look_now
+	.state = &saved, .offer = viewers_offer_nothing, .room = viewers_room_for_nothing, .fresh = look_now
 };
 static struct vga_memory memory;
 static uint8_t *framebuffer;
 static struct picture *picture;
 static uint64_t look_at_ns, lit_until_ns;
-
-/* Keyboard and mouse of a PC are elsewhere, and PICTURE says so: whoever sends something all the same is turned away. */
-static int offer_nothing(void *model, const struct screen_event *events, unsigned count)
-{
-	(void)model;
-	(void)events;
-	(void)count;
-	return -EINVAL;
-}
-
-static unsigned room_for_nothing(const void *model)
-{
-	(void)model;
-	return SCREEN_PACKET_EVENTS;
-}
 
 /* The framebuffer is written for one reason: a mode that begins clear. */
 static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fds, unsigned nfds)
@@ -71,59 +54,27 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 	return 0;
 }
 
-/* A predecessor has filled it in, or nobody has. */
-static void begin_picture(void)
-{
-	picture->format = PICTURE_0RGB32;
-	picture->flags = PICTURE_NO_INPUT;
-	picture->version = PICTURE_VERSION;
-	__atomic_store_n(&picture->magic, PICTURE_MAGIC, __ATOMIC_RELEASE);
-}
+struct look {
+	const struct vga_state *state;
+	struct vga_blink blink;
+};
 
-static struct vga_canvas canvas_of(uint64_t n)
+static void paint(const void *what, const struct vga_canvas *to)
 {
-	return (struct vga_canvas){ &picture->half[n & 1], picture->pixels[n & 1], picture->cells[n & 1] };
-}
-
-static void paint(const struct vga_state *s, struct vga_blink blink, const struct vga_canvas *to)
-{
+	const struct look *l = what;
 	struct dispi_mode mode;
 
-	if (vga_model_linear(s, &mode))
-		vga_picture_linear(&s->vga, &mode, &memory, to);
+	if (vga_model_linear(l->state, &mode))
+		vga_picture_linear(&l->state->vga, &mode, &memory, to);
 	else
-		vga_picture(&s->vga, &memory, blink, to);
+		vga_picture(&l->state->vga, &memory, l->blink, to);
 }
 
-static bool text_differs(const struct vga_canvas *a, const struct vga_canvas *b)
-{
-	return a->half->cursor != b->half->cursor ||
-	       memcmp(a->cells, b->cells, (size_t)a->half->columns * a->half->lines * sizeof(a->cells[0])) != 0;
-}
-
-/*
- * Frame n + 1 is painted where n - 1 was; if it is frame n once more, it is not shown. Done again by a successor that finds it
- * painted and not committed.
- */
 static bool show(struct runtime *rt, struct vga_blink blink, uint64_t now_ns)
 {
-	const uint64_t n = saved.shown + 1;
-	const struct vga_canvas next = canvas_of(n), last = canvas_of(n - 1);
-	struct picture_rows rows;
+	const struct look look = { rt->state, blink };
 
-	if (!picture->magic)
-		begin_picture();
-	atomic_store_explicit(&picture->writing, n, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
-	paint(rt->state, blink, &next);
-	rows = vga_picture_difference(&next, &last);
-	if (n > 1 && !rows.bottom && !text_differs(&next, &last))
-		return false;
-	next.half->rows = n > 1 ? rows : (struct picture_rows){ 0, next.half->height };
-	next.half->time_ns = now_ns;
-	saved.shown = n;
-	atomic_store_explicit(&picture->shown, n, memory_order_release);
-	return true;
+	return picture_show(picture, &saved.shown, paint, &look, now_ns);
 }
 
 /* Nothing blinks before whoever has come has had a look. */

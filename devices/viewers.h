@@ -56,6 +56,9 @@ void viewers_open(struct viewers *v);
 int viewers_admit(struct viewers *v, int fd);
 /* CONSOLE_CLIENT with such a connection: taken out of the frame, and answered. 0 or -errno of the channel. */
 int viewers_take_client(struct viewers *v, int control_fd, struct frame *f);
+/* Of a screen whose keyboard and mouse are elsewhere, as PICTURE says: whoever sends something all the same is turned away. */
+int viewers_offer_nothing(void *model, const struct screen_event *events, unsigned count);
+unsigned viewers_room_for_nothing(const void *model);
 /* Does anybody look? */
 bool viewers_any(const struct viewers *v);
 /* A frame has been shown: the state says which. Once it is committed, viewers_tell() tells them. */

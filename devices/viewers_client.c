@@ -5,6 +5,20 @@
 #include <errno.h>
 #include <string.h>
 
+int viewers_offer_nothing(void *model, const struct screen_event *events, unsigned count)
+{
+	(void)model;
+	(void)events;
+	(void)count;
+	return -EINVAL;
+}
+
+unsigned viewers_room_for_nothing(const void *model)
+{
+	(void)model;
+	return SCREEN_PACKET_EVENTS;
+}
+
 int viewers_take_client(struct viewers *v, int control_fd, struct frame *f)
 {
 	Bulkhead__Ok ok = BULKHEAD__OK__INIT;

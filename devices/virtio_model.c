@@ -27,6 +27,7 @@ static const struct virtio_type {
 	{ VIRTIO_ID_BLOCK, 60, PCI_CLASS_STORAGE, 1ull << 11 /* VIRTIO_BLK_F_CONFIG_WCE */ },
 	{ VIRTIO_ID_CONSOLE, 12, PCI_CLASS_COMMUNICATION, 0 },
 	{ VIRTIO_ID_RNG, 0, PCI_CLASS_OTHER, 0 },
+	{ VIRTIO_ID_GPU, 16, PCI_CLASS_DISPLAY, 0 },
 	{ VIRTIO_ID_VSOCK, 8, PCI_CLASS_OTHER, 0 },
 	{ 0, 0, PCI_CLASS_OTHER, 0 }, /* any other */
 };
@@ -96,6 +97,8 @@ static void put_header(struct pci_function *f, uint16_t type, uint16_t slot)
 	pci_function_set(f, PCI_STATUS, PCI_STATUS_CAPABILITIES, 2);
 	pci_function_set(f, PCI_REVISION, 1, 1);
 	pci_function_set(f, PCI_CLASS_BASE, type_of(type)->pci_class, 1);
+	if (type == VIRTIO_ID_GPU)
+		pci_function_set(f, PCI_CLASS_SUB, PCI_SUB_OTHER_DISPLAY, 1); /* no VGA */
 	pci_function_set(f, PCI_BAR0, (uint32_t)(ranges[RANGE_BAR].base + (slot - 1u) * ranges[RANGE_BAR].step), 4);
 	pci_function_set(f, PCI_SUBSYSTEM_VENDOR_ID, VENDOR, 2);
 	pci_function_set(f, PCI_SUBSYSTEM_ID, SUBSYSTEM, 2);

@@ -4,7 +4,9 @@ import glob
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 
 import pictures
 from bh import BUILD, check, debian, fetched, main, test, wait_until
@@ -190,6 +192,61 @@ def linux_bochs(t):
     t.bulkhead("screen", t.name).expect(1, err="shows pixels")
     vm.send("poweroff\n")
     check(vm.wait(60) == 0, f"exit code {vm.code}")
+
+
+GPU = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "drm", "drm_kms_helper", "drm_shmem_helper",
+       "virtio_dma_buf", "virtio-gpu")
+
+
+def kill_halves(t):
+    """The GPU's daemon and its front-end are killed, and both are back."""
+    for name in ("gpud", "virtiod0"):
+        pid = t.processes()[name]
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: t.processes().get(name, pid) != pid, f"another {name}")
+
+
+@test(limit=280)
+def linux_gpu(t):
+    """Debian's generic kernel has its console on the virtio GPU; both halves die while it draws, and the picture is the same."""
+    paths = fetched("fetch_generic.sh")
+    vm = t.start(*t.command(*t.machine("--kernel", paths["KERNEL_GENERIC"], "--initrd", debian(t.dir)[1], "--initrd",
+                                       modules(t, paths["MODULES_GENERIC"], GPU), "--gpu", "800x600", "--device-failure-limit", "0")))
+    vm.expect("bulkhead# ", 240)
+    check(picture(t)[:2] == (800, 600), "black before")
+    vm.send("for m in " + " ".join(GPU) + "; do insmod /drm/$m.ko; done; cat /proc/fb; seq 1 99 >/dev/tty0; echo drawn\n")
+    vm.expect("0 virtio_gpudrmfb", 60)
+    vm.expect("\ndrawn", 60)
+
+    def lit():
+        width, height, rows = picture(t)
+        check((width, height) == (800, 600), (width, height))
+        return rows, sum(pictures.pixel(row, x) == 0xaaaaaa for row in rows for x in range(0, 64, 3))
+
+    wait_until(lambda: lit()[1] > 500, "digits are grey dots at the left edge")
+    vm.send("echo -e '\\033[?25l' >/dev/tty0; echo still\n")
+    vm.expect("\nstill")
+    time.sleep(0.5)  # the console flushes what it has drawn a moment later
+    before = lit()[0]
+    kill_halves(t)
+    check(lit()[0] == before, "the picture outlives those who serve it")
+    vm.send("(seq 1 4000; echo -e '\\033[2J\\033[H'; seq 1 20) >/dev/tty0; echo over\n")
+    for _ in range(3):
+        kill_halves(t)
+    vm.expect("\nover", 60)
+    wait_until(lambda: not any(pictures.pixel(row, x) for row in lit()[0][400:] for x in range(64)), "what was drawn meanwhile is shown")
+    vm.send("poweroff\n")
+    check(vm.wait(60) == 0, f"exit code {vm.code}")
+
+
+@test
+def gpu_refused(t):
+    """What --gpu does not take."""
+    for text, why in (("big", "such as 1024x768"), ("800", "such as"), ("800x600x2", "such as"), ("63x600", "64 to 4096"), ("4096x4096", "4194304 pixels")):
+        t.bulkhead(*t.guest("echo", "--gpu", text)).expect(2, err=f"--gpu.*{why}")
+    t.bulkhead(*t.guest("echo", "--gpu", "800x600", "--gpu", "800x600")).expect(2, err="at most 1")
+    t.bulkhead(*t.guest("echo", "--gpu", "800x600", "--display", "lfb")).expect(2, err="one screen")
+    t.expect_clean()
 
 
 @test(limit=120)

@@ -49,7 +49,7 @@ def _wire():
     return "pair=" + path
 
 
-_VALUES = {"blkd": _image, "netd": _wire}
+_VALUES = {"blkd": _image, "netd": _wire, "gpud": lambda: "640x480"}
 
 
 def process(kind, instance=0):

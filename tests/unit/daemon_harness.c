@@ -14,6 +14,7 @@
 #include "model_at.h"
 #include "proto/code_map.h"
 #include "proto/control_check.h"
+#include "proto/gpu.h"
 #include "proto/kind.h"
 #include "proto/screen.h"
 
@@ -45,6 +46,7 @@ void daemon_make(struct daemon *d, Bulkhead__Role role)
 	test_object_make(&d->rsp, "rsp", sizeof(struct ring_rsp));
 	test_object_make(&d->shadow, "shadow", sizeof(struct shadow_page));
 	test_object_make(&d->line, "line", sizeof(struct line_page));
+	test_object_make(&d->store, "store", sizeof(struct gpu_store));
 	test_object_make(&d->journal, "journal", sizeof(struct journal_object));
 	test_object_make(&d->backlog, "backlog", sizeof(struct backlog));
 	test_object_make(&d->msi, "msi", sizeof(struct msi_page));
@@ -87,6 +89,7 @@ void daemon_free(struct daemon *d)
 	test_object_free(&d->framebuffer);
 	test_object_free(&d->picture);
 	test_object_free(&d->vectors);
+	test_object_free(&d->store);
 	for (unsigned i = 0; i < VIRTIO_PIPES; i++) {
 		close(d->pipes[i][0]);
 		close(d->pipes[i][1]);
@@ -185,7 +188,7 @@ static unsigned add_own_fds(struct daemon *d, int *fds, unsigned n)
 	if (kind->virtio == KIND_VIRTIO_FRONT)
 		n = add_front_fds(d, fds, n);
 	if (kind->virtio == KIND_VIRTIO_BACK)
-		fds[n++] = d->line.fd; /* as good an image as any */
+		fds[n++] = kind->virtio_id == 16 ? d->store.fd : d->line.fd; /* as good an image as any */
 	for (unsigned i = 0; i < kind->fd_count; i++)
 		fds[n++] = shared[kind->fds[i]];
 	if (kind->collects) {

@@ -25,7 +25,7 @@ struct daemon {
 	pid_t pid;
 	int control, event; /* our ends */
 	uint32_t incarnation, next_id;
-	struct test_object req, rsp, shadow, line, journal, backlog, msi, ram, map, screen, mailbox, legacy, framebuffer, picture, vectors;
+	struct test_object req, rsp, shadow, line, journal, backlog, msi, ram, map, screen, mailbox, legacy, framebuffer, picture, vectors, store;
 	int pipes[VIRTIO_PIPES][2]; /* of a virtio front-end: kicks, calls, errors */
 	int doorbell[2], irqd_bell[2], debug[2], vcpu_bell[2], stash[2], listen;
 	/* irqd: the device whose line page it watches */

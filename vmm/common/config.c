@@ -269,8 +269,8 @@ static int check_firmware(const struct vm_config *config, char *error)
 static int check_vnc(const struct vm_config *config, char *error)
 {
 	struct vnc_place place;
-	const bool has_screen = config->devices[KIND_DISPLAYD] || config->devices[KIND_VGAD];
-	char why[VNC_ERROR_MAX] = "this machine has no screen; give it one with --display, or see --platform frame";
+	const bool has_screen = config->devices[KIND_DISPLAYD] || config->devices[KIND_VGAD] || config->devices[KIND_GPUD];
+	char why[VNC_ERROR_MAX] = "this machine has no screen; give it one with --display or --gpu, or see --platform frame";
 
 	if (!config->vnc || (has_screen && !vnc_place_parse(config->vnc, &place, why)))
 		return 0;
@@ -285,6 +285,8 @@ static int check_display(const struct vm_config *config, char *error)
 
 	if (config->display.kind == DISPLAY_VGA && no_vga)
 		why = "a display of vga answers at the ports that --vga none keeps silent; leave out one of them";
+	else if (config->display.kind != DISPLAY_NONE && config->devices[KIND_GPUD])
+		why = "a machine has one screen, and --gpu is another; leave out one of them";
 	else if (config->display.kind != DISPLAY_NONE && config->ram_bytes < 1 << 20)
 		why = "its window ends at 1 MiB, and so much --memory it takes";
 	if (why)

@@ -4,9 +4,12 @@
 
 #include "../common/exit_codes.h"
 #include "../common/programs.h"
+#include "../common/value.h"
 
 #include "../../proto/disk.h"
+#include "../../proto/gpu.h"
 #include "../../proto/net_open.h"
+#include "../../proto/shm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -82,10 +85,31 @@ static int open_rng(struct keeper *k, unsigned n, const char *text)
 	return k->launch.backend_fd[n] < 0 ? keeper_fail(k, EXIT_USAGE, "--rng: /dev/urandom: %s", strerror(errno)) : 0;
 }
 
+/* All that it keeps outlives the processes that serve it. */
+static int open_gpu(struct keeper *k, unsigned n, const char *text)
+{
+	struct gpu_store *s;
+	void *page = NULL;
+	int fd = -1, err = shm_create("bulkhead-gpu", sizeof(*s), &fd);
+
+	if (!err)
+		err = shm_map_rw(fd, sizeof(*s), &page);
+	if (err)
+		return keeper_fail(k, EXIT_INTERNAL, "--gpu: no memory for what it keeps: %s", strerror(-err));
+	s = page;
+	s->magic = GPU_MAGIC;
+	s->version = GPU_VERSION;
+	config_parse_screen(text, &s->width, &s->height);
+	shm_unmap(page, sizeof(*s));
+	k->launch.backend_fd[n] = fd;
+	return 0;
+}
+
 /* What has a place on this host, before the machine's name is known; and what is named by it. */
 static int (*const early[KIND_COUNT])(struct keeper *k, unsigned n, const char *text) = {
 	[KIND_BLKD] = open_disk,
 	[KIND_RNGD] = open_rng,
+	[KIND_GPUD] = open_gpu,
 };
 static int (*const late[KIND_COUNT])(struct keeper *k, unsigned n, const char *text) = {
 	[KIND_NETD] = open_net,

@@ -47,14 +47,16 @@ static enum proc_id whom_to_ask(const struct vm *vm, uint16_t type)
 		return PROC_SERIALD;
 	if (vm->config->platform == PLATFORM_FRAME)
 		return PROC_DISPLAYD;
-	return type == BULKHEAD__MESSAGE_TYPE__MSG_INPUT ? PROC_INPUTD : PROC_VGAD;
+	if (type == BULKHEAD__MESSAGE_TYPE__MSG_INPUT)
+		return PROC_INPUTD;
+	return vm->config->devices[KIND_GPUD] ? PROC_GPUD : PROC_VGAD;
 }
 
 static const char *lacks(uint16_t type)
 {
 	return type == BULKHEAD__MESSAGE_TYPE__MSG_INPUT
 		       ? "this machine has no keyboard and no mouse; --ps2 adds them"
-		       : "this machine has no screen; one of --display lfb, --display vga or --platform frame has";
+		       : "this machine has no screen; one of --display lfb, --display vga, --gpu or --platform frame has";
 }
 
 /* One at a time: the answer does not tell whose it is. */

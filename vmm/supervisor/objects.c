@@ -251,6 +251,8 @@ int objects_fresh_ram(struct vm *vm)
 		rc = fresh_screen(vm);
 	if (!rc && vm->config->display.kind != DISPLAY_NONE)
 		rc = fresh_display(vm);
+	if (!rc && vm->config->devices[KIND_GPUD])
+		rc = make_picture(vm);
 	return rc ? rc : objects_fresh_code_map(vm);
 }
 
