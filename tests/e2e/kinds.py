@@ -15,6 +15,7 @@ _options = dict(re.findall(r'^#define (\w+)_OPTION "([^"]+)"', _text, re.M))
 KINDS = tuple(row[1] for row in _rows)  # "irqd", ...
 DEVICES = tuple(row[1] for row in _rows if row[4] == "ALWAYS")  # that every machine has, one of each
 FRAMES = tuple(row[1] for row in _rows if row[4] in ("FRAME", "FIRMWARE"))  # of a frame machine, or of one that starts with firmware
+TOGETHER = tuple(row[1] for row in _rows if row[1] not in FRAMES + ("gpud",))  # a machine has one screen, and vgad has that
 WRITERS = tuple(row[1] for row in _rows if row[8] == "WRITES")  # of guest memory
 SEVERAL = tuple(row[1] for row in _rows if int(row[5]) > 1)  # kinds whose processes have numbers behind their names
 # Those of a machine that can go on elsewhere.

@@ -13,7 +13,7 @@ import subprocess
 
 from bh import BUILD, Skip, check, main, test, wait_until
 from hostile import faulty
-from kinds import FRAMES, KINDS, options, process
+from kinds import KINDS, TOGETHER, options, process
 
 CLEAN, DIED, UNUSABLE = 0, 1, 125  # what --replay ends with, as git bisect run has it
 
@@ -112,7 +112,7 @@ def bisect(t, bug, bad):
 @test(limit=120)
 def live(t):
     """Of each device while it serves, with a guest that uses them all; the guest notices nothing."""
-    kinds = [kind for kind in KINDS if kind not in FRAMES]
+    kinds = list(TOGETHER)
     extra = [word for kind in kinds for word in options(kind)]
     vm = t.start(*t.command(*t.guest("hostile_steady", *extra)))
     wait_until(lambda: "vcpu" in t.processes(), "it runs")

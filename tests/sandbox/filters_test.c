@@ -385,14 +385,14 @@ static unsigned distinct_calls(enum sandbox_role role, enum sandbox_phase phase)
 }
 
 /* docs/specification.md, "Isolation": at most 16 system calls at run time, 20 for KVM's vcpu process and for virtio
- * back-ends, 24 for the supervisor and for a server of VNC; uplinkd, which is outside of the machine, 32. */
+ * back-ends that other VMMs can use, 24 for the supervisor and for a server of VNC; uplinkd, which is outside of the machine, 32. */
 static unsigned promised(enum sandbox_role role)
 {
 	if (role == SANDBOX_SPAWNER) /* what children may do until they are behind their own */
 		return 0;
 	if (role == SANDBOX_UPLINKD)
 		return 32;
-	if (role >= SANDBOX_DEVICE && kind_rows[role - SANDBOX_DEVICE].virtio == KIND_VIRTIO_BACK)
+	if (role >= SANDBOX_DEVICE && kind_rows[role - SANDBOX_DEVICE].virtio == KIND_VIRTIO_BACK && role != SANDBOX_GPUD)
 		return 20;
 	return role == SANDBOX_SUPERVISOR || role == SANDBOX_VNC ? 24 : role == SANDBOX_VCPU_KVM ? 20 : 16;
 }

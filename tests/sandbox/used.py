@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ["SOURCE"], "tests/e2e"))
 from bh import BUILD, Skip, check, main, test, wait_until  # noqa: E402
-from kinds import FRAMES, KINDS, options, process  # noqa: E402
+from kinds import TOGETHER, options, process  # noqa: E402
 from rfb import Viewer  # noqa: E402
 
 # What takes an accident to be called.
@@ -130,7 +130,7 @@ def ask_everything(t):
     talk.expect("board ready", seconds=40)
     t.bulkhead("status", t.name).expect(0)
     t.bulkhead("input", t.name, "key", "a").expect(0)
-    for kind in (k for k in KINDS if k not in FRAMES):
+    for kind in TOGETHER:
         t.bulkhead("device", "restart", t.name, process(kind)).expect(0)
     os.kill(t.processes()[process("testd")], signal.SIGKILL)
     wait_until(lambda: "died 1 times" in t.bulkhead("status", t.name).out, "a device died")
@@ -178,13 +178,23 @@ def ask_firmware(t, directory):
     watched.wait(40)
 
 
+def ask_gpu(t, directory):
+    """One with another screen."""
+    watched = watch(t, directory, *t.guest("board", "--gpu", "640x480", "--detach"))
+    wait_until(lambda: t.bulkhead("screenshot", t.name, t.dir + "/gpu.png").code == 0, "a picture", 60)
+    t.bulkhead("device", "restart", t.name, "gpud").expect(0)
+    t.bulkhead("screenshot", t.name, t.dir + "/gpu.png").expect(0)
+    t.bulkhead("kill", t.name).expect(0)
+    watched.wait(40)
+
+
 @test(limit=120)
 def used(t):
     if os.geteuid() != 0 or not shutil.which("strace"):
         raise Skip("needs root and strace(1)")
     directory = t.dir + "/traces"
     os.mkdir(directory)
-    everything = [option for kind in KINDS for option in options(kind)]
+    everything = [option for kind in TOGETHER for option in options(kind)]
     # A second test device, which the dialler connects to.
     outside = t.start(BUILD + "/devices/bulkhead-testd", "--socket", t.dir + "/testd.sock")
     everything += [*options("testd"), "--device", f"testd1=unix:{t.dir}/testd.sock"]
@@ -195,6 +205,7 @@ def used(t):
     check(outside.wait() == 0, outside.stderr())
     ask_the_screen(t, directory)
     ask_firmware(t, directory)
+    ask_gpu(t, directory)
     seen, allowed, unused = seen_in(directory, t.engine), lists(), []
     for other in ENGINES - {f"vcpu ({t.engine})"}:
         allowed["spawner"] -= allowed.pop(other) - allowed[f"vcpu ({t.engine})"]

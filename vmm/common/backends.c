@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of --disk and its like: backends.h. */
 #include "backends.h"
-#include "value.h"
+#include "screen_size.h"
 
 #include "../../proto/disk.h"
 #include "../../proto/net.h"
@@ -26,7 +26,7 @@ static int check_net(const char *text, const char **why)
 static int check_gpu(const char *text, const char **why)
 {
 	uint32_t width, height;
-	int rc = config_parse_screen(text, &width, &height);
+	int rc = screen_size_parse(text, &width, &height);
 
 	*why = rc == -ERANGE ? "a screen has 64 to 4096 columns and rows, and 4194304 pixels at most"
 			     : "write the size of its screen, such as 1024x768";

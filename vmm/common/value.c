@@ -319,15 +319,6 @@ static int set_cpus(struct cpu_topology *out, const struct option_row *row, cons
 	return config_parse_cpus(value, out, &why) ? bad(error, row, value, why) : 0;
 }
 
-int config_parse_screen(const char *text, uint32_t *width, uint32_t *height)
-{
-	int end = 0;
-
-	if (sscanf(text, "%4" SCNu32 "x%4" SCNu32 "%n", width, height, &end) != 2 || text[end])
-		return -EINVAL;
-	return display_size_is_possible(*width, *height) ? 0 : -ERANGE;
-}
-
 int config_parse_display(const char *text, struct display_spec *out)
 {
 	struct display_spec d = { DISPLAY_LFB, DISPLAY_WIDTH, DISPLAY_HEIGHT };

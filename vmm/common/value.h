@@ -77,8 +77,6 @@ struct cpu_topology;
  */
 /* "lfb,800x600" or its like. 0; -EINVAL: it is none; -ERANGE: of a size that cannot be. */
 struct display_spec;
-/* WIDTHxHEIGHT: 0; -EINVAL; -ERANGE: no screen is so small or so large. */
-int config_parse_screen(const char *text, uint32_t *width, uint32_t *height);
 int config_parse_display(const char *text, struct display_spec *out);
 int config_parse_cpus(const char *text, struct cpu_topology *out, const char **why);
 /* Letters, digits, dot, dash and underscore, not starting with a dot or dash; at most VM_NAME_MAX; not "ended" (rundir.h). */

@@ -4,7 +4,7 @@
 
 #include "../common/exit_codes.h"
 #include "../common/programs.h"
-#include "../common/value.h"
+#include "../common/screen_size.h"
 
 #include "../../proto/disk.h"
 #include "../../proto/gpu.h"
@@ -99,7 +99,7 @@ static int open_gpu(struct keeper *k, unsigned n, const char *text)
 	s = page;
 	s->magic = GPU_MAGIC;
 	s->version = GPU_VERSION;
-	config_parse_screen(text, &s->width, &s->height);
+	screen_size_parse(text, &s->width, &s->height);
 	shm_unmap(page, sizeof(*s));
 	k->launch.backend_fd[n] = fd;
 	return 0;
