@@ -106,6 +106,8 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "sendto",	  0, 0, KEEPER, { FD(STDERR_FILENO), { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "messages to the logger" },
 	{ "sendmsg",	  0, 0, SUPER, { SEND_FLAGS(2) }, 0, "messages with descriptors" },
 	{ "sendmsg",	  0, 0, SPEAKERS, { FD(SANDBOX_LINK), SEND_FLAGS(2) }, 0, "queues, and the pipes that belong to them, to the back-end" },
+	{ "sendmsg",	  0, 0, SERVERS, { FD(SANDBOX_LINK), SEND_FLAGS(2) }, 0, "by itself: the record of what is under way, which the front-end keeps" },
+	{ "dup",	  0, SERVERS, 0, { { 0 } }, 0, "by itself: so that connections get the number that a filter expects" },
 	{ "preadv2",	  0, 0, BACKS, { { 0 } }, 0, "the image, into guest memory; by itself: is memory that a front-end hands over there" },
 	{ "pwritev",	  0, 0, SERVERS, { { 0 } }, 0, "guest memory, into the image" },
 	{ "fdatasync",	  0, 0, SERVERS, { { 0 } }, 0, "the guest flushes its disk" },

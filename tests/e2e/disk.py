@@ -333,12 +333,17 @@ def back_end_at_a_socket(t):
 
 @test(limit=LIMIT)
 def for_qemu(t):
-    """blkd by itself, behind QEMU's front-end: killed and started again, it goes on."""
+    """
+    blkd by itself, behind QEMU's front-end, which keeps the record of what is under way: killed and started again in the middle of
+    writes of several of the guest's processes, it goes on, and no byte is lost.
+    """
     qemu = "/usr/bin/qemu-system-x86_64"
     if not os.path.exists(qemu):
         raise Skip("no QEMU")
-    path, rounds, sock = image(t), 4, t.dir + "/blk.sock"
+    path, rounds, kills, sock = image(t), 8, 2, t.dir + "/blk.sock"
     kernel, initrd = debian(t.dir)
+    others = ("for k in 1 2 3; do while :; do dd if=/dev/vda of=/dev/null bs=4k skip=$((12288+k*1024)) count=1024 iflag=direct; "
+              "dd if=/tmp/y of=/dev/vda bs=4k seek=$((12288+k*1024)) count=256 oflag=direct conv=notrunc; done 2>/dev/null & done; ")
 
     def serve():
         daemon = t.start(BUILD + "/devices/bulkhead-blkd", "--vhost-user", sock, "--disk", path)
@@ -349,11 +354,14 @@ def for_qemu(t):
     vm = t.start(qemu, "-accel", "tcg", "-m", "256M", "-object", "memory-backend-memfd,id=m,size=256M,share=on", "-machine",
                  "q35,memory-backend=m", "-chardev", f"socket,id=d,path={sock},reconnect=1", "-device",
                  "vhost-user-blk-pci,chardev=d,num-queues=2", "-kernel", kernel, "-initrd", initrd, "-append",
-                 f'console=ttyS0 quiet bulkhead.run="{ROUNDS.format(rounds=rounds)}"', "-nographic", "-no-reboot")
+                 f'console=ttyS0 quiet bulkhead.run="head -c 1048576 /dev/urandom >/tmp/y; {others}{ROUNDS.format(rounds=rounds)}"',
+                 "-nographic", "-no-reboot")
     vm.expect("round 0", BOOT)
     at = vm.talk.at - len("round 0")
-    daemon.kill()
-    serve()
+    for n in range(kills):
+        vm.expect(f"round {3 * n + 1}", 60)
+        daemon.kill()
+        daemon = serve()
     vm.expect(f"round {rounds - 1}", 120)
     vm.talk.at = at
     expect_rounds(vm, path, rounds)

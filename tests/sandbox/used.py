@@ -40,6 +40,8 @@ EXCUSED = {
     "blkd: fdatasync": "a guest that has a driver (disk_* of suite e2e)",
     "spawner: fdatasync": "a guest that has a driver (disk_* of suite e2e)",
     "blkd: fallocate": "a guest that discards (disk_found_and_written)",
+    "blkd: sendmsg": "by itself, for other VMMs (disk_for_qemu)",
+    "spawner: dup": "blkd by itself (disk_for_qemu)",
     "blkd: accept4": "by itself, for other VMMs (disk_for_qemu)",
     "vnc: select": "C libraries that do not take pselect6 for it",
     "vnc: shutdown": "libvncserver hangs up by itself (vnc_odd_viewers)",
