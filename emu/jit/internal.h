@@ -41,6 +41,18 @@ struct range {
 };
 _Static_assert(sizeof(struct range) == 32, "a compiler's hot code has more of them than the nearer caches hold");
 
+/*
+ * The first ranges are shared by all operands relative to RSP that have the same size, the same rights, and the same kind of access:
+ * a stack moves on for all of them at once. Groups of operands (group.c) each have their own within a translation, for what is found
+ * for a group has to stay until its last member.
+ */
+enum {
+	STACK_SPANS = 16, /* operands or groups of up to 8, 16 ... 128 bytes */
+	STACK_SLOTS = 4,  /* one for single operands, the others for groups */
+	STACK_KINDS = 6,  /* of rights, and of access: loads, or stores as well */
+	STACK_RANGES = STACK_SPANS * STACK_SLOTS * STACK_KINDS,
+};
+
 /* How long a translation lasts: to the next change of the address space, or beyond. */
 enum lasting { LASTS_SPACE, LASTS_GLOBAL, LASTINGS };
 
@@ -199,6 +211,13 @@ static inline unsigned jit_table_of(uint32_t key)
 {
 	return key & JIT_KEY_CPL3 ? 0 : key & JIT_KEY_USER ? 2 : 1;
 }
+
+/* The number of a shared range; `bytes` of at most 8 * STACK_SPANS. */
+static inline uint32_t stack_range(uint32_t key, bool write, unsigned slot, unsigned bytes)
+{
+	return 1 + ((jit_table_of(key) * 2 + write) * STACK_SLOTS + slot) * STACK_SPANS + (bytes - 1) / 8;
+}
+_Static_assert(STACK_KINDS == 2 * JIT_TABLES, "above");
 
 /* ---- code (code.c) ---- */
 

@@ -607,7 +607,7 @@ void jit_given_back(struct emu *e)
 		return;
 	mmu_give_back(j->site, JIT_SITES * sizeof(*j->site));
 	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
-	give_back(env->range, sizeof(env->range));
+	give_back(env->range + 1 + STACK_RANGES, sizeof(env->range) - sizeof(struct range[1 + STACK_RANGES]));
 	give_back(env->log, sizeof(env->log));
 	native_memory_reset(&j->cold);
 	native_memory_give_back(&j->cold);
@@ -632,7 +632,7 @@ static void share(struct jit *j, size_t bytes)
 	const size_t ranges = bytes / 8 * 3 / (sizeof(struct range) + 2 * sizeof(struct range *));
 
 	j->sites = halves_of(1, sites < JIT_SITES ? sites : JIT_SITES, TABLES_LEAST, 1);
-	j->ranges = halves_of(1, ranges < JIT_RANGES ? ranges : JIT_RANGES, TABLES_LEAST, 1);
+	j->ranges = halves_of(1 + STACK_RANGES, ranges < JIT_RANGES ? ranges : JIT_RANGES, TABLES_LEAST, 1);
 }
 
 /* All that is turned together is in halves, or nothing is. */
@@ -665,6 +665,12 @@ static bool prepare_memory(struct emu *e, size_t bytes)
 	return true;
 }
 
+static void prepare_shared_ranges(struct jit_env *env)
+{
+	for (unsigned n = 0; n < STACK_RANGES; n++)
+		env->range[1 + n].room = (uint16_t)(PAGE_SIZE - 8 * (n % STACK_SPANS + 1) + 1);
+}
+
 /* Nothing is known of addresses. */
 static void prepare_env(struct jit_env *env, const struct jit *j)
 {
@@ -674,6 +680,7 @@ static void prepare_env(struct jit_env *env, const struct jit *j)
 	}
 	for (unsigned table = 0; table < JIT_TABLES; table++)
 		mark_empty(env->jump[table]);
+	prepare_shared_ranges(env);
 	env->jumps = env->jump[0];
 	env->told = j->check;
 }

@@ -220,7 +220,7 @@ static bool bit_string(struct tr *t, unsigned k, const struct insn *i)
 		put(c, "\x4d\x63\xd2", 3);			   /* MOVSXD S1, S1D */
 	put(c, wide ? "\x49\xc1\xfa\x06" : "\x49\xc1\xfa\x05", 4); /* SAR S1, 6 or 5 */
 	put(c, wide ? "\x4f\x8d\x0c\xd1" : "\x4f\x8d\x0c\x91", 4); /* LEA S0, [S0 + S1 * 8 or 4] */
-	put_access_here(t, k, i->seg, i->size, isa_rows[i->id].op[0].access & OPA_W);
+	put_access_here(t, k, i, i->size, isa_rows[i->id].op[0].access & OPA_W);
 	load_guest(t, i->reg, wide);
 	put_imm(c, false, OP_ANDM, S1, wide ? 63 : 31);
 	need_host(t, true);

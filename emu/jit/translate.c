@@ -338,6 +338,13 @@ static void put_flags_again(struct tr *t, unsigned insn)
 	put_env(&t->c, true, OP_LOAD, S0, ENV(saved[3]));
 }
 
+static void put_site_of_range(struct code *c, const struct cold *cold)
+{
+	put(c, "\xc7\x84\x24", 3); /* MOV DWORD [RSP + range.site], site */
+	put4(c, (uint32_t)RANGE(cold->range, site));
+	put4(c, cold->site);
+}
+
 static void put_cold(struct tr *t, const struct cold *cold)
 {
 	struct code *c = &t->c;
@@ -353,7 +360,9 @@ static void put_cold(struct tr *t, const struct cold *cold)
 		put_flags_again(t, cold->recipe - 1u);
 	switch ((enum cold_kind)cold->kind) {
 	case COLD_MISS:
-		put_mov_imm(c, S1, cold->site);
+		if (cold->site)
+			put_site_of_range(c, cold);
+		put_mov_imm(c, S1, cold->range);
 		put_jump(c, -2, t->j->miss[cold->write][cold->grouped]);
 		put_jump(c, -1, t->hot.at + cold->back);
 		break;
@@ -701,6 +710,7 @@ static bool try(struct tr *t, enum event event)
 	enter_part(t, 0);
 	t->c = code_behind(j->memory);
 	t->colds = 0;
+	t->stack_groups = 0;
 	t->charged = false;
 	t->flags = 0;
 	t->setter = 0;

@@ -28,8 +28,8 @@ enum cold_kind { COLD_MISS, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, CO
 /* What stands behind the block's code, jumped to from it. */
 struct cold {
 	uint32_t from; /* where the distance of that jump stands */
-	uint32_t site; /* or range, of a miss */
-	uint32_t range; /* COLD_SECOND */
+	uint32_t site; /* COLD_MISS: that the range is to name, if it is shared, or 0 */
+	uint32_t range; /* COLD_MISS, COLD_SECOND */
 	uint32_t back;
 	uint8_t kind, level; /* level: enum vectors that is needed */
 	bool write, grouped; /* COLD_MISS */
@@ -85,6 +85,7 @@ struct tr {
 	} ea;
 	struct group group[BLOCK_MAX_INSNS];
 	unsigned groups;
+	unsigned stack_groups; /* those that have shared ranges */
 	uint8_t group_of[BLOCK_MAX_INSNS]; /* of the instruction's operand, + 1; 0: none */
 	int64_t at[BLOCK_MAX_INSNS];	   /* and where in it */
 	const uint8_t *stub; /* the cold part that is being put */
@@ -248,7 +249,7 @@ void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, 
 /* The same for what lies at a guest register + disp. */
 void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigned bytes, bool write);
 /* The same for the address in S0, after may_clobber(). */
-void put_access_here(struct tr *t, unsigned k, unsigned seg, unsigned bytes, bool write);
+void put_access_here(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write);
 /* An instruction of ours, of `size` bytes, with the operand, a register of the host and an immediate, as far as it has them. */
 void put_on_operand(struct tr *t, enum isa_id id, unsigned size, unsigned reg, uint64_t imm);
 /* That address into S0, which is the operand then. */
