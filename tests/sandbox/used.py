@@ -48,6 +48,7 @@ EXCUSED = {
     "netd: writev": "a guest that has a driver (net_user of suite e2e)",
     "spawner: writev": "a guest that has a driver (net_user of suite e2e)",
     "netd: ioctl": "a card that is connected to an interface (net_tap)",
+    "firmwared: pwrite64": "UEFI that keeps something (firmware_ovmf of suite e2e)",
     "netd: preadv2": "by itself, for other VMMs",
     "rngd: preadv2": "by itself, for other VMMs (net_for_qemu)",
     "netd: accept4": "by itself, for other VMMs",

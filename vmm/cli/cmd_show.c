@@ -198,6 +198,8 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "started_ns", number(s->started_ns));
 		json_object_set_new(j, "uptime_ns", number(uptime_ns(s)));
 		json_object_set_new(j, "kernel", text(s->kernel));
+		if (s->firmware_reason)
+			json_object_set_new(j, "firmware_reason", text(s->firmware_reason));
 		json_object_set_new(j, "reboots", number(s->reboots));
 		json_object_set_new(j, "console", text(s->console));
 		json_object_set_new(j, "serial", serial_json(s));
@@ -335,10 +337,11 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	printf("%s: %s\n  engine    %s (%s)\n  cpu       %s\n  cpus      %u (%u of %u of %u: sockets, cores, threads)\n  memory  "
 	       "  "
-	       "%llu MiB\n  kernel    %s\n  started   %s\n"
+	       "%llu MiB\n  kernel    %s%s%s%s\n  started   %s\n"
 	       "  uptime    %llu:%02llu:%02llu\n  reboots   %u\n  console   %s\n",
 	       s->name, describe_state(s), s->engine, s->engine_reason ? s->engine_reason : "-", s->cpu ? s->cpu : "-", s->vcpus,
-	       s->sockets, s->cores, s->threads, (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
+	       s->sockets, s->cores, s->threads, (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-",
+	       s->firmware_reason ? " (" : "", s->firmware_reason ? s->firmware_reason : "", s->firmware_reason ? ")" : "", when,
 	       up / 3600, up / 60 % 60, up % 60, s->reboots, s->console ? s->console : "-");
 	if (s->fallbacks)
 		printf("  fallback  KVM has left %llu instructions to the emulator\n", (unsigned long long)s->fallbacks);

@@ -30,6 +30,7 @@ struct keeper {
 	struct vm_config config;
 	struct launch launch;
 	struct rundir rundir;
+	bool has_name; /* somebody has named it */
 	int control_fd; /* listening */
 	int gdb_fd;	/* listening */
 	int traced_fd;	/* pidfd; -1: none */
