@@ -192,6 +192,39 @@ def host_errors(t):
     vm.wait(20)
 
 
+@test(limit=LIMIT)
+def stalled(t):
+    """A file system that gives no answer: the guest sees time and no error, `status` says why, and other disks go on."""
+    needs_storage_daemon()
+    path, rounds = t.dir + "/slow.img", 8
+    open(path, "w").close()
+    server = t.start("qemu-storage-daemon", "--blockdev", f"driver=file,node-name=f,filename={image(t)}", "--export",
+                     f"type=fuse,id=e,node-name=f,mountpoint={path},writable=on")
+    try:
+        wait_until(lambda: os.path.getsize(path) or server.poll() is not None, "it serves the image")
+        if server.poll() is not None:
+            raise Skip("qemu-storage-daemon makes no file here: " + server.stderr()[-200:])
+        beside = "while dd if=/dev/vdb of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null; do sleep 0.3; echo other disk; done & "
+        vm = t.start(*machine(t, beside + ROUNDS.format(rounds=rounds), "--disk", path, "--disk", image(t, "other.img", 1)))
+        vm.expect("round 0", BOOT)
+        at = vm.talk.at - len("round 0")
+        os.kill(server.pid, signal.SIGSTOP)
+        wait_until(lambda: re.search("blkd0: the host's disk has not answered for [0-9]+ s", t.bulkhead("status", t.name).out),
+                   "status says that it waits", 20)
+        vm.talk.pump(0)
+        vm.talk.at = len(vm.talk.text)
+        vm.expect("other disk", 10)
+        os.kill(server.pid, signal.SIGCONT)
+        vm.expect(f"round {rounds - 1}", 60)
+        vm.talk.at = at
+        check(vm.wait(60) == 0 and "I/O error" not in vm.talk.text, vm.talk.text[-1500:])
+        check("died" not in vm.stderr() and "hang" not in vm.stderr(), vm.stderr())
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        os.kill(server.pid, signal.SIGTERM)
+        server.wait()
+
+
 @test
 def errors(t):
     """Each names the option, the file and what to do."""

@@ -9,6 +9,7 @@
 #include "sample_json.h"
 #include "../common/exit_codes.h"
 
+#include "../../proto/clock.h"
 #include "../../proto/control_check.h"
 
 #include <errno.h>
@@ -249,12 +250,23 @@ static void print_restarts(const Bulkhead__Status *s)
 	}
 }
 
+/* A guest that waits for a disk looks like one that hangs. */
+static void print_disk_wait(const Bulkhead__ProcessStatus *p)
+{
+	const uint64_t seconds = p->stats ? p->stats->disk_waits_ns / CLOCK_NS_PER_S : 0;
+
+	if (seconds)
+		printf("\n  %s: the host's disk has not answered for %llu s, and the guest waits\n", process_name(p),
+		       (unsigned long long)seconds);
+}
+
 /* Errors of the host that guests were told of. */
 static void print_disk_errors(const Bulkhead__Status *s)
 {
 	for (size_t i = 0; i < s->n_processes; i++) {
 		const Bulkhead__ProcessStatus *p = s->processes[i];
 
+		print_disk_wait(p);
 		if (p->stats && p->stats->disk_errors)
 			printf("\n  %s: %llu requests of the guest's failed on the host, and the guest was told so: bulkhead log "
 			       "says why\n",
