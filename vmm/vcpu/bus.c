@@ -146,7 +146,8 @@ static uint64_t read_memory(const struct route_range *r, uint64_t addr, unsigned
 
 static void write_memory(const struct route_range *r, uint64_t addr, uint64_t data, unsigned size)
 {
-	memcpy(r->memory + (addr - r->base), &data, size);
+	if (!r->rom)
+		memcpy(r->memory + (addr - r->base), &data, size);
 }
 
 static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
