@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* MSG_SETUP_VCPU: guest memory, rings, routes, engine. Everything that the run-time sandbox will no longer allow. */
 #include "vcpu.h"
+#include "echo.h"
 
 #include "devices/model.h"
 #include "proto/code_map.h"
@@ -213,6 +214,17 @@ static void place_memory(struct bus *b, uint64_t base, uint8_t *host)
 		route_memory(&b->routes, r->channel, r->range, host);
 }
 
+/* Only a VGA's registers do as its table says: without them the stub's are there, at the same ports. */
+static void add_echo(struct bus *b)
+{
+	static struct echo echo;
+	struct channel *c = bus_channel(b, (Bulkhead__Role)kind_rows[KIND_VGAD].role, 0);
+
+	echo_init(&echo);
+	if (c)
+		c->echo = &echo;
+}
+
 static int map_msi(struct setup *s)
 {
 	const void *page;
@@ -376,6 +388,8 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 		ret = add_channel(&s, m->channels[i], m->n_instances ? m->instances[i] : 0, m->spin_ns);
 	if (!ret && control_display(m->machine).kind != DISPLAY_NONE)
 		place_memory(&p->bus, LAYOUT_SCREEN_BASE, s.config.ram[1].host);
+	if (!ret && control_display(m->machine).kind == DISPLAY_VGA)
+		add_echo(&p->bus);
 	if (!ret && s.vga_rom)
 		place_memory(&p->bus, LAYOUT_SCREEN_ROM, s.vga_rom);
 	if (!ret)
