@@ -21,6 +21,10 @@ int firmware_open(const char *name, uint64_t *bytes, char error[FIRMWARE_ERROR_M
 int firmware_vga_rom(const char *name, uint8_t rom[LAYOUT_SCREEN_ROM_BYTES], char error[FIRMWARE_ERROR_MAX]);
 /* Where it puts the framebuffer of a display: processors see it as memory there (elsewhere as well, but slower). */
 uint32_t firmware_screen_base(const char *name);
+/* The file that a machine's variables begin as with this firmware; NULL: it keeps none, or nobody knows. */
+const char *firmware_variables(const char *name);
+/* Which of the two known ones starts the disk in that image, "seabios" or "ovmf", and why: a sentence for users. */
+const char *firmware_for_disk(const char *path, const char **why);
 /* "0,2" as numbers of disks, of which there are `disks`. How many; -EINVAL: not numbers, twice the same, or no such disk. */
 int firmware_order(const char *text, unsigned disks, uint8_t *out, size_t most);
 

@@ -8,6 +8,7 @@
 #include "../common/firmware.h"
 #include "../common/programs.h"
 #include "../../proto/shm.h"
+#include "../common/variables.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,6 +85,24 @@ static int take_vga_rom(struct keeper *k)
 	return rc ? keeper_fail(k, EXIT_INTERNAL, "the VGA BIOS: %s", strerror(-rc)) : 0;
 }
 
+/* Firmware that keeps nothing, or nobody knows what, gets no flash unless a file is named. */
+static int open_variables(struct keeper *k)
+{
+	const char *firmware = config_firmware(&k->config), *file = k->config.firmware_vars;
+	struct variables_wanted w = { .file = file,
+				      .name = k->has_name ? k->config.name : NULL,
+				      .rom_bytes = k->launch.rom_bytes };
+	char error[VARIABLES_ERROR_MAX];
+
+	if (!firmware || (file && !strcmp(file, "none")))
+		return 0;
+	w.template = firmware_variables(firmware);
+	if (!w.template && !file)
+		return 0;
+	k->launch.variables_fd = variables_open(&w, &k->launch.variables_bytes, error);
+	return k->launch.variables_fd < 0 ? keeper_fail(k, EXIT_USAGE, "%s", error) : 0;
+}
+
 static int open_firmware(struct keeper *k)
 {
 	char error[FIRMWARE_ERROR_MAX];
@@ -152,6 +171,7 @@ static int claim_name(struct keeper *k)
 	int rc = -EEXIST;
 	bool chosen = k->config.name[0];
 
+	k->has_name = chosen;
 	for (unsigned i = 1; rc == -EEXIST && i < 1000; i++) {
 		if (!chosen)
 			snprintf(k->config.name, sizeof(k->config.name), "vm%u", i);
@@ -276,6 +296,8 @@ int keeper_open(struct keeper *k)
 		rc = claim_name(k);
 	if (!rc)
 		rc = keeper_open_named_backends(k);
+	if (!rc)
+		rc = open_variables(k);
 	if (!rc)
 		rc = open_sockets(k);
 	if (!rc)

@@ -53,6 +53,8 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 	m->rom_bytes = vm->launch->rom_bytes;
 	m->has_screen_base = vm->launch->screen_base != 0;
 	m->screen_base = vm->launch->screen_base;
+	m->has_flash_bytes = true;
+	m->flash_bytes = vm->launch->variables_bytes;
 	m->boot_order = vm->launch->boot_order;
 	m->n_boot_order = vm->launch->boot_count;
 	m->has_ps2 = m->ps2 = vm->config->devices[KIND_INPUTD] != 0;
