@@ -12,8 +12,9 @@ static const struct model_range ranges[RANGES] = { VGAD_RANGES(RANGE_ROW) };
 enum { VENDOR = 0x1234, DEVICE = 0x1111, SUBSYSTEM_VENDOR = 0x1af4, SUBSYSTEM = 0x1100, BAR2 = PCI_BAR0 + 8 };
 enum { BAR_VGA = 0x400, BAR_VGA_BYTES = 0x20, BAR_DISPI = 0x500, BAR_DISPI_BYTES = 2 * DISPI_REGISTERS };
 
-_Static_assert(LAYOUT_SCREEN_BYTES == 1 << 24 && LAYOUT_SCREEN_REGISTERS_BYTES == 1 << 12, "as the write mask has it");
-static const uint8_t write_mask[PCI_CONFIG_BYTES] = {
+_Static_assert(LAYOUT_SCREEN_BYTES == 1 << 24 && LAYOUT_SCREEN_REGISTERS_BYTES == 1 << 12 && LAYOUT_SCREEN_ROM_BYTES == 1 << 16,
+	       "as the write masks have it");
+static const uint8_t plain_mask[PCI_CONFIG_BYTES] = {
 	[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
 	[PCI_CACHE_LINE] = 0xff,
 	[PCI_BAR0 + 3] = 0xff,
@@ -22,6 +23,24 @@ static const uint8_t write_mask[PCI_CONFIG_BYTES] = {
 	[BAR2 + 3] = 0xff,
 	[PCI_INTERRUPT_LINE] = 0xff,
 };
+/* The same with an expansion ROM, the VGA BIOS, which only firmware wants. */
+static const uint8_t rom_mask[PCI_CONFIG_BYTES] = {
+	[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
+	[PCI_CACHE_LINE] = 0xff,
+	[PCI_BAR0 + 3] = 0xff,
+	[BAR2 + 1] = 0xf0,
+	[BAR2 + 2] = 0xff,
+	[BAR2 + 3] = 0xff,
+	[PCI_ROM] = PCI_ROM_ENABLE,
+	[PCI_ROM + 2] = 0xff,
+	[PCI_ROM + 3] = 0xff,
+	[PCI_INTERRUPT_LINE] = 0xff,
+};
+
+static const uint8_t *mask_of(const struct vga_state *s)
+{
+	return s->has_rom ? rom_mask : plain_mask;
+}
 
 /* Both BARs are assigned and decoded, as firmware leaves them. */
 static void put_header(struct pci_function *f)
@@ -71,6 +90,7 @@ static uint8_t read_byte(struct vga_state *s, enum vga_range range, uint32_t off
 	case RANGE_CONFIG:
 	case RANGE_FRAMEBUFFER:
 	case RANGE_BAR:
+	case RANGE_ROM:
 	case RANGES:
 		break;
 	}
@@ -101,6 +121,7 @@ static void write_byte(struct vga_state *s, enum vga_range range, uint32_t offse
 	case RANGE_CONFIG:
 	case RANGE_FRAMEBUFFER:
 	case RANGE_BAR:
+	case RANGE_ROM:
 	case RANGES:
 		break;
 	}
@@ -191,7 +212,7 @@ static void write_pci(struct vga_state *s, enum vga_range range, uint32_t offset
 	if (s->display.kind != DISPLAY_VGA)
 		return;
 	if (range == RANGE_CONFIG)
-		pci_function_write(&s->function, write_mask, offset, data, size);
+		pci_function_write(&s->function, mask_of(s), offset, data, size);
 	else if (range == RANGE_BAR)
 		write_bar(s, offset, data, size);
 }
@@ -252,6 +273,7 @@ static void vga_model_reset(void *state, const struct model_config *config, uint
 	put_header(&s->function);
 	crtc_reset(&s->stub, config->no_vga);
 	s->display = config->display;
+	s->has_rom = config->rom != 0 && config->display.kind == DISPLAY_VGA;
 }
 
 static uint64_t vga_model_advance(void *state, uint64_t now_ns)
@@ -276,7 +298,7 @@ static unsigned vga_model_get_shadow(const void *state, struct shadow_value out[
 
 static int vga_model_validate(const void *state, const char **field)
 {
-	static const uint8_t nothing[3];
+	static const uint8_t nothing[2];
 	const struct vga_state *s = state;
 	struct pci_function reset;
 
@@ -286,7 +308,9 @@ static int vga_model_validate(const void *state, const char **field)
 		*field = dispi_check(&s->dispi);
 	if (!*field)
 		*field = crtc_check(&s->stub);
-	if (!*field && !pci_function_is_possible(&s->function, &reset, write_mask))
+	if (!*field && s->has_rom > 1)
+		*field = "has_rom";
+	if (!*field && !pci_function_is_possible(&s->function, &reset, mask_of(s)))
 		*field = "function";
 	if (!*field && !display_is_possible(&s->display))
 		*field = "display";

@@ -16,7 +16,8 @@ struct vga_state {
 	struct crtc stub; /* DISPLAY_LFB: what there is of an adapter beside the framebuffer */
 	struct display_spec display;
 	uint8_t clear; /* 0, or 1: the framebuffer is to be cleared before the guest goes on */
-	uint8_t reserved[3];
+	uint8_t has_rom; /* 0, or 1: the function has an expansion ROM, whose bytes the vcpu process has */
+	uint8_t reserved[2];
 };
 
 /* What of the framebuffer is shown: false: a mode of the VGA's own. */

@@ -128,6 +128,16 @@ struct display_spec control_display(const Bulkhead__MachineConfig *m)
 				      m->has_display_height ? m->display_height : 0 };
 }
 
+bool control_has_vga_rom(const Bulkhead__MachineConfig *m)
+{
+	return m->has_rom_bytes && m->rom_bytes && control_display(m).kind == DISPLAY_VGA;
+}
+
+uint64_t control_screen_base(const Bulkhead__MachineConfig *m)
+{
+	return m->has_screen_base && m->screen_base ? m->screen_base : LAYOUT_SCREEN_BASE;
+}
+
 int control_check_machine(const Bulkhead__MachineConfig *m, struct control_complaint *c)
 {
 	struct cpu_topology topology;
@@ -147,6 +157,9 @@ int control_check_machine(const Bulkhead__MachineConfig *m, struct control_compl
 		return complain(c, "machine.flash_bytes", "must be a multiple of 4096, and with rom_bytes at most 8 MiB");
 	if (m->has_rom_bytes && (m->rom_bytes > LAYOUT_ROM_MAX || m->rom_bytes % PAGE || m->rom_bytes >= m->ram_bytes))
 		return complain(c, "machine.rom_bytes", "must be a multiple of 4096, at most 16 MiB, and less than the memory");
+	if (control_screen_base(m) % LAYOUT_SCREEN_BYTES || control_screen_base(m) < LAYOUT_RAM_LOW_FIRMWARE ||
+	    control_screen_base(m) >= LAYOUT_RAM_HIGH_BASE - LAYOUT_ROM_MAX)
+		return complain(c, "machine.screen_base", "is not where a framebuffer may be");
 	if (m->n_boot_order > VIRTIO_DEVICES)
 		return complain(c, "machine.boot_order", "names more disks than there may be");
 	topology = control_topology(m);
@@ -296,6 +309,7 @@ int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct
 	if (kvm && map)
 		return complain(c, "has_code_map", "is for engine emu");
 	frame = (m->machine->has_frame && m->machine->frame) || control_display(m->machine).kind != DISPLAY_NONE ? 2 : 0;
+	frame += control_has_vga_rom(m->machine);
 	if (nfds != 3 + frame + 4 * m->n_channels + kvm + map + counters + trace)
 		return complain(c, "descriptors", "wrong number");
 	return 0;

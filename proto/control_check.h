@@ -29,6 +29,10 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 /* How its processors are arranged, of a checked one. */
 /* Its display, DISPLAY_NONE if it says nothing of one. */
 struct display_spec control_display(const Bulkhead__MachineConfig *m);
+/* Does it have an expansion ROM, whose object goes to the vcpu process? */
+bool control_has_vga_rom(const Bulkhead__MachineConfig *m);
+/* Where the framebuffer is memory to processors, wherever its BAR leads. */
+uint64_t control_screen_base(const Bulkhead__MachineConfig *m);
 struct cpu_topology control_topology(const Bulkhead__MachineConfig *m);
 int control_check_setup_vcpu(const Bulkhead__SetupVcpu *m, unsigned nfds, struct control_complaint *c);
 enum { CONTROL_INITRDS_MAX = 16, CONTROL_FEATURES_MAX = 192, CONTROL_LINUX_WORDS_MAX = 8, CONTROL_LINUX_WORD_MAX = 63 };

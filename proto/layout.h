@@ -78,9 +78,11 @@
 /* A PC's framebuffer: at the end of PCI's window, where firmware would put its BAR. The legacy window is the adapter's memory. */
 #define LAYOUT_SCREEN_BASE 0xdf000000ull
 #define LAYOUT_SCREEN_BYTES 0x1000000u
-#define LAYOUT_SCREEN_DEVICE 31 /* on the PCI bus: behind all that are numbered from 1 on */
+#define LAYOUT_SCREEN_DEVICE 30 /* on the PCI bus: behind all that are numbered from 1 on, and before the LPC bridge */
 #define LAYOUT_SCREEN_REGISTERS (LAYOUT_SCREEN_BASE - 0x1000)
 #define LAYOUT_SCREEN_REGISTERS_BYTES 0x1000u
+#define LAYOUT_SCREEN_ROM_BYTES 0x10000u /* of its expansion ROM, the VGA BIOS, in a machine that starts with firmware */
+#define LAYOUT_SCREEN_ROM (LAYOUT_SCREEN_BASE - LAYOUT_SCREEN_ROM_BYTES - LAYOUT_SCREEN_REGISTERS_BYTES)
 #define LAYOUT_VGA_BASE 0xa0000ull
 #define LAYOUT_VGA_BYTES 0x20000u
 

@@ -15,6 +15,7 @@ struct model_range {
 	const struct reg_desc *regs; /* NULL: every access is synchronous */
 	unsigned reg_count;
 	uint32_t step; /* the next instance's base is so much higher */
+	bool rom; /* a PCI function's expansion ROM: where that register says, and not a BAR */
 	bool over; /* ports that an earlier row's range has as well are this one's; in memory, that range answers nowhere */
 };
 

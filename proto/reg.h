@@ -53,6 +53,10 @@ struct reg_desc {
 	/* Registers that share an address (8259 ICW1, OCW2, OCW3): a write is posted only if (value & post_mask) ==
 	 * post_match; others are synchronous. Both 0: always as `post` says. */
 	uint64_t post_mask, post_match;
+	/* The data register behind an index, which is the byte before it: of each index, the bits that read as they were written last,
+	 * if nothing else does to the device what these two do not; 0: ask. NULL: none (vmm/vcpu/echo.h). */
+	const uint8_t *echo;
+	uint8_t echo_count, echo_index_mask;
 };
 
 /* What an access of so many bytes reads where nobody answers; also the mask of what it carries. */

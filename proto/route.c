@@ -87,6 +87,7 @@ int route_place(struct route_table *t, const struct model_range *ranges, unsigne
 		.regs = m->regs,
 		.reg_count = m->reg_count,
 		.first_shadow = first_shadow(ranges, index),
+		.rom = m->rom,
 	};
 
 	return m->space == MODEL_PORT ? add_ports(t, &r, m->over) : add_mmio(t, &r, m->over);

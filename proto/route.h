@@ -25,6 +25,7 @@ struct route_range {
 	const struct reg_desc *regs;
 	unsigned reg_count;
 	unsigned first_shadow; /* shadow index of the first REG_SHADOW_* row of this range */
+	bool rom; /* an expansion ROM: what is written there is lost */
 	uint8_t *memory; /* it is memory that this process has, and nobody is asked; NULL: it is the device's */
 };
 

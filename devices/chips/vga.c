@@ -50,9 +50,13 @@ const struct reg_desc vga_regs[VGA_REG_COUNT] = {
 	PAIR("GRAPHICS_PAIR", GRAPHICS),
 	PAIR("SEQUENCER_PAIR", SEQUENCER),
 };
+/* Cursor, and where the screen begins: nothing protects these from being written, and nothing else writes them. */
+static const uint8_t crtc_echo[] = { [0x0a] = 0x3f, [0x0b] = 0x7f, [0x0c] = 0xff, [0x0d] = 0xff, [0x0e] = 0xff, [0x0f] = 0xff };
+
 const struct reg_desc vga_crtc_regs[VGA_CRTC_REG_COUNT] = {
 	BYTE("VGA_CRTC_INDEX", 0, true, true, 0x1f),
-	BYTE("VGA_CRTC_DATA", 1, true, true, 0xff),
+	{ .name = "VGA_CRTC_DATA", .offset = 1, .size = 1, .readable = true, .writable = true, .write_mask = 0xff,
+	  .post = REG_POSTED, .class = CLASS_CONFIG, .echo = crtc_echo, .echo_count = sizeof(crtc_echo), .echo_index_mask = 0x1f },
 	PAIR("VGA_CRTC_PAIR", 0),
 };
 const struct reg_desc vga_status_regs[VGA_STATUS_REG_COUNT] = {

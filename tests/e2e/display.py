@@ -182,7 +182,7 @@ def linux_bochs(t):
     vm.expect("bulkhead# ", 240)
     check(picture(t)[:2] == (720, 400), "text before")
     vm.send("for m in " + " ".join(DRM) + "; do insmod /drm/$m.ko; done; cat /proc/fb; seq 1 99 >/dev/tty0; echo drawn\n")
-    vm.expect("bochs-drm 0000:00:1f.0: vgaarb: deactivate vga console", 60)
+    vm.expect("bochs-drm 0000:00:1e.0: vgaarb: deactivate vga console", 60)
     vm.expect("0 bochs-drm", 60)
     vm.expect("\ndrawn", 60)
     width, height, rows = picture(t)

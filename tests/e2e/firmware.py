@@ -10,7 +10,8 @@ import struct
 import subprocess
 import time
 
-from bh import BUILD, Skip, check, debian, kvm_missing, main, test
+import pictures
+from bh import BUILD, Skip, check, debian, kvm_missing, main, test, wait_until
 
 SEABIOS = "/usr/share/seabios/bios-256k.bin"
 GRUB = "/usr/lib/grub/i386-pc"
@@ -105,20 +106,18 @@ def kvm(t):
     boots_twice(t.start(*machine(t, "--disk", sectors(t, "a"))))
 
 
-def grub_disk(t, cmdline):
-    """A partition with GRUB, Debian's kernel and an initial RAM disk; nothing is mounted for it."""
+def grub_disk(t, config, modules, files=()):
+    """A partition with GRUB, its configuration and files; nothing is mounted for it."""
     need(GRUB + "/boot.img", "grub-pc-bin")
-    kernel, initrd = debian(t.dir)
     root, path, core = t.dir + "/root", t.dir + "/grub.img", t.dir + "/core.img"
     os.makedirs(root + "/boot/grub")
-    shutil.copy(kernel, root + "/boot/vmlinuz")
-    shutil.copy(initrd, root + "/boot/initrd")
+    for name, file in files:
+        shutil.copy(file, f"{root}/boot/{name}")
     with open(root + "/boot/grub/grub.cfg", "w", encoding="ascii") as f:
-        f.write("serial --unit=0 --speed=115200\nterminal_output serial\necho GRUB says hello\n"
-                f"linux /boot/vmlinuz {cmdline}\ninitrd /boot/initrd\nboot\n")
+        f.write(config)
     subprocess.run(["grub-mkimage", "-O", "i386-pc", "-o", core, "-p", "(hd0,msdos1)/boot/grub", "biosdisk", "part_msdos", "ext2",
-                    "normal", "linux", "serial", "echo", "terminal"], check=True)
-    blocks = 40 << 10
+                    "normal", "serial", "echo", "terminal", *modules], check=True)
+    blocks = 40 << 10 if files else 2 << 10
     subprocess.run(["mke2fs", "-q", "-F", "-t", "ext2", "-d", root, "-E", f"offset={PARTITION * SECTOR}", path, f"{blocks}k"],
                    check=True, stderr=subprocess.DEVNULL)
     with open(GRUB + "/boot.img", "rb") as f, open(core, "rb") as g, open(path, "r+b") as disk:
@@ -131,7 +130,10 @@ def grub_disk(t, cmdline):
 @test(limit=280)
 def grub(t):
     """SeaBIOS, GRUB, Debian's kernel: what it finds of ACPI and PCI is what the firmware has placed; then it powers off."""
-    path = grub_disk(t, "console=ttyS0")
+    kernel, initrd = debian(t.dir)
+    path = grub_disk(t, "serial --unit=0 --speed=115200\nterminal_output serial\necho GRUB says hello\n"
+                        "linux /boot/vmlinuz console=ttyS0\ninitrd /boot/initrd\nboot\n", ("linux",),
+                     (("vmlinuz", kernel), ("initrd", initrd)))
     vm = t.start(*machine(t, "--disk", path, "--cpus", "2", "--test-device", memory="3G"))
     vm.expect("GRUB says hello", 120)
     vm.expect("userspace is up", 240)
@@ -250,6 +252,99 @@ def chosen(t):
         t.bulkhead("kill", t.name).expect(0)
 
 
+MENU = """
+serial --unit=0 --speed=115200
+terminal_output console
+terminal_input console
+set timeout=-1
+menuentry "a first entry" { terminal_output serial; echo wrong; reboot; }
+menuentry "a second entry" { terminal_output serial; echo the second was chosen; reboot; }
+"""
+
+
+@test
+def screen_menu(t):
+    """SeaBIOS' screen and GRUB's on a VGA, by the VGA BIOS that is the function's expansion ROM; the keyboard chooses from the menu."""
+    path = grub_disk(t, MENU, ("reboot",))
+    vm = t.start(*machine(t, "--disk", path, "--display", "vga", "--ps2", "--no-reboot"))
+    vm.expect(r"SeaBIOS \(version", 60)  # on the serial port as well
+    t.bulkhead("screen", t.name, "--expect", r"SeaBIOS \(version", "--timeout", "60s").expect(0)
+    t.bulkhead("screen", t.name, "--expect", "a second entry", "--timeout", "60s").expect(0)
+    t.bulkhead("screen", t.name).expect(0, r"(?s)GNU GRUB.*\*a first entry.* a second entry")
+    t.bulkhead("input", t.name, "key", "down").expect(0)
+    t.bulkhead("screen", t.name, "--expect", r"\*a second entry", "--timeout", "60s").expect(0)
+    t.bulkhead("input", t.name, "key", "enter").expect(0)
+    vm.expect("the second was chosen", 60)
+    check(vm.wait(60) == 32 and "wrong" not in vm.talk.text, vm.talk.text[-1500:])
+    t.expect_clean()
+
+
+@test
+def screen_kvm(t):
+    """The same on KVM, where real mode may be slow: what SeaBIOS and a boot sector print."""
+    missing = kvm_missing()
+    if missing:
+        raise Skip(missing)
+    t.engine = "kvm"
+    vm = t.start(*machine(t, "--disk", sectors(t, "a"), "--display", "vga", "--no-reboot"))
+    vm.expect(r"SeaBIOS \(version", 60)
+    t.bulkhead("screen", t.name, "--expect", "SeaBIOS", "--timeout", "30s").expect(0, r"SeaBIOS \(version")
+    check(vm.wait(60) == 32, vm.talk.text[-1500:])
+
+
+@test
+def screen_killed(t):
+    """vgad and inputd die all the time meanwhile."""
+    path = grub_disk(t, MENU, ("reboot",))
+    vm = t.start(*machine(t, "--disk", path, "--display", "vga", "--ps2", "--no-reboot", "--device-failure-limit", "0"))
+    vm.expect(r"SeaBIOS \(version", 60)
+    end = time.monotonic() + 60
+    while time.monotonic() < end and t.bulkhead("screen", t.name, "--expect", "a second entry", "--timeout", "300ms").code:
+        kill_once(t, "vgad", "inputd")
+    t.bulkhead("input", t.name, "key", "down").expect(0)
+    kill_once(t, "vgad", "inputd")
+    t.bulkhead("input", t.name, "key", "enter").expect(0)
+    vm.expect("the second was chosen", 60)
+    check(vm.wait(60) == 32 and "wrong" not in vm.talk.text, vm.talk.text[-1500:])
+
+
+def kill_once(t, *names):
+    for name in names:
+        pid = t.processes().get(name)
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+
+
+@test(limit=200)
+def screen_ovmf(t):
+    """UEFI's driver of Bochs' display finds the function and its framebuffer: what the shell writes is seen, and what is typed."""
+    need("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf")
+    vm = t.start(*t.command(*t.machine("--memory", "128M", "--firmware", "ovmf", "--display", "vga", "--no-reboot")))
+    vm.expect("UEFI Interactive Shell", 150)
+    vm.expect("startup.nsh", 30)
+    vm.send("\x1b")
+    vm.expect("Shell> ", 60)
+    wait_until(lambda: yellow(t) > 300, "its prompt and the name of a file, in yellow")
+    before = yellow(t)
+    vm.send("cls\r")
+    wait_until(lambda: 0 < yellow(t) < before, "one prompt, and no startup.nsh any more")
+    vm.send("pci 00 1e 00\r")
+    vm.expect("34 12 11 11 07", 60)
+    vm.expect("08 00 00 C0", 60)  # where processors see it as memory, too: firmware_screen_base()
+    vm.send("reset\r")
+    check(vm.wait(60) == 32, vm.talk.text[-1500:])
+    t.expect_clean()
+
+
+def yellow(t):
+    """Dots of EFI_YELLOW (UEFI 2.10, 12.4.3: SetAttribute) in a picture of the size that OVMF chooses."""
+    path = t.dir + "/ovmf.png"
+    t.bulkhead("screenshot", t.name, path).expect(0)
+    width, height, rows = pictures.sized(path)
+    check((width, height) == (1280, 800), (width, height))
+    return sum(pictures.pixel(row, x) == 0xffff00 for row in rows for x in range(width))
+
+
 @test
 def shown(t):
     """What shows options and machines knows of it; its answers can be looked at when it has died."""
@@ -281,7 +376,7 @@ def errors(t):
                            (("--firmware", disk, "--cmdline", "x"), "--firmware: .*--cmdline"),
                            (("--firmware", disk, "--platform", "frame"), "(firmware|platform)"),
                            (("--firmware", disk, "--memory", "16M"), "--memory 32M"),
-                           (("--firmware", disk, "--display", "vga"), "--firmware: .*--display"),
+                           (("--firmware", disk, "--display", "lfb"), "--firmware: .*--display vga"),
                            (("--disk", disk, "--boot-order", "1"), "--boot-order 1: .*first --disk is 0"),
                            (("--disk", disk, "--boot-order", "0,0"), "--boot-order 0,0"),
                            (("--disk", disk, "--boot-order", "x"), "--boot-order x"),

@@ -10,25 +10,29 @@
 #include "vmm/vcpu/pci.h"
 #include "vmm/vcpu/window.h"
 
-enum { DEVICE = 1, CHANNEL = 3, CONFIG_RANGE = 0, BAR_RANGE = 1, BAR_BYTES = 0x8000 };
+enum { DEVICE = 1, CHANNEL = 3, CONFIG_RANGE = 0, BAR_RANGE = 1, ROM_RANGE = 2, BAR_BYTES = 0x8000 };
 #define CONFIG (LAYOUT_ECAM_BASE + DEVICE * LAYOUT_ECAM_DEVICE)
 #define BAR (LAYOUT_PCI_BASE + 0x10000)
 
 static const struct model_range ranges[] = {
 	[CONFIG_RANGE] = { .name = "CONFIG", .space = MODEL_MMIO, .base = CONFIG, .len = LAYOUT_ECAM_FUNCTION },
 	[BAR_RANGE] = { .name = "BAR", .space = MODEL_MMIO, .base = BAR, .len = BAR_BYTES },
+	[ROM_RANGE] = { .name = "ROM", .space = MODEL_MMIO, .base = BAR + BAR_BYTES, .len = BAR_BYTES, .rom = true },
 };
 
 static struct pci_bus pci;
 static struct route_table routes;
-static uint32_t address, command, bar;
+static uint32_t address, command, bar, rom;
 
 /* The device: what the guest wrote last. */
 static uint64_t device(void *ctx, unsigned vcpu, enum io_space space, uint64_t addr, unsigned size)
 {
 	if (space == IO_PORT)
 		return address;
-	return addr == CONFIG + PCI_COMMAND ? command : addr == CONFIG + PCI_BAR0 ? bar : UINT64_MAX;
+	return addr == CONFIG + PCI_COMMAND ? command
+	       : addr == CONFIG + PCI_BAR0  ? bar
+	       : addr == CONFIG + PCI_ROM   ? rom
+					    : UINT64_MAX;
 }
 
 static void setup(void)
@@ -36,7 +40,7 @@ static void setup(void)
 	pci_init(&pci, true, false);
 	route_init(&routes);
 	routes.has_pci = true;
-	cr_assert_eq(route_add(&routes, ranges, 2, 0, CHANNEL), 0);
+	cr_assert_eq(route_add(&routes, ranges, 3, 0, CHANNEL), 0);
 }
 
 TestSuite(pci, .init = setup);
@@ -96,6 +100,23 @@ static void write_config(uint32_t new_command, uint32_t new_bar, unsigned offset
 static bool answers(uint64_t addr)
 {
 	return route_find(&routes, MODEL_MMIO, addr) && route_find(&routes, MODEL_MMIO, addr + BAR_BYTES - 1);
+}
+
+/* 6.2.5.2: it answers if both the function's memory and the ROM are switched on. */
+Test(pci, expansion_rom)
+{
+	const uint64_t at = LAYOUT_PCI_BASE + 0x2000000;
+
+	rom = (uint32_t)at;
+	write_config(PCI_COMMAND_MEMORY, (uint32_t)BAR, PCI_ROM, 4);
+	cr_expect_not(answers(at), "its own switch");
+	rom |= 1;
+	write_config(0, (uint32_t)BAR, PCI_ROM, 4);
+	cr_expect_not(answers(at), "the function's");
+	write_config(PCI_COMMAND_MEMORY, (uint32_t)BAR, PCI_COMMAND, 2);
+	cr_expect(answers(at));
+	cr_expect_eq(route_find(&routes, MODEL_MMIO, at)->range, ROM_RANGE);
+	cr_expect(answers(BAR), "the BAR before it is where it was");
 }
 
 /* 6.2.5.1: software turns decoding off, sizes the register, and writes its address back. */

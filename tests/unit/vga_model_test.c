@@ -300,7 +300,7 @@ static void set_mmio(uint64_t addr, uint64_t value, unsigned size)
 /* PCI 3.0, 6.2: what the function is; 6.2.5.1: all-ones, and the register tells its size. QEMU's standard VGA has the rest. */
 Test(vga_model, pci_function)
 {
-	const uint64_t function = LAYOUT_ECAM_BASE + 31 * LAYOUT_ECAM_DEVICE;
+	const uint64_t function = LAYOUT_ECAM_BASE + LAYOUT_SCREEN_DEVICE * LAYOUT_ECAM_DEVICE;
 	const char *field;
 
 	cr_assert_eq(mmio(function, 4), 0x11111234);
@@ -311,7 +311,27 @@ Test(vga_model, pci_function)
 	cr_assert_eq(mmio(function + 0x10, 4), 0xff000008, "16 MiB, prefetchable");
 	cr_assert_eq(mmio(function + 0x14, 4), 0);
 	cr_assert_eq(mmio(function + 0x18, 4), 0xfffff000, "4 KiB");
+	set_mmio(function + 0x30, UINT32_MAX, 4);
+	cr_assert_eq(mmio(function + 0x30, 4), 0, "no expansion ROM");
 	cr_assert_eq(vga_model.validate(&s, &field), 0);
+}
+
+/* 6.2.5.2: all-ones but for the switch, and the register tells the size; bits 10..1 are reserved, and zero. Only firmware looks for it. */
+Test(vga_model, expansion_rom)
+{
+	const uint64_t function = LAYOUT_ECAM_BASE + LAYOUT_SCREEN_DEVICE * LAYOUT_ECAM_DEVICE;
+	const char *field;
+
+	vga_model.reset(&s, &(struct model_config){ .rom = 1 << 18, .display = { .kind = DISPLAY_VGA } }, 0);
+	set_mmio(function + 0x30, 0xfffffffe, 4);
+	cr_assert_eq(mmio(function + 0x30, 4), 0xffff0000, "64 KiB");
+	set_mmio(function + 0x30, 0xfeb00001, 4);
+	cr_assert_eq(mmio(function + 0x30, 4), 0xfeb00001);
+	cr_assert_eq(vga_model.validate(&s, &field), 0);
+	s.has_rom = 0;
+	cr_assert_eq(vga_model.validate(&s, &field), -EINVAL, "a register that is not there has a value");
+	s.has_rom = 2;
+	cr_assert_eq(vga_model.validate(&s, &field), -EINVAL);
 }
 
 /* 400h: ports 3C0h to 3DFh; 500h: Bochs' registers, 16 bits each. */

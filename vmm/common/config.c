@@ -254,8 +254,8 @@ static const char *why_no_firmware(const struct vm_config *config)
 		return "a frame machine has none";
 	if (config->initrds.count || *config->cmdline || config_has_exec(config))
 		return "--initrd, --cmdline and --exec go with --kernel; what firmware boots is on a disk";
-	if (config->display.kind != DISPLAY_NONE)
-		return "it prints on the serial port, and does not know --display yet; leave one of them out";
+	if (config->display.kind == DISPLAY_LFB)
+		return "it does not know a framebuffer without registers; give it --display vga";
 	if (config->ram_bytes < 32ull << 20)
 		return "firmware needs --memory 32M at least";
 	return NULL;
@@ -289,6 +289,8 @@ static int check_firmware(const struct vm_config *config, char *error)
 			 config->boot_order);
 		return -EINVAL;
 	}
+	if (config->display.kind == DISPLAY_VGA && firmware_vga_rom(firmware, (uint8_t[LAYOUT_SCREEN_ROM_BYTES]){ 0 }, error) < 0)
+		return -EINVAL;
 	fd = firmware_open(firmware, &bytes, error);
 	return fd < 0 ? fd : close(fd);
 }

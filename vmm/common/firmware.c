@@ -2,8 +2,6 @@
 /* Files of firmware: firmware.h. */
 #include "firmware.h"
 
-#include "../../proto/layout.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -14,14 +12,18 @@
 #include <unistd.h>
 
 enum { PAGE = 4096 };
+#define FIRMWARE_VGA_ROM "/usr/share/seabios/vgabios-stdvga.bin"
 
 /* Where distributions put them; the first that is there, or the first, which is then missed by its name. */
 static const struct known {
 	const char *name, *package, *paths[3], *variables[3];
+	uint32_t screen_base; /* where it puts a framebuffer of 16 MiB */
+	const char *vga_rom;  /* without which it shows nothing */
 } known[] = {
-	{ "seabios", "seabios", { "/usr/share/seabios/bios-256k.bin", "/usr/share/seabios/bios.bin", NULL }, { NULL } },
+	{ "seabios", "seabios", { "/usr/share/seabios/bios-256k.bin", "/usr/share/seabios/bios.bin", NULL }, { NULL }, 0xfd000000,
+	  FIRMWARE_VGA_ROM },
 	{ "ovmf", "ovmf", { "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd", NULL },
-	  { "/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd", NULL } },
+	  { "/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd", NULL }, 0xc0000000, NULL },
 };
 
 static const struct known *find(const char *name)
@@ -40,6 +42,34 @@ const char *firmware_path(const char *name)
 		if (!access(k->paths[i], F_OK))
 			return k->paths[i];
 	return k ? k->paths[0] : name;
+}
+
+uint32_t firmware_screen_base(const char *name)
+{
+	const struct known *k = find(name);
+
+	return k ? k->screen_base : known[0].screen_base;
+}
+
+static int read_rom(int fd, uint8_t rom[LAYOUT_SCREEN_ROM_BYTES])
+{
+	const ssize_t n = read(fd, rom, LAYOUT_SCREEN_ROM_BYTES);
+
+	return n < 0 ? -errno : n >= 512 && rom[0] == 0x55 && rom[1] == 0xaa ? 0 : -EINVAL;
+}
+
+int firmware_vga_rom(const char *name, uint8_t rom[LAYOUT_SCREEN_ROM_BYTES], char error[FIRMWARE_ERROR_MAX])
+{
+	const struct known *k = find(name);
+	int fd = open(FIRMWARE_VGA_ROM, O_RDONLY | O_CLOEXEC), rc = fd < 0 ? -errno : read_rom(fd, rom);
+
+	if (fd >= 0)
+		close(fd);
+	if (!rc || (k && !k->vga_rom))
+		return 0;
+	snprintf(error, FIRMWARE_ERROR_MAX, "--display vga: the firmware's program for it, %s: %s; install the package seabios",
+		 FIRMWARE_VGA_ROM, rc == -EINVAL ? "it is no expansion ROM" : strerror(-rc));
+	return rc;
 }
 
 /* The one that belongs to the image which is taken. */

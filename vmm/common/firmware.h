@@ -3,6 +3,8 @@
 #ifndef BULKHEAD_VMM_FIRMWARE_H
 #define BULKHEAD_VMM_FIRMWARE_H
 
+#include "../../proto/layout.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +14,13 @@ enum { FIRMWARE_ERROR_MAX = 256 };
 const char *firmware_path(const char *name);
 /* Opens it. Returns the descriptor, and its size in *bytes; or -errno, with a sentence that names option, file and next step. */
 int firmware_open(const char *name, uint64_t *bytes, char error[FIRMWARE_ERROR_MAX]);
+/*
+ * The VGA BIOS, with which SeaBIOS and programs that it starts show something on a VGA; its room is zeroed before. 0, also if it is not
+ * there and this firmware does without; or -errno and a sentence.
+ */
+int firmware_vga_rom(const char *name, uint8_t rom[LAYOUT_SCREEN_ROM_BYTES], char error[FIRMWARE_ERROR_MAX]);
+/* Where it puts the framebuffer of a display: processors see it as memory there (elsewhere as well, but slower). */
+uint32_t firmware_screen_base(const char *name);
 /* The file that a machine's variables begin as with this firmware; NULL: it keeps none, or nobody knows. */
 const char *firmware_variables(const char *name);
 /* Which of the two known ones starts the disk in that image, "seabios" or "ovmf", and why: a sentence for users. */

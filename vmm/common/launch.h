@@ -40,6 +40,8 @@ struct launch {
 	int program_fd[PROGRAMS];
 	int kernel_fd, kvm_fd; /* the former may be firmware */
 	uint64_t rom_bytes; /* of that; 0: it is a kernel */
+	int vga_rom_fd;	    /* of a VGA that firmware shows its screen on: LAYOUT_SCREEN_ROM_BYTES, read-only; -1 */
+	uint32_t screen_base; /* where that firmware puts the framebuffer; 0: there is none */
 	uint64_t variables_bytes; /* of what firmware keeps; 0: nothing */
 	int variables_fd;	  /* where; -1 */
 	uint32_t boot_order[VIRTIO_DEVICES]; /* the disks that --boot-order names */

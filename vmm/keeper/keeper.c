@@ -421,6 +421,7 @@ int main(int argc, char **argv)
 	config_init(&k.config);
 	k.launch = (struct launch){ .config = &k.config,
 				    .kernel_fd = -1,
+				    .vga_rom_fd = -1,
 				    .variables_fd = -1,
 				    .kvm_fd = -1,
 				    .null_fd = -1,

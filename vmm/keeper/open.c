@@ -7,6 +7,7 @@
 #include "../common/exit_codes.h"
 #include "../common/firmware.h"
 #include "../common/programs.h"
+#include "../../proto/shm.h"
 #include "../common/variables.h"
 
 #include <errno.h>
@@ -64,6 +65,26 @@ static void take_boot_order(struct keeper *k)
 		k->launch.boot_order[k->launch.boot_count++] = order[i];
 }
 
+/* A copy, which nobody changes afterwards, and everybody may map. */
+static int take_vga_rom(struct keeper *k)
+{
+	char error[FIRMWARE_ERROR_MAX];
+	int fd = -1, rc = shm_create("bulkhead-vga-rom", LAYOUT_SCREEN_ROM_BYTES, &fd);
+	void *rom = NULL;
+
+	if (!rc)
+		rc = shm_map_rw(fd, LAYOUT_SCREEN_ROM_BYTES, &rom);
+	if (rc)
+		return keeper_fail(k, EXIT_INTERNAL, "memory for the VGA BIOS: %s", strerror(-rc));
+	if (firmware_vga_rom(config_firmware(&k->config), rom, error) < 0)
+		return keeper_fail(k, EXIT_USAGE, "%s", error);
+	shm_unmap(rom, LAYOUT_SCREEN_ROM_BYTES);
+	k->launch.screen_base = firmware_screen_base(config_firmware(&k->config));
+	rc = shm_reopen_readonly(fd, &k->launch.vga_rom_fd);
+	close(fd);
+	return rc ? keeper_fail(k, EXIT_INTERNAL, "the VGA BIOS: %s", strerror(-rc)) : 0;
+}
+
 /* Firmware that keeps nothing, or nobody knows what, gets no flash unless a file is named. */
 static int open_variables(struct keeper *k)
 {
@@ -91,7 +112,7 @@ static int open_firmware(struct keeper *k)
 		return keeper_fail(k, EXIT_USAGE, "%s", error);
 	k->launch.kernel_fd = fd;
 	take_boot_order(k);
-	return 0;
+	return k->config.display.kind == DISPLAY_VGA ? take_vga_rom(k) : 0;
 }
 
 static int open_kernel(struct keeper *k)

@@ -8,6 +8,7 @@
 
 #include "../common/guest_note.h"
 
+#include "../../proto/control_check.h"
 #include "../../proto/clock.h"
 #include "../../proto/layout.h"
 
@@ -50,6 +51,8 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 		vm->config->backends.count != 0 || vm->launch->rom_bytes != 0 || vm->config->display.kind == DISPLAY_VGA;
 	m->has_rom_bytes = true;
 	m->rom_bytes = vm->launch->rom_bytes;
+	m->has_screen_base = vm->launch->screen_base != 0;
+	m->screen_base = vm->launch->screen_base;
 	m->has_flash_bytes = true;
 	m->flash_bytes = vm->launch->variables_bytes;
 	m->boot_order = vm->launch->boot_order;
@@ -404,6 +407,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	} else if (vm->config->display.kind != DISPLAY_NONE) {
 		add(&l, vm->legacy.rw);
 		add(&l, vm->framebuffer.rw);
+		if (control_has_vga_rom(m.machine))
+			add(&l, vm->launch->vga_rom_fd);
 	}
 	add(&l, vm->msi.ro);
 	add(&l, vm->vcpu_bell.rd);

@@ -5,6 +5,7 @@
  * has taken the processor for a while. What nobody answers, or whose device was given up, reads as all-ones.
  */
 #include "vcpu.h"
+#include "echo.h"
 #include "window.h"
 
 #include "devices/chips/pci_config.h"
@@ -146,7 +147,20 @@ static uint64_t read_memory(const struct route_range *r, uint64_t addr, unsigned
 
 static void write_memory(const struct route_range *r, uint64_t addr, uint64_t data, unsigned size)
 {
-	memcpy(r->memory + (addr - r->base), &data, size);
+	if (!r->rom)
+		memcpy(r->memory + (addr - r->base), &data, size);
+}
+
+/* Without asking the device, if it is there. */
+static bool is_known_here(const struct channel *c, const struct route_range *r, struct route_access access, uint64_t addr,
+			  unsigned size, uint64_t *value)
+{
+	if (atomic_load_explicit(&c->ring.given_up, memory_order_relaxed))
+		return false;
+	if (c->echo && echo_read(c->echo, r, addr, size, value))
+		return true;
+	return access.way == ROUTE_SHADOWED && ring_is_applied(&c->ring, access.classes) &&
+	       shadow_read(c->shadow, access.shadow, &c->ring.clock, value) == 0;
 }
 
 static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned vcpu, enum model_space space,
@@ -158,8 +172,7 @@ static uint64_t read_routed(struct bus *b, const struct route_range *r, unsigned
 	struct io_slot slot;
 	uint64_t value;
 
-	if (access.way == ROUTE_SHADOWED && !atomic_load_explicit(&c->ring.given_up, memory_order_relaxed) &&
-	    ring_is_applied(&c->ring, access.classes) && shadow_read(c->shadow, access.shadow, &c->ring.clock, &value) == 0) {
+	if (is_known_here(c, r, access, addr, size, &value)) {
 		counter_add(&device_of(c, vcpu)->shadowed, 1);
 		slot = make_slot(r, vcpu, IO_READ, addr, value, size, space);
 		if (b->trace.io)
@@ -267,6 +280,10 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 		rest_with_others(b);
 	if (b->trace.io && last)
 		tell(b, r, &slot, TRACE_WAITED, 0);
+	if (c->echo) {
+		pthread_mutex_lock(&c->echo->lock);
+		echo_written(c->echo, r, addr, data, size);
+	}
 	if (access.way == ROUTE_DROP)
 		count(b, vcpu, COUNTER_DROPPED);
 	else if (c->virtio && virtio_notify(c, r, addr, size))
@@ -277,6 +294,8 @@ static void write_routed(struct bus *b, const struct route_range *r, unsigned vc
 		write_last(c, &slot);
 	else
 		call(c, &slot, NULL);
+	if (c->echo)
+		pthread_mutex_unlock(&c->echo->lock);
 	if (b->trace.io && !last)
 		tell(b, r, &slot, trace_ways[access.way], access.way == ROUTE_SYNC ? machine_ns(&c->ring.clock) - slot.when : 0);
 }
@@ -396,6 +415,8 @@ static void bus_write_string(void *ctx, unsigned vcpu, uint16_t port, const void
 		}
 		return;
 	}
+	if (c->echo)
+		echo_forget(c->echo);
 	slot = make_slot(r, vcpu, IO_WRITE, port, 0, size, MODEL_PORT);
 	slot.when = machine_ns(&c->ring.clock);
 	ring_write_string(&c->ring, &slot, buf, items, size);
@@ -519,8 +540,11 @@ void bus_reset(struct bus *b, struct msi_consumer *msi)
 	struct io_slot slot = { .op = IO_RESET };
 
 	for (unsigned i = 0; i < b->channel_count; i++)
-		if (&b->channels[i] != b->irqd)
+		if (&b->channels[i] != b->irqd) {
+			if (b->channels[i].echo)
+				echo_forget(b->channels[i].echo);
 			ring_call(&b->channels[i].ring, &slot, NULL);
+		}
 	ring_call(&b->irqd->ring, &slot, NULL);
 	msi_discard(msi);
 }

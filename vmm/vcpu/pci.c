@@ -62,12 +62,18 @@ static uint64_t decoded_base(uint32_t command, uint32_t bar)
 	return command & PCI_COMMAND_MEMORY && base ? base : ROUTE_NOWHERE;
 }
 
-static bool has_range(const struct route_table *routes, uint8_t channel, unsigned range)
+/* An expansion ROM has a switch of its own as well (6.2.5.2). */
+static uint64_t decoded_rom(uint32_t command, uint32_t rom)
+{
+	return rom & PCI_ROM_ENABLE ? decoded_base(command, rom & ~0x7ffu) : ROUTE_NOWHERE;
+}
+
+static const struct route_range *range_of(const struct route_table *routes, uint8_t channel, unsigned range)
 {
 	for (unsigned i = 0; i < routes->mmio_count; i++)
 		if (routes->mmio[i].channel == channel && routes->mmio[i].range == range)
-			return true;
-	return false;
+			return &routes->mmio[i];
+	return NULL;
 }
 
 /* Two processors that write at once: whoever looks last sees what both have written. */
@@ -76,15 +82,18 @@ void pci_config_written(struct pci_bus *p, struct route_table *routes, const str
 {
 	const uint64_t offset = addr - config->base;
 	unsigned range = config->range + 1u;
-	uint32_t command, bar;
+	const struct route_range *r;
+	uint32_t command, value;
 
-	if (!overlaps(offset, size, PCI_COMMAND, 2) && !overlaps(offset, size, PCI_BAR0, PCI_BARS * 4))
+	if (!overlaps(offset, size, PCI_COMMAND, 2) && !overlaps(offset, size, PCI_BAR0, PCI_BARS * 4) &&
+	    !overlaps(offset, size, PCI_ROM, 4))
 		return;
 	pthread_mutex_lock(&p->moves);
 	command = (uint32_t)read(ctx, vcpu, IO_MMIO, config->base + PCI_COMMAND, 2);
-	for (unsigned n = 0; n < PCI_BARS && has_range(routes, config->channel, range); n += 2, range++) {
-		bar = (uint32_t)read(ctx, vcpu, IO_MMIO, config->base + PCI_BAR0 + n * 4, 4);
-		route_move(routes, config->channel, (uint8_t)range, decoded_base(command, bar));
+	for (unsigned n = 0; n < PCI_BARS && (r = range_of(routes, config->channel, range)); n += 2, range++) {
+		value = (uint32_t)read(ctx, vcpu, IO_MMIO, config->base + (r->rom ? PCI_ROM : PCI_BAR0 + n * 4), 4);
+		route_move(routes, config->channel, (uint8_t)range,
+			   r->rom ? decoded_rom(command, value) : decoded_base(command, value));
 	}
 	pthread_mutex_unlock(&p->moves);
 }

@@ -36,7 +36,8 @@ void pci_translate_memory(const struct pci_bus *p, uint64_t *addr);
 /*
  * These bytes of a function's configuration space were written, and that has been answered. If its BARs may have moved by
  * it, they are looked at, and its memory ranges routed there. By rule these are BAR 0, and BAR 2 and 4 if there are as many, 32 bits
- * wide, and the ranges behind the one of the configuration space in the row of the kind (proto/devices.def).
+ * wide, and the ranges behind the one of the configuration space in the row of the kind (proto/devices.def); the last of these may be an
+ * expansion ROM.
  */
 void pci_config_written(struct pci_bus *p, struct route_table *routes, const struct route_range *config, pci_read_fn *read,
 			void *ctx, unsigned vcpu, uint64_t addr, unsigned size);

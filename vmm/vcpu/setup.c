@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* MSG_SETUP_VCPU: guest memory, rings, routes, engine. Everything that the run-time sandbox will no longer allow. */
 #include "vcpu.h"
+#include "echo.h"
 
 #include "devices/model.h"
 #include "proto/code_map.h"
@@ -30,6 +31,7 @@ struct setup {
 	struct engine_config config;
 	struct engine_bus bus;
 	struct cpu_model cpu;
+	uint8_t *vga_rom; /* NULL: there is none */
 };
 
 /* The next descriptor of the message; the caller owns it. */
@@ -93,10 +95,26 @@ static void add_region(struct setup *s, uint64_t gpa, uint64_t bytes, void *host
 	s->p->ram_count = c->ram_count;
 }
 
+/* The bytes of an expansion ROM are read in this process, and a write is lost (bus.c). */
+static int take_vga_rom(struct setup *s)
+{
+	static uint8_t copy[LAYOUT_SCREEN_ROM_BYTES];
+	const void *rom;
+	int err = shm_map_ro(take_fd(s), sizeof(copy), &rom);
+
+	if (err)
+		return err;
+	memcpy(copy, rom, sizeof(copy));
+	shm_unmap(rom, sizeof(copy));
+	s->vga_rom = copy;
+	return 0;
+}
+
 /* A display's memory is memory to the guest, who writes there without asking; vgad sees it as well. */
-static int map_display(struct setup *s, uint64_t bytes)
+static int map_display(struct setup *s, const Bulkhead__MachineConfig *m)
 {
 	const int legacy = take_fd(s), framebuffer = take_fd(s);
+	const uint64_t bytes = m->ram_bytes;
 	uint8_t *ram = s->config.ram[0].host;
 	int err = bytes < LAYOUT_VGA_BASE + LAYOUT_VGA_BYTES ? -EINVAL : 0;
 	void *host = NULL;
@@ -107,7 +125,9 @@ static int map_display(struct setup *s, uint64_t bytes)
 	if (!err)
 		err = shm_map_rw(framebuffer, LAYOUT_SCREEN_BYTES, &host);
 	if (!err)
-		add_region(s, LAYOUT_SCREEN_BASE, LAYOUT_SCREEN_BYTES, host);
+		add_region(s, control_screen_base(m), LAYOUT_SCREEN_BYTES, host);
+	if (!err && control_has_vga_rom(m))
+		err = take_vga_rom(s);
 	return err;
 }
 
@@ -186,12 +206,23 @@ static int add_channel(struct setup *s, Bulkhead__Role role, unsigned instance, 
 }
 
 /* Where the guest has moved its BAR. The base is looked up here and not when it is used: it moves with the BAR. */
-static void place_framebuffer(struct bus *b, uint8_t *host)
+static void place_memory(struct bus *b, uint64_t base, uint8_t *host)
 {
-	const struct route_range *r = route_find(&b->routes, MODEL_MMIO, LAYOUT_SCREEN_BASE);
+	const struct route_range *r = route_find(&b->routes, MODEL_MMIO, base);
 
 	if (r)
 		route_memory(&b->routes, r->channel, r->range, host);
+}
+
+/* Only a VGA's registers do as its table says: without them the stub's are there, at the same ports. */
+static void add_echo(struct bus *b)
+{
+	static struct echo echo;
+	struct channel *c = bus_channel(b, (Bulkhead__Role)kind_rows[KIND_VGAD].role, 0);
+
+	echo_init(&echo);
+	if (c)
+		c->echo = &echo;
 }
 
 static int map_msi(struct setup *s)
@@ -350,13 +381,17 @@ int vcpu_setup(struct vcpu_process *p, const Bulkhead__SetupVcpu *m, struct fram
 	if (!ret && m->machine->has_frame && m->machine->frame)
 		ret = map_windows(&s, m->machine->ram_bytes);
 	else if (!ret && control_display(m->machine).kind != DISPLAY_NONE)
-		ret = map_display(&s, m->machine->ram_bytes);
+		ret = map_display(&s, m->machine);
 	if (!ret)
 		ret = map_msi(&s);
 	for (size_t i = 0; !ret && i < m->n_channels; i++)
 		ret = add_channel(&s, m->channels[i], m->n_instances ? m->instances[i] : 0, m->spin_ns);
 	if (!ret && control_display(m->machine).kind != DISPLAY_NONE)
-		place_framebuffer(&p->bus, s.config.ram[1].host);
+		place_memory(&p->bus, LAYOUT_SCREEN_BASE, s.config.ram[1].host);
+	if (!ret && control_display(m->machine).kind == DISPLAY_VGA)
+		add_echo(&p->bus);
+	if (!ret && s.vga_rom)
+		place_memory(&p->bus, LAYOUT_SCREEN_ROM, s.vga_rom);
 	if (!ret)
 		ret = map_counters(&s, m->has_has_counters && m->has_counters);
 	if (!ret && m->trace)

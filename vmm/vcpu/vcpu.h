@@ -39,12 +39,15 @@ struct virtio_ends {
 };
 
 /* One daemon as this process sees it. */
+struct echo;
+
 struct channel {
 	struct bus *bus;
 	Bulkhead__Role role;
 	unsigned instance;
 	struct ring_producer ring;
 	const struct shadow_page *shadow;
+	struct echo *echo; /* of a VGA; NULL: another device */
 	const struct virtio_ends *virtio; /* of a virtio front-end; NULL: another device */
 	_Atomic uint64_t reported_ns; /* when the supervisor was last told that the guest waits, or waits in vain */
 };

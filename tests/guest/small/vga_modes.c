@@ -88,7 +88,7 @@ static void bochs(void)
 
 static void config_write(uint8_t reg, uint32_t value)
 {
-	__asm__ volatile("outl %0, %1" ::"a"(0x80000000u | 31 << 11 | reg), "Nd"((uint16_t)0xcf8));
+	__asm__ volatile("outl %0, %1" ::"a"(0x80000000u | LAYOUT_SCREEN_DEVICE << 11 | reg), "Nd"((uint16_t)0xcf8));
 	__asm__ volatile("outl %0, %1" ::"a"(value), "Nd"((uint16_t)0xcfc));
 }
 
