@@ -15,7 +15,7 @@ help:
 	@echo 'make run      install what is missing, build, boot a Debian kernel to a shell (without a terminal: run a'
 	@echo '              command in the guest by run --exec; COMMAND="..." chooses it)'
 	@echo 'make check    install, build, run all tests        make bench   measure, side by side with QEMU'
-	@echo 'make soak     memtest86+ a whole pass, the translator watched, boots and resets with two processors (BOOTS=1000), the fault matrix, deaths (KILLS=3000), a storm (STORM_KILLS=10000): hours'
+	@echo 'make soak     memtest86+ a whole pass, a whole Debian from a disk, the translator watched, boots and resets with two processors (BOOTS=1000), the fault matrix, deaths (KILLS=3000), a storm (STORM_KILLS=10000): hours'
 	@echo 'make quick    unit tests, the decoder, a short round beside this processor: for the inner loop'
 	@echo 'make software real programs in the guest, compared with the host, at length (LONG=3)'
 	@echo 'make portable all tests of the portable emulator for aarch64 under qemu-user, then a Debian kernel (minutes)'
@@ -90,6 +90,7 @@ isa-record: build-tests
 
 soak: build
 	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/kernels.py long_kexec_to_linux long_xen long_memtest_pass
+	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/system.py long_whole
 	@BUILD=$(BUILD) SOURCE=. python3 tests/system/translated.py long_verified long_checked long_changing_code long_compiler
 	@ninja -C $(BUILD) --quiet software-programs
 	@TIER=verify BUILD=$(BUILD) SOURCE=. python3 tests/software/software.py

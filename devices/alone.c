@@ -143,11 +143,13 @@ int alone_open(struct alone *a, const char *path)
 }
 
 /* From here on it can use what it has open, take connections, and map what it is handed. */
-static int enter_fence(const struct alone *a)
+static int enter_fence(struct alone *a)
 {
 	struct sandbox_report report = { 0 };
 	int err = sandbox_enter_setup(sandbox_of_kind(a->kind), SANDBOX_ON, &report);
 
+	if (!err && a->start)
+		err = a->start(&a->back);
 	return err ? err : sandbox_enter_run(sandbox_of_kind(a->kind), SANDBOX_ON);
 }
 

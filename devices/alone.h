@@ -15,6 +15,8 @@ struct alone {
 	enum kind kind;
 	const char *usage; /* "--net user|tap=NAME|...": what stands behind --vhost-user SOCKET */
 	const struct vhost_device *device;
+	/* What has to be made within the fence, while that lets it be made; `back` is there. 0 or -errno. May be NULL. */
+	int (*start)(struct vhost_back *back);
 	struct event_base *base;
 	struct event listener;
 	int listen_fd;

@@ -9,7 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { SECTORS_AT_ONCE = 1 << 21, ZEROES = 64 * 1024 };
+enum { SECTORS_AT_ONCE = 1 << 21, ZEROES = 64 * 1024, PIECES_AT_ONCE = 64 };
 
 struct header {
 	uint32_t type, reserved;
@@ -109,50 +109,56 @@ int blk_fail(struct blk *b, const char *what, int err)
 	return BLK_IOERR;
 }
 
-/* How much of the row moves at once; the rest after it. */
-static int to_iov(const struct blk_job *r, unsigned from, uint32_t skip, struct iovec iov[VIRTQ_SIZE_MAX])
+/* The next pieces, as many as move at once: a thread's stack is small. */
+static int to_iov(const struct blk_job *r, struct iovec iov[PIECES_AT_ONCE])
 {
+	uint32_t skip = r->piece_done;
 	int n = 0;
 
-	for (unsigned i = from; i < r->count; i++, n++)
-		iov[n] = (struct iovec){ r->pieces[i].at + (n ? 0 : skip), r->pieces[i].len - (n ? 0 : skip) };
+	for (unsigned i = r->piece; i < r->count && n < PIECES_AT_ONCE; i++, n++, skip = 0)
+		iov[n] = (struct iovec){ r->pieces[i].at + skip, r->pieces[i].len - skip };
 	return n;
 }
 
-/* Short transfers go on where they stopped; the end of a file that was cut off is an error. */
-static int transfer(const struct blk *b, const struct blk_job *r, bool write)
+static uint64_t moved_so_far(const struct blk_job *r)
 {
-	static struct iovec iov[VIRTQ_SIZE_MAX];
-	off_t at = (off_t)(r->sector * BLK_SECTOR);
-	unsigned from = 0;
-	uint32_t skip = 0;
+	uint64_t bytes = r->piece_done;
 
-	while (from < r->count) {
-		int n = to_iov(r, from, skip, iov);
-		ssize_t moved = write ? pwritev(b->fd, iov, n, at) : preadv(b->fd, iov, n, at);
+	for (unsigned i = 0; i < r->piece; i++)
+		bytes += r->pieces[i].len;
+	return bytes;
+}
+
+static void move_on(struct blk_job *r, size_t moved)
+{
+	uint64_t left = moved + r->piece_done;
+
+	for (; r->piece < r->count && left >= r->pieces[r->piece].len; r->piece++)
+		left -= r->pieces[r->piece].len;
+	r->piece_done = (uint32_t)left;
+}
+
+/* Short transfers go on where they stopped; the end of a file that was cut off is an error. */
+static int transfer(int fd, struct blk_job *r, int flags)
+{
+	off_t at = (off_t)(r->sector * BLK_SECTOR + moved_so_far(r));
+
+	while (r->piece < r->count) {
+		struct iovec iov[PIECES_AT_ONCE];
+		int n = to_iov(r, iov);
+		ssize_t moved = r->type == BLK_OUT ? pwritev(fd, iov, n, at) : preadv2(fd, iov, n, at, flags);
 
 		if (moved < 0 && errno == EINTR)
 			continue;
 		if (moved <= 0)
 			return moved ? errno : ENODATA;
 		at += moved;
-		for (uint64_t left = (uint64_t)moved + skip; from < r->count; from++) {
-			skip = (uint32_t)left;
-			if (left < r->pieces[from].len)
-				break;
-			left -= r->pieces[from].len;
-			skip = 0;
-		}
+		move_on(r, (size_t)moved);
 	}
 	return 0;
 }
 
-static int sync_data(struct blk *b)
-{
-	return fdatasync(b->fd) < 0 ? blk_fail(b, "flush", errno) : BLK_OK;
-}
-
-int blk_check_transfer(const struct blk *b, const struct blk_job *r)
+static int check_transfer(const struct blk *b, const struct blk_job *r)
 {
 	bool write = r->type == BLK_OUT;
 
@@ -163,28 +169,13 @@ int blk_check_transfer(const struct blk *b, const struct blk_job *r)
 	return is_inside(b, r->sector, r->bytes / BLK_SECTOR) ? BLK_OK : BLK_IOERR;
 }
 
-static int do_transfer(struct blk *b, const struct blk_job *r)
-{
-	bool write = r->type == BLK_OUT;
-	int err = blk_check_transfer(b, r);
-
-	if (err)
-		return err;
-	b->reads += !write;
-	b->writes += write;
-	err = transfer(b, r, write);
-	if (err)
-		return blk_fail(b, write ? "write" : "read", err);
-	return write && b->write_through ? sync_data(b) : BLK_OK;
-}
-
-static int write_zeroes(const struct blk *b, off_t at, off_t bytes)
+static int write_zeroes(int fd, off_t at, off_t bytes)
 {
 	static const uint8_t zeroes[ZEROES];
 
 	while (bytes > 0) {
-		ssize_t n = pwritev(b->fd, &(struct iovec){ (void *)(uintptr_t)zeroes, bytes < ZEROES ? (size_t)bytes : ZEROES },
-				    1, at);
+		ssize_t n =
+			pwritev(fd, &(struct iovec){ (void *)(uintptr_t)zeroes, bytes < ZEROES ? (size_t)bytes : ZEROES }, 1, at);
 
 		if (n < 0 && errno != EINTR)
 			return errno;
@@ -201,48 +192,46 @@ static int check_segment(const struct blk *b, const struct blk_segment *s, bool 
 	return s->sectors <= SECTORS_AT_ONCE && is_inside(b, s->sector, s->sectors) ? BLK_OK : BLK_IOERR;
 }
 
-int blk_take_segments(const struct blk *b, struct blk_job *r, struct blk_segment out[BLK_SEGMENTS], unsigned *count)
+static int take_segments(const struct blk *b, struct blk_job *r)
 {
+	const size_t each = sizeof(r->segments[0]);
 	int status = BLK_OK;
 
-	*count = (unsigned)(r->bytes / sizeof(out[0]));
 	if (b->read_only || r->writes)
 		return BLK_IOERR;
-	if (!*count || *count > BLK_SEGMENTS || r->bytes % sizeof(out[0]))
+	if (!r->bytes || r->bytes > sizeof(r->segments) || r->bytes % each)
 		return BLK_UNSUPP;
-	if (!take_front(&r->pieces, &r->count, out, (uint32_t)r->bytes))
+	if (!take_front(&r->pieces, &r->count, r->segments, (uint32_t)r->bytes))
 		return BLK_IOERR;
-	for (unsigned i = 0; i < *count && status == BLK_OK; i++)
-		status = check_segment(b, &out[i], r->type == BLK_DISCARD);
+	r->segment_count = (unsigned)(r->bytes / each);
+	for (unsigned i = 0; i < r->segment_count && status == BLK_OK; i++)
+		status = check_segment(b, &r->segments[i], r->type == BLK_DISCARD);
 	return status;
 }
 
 /* A discard is a wish; zeroes are a promise. */
-static int do_segment(struct blk *b, const struct blk_segment *s, bool discard)
+static int do_segment(int fd, const struct blk_segment *s, bool discard)
 {
 	off_t at = (off_t)(s->sector * BLK_SECTOR), bytes = (off_t)((uint64_t)s->sectors * BLK_SECTOR);
-	int mode = FALLOC_FL_KEEP_SIZE, err;
+	int mode = FALLOC_FL_KEEP_SIZE;
 
 	if (!bytes)
-		return BLK_OK;
+		return 0;
 	mode |= discard || s->flags & BLK_UNMAP ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE;
-	if (fallocate(b->fd, mode, at, bytes) == 0)
-		return BLK_OK;
+	if (fallocate(fd, mode, at, bytes) == 0)
+		return 0;
 	if (errno != EOPNOTSUPP && errno != ENOSYS && errno != EINVAL)
-		return blk_fail(b, discard ? "discard" : "write zeroes", errno);
-	err = discard ? 0 : write_zeroes(b, at, bytes);
-	return err ? blk_fail(b, "write zeroes", err) : BLK_OK;
+		return errno;
+	return discard ? 0 : write_zeroes(fd, at, bytes);
 }
 
-static int do_segments(struct blk *b, struct blk_job *r)
+static int do_segments(int fd, const struct blk_job *r)
 {
-	struct blk_segment s[BLK_SEGMENTS];
-	unsigned count;
-	int status = blk_take_segments(b, r, s, &count);
+	int err = 0;
 
-	for (unsigned i = 0; status == BLK_OK && i < count; i++)
-		status = do_segment(b, &s[i], r->type == BLK_DISCARD);
-	return status == BLK_OK && b->write_through ? sync_data(b) : status;
+	for (unsigned i = 0; !err && i < r->segment_count; i++)
+		err = do_segment(fd, &r->segments[i], r->type == BLK_DISCARD);
+	return err;
 }
 
 /* 5.2.6: twenty bytes, with a zero behind the string only if there is room. */
@@ -261,27 +250,70 @@ static int get_id(const struct blk *b, const struct blk_job *r)
 	return BLK_OK;
 }
 
-int blk_other(const struct blk *b, const struct blk_job *r)
+int blk_begin(struct blk *b, struct blk_job *r)
 {
-	if (r->type != BLK_GET_ID)
-		return BLK_UNSUPP;
-	return r->writes ? get_id(b, r) : BLK_IOERR;
-}
+	int status;
 
-static int carry_out(struct blk *b, struct blk_job *r)
-{
+	r->segment_count = r->piece = r->piece_done = 0;
+	r->through = b->write_through && r->type != BLK_IN;
+	r->failed = NULL;
 	switch (r->type) {
 	case BLK_IN:
 	case BLK_OUT:
-		return do_transfer(b, r);
-	case BLK_FLUSH:
-		return sync_data(b);
+		status = check_transfer(b, r);
+		b->reads += !status && r->type == BLK_IN;
+		b->writes += !status && r->type == BLK_OUT;
+		return status;
 	case BLK_DISCARD:
 	case BLK_WRITE_ZEROES:
-		return do_segments(b, r);
+		return take_segments(b, r);
+	case BLK_FLUSH:
+		return BLK_OK;
+	case BLK_GET_ID:
+		return r->writes ? get_id(b, r) : BLK_IOERR;
 	default:
-		return blk_other(b, r);
+		return BLK_UNSUPP;
 	}
+}
+
+bool blk_needs_image(const struct blk_job *r)
+{
+	return r->type == BLK_IN || r->type == BLK_OUT || r->type == BLK_FLUSH || r->type == BLK_DISCARD ||
+	       r->type == BLK_WRITE_ZEROES;
+}
+
+static void fails(struct blk_job *r, const char *what, int err)
+{
+	r->failed = what;
+	r->failed_errno = err;
+}
+
+/* What the host has in memory already is read so; where it cannot tell, nothing is. */
+bool blk_work_at_once(int fd, struct blk_job *r)
+{
+	return r->type == BLK_IN && transfer(fd, r, RWF_NOWAIT) == 0;
+}
+
+static const char *const names[] = { [BLK_IN] = "read", [BLK_OUT] = "write", [BLK_DISCARD] = "discard",
+				     [BLK_WRITE_ZEROES] = "write zeroes" };
+
+void blk_work(int fd, struct blk_job *r)
+{
+	int err = 0;
+
+	if (r->type == BLK_IN || r->type == BLK_OUT)
+		err = transfer(fd, r, 0);
+	else if (r->type != BLK_FLUSH)
+		err = do_segments(fd, r);
+	if (err)
+		fails(r, names[r->type], err);
+	else if ((r->type == BLK_FLUSH || r->through) && fdatasync(fd) < 0)
+		fails(r, "flush", errno);
+}
+
+int blk_end(struct blk *b, const struct blk_job *r)
+{
+	return r->failed ? blk_fail(b, r->failed, r->failed_errno) : BLK_OK;
 }
 
 int64_t blk_finish(const struct virtq_memory *memory, const struct blk_job *r, int status)
@@ -296,8 +328,14 @@ int64_t blk_finish(const struct virtq_memory *memory, const struct blk_job *r, i
 int64_t blk_request(struct blk *b, const struct virtq_memory *memory, struct virtq_chain *chain)
 {
 	struct blk_job r;
+	int status;
 
 	if (blk_parse(chain, &r))
 		return -EPROTO;
-	return blk_finish(memory, &r, carry_out(b, &r));
+	status = blk_begin(b, &r);
+	if (!status && blk_needs_image(&r)) {
+		blk_work(b->fd, &r);
+		status = blk_end(b, &r);
+	}
+	return blk_finish(memory, &r, status);
 }

@@ -23,6 +23,11 @@ static void lost(void *ctx, const char *why)
 	log_info("%s", why);
 }
 
+static int start(struct vhost_back *back)
+{
+	return blk_disk_start(&disk, back);
+}
+
 static int run(const char *path, const struct disk_spec *spec)
 {
 	char error[DISK_ERROR_MAX];
@@ -38,6 +43,7 @@ static int run(const char *path, const struct disk_spec *spec)
 	if (blk_disk_init(&disk, fd, spec->read_only, spec->serial, served, lost))
 		return ALONE_FAILED;
 	self.device = &disk.device;
+	self.start = start;
 	return alone_serve(&self);
 }
 

@@ -54,6 +54,27 @@ int blk_disk_init(struct blk_disk *d, int fd, bool read_only, const char *serial
 	return d->blk.sectors ? 0 : -EINVAL;
 }
 
+static int pool_kicked(void *ctx, struct vhost_queue *q)
+{
+	return blk_pool_kicked(&((struct blk_disk *)ctx)->pool, q);
+}
+
+static void pool_halted(void *ctx, struct vhost_queue *q)
+{
+	blk_pool_halted(&((struct blk_disk *)ctx)->pool, q);
+}
+
+int blk_disk_start(struct blk_disk *d, struct vhost_back *back)
+{
+	int err = blk_pool_init(&d->pool, &d->blk, back);
+
+	if (err)
+		return err;
+	d->device.kicked = pool_kicked;
+	d->device.halted = pool_halted;
+	return 0;
+}
+
 static int kicked(void *ctx, struct vhost_queue *q)
 {
 	return blk_remote_kicked(&((struct blk_disk *)ctx)->remote, q);

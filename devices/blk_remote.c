@@ -156,7 +156,7 @@ static void move_data(struct blk_remote *r)
 
 static void move_segment(struct blk_remote *r)
 {
-	const struct blk_segment *s = &r->segments[r->segment];
+	const struct blk_segment *s = &r->job.segments[r->segment];
 	bool discard = r->job.type == BLK_DISCARD;
 	uint32_t most = discard ? r->offer.discard_sectors : r->offer.zeroes_sectors;
 	struct blk_segment part = { s->sector + r->done, s->sectors - (uint32_t)r->done, r->offer.may_unmap ? s->flags : 0 };
@@ -187,13 +187,13 @@ static bool is_data(const struct blk_remote *r)
 
 static bool is_moved(const struct blk_remote *r)
 {
-	return is_data(r) ? r->done == r->job.bytes : r->job.type == BLK_FLUSH || r->segment == r->segment_count;
+	return is_data(r) ? r->done == r->job.bytes : r->job.type == BLK_FLUSH || r->segment == r->job.segment_count;
 }
 
 /* The next piece of the request, or its end. */
 static void go_on(struct blk_remote *r)
 {
-	bool through = r->job.type == BLK_FLUSH || (r->job.type != BLK_IN && r->disk->write_through);
+	bool through = r->job.type == BLK_FLUSH || r->job.through;
 
 	if (!is_linked(r))
 		ask(r);
@@ -207,37 +207,16 @@ static void go_on(struct blk_remote *r)
 		finish(r, BLK_OK);
 }
 
-/* The first status that is wanted; a segment of nothing is done. */
+/* A segment of nothing is done. */
 static int begin(struct blk_remote *r)
 {
-	int status;
+	int status = blk_begin(r->disk, &r->job);
 
-	r->done = r->segment = r->segment_count = r->moving = 0;
+	r->done = r->segment = r->moving = 0;
 	r->flushing = false;
-	switch (r->job.type) {
-	case BLK_IN:
-	case BLK_OUT:
-		status = blk_check_transfer(r->disk, &r->job);
-		r->disk->reads += !status && r->job.type == BLK_IN;
-		r->disk->writes += !status && r->job.type == BLK_OUT;
-		return status;
-	case BLK_DISCARD:
-	case BLK_WRITE_ZEROES:
-		status = blk_take_segments(r->disk, &r->job, r->segments, &r->segment_count);
-		while (r->segment < r->segment_count && !r->segments[r->segment].sectors)
-			r->segment++;
-		return status;
-	case BLK_FLUSH:
-		return BLK_OK;
-	default:
-		return blk_other(r->disk, &r->job);
-	}
-}
-
-static bool needs_image(const struct blk_remote *r, int status)
-{
-	return !status &&
-	       (is_data(r) || r->job.type == BLK_FLUSH || r->job.type == BLK_DISCARD || r->job.type == BLK_WRITE_ZEROES);
+	while (r->segment < r->job.segment_count && !r->job.segments[r->segment].sectors)
+		r->segment++;
+	return status;
 }
 
 int blk_remote_kicked(struct blk_remote *r, struct vhost_queue *q)
@@ -251,7 +230,7 @@ int blk_remote_kicked(struct blk_remote *r, struct vhost_queue *q)
 			return -EPROTO;
 		status = begin(r);
 		r->queue = q;
-		if (needs_image(r, status))
+		if (!status && blk_needs_image(&r->job))
 			go_on(r);
 		else
 			finish(r, status);
@@ -281,7 +260,7 @@ static void take_progress(struct blk_remote *r)
 	if (r->flushing)
 		return;
 	r->done += moved;
-	while (!is_data(r) && r->segment < r->segment_count && r->done >= r->segments[r->segment].sectors) {
+	while (!is_data(r) && r->segment < r->job.segment_count && r->done >= r->job.segments[r->segment].sectors) {
 		r->segment++;
 		r->done = 0;
 	}

@@ -27,8 +27,7 @@ struct blk_remote {
 	struct vhost_queue *queue;
 	struct virtq_chain chain;
 	struct blk_job job;
-	struct blk_segment segments[BLK_SEGMENTS];
-	unsigned segment_count, segment;
+	unsigned segment;
 	uint64_t done;	 /* bytes of the data, or sectors of the segment */
 	uint32_t moving; /* of these, what is under way */
 	bool flushing;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * bulkhead-blkd: the back-end of a virtio disk. It has the image, the guest's memory, and a connection to its front-end, and
- * nothing to keep: what was asked of it is in the queues, and each request is told to be done before the next one is begun, so
- * that whoever takes over repeats the one that it died over.
+ * nothing to keep: what was asked of it is in the queues, and whoever takes over does again what they do not say is done
+ * (blk_pool.h).
  */
 #include <errno.h>
 #include <sys/resource.h>
@@ -57,6 +57,8 @@ static int start(struct runtime *rt, const Bulkhead__SetupDevice *setup, int *fd
 	fds[FD_IMAGE] = -1;
 	if (!err && disk.blk.fd >= 0)
 		err = keep_size(&disk.blk);
+	if (!err && disk.blk.fd >= 0)
+		err = blk_disk_start(&disk, back);
 	return err;
 }
 

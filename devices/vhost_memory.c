@@ -38,7 +38,7 @@ static bool has_byte(int fd, uint64_t at)
 {
 	uint8_t byte;
 
-	return preadv(fd, &(struct iovec){ &byte, 1 }, 1, (off_t)at) == 1;
+	return preadv2(fd, &(struct iovec){ &byte, 1 }, 1, (off_t)at, 0) == 1;
 }
 
 /* The offset need not be a page's: the mapping begins at 0. */

@@ -62,6 +62,7 @@ enum {
 };
 /* All virtio back-ends: by themselves they take connections, and map what they are handed. */
 enum { BACKS = SERVERS | CARDS | DRAWERS };
+#define THREADED (VCPU | SERVERS)
 #define CHILDREN (BOOT | VCPU | GDBD | DEVICES)
 #define ALL (KEEPER | SUPER | SPAWNER | CHILDREN)
 
@@ -105,7 +106,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "sendto",	  0, 0, KEEPER, { FD(STDERR_FILENO), { 4, ~0ull, 0 }, SEND_FLAGS(3) }, 0, "messages to the logger" },
 	{ "sendmsg",	  0, 0, SUPER, { SEND_FLAGS(2) }, 0, "messages with descriptors" },
 	{ "sendmsg",	  0, 0, SPEAKERS, { FD(SANDBOX_LINK), SEND_FLAGS(2) }, 0, "queues, and the pipes that belong to them, to the back-end" },
-	{ "preadv",	  0, 0, BACKS, { { 0 } }, 0, "the image, into guest memory; by itself: is memory that a front-end hands over there" },
+	{ "preadv2",	  0, 0, BACKS, { { 0 } }, 0, "the image, into guest memory; by itself: is memory that a front-end hands over there" },
 	{ "pwritev",	  0, 0, SERVERS, { { 0 } }, 0, "guest memory, into the image" },
 	{ "fdatasync",	  0, 0, SERVERS, { { 0 } }, 0, "the guest flushes its disk" },
 	{ "fallocate",	  0, 0, SERVERS, { { 1, ~(unsigned long long)(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE), 0 } }, 0, "the guest discards, or wants zeroes" },
@@ -148,13 +149,13 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "execveat",	  CHILDREN, 0, 0, { FD(SANDBOX_PROGRAM), { 4, WHOLE(AT_EMPTY_PATH) } }, 0, "the program that its filter is for" },
 	{ "arch_prctl",	  CHILDREN, 0, 0, { { 0 } }, 0, "start of a program" },
 	{ "set_tid_address", CHILDREN, 0, 0, { { 0 } }, 0, "start of a program" },
-	{ "set_robust_list", CHILDREN, VCPU, 0, { { 0 } }, 0, "start of a program or thread" },
-	{ "rseq",	  CHILDREN, VCPU, 0, { { 0 } }, 0, "start of a program or thread" },
-	{ "mprotect",	  CHILDREN, VCPU, 0, { { 2, PROT_EXEC, 0 } }, 0, "read-only relocations, thread stacks" },
+	{ "set_robust_list", CHILDREN, THREADED, 0, { { 0 } }, 0, "start of a program or thread" },
+	{ "rseq",	  CHILDREN, THREADED, 0, { { 0 } }, 0, "start of a program or thread" },
+	{ "mprotect",	  CHILDREN, THREADED, 0, { { 2, PROT_EXEC, 0 } }, 0, "read-only relocations, thread stacks" },
 	{ "readlink",	  CHILDREN, 0, 0, { { 0 } }, EACCES, "start of a static program asks for its own name" },
 	{ "readlinkat",	  CHILDREN, 0, 0, { { 0 } }, EACCES, "as readlink" },
 	{ "prlimit64",	  CHILDREN, CHILDREN, SPAWNER, { { 0 } }, 0, "limits, stack size" },
-	{ "rt_sigaction", CHILDREN, VCPU, SPAWNER, { { 0 } }, 0, "handlers" },
+	{ "rt_sigaction", CHILDREN, THREADED, SPAWNER, { { 0 } }, 0, "handlers" },
 	FCNTL(CHILDREN, 0, 0, F_GETFD, "are the channels there"),
 	FCNTL(CHILDREN, 0, 0, F_SETFD, "close-on-exec"),
 	{ "capget",	  CHILDREN, 0, SPAWNER, { { 0 } }, 0, "no capabilities" },
@@ -185,10 +186,10 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "dup3",	  0, 0, SPEAKERS, { { 1, WHOLE(SANDBOX_LINK) } }, 0, "another connection to its back-end" },
 	{ "accept4",	  0, 0, LISTENERS, { { 0 } }, 0, "console clients" },
 
-	/* threads: of the vCPU process only, before its run phase */
-	{ "clone3",	  0, VCPU, 0, { { 0 } }, ENOSYS, "its flags are out of a filter's sight; glibc falls back to clone" },
-	{ "clone",	  0, VCPU, 0, { { 0, CLONE_THREAD | NEW_NAMESPACES, CLONE_THREAD } }, 0, "vCPU threads" },
-	{ "rt_sigprocmask", 0, VCPU, SPAWNER | KVM, { { 0 } }, 0, "threads mask signals; pthread_kill" },
+	/* threads: of the vCPU process, and of who serves a disk, before their run phase */
+	{ "clone3",	  0, THREADED, 0, { { 0 } }, ENOSYS, "its flags are out of a filter's sight; glibc falls back to clone" },
+	{ "clone",	  0, THREADED, 0, { { 0, CLONE_THREAD | NEW_NAMESPACES, CLONE_THREAD } }, 0, "vCPU threads; threads that wait for a disk" },
+	{ "rt_sigprocmask", 0, THREADED, SPAWNER | KVM, { { 0 } }, 0, "threads mask signals; pthread_kill" },
 	{ "tgkill",	  0, 0, KVM, { { 0 } }, 0, "kicks a vCPU thread out of the guest" },
 
 	/* what has to fail without ending a program: libraries ask, and live with a no */
@@ -245,7 +246,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	FCNTL(0, SUPER, 0, F_ADD_SEALS, "seals on memory objects"),
 	{ "openat",	  0, SUPER, 0, { { 2, O_ACCMODE | O_CREAT | O_TRUNC | O_PATH, 0 } }, 0, "read-only re-open through its own fd directory" },
 	{ "socketpair",	  0, 0, SUPER, { { 0, WHOLE(AF_UNIX) } }, 0, "control channels" },
-	{ "pipe2",	  DEVICES, 0, SUPER, { { 0 } }, 0, "log lines of a child; event loop" },
+	{ "pipe2",	  DEVICES, SERVERS, SUPER, { { 0 } }, 0, "log lines of a child; event loop; requests to threads, and back" },
 	{ "waitid",	  0, 0, SUPER | KEEPER, { { 0 } }, 0, "how a child ended" },
 	{ "pidfd_send_signal", 0, 0, SUPER, { { 0 } }, 0, "ends a child, wakes it" },
 
@@ -297,6 +298,7 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "getsockname",  0, 0, UPLINK, { { 0 } }, 0, "forwards" },
 	{ "getpeername",  0, 0, UPLINK, { { 0 } }, 0, "forwards" },
 	{ "recvfrom",	  0, 0, UPLINK, { { 0 } }, 0, "the guest's connections" },
+	{ "recvmsg",	  0, 0, UPLINK, { { 2, WHOLE(MSG_ERRQUEUE) } }, 0, "why a datagram of the guest's did not arrive" },
 	{ "sendto",	  0, 0, UPLINK, { SEND_FLAGS(3) }, 0, "the guest's connections" },
 	{ "sendto",	  0, 0, UPLINK, { { 3, MSG_OOB, MSG_OOB } }, EOPNOTSUPP, "urgent data, which libslirp would send" },
 	{ "shutdown",	  0, 0, UPLINK, { { 0 } }, 0, "the guest's connections" },

@@ -25,16 +25,32 @@
 enum { HOST_RSP = 8, S0 = 9, S1 = 10, BUDGET = 11 };
 
 /*
- * What one memory operand of translated code was last seen to reach: guest addresses from `base` on, `len` of them, lie at `host`.
- * `len` is less by what the operand itself covers, and 0 if nothing is known.
+ * What one memory operand of translated code was last seen to reach: guest addresses from `base` on, `len` of them, are `delta` less
+ * than the host's. `len` is less by what the operand itself covers, and 0 if nothing is known.
+ * Of a way to another page: the code at `base` was at the host's address `host` (0: not linked yet), and still is if `len` is not 0.
  */
 struct range {
-	uint64_t base, len, host;
-	uint64_t delta; /* host - base */
-	uint32_t last; /* bytes of the operand - 1 */
+	uint64_t base, len;
+	union {
+		uint64_t delta, host;
+	};
 	uint32_t site; /* that executes the instruction otherwise */
-	uint32_t logged; /* in which logs of struct jit_env it is: 1 << enum lasting */
-	uint32_t reserved;
+	uint16_t room; /* the `len` of one page */
+	uint8_t logged; /* in which logs of struct jit_env it is: 1 << enum lasting */
+	uint8_t reserved;
+};
+_Static_assert(sizeof(struct range) == 32, "a compiler's hot code has more of them than the nearer caches hold");
+
+/*
+ * The first ranges are shared by all operands relative to RSP that have the same size, the same rights, and the same kind of access:
+ * a stack moves on for all of them at once. Groups of operands (group.c) each have their own within a translation, for what is found
+ * for a group has to stay until its last member.
+ */
+enum {
+	STACK_SPANS = 16, /* operands or groups of up to 8, 16 ... 128 bytes */
+	STACK_SLOTS = 4,  /* one for single operands, the others for groups */
+	STACK_KINDS = 12, /* of rights, and of access: loads, or stores as well */
+	STACK_RANGES = STACK_SPANS * STACK_SLOTS * STACK_KINDS,
 };
 
 /* How long a translation lasts: to the next change of the address space, or beyond. */
@@ -49,10 +65,10 @@ struct jit_jump {
 	const uint8_t *code, *real, *host;
 };
 
-/* Tables of jumps: for user code, for supervisor code that may touch user pages (EFLAGS.AC, or no SMAP), for other. */
-enum { JIT_TABLES = 3 };
+/* Tables of jumps: for user code, for supervisor code that may touch user pages (EFLAGS.AC, or no SMAP), for other; for 32-bit code. */
+enum { JIT_TABLES = 6 };
 
-enum { JIT_SITES = 1 << 21, JIT_RANGES = 1 << 20, JIT_JUMPS = 1 << 14, JIT_STACK = 1 << 16, JIT_PAGES = 1 << 12 };
+enum { JIT_SITES = 1 << 21, JIT_RANGES = 1 << 20, JIT_JUMPS = 1 << 16, JIT_STACK = 1 << 16, JIT_PAGES = 1 << 12 };
 
 /* Pages that a range may cover, if they lie side by side in the host. */
 enum { RANGE_PAGES = 4, JIT_SEEN = JIT_PAGES + RANGE_PAGES - 1 };
@@ -93,8 +109,8 @@ struct jit_env {
 	struct range *log[LASTINGS][JIT_RANGES]; /* those with len != 0, and others, each once */
 	struct jit_jump *jump_log[LASTINGS][JUMP_LOG]; /* those whose code is real */
 	uint32_t jump_key[JIT_TABLES]; /* of the blocks in them */
-	struct jit_jump jump[JIT_TABLES][JIT_JUMPS];
-	struct range range[JIT_RANGES];
+	struct jit_jump jump[JIT_TABLES][JIT_JUMPS] __attribute__((aligned(64)));
+	struct range range[JIT_RANGES] __attribute__((aligned(64)));
 };
 
 enum { JIT_ENV_AT = (sizeof(struct emu) + 63) & ~63u };
@@ -193,8 +209,15 @@ static inline uint32_t jit_key(const struct emu *e)
 /* The table of jumps for translations with that key. */
 static inline unsigned jit_table_of(uint32_t key)
 {
-	return key & JIT_KEY_CPL3 ? 0 : key & JIT_KEY_USER ? 2 : 1;
+	return (key & JIT_KEY_CPL3 ? 0 : key & JIT_KEY_USER ? 2 : 1) + (key & MODE_KEY_DATA32 ? 3 : 0);
 }
+
+/* The number of a shared range; `bytes` of at most 8 * STACK_SPANS. */
+static inline uint32_t stack_range(uint32_t key, bool write, unsigned slot, unsigned bytes)
+{
+	return 1 + ((jit_table_of(key) * 2 + write) * STACK_SLOTS + slot) * STACK_SPANS + (bytes - 1) / 8;
+}
+_Static_assert(STACK_KINDS == 2 * JIT_TABLES, "above");
 
 /* ---- code (code.c) ---- */
 

@@ -56,16 +56,34 @@ static void put_told(struct tr *t, uint32_t what)
 	put4(&t->c, (uint32_t)ENV(told));
 }
 
-/* That `bytes` at the guest's address in S0 can be reached, which leaves what it is from the range's base on in S0. */
-static uint32_t put_check(struct tr *t, uint32_t site, unsigned bytes, bool write, bool grouped)
+static bool is_far(unsigned seg)
 {
-	const uint32_t range = new_range(t, site, bytes - 1);
+	return seg == SEG_FS || seg == SEG_GS;
+}
+
+static bool is_on_stack(const struct insn *i)
+{
+	return i->base == RSP && i->index == ADDR_NONE && !is_far(i->seg);
+}
+
+/* For an operand, or a group of them. */
+static uint32_t choose_range(struct tr *t, const struct insn *i, uint32_t site, unsigned bytes, bool write, bool grouped)
+{
+	if (!is_on_stack(i) || bytes > 8 * STACK_SPANS || (grouped && t->stack_groups + 1 == STACK_SLOTS))
+		return new_range(t, site, bytes - 1);
+	return stack_range(t->key, write, grouped ? ++t->stack_groups : 0, bytes);
+}
+
+/* That what lies at the guest's address in S0 is in the range, which leaves what it is from the range's base on in S0. */
+static void put_check(struct tr *t, uint32_t range, uint32_t site, bool write, bool grouped)
+{
 	struct code *c = &t->c;
 	struct cold *cold;
 
 	put_env(c, true, OP_SUB, S0, RANGE(range, base));
 	put_env(c, true, OP_CMP, S0, RANGE(range, len));
-	cold = new_cold(t, COLD_MISS, put_jump(c, 3, NULL), range); /* JAE */
+	cold = new_cold(t, COLD_MISS, put_jump(c, 3, NULL), range > STACK_RANGES ? 0 : site); /* JAE */
+	cold->range = range;
 	cold->back = c->n;
 	cold->write = write;
 	cold->grouped = grouped;
@@ -75,12 +93,11 @@ static uint32_t put_check(struct tr *t, uint32_t site, unsigned bytes, bool writ
 		put_env(c, true, OP_SUB, S0, RANGE(range, base));
 	}
 	clobbered(t);
-	return range;
 }
 
 bool is_simple(const struct tr *t, const struct insn *i)
 {
-	if (!i->is_mem || i->index != ADDR_NONE || i->asize != 8 || i->seg == SEG_FS || i->seg == SEG_GS)
+	if (!i->is_mem || i->index != ADDR_NONE || i->asize != 8 || is_far(i->seg))
 		return false;
 	return i->base >= 0 || (int64_t)constant_address(t, i) == (int32_t)constant_address(t, i);
 }
@@ -144,29 +161,34 @@ static void put_group_check(struct tr *t, unsigned k, const struct insn *i, stru
 	may_clobber(t, k);
 	first.disp = (int32_t)((int64_t)i->disp + (g->lo - t->at[k]));
 	put_effective(t, &first, S0, 8);
-	g->range = put_check(t, site, (unsigned)(g->hi - g->lo), g->write, true);
+	g->range = choose_range(t, i, site, (unsigned)(g->hi - g->lo), g->write, true);
+	put_check(t, g->range, site, g->write, true);
 	g->checked = true;
 }
 
 /* The segment's base is added to the address in S0. */
-static uint32_t put_linear_check(struct tr *t, unsigned k, unsigned seg, unsigned bytes, bool write)
+static uint32_t put_linear_check(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write)
 {
-	if (seg == SEG_FS || seg == SEG_GS)
-		put_env(&t->c, true, OP_ADD, S0, (int32_t)(offsetof(struct emu, seg_base) + seg * sizeof(uint64_t)));
-	return put_check(t, new_site(t, SITE_EXECUTE, k), bytes, write, false);
+	const uint32_t site = new_site(t, SITE_EXECUTE, k), range = choose_range(t, i, site, bytes, write, false);
+
+	if (is_far(i->seg))
+		put_env(&t->c, true, OP_ADD, S0, (int32_t)(offsetof(struct emu, seg_base) + i->seg * sizeof(uint64_t)));
+	put_check(t, range, site, write, false);
+	return range;
 }
 
 static void operand_in_range(struct tr *t, uint32_t range)
 {
-	put_env(&t->c, true, OP_ADD, S0, RANGE(range, host));
+	put_env(&t->c, true, OP_ADD, S0, RANGE(range, base));
+	put_env(&t->c, true, OP_ADD, S0, RANGE(range, delta));
 	t->ea.base = S0;
 	t->ea.index = ADDR_NONE;
 	t->ea.disp = 0;
 }
 
-void put_access_here(struct tr *t, unsigned k, unsigned seg, unsigned bytes, bool write)
+void put_access_here(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write)
 {
-	operand_in_range(t, put_linear_check(t, k, seg, bytes, write));
+	operand_in_range(t, put_linear_check(t, k, i, bytes, write));
 }
 
 static void put_alone(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write)
@@ -175,7 +197,7 @@ static void put_alone(struct tr *t, unsigned k, const struct insn *i, unsigned b
 
 	may_clobber(t, k);
 	put_effective(t, i, S0, 8);
-	range = put_linear_check(t, k, i->seg, bytes, write);
+	range = put_linear_check(t, k, i, bytes, write);
 	if (is_simple(t, i))
 		put_by_delta(t, i, range);
 	else
@@ -201,7 +223,9 @@ void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, 
 
 void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigned bytes, bool write)
 {
-	const struct insn at = { .base = (int8_t)reg, .index = ADDR_NONE, .disp = disp, .asize = 8, .seg = SEG_SS, .is_mem = 1 };
+	const struct insn at = {
+		.base = (int8_t)reg, .index = ADDR_NONE, .disp = disp, .asize = t->word & 15, .seg = SEG_SS, .is_mem = 1
+	};
 
 	put_access(t, k, &at, bytes, write);
 }

@@ -38,10 +38,16 @@ void jit_free(struct emu *e)
 
 /* ---- what is known of translations ---- */
 
+/* What is all zero is empty: only in the first place has address 0 its entry. */
+static void mark_empty(struct jit_jump *jump)
+{
+	jump[0].pc = 1;
+}
+
 static void empty_jumps(struct jit_jump *jump)
 {
-	for (unsigned n = 0; n < JIT_JUMPS; n++)
-		jump[n] = (struct jit_jump){ .pc = n + 1 };
+	memset(jump, 0, sizeof(struct jit_jump[JIT_JUMPS]));
+	mark_empty(jump);
 }
 
 static struct jit_jump *entry_slot(struct emu *e, uint64_t pc, unsigned table)
@@ -83,7 +89,7 @@ static void forget_ranges(struct emu *e, enum lasting lasting)
 
 	for (struct range **r = env->log[lasting]; r < env->log_next[lasting]; r++) {
 		(*r)->len = 0;
-		(*r)->logged &= ~(1u << lasting);
+		(*r)->logged &= (uint8_t) ~(1u << lasting);
 	}
 	env->log_next[lasting] = env->log[lasting];
 }
@@ -204,13 +210,14 @@ enum { STORE_MOST = 64 /* bytes of a store */ };
 void jit_check(struct emu *e, uint32_t what, uint64_t linear)
 {
 	const struct range *r = &jit_env(e)->range[what % JIT_RANGES];
-	uint8_t *there = (uint8_t *)(uintptr_t)(r->host + (linear - r->base));
+	const unsigned last = PAGE_SIZE - r->room;
+	uint8_t *there = (uint8_t *)(uintptr_t)(r->delta + linear);
 
 	if (e->machine->config.check_ranges)
-		check_tables(e, linear, what & CHECK_MEMBER ? 0 : r->last, what & CHECK_STORES, there);
+		check_tables(e, linear, what & CHECK_MEMBER ? 0 : last, what & CHECK_STORES, there);
 	if (e->jit->verify && (what & CHECK_STORES)) {
 		verify_store(e, there);
-		if (linear + STORE_MOST <= r->base + r->len + r->last) /* it may store to the next page, too */
+		if (linear + STORE_MOST <= r->base + r->len + last) /* it may store to the next page, too */
 			verify_store(e, there + STORE_MOST - 1);
 	}
 }
@@ -264,7 +271,9 @@ static uint64_t side_pc(const struct block *b, const struct link *l, unsigned si
 {
 	const struct insn *last = &b->insns[b->count - 1];
 
-	return b->pc + l->end + (side ? last->imm : 0);
+	const uint64_t pc = b->pc + l->end + (side ? last->imm : 0);
+
+	return mode_word(b->key) == 8 ? pc : (uint32_t)pc;
 }
 
 /* It stays in the log, if it is there. */
@@ -600,7 +609,7 @@ void jit_given_back(struct emu *e)
 		return;
 	mmu_give_back(j->site, JIT_SITES * sizeof(*j->site));
 	j->site[0] = (struct jit_site){ .kind = SITE_RIP };
-	give_back(env->range, sizeof(env->range));
+	give_back(env->range + 1 + STACK_RANGES, sizeof(env->range) - sizeof(struct range[1 + STACK_RANGES]));
 	give_back(env->log, sizeof(env->log));
 	native_memory_reset(&j->cold);
 	native_memory_give_back(&j->cold);
@@ -625,7 +634,7 @@ static void share(struct jit *j, size_t bytes)
 	const size_t ranges = bytes / 8 * 3 / (sizeof(struct range) + 2 * sizeof(struct range *));
 
 	j->sites = halves_of(1, sites < JIT_SITES ? sites : JIT_SITES, TABLES_LEAST, 1);
-	j->ranges = halves_of(1, ranges < JIT_RANGES ? ranges : JIT_RANGES, TABLES_LEAST, 1);
+	j->ranges = halves_of(1 + STACK_RANGES, ranges < JIT_RANGES ? ranges : JIT_RANGES, TABLES_LEAST, 1);
 }
 
 /* All that is turned together is in halves, or nothing is. */
@@ -658,6 +667,12 @@ static bool prepare_memory(struct emu *e, size_t bytes)
 	return true;
 }
 
+static void prepare_shared_ranges(struct jit_env *env)
+{
+	for (unsigned n = 0; n < STACK_RANGES; n++)
+		env->range[1 + n].room = (uint16_t)(PAGE_SIZE - 8 * (n % STACK_SPANS + 1) + 1);
+}
+
 /* Nothing is known of addresses. */
 static void prepare_env(struct jit_env *env, const struct jit *j)
 {
@@ -666,7 +681,8 @@ static void prepare_env(struct jit_env *env, const struct jit *j)
 		env->jump_log_next[lasting] = env->jump_log[lasting];
 	}
 	for (unsigned table = 0; table < JIT_TABLES; table++)
-		empty_jumps(env->jump[table]);
+		mark_empty(env->jump[table]);
+	prepare_shared_ranges(env);
 	env->jumps = env->jump[0];
 	env->told = j->check;
 }

@@ -118,11 +118,10 @@ static void put_tlb_entry(struct code *c, unsigned from, bool fetches, int32_t b
 /* The range whose number is in S1. */
 static void put_range_pointer(struct code *c, int32_t back)
 {
-	put(c, "\x4f\x8d\x14\x52", 4); /* LEA S1, [S1 + 2 * S1] */
-	put(c, "\x49\xc1\xe2\x04", 4); /* SHL S1, 4 */
+	put(c, "\x49\xc1\xe2\x05", 4); /* SHL S1, 5 */
 	put(c, "\x4e\x8d\x94\x14", 4); /* LEA S1, [RSP + S1 + ranges] */
 	put4(c, (uint32_t)(ENV(range) + back));
-	_Static_assert(sizeof(struct range) == 3 << 4, "the factors");
+	_Static_assert(sizeof(struct range) == 1 << 5, "the factor");
 }
 
 /* Notes what S1 points to in the log whose end is at `next`; RCX is lost. */
@@ -187,12 +186,15 @@ static void put_spill(struct code *c, uint8_t opcode, int32_t back)
 static void put_extend(struct code *c, uint8_t tag)
 {
 	enum { NEXT = sizeof(struct tlb_entry) };
-	uint32_t out[2 * RANGE_PAGES];
+	uint32_t out[3 * RANGE_PAGES];
 	unsigned outs = 0;
 
 	for (unsigned n = 1; n < RANGE_PAGES; n++) {
 		put_based(c, true, OP_LOAD, RCX, RAX, (int8_t)tag);
 		put_imm(c, true, 0, RCX, PAGE_SIZE);
+		put(c, "\xf7\xc1", 2); /* TEST ECX, the page's number: operands of 32-bit code end at 4 GiB */
+		put4(c, (uint32_t)PAGE_MASK);
+		out[outs++] = put_jump(c, 4, NULL);
 		put_based(c, true, OP_CMP, RCX, RAX, (int8_t)(NEXT + tag));
 		out[outs++] = put_jump(c, 5, NULL);
 		put_based(c, true, OP_LOAD, RCX, RAX, offsetof(struct tlb_entry, addend));
@@ -228,13 +230,10 @@ static void put_miss(struct code *c, const uint8_t *otherwise, uint8_t tag)
 	put_regs(c, true, OP_STORE, S0, RCX);
 	put_imm(c, true, 4, RCX, (uint32_t)PAGE_MASK);
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, base));
-	put_based(c, true, OP_ADD, RCX, RAX, offsetof(struct tlb_entry, addend));
-	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, host));
 	put_based(c, true, OP_LOAD, RCX, RAX, offsetof(struct tlb_entry, addend));
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, delta));
-	put(c, "\xb9", 1); /* MOV ECX, PAGE_SIZE */
-	put4(c, PAGE_SIZE);
-	put_based(c, false, OP_SUB, RCX, S1, offsetof(struct range, last));
+	put(c, "\x41\x0f\xb7\x4a", 4); /* MOVZX ECX, WORD [S1 + room] */
+	put1(c, offsetof(struct range, room));
 	put_based(c, true, OP_STORE, RCX, S1, offsetof(struct range, len));
 	put_extend(c, tag);
 	put_based(c, true, OP_SUB, S0, S1, offsetof(struct range, base));

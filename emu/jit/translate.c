@@ -35,7 +35,7 @@ uint32_t new_range(struct tr *t, uint32_t site, unsigned last)
 {
 	const uint32_t n = (uint32_t)t->j->ranges.used++;
 
-	jit_env(t->e)->range[n] = (struct range){ .last = last, .site = site };
+	jit_env(t->e)->range[n] = (struct range){ .room = (uint16_t)(PAGE_SIZE - last), .site = site };
 	return n;
 }
 
@@ -149,14 +149,19 @@ static void charge(struct tr *t, unsigned k)
 
 /* ---- edges ---- */
 
-uint64_t insn_pc(const struct tr *t, const struct insn *i)
+static uint64_t wrapped(const struct tr *t, uint64_t pc)
 {
-	return t->pc + (uint64_t)(int64_t)(int16_t)i->off;
+	return t->word == 8 ? pc : (uint32_t)pc;
 }
 
-static uint64_t insn_end(const struct tr *t, const struct insn *i)
+uint64_t insn_pc(const struct tr *t, const struct insn *i)
 {
-	return insn_pc(t, i) + i->len;
+	return wrapped(t, t->pc + (uint64_t)(int64_t)(int16_t)i->off);
+}
+
+uint64_t insn_end(const struct tr *t, const struct insn *i)
+{
+	return wrapped(t, insn_pc(t, i) + i->len);
 }
 
 bool is_followed(const struct tr *t)
@@ -338,6 +343,13 @@ static void put_flags_again(struct tr *t, unsigned insn)
 	put_env(&t->c, true, OP_LOAD, S0, ENV(saved[3]));
 }
 
+static void put_site_of_range(struct code *c, const struct cold *cold)
+{
+	put(c, "\xc7\x84\x24", 3); /* MOV DWORD [RSP + range.site], site */
+	put4(c, (uint32_t)RANGE(cold->range, site));
+	put4(c, cold->site);
+}
+
 static void put_cold(struct tr *t, const struct cold *cold)
 {
 	struct code *c = &t->c;
@@ -353,7 +365,9 @@ static void put_cold(struct tr *t, const struct cold *cold)
 		put_flags_again(t, cold->recipe - 1u);
 	switch ((enum cold_kind)cold->kind) {
 	case COLD_MISS:
-		put_mov_imm(c, S1, cold->site);
+		if (cold->site)
+			put_site_of_range(c, cold);
+		put_mov_imm(c, S1, cold->range);
 		put_jump(c, -2, t->j->miss[cold->write][cold->grouped]);
 		put_jump(c, -1, t->hot.at + cold->back);
 		break;
@@ -414,7 +428,7 @@ static bool leads_forward(const struct tr *t, const struct part *p, unsigned sid
 {
 	const struct insn *i = &t->insn[p->end - 1];
 
-	return insn_end(t, i) + (side ? i->imm : 0) > t->pc;
+	return wrapped(t, insn_end(t, i) + (side ? i->imm : 0)) > t->pc;
 }
 
 static bool part_goes_forward(const struct tr *t, unsigned n)
@@ -563,6 +577,46 @@ static bool rebase(struct insn *i, unsigned off, int32_t from_first)
 	       !__builtin_add_overflow(i->disp, from_first, &i->disp);
 }
 
+/*
+ * An instruction that 64-bit code has not, as one that it has: 32-bit code's short INC and DEC. And a move from or to an address that
+ * is part of the instruction, whose form there has eight bytes for it.
+ */
+static void modernise(struct insn *i)
+{
+	static const struct {
+		uint16_t from, to;
+		bool moves;
+	} forms[] = { { ISA_INC_Zv, ISA_INC_Ev, false },      { ISA_DEC_Zv, ISA_DEC_Ev, false },
+		      { ISA_MOV_AL_Ob, ISA_MOV_Gb_Eb, true }, { ISA_MOV_rAX_Ov, ISA_MOV_Gv_Ev, true },
+		      { ISA_MOV_Ob_AL, ISA_MOV_Eb_Gb, true }, { ISA_MOV_Ov_rAX, ISA_MOV_Ev_Gv, true } };
+
+	for (unsigned n = 0; n < sizeof(forms) / sizeof(forms[0]); n++) {
+		if (i->id != forms[n].from)
+			continue;
+		i->id = forms[n].to;
+		i->rm = forms[n].moves ? 0 : i->reg;
+		i->reg = 0; /* RAX, or no operand */
+		if (!forms[n].moves)
+			return;
+		i->is_mem = 1;
+		i->base = i->index = ADDR_NONE;
+		i->scale = 0;
+		i->disp = (int32_t)i->imm;
+		return;
+	}
+}
+
+/* Operands in segments that may add something, or in 64 KiB, are C's. */
+static bool is_beyond_flat(const struct insn *i)
+{
+	return i->is_mem && (i->asize != 4 || i->seg == SEG_FS || i->seg == SEG_GS || i->seg == SEG_CS);
+}
+
+static enum insn_class class_here(const struct tr *t, const struct insn *i)
+{
+	return t->word == 4 && is_beyond_flat(i) ? CLASS_OTHER : classify(i);
+}
+
 /* The block's own instructions have been rewritten for its handlers: they are decoded once more, behind those that are there. */
 static bool decode_again(struct tr *t, const struct block *b)
 {
@@ -574,14 +628,16 @@ static bool decode_again(struct tr *t, const struct block *b)
 	for (unsigned k = 0; k < b->count; k++) {
 		struct insn *i = &t->insn[t->count + k];
 
-		if (decode(bytes + off, b->bytes - off, 8, i) != DECODE_OK)
+		if (decode(bytes + off, b->bytes - off, t->word, i) != DECODE_OK)
 			return false;
 		if (i->is_mem && i->base == ADDR_PC && i->scale != INSN_DISP_FROM_END)
 			i->disp += (int32_t)off;
 		t->rewritten[t->count + k] = !is_same(i, &b->insns[k]);
 		if (!rebase(i, off, from_first))
 			return false;
-		i->native = classify(i);
+		if (t->word == 4)
+			modernise(i);
+		i->native = class_here(t, i) & 15;
 		off += i->len;
 	}
 	return true;
@@ -651,6 +707,9 @@ static bool follow(struct tr *t)
 static bool gather(struct tr *t, struct block *b)
 {
 	t->pc = b->pc;
+	t->word = mode_word(b->key);
+	if (t->word == 4 && b->pc + b->bytes > UINT32_MAX)
+		return false; /* the next page is the first one */
 	if (!add_part(t, b))
 		return false;
 	while (follow(t))
@@ -701,6 +760,7 @@ static bool try(struct tr *t, enum event event)
 	enter_part(t, 0);
 	t->c = code_behind(j->memory);
 	t->colds = 0;
+	t->stack_groups = 0;
 	t->charged = false;
 	t->flags = 0;
 	t->setter = 0;

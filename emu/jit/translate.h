@@ -28,8 +28,8 @@ enum cold_kind { COLD_MISS, COLD_EXECUTE, COLD_LINK, COLD_CROSS, COLD_RESUME, CO
 /* What stands behind the block's code, jumped to from it. */
 struct cold {
 	uint32_t from; /* where the distance of that jump stands */
-	uint32_t site; /* or range, of a miss */
-	uint32_t range; /* COLD_SECOND */
+	uint32_t site; /* COLD_MISS: that the range is to name, if it is shared, or 0 */
+	uint32_t range; /* COLD_MISS, COLD_SECOND */
 	uint32_t back;
 	uint8_t kind, level; /* level: enum vectors that is needed */
 	bool write, grouped; /* COLD_MISS */
@@ -67,6 +67,7 @@ struct tr {
 	const struct link *link;
 	unsigned first;	 /* its first instruction */
 	uint64_t pc;	 /* of the first block: `off` of an instruction counts from there */
+	unsigned word;	 /* mode_word() of all of them */
 	unsigned count;	 /* instructions of all parts */
 	struct code c;	 /* where code is put now */
 	struct code hot; /* when that is the cold part: the other one */
@@ -85,6 +86,7 @@ struct tr {
 	} ea;
 	struct group group[BLOCK_MAX_INSNS];
 	unsigned groups;
+	unsigned stack_groups; /* those that have shared ranges */
 	uint8_t group_of[BLOCK_MAX_INSNS]; /* of the instruction's operand, + 1; 0: none */
 	int64_t at[BLOCK_MAX_INSNS];	   /* and where in it */
 	const uint8_t *stub; /* the cold part that is being put */
@@ -101,8 +103,9 @@ struct tr {
 
 #define RANGE(site, field) ((int32_t)(ENV(range) + (site) * sizeof(struct range) + offsetof(struct range, field)))
 
-/* The address of an instruction. */
+/* The address of an instruction, and of what follows it. */
 uint64_t insn_pc(const struct tr *t, const struct insn *i);
+uint64_t insn_end(const struct tr *t, const struct insn *i);
 uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn);
 uint32_t new_range(struct tr *t, uint32_t site, unsigned last);
 /* Byte n of the translation, in the words of struct jit_site. */
@@ -227,7 +230,7 @@ static inline bool is_branch(const struct insn *i)
 bool branch(struct tr *t, unsigned k, const struct insn *i);
 
 /* LEA R8, [R8 + by]: flags stay. */
-void move_stack(struct code *c, int32_t by);
+void move_stack(struct tr *t, int32_t by);
 
 /* ---- of kernels (system.c) ---- */
 
@@ -248,7 +251,7 @@ void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, 
 /* The same for what lies at a guest register + disp. */
 void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigned bytes, bool write);
 /* The same for the address in S0, after may_clobber(). */
-void put_access_here(struct tr *t, unsigned k, unsigned seg, unsigned bytes, bool write);
+void put_access_here(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, bool write);
 /* An instruction of ours, of `size` bytes, with the operand, a register of the host and an immediate, as far as it has them. */
 void put_on_operand(struct tr *t, enum isa_id id, unsigned size, unsigned reg, uint64_t imm);
 /* That address into S0, which is the operand then. */

@@ -212,6 +212,36 @@ def bench_console(b):
 DISK = ("disk-write-1m", "disk-read-1m", "disk-write-4k", "disk-read-4k", "disk-read-4k-32")
 
 
+def bench_system(b):
+    """A whole Debian (bulkhead image) from SeaBIOS to the login on the console: the same disk, a fresh copy each time."""
+    disk = subprocess.run([os.path.join(ROOT, "tests/guest/debian/disk.sh"), b.build], check=True, capture_output=True, text=True).stdout.strip()
+    copy, login, times = os.path.join(b.tmp, "system.img"), b"bulkhead login:", {"ours": [], "qemu": []}
+    for side in ("qemu", "ours") * 2:
+        subprocess.run(["cp", "--sparse=always", disk, copy], check=True)
+        name = b.name()
+        argv = [b.bulkhead, "run", "--disk", copy, "--memory", "1G", "--net", "user", "--engine", "emu", "--name", name] if side == "ours" else [
+            "qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "1024", "-nographic", "-drive",
+            f"file={copy},format=raw,if=virtio", "-nic", "user,model=virtio"]
+        times[side].append(until(argv, login))
+        subprocess.run([b.bulkhead, "kill", name], capture_output=True, check=False)
+    row("Debian with systemd, SeaBIOS to login, 1 processor", median(times["ours"]), median(times["qemu"]), "s")
+
+
+def until(argv, mark, timeout=300):
+    """Seconds until it has printed that, and is ended then."""
+    start, output = time.monotonic(), b""
+    child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    while mark not in output and time.monotonic() < start + timeout:
+        chunk = os.read(child.stdout.fileno(), 65536) if select.select([child.stdout], [], [], 1)[0] else None
+        output += chunk or b""
+        if chunk == b"":
+            break
+    took = time.monotonic() - start if mark in output else None
+    child.terminate()
+    child.wait()
+    return took
+
+
 def bench_disk(b):
     """A raw image of 64 MiB, in the host's cache, past the guest's: the best of two runs of each side."""
     image, plain = os.path.join(b.tmp, "disk.img"), b.initrd
@@ -597,7 +627,7 @@ def bench_display(b):
 BENCHES = {"boot": bench_boot, "exits": bench_exits,
            "boots": bench_boots, "workloads": bench_workloads, "programs": bench_programs, "bochs": bench_bochs,
            "classes": bench_classes, "start": bench_start,
-           "memory": bench_memory, "console": bench_console, "disk": bench_disk, "recovery": bench_recovery, "storm": bench_storm,
+           "memory": bench_memory, "console": bench_console, "disk": bench_disk, "system": bench_system, "recovery": bench_recovery, "storm": bench_storm,
            "narrow": bench_narrow,
            "ring": bench_ring, "torus": bench_torus, "frame-port": bench_frame_port, "display": bench_display, "processors": bench_processors}
 

@@ -16,7 +16,7 @@ import subprocess
 import threading
 import time
 
-from bh import BUILD, Skip, check, debian, kill_until, main, test, wait_until
+from bh import BUILD, Skip, check, debian, kill_until, main, test, titles, wait_until
 
 LIMIT = 280
 BOOT = 240
@@ -224,16 +224,7 @@ def errors(t):
 
 def programs(t):
     """Processes of qemu-storage-daemon that serve an image of this test's."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                words = f.read()
-        except OSError:
-            continue
-        if words.startswith(b"qemu-storage-daemon") and t.dir.encode() in words:
-            found.append(int(pid))
-    return found
+    return [pid for pid, title in titles() if title.startswith("qemu-storage-daemon") and t.dir in title]
 
 
 @test(limit=LIMIT)

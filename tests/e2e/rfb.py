@@ -55,28 +55,30 @@ class Viewer:
         self.s.sendall(struct.pack(">BBHHHH", 3, incremental, 0, 0, self.width, self.height))
 
     def take_rectangle(self):
+        """True if it shows something."""
         x, y, w, h, kind = struct.unpack(">HHHHi", self.read(12))
         if kind == DESKTOP_SIZE:
             self.width, self.height = w, h
             self.rows = [bytearray(3 * w) for _ in range(h)]
-            return
+            return False
         check(kind == RAW and x + w <= self.width and y + h <= self.height, (x, y, w, h, kind))
         data = self.read(4 * w * h)
         rgb = bytearray(3 * w * h)
         rgb[0::3], rgb[1::3], rgb[2::3] = data[2::4], data[1::4], data[0::4]
         for i in range(h):
             self.rows[y + i][3 * x:3 * (x + w)] = rgb[3 * w * i:3 * w * (i + 1)]
+        return True
 
     def update(self, incremental=True):
-        """Waits for one update."""
+        """Waits for one update. That the size has changed is said in one of its own, after which comes what was asked for."""
         self.ask(incremental)
         while True:
             kind = self.read(1)[0]
             if kind == 0:
                 _, count = struct.unpack(">BH", self.read(3))
-                for _ in range(count):
-                    self.take_rectangle()
-                return
+                if any([self.take_rectangle() for _ in range(count)]):
+                    return
+                continue
             check(kind == 2, f"message {kind}")  # a bell; nobody here cuts text
 
     def pixel(self, x, y):

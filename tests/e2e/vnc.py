@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """The screen for viewers of VNC (bulkhead-vncd): pictures, keys, the mouse, passwords, several viewers, and those that misbehave."""
-import glob
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ import subprocess
 import time
 
 import pictures
-from bh import BUILD, Skip, check, main, test, wait_until
+from bh import BUILD, Skip, check, main, test, titles, wait_until
 from rfb import Viewer, dial
 
 FIRST = BUILD + "/tests/guest/first"
@@ -50,16 +49,25 @@ def events(vm):
     return [tuple(map(int, e)) for e in re.findall(r"event (\d+) (\d+) (\d+)", vm.talk.text)]
 
 
-def servers():
-    """Processes that serve a viewer each, of all machines."""
+def status(pid, key):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(key + r":\s+(\d+)", f.read())[1])
+
+
+def is_small(pid):
+    return status(pid, "VmRSS") < 64 << 10  # KiB
+
+
+def servers(t):
+    """Processes that serve a viewer each, of this test's machine: other tests have theirs."""
+    everything = dict(titles())
     found = []
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
+    for pid in (pid for pid, title in everything.items() if title == "bulkhead-vncd --serve"):
         try:
-            with open(path, "rb") as f:
-                if f.read() == b"bulkhead-vncd\0--serve\0":
-                    found.append(int(path.split("/")[2]))
+            if t.dir in everything.get(status(pid, "PPid"), ""):
+                found.append(pid)
         except OSError:
-            pass
+            pass  # it is gone meanwhile
     return found
 
 
@@ -213,7 +221,7 @@ def several_and_killed(t):
     viewers = [Viewer(t.dir + "/vnc") for _ in range(4)]
     for v in viewers:
         v.update()
-    before = servers()
+    before = servers(t)
     viewers[0].s.sendall(struct.pack(">BBHHHH", 3, 0, 0, 0, 640, 480))
     for _ in range(3):
         wait_until(lambda: "displayd" in t.processes(), "it is there")
@@ -242,11 +250,6 @@ def several_and_killed(t):
     check([e for e in events(vm) if e[1] == 30] == [(KEY, 30, 1), (KEY, 30, 0)] * 3, events(vm))
 
 
-def status_kib(pid, key):
-    with open(f"/proc/{pid}/status") as f:
-        return int(re.search(key + r":\s+(\d+)", f.read())[1])
-
-
 @test
 def odd_viewers(t):
     """Never read, garbage, huge rectangles, huge texts, thousands of connections: the guest and a good viewer go on; memory is bounded."""
@@ -265,7 +268,7 @@ def odd_viewers(t):
         v = Viewer(t.dir + "/vnc")
         v.s.sendall(data)
         time.sleep(0.05)
-        check(all(status_kib(p, "VmRSS") < 64 << 10 for p in servers()), f"memory after {data[:8]!r}")
+        check(all(is_small(p) for p in servers(t)), f"memory after {data[:8]!r}")
         v.close()
         good.update()
     still = Viewer(t.dir + "/vnc")
@@ -285,8 +288,8 @@ def odd_viewers(t):
         if len(crowd) > 50:
             crowd.pop(0).close()
     good.update()
-    check(len(servers()) <= 6, servers())
-    check(all(status_kib(p, "VmRSS") < 64 << 10 for p in servers()), "memory")
+    check(len(servers(t)) <= 6, servers(t))
+    check(all(is_small(p) for p in servers(t)), "memory")
     for s in crowd:
         s.close()
     still.close()
@@ -301,7 +304,7 @@ def fence(t):
     vm = show(t, "--vnc", t.dir + "/vnc")
     v = Viewer(t.dir + "/vnc")
     v.update()
-    mine = [p for p in servers() if os.readlink(f"/proc/{p}/exe") == PROGRAM]
+    mine = servers(t)
     check(mine, "there is one")
     for pid in mine:
         with open(f"/proc/{pid}/status") as f:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The screen in a browser: bulkhead view --web, tried with requests by hand, and with Debian's Chromium, which clicks and draws."""
 import base64
-import glob
 import json
 import os
 import re
@@ -12,7 +11,7 @@ import struct
 import urllib.request
 import zlib
 
-from bh import Skip, check, main, test, wait_until
+from bh import Skip, check, main, test, titles, wait_until
 from vnc import COLOURS, PAPER, need_vncd, paint
 import bh
 import pictures
@@ -94,7 +93,7 @@ def requests(t):
             check(s.recv(100) == b"", "hung up on")
         except ConnectionError:
             pass
-    check(not [a for a in arguments() if token.encode() in a], "no secret among the arguments of a process")
+    check(not [title for _, title in titles() if token in title], "no secret among the arguments of a process")
     p.signal(signal.SIGINT)
     check(p.wait() == 0, p.code)
     wait_until(lambda: not is_open(vnc), "the server of VNC is gone, too")
@@ -102,15 +101,6 @@ def requests(t):
     t.bulkhead("input", t.name, "key", "esc").expect(0)
     check(vm.wait() == 0 and p.wait() == 0, (vm.code, p.code))
     t.expect_clean()
-
-
-def arguments():
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            with open(path, "rb") as f:
-                yield f.read()
-        except OSError:
-            pass
 
 
 def is_open(port):

@@ -22,13 +22,14 @@
 #define BAD ~0ull
 
 #define FUTEX(op) { #op, SYS_futex, ALL, { BAD, op, 1 } }, { #op " (private)", SYS_futex, ALL, { BAD, op | FUTEX_PRIVATE_FLAG, 1 } }
-#define FLAG(flag)                                                            \
+#define FLAG(flag) FLAG_OF(flag, ALL)
+#define FLAG_OF(flag, roles)                                                            \
 	{ "sendmsg " #flag, SYS_sendmsg, ALL, { SOME_FD, BAD, flag } },       \
 	{ "sendmsg " #flag, SYS_sendmsg, KEEPER, { SANDBOX_KEEPER_NOTE, BAD, flag } }, \
 	{ "sendmsg " #flag, SYS_sendmsg, ROLE(SERIALD), { SANDBOX_STASH, BAD, flag } }, \
 	{ "sendmsg " #flag, SYS_sendmsg, ROLE(VIRTIOD), { SANDBOX_LINK, BAD, flag } },  \
 	{ "sendto " #flag, SYS_sendto, INSIDE, { SOME_FD, BAD, 1, flag } },      \
-	{ "recvmsg " #flag, SYS_recvmsg, ALL, { SOME_FD, BAD, flag } },       \
+	{ "recvmsg " #flag, SYS_recvmsg, roles, { SOME_FD, BAD, flag } },       \
 	{ "recvmsg " #flag, SYS_recvmsg, KEEPER, { SANDBOX_KEEPER_NOTE, BAD, flag } }
 
 const struct never nevers[] = {
@@ -37,7 +38,7 @@ const struct never nevers[] = {
 	FUTEX(FUTEX_UNLOCK_PI), FUTEX(FUTEX_TRYLOCK_PI), FUTEX(FUTEX_WAIT_REQUEUE_PI), FUTEX(FUTEX_CMP_REQUEUE_PI),
 	FUTEX(13 /* FUTEX_LOCK_PI2 */), FUTEX(14),
 	/* send(2), recv(2): what is not asked for */
-	FLAG(MSG_OOB), FLAG(MSG_ERRQUEUE), FLAG(MSG_WAITALL), FLAG(MSG_ZEROCOPY), FLAG(MSG_FASTOPEN), FLAG(1 << 20),
+	FLAG(MSG_OOB), FLAG_OF(MSG_ERRQUEUE, ALL & ~UPLINK), FLAG(MSG_WAITALL), FLAG(MSG_ZEROCOPY), FLAG(MSG_FASTOPEN), FLAG(1 << 20),
 	{ "sendto MSG_ZEROCOPY", SYS_sendto, UPLINK, { SOME_FD, BAD, 1, MSG_ZEROCOPY } },
 	{ "sendto MSG_FASTOPEN", SYS_sendto, UPLINK, { SOME_FD, BAD, 1, MSG_FASTOPEN } },
 	/* unix(7): a descriptor passed on, a message to whom it was not connected */

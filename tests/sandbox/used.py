@@ -33,8 +33,8 @@ EXCUSED = {
     "getrandom": "seeds of Linux images; the guest here is another (debian_* boot those)",
     "exit_group": "a child that is not killed in the end",
     "vcpu (emu): madvise": "a guest that has had megabytes of code and is idle for ten seconds (translated_given_back)",
-    "blkd: preadv": "a guest that has a driver (disk_* of suite e2e)",
-    "spawner: preadv": "a guest that has a driver (disk_* of suite e2e)",
+    "blkd: preadv2": "a guest that has a driver (disk_* of suite e2e)",
+    "spawner: preadv2": "a guest that has a driver (disk_* of suite e2e)",
     "blkd: pwritev": "a guest that has a driver (disk_* of suite e2e)",
     "spawner: pwritev": "a guest that has a driver (disk_* of suite e2e)",
     "blkd: fdatasync": "a guest that has a driver (disk_* of suite e2e)",
@@ -46,15 +46,15 @@ EXCUSED = {
     "netd: writev": "a guest that has a driver (net_user of suite e2e)",
     "spawner: writev": "a guest that has a driver (net_user of suite e2e)",
     "netd: ioctl": "a card that is connected to an interface (net_tap)",
-    "netd: preadv": "by itself, for other VMMs",
-    "rngd: preadv": "by itself, for other VMMs (net_for_qemu)",
+    "netd: preadv2": "by itself, for other VMMs",
+    "rngd: preadv2": "by itself, for other VMMs (net_for_qemu)",
     "netd: accept4": "by itself, for other VMMs",
     "rngd: accept4": "by itself, for other VMMs (net_for_qemu)",
     "keeper: sendto": "messages about something that goes wrong",
 }
 # It is connected to a machine that never comes: what a guest connects to, net_* of suite e2e have.
 EXCUSED.update({f"uplinkd: {call}": "a guest that has a driver (net_*)" for call in (
-    "accept accept4 bind close connect fcntl getpeername getsockname getsockopt ioctl listen mremap newfstatat openat poll recvfrom "
+    "accept accept4 bind close connect fcntl getpeername getsockname getsockopt ioctl listen mremap newfstatat openat poll recvfrom recvmsg "
     "sendto setsockopt shutdown socket unlink writev").split()})
 HAS_VNC = os.path.exists(BUILD + "/vmm/vnc/bulkhead-vncd")
 ENGINES = {"vcpu (kvm)", "vcpu (emu)"}

@@ -184,6 +184,14 @@ const struct option_row option_rows[] = {
 	ARGUMENT("force", FLAG, IN(ENGINE), force, NULL, "also to a KVM that is known to harm such a guest"),
 	ARGUMENT("binary", FILE, IN(DEVICE), binary, "FILE", "with replace: this program instead of the installed one"),
 	ARGUMENT("print", FLAG, IN(GDB), print, NULL, "only tell what to write behind gdb's target remote"),
+	ARGUMENT("size", BYTES, IN(IMAGE), size, "SIZE", "of the disk (default 2G)"),
+	ARGUMENT("suite", TEXT, IN(IMAGE), suite, "NAME", "Debian's release (default bookworm)"),
+	ARGUMENT("mirror", TEXT, IN(IMAGE), mirror, "URL", "where packages come from (default http://deb.debian.org/debian)"),
+	ARGUMENT("packages", TEXT, IN(IMAGE), packages, "NAME[,NAME...]", "more packages than those that it needs to start"),
+	ARGUMENT("hostname", TEXT, IN(SEED), hostname, "NAME", "what the system calls itself"),
+	ARGUMENT("key", FILE, IN(SEED), key, "FILE", "public keys, as ssh-keygen writes them: who has one of theirs may log in as root by ssh"),
+	ARGUMENT("user-data", FILE, IN(SEED), user_data, "FILE", "a script that runs once as root, when there is a network"),
+	ARGUMENT("force", FLAG, IN(IMAGE) | IN(SEED), force, NULL, "though the file is there already"),
 	ARGUMENT("help", FLAG, ALL & ~MACHINE, help, NULL, "this text"),
 };
 enum { ROWS = sizeof(option_rows) / sizeof(option_rows[0]) };
@@ -326,8 +334,8 @@ static int too_few(enum command command, const struct cli_args *args, char *erro
 	if (args->help || args->count >= command_rows[command].least)
 		return 0;
 	if (!strncmp(command_rows[command].operands, "FILE", 4))
-		snprintf(error, VALUE_ERROR_MAX, "the name of a file is missing: bulkhead %s vm.toml",
-			 command_rows[command].name);
+		snprintf(error, VALUE_ERROR_MAX, "the name of a file is missing: bulkhead %s %s", command_rows[command].name,
+			 command == COMMAND_CHECK ? "vm.toml" : "disk.img");
 	else if (!strncmp(command_rows[command].operands, "NAME", 4) || args->count)
 		snprintf(error, VALUE_ERROR_MAX, "the name of a machine is missing; see bulkhead list");
 	else

@@ -52,6 +52,8 @@ struct cli_args {
 	uint32_t timeout_ms, interval_ms;
 	int escape;
 	const char *binary, *older_than, *reopen;
+	const char *suite, *mirror, *packages, *hostname, *key, *user_data;
+	uint64_t size;
 };
 
 bool option_is_of(const struct option_row *row, enum command command);

@@ -52,7 +52,7 @@ int program_open(const char *name, char *path, size_t len)
 	/* beside us; an installed tree; a build tree */
 	static const char *const places[] = {
 		".",	  "../libexec/bulkhead", "../devices", "../boot", "vcpu", "gdb", "init", "trace", "vnc", "view",
-		"uplink", "../vmm/uplink"
+		"uplink", "../vmm/uplink",	 "image"
 	};
 	char dir[4096], place[4200], other[4300];
 	int fd = -ENOENT;

@@ -39,6 +39,7 @@ static struct server {
 	uint32_t x, y;
 	int buttons;
 	bool asked, asked_keys; /* the door, for another connection */
+	bool has_picture;
 	uint64_t next_ns;    /* not before that is displayd listened to again */
 	uint64_t picture_ns; /* nor another picture taken */
 } server;
@@ -173,8 +174,19 @@ static void take_picture(void)
 	server.picture_ns = clock_ns() + TURN_NS;
 	if ((width != (uint32_t)server.screen->width || height != (uint32_t)server.screen->height) && resize(width, height))
 		return;
-	if (!link_copy(&server.link, server.fresh, width, height))
-		show();
+	if (link_copy(&server.link, server.fresh, width, height))
+		return;
+	show();
+	server.has_picture = true;
+}
+
+/* Not before there is something to see: what it has asked for stays asked for. */
+static void send_picture(void)
+{
+	if (server.client && server.has_picture)
+		rfbUpdateClient(server.client);
+	if (server.client && server.client->sock < 0)
+		rfbClientConnectionGone(server.client);
 }
 
 /* ---- displayd, by way of the door ------------------------------------------------------------------------------ */
@@ -260,8 +272,7 @@ static void turn(uint64_t now_ns)
 	if (server.client)
 		rfbCheckFds(server.screen, 0);
 	take_picture();
-	if (server.client)
-		rfbProcessEvents(server.screen, 0);
+	send_picture();
 	link_flush(&server.link);
 }
 
