@@ -175,7 +175,7 @@ def warned(t):
     """Who asks for KVM is told, once, what a guest may stumble over there and what to do: what `bulkhead host` has found of it."""
     need_kvm()
     t.engine = "kvm"
-    said = t.run_guest("hello64").expect(0).err
+    said = t.run_guest("hello64").expect(0, out="hello").err
     host = t.bulkhead("host").out
     kinds = {"SYSCALL": "SYSCALL", "TSC": "time-stamp counter", "kind": "interprets guest code"}
     for name, words in kinds.items():

@@ -254,8 +254,6 @@ int keeper_open(struct keeper *k)
 	if (!rc)
 		rc = claim_name(k);
 	if (!rc)
-		keeper_warn_of_engine(k);
-	if (!rc)
 		rc = keeper_open_named_backends(k);
 	if (!rc)
 		rc = open_sockets(k);
