@@ -66,6 +66,7 @@ struct engine_config {
 	struct machine_clock clock; /* what local APICs and engine_state mean by a time */
 	int kvm_fd;	       /* engine kvm: open /dev/kvm, owned by the caller until create() returns 0; else -1 */
 	bool no_syscall; /* engine kvm: restore() refuses a processor that has SYSCALL switched on */
+	bool mends_syscall; /* engine kvm: SYSCALL is finished for a KVM that does half of it (vmm/kvm/syscall.c) */
 	bool no_fallback; /* engine kvm: what KVM cannot do ends the machine, and is not left to our emulator */
 	size_t code_cache_bytes; /* engine emu: bound of what decoded and translated code takes, of all vCPUs together; 0: default */
 	/* engine emu: memory for generated code, made before the sandbox forbids it (native/memory.h), which the caller owns;

@@ -119,10 +119,21 @@ def to_kvm(t, shell):
     return False
 
 
+# Programs that are started, read a file and talk by a pipe: the same on both engines.
+PROGRAMS = "echo be$((1))gin; sha256sum /bin/busybox; echo pi$((1))pe | cat; echo e$((1))nd\r"
+
+
+def programs(shell):
+    shell.talk.send(PROGRAMS)
+    said = shell.expect(r"be1gin\r?\n((?:.|\n)*?)e1nd", 100)[1]
+    shell.expect(PROMPT, 60)
+    return said
+
+
 @test(limit=200)
 def linux(t):
-    """Debian's kernel, from the emulator to KVM with its programs, and back: nothing is lost, and its time goes on. On a KVM without
-    SYSCALL the program there only computes, and the kernel takes interrupts and echoes what is typed."""
+    """Debian's kernel, from the emulator to KVM with its programs, and back: nothing is lost, and its time goes on. On a KVM that cannot
+    have SYSCALL the program there only computes, and the kernel takes interrupts and echoes what is typed."""
     need_kvm()
     model = both_have(t)
     kernel, initrd = debian(t.dir)
@@ -132,10 +143,11 @@ def linux(t):
     shell.expect(PROMPT, 120)
     if engine_of(t) == "kvm":  # hardware
         t.bulkhead("engine", t.name, "emu").expect(0)
+    there = programs(shell)
+    check(re.search(r"^[0-9a-f]{64}  /bin/busybox\r?\npi1pe\r?\n$", there), there)
     if whole := to_kvm(t, shell):
-        shell.talk.send("echo in$((1))kvm\r")
-        shell.expect("in1kvm", 60)
-        shell.expect(PROMPT, 60)
+        here = programs(shell)
+        check(here == there, f"under KVM: {here}; under the emulator: {there}")
         t.bulkhead("engine", t.name, "emu").expect(0)
     else:
         print("  this KVM breaks SYSCALL: a program that makes no system calls", flush=True)
@@ -156,6 +168,20 @@ def linux(t):
     check(shell.wait(60) == 0, shell.talk.text[-3000:])
     wrong = re.search(WRONG, shell.talk.text)
     check(not wrong, f"{wrong}: {shell.talk.text[-3000:]}")
+
+
+@test
+def warned(t):
+    """Who asks for KVM is told, once, what a guest may stumble over there and what to do: what `bulkhead host` has found of it."""
+    need_kvm()
+    t.engine = "kvm"
+    said = t.run_guest("hello64").expect(0, out="hello").err
+    host = t.bulkhead("host").out
+    kinds = {"SYSCALL": "SYSCALL", "TSC": "time-stamp counter", "kind": "interprets guest code"}
+    for name, words in kinds.items():
+        found = re.search(rf"^  (?:note|worse) +{name} .*{words}", host, re.M)
+        check(said.count(words) == (1 if found else 0), f"{name}: {found}; {said}")
+        check(not found or re.search(rf"{words}.*; .*--engine (emu|auto)", said), said)
 
 
 @test

@@ -133,6 +133,7 @@ def linux_again_and_again(t):
         guest = start("echo this is $(nproc)")
         guest.expect("this is 2", BOOT)
         check(guest.wait(BOOT) == 0, f"boot {n}: exit code {guest.code}")
+        guest.close()
     guest = start("echo this is $(nproc); reboot -f")
     for n in range(COUNT):
         guest.expect("this is 2", BOOT)

@@ -175,6 +175,8 @@ Test(host_report, no_extension)
 	f.kvm.probe.defects = (struct kvm_defects){ .tsc_is_hosts = true, .breaks_syscall = true };
 	expect(&f, "SYSCALL", HOST_WORSE, "refuses");
 	expect(&f, "TSC", HOST_SAY, "the host's");
+	f.kvm.probe.defects.half_syscall = true;
+	expect(&f, "SYSCALL", HOST_SAY, "does the rest");
 	expect(&f, "--engine auto", HOST_SAY, "emu");
 	cr_expect_eq(host_kvm_kind(&f), HOST_KVM_SOFTWARE);
 	f.has_hypervisor = true;

@@ -10,9 +10,10 @@ struct kvm_run;
 struct kvm_defects {
 	bool tsc_is_hosts;   /* a guest's counter is the host's, whatever is written to it */
 	bool breaks_syscall; /* SYSCALL of a 64-bit program does not arrive in its kernel: systems with such programs do not live */
+	bool half_syscall;   /* and that in the way that engine kvm mends (vmm/kvm/syscall.c) */
 };
 
-enum { KVM_DEFECTS_BYTES = 5 * 4096 };
+enum { KVM_DEFECTS_BYTES = 5 * 4096 /* and a mapping of more that nothing touches */ };
 
 /*
  * What cannot be told is false. `vcpu` is a scratch machine's only processor, and

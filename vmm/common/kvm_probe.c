@@ -254,6 +254,45 @@ void kvm_probe(int kvm_fd, struct kvm_probe *out)
 
 #endif
 
+static struct kvm_complaint about_syscall(const struct kvm_defects *d)
+{
+	if (!d->breaks_syscall)
+		return (struct kvm_complaint){ .name = "SYSCALL" };
+	if (d->half_syscall)
+		return (struct kvm_complaint){
+			"SYSCALL", "this host's KVM does half of a 64-bit program's SYSCALL",
+			"the engine does the rest, so programs run, but the guest's own breakpoints in debug "
+			"registers do not hit, and system calls and page faults are slow: --engine emu",
+			false
+		};
+	return (struct kvm_complaint){
+		"SYSCALL",
+		"this host's KVM does not bring a 64-bit program's SYSCALL to its kernel: programs of 64-bit "
+		"systems die under it",
+		"use --engine emu; bulkhead engine NAME kvm refuses a guest that has it switched on", true
+	};
+}
+
+struct kvm_complaint kvm_complaint(const struct kvm_probe *p, unsigned row)
+{
+	switch (row) {
+	case 0:
+		return about_syscall(&p->defects);
+	case 1:
+		return (struct kvm_complaint){
+			"TSC",
+			p->defects.tsc_is_hosts ? "a guest's time-stamp counter is the host's, whatever is written to it" : NULL,
+			"a machine of --engine auto begins with the host's, and can go to either engine; a state that "
+			"was saved elsewhere cannot go on here",
+			false
+		};
+	default:
+		return (struct kvm_complaint){ "speed",
+					       p->kind == KVM_INTERPRETS ? "this host's KVM interprets guest code" : NULL,
+					       "--engine emu is faster for whole systems", false };
+	}
+}
+
 void kvm_probe_text(const struct kvm_probe *p, char out[KVM_PROBE_TEXT])
 {
 	const double mips = p->ps_per_insn ? 1e6 / (double)p->ps_per_insn : 0, us = (double)p->ns_per_exit / 1e3;

@@ -49,6 +49,16 @@ int kvm_cap(int kvm_fd, int number);
  * it is hardware (plus what making a machine takes). `kvm_fd` stays the caller's; negative: -errno of kvm_open().
  */
 void kvm_probe(int kvm_fd, struct kvm_probe *out);
+/*
+ * What a guest may stumble over under this KVM, by a row number: what it is and what to do about it, for `bulkhead host`, `status` and who
+ * asks for --engine kvm. `what` is NULL where there is nothing to say.
+ */
+enum { KVM_COMPLAINTS = 3 };
+struct kvm_complaint {
+	const char *name, *what, *advice;
+	bool harms; /* the guest, and not only its speed */
+};
+struct kvm_complaint kvm_complaint(const struct kvm_probe *p, unsigned row);
 /* The finding in a sentence that says what it means for the choice of an engine. */
 void kvm_probe_text(const struct kvm_probe *p, char out[KVM_PROBE_TEXT]);
 

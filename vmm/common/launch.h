@@ -77,7 +77,7 @@ struct launch {
 	bool engine_kvm; /* it begins with KVM; with the emulator, kvm_fd is there if it can go over to KVM */
 	uint32_t tsc_khz; /* what the emulator's counter of time has to count, so that KVM can go on with it; 0: anything */
 	bool tsc_is_hosts; /* it is to begin as the host's, since KVM shows no other */
-	bool kvm_breaks_syscall; /* kvm_defects.h; only known where the engine was not asked for */
+	bool kvm_breaks_syscall, kvm_half_syscall; /* kvm_defects.h */
 	char engine_reason[160]; /* why it is this engine: a sentence for users */
 	uint64_t started_ns; /* CLOCK_MONOTONIC, when the command line began */
 	bool trace, journal; /* journal: stderr is read by journald */

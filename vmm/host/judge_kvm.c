@@ -109,16 +109,15 @@ static void judge_kind(const struct host_facts *f, struct host_report *r)
 }
 
 /* What no capability tells. */
-static void judge_defects(const struct kvm_defects *d, struct host_report *r)
+static void judge_defects(const struct kvm_probe *p, struct host_report *r)
 {
-	if (d->breaks_syscall) {
-		host_find(r, AREA, "SYSCALL", HOST_WORSE,
-			  "it does not arrive in the guest's kernel: a 64-bit system's programs die under this KVM");
-		host_advise(r, "--engine emu; bulkhead engine NAME kvm refuses a guest that has it switched on");
-	}
-	if (d->tsc_is_hosts) {
-		host_find(r, AREA, "TSC", HOST_SAY, "a guest's is the host's, whatever is written to it");
-		host_advise(r, "nothing: machines of --engine auto begin with the host's, so that they can go over to KVM");
+	for (unsigned n = 0; n < KVM_COMPLAINTS; n++) {
+		const struct kvm_complaint c = kvm_complaint(p, n);
+
+		if (!c.what || !strcmp(c.name, "speed")) /* the kind says that */
+			continue;
+		host_find(r, AREA, c.name, c.harms ? HOST_WORSE : HOST_SAY, "%s", c.what);
+		host_advise(r, "%s", c.advice);
 	}
 }
 
@@ -152,7 +151,7 @@ void host_judge_kvm(const struct host_facts *f, struct host_report *r)
 		judge_api(f, r);
 	if (!f->kvm.err && f->kvm.api == KVM_API_VERSION) {
 		judge_kind(f, r);
-		judge_defects(&f->kvm.probe.defects, r);
+		judge_defects(&f->kvm.probe, r);
 		for (unsigned c = 0; c < HOST_CAPABILITIES_MAX && kvm_caps[c].name; c++)
 			judge_capability(r, &kvm_caps[c], f->kvm.capability[c]);
 		host_find(r, AREA, "processors", HOST_SAY, "%d of one machine at most, %d are recommended", f->kvm.max_vcpus,

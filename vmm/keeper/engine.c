@@ -26,6 +26,13 @@ static const char *emulator_only(const struct vm_config *c)
 					 : NULL;
 }
 
+static void keep_defects(struct keeper *k, const struct kvm_defects *d)
+{
+	k->launch.tsc_is_hosts = d->tsc_is_hosts;
+	k->launch.kvm_breaks_syscall = d->breaks_syscall;
+	k->launch.kvm_half_syscall = d->half_syscall;
+}
+
 /* KVM where it is the processor itself, our emulator where it is faster than what calls itself KVM: by measurement. */
 static void choose(struct keeper *k)
 {
@@ -44,8 +51,7 @@ static void choose(struct keeper *k)
 	decide(k, probe.kind == KVM_HARDWARE ? "kvm" : "emu", reason);
 	k->launch.engine_kvm = probe.kind == KVM_HARDWARE;
 	k->launch.tsc_khz = probe.tsc_khz;
-	k->launch.tsc_is_hosts = probe.defects.tsc_is_hosts;
-	k->launch.kvm_breaks_syscall = probe.defects.breaks_syscall;
+	keep_defects(k, &probe.defects);
 	/* Kept for `bulkhead engine`, whatever it begins with. */
 	if (probe.kind == KVM_HARDWARE || probe.kind == KVM_INTERPRETS)
 		k->launch.kvm_fd = fd;
@@ -68,8 +74,21 @@ int keeper_open_engine(struct keeper *k)
 		return 0;
 	k->launch.engine_kvm = true;
 	k->launch.kvm_fd = kvm_open();
-	if (k->launch.kvm_fd >= 0)
+	if (k->launch.kvm_fd >= 0) {
+		kvm_probe(k->launch.kvm_fd, &k->kvm);
+		keep_defects(k, &k->kvm.defects);
 		return 0;
+	}
 	return keeper_fail(k, EXIT_USAGE, "--engine kvm: /dev/kvm: %s; %s", strerror(-k->launch.kvm_fd),
 			   k->launch.kvm_fd == -EACCES ? "join the group that owns it, or use --engine emu" : "use --engine emu");
+}
+
+void keeper_warn_of_engine(struct keeper *k)
+{
+	for (unsigned n = 0; n < KVM_COMPLAINTS; n++) {
+		const struct kvm_complaint c = kvm_complaint(&k->kvm, n);
+
+		if (c.what)
+			keeper_warn(k, "%s; %s", c.what, c.advice);
+	}
 }

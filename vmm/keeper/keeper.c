@@ -317,6 +317,7 @@ static int run(struct keeper *k)
 	if (!rc) {
 		snprintf(dir, sizeof(dir), "%s %s", k->config.name, k->rundir.path);
 		keeper_tell(k, 'D', 0, dir);
+		keeper_warn_of_engine(k);
 	}
 	if (!rc)
 		rc = record_open(k);

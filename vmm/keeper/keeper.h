@@ -17,6 +17,7 @@
 #ifndef BULKHEAD_VMM_KEEPER_H
 #define BULKHEAD_VMM_KEEPER_H
 
+#include "../common/kvm_probe.h"
 #include "../common/launch.h"
 #include "../common/rundir.h"
 
@@ -30,6 +31,7 @@ struct keeper {
 	struct vm_config config;
 	struct launch launch;
 	struct rundir rundir;
+	struct kvm_probe kvm; /* where engine kvm was asked for */
 	bool has_name; /* somebody has named it */
 	int control_fd; /* listening */
 	int gdb_fd;	/* listening */
@@ -70,6 +72,8 @@ int keeper_open(struct keeper *k);
 
 /* Which engine it will be, and why; /dev/kvm: 0, or an exit code; what went wrong has been said. */
 int keeper_open_engine(struct keeper *k);
+/* Who asks for KVM gets it. What a guest will stumble over there is said once, and what to do about it. */
+void keeper_warn_of_engine(struct keeper *k);
 
 /* --exec's archive, as one initrd more: 0, or an exit code; what went wrong has been said. */
 int keeper_open_exec(struct keeper *k);

@@ -16,7 +16,6 @@
 #include <sys/ioctl.h>
 
 enum { INT3 = 0xcc, VEC_BP = 3 };
-#define DR6_HITS 0xfu
 #define DR7_FIXED 0x600u /* GE, and the bit that is always one */
 
 int kvm_translate(struct engine *e, unsigned vcpu, uint64_t linear, uint64_t *gpa)
@@ -30,11 +29,11 @@ int kvm_translate(struct engine *e, unsigned vcpu, uint64_t linear, uint64_t *gp
 	return 0;
 }
 
-static uint8_t *host_of(struct kvm_engine *k, uint64_t linear)
+uint8_t *kvm_host_of(struct kvm_engine *k, unsigned vcpu, uint64_t linear)
 {
 	uint64_t gpa;
 
-	if (kvm_translate(&k->base, 0, linear, &gpa))
+	if (kvm_translate(&k->base, vcpu, linear, &gpa))
 		return NULL;
 	for (unsigned i = 0; i < k->ram_count; i++)
 		if (gpa - k->ram[i].gpa < k->ram[i].size)
@@ -66,18 +65,25 @@ static uint64_t dr7_of(unsigned n, const struct engine_point *p)
 
 _Static_assert(ENGINE_MAX_POINTS <= 64, "a bit for each");
 
+/* The last one stands where SYSCALL is mended. */
+static unsigned debugger_slots(const struct kvm_engine *k)
+{
+	return k->mends_syscall ? KVM_SLOTS - 1 : KVM_SLOTS;
+}
+
 /* Bits of *placed: the points that stand in a debug register. */
 static int fill_registers(struct kvm_engine *k, struct kvm_guest_debug *d, const struct engine_debug *want, uint64_t *placed,
 			  unsigned *which)
 {
+	const unsigned slots = debugger_slots(k);
 	unsigned used = 0;
 
 	d->arch.debugreg[7] = DR7_FIXED;
 	for (unsigned soft = 0; soft < 2; soft++)
 		for (unsigned n = 0; n < want->count; n++) {
-			if ((want->point[n].kind == ENGINE_POINT_SOFT) != soft || (soft && used == KVM_SLOTS))
+			if ((want->point[n].kind == ENGINE_POINT_SOFT) != soft || (soft && used == slots))
 				continue;
-			if (used == KVM_SLOTS) {
+			if (used == slots) {
 				*which = n;
 				return -ENOSPC;
 			}
@@ -99,7 +105,7 @@ static int put_patches(struct kvm_engine *k, const struct engine_debug *want, ui
 
 		if (placed >> n & 1)
 			continue;
-		host = host_of(k, want->point[n].address);
+		host = kvm_host_of(k, 0, want->point[n].address);
 		if (!host) {
 			*which = n;
 			return -EFAULT;
@@ -110,18 +116,29 @@ static int put_patches(struct kvm_engine *k, const struct engine_debug *want, ui
 	return 0;
 }
 
-static int tell_kvm(struct kvm_engine *k, struct kvm_guest_debug d)
+int kvm_debug_tell(struct kvm_engine *k, unsigned vcpu)
 {
-	const uint32_t control = d.control;
+	const struct kvm_mend *m = &k->vcpu[vcpu].mend;
+	struct kvm_guest_debug d = k->guest_debug;
 
-	for (unsigned i = 0; i < k->vcpus; i++) {
-		d.control = control;
-		if (k->debug.step >> i & 1)
-			d.control |= KVM_GUESTDBG_SINGLESTEP | (k->debug_flags & KVM_GUESTDBG_BLOCKIRQ);
-		if (ioctl(k->vcpu[i].fd, KVM_SET_GUEST_DEBUG, &d) < 0)
-			return kvm_fail(k, "KVM_SET_GUEST_DEBUG");
+	if (k->debug.step >> vcpu & 1 || m->passing)
+		d.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | (k->debug_flags & KVM_GUESTDBG_BLOCKIRQ);
+	if (m->handler && !m->passing) {
+		d.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
+		d.arch.debugreg[KVM_SLOTS - 1] = m->handler;
+		d.arch.debugreg[7] |= DR7_FIXED | 2ull << (2 * (KVM_SLOTS - 1));
 	}
-	return 0;
+	return ioctl(k->vcpu[vcpu].fd, KVM_SET_GUEST_DEBUG, &d) < 0 ? kvm_fail(k, "KVM_SET_GUEST_DEBUG") : 0;
+}
+
+static int tell_kvm(struct kvm_engine *k, const struct kvm_guest_debug *d)
+{
+	int err = 0;
+
+	k->guest_debug = *d;
+	for (unsigned i = 0; !err && i < k->vcpus; i++)
+		err = kvm_debug_tell(k, i);
+	return err;
 }
 
 int kvm_debug(struct engine *e, const struct engine_debug *want, unsigned *which)
@@ -145,7 +162,7 @@ int kvm_debug(struct engine *e, const struct engine_debug *want, unsigned *which
 		d.control |= KVM_GUESTDBG_ENABLE;
 	if (k->patches)
 		d.control |= KVM_GUESTDBG_USE_SW_BP;
-	return tell_kvm(k, d);
+	return tell_kvm(k, &d);
 }
 
 void kvm_debug_hit(struct engine *e, unsigned vcpu, struct engine_hit *out)
@@ -165,6 +182,11 @@ static const struct engine_point *find_patch(const struct kvm_engine *k, uint64_
 		if (k->debug.point[n].kind == ENGINE_POINT_SOFT && k->debug.point[n].address == linear)
 			return &k->debug.point[n];
 	return NULL;
+}
+
+static uint64_t debugger_hits(const struct kvm_engine *k)
+{
+	return (1u << debugger_slots(k)) - 1;
 }
 
 /* An exception that the guest has made for itself. */
@@ -188,8 +210,8 @@ bool kvm_debug_exit(struct kvm_engine *k, unsigned vcpu)
 
 	if (a->exception == VEC_BP)
 		p = find_patch(k, a->pc);
-	else if (a->dr6 & DR6_HITS)
-		p = &k->debug.point[k->slot[__builtin_ctz((unsigned)(a->dr6 & DR6_HITS))]];
+	else if (a->dr6 & debugger_hits(k))
+		p = &k->debug.point[k->slot[__builtin_ctz((unsigned)(a->dr6 & debugger_hits(k)))]];
 	if (!p && (a->exception == VEC_BP || !kvm_debug_holds_interrupts(k, vcpu))) {
 		give_back(k, vcpu, (uint8_t)a->exception);
 		return false;

@@ -76,6 +76,7 @@ static void hide_unoffered(int fd)
 static int create_vcpu(struct kvm_engine *k, unsigned index)
 {
 	struct kvm_vcpu *v = &k->vcpu[index];
+	int err;
 
 	v->fd = ioctl(k->vm_fd, KVM_CREATE_VCPU, (unsigned long)topology_apic_id(&k->topology, index));
 	if (v->fd < 0)
@@ -89,7 +90,8 @@ static int create_vcpu(struct kvm_engine *k, unsigned index)
 	if (k->xsave_bytes && !v->area)
 		return -ENOMEM;
 	hide_unoffered(v->fd);
-	return kvm_set_cpuid(k, index);
+	err = kvm_set_cpuid(k, index);
+	return err ? err : kvm_mend_init(k, index);
 }
 
 static void kvm_engine_destroy(struct engine *e)
@@ -142,6 +144,13 @@ static int build(struct kvm_engine *k, const struct engine_config *config)
 	return kvm_fallback_create(k, config);
 }
 
+static bool has_synced_registers(int kvm_fd)
+{
+	const int want = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS, has = ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS);
+
+	return has > 0 && (has & want) == want;
+}
+
 static int kvm_engine_create(const struct engine_config *config, struct engine **out)
 {
 	struct kvm_engine *k;
@@ -161,6 +170,7 @@ static int kvm_engine_create(const struct engine_config *config, struct engine *
 	memcpy(k->ram, config->ram, sizeof(k->ram));
 	k->ram_count = config->ram_count;
 	k->clock = config->clock;
+	k->mends_syscall = config->mends_syscall && has_synced_registers(k->kvm_fd);
 	if (config->cpu)
 		k->cpu = *config->cpu;
 	else

@@ -193,8 +193,10 @@ int kvm_settle(struct kvm_engine *k, unsigned vcpu)
 	struct kvm_vcpu *v = &k->vcpu[vcpu];
 	struct kvm_stretch *st = &v->stretch;
 	struct kvm_vcpu_events events;
-	int err = kvm_state_get(k, vcpu, &st->before);
+	int err = kvm_mend_settle(k, vcpu);
 
+	if (!err)
+		err = kvm_state_get(k, vcpu, &st->before);
 	if (err)
 		return err;
 	if (ioctl(v->fd, KVM_GET_VCPU_EVENTS, &events) < 0)

@@ -27,6 +27,14 @@ struct kvm_stretch {
 	struct cpu before, after;
 };
 
+/* How a vCPU's page faults are watched, where KVM breaks SYSCALL (syscall.c). */
+struct kvm_mend {
+	uint64_t idt_base, cr3; /* by which `gate` was found */
+	const uint8_t *gate;	/* of page faults, in guest memory; NULL: there is none */
+	uint64_t handler;	/* linear; the breakpoint stands there. 0: nowhere */
+	bool passing;		/* it is away for one instruction */
+};
+
 struct kvm_vcpu {
 	int fd;
 	struct kvm_run *run;
@@ -40,6 +48,7 @@ struct kvm_vcpu {
 	bool owes; /* KVM has not yet heard that it was answered: its registers are of before (KVM_EXIT_IO, KVM_EXIT_MMIO) */
 	uint8_t *area; /* for its extended state: k->xsave_bytes */
 	struct kvm_stretch stretch;
+	struct kvm_mend mend;
 };
 
 enum { KVM_SLOTS = 4, KVM_MSR_ROWS = 32 };
@@ -67,6 +76,7 @@ struct kvm_engine {
 	bool has_msr[KVM_MSR_ROWS]; /* state.c: which of its registers this KVM has */
 	struct engine *emulator; /* for what KVM cannot do (fallback.c) */
 	bool no_syscall;	 /* of struct engine_config */
+	bool mends_syscall;	 /* the same. Then a vCPU's `run` has its registers after each exit, and the sregs that it is given */
 	bool falls_back;	 /* it is asked while the guest runs */
 	bool has_triple_fault;	 /* one that is on its way is part of a vCPU's events (KVM_CAP_X86_TRIPLE_FAULT_EVENT) */
 	bool tells_failures;	 /* an instruction that it cannot do leaves no #UD behind (KVM_CAP_EXIT_ON_EMULATION_FAILURE) */
@@ -78,6 +88,7 @@ struct kvm_engine {
 	bool routed[LAYOUT_IOAPIC_PINS];
 	struct engine_debug debug; /* debugger.c, as all up to `error` */
 	struct engine_hit hit[ENGINE_MAX_VCPUS];
+	struct kvm_guest_debug guest_debug; /* of all vCPUs; what each has beside it debugger.c adds */
 	uint32_t debug_flags; /* KVM_GUESTDBG_* that this KVM has beside the usual ones */
 	uint8_t slot[KVM_SLOTS]; /* which point stands in each debug register */
 	struct kvm_patch patch[ENGINE_MAX_POINTS];
@@ -153,8 +164,20 @@ void kvm_debug_hit(struct engine *e, unsigned vcpu, struct engine_hit *out);
 int kvm_translate(struct engine *e, unsigned vcpu, uint64_t linear, uint64_t *gpa);
 /* It is to do one instruction, without an interrupt before it. */
 bool kvm_debug_holds_interrupts(const struct kvm_engine *k, unsigned vcpu);
+/* Tells KVM what a vCPU stops for, when that has changed. 0 or -errno. */
+int kvm_debug_tell(struct kvm_engine *k, unsigned vcpu);
+/* Guest memory at a linear address, up to the end of its page; NULL: there is none. */
+uint8_t *kvm_host_of(struct kvm_engine *k, unsigned vcpu, uint64_t linear);
 /* KVM_EXIT_DEBUG. True: the debugger is to hear of it; false: it was the guest's own, and has been given back to it. */
 bool kvm_debug_exit(struct kvm_engine *k, unsigned vcpu);
+
+/* syscall.c; all do nothing but with `mends_syscall`. init(): a vCPU that has just been made. watch(): before each KVM_RUN. */
+int kvm_mend_init(struct kvm_engine *k, unsigned vcpu);
+int kvm_mend_watch(struct kvm_engine *k, unsigned vcpu);
+/* KVM_EXIT_DEBUG. True: it was the watch's, and the guest goes on. */
+bool kvm_mend_exit(struct kvm_engine *k, unsigned vcpu);
+/* A vCPU that stands still is not in the middle of a SYSCALL afterwards. */
+int kvm_mend_settle(struct kvm_engine *k, unsigned vcpu);
 
 /* What the guest has been told by devices reaches its registers, without an instruction more. As kvm_step(), but true: that is done. */
 bool kvm_complete(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop);

@@ -82,8 +82,9 @@ static int set_regs(struct kvm_engine *k, int fd, const struct cpu *in)
 	return ioctl(fd, KVM_SET_REGS, &regs) < 0 ? kvm_fail(k, "KVM_SET_REGS") : 0;
 }
 
-static int set_sregs(struct kvm_engine *k, int fd, const struct cpu *in)
+static int set_sregs(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
 {
+	const int fd = k->vcpu[vcpu].fd;
 	struct kvm_sregs s;
 
 	if (ioctl(fd, KVM_GET_SREGS, &s) < 0)
@@ -107,6 +108,7 @@ static int set_sregs(struct kvm_engine *k, int fd, const struct cpu *in)
 	s.efer = in->msr.efer;
 	if (in->msr.apic_base)
 		s.apic_base = in->msr.apic_base;
+	k->vcpu[vcpu].run->s.regs.sregs = s; /* syscall.c looks at them there */
 	return ioctl(fd, KVM_SET_SREGS, &s) < 0 ? kvm_fail(k, "KVM_SET_SREGS") : 0;
 }
 
@@ -276,7 +278,7 @@ int kvm_state_set(struct kvm_engine *k, unsigned vcpu, const struct cpu *in)
 		mp.mp_state = KVM_MP_STATE_HALTED;
 	else if (in->activity == CPU_WAIT_SIPI)
 		mp.mp_state = KVM_MP_STATE_INIT_RECEIVED;
-	err = set_sregs(k, fd, in);
+	err = set_sregs(k, vcpu, in);
 	if (!err)
 		err = set_regs(k, fd, in);
 	if (!err)
@@ -318,7 +320,7 @@ int kvm_state_change(struct kvm_engine *k, unsigned vcpu, const struct cpu *befo
 	int err = 0;
 
 	if (sregs_differ(before, after))
-		err = set_sregs(k, fd, after);
+		err = set_sregs(k, vcpu, after);
 	if (!err)
 		err = set_regs(k, fd, after);
 	if (!err && xstate_differs(before, after))

@@ -171,6 +171,8 @@ static bool serve_exit(struct kvm_engine *k, unsigned vcpu, enum engine_stop *st
 		*stop = ENGINE_HALTED;
 		return false;
 	case KVM_EXIT_DEBUG:
+		if (kvm_mend_exit(k, vcpu))
+			return true;
 		*stop = ENGINE_DEBUG;
 		return !kvm_debug_exit(k, vcpu);
 	case KVM_EXIT_SHUTDOWN:
@@ -210,7 +212,7 @@ bool kvm_step(struct kvm_engine *k, unsigned vcpu, enum engine_stop *stop)
 {
 	struct kvm_vcpu *v = &k->vcpu[vcpu];
 
-	if (inject_extint(k, vcpu)) {
+	if (kvm_mend_watch(k, vcpu) || inject_extint(k, vcpu)) {
 		*stop = ENGINE_ERROR;
 		return false;
 	}

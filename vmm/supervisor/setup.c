@@ -388,7 +388,8 @@ int setup_vcpu(struct proc *p, const Bulkhead__EntryState *entry)
 	m.tier = (char *)vm->config->tier;
 	m.has_tsc_khz = m.tsc_khz = vm->launch->tsc_khz;
 	m.has_tsc_is_hosts = m.tsc_is_hosts = vm->launch->tsc_is_hosts;
-	m.has_no_syscall = m.no_syscall = vm->launch->kvm_breaks_syscall && !vm->handover.forced;
+	m.has_mends_syscall = m.mends_syscall = vm->launch->kvm_half_syscall;
+	m.has_no_syscall = m.no_syscall = vm->launch->kvm_breaks_syscall && !vm->launch->kvm_half_syscall && !vm->handover.forced;
 	if (vm->handover.step != HANDOVER_NOT)
 		m.n_features = name_features(&vm->handover.features, features);
 	m.features = features;

@@ -336,6 +336,7 @@ static int make_engine(struct setup *s, const Bulkhead__SetupVcpu *m, char *err,
 	s->config.tsc_khz = m->has_tsc_khz ? m->tsc_khz : 0;
 	s->config.tsc_is_hosts = m->has_tsc_is_hosts && m->tsc_is_hosts;
 	s->config.no_syscall = m->has_no_syscall && m->no_syscall;
+	s->config.mends_syscall = m->has_mends_syscall && m->mends_syscall;
 	s->config.no_fallback = m->has_no_fallback && m->no_fallback;
 	s->config.topology = control_topology(m->machine);
 	s->config.kvm_fd = ops == &engine_kvm ? take_fd(s) : -1;
