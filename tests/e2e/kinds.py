@@ -3,6 +3,7 @@
 import atexit
 import os
 import re
+import shutil
 import tempfile
 
 from bh import SOURCE
@@ -49,7 +50,13 @@ def _wire():
     return "pair=" + path
 
 
-_VALUES = {"blkd": _image, "netd": _wire}
+def _folder():
+    path = tempfile.mkdtemp(prefix="bh-share-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return "tag=" + path
+
+
+_VALUES = {"blkd": _image, "netd": _wire, "fsd": _folder}
 
 
 def process(kind, instance=0):
