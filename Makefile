@@ -90,7 +90,7 @@ isa-record: build-tests
 
 soak: build
 	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/kernels.py long_kexec_to_linux long_xen long_memtest_pass
-	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/system.py long_whole
+	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/system.py long_whole long_uefi
 	@BUILD=$(BUILD) SOURCE=. python3 tests/system/translated.py long_verified long_checked long_changing_code long_compiler
 	@ninja -C $(BUILD) --quiet software-programs
 	@TIER=verify BUILD=$(BUILD) SOURCE=. python3 tests/software/software.py

@@ -142,6 +142,22 @@ int alone_open(struct alone *a, const char *path)
 	return err ? failed(a, err) : 0;
 }
 
+/*
+ * The filter lets descriptors be sent at one number only, which in a machine is nobody's. An accepted connection gets the lowest one that
+ * is free: with all those before it in use, that one, for all other descriptors of a connection come after it, and go with it.
+ */
+static int let_connections_be_the_link(const struct alone *a)
+{
+	int fd = 0;
+
+	while (fd >= 0 && fd < SANDBOX_LINK)
+		fd = dup(a->listen_fd);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return fd == SANDBOX_LINK ? 0 : -EMFILE;
+}
+
 /* From here on it can use what it has open, take connections, and map what it is handed. */
 static int enter_fence(struct alone *a)
 {
@@ -150,15 +166,20 @@ static int enter_fence(struct alone *a)
 
 	if (!err && a->start)
 		err = a->start(&a->back);
+	if (!err && a->keeps_record)
+		err = let_connections_be_the_link(a);
 	return err ? err : sandbox_enter_run(sandbox_of_kind(a->kind), SANDBOX_ON);
 }
 
 int alone_serve(struct alone *a)
 {
-	int err;
+	int err = 0;
 
 	vhost_back_init(&a->back, a->device, a->base, NULL);
-	err = enter_fence(a);
+	if (a->keeps_record)
+		err = vhost_back_make_inflight(&a->back);
+	if (!err)
+		err = enter_fence(a);
 	if (err)
 		return failed(a, err);
 	event_base_dispatch(a->base);

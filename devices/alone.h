@@ -17,6 +17,7 @@ struct alone {
 	const struct vhost_device *device;
 	/* What has to be made within the fence, while that lets it be made; `back` is there. 0 or -errno. May be NULL. */
 	int (*start)(struct vhost_back *back);
+	bool keeps_record; /* it hands its front-end a record of what is under way (virtq_inflight.h) */
 	struct event_base *base;
 	struct event listener;
 	int listen_fd;

@@ -44,6 +44,7 @@ static int run(const char *path, const struct disk_spec *spec)
 		return ALONE_FAILED;
 	self.device = &disk.device;
 	self.start = start;
+	self.keeps_record = true;
 	return alone_serve(&self);
 }
 

@@ -72,6 +72,7 @@ int blk_disk_start(struct blk_disk *d, struct vhost_back *back)
 		return err;
 	d->device.kicked = pool_kicked;
 	d->device.halted = pool_halted;
+	d->device.reorders = true;
 	return 0;
 }
 

@@ -89,29 +89,40 @@ static void enqueue(struct blk_pool *p, struct blk_task *t, struct vhost_queue *
 	*last = t;
 }
 
-static void drop_first(struct blk_pool *p, unsigned queue)
+static void drop(struct blk_pool *p, struct blk_task **at)
 {
-	struct blk_task *t = p->first[queue];
+	struct blk_task *t = *at, *last;
+	const unsigned queue = t->queue->index;
 
-	p->first[queue] = t->next;
-	if (!t->next)
-		p->last[queue] = NULL;
+	*at = t->next;
 	t->queue = NULL;
+	for (last = p->first[queue]; last && last->next; last = last->next)
+		;
+	p->last[queue] = last;
 }
 
-/* Tells the guest of those that are over, up to the first one that is not. A queue that its driver has broken is not touched. */
+/* One that may be told now, at or behind `*at`; NULL: there is none. */
+static struct blk_task **next_over(const struct vhost_queue *q, struct blk_task **at)
+{
+	while (*at && !(*at)->over && q->ring.inflight)
+		at = &(*at)->next;
+	return *at && (*at)->over ? at : NULL;
+}
+
+/* Tells the guest of those that are over. A queue that its driver has broken is not touched. */
 static void publish(struct blk_pool *p, struct vhost_queue *q)
 {
+	struct blk_task **at = &p->first[q->index];
 	bool any = false;
 
-	for (struct blk_task *t = p->first[q->index]; t && t->over; t = p->first[q->index]) {
-		if (!q->ring.broken) {
-			int64_t written = blk_finish(&p->back->memory, &t->job, t->status);
+	while ((at = next_over(q, at))) {
+		const struct blk_task *t = *at;
 
-			virtq_fill(&q->ring, t->chain.head, (uint32_t)written);
+		if (!q->ring.broken) {
+			virtq_fill(&q->ring, t->chain.head, (uint32_t)blk_finish(&p->back->memory, &t->job, t->status));
 			any = true;
 		}
-		drop_first(p, q->index);
+		drop(p, at);
 	}
 	if (!any)
 		return;

@@ -5,7 +5,8 @@
  * that they were handed.
  *
  * The guest hears of the requests of a queue in the order in which they were taken out of it. So the used ring says all that
- * whoever takes over has to know: what it does not hold is done again, and nobody has been told that it was done before.
+ * whoever takes over has to know: what it does not hold is done again, and nobody has been told that it was done before. A front-end
+ * that keeps a record of what is under way (virtq_inflight.h) lets it hear of each as soon as that is over.
  *
  * A flush needs nothing from the others: a write that the guest has been told of has been written by then, and what fdatasync(2)
  * finds written is on the disk afterwards.

@@ -75,6 +75,8 @@ static void stats(struct runtime *rt, Bulkhead__Stats *s)
 	s->disk_reads = disk.blk.reads;
 	s->disk_writes = disk.blk.writes;
 	s->disk_errors = disk.blk.errors;
+	s->has_disk_waits_ns = disk.blk.fd >= 0;
+	s->disk_waits_ns = disk.blk.fd >= 0 ? blk_pool_waits_ns(&disk.pool) : 0;
 }
 
 const struct daemon_shell blkd_shell = {

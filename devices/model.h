@@ -26,6 +26,7 @@ struct model_config {
 	uint64_t ram_low;	/* bytes of RAM below 4 GiB, for CMOS */
 	uint64_t ram_high;	/* bytes at and above 4 GiB */
 	uint64_t rom;		/* of firmware's image, which ends at 4 GiB; 0: it starts without */
+	uint64_t flash;		/* of what that keeps, in the flash below the image */
 	struct cpu_topology topology; /* of `vcpus` */
 	uint8_t boot_order[VIRTIO_DEVICES], boot_count; /* disks that firmware tries first */
 	int64_t rtc_offset_s;	/* CMOS time = host UTC + offset */

@@ -186,6 +186,8 @@ static int give_own(enum kind_fd what)
 		return give_object("framebuffer", LAYOUT_SCREEN_BYTES, false, NULL);
 	case KIND_FD_PICTURE:
 		return give_object("picture", sizeof(struct picture), false, NULL);
+	case KIND_FD_VARIABLES:
+		return give(open("/dev/null", O_RDWR | O_CLOEXEC));
 	case KIND_FDS:
 		break;
 	}

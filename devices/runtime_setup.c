@@ -20,6 +20,7 @@ static struct model_config machine_config(const Bulkhead__MachineConfig *m)
 	struct model_config config = {
 		.ram_low = map.low,
 		.rom = map.rom,
+		.flash = m->has_flash_bytes ? m->flash_bytes : 0,
 		.ram_high = map.high,
 		.rtc_offset_s = m->has_rtc_offset_s ? m->rtc_offset_s : 0,
 		.realtime_ns = m->has_realtime_ns ? m->realtime_ns : 0,

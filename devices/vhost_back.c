@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "devices/vhost_inflight.h"
 #include "devices/vhost_memory.h"
 #include "devices/vhost_queue.h"
 
@@ -27,17 +28,39 @@ static int set_memory(struct vhost_back *b)
 	return err;
 }
 
-static int reply(struct vhost_back *b, uint32_t size)
+/* The reply in b->in, as bytes. */
+static size_t put_reply(struct vhost_back *b, uint32_t size, uint8_t frame[VU_FRAME_MAX])
 {
 	struct vu_message *m = &b->in;
-	uint8_t frame[sizeof(m->header) + sizeof(m->body)];
-	size_t bytes = sizeof(m->header) + size;
 
 	m->header.flags = VU_VERSION | VU_REPLY;
 	m->header.size = size;
 	memcpy(frame, &m->header, sizeof(m->header));
 	memcpy(frame + sizeof(m->header), m->body.bytes, size);
+	return sizeof(m->header) + size;
+}
+
+static int reply(struct vhost_back *b, uint32_t size)
+{
+	uint8_t frame[VU_FRAME_MAX];
+	const size_t bytes = put_reply(b, size, frame);
+
 	return send(b->fd, frame, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)bytes ? 1 : -ECONNRESET;
+}
+
+static int reply_with(struct vhost_back *b, uint32_t size, int fd)
+{
+	uint8_t frame[VU_FRAME_MAX];
+	struct iovec iov = { frame, put_reply(b, size, frame) };
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control) };
+
+	*CMSG_FIRSTHDR(&m) = (struct cmsghdr){ CMSG_LEN(sizeof(fd)), SOL_SOCKET, SCM_RIGHTS };
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &fd, sizeof(fd));
+	return sendmsg(b->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)iov.iov_len ? 1 : -ECONNRESET;
 }
 
 static int reply_word(struct vhost_back *b, uint64_t word)
@@ -102,6 +125,27 @@ static int set_end(struct vhost_back *b)
 	return 0;
 }
 
+/* Both change what the queues know of their past. The specification has 20 bytes, QEMU sends a struct, which is padded, and wants it back. */
+static int inflight_message(struct vhost_back *b)
+{
+	const uint32_t bytes = b->in.header.size;
+	int rc;
+
+	if (bytes != sizeof(b->in.body.inflight) && bytes != VU_INFLIGHT_PADDED)
+		return -EPROTO;
+	for (unsigned n = 0; n < VHOST_QUEUES; n++)
+		vhost_queue_stop(&b->queues[n]);
+	if (b->in.header.request == VU_SET_INFLIGHT_FD)
+		rc = b->fd_count == 1 ? vhost_inflight_take(b, b->fds[0]) : -EPROTO;
+	else
+		rc = vhost_inflight_offer(b);
+	if (rc == 1)
+		return reply_with(b, bytes, b->inflight.spare_fd);
+	for (unsigned n = 0; n < VHOST_QUEUES && !rc; n++)
+		vhost_queue_start(&b->queues[n]);
+	return rc;
+}
+
 static int set_addresses(struct vhost_back *b)
 {
 	const struct vu_vring_addr *a = &b->in.body.addr;
@@ -159,8 +203,14 @@ static const struct {
 	{ VU_GET_VRING_BASE, 8, queue_message }, { VU_SET_VRING_ENABLE, 8, queue_message },
 	{ VU_SET_VRING_ADDR, 40, set_addresses }, { VU_SET_VRING_KICK, 8, set_end },
 	{ VU_SET_VRING_CALL, 8, set_end },	 { VU_SET_VRING_ERR, 8, set_end },
-	{ VU_GET_CONFIG, -1, get_config },
+	{ VU_GET_CONFIG, -1, get_config },	 { VU_GET_INFLIGHT_FD, -1, inflight_message },
+	{ VU_SET_INFLIGHT_FD, -1, inflight_message },
 };
+
+static uint64_t protocol_features(const struct vhost_back *b)
+{
+	return PROTOCOL_FEATURES | (b->device->reorders ? VU_PROTOCOL_INFLIGHT : 0);
+}
 
 static int handle(struct vhost_back *b)
 {
@@ -168,11 +218,11 @@ static int handle(struct vhost_back *b)
 	case VU_GET_FEATURES:
 		return reply_word(b, b->device->features | RING_FEATURES);
 	case VU_GET_PROTOCOL_FEATURES:
-		return reply_word(b, PROTOCOL_FEATURES);
+		return reply_word(b, protocol_features(b));
 	case VU_GET_QUEUE_NUM:
 		return reply_word(b, b->device->queues);
 	case VU_SET_PROTOCOL_FEATURES:
-		b->protocol = b->in.body.word & PROTOCOL_FEATURES;
+		b->protocol = b->in.body.word & protocol_features(b);
 		return 0;
 	case VU_SET_OWNER:
 	case VU_RESET_OWNER:
@@ -286,7 +336,7 @@ void vhost_back_init(struct vhost_back *b, const struct vhost_device *device, st
 	b->base = base;
 	b->fixed_memory = memory != NULL;
 	b->memory = memory ? *memory : vhost_memory(b);
-	b->fd = -1;
+	b->fd = b->inflight.spare_fd = -1;
 	for (unsigned n = 0; n < VHOST_QUEUES; n++)
 		vhost_queue_init(&b->queues[n], b, n);
 }
@@ -309,6 +359,7 @@ void vhost_back_detach(struct vhost_back *b)
 		vhost_queue_init(&b->queues[n], b, n);
 	}
 	vhost_forget_memory(b);
+	vhost_inflight_forget(b);
 	close_fds(b);
 	b->got = 0;
 	b->features = b->protocol = 0;

@@ -35,6 +35,7 @@ struct vhost_device {
 	int (*kicked)(void *ctx, struct vhost_queue *q);
 	/* This queue is served no longer: what is under way of it is nobody's. May be NULL. */
 	void (*halted)(void *ctx, struct vhost_queue *q);
+	bool reorders; /* it uses chains in another order than they come in, where the front-end keeps a record of that */
 	/* After a batch; may be NULL. */
 	void (*served)(void *ctx);
 	/* The connection is over; may be NULL. */
@@ -60,6 +61,15 @@ struct vhost_region {
 	size_t mapped_bytes;
 };
 
+/* The front-end's record of what is under way (virtq_inflight.h). */
+struct vhost_inflight {
+	int spare_fd; /* of SPARE_BYTES, for front-ends that have none yet; -1: they are given none */
+	uint8_t *at;  /* NULL: there is no record */
+	void *mapped;
+	size_t mapped_bytes, stride;
+	uint16_t queues, queue_size;
+};
+
 struct vhost_back {
 	const struct vhost_device *device;
 	struct event_base *base;
@@ -71,6 +81,7 @@ struct vhost_back {
 	struct vhost_queue queues[VHOST_QUEUES];
 	struct vhost_region regions[VU_REGIONS];
 	unsigned region_count;
+	struct vhost_inflight inflight;
 	size_t got;
 	struct vu_message in;
 	int fds[VU_REGIONS];
@@ -81,6 +92,8 @@ struct vhost_back {
 /* `memory`: the guest's, which is there already; NULL: the front-end will hand it over. */
 void vhost_back_init(struct vhost_back *b, const struct vhost_device *device, struct event_base *base,
 		     const struct virtq_memory *memory);
+/* Makes room for a record of what is under way, which it hands to front-ends that ask for one. 0 or -errno. */
+int vhost_back_make_inflight(struct vhost_back *b);
 /* Takes a connection. 0 or -EIO. */
 int vhost_back_attach(struct vhost_back *b, int fd);
 /* Hangs up. Afterwards nothing of the guest's memory is touched. */

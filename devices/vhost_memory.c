@@ -33,8 +33,8 @@ void vhost_forget_memory(struct vhost_back *b)
 	b->region_count = 0;
 }
 
-/* A mapping that is longer than its file is a trap (SIGBUS). Asked with a call that this process may make anyway. */
-static bool has_byte(int fd, uint64_t at)
+/* Asked with a call that this process may make anyway. */
+bool vhost_has_byte(int fd, uint64_t at)
 {
 	uint8_t byte;
 
@@ -51,7 +51,7 @@ static int map_region(struct vhost_back *b, const struct vu_region *from, int fd
 	    from->guest_addr > UINT64_MAX - from->size || from->user_addr > UINT64_MAX - from->size)
 		return -EPROTO;
 	bytes = (size_t)(from->mmap_offset + from->size);
-	if (!has_byte(fd, bytes - 1))
+	if (!vhost_has_byte(fd, bytes - 1))
 		return -EPROTO;
 	*r = (struct vhost_region){ from->guest_addr, from->user_addr, from->size, NULL, NULL, bytes };
 	r->mapped = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "devices/vhost_inflight.h"
 #include "devices/vhost_memory.h"
 
 void vhost_queue_init(struct vhost_queue *q, struct vhost_back *back, unsigned index)
@@ -108,6 +109,7 @@ static int start_ring(struct vhost_queue *q)
 
 	q->ring.event_idx = b->features & VU_F_EVENT_IDX;
 	q->ring.indirect = b->features & VU_F_INDIRECT;
+	q->ring.inflight = vhost_inflight_of(b, q->index, q->size);
 	return virtq_start(&q->ring, &b->memory, q->size, vhost_guest_address(b, q->desc), vhost_guest_address(b, q->avail),
 			   vhost_guest_address(b, q->used));
 }
@@ -161,9 +163,12 @@ int vhost_queue_set_kick(struct vhost_queue *q, int fd)
 	return 0;
 }
 
+/* What was used before it came, nobody was called for. */
 void vhost_queue_set_call(struct vhost_queue *q, int fd)
 {
 	replace(&q->call_fd, fd);
+	if (q->started)
+		signal_end(fd);
 }
 
 void vhost_queue_set_err(struct vhost_queue *q, int fd)

@@ -32,12 +32,27 @@ static bool is_aligned(const void *p, uintptr_t to)
 	return p && (uintptr_t)p % to == 0;
 }
 
+/* Those that are under way have been made available, and not been used. */
+static int resume(struct virtq *q)
+{
+	int count = q->inflight ? inflight_open(q->inflight, q->size, q->used_idx, q->heads, &q->counter) : 0;
+
+	if (count < 0)
+		return count;
+	q->to_resume = (uint16_t)count;
+	q->last_avail = (uint16_t)(q->last_avail + count);
+	q->broken = false;
+	return 0;
+}
+
 /* 2.7: 16 bytes a descriptor, aligned to that; the rings' words to 2 and 4, and a word for events behind each. */
 int virtq_start(struct virtq *q, const struct virtq_memory *memory, uint16_t size, uint64_t desc, uint64_t avail, uint64_t used)
 {
 	const bool event_idx = q->event_idx, indirect = q->indirect;
+	struct inflight_region *inflight = q->inflight;
 
 	*q = (struct virtq){ .memory = memory, .size = size, .event_idx = event_idx, .indirect = indirect, .broken = true };
+	q->inflight = inflight;
 	if (!size || size > VIRTQ_SIZE_MAX || size & (size - 1))
 		return -EINVAL;
 	q->desc = memory->at(memory->ctx, desc, (uint64_t)size * sizeof(struct desc));
@@ -46,9 +61,8 @@ int virtq_start(struct virtq *q, const struct virtq_memory *memory, uint16_t siz
 	q->used_addr = used;
 	if (!is_aligned(q->desc, 16) || !is_aligned(q->avail, 2) || !is_aligned(q->used, 4))
 		return -EINVAL;
-	q->broken = false;
 	q->used_idx = q->last_avail = q->signalled = load16(q->used, 2);
-	return 0;
+	return resume(q);
 }
 
 static int breaks(struct virtq *q)
@@ -118,25 +132,36 @@ static int walk_indirect(struct virtq *q, struct virtq_chain *c, const struct de
 	return walk(q, c, table, count, 0, &deeper) ? -EPROTO : 0;
 }
 
-int virtq_pop(struct virtq *q, struct virtq_chain *chain)
+/* The pieces of the chain that begins at chain->head. */
+static int take_pieces(struct virtq *q, struct virtq_chain *chain)
 {
-	uint16_t ahead;
 	struct desc indirect;
 	int rc;
 
+	chain->readable = chain->writable = 0;
+	if (chain->head >= q->size)
+		return -EPROTO;
+	rc = walk(q, chain, q->desc, q->size, chain->head, &indirect);
+	return rc == 1 ? walk_indirect(q, chain, &indirect) : rc;
+}
+
+int virtq_pop(struct virtq *q, struct virtq_chain *chain)
+{
+	uint16_t ahead;
+
 	if (q->broken)
 		return -EPROTO;
+	if (q->resumed < q->to_resume) {
+		chain->head = q->heads[q->resumed++];
+		return take_pieces(q, chain) ? breaks(q) : 0;
+	}
 	ahead = (uint16_t)(load16(q->avail, 2) - q->last_avail);
 	if (!ahead)
 		return -EAGAIN;
-	chain->readable = chain->writable = 0;
 	chain->head = load16(q->avail, RING + 2u * (q->last_avail & (q->size - 1u)));
-	if (ahead > q->size || chain->head >= q->size)
+	if (ahead > q->size || take_pieces(q, chain))
 		return breaks(q);
-	rc = walk(q, chain, q->desc, q->size, chain->head, &indirect);
-	if (rc == 1)
-		rc = walk_indirect(q, chain, &indirect);
-	if (rc)
+	if (q->inflight && inflight_take(q->inflight, chain->head, q->counter++))
 		return breaks(q);
 	q->last_avail++;
 	return 0;
@@ -149,14 +174,18 @@ void virtq_fill(struct virtq *q, uint16_t head, uint32_t written)
 
 	memcpy((uint8_t *)q->used + at, &e, sizeof(e));
 	q->filled++;
+	if (q->inflight)
+		inflight_fill(q->inflight, head);
 }
 
 void virtq_publish(struct virtq *q)
 {
 	q->memory->written(q->memory->ctx, q->used_addr, RING + 8ull * q->size + 2);
 	q->used_idx = (uint16_t)(q->used_idx + q->filled);
-	q->filled = 0;
 	store16(q->used, 2, q->used_idx);
+	if (q->inflight)
+		inflight_published(q->inflight, q->size, q->filled, q->used_idx);
+	q->filled = 0;
 }
 
 void virtq_push(struct virtq *q, const struct virtq_chain *chain, uint32_t written)

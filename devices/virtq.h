@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VIRTQ_SIZE_MAX = 1024 };
+#include "devices/virtq_inflight.h"
+
+enum { VIRTQ_SIZE_MAX = INFLIGHT_MAX };
 
 /* The guest's memory. `at`: NULL unless all of it is there. `written` is called after bytes were written, and before the guest
  * is told. */
@@ -29,6 +31,10 @@ struct virtq {
 	const void *desc, *avail;
 	void *used;
 	uint64_t used_addr;
+	struct inflight_region *inflight; /* NULL: buffers are used in the order in which they were made available */
+	uint64_t counter;
+	uint16_t resumed, to_resume; /* of `heads`: those that a predecessor had under way, which come first */
+	uint16_t heads[VIRTQ_SIZE_MAX];
 };
 
 /* A piece of a buffer: guest memory, here and in the guest. */
@@ -46,9 +52,10 @@ struct virtq_chain {
 };
 
 /*
- * Rings at these addresses. It goes on behind what the used ring says is done, so that a device which takes one chain after the
- * other repeats the one that it died over, and loses none. -EINVAL: a size that cannot be, or addresses that are not memory or
- * not aligned.
+ * Rings at these addresses. It goes on behind what the used ring says is done, so that a device which uses chains in their order
+ * repeats the ones that it died over, and loses none. `event_idx`, `indirect` and `inflight` have been set before; with the latter
+ * those that are under way come first, and the device may use chains in any order. -EINVAL: a size that cannot be, addresses that
+ * are not memory or not aligned, or a record that is not this queue's.
  */
 int virtq_start(struct virtq *q, const struct virtq_memory *memory, uint16_t size, uint64_t desc, uint64_t avail, uint64_t used);
 /* 0: *chain is the next one; -EAGAIN: there is none; -EPROTO: the queue is broken. */
@@ -58,7 +65,7 @@ void virtq_push(struct virtq *q, const struct virtq_chain *chain, uint32_t writt
 /* The same in two steps, for several chains that the driver is to see at once. */
 void virtq_fill(struct virtq *q, uint16_t head, uint32_t written);
 void virtq_publish(struct virtq *q);
-/* The last `count` chains that were popped have not been: they come again. */
+/* The last `count` chains that were popped have not been: they come again. Not with `inflight`. */
 void virtq_put_back(struct virtq *q, uint16_t count);
 /* Does the driver want to be called for what was pushed since it was called last? */
 bool virtq_wants_call(struct virtq *q);

@@ -143,6 +143,9 @@ int control_check_machine(const Bulkhead__MachineConfig *m, struct control_compl
 		return complain(c, "machine.ram_bytes", "must be a multiple of 4096, at most 64 GiB");
 	if (!m->has_vcpus || m->vcpus == 0 || m->vcpus > RING_VCPUS)
 		return complain(c, "machine.vcpus", "must be 1 to 64");
+	if (m->has_flash_bytes &&
+	    (m->flash_bytes % PAGE || (m->flash_bytes && m->flash_bytes + m->rom_bytes > LAYOUT_FLASH_BYTES)))
+		return complain(c, "machine.flash_bytes", "must be a multiple of 4096, and with rom_bytes at most 8 MiB");
 	if (m->has_rom_bytes && (m->rom_bytes > LAYOUT_ROM_MAX || m->rom_bytes % PAGE || m->rom_bytes >= m->ram_bytes))
 		return complain(c, "machine.rom_bytes", "must be a multiple of 4096, at most 16 MiB, and less than the memory");
 	if (m->n_boot_order > VIRTIO_DEVICES)

@@ -36,6 +36,7 @@ enum kind_fd {
 	KIND_FD_LEGACY,	 /* a display's window below 1 MiB, read-only */
 	KIND_FD_FRAMEBUFFER, /* a PC's, read-write */
 	KIND_FD_PICTURE, /* what viewers see (screen.h), read-write */
+	KIND_FD_VARIABLES, /* what firmware keeps, a file of the size that the machine says, read-write; or /dev/null */
 	KIND_FDS
 };
 

@@ -34,6 +34,9 @@
 #define LAYOUT_ROM_SHADOW 0x20000u /* its last bytes are below 1 MiB, too */
 #define LAYOUT_ECAM_OTHER 0xb0000000ull
 #define LAYOUT_ECAM_BUSES 0x10000000u /* bytes of all buses, of which there is the first */
+/* In the last bytes below 4 GiB lies its image, and before that what it keeps: together they have this much. */
+#define LAYOUT_FLASH_BYTES 0x800000u
+#define LAYOUT_FLASH_BASE (0x100000000ull - LAYOUT_FLASH_BYTES)
 #define LAYOUT_LPC_DEVICE 31 /* 00:1f.0 */
 #define LAYOUT_PCI_LINE 10 /* INTA# of device n is interrupt 10 + n % 2, of the 8259s as of the IOAPIC; level, active high */
 #define LAYOUT_PCI_LINES 2

@@ -53,7 +53,7 @@ enum { VU_VERSION = 1, VU_VERSION_MASK = 3, VU_REPLY = 1 << 2, VU_NEED_REPLY = 1
 #define VU_VRING_INDEX 0xffu
 #define VU_VRING_NO_FD (1u << 8)
 
-enum { VU_REGIONS = 8, VU_CONFIG_MAX = 256, VU_BODY_MAX = 268 };
+enum { VU_REGIONS = 8, VU_CONFIG_MAX = 256, VU_BODY_MAX = 268, VU_FRAME_MAX = 12 + VU_BODY_MAX };
 
 struct vu_header {
 	uint32_t request, flags, size;
@@ -87,6 +87,7 @@ struct vu_inflight {
 	uint64_t mmap_size, mmap_offset;
 	uint16_t queues, queue_size;
 } __attribute__((packed));
+enum { VU_INFLIGHT_PADDED = 24 };
 
 /* A frame in memory, which has its body aligned: on the stream it follows the header at once (vu_at()). */
 struct vu_message {

@@ -159,7 +159,7 @@ static void count_entries(const struct code_cache *c, struct block *b)
 {
 	b->first = b->insns[0].fn;
 	b->heat = c->threshold;
-	if (c->threshold && (b->key & MODE_KEY_CODE_MASK) == 8)
+	if (c->threshold && mode_word(b->key))
 		b->insns[0].fn = h_count;
 }
 

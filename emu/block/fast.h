@@ -44,7 +44,7 @@ static inline enum address_form address_form(const struct emu *e, const struct i
 /* Where stack, branch and pointer operands of the mode's own size have fast handlers: 8, 4, or 0 for nowhere. */
 static inline unsigned fast_word(const struct emu *e)
 {
-	return e->code_size == 8 ? 8 : e->mode_key & MODE_KEY_DATA32 ? 4 : 0;
+	return mode_word(e->mode_key);
 }
 
 #define SIZED(n, T)                                                                                                    \

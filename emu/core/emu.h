@@ -155,6 +155,12 @@ enum emu_unit { UNIT_SSE = 1, UNIT_AVX = 2, UNIT_X87 = 4, UNIT_AVX512 = 8 };
  */
 enum { MODE_KEY_CODE_MASK = 15, MODE_KEY_STACK_SHIFT = 4, MODE_KEY_FLAT = 1 << 8, MODE_KEY_DATA32 = 1 << 9 };
 
+/* Bytes of an address and of what is pushed in code that needs no look at segments but FS and GS: 8, 4, or 0 for other code. */
+static inline unsigned mode_word(uint32_t key)
+{
+	return (key & MODE_KEY_CODE_MASK) == 8 ? 8 : key & MODE_KEY_DATA32 ? 4 : 0;
+}
+
 /* Recomputes what is derived from CS, SS, CPL, CR0, CR4, XCR0, EFER, RFLAGS.VM. Whoever changes these calls
  * mmu_mode_changed(), which does this, too. */
 void emu_derive_mode(struct emu *e);

@@ -4,62 +4,73 @@
 
 #ifdef HOST_X86_64
 
+static bool is_wide(const struct tr *t)
+{
+	return t->word == 8;
+}
+
 static void put_store_imm(struct tr *t, uint64_t v)
 {
-	if ((int64_t)v == (int32_t)v) {
-		put_on_operand(t, ISA_MOV_Ev_Iz, 8, 0, v);
+	if ((int64_t)v == (int32_t)v || !is_wide(t)) {
+		put_on_operand(t, ISA_MOV_Ev_Iz, t->word, 0, (uint64_t)(int64_t)(int32_t)v);
 		return;
 	}
 	put_mov_imm(&t->c, S1, v);
 	put_operand_move(t, true, S1, true);
 }
 
-void move_stack(struct code *c, int32_t by)
+void move_stack(struct tr *t, int32_t by)
 {
-	put(c, "\x4d\x8d\x80", 3);
-	put4(c, (uint32_t)by);
+	put(&t->c, is_wide(t) ? "\x4d\x8d\x80" : "\x45\x8d\x80", 3); /* LEA R8, [R8 + by] */
+	put4(&t->c, (uint32_t)by);
+}
+
+/* What the stack grows by. */
+static int32_t slot(const struct tr *t)
+{
+	return (int32_t)t->word;
 }
 
 bool is_of_stack(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
-	return ((r->sem == sem_int_push || r->sem == sem_int_pop) && i->size == 8 && !i->is_mem) ||
-	       (r->sem == sem_int_leave && i->size == 8);
+	return i->size >= 4 && (((r->sem == sem_int_push || r->sem == sem_int_pop) && !i->is_mem) || r->sem == sem_int_leave);
 }
 
 static void push(struct tr *t, unsigned k, const struct insn *i, const struct isa_row *r)
 {
 	const unsigned reg = r->op[0].kind == OPK_Z ? i->reg : i->rm;
 
-	put_access_at(t, k, RSP, -8, 8, true);
+	put_access_at(t, k, RSP, -slot(t), t->word, true);
 	if (r->op[0].kind == OPK_I)
 		put_store_imm(t, i->imm);
 	else
-		put_operand_move(t, true, host_register(t, reg, S1), true);
-	move_stack(&t->c, -8);
+		put_operand_move(t, true, host_register(t, reg, S1), is_wide(t));
+	move_stack(t, -slot(t));
 }
 
 static void pop(struct tr *t, unsigned k, const struct insn *i, const struct isa_row *r)
 {
 	const unsigned reg = r->op[0].kind == OPK_Z ? i->reg : i->rm;
 
-	put_access_at(t, k, RSP, 0, 8, false);
+	put_access_at(t, k, RSP, 0, t->word, false);
 	if (reg == RSP) {
-		put_operand_move(t, false, HOST_RSP, true);
+		put_operand_move(t, false, HOST_RSP, is_wide(t));
 		return;
 	}
-	put_operand_move(t, false, is_in_memory(reg) ? S1 : reg, true);
+	put_operand_move(t, false, is_in_memory(reg) ? S1 : reg, is_wide(t));
 	if (is_in_memory(reg))
 		put_env(&t->c, true, OP_STORE, S1, GPR(reg));
-	move_stack(&t->c, 8);
+	move_stack(t, slot(t));
 }
 
 static void leave(struct tr *t, unsigned k)
 {
-	put_access_at(t, k, RBP, 0, 8, false);
-	put(&t->c, "\x4c\x8d\x45\x08", 4); /* LEA R8, [RBP + 8] */
-	put_operand_move(t, false, RBP, true);
+	put_access_at(t, k, RBP, 0, t->word, false);
+	put(&t->c, is_wide(t) ? "\x4c\x8d\x45" : "\x44\x8d\x45", 3); /* LEA R8, [RBP + word] */
+	put1(&t->c, (uint8_t)t->word);
+	put_operand_move(t, false, RBP, is_wide(t));
 }
 
 bool stack_insn(struct tr *t, unsigned k, const struct insn *i)
@@ -82,7 +93,7 @@ bool is_of_branches(const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
-	return i->size == 8 &&
+	return i->size >= 4 &&
 	       (r->sem == sem_int_call || r->sem == sem_int_ret || r->sem == sem_int_jmp_ind || r->sem == sem_int_call_ind);
 }
 
@@ -114,17 +125,17 @@ static void put_jump_to_entry(struct code *c)
 
 static void put_return_address(struct tr *t, const struct insn *i)
 {
-	put_store_imm(t, insn_pc(t, i) + i->len);
-	move_stack(&t->c, -8);
+	put_store_imm(t, insn_end(t, i));
+	move_stack(t, -slot(t));
 }
 
 static void ret(struct tr *t, unsigned k, const struct insn *i)
 {
 	need_image(t);
-	put_access_at(t, k, RSP, 0, 8, false);
-	put_operand_move(t, false, S0, true);
+	put_access_at(t, k, RSP, 0, t->word, false);
+	put_operand_move(t, false, S0, is_wide(t));
 	put_lookup(t, k);
-	move_stack(&t->c, 8 + (int32_t)(i->imm & 0xffff));
+	move_stack(t, slot(t) + (int32_t)(i->imm & 0xffff));
 	put_jump_to_entry(&t->c);
 }
 
@@ -132,12 +143,12 @@ static void put_target(struct tr *t, unsigned k, const struct insn *i)
 {
 	need_image(t);
 	if (i->is_mem) {
-		put_access(t, k, i, 8, false);
-		put_operand_move(t, false, S0, true);
+		put_access(t, k, i, t->word, false);
+		put_operand_move(t, false, S0, is_wide(t));
 		return;
 	}
 	if (!is_in_memory(i->rm))
-		put_regs(&t->c, true, OP_STORE, i->rm == RSP ? HOST_RSP : i->rm, S0);
+		put_regs(&t->c, is_wide(t), OP_STORE, i->rm == RSP ? HOST_RSP : i->rm, S0);
 	else
 		host_register(t, i->rm, S0);
 }
@@ -149,7 +160,7 @@ static void call_computed(struct tr *t, unsigned k, const struct insn *i)
 	put_target(t, k, i);
 	put_lookup(t, k);
 	put_env(c, true, OP_STORE, S1, ENV(saved[3]));
-	put_access_at(t, k, RSP, -8, 8, true);
+	put_access_at(t, k, RSP, -slot(t), t->word, true);
 	put_return_address(t, i);
 	put_env(c, true, OP_LOAD, S1, ENV(saved[3]));
 	put(c, "\x4d\x8b\x0a", 3); /* MOV S0, [S1]: for the stub that looks */
@@ -160,10 +171,10 @@ bool branch(struct tr *t, unsigned k, const struct insn *i)
 {
 	const struct isa_row *r = &isa_rows[i->id];
 
-	if (!is_branch(i) || (i->is_mem && i->asize != 8))
+	if (!is_branch(i) || (i->is_mem && i->asize != t->word))
 		return false;
 	if (r->sem == sem_int_call) {
-		put_access_at(t, k, RSP, -8, 8, true);
+		put_access_at(t, k, RSP, -slot(t), t->word, true);
 		put_return_address(t, i);
 		if (!is_followed(t))
 			put_edge(t, -1, 1);

@@ -194,7 +194,7 @@ static uint8_t group_for(struct tr *t, const struct operand *o, uint16_t epoch, 
 void find_groups(struct tr *t)
 {
 	struct walk w = { .roots = CONSTANT };
-	const bool grouped = !t->part[0].b->native_ungrouped;
+	const bool grouped = !t->part[0].b->native_ungrouped && t->word == 8;
 	unsigned part = 0;
 
 	t->groups = 0;

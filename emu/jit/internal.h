@@ -49,7 +49,7 @@ _Static_assert(sizeof(struct range) == 32, "a compiler's hot code has more of th
 enum {
 	STACK_SPANS = 16, /* operands or groups of up to 8, 16 ... 128 bytes */
 	STACK_SLOTS = 4,  /* one for single operands, the others for groups */
-	STACK_KINDS = 6,  /* of rights, and of access: loads, or stores as well */
+	STACK_KINDS = 12, /* of rights, and of access: loads, or stores as well */
 	STACK_RANGES = STACK_SPANS * STACK_SLOTS * STACK_KINDS,
 };
 
@@ -65,8 +65,8 @@ struct jit_jump {
 	const uint8_t *code, *real, *host;
 };
 
-/* Tables of jumps: for user code, for supervisor code that may touch user pages (EFLAGS.AC, or no SMAP), for other. */
-enum { JIT_TABLES = 3 };
+/* Tables of jumps: for user code, for supervisor code that may touch user pages (EFLAGS.AC, or no SMAP), for other; for 32-bit code. */
+enum { JIT_TABLES = 6 };
 
 enum { JIT_SITES = 1 << 21, JIT_RANGES = 1 << 20, JIT_JUMPS = 1 << 16, JIT_STACK = 1 << 16, JIT_PAGES = 1 << 12 };
 
@@ -209,7 +209,7 @@ static inline uint32_t jit_key(const struct emu *e)
 /* The table of jumps for translations with that key. */
 static inline unsigned jit_table_of(uint32_t key)
 {
-	return key & JIT_KEY_CPL3 ? 0 : key & JIT_KEY_USER ? 2 : 1;
+	return (key & JIT_KEY_CPL3 ? 0 : key & JIT_KEY_USER ? 2 : 1) + (key & MODE_KEY_DATA32 ? 3 : 0);
 }
 
 /* The number of a shared range; `bytes` of at most 8 * STACK_SPANS. */

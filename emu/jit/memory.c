@@ -63,7 +63,7 @@ static bool is_far(unsigned seg)
 
 static bool is_on_stack(const struct insn *i)
 {
-	return i->base == RSP && i->index == ADDR_NONE && i->asize == 8 && !is_far(i->seg);
+	return i->base == RSP && i->index == ADDR_NONE && !is_far(i->seg);
 }
 
 /* For an operand, or a group of them. */
@@ -223,7 +223,9 @@ void put_access(struct tr *t, unsigned k, const struct insn *i, unsigned bytes, 
 
 void put_access_at(struct tr *t, unsigned k, unsigned reg, int32_t disp, unsigned bytes, bool write)
 {
-	const struct insn at = { .base = (int8_t)reg, .index = ADDR_NONE, .disp = disp, .asize = 8, .seg = SEG_SS, .is_mem = 1 };
+	const struct insn at = {
+		.base = (int8_t)reg, .index = ADDR_NONE, .disp = disp, .asize = t->word & 15, .seg = SEG_SS, .is_mem = 1
+	};
 
 	put_access(t, k, &at, bytes, write);
 }

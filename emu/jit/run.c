@@ -271,7 +271,9 @@ static uint64_t side_pc(const struct block *b, const struct link *l, unsigned si
 {
 	const struct insn *last = &b->insns[b->count - 1];
 
-	return b->pc + l->end + (side ? last->imm : 0);
+	const uint64_t pc = b->pc + l->end + (side ? last->imm : 0);
+
+	return mode_word(b->key) == 8 ? pc : (uint32_t)pc;
 }
 
 /* It stays in the log, if it is there. */

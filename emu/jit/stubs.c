@@ -186,12 +186,15 @@ static void put_spill(struct code *c, uint8_t opcode, int32_t back)
 static void put_extend(struct code *c, uint8_t tag)
 {
 	enum { NEXT = sizeof(struct tlb_entry) };
-	uint32_t out[2 * RANGE_PAGES];
+	uint32_t out[3 * RANGE_PAGES];
 	unsigned outs = 0;
 
 	for (unsigned n = 1; n < RANGE_PAGES; n++) {
 		put_based(c, true, OP_LOAD, RCX, RAX, (int8_t)tag);
 		put_imm(c, true, 0, RCX, PAGE_SIZE);
+		put(c, "\xf7\xc1", 2); /* TEST ECX, the page's number: operands of 32-bit code end at 4 GiB */
+		put4(c, (uint32_t)PAGE_MASK);
+		out[outs++] = put_jump(c, 4, NULL);
 		put_based(c, true, OP_CMP, RCX, RAX, (int8_t)(NEXT + tag));
 		out[outs++] = put_jump(c, 5, NULL);
 		put_based(c, true, OP_LOAD, RCX, RAX, offsetof(struct tlb_entry, addend));

@@ -44,7 +44,7 @@ bool is_bit_string(const struct insn *i)
 
 static bool is_push_of_memory(const struct insn *i)
 {
-	return isa_rows[i->id].sem == sem_int_push && i->is_mem && i->size == 8 && i->asize == 8;
+	return isa_rows[i->id].sem == sem_int_push && i->is_mem && i->size >= 4 && i->asize == i->size;
 }
 
 bool is_of_system(const struct insn *i)
@@ -87,7 +87,7 @@ static void pushf(struct tr *t, unsigned k)
 	put_env(c, true, 0x0b, S1, ENV(saved[2])); /* OR */
 	clobbered(t);
 	put_operand_move(t, true, S1, true);
-	move_stack(c, -8);
+	move_stack(t, -8);
 	resume_here(t, k);
 }
 
@@ -182,13 +182,15 @@ static void set_ac(struct tr *t, unsigned k, bool ac)
 
 static void push_memory(struct tr *t, unsigned k, const struct insn *i)
 {
-	put_access(t, k, i, 8, false);
-	put_operand_move(t, false, S0, true);
+	const bool wide = t->word == 8;
+
+	put_access(t, k, i, t->word, false);
+	put_operand_move(t, false, S0, wide);
 	put_env(&t->c, true, OP_STORE, S0, ENV(saved[4])); /* which no check touches */
-	put_access_at(t, k, RSP, -8, 8, true);
+	put_access_at(t, k, RSP, -(int32_t)t->word, t->word, true);
 	put_env(&t->c, true, OP_LOAD, S1, ENV(saved[4]));
-	put_operand_move(t, true, S1, true);
-	move_stack(&t->c, -8);
+	put_operand_move(t, true, S1, wide);
+	move_stack(t, -(int32_t)t->word);
 	resume_here(t, k);
 }
 

@@ -149,14 +149,19 @@ static void charge(struct tr *t, unsigned k)
 
 /* ---- edges ---- */
 
-uint64_t insn_pc(const struct tr *t, const struct insn *i)
+static uint64_t wrapped(const struct tr *t, uint64_t pc)
 {
-	return t->pc + (uint64_t)(int64_t)(int16_t)i->off;
+	return t->word == 8 ? pc : (uint32_t)pc;
 }
 
-static uint64_t insn_end(const struct tr *t, const struct insn *i)
+uint64_t insn_pc(const struct tr *t, const struct insn *i)
 {
-	return insn_pc(t, i) + i->len;
+	return wrapped(t, t->pc + (uint64_t)(int64_t)(int16_t)i->off);
+}
+
+uint64_t insn_end(const struct tr *t, const struct insn *i)
+{
+	return wrapped(t, insn_pc(t, i) + i->len);
 }
 
 bool is_followed(const struct tr *t)
@@ -423,7 +428,7 @@ static bool leads_forward(const struct tr *t, const struct part *p, unsigned sid
 {
 	const struct insn *i = &t->insn[p->end - 1];
 
-	return insn_end(t, i) + (side ? i->imm : 0) > t->pc;
+	return wrapped(t, insn_end(t, i) + (side ? i->imm : 0)) > t->pc;
 }
 
 static bool part_goes_forward(const struct tr *t, unsigned n)
@@ -572,6 +577,46 @@ static bool rebase(struct insn *i, unsigned off, int32_t from_first)
 	       !__builtin_add_overflow(i->disp, from_first, &i->disp);
 }
 
+/*
+ * An instruction that 64-bit code has not, as one that it has: 32-bit code's short INC and DEC. And a move from or to an address that
+ * is part of the instruction, whose form there has eight bytes for it.
+ */
+static void modernise(struct insn *i)
+{
+	static const struct {
+		uint16_t from, to;
+		bool moves;
+	} forms[] = { { ISA_INC_Zv, ISA_INC_Ev, false },      { ISA_DEC_Zv, ISA_DEC_Ev, false },
+		      { ISA_MOV_AL_Ob, ISA_MOV_Gb_Eb, true }, { ISA_MOV_rAX_Ov, ISA_MOV_Gv_Ev, true },
+		      { ISA_MOV_Ob_AL, ISA_MOV_Eb_Gb, true }, { ISA_MOV_Ov_rAX, ISA_MOV_Ev_Gv, true } };
+
+	for (unsigned n = 0; n < sizeof(forms) / sizeof(forms[0]); n++) {
+		if (i->id != forms[n].from)
+			continue;
+		i->id = forms[n].to;
+		i->rm = forms[n].moves ? 0 : i->reg;
+		i->reg = 0; /* RAX, or no operand */
+		if (!forms[n].moves)
+			return;
+		i->is_mem = 1;
+		i->base = i->index = ADDR_NONE;
+		i->scale = 0;
+		i->disp = (int32_t)i->imm;
+		return;
+	}
+}
+
+/* Operands in segments that may add something, or in 64 KiB, are C's. */
+static bool is_beyond_flat(const struct insn *i)
+{
+	return i->is_mem && (i->asize != 4 || i->seg == SEG_FS || i->seg == SEG_GS || i->seg == SEG_CS);
+}
+
+static enum insn_class class_here(const struct tr *t, const struct insn *i)
+{
+	return t->word == 4 && is_beyond_flat(i) ? CLASS_OTHER : classify(i);
+}
+
 /* The block's own instructions have been rewritten for its handlers: they are decoded once more, behind those that are there. */
 static bool decode_again(struct tr *t, const struct block *b)
 {
@@ -583,14 +628,16 @@ static bool decode_again(struct tr *t, const struct block *b)
 	for (unsigned k = 0; k < b->count; k++) {
 		struct insn *i = &t->insn[t->count + k];
 
-		if (decode(bytes + off, b->bytes - off, 8, i) != DECODE_OK)
+		if (decode(bytes + off, b->bytes - off, t->word, i) != DECODE_OK)
 			return false;
 		if (i->is_mem && i->base == ADDR_PC && i->scale != INSN_DISP_FROM_END)
 			i->disp += (int32_t)off;
 		t->rewritten[t->count + k] = !is_same(i, &b->insns[k]);
 		if (!rebase(i, off, from_first))
 			return false;
-		i->native = classify(i);
+		if (t->word == 4)
+			modernise(i);
+		i->native = class_here(t, i) & 15;
 		off += i->len;
 	}
 	return true;
@@ -660,6 +707,9 @@ static bool follow(struct tr *t)
 static bool gather(struct tr *t, struct block *b)
 {
 	t->pc = b->pc;
+	t->word = mode_word(b->key);
+	if (t->word == 4 && b->pc + b->bytes > UINT32_MAX)
+		return false; /* the next page is the first one */
 	if (!add_part(t, b))
 		return false;
 	while (follow(t))

@@ -67,6 +67,7 @@ struct tr {
 	const struct link *link;
 	unsigned first;	 /* its first instruction */
 	uint64_t pc;	 /* of the first block: `off` of an instruction counts from there */
+	unsigned word;	 /* mode_word() of all of them */
 	unsigned count;	 /* instructions of all parts */
 	struct code c;	 /* where code is put now */
 	struct code hot; /* when that is the cold part: the other one */
@@ -102,8 +103,9 @@ struct tr {
 
 #define RANGE(site, field) ((int32_t)(ENV(range) + (site) * sizeof(struct range) + offsetof(struct range, field)))
 
-/* The address of an instruction. */
+/* The address of an instruction, and of what follows it. */
 uint64_t insn_pc(const struct tr *t, const struct insn *i);
+uint64_t insn_end(const struct tr *t, const struct insn *i);
 uint32_t new_site(struct tr *t, enum site_kind kind, unsigned insn);
 uint32_t new_range(struct tr *t, uint32_t site, unsigned last);
 /* Byte n of the translation, in the words of struct jit_site. */
@@ -228,7 +230,7 @@ static inline bool is_branch(const struct insn *i)
 bool branch(struct tr *t, unsigned k, const struct insn *i);
 
 /* LEA R8, [R8 + by]: flags stay. */
-void move_stack(struct code *c, int32_t by);
+void move_stack(struct tr *t, int32_t by);
 
 /* ---- of kernels (system.c) ---- */
 

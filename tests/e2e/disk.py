@@ -192,6 +192,39 @@ def host_errors(t):
     vm.wait(20)
 
 
+@test(limit=LIMIT)
+def stalled(t):
+    """A file system that gives no answer: the guest sees time and no error, `status` says why, and other disks go on."""
+    needs_storage_daemon()
+    path, rounds = t.dir + "/slow.img", 8
+    open(path, "w").close()
+    server = t.start("qemu-storage-daemon", "--blockdev", f"driver=file,node-name=f,filename={image(t)}", "--export",
+                     f"type=fuse,id=e,node-name=f,mountpoint={path},writable=on")
+    try:
+        wait_until(lambda: os.path.getsize(path) or server.poll() is not None, "it serves the image")
+        if server.poll() is not None:
+            raise Skip("qemu-storage-daemon makes no file here: " + server.stderr()[-200:])
+        beside = "while dd if=/dev/vdb of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null; do sleep 0.3; echo other disk; done & "
+        vm = t.start(*machine(t, beside + ROUNDS.format(rounds=rounds), "--disk", path, "--disk", image(t, "other.img", 1)))
+        vm.expect("round 0", BOOT)
+        at = vm.talk.at - len("round 0")
+        os.kill(server.pid, signal.SIGSTOP)
+        wait_until(lambda: re.search("blkd0: the host's disk has not answered for [0-9]+ s", t.bulkhead("status", t.name).out),
+                   "status says that it waits", 20)
+        vm.talk.pump(0)
+        vm.talk.at = len(vm.talk.text)
+        vm.expect("other disk", 10)
+        os.kill(server.pid, signal.SIGCONT)
+        vm.expect(f"round {rounds - 1}", 60)
+        vm.talk.at = at
+        check(vm.wait(60) == 0 and "I/O error" not in vm.talk.text, vm.talk.text[-1500:])
+        check("died" not in vm.stderr() and "hang" not in vm.stderr(), vm.stderr())
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        os.kill(server.pid, signal.SIGTERM)
+        server.wait()
+
+
 @test
 def errors(t):
     """Each names the option, the file and what to do."""
@@ -333,12 +366,17 @@ def back_end_at_a_socket(t):
 
 @test(limit=LIMIT)
 def for_qemu(t):
-    """blkd by itself, behind QEMU's front-end: killed and started again, it goes on."""
+    """
+    blkd by itself, behind QEMU's front-end, which keeps the record of what is under way: killed and started again in the middle of
+    writes of several of the guest's processes, it goes on, and no byte is lost.
+    """
     qemu = "/usr/bin/qemu-system-x86_64"
     if not os.path.exists(qemu):
         raise Skip("no QEMU")
-    path, rounds, sock = image(t), 4, t.dir + "/blk.sock"
+    path, rounds, kills, sock = image(t), 8, 2, t.dir + "/blk.sock"
     kernel, initrd = debian(t.dir)
+    others = ("for k in 1 2 3; do while :; do dd if=/dev/vda of=/dev/null bs=4k skip=$((12288+k*1024)) count=1024 iflag=direct; "
+              "dd if=/tmp/y of=/dev/vda bs=4k seek=$((12288+k*1024)) count=256 oflag=direct conv=notrunc; done 2>/dev/null & done; ")
 
     def serve():
         daemon = t.start(BUILD + "/devices/bulkhead-blkd", "--vhost-user", sock, "--disk", path)
@@ -349,11 +387,14 @@ def for_qemu(t):
     vm = t.start(qemu, "-accel", "tcg", "-m", "256M", "-object", "memory-backend-memfd,id=m,size=256M,share=on", "-machine",
                  "q35,memory-backend=m", "-chardev", f"socket,id=d,path={sock},reconnect=1", "-device",
                  "vhost-user-blk-pci,chardev=d,num-queues=2", "-kernel", kernel, "-initrd", initrd, "-append",
-                 f'console=ttyS0 quiet bulkhead.run="{ROUNDS.format(rounds=rounds)}"', "-nographic", "-no-reboot")
+                 f'console=ttyS0 quiet bulkhead.run="head -c 1048576 /dev/urandom >/tmp/y; {others}{ROUNDS.format(rounds=rounds)}"',
+                 "-nographic", "-no-reboot")
     vm.expect("round 0", BOOT)
     at = vm.talk.at - len("round 0")
-    daemon.kill()
-    serve()
+    for n in range(kills):
+        vm.expect(f"round {3 * n + 1}", 60)
+        daemon.kill()
+        daemon = serve()
     vm.expect(f"round {rounds - 1}", 120)
     vm.talk.at = at
     expect_rounds(vm, path, rounds)

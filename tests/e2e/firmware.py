@@ -14,6 +14,7 @@ from bh import BUILD, Skip, check, debian, kvm_missing, main, test
 
 SEABIOS = "/usr/share/seabios/bios-256k.bin"
 GRUB = "/usr/lib/grub/i386-pc"
+VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 SECTOR = 512
 PARTITION = 2048  # its first sector
 TWICE = 3  # the code with which the boot sector ends the machine the second time
@@ -141,20 +142,112 @@ def grub(t):
     check(vm.wait(60) == 5, vm.talk.text[-1500:])
 
 
-@test(limit=200)
-def ovmf(t):
-    """UEFI: with nothing to start it comes to its shell, on the serial port, and is asked what it found; then it resets."""
+def shell_of(t, *options):
+    """UEFI's shell in a machine of that name: with nothing to start it comes to it."""
     need("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf")
-    vm = t.start(*t.command(*t.machine("--memory", "128M", "--firmware", "ovmf", "--cpus", "2", "--no-reboot")))
+    vm = t.start(*t.command(*t.machine("--memory", "128M", "--firmware", "ovmf", "--no-reboot", *options)))
     vm.expect("UEFI Interactive Shell", 150)
     vm.expect("startup.nsh", 30)
     vm.send("\x1b")
     vm.expect("Shell> ", 60)
-    vm.send("pci\r")
-    vm.expect("(?s)8086.*29C0.*8086.*2918", 60)
+    return vm
+
+
+def reset(vm):
     vm.send("reset\r")
     check(vm.wait(60) == 32, vm.talk.text[-1500:])
+
+
+GUID = "5f1c9a40-2c0a-4b56-9a3e-6d1f0c7b8e21"  # nobody's
+
+
+@test(limit=280)
+def ovmf(t):
+    """UEFI comes to its shell on the serial port, and is asked what it found; a variable is there when the machine is started again,
+    and was not lost though firmwared was killed all the time."""
+    t.env["BULKHEAD_STATE_DIR"] = t.dir + "/state"
+    vm = shell_of(t, "--cpus", "2", "--device-failure-limit", "0")
+    vm.send("pci\r")
+    vm.expect("(?s)8086.*29C0.*8086.*2918", 60)
+    vm.expect("Shell> ", 30)
+    kills = 0
+    for n in range(6):
+        vm.send(f'setvar Kept{n} -guid {GUID} -nv -bs =0xb0a7100{n}\r')
+        for _ in range(4):
+            pid = t.processes().get("firmwared")
+            if pid:
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+            vm.talk.pump(0.02)
+        vm.expect("Shell> ", 60)
+    reset(vm)
     t.expect_clean()
+    check(kills > 5 and os.path.getsize(t.dir + "/state/" + t.name + ".fd") == os.path.getsize(VARIABLES), f"{kills} kills")
+    vm = shell_of(t)
+    for n in range(6):
+        vm.send(f"setvar Kept{n} -guid {GUID}\r")
+        vm.expect(f"0{n} 10 A7 B0", 30)
+        vm.expect("Shell> ", 30)
+    reset(vm)
+
+
+@test
+def variables(t):
+    """Whose file of variables it is, and what is wrong with one; without a name they end with the machine."""
+    need("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf")
+    t.env["BULKHEAD_STATE_DIR"] = state = t.dir + "/state"
+    run = ("--memory", "64M", "--firmware", "ovmf")
+    own = f"{state}/{t.name}.fd"
+    t.bulkhead(*t.machine(*run, "--detach")).expect(0)
+    check(oct(os.stat(own).st_mode)[-3:] == "600", own)
+    t.bulkhead(*t.machine(*run, "--firmware-vars", own, name=t.name + "b")).expect(2, err=f"--firmware-vars {own}: another machine uses it")
+    t.bulkhead("kill", t.name).expect(0)
+    os.mkdir(t.dir + "/folder")
+    with open(VARIABLES, "rb") as f:
+        good = f.read()
+    for name, content in (("short", good[:8192]), ("damaged", good[:40] + b"?" + good[41:]), ("sum", good[:50] + b"?" + good[51:]), ("odd", good + b"x")):
+        with open(f"{t.dir}/{name}", "wb") as f:
+            f.write(content)
+    for file, words in (("short", "another size"), ("odd", "another size"), ("damaged", "does not hold.*remove it"), ("sum", "damaged"),
+                        ("folder", "[Ii]s a directory|not a regular"), ("none/x", "No such file.*or none")):
+        t.bulkhead(*t.machine(*run, "--firmware-vars", f"{t.dir}/{file}")).expect(2, err=f"--firmware-vars {t.dir}/{file}: .*{words}")
+    t.bulkhead("run", "--memory", "64M", "--firmware", "seabios", "--firmware-vars", t.dir + "/none").expect(2, err="--firmware-vars .*none: No such file")
+    t.bulkhead("run", "--kernel", own, "--firmware-vars", own).expect(2, err="--firmware-vars: it is for --firmware")
+    before = sorted(os.listdir(state))
+    r = t.bulkhead("run", "--engine", "emu", *run, "--detach").expect(0)
+    t.bulkhead("kill", r.out.split()[0]).expect(0)
+    t.bulkhead(*t.machine(*run, "--firmware-vars", "none", "--detach", name=t.name + "c")).expect(0)
+    t.bulkhead("kill", t.name + "c").expect(0)
+    check(sorted(os.listdir(state)) == before, "nameless, or without variables: no file")
+
+
+def partitioned(t, name, *types, code=b""):
+    """A disk with partitions of these types, and something in its first sector."""
+    path = f"{t.dir}/{name}.img"
+    with open(path, "wb") as f:
+        f.truncate(8 << 20)
+    words = "label: gpt\n" + "".join(f"size=1MiB, type={kind}\n" for kind in types)
+    if not shutil.which("sfdisk"):
+        raise Skip("no sfdisk (package fdisk)")
+    subprocess.run(["sfdisk", "--quiet", path], input=words, text=True, check=True)
+    with open(path, "r+b") as f:
+        f.write(code)
+    return path
+
+
+@test
+def chosen(t):
+    """The first disk says which firmware it is, and status says why."""
+    need("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf")
+    t.env["BULKHEAD_STATE_DIR"] = t.dir
+    esp, bios, linux = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B", "21686148-6449-6E6F-744E-656564454649", "L"
+    for n, (path, firmware, why) in enumerate(((partitioned(t, "esp", esp, linux), "ovmf", "has an EFI system partition, and nothing for a BIOS"),
+                                               (partitioned(t, "both", bios, esp), "seabios", "from BIOS and UEFI"),
+                                               (partitioned(t, "none", linux), "seabios", "no EFI system partition"),
+                                               (sectors(t, "a"), "seabios", "no EFI"))):
+        t.bulkhead(*machine(t, "--disk", path, "--detach")[1:]).expect(0)
+        t.bulkhead("status", t.name).expect(0, rf"kernel +{firmware} \(its first disk .*{why}")
+        t.bulkhead("kill", t.name).expect(0)
 
 
 @test

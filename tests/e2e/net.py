@@ -191,6 +191,31 @@ def tap(t):
         check(f.read() == md5, "what the host got is what it gave")
 
 
+@test(limit=LIMIT)
+def tap_fd(t):
+    """An interface that the caller has open: the card gets it, and of what else the caller has open, nobody gets anything."""
+    words = in_namespace()
+    opener = ("import fcntl,os,struct,subprocess,sys\n"
+              "fd=os.open('/dev/net/tun', os.O_RDWR)\n"
+              "fcntl.ioctl(fd, 0x400454ca, struct.pack('16sH22x', b'bh0', 0x5002))\n"  # TUNSETIFF: TAP, NO_PI, VNET_HDR
+              "subprocess.run('ip addr add 10.8.0.1/24 dev bh0; ip link set bh0 up', shell=True, check=True)\n"
+              "os.dup2(fd, 99)\nos.close(fd)\nos.execvp(sys.argv[1], sys.argv[1:])")
+    vm = t.start(*words, "python3", "-c", opener, *machine(t, UP.format("10.8.0.2/24") + "ping -c 2 -w 20 10.8.0.1; cat", "--net", "tap-fd=99"))
+    vm.expect(r"[12] packets received", BOOT)
+    holders = [pid for pid in os.listdir("/proc") if pid.isdigit() and holds_tap(pid)]
+    kinds = sorted({open(f"/proc/{pid}/cmdline", encoding="utf-8").read().split("\0")[0] for pid in holders})
+    check(not any("virtiod" in k or "vcpu" in k or "seriald" in k for k in kinds) and any("netd" in k for k in kinds), kinds)
+    t.bulkhead("kill", t.name)
+    vm.wait(60)
+
+
+def holds_tap(pid):
+    try:
+        return any(os.readlink(f"/proc/{pid}/fd/{fd}") == "/dev/net/tun" for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
 @test
 def errors(t):
     """Each names the option, the value and what to do."""
@@ -201,6 +226,11 @@ def errors(t):
                          ("tap=averylonginterfacename", "15 characters"), ("tap=x,cidr=10.0.2.0/24", "mac=MAC, and nothing else"), ("pair=", "path of a socket"),
                          ("tap-fd=1", "above 2"), ("tap-fd=77", "no open TAP")):
         t.bulkhead(*demo, "--net", value).expect(2, err=f"--net.*{words}")
+    with open("/dev/null", "rb") as null:  # open, but no interface; then, two cards' at once
+        given = ["--net", f"tap-fd={null.fileno()}"]
+        for words, reason in ((given, "no open TAP"), (given * 2, "in use already")):
+            refused = subprocess.run(t.command(*demo, *words), pass_fds=[null.fileno()], capture_output=True, text=True, timeout=20)
+            check(refused.returncode == 2 and reason in refused.stderr, refused.stderr)
     t.bulkhead(*demo, *["--net", "tap=x"] * 5).expect(2, err="at most 4")
     t.bulkhead(*demo, *["--rng"] * 2).expect(2, err="at most 1")
     if os.path.exists(BUILD + "/vmm/uplink/bulkhead-uplinkd"):
@@ -212,21 +242,35 @@ def errors(t):
         check(alone.returncode == 2 and "Usage" in alone.stderr, alone.stderr)
 
 
-@test(limit=LIMIT)
-def for_qemu(t):
-    """rngd by itself, behind QEMU's front-end."""
+def behind_qemu(t, program, words, devices, command):
+    """Starts a back-end by itself, and QEMU with its front-end; what the guest says."""
     qemu = "/usr/bin/qemu-system-x86_64"
     if not os.path.exists(qemu):
         raise Skip("no QEMU")
     kernel, initrd = debian(t.dir)
-    sock = t.dir + "/rngd.sock"
-    rngd = t.start(f"{BUILD}/devices/bulkhead-rngd", "--vhost-user", sock, "--rng")
-    wait_until(lambda: os.path.exists(sock) and rngd.poll() is None, "it listens")
-    vm = t.start(qemu, "-accel", "tcg", "-m", "256M", "-object", "memory-backend-memfd,id=m,size=256M,share=on", "-machine", "q35,memory-backend=m",
-                 "-nic", "none", "-chardev", f"socket,id=r,path={sock}", "-device", "vhost-user-rng-pci,chardev=r",
-                 "-kernel", kernel, "-initrd", initrd, "-append",
-                 'console=ttyS0 quiet bulkhead.run="echo bytes $(head -c 8 /dev/hwrng | wc -c)"', "-nographic", "-no-reboot")
+    sock = f"{t.dir}/{program}.sock"
+    alone = t.start(f"{BUILD}/devices/bulkhead-{program}", "--vhost-user", sock, *words)
+    wait_until(lambda: os.path.exists(sock) and alone.poll() is None, "it listens")
+    return t.start(qemu, "-accel", "tcg", "-m", "256M", "-object", "memory-backend-memfd,id=m,size=256M,share=on", "-machine", "q35,memory-backend=m",
+                   "-nic", "none", "-chardev", f"socket,id=c,path={sock}", *devices, "-kernel", kernel, "-initrd", initrd,
+                   "-append", f'console=ttyS0 quiet bulkhead.run="{command}"', "-nographic", "-no-reboot")
+
+
+@test(limit=LIMIT)
+def for_qemu(t):
+    """rngd by itself, behind QEMU's front-end."""
+    vm = behind_qemu(t, "rngd", ("--rng",), ("-device", "vhost-user-rng-pci,chardev=c"), "echo bytes $(head -c 8 /dev/hwrng | wc -c)")
     vm.expect("bytes 8", BOOT)
+
+
+@test(limit=LIMIT)
+def card_for_qemu(t):
+    """netd by itself, behind QEMU's front-end: a file from this host. Without KVM, QEMU 7.2 needs vectors=0: see bulkhead-netd(8)."""
+    need_uplink()
+    served = Served(t, 2)
+    vm = behind_qemu(t, "netd", ("--net", "user"), ("-netdev", "vhost-user,id=n,chardev=c", "-device", "virtio-net-pci,netdev=n,vectors=0"),
+                     USER + f"wget -q -O /tmp/x http://10.0.2.2:{served.port}/; md5sum /tmp/x")
+    vm.expect(served.md5, BOOT)
 
 
 if __name__ == "__main__":

@@ -130,5 +130,25 @@ def long_whole(t):
     poweroff(t, vm, path)
 
 
+@test(limit=600)
+def long_uefi(t):
+    """OVMF: what efibootmgr sets is there after power-off, and GRUB is started from what it names."""
+    if not os.path.exists("/usr/share/OVMF/OVMF_VARS_4M.fd"):
+        raise Skip("no ovmf")
+    t.env["BULKHEAD_STATE_DIR"] = t.dir + "/state"
+    path = disk(t, make=True)
+    vm = t.start(*t.command(*t.machine("--memory", "1G", "--firmware", "ovmf", "--disk", path)))
+    login(vm)
+    check("running" in shell(vm, "systemctl is-system-running --wait || systemctl --failed", 100), vm.talk.text[-3000:])
+    shell(vm, "efibootmgr -c -d /dev/vda -p 2 -L Kept -l /EFI/BOOT/BOOTX64.EFI")
+    poweroff(t, vm, path)
+    vm = t.start(*t.command(*t.machine("--memory", "1G", "--firmware", "ovmf", "--disk", path)))
+    vm.expect('BdsDxe: starting Boot0003 "Kept"', 100)
+    login(vm)
+    out = shell(vm, "efibootmgr")
+    check("BootCurrent: 0003" in out and "BootOrder: 0003," in out, out)
+    poweroff(t, vm, path)
+
+
 if __name__ == "__main__":
     main()

@@ -5,6 +5,7 @@
  * outside of that memory, each call comes back, no descriptor stays open, and the image keeps its size.
  */
 #include "devices/vhost_back.c"
+#include "devices/vhost_inflight.c"
 #include "devices/vhost_memory.c"
 #include "devices/vhost_queue.c"
 
@@ -18,7 +19,7 @@ enum { RAM = 16384, SECTORS = 16, STEPS = 100 };
 
 static struct vhost_back back;
 static struct blk disk;
-static int ram_fd = -1, image_fd = -1, peer = -1;
+static int ram_fd = -1, image_fd = -1, record_fd = -1, peer = -1;
 static uint8_t *ram;
 static uint64_t hang_ups;
 
@@ -63,7 +64,7 @@ static void lost(void *ctx, const char *why)
 }
 
 static struct vhost_device device = { .queues = VHOST_QUEUES, .config_bytes = BLK_CONFIG_BYTES, .get_config = get_disk_config,
-				      .accepted = accepted, .serve = serve_disk, .lost = lost, .ctx = &disk };
+				      .accepted = accepted, .serve = serve_disk, .lost = lost, .reorders = true, .ctx = &disk };
 
 static unsigned open_files(void)
 {
@@ -90,6 +91,11 @@ static void begin(void)
 	disk = (struct blk){ .fd = image_fd, .sectors = SECTORS };
 	device.features = blk_features(&disk);
 	vhost_back_init(&back, &device, NULL, NULL);
+	if (record_fd < 0) {
+		CHECK(vhost_back_make_inflight(&back) == 0);
+		record_fd = back.inflight.spare_fd;
+	}
+	back.inflight.spare_fd = record_fd;
 }
 
 static void come(void)
@@ -110,6 +116,8 @@ static uint32_t fill(struct input *in, uint32_t request, uint8_t body[VU_BODY_MA
 	const struct vu_memory memory = {
 		.count = 1, .regions = { { 0x1000, RAM - 0x1000 * take_below(in, 2), 0x5000, 0x1000 * take_below(in, 2) } }
 	};
+	const struct vu_inflight record = { 8192, 64 * take_below(in, 2), (uint16_t)take_below(in, 5),
+					    (uint16_t)(1u << take_below(in, 6)) };
 	uint64_t word = take(in, 1);
 	uint32_t bytes = sizeof(word);
 
@@ -123,6 +131,8 @@ static uint32_t fill(struct input *in, uint32_t request, uint8_t body[VU_BODY_MA
 		memcpy(body, &addr, bytes = sizeof(addr));
 	if (request == VU_SET_MEM_TABLE)
 		memcpy(body, &memory, bytes = 8 + sizeof(memory.regions[0]));
+	if (request == VU_GET_INFLIGHT_FD || request == VU_SET_INFLIGHT_FD)
+		memcpy(body, &record, bytes = sizeof(record));
 	if (request == VU_GET_CONFIG)
 		bytes = VU_CONFIG_HEADER + (body[4] = (uint8_t)take(in, 1));
 	for (unsigned n = take_below(in, 4); n > 1; n--)

@@ -301,6 +301,33 @@ Test(firmware_model, chipset)
 	cr_assert_eq(pci_read(0, 0), 0x29c08086, "read only");
 }
 
+/* It ends where the image begins, which ends at 4 GiB; its content is a file's, and so stays over a reset. */
+Test(firmware_model, flash)
+{
+	static uint8_t content[8192];
+	struct model_config with_flash = config;
+	const uint64_t base = (1ull << 32) - config.rom - sizeof(content);
+
+	cr_assert_eq(model_read_at(&firmware_model, &s, MODEL_MMIO, base, 8, 0), UINT64_MAX, "there is none");
+	with_flash.flash = sizeof(content);
+	firmware_model.reset(&s, &with_flash, 0);
+	cr_assert_eq(model_read_at(&firmware_model, &s, MODEL_MMIO, base, 4, 0), UINT64_MAX, "nobody has its content");
+	firmware_flash = content;
+	content[0] = 0x34;
+	content[sizeof(content) - 1] = 0x12;
+	cr_assert_eq(model_read_at(&firmware_model, &s, MODEL_MMIO, base, 2, 0), 0x34);
+	cr_assert_eq(model_read_at(&firmware_model, &s, MODEL_MMIO, base + 8188, 4, 0), 0x12000000);
+	cr_assert_eq(model_read_at(&firmware_model, &s, MODEL_MMIO, base + 8188, 8, 0), UINT64_MAX, "across its end");
+	cr_assert_eq(model_read_at(&firmware_model, &s, MODEL_MMIO, base - 1, 1, 0), UINT64_MAX);
+	model_write_at(&firmware_model, &s, MODEL_MMIO, base + 4100, 0x20, 1, 0);
+	model_write_at(&firmware_model, &s, MODEL_MMIO, base + 4100, 0xd0, 1, 0);
+	cr_assert(s.changed.at == 4096 && s.changed.bytes == 4096, "for the file");
+	cr_assert_eq(content[sizeof(content) - 1], 0xff);
+	firmware_model.reset(&s, &with_flash, 0);
+	cr_assert_eq(model_read_at(&firmware_model, &s, MODEL_MMIO, base, 1, 0), 0x34);
+	firmware_flash = NULL;
+}
+
 Test(firmware_model, validation)
 {
 	const char *field;
@@ -320,6 +347,10 @@ Test(firmware_model, validation)
 	BAD(s.fw_cfg.key = 1 << 14);
 	BAD(s.bridge.bytes[0] ^= 1);
 	BAD(s.lpc.bytes[0x40] ^= 2);
+	BAD(s.flash_bytes = 100);
+	BAD(s.flash_bytes = LAYOUT_FLASH_BYTES);
+	BAD(s.changed.bytes = 1);
+	BAD(s.flash.command = 0x12);
 }
 
 Test(firmware_model, random_operations)

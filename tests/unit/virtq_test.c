@@ -116,6 +116,155 @@ Test(virtq, another_takes_over)
 	cr_expect_eq(virtq_pop(&again, &chain), -EAGAIN);
 }
 
+/* vhost-user, "Inflight I/O tracking": memory that outlives the device. */
+static _Alignas(64) uint8_t record[16 + 16 * SIZE];
+static struct inflight_region *const kept = (struct inflight_region *)record;
+
+static void take_over(struct virtq *by)
+{
+	*by = (struct virtq){ .indirect = true, .inflight = kept };
+	cr_assert_eq(virtq_start(by, &memory, SIZE, DESC, AVAIL, USED), 0);
+}
+
+static void offer_three(void)
+{
+	memset(record, 0, sizeof(record));
+	take_over(&q);
+	for (uint16_t n = 0; n < 3; n++) {
+		*desc(n) = (struct desc){ DATA, 16, WRITE, 0 };
+		offer(n);
+	}
+}
+
+static void expect_next(struct virtq *by, unsigned head)
+{
+	cr_assert_eq(virtq_pop(by, &chain), 0, "%u comes", head);
+	cr_expect_eq(chain.head, head, "%u instead of %u", chain.head, head);
+}
+
+/* "Resubmit inflight entries in order of their counter value": what was used out of order does not come again, the rest does, once. */
+Test(virtq, another_takes_over_what_was_out_of_order)
+{
+	struct virtq again;
+
+	offer_three();
+	for (uint16_t n = 0; n < 3; n++)
+		expect_next(&q, n);
+	chain.head = 1;
+	virtq_push(&q, &chain, 0);
+	take_over(&again);
+	expect_next(&again, 0);
+	expect_next(&again, 2);
+	cr_expect_eq(virtq_pop(&again, &chain), -EAGAIN);
+	offer(1);
+	expect_next(&again, 1);
+	virtq_push(&again, &chain, 0);
+	cr_expect_eq(*word(USED, 1), 2);
+	cr_expect_eq(*word(USED, 6), 1, "the second used element");
+}
+
+/* "If the value of used_idx does not match the idx value of used ring": it died behind the one and before the other. */
+Test(virtq, died_between_ring_and_record)
+{
+	struct virtq again;
+
+	offer_three();
+	for (uint16_t n = 0; n < 3; n++)
+		expect_next(&q, n);
+	virtq_fill(&q, 2, 0);
+	virtq_fill(&q, 0, 0);
+	*word(USED, 1) = 2;
+	take_over(&again);
+	expect_next(&again, 1);
+	cr_expect_eq(virtq_pop(&again, &chain), -EAGAIN);
+	cr_expect_eq(kept->used_idx, 2);
+}
+
+/* It died before the ring: nobody was told, and all of it comes again, in its first order. */
+Test(virtq, died_before_the_ring)
+{
+	struct virtq again;
+
+	offer_three();
+	for (uint16_t n = 0; n < 3; n++)
+		expect_next(&q, n);
+	virtq_fill(&q, 2, 0);
+	take_over(&again);
+	for (uint16_t n = 0; n < 3; n++)
+		expect_next(&again, n);
+	cr_expect_eq(virtq_pop(&again, &chain), -EAGAIN);
+}
+
+/* Whatever is under way, is used and dies in whatever order: the guest sees each of its buffers once. */
+Test(virtq, any_order_and_any_death)
+{
+	bool out[SIZE] = { false }, held[SIZE] = { false };
+	uint16_t seen = 0;
+
+	offer_three();
+	for (uint16_t n = 0; n < SIZE; n++)
+		*desc(n) = (struct desc){ DATA, 16, WRITE, 0 };
+	out[0] = out[1] = out[2] = true;
+	srand(1);
+	for (unsigned step = 0; step < 20000; step++) {
+		uint16_t n = (uint16_t)(rand() % SIZE);
+
+		if (rand() % 16 == 0) {
+			take_over(&q);
+			memset(held, 0, sizeof(held));
+		} else if (!out[n]) {
+			offer(n);
+			out[n] = true;
+		} else if (held[n]) {
+			virtq_fill(&q, n, 0);
+			if (rand() % 8)
+				virtq_publish(&q);
+			else if (rand() % 2)
+				*word(USED, 1) = (uint16_t)(q.used_idx + 1);
+			if (*word(USED, 1) == q.used_idx && q.filled == 0)
+				held[n] = false;
+			else
+				take_over(&q), memset(held, 0, sizeof(held));
+		} else if (virtq_pop(&q, &chain) == 0) {
+			cr_assert(out[chain.head] && !held[chain.head], "%u comes when it is the device's", chain.head);
+			held[chain.head] = true;
+		}
+		for (; seen != *word(USED, 1); seen++) {
+			uint16_t head = *word(USED, 2 + 4 * (seen % SIZE));
+
+			cr_assert(out[head], "%u is used once", head);
+			out[head] = false;
+		}
+	}
+	cr_expect_gt(seen, 1000);
+}
+
+/* A record of another queue, or of nobody: the device does not touch the queue. */
+Test(virtq, hostile_records)
+{
+	offer_three();
+	expect_next(&q, 0);
+	q.inflight = kept;
+	kept->used_idx = 100;
+	cr_expect_eq(virtq_start(&q, &memory, SIZE, DESC, AVAIL, USED), -EINVAL, "a batch that is longer than the queue");
+	kept->used_idx = (uint16_t)-2;
+	kept->last_batch_head = SIZE;
+	cr_expect_eq(virtq_start(&q, &memory, SIZE, DESC, AVAIL, USED), -EINVAL, "a head that there is not");
+	kept->used_idx = 0;
+	kept->desc_num = SIZE + 1;
+	cr_expect_eq(virtq_start(&q, &memory, SIZE, DESC, AVAIL, USED), -EINVAL, "of a queue of another size");
+	kept->desc_num = SIZE;
+	kept->version = 2;
+	cr_expect_eq(virtq_start(&q, &memory, SIZE, DESC, AVAIL, USED), -EINVAL, "of another version");
+	kept->version = 1;
+	cr_assert_eq(virtq_start(&q, &memory, SIZE, DESC, AVAIL, USED), 0);
+	expect_next(&q, 0);
+	offer(0);
+	expect_next(&q, 1);
+	expect_next(&q, 2);
+	cr_expect_eq(virtq_pop(&q, &chain), -EPROTO, "the driver offers what is the device's already");
+}
+
 static void breaks(const char *what)
 {
 	cr_expect_eq(pop_one(), -EPROTO, "%s", what);

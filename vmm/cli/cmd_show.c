@@ -9,6 +9,7 @@
 #include "sample_json.h"
 #include "../common/exit_codes.h"
 
+#include "../../proto/clock.h"
 #include "../../proto/control_check.h"
 
 #include <errno.h>
@@ -198,6 +199,8 @@ static json_t *status_json(const char *name, const char *dir, const Bulkhead__St
 		json_object_set_new(j, "started_ns", number(s->started_ns));
 		json_object_set_new(j, "uptime_ns", number(uptime_ns(s)));
 		json_object_set_new(j, "kernel", text(s->kernel));
+		if (s->firmware_reason)
+			json_object_set_new(j, "firmware_reason", text(s->firmware_reason));
 		json_object_set_new(j, "reboots", number(s->reboots));
 		json_object_set_new(j, "console", text(s->console));
 		json_object_set_new(j, "serial", serial_json(s));
@@ -247,12 +250,23 @@ static void print_restarts(const Bulkhead__Status *s)
 	}
 }
 
+/* A guest that waits for a disk looks like one that hangs. */
+static void print_disk_wait(const Bulkhead__ProcessStatus *p)
+{
+	const uint64_t seconds = p->stats ? p->stats->disk_waits_ns / CLOCK_NS_PER_S : 0;
+
+	if (seconds)
+		printf("\n  %s: the host's disk has not answered for %llu s, and the guest waits\n", process_name(p),
+		       (unsigned long long)seconds);
+}
+
 /* Errors of the host that guests were told of. */
 static void print_disk_errors(const Bulkhead__Status *s)
 {
 	for (size_t i = 0; i < s->n_processes; i++) {
 		const Bulkhead__ProcessStatus *p = s->processes[i];
 
+		print_disk_wait(p);
 		if (p->stats && p->stats->disk_errors)
 			printf("\n  %s: %llu requests of the guest's failed on the host, and the guest was told so: bulkhead log "
 			       "says why\n",
@@ -335,10 +349,11 @@ static void print_status(const Bulkhead__Status *s, const char *dir)
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	printf("%s: %s\n  engine    %s (%s)\n  cpu       %s\n  cpus      %u (%u of %u of %u: sockets, cores, threads)\n  memory  "
 	       "  "
-	       "%llu MiB\n  kernel    %s\n  started   %s\n"
+	       "%llu MiB\n  kernel    %s%s%s%s\n  started   %s\n"
 	       "  uptime    %llu:%02llu:%02llu\n  reboots   %u\n  console   %s\n",
 	       s->name, describe_state(s), s->engine, s->engine_reason ? s->engine_reason : "-", s->cpu ? s->cpu : "-", s->vcpus,
-	       s->sockets, s->cores, s->threads, (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-", when,
+	       s->sockets, s->cores, s->threads, (unsigned long long)(s->ram_bytes >> 20), s->kernel ? s->kernel : "-",
+	       s->firmware_reason ? " (" : "", s->firmware_reason ? s->firmware_reason : "", s->firmware_reason ? ")" : "", when,
 	       up / 3600, up / 60 % 60, up % 60, s->reboots, s->console ? s->console : "-");
 	if (s->fallbacks)
 		printf("  fallback  KVM has left %llu instructions to the emulator\n", (unsigned long long)s->fallbacks);

@@ -6,6 +6,7 @@
 #include "trace_filter.h"
 #include "vnc_place.h"
 
+#include "../../proto/disk.h"
 #include "../../proto/layout.h"
 
 #include <errno.h>
@@ -57,10 +58,33 @@ void config_init(struct vm_config *config)
 	no_external(config);
 }
 
+/* Disks, and nobody said what to start. */
+static bool config_starts_disk(const struct vm_config *config)
+{
+	return config->backends.count && !config->kernel && !config->demo && !config->firmware;
+}
+
+/* The raw image that firmware tries first; NULL: there is none. */
+static const char *first_disk(const struct vm_config *config)
+{
+	static struct disk_spec spec;
+	const char *why;
+	uint8_t order[VIRTIO_DEVICES] = { 0 };
+	int named = config->boot_order ? firmware_order(config->boot_order, config->backends.count, order, VIRTIO_DEVICES) : 0;
+	const unsigned n = named > 0 ? order[0] : 0;
+
+	if (config->backends.of[n].kind != KIND_BLKD || disk_parse(config->backends.of[n].text, &spec, &why) ||
+	    spec.way != DISK_RAW)
+		return NULL;
+	return spec.path;
+}
+
 void config_settle(struct vm_config *config)
 {
 	if (!config->ram_bytes)
 		config->ram_bytes = config->platform == PLATFORM_FRAME ? LAYOUT_FRAME_RAM : 512ull << 20;
+	if (config_starts_disk(config))
+		config->firmware_guess = firmware_for_disk(first_disk(config), &config->firmware_why);
 	config->devices[KIND_FIRMWARED] = config_firmware(config) != NULL;
 	config->devices[KIND_DISPLAYD] = config->platform == PLATFORM_FRAME;
 	config->devices[KIND_VGAD] = config->display.kind != DISPLAY_NONE;
@@ -212,9 +236,9 @@ static int check_platform(const struct vm_config *config, char *error)
 
 const char *config_firmware(const struct vm_config *config)
 {
-	const bool none = config->kernel || config->demo || !config->backends.count;
-
-	return config->firmware ? config->firmware : none ? NULL : "seabios";
+	if (config->firmware || !config_starts_disk(config))
+		return config->firmware;
+	return config->firmware_guess ? config->firmware_guess : "seabios";
 }
 
 const char *config_image(const struct vm_config *config)
@@ -247,6 +271,10 @@ static int check_firmware(const struct vm_config *config, char *error)
 
 	if (config->boot_order && !firmware) {
 		snprintf(error, CONFIG_ERROR_MAX, "--boot-order: it is for --firmware, and this machine starts with a kernel");
+		return -EINVAL;
+	}
+	if (config->firmware_vars && !firmware) {
+		snprintf(error, CONFIG_ERROR_MAX, "--firmware-vars: it is for --firmware, and this machine starts with a kernel");
 		return -EINVAL;
 	}
 	if (!firmware)

@@ -72,6 +72,8 @@ struct vm_config {
 	struct initrd_list initrds;
 	enum platform platform;
 	const char *firmware; /* "seabios", "ovmf" or a file; NULL: the machine starts with a kernel */
+	const char *firmware_vars; /* file where it keeps its variables, or "none"; NULL: the machine's own */
+	const char *firmware_guess, *firmware_why; /* config_settle(): what the disk wants, where nobody said what to start with */
 	const char *boot_order; /* of firmware; NULL: disks in their order */
 	struct display_spec display; /* of a PC */
 	const char *program; /* of a frame machine; NULL: none */

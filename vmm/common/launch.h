@@ -40,6 +40,8 @@ struct launch {
 	int program_fd[PROGRAMS];
 	int kernel_fd, kvm_fd; /* the former may be firmware */
 	uint64_t rom_bytes; /* of that; 0: it is a kernel */
+	uint64_t variables_bytes; /* of what firmware keeps; 0: nothing */
+	int variables_fd;	  /* where; -1 */
 	uint32_t boot_order[VIRTIO_DEVICES]; /* the disks that --boot-order names */
 	unsigned boot_count;
 	int initrd_fd[CONFIG_INITRDS + 1]; /* as many as the configuration names, then exec's; of a frame machine its program */

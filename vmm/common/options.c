@@ -57,7 +57,9 @@ const struct option_row option_rows[] = {
 	KEY("kernel", FILE, IN(RUN), kernel, "FILE", "kernel image: bzImage, vmlinux, PVH or Multiboot ELF, flat image"),
 	KEY("firmware", TEXT, IN(RUN), firmware, "seabios|ovmf|FILE",
 		"start with a PC's firmware, which boots from --disk: Debian's SeaBIOS or OVMF, or an image of your own (default, with --disk and "
-		"without --kernel: seabios)"),
+		"without --kernel: what the disk wants)"),
+	KEY("firmware-vars", TEXT, IN(RUN), firmware_vars, "FILE|none",
+		"where UEFI keeps its variables (default, with ovmf: a file of the machine's own, if --name names it)"),
 	KEY("boot-order", TEXT, IN(RUN), boot_order, "N[,N...]", "which --disk firmware tries first; the first is 0 (default: in their order)"),
 	KEY("initrd", INITRD, IN(RUN), initrds, "FILE[:TEXT]",
 		"initial RAM disk; several are put behind each other for Linux, and are modules for Multiboot, with TEXT as their "

@@ -52,6 +52,37 @@ static uint64_t number_of_mac(const uint8_t mac[NET_MAC])
 	return number;
 }
 
+int keeper_backend_inherits(const struct keeper *k, unsigned n)
+{
+	const struct backend_list *list = &k->config.backends;
+	struct net_spec spec;
+	const char *why;
+
+	if (n >= list->count || list->of[n].kind != KIND_NETD || net_parse(list->of[n].text, &spec, &why))
+		return -1;
+	return spec.tap_fd;
+}
+
+/* What has come through exec() is not to be closed by the next one, until somebody has taken it. */
+int keeper_keep_inherited(struct keeper *k)
+{
+	for (unsigned n = 0; n < VIRTIO_DEVICES; n++) {
+		int fd = keeper_backend_inherits(k, n), flags = fd < 0 ? 0 : fcntl(fd, F_GETFD);
+
+		if (fd < 0)
+			continue;
+		if (flags < 0)
+			return keeper_fail(k, EXIT_USAGE,
+					   "--net tap-fd=%d: no open TAP interface: no descriptor of that number was handed on",
+					   fd);
+		if (flags & FD_CLOEXEC)
+			return keeper_fail(k, EXIT_USAGE,
+					   "--net tap-fd=%d: it is in use already: each card takes a descriptor of its own", fd);
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	}
+	return 0;
+}
+
 /* Its address follows from the machine's name, and so is opened when that is known. */
 static int open_net(struct keeper *k, unsigned n, const char *text)
 {

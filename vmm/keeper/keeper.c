@@ -367,16 +367,29 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
+/* That an option names. Those that are not there are below 0. */
+enum { NAMED_FDS = 2 + FRAME_TAKE_FDS + VIRTIO_DEVICES };
+static void named_fds(const struct keeper *k, int out[NAMED_FDS])
+{
+	const struct vm_config *c = &k->config;
+	unsigned n = 0;
+
+	out[n++] = c->ready_fd;
+	out[n++] = k->activated_fd;
+	for (int i = 0; i < FRAME_TAKE_FDS; i++)
+		out[n++] = c->taken_fd < 0 ? -1 : c->taken_fd + i;
+	for (unsigned i = 0; i < VIRTIO_DEVICES; i++)
+		out[n++] = keeper_backend_inherits(k, i);
+}
+
 /* What the caller has left open, but for what an option names, is none of a machine's business. */
 static void close_inherited(const struct keeper *k)
 {
-	const struct vm_config *c = &k->config;
-	int kept[2 + FRAME_TAKE_FDS] = { k->config.ready_fd, k->activated_fd }, from = 3;
+	int kept[NAMED_FDS], from = 3;
 
-	for (int i = 0; i < FRAME_TAKE_FDS; i++)
-		kept[2 + i] = c->taken_fd < 0 ? -1 : c->taken_fd + i;
-	qsort(kept, sizeof(kept) / sizeof(kept[0]), sizeof(kept[0]), by_number);
-	for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+	named_fds(k, kept);
+	qsort(kept, NAMED_FDS, sizeof(kept[0]), by_number);
+	for (unsigned i = 0; i < NAMED_FDS; i++) {
 		if (kept[i] < from)
 			continue;
 		if (kept[i] > from)
@@ -408,6 +421,7 @@ int main(int argc, char **argv)
 	config_init(&k.config);
 	k.launch = (struct launch){ .config = &k.config,
 				    .kernel_fd = -1,
+				    .variables_fd = -1,
 				    .kvm_fd = -1,
 				    .null_fd = -1,
 				    .console_fd = -1,
@@ -443,6 +457,9 @@ int main(int argc, char **argv)
 		rc = limits_check(k.config.ram_bytes, error);
 	if (rc)
 		return keeper_fail(&k, EXIT_USAGE, "%s", error);
+	rc = keeper_keep_inherited(&k);
+	if (rc)
+		return rc;
 	if (k.config.demo)
 		k.config.format = "flat64";
 	k.launch.started_ns = start_time();

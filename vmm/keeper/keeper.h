@@ -31,6 +31,7 @@ struct keeper {
 	struct vm_config config;
 	struct launch launch;
 	struct rundir rundir;
+	bool has_name; /* somebody has named it */
 	int control_fd; /* listening */
 	int gdb_fd;	/* listening */
 	int traced_fd;	/* pidfd; -1: none */
@@ -88,6 +89,10 @@ int keeper_listen(struct keeper *k, const char *name, int type);
 int keeper_listen_on_path(const char *path, int backlog);
 /* The same over TCP, at an address of this host's own. */
 int keeper_listen_on_loopback(uint32_t address, int port);
+/* The caller's descriptor that the n-th virtio device is to take, tap-fd; -1: none. */
+int keeper_backend_inherits(const struct keeper *k, unsigned n);
+/* They are this machine's, each one device's, and no program's that we start. Before anything else is opened: 0, or an exit code. */
+int keeper_keep_inherited(struct keeper *k);
 /* What is behind virtio devices, --disk: 0, or an exit code; what went wrong has been said. */
 int keeper_open_backends(struct keeper *k);
 /* Those that want to know the machine's name. */

@@ -7,6 +7,7 @@
 #include "../common/exit_codes.h"
 #include "../common/firmware.h"
 #include "../common/programs.h"
+#include "../common/variables.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +62,24 @@ static void take_boot_order(struct keeper *k)
 
 	for (int i = 0; i < count; i++)
 		k->launch.boot_order[k->launch.boot_count++] = order[i];
+}
+
+/* Firmware that keeps nothing, or nobody knows what, gets no flash unless a file is named. */
+static int open_variables(struct keeper *k)
+{
+	const char *firmware = config_firmware(&k->config), *file = k->config.firmware_vars;
+	struct variables_wanted w = { .file = file,
+				      .name = k->has_name ? k->config.name : NULL,
+				      .rom_bytes = k->launch.rom_bytes };
+	char error[VARIABLES_ERROR_MAX];
+
+	if (!firmware || (file && !strcmp(file, "none")))
+		return 0;
+	w.template = firmware_variables(firmware);
+	if (!w.template && !file)
+		return 0;
+	k->launch.variables_fd = variables_open(&w, &k->launch.variables_bytes, error);
+	return k->launch.variables_fd < 0 ? keeper_fail(k, EXIT_USAGE, "%s", error) : 0;
 }
 
 static int open_firmware(struct keeper *k)
@@ -131,6 +150,7 @@ static int claim_name(struct keeper *k)
 	int rc = -EEXIST;
 	bool chosen = k->config.name[0];
 
+	k->has_name = chosen;
 	for (unsigned i = 1; rc == -EEXIST && i < 1000; i++) {
 		if (!chosen)
 			snprintf(k->config.name, sizeof(k->config.name), "vm%u", i);
@@ -255,6 +275,8 @@ int keeper_open(struct keeper *k)
 		rc = claim_name(k);
 	if (!rc)
 		rc = keeper_open_named_backends(k);
+	if (!rc)
+		rc = open_variables(k);
 	if (!rc)
 		rc = open_sockets(k);
 	if (!rc)

@@ -211,6 +211,7 @@ static void fill_status(const struct vm *vm, Bulkhead__Status *s, struct status_
 	s->threads = vm->config->cpus.threads;
 	s->reboots = vm->reboots;
 	s->kernel = (char *)config_image(vm->config);
+	s->firmware_reason = (char *)vm->config->firmware_why;
 	snprintf(parts->console, sizeof(parts->console), "%s/console.sock", vm->launch->dir);
 	s->console = parts->console;
 	s->debugger = (char *)vm->launch->debugger;

@@ -168,6 +168,7 @@ static int make_shared(struct vm *vm)
 	fds[KIND_FD_MSI] = vm->msi.rw;
 	fds[KIND_FD_VCPU_BELL] = vm->vcpu_bell.wr;
 	fds[KIND_FD_CONSOLE] = vm->launch->console_fd;
+	fds[KIND_FD_VARIABLES] = vm->launch->variables_fd >= 0 ? vm->launch->variables_fd : vm->launch->null_fd;
 	return 0;
 }
 

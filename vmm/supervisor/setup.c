@@ -50,6 +50,8 @@ void setup_machine(const struct vm *vm, Bulkhead__MachineConfig *m)
 		vm->config->backends.count != 0 || vm->launch->rom_bytes != 0 || vm->config->display.kind == DISPLAY_VGA;
 	m->has_rom_bytes = true;
 	m->rom_bytes = vm->launch->rom_bytes;
+	m->has_flash_bytes = true;
+	m->flash_bytes = vm->launch->variables_bytes;
 	m->boot_order = vm->launch->boot_order;
 	m->n_boot_order = vm->launch->boot_count;
 	m->has_ps2 = m->ps2 = vm->config->devices[KIND_INPUTD] != 0;
