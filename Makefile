@@ -89,7 +89,7 @@ isa-record: build-tests
 	@ninja -C $(BUILD) --quiet update-docs
 
 soak: build
-	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/kernels.py long_kexec_to_linux long_xen long_memtest_pass
+	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/kernels.py long_kexec_to_linux long_xen long_installer long_memtest_pass
 	@BUILD=$(BUILD) SOURCE=. python3 tests/e2e/system.py long_whole long_uefi
 	@BUILD=$(BUILD) SOURCE=. python3 tests/system/translated.py long_verified long_checked long_changing_code long_compiler
 	@ninja -C $(BUILD) --quiet software-programs

@@ -129,31 +129,35 @@ uint64_t code_drop(struct emu *e, uint64_t page, uint64_t granules)
 
 /* ---- turns ---- */
 
-/* In the list of a page the newest come first: all behind the first that is forgotten are. */
+/*
+ * In the list of a page the newest come first: all behind the first that is forgotten are. They point to themselves from then on, so
+ * that each list is gone through once: the same page at another address in each program that runs has thousands of blocks.
+ */
 static void cut_page(struct emu *e, uint64_t page)
 {
-	struct block **p = &e->code->page_blocks[page];
+	struct block **p = &e->code->page_blocks[page], *b, *next;
 
 	while (*p && !block_is_left(e->code, *p))
 		p = &(*p)->page_next[list_of(e, *p, page)];
+	for (b = *p; b; b = next) {
+		next = b->page_next[list_of(e, b, page)];
+		b->page_next[list_of(e, b, page)] = b;
+	}
 	*p = NULL;
 	if (!e->code->page_blocks[page])
 		mmu_release_code(e, page);
 }
 
-/* Blocks of one page mostly lie side by side: *cut is the page that was cut last. */
-static void leave_page(struct emu *e, const uint8_t *host, uint64_t *cut)
+static void leave_page(struct emu *e, const struct block *b, const uint8_t *host)
 {
 	const uint64_t page = mmu_page_index(e, host);
 
-	if (page != *cut)
+	if (b->page_next[list_of(e, b, page)] != b)
 		cut_page(e, page);
-	*cut = page;
 }
 
 static void forget_blocks(struct emu *e, size_t from, size_t to)
 {
-	uint64_t cut = UINT64_MAX;
 	struct block *b;
 
 	for (size_t at = from; at < to; at += b->size) {
@@ -161,9 +165,9 @@ static void forget_blocks(struct emu *e, size_t from, size_t to)
 		if (block_is_dead(b))
 			continue;
 		kill_block(e, b);
-		leave_page(e, b->host, &cut);
+		leave_page(e, b, b->host);
 		if (b->host2)
-			leave_page(e, b->host2, &cut);
+			leave_page(e, b, b->host2);
 	}
 }
 

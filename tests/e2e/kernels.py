@@ -145,6 +145,20 @@ def long_xen(t):
     r.expect(7, out=r"(?s)\(XEN\) .*Hypervisor detected: Xen PV.*-cloud-amd64 x86_64")
 
 
+@test(limit=600)
+def long_installer(t):
+    """Debian's installer asks for a language on the serial port, and takes a key."""
+    paths = fetched("fetch_installer.sh")
+    vm = t.start(*t.command(*t.machine("--kernel", paths["INSTALLER_KERNEL"], "--initrd", paths["INSTALLER_INITRD"], "--memory", "1G",
+                                       "--cmdline", "console=ttyS0 quiet TERM=vt102 ---")))
+    vm.expect("Select a language", BOOT)
+    vm.expect("<Go Back>", 60)
+    vm.send("\r")
+    vm.expect("Select your location", 60)
+    t.bulkhead("kill", t.name).expect(0)
+    t.expect_clean()
+
+
 @test(limit=7200)
 def long_memtest_pass(t):
     """All that memtest86+ has, its bit fade with minutes of waiting included, over 32 MiB."""
