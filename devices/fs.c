@@ -90,7 +90,7 @@ static void refuse(struct fs *f, int error)
 	finish(f, f->writable ? sizeof(out) : 0);
 }
 
-void fs_wake(struct fs *f)
+static void wake(struct fs *f)
 {
 	for (unsigned n = 0; n < FS_QUEUES; n++)
 		vhost_queue_wake(&f->back->queues[n]);
@@ -98,21 +98,21 @@ void fs_wake(struct fs *f)
 		f->device.served(f->device.ctx);
 }
 
-void fs_refuse_all(struct fs *f)
+static void refuse_all(struct fs *f)
 {
 	for (unsigned n = 0; n < FS_QUEUES; n++)
 		f->refuses[n] = true;
-	fs_wake(f);
+	wake(f);
 }
 
 /* The program that had the request is gone, and nobody knows what has become of it. */
-void fs_lost(struct fs *f)
+static void lose(struct fs *f)
 {
 	f->busy = f->resumes = false;
 	f->errors += f->queue != NULL;
 	if (f->queue)
 		refuse(f, EIO);
-	fs_wake(f);
+	wake(f);
 }
 
 /* What the program wrote is read once. False: it makes no sense. */
@@ -139,7 +139,7 @@ static bool take_answer(struct fs *f)
 }
 
 /* Called, or to see what is there. 0; -EPROTO: it answers what makes no sense. */
-int fs_look(struct fs *f)
+static int look(struct fs *f)
 {
 	uint16_t used = __atomic_load_n(word(f, DISK_OFFER_USED + 2), __ATOMIC_ACQUIRE);
 
@@ -247,7 +247,7 @@ static int begin_behind(struct fs *f)
 
 	f->resumes = false;
 	f->queue = NULL;
-	rc = fs_look(f);
+	rc = look(f);
 	f->queue = q;
 	if (rc || !f->busy)
 		return rc ? rc : begin(f);
@@ -264,7 +264,7 @@ static int begin(struct fs *f)
 		return begin_behind(f);
 	f->resumes = false;
 	if (resumes)
-		return fs_look(f) ? -EPROTO : 0;
+		return look(f) ? -EPROTO : 0;
 	if (f->readable > SHARE_OFFER_ROOM)
 		refuse(f, EINVAL);
 	else
@@ -298,9 +298,9 @@ static int nothing_left(struct fs *f, struct vhost_queue *q)
 {
 	if (f->resumes) {
 		f->resumes = false;
-		if (fs_look(f))
+		if (look(f))
 			fs_hang_up(f, "it answers what makes no sense");
-		fs_wake(f);
+		wake(f);
 	}
 	return !virtq_sleep(&q->ring);
 }
@@ -364,9 +364,26 @@ static void accepted(void *ctx, uint64_t features)
 	(void)features;
 }
 
+/* The request in the memory may be under way still, or answered, or told without a kick. */
+static int take_up(struct fs *f)
+{
+	uint16_t used = __atomic_load_n(word(f, DISK_OFFER_USED + 2), __ATOMIC_ACQUIRE);
+
+	f->told = __atomic_load_n(word(f, DISK_OFFER_AVAIL + 2), __ATOMIC_ACQUIRE);
+	if ((uint16_t)(f->told - used) > 1)
+		return -EPROTO;
+	f->resumes = owner(f)->told == f->told && owner(f)->queue < FS_QUEUES;
+	f->busy = f->resumes || used != f->told;
+	if (f->busy)
+		kick(f);
+	return 0;
+}
+
+static const struct fs_above above = { take_up, look, lose, refuse_all, wake };
+
 int fs_init(struct fs *f, int exporter_fd, const char *tag, void (*served)(void *ctx), void (*lost)(void *ctx, const char *why))
 {
-	*f = (struct fs){ .exporter_fd = exporter_fd, .tag = tag, .fds = { -1, -1, -1, -1 } };
+	*f = (struct fs){ .above = &above, .exporter_fd = exporter_fd, .tag = tag, .fds = { -1, -1, -1, -1 } };
 	f->device = (struct vhost_device){
 		.queues = FS_QUEUES,
 		.config_bytes = FS_CONFIG_BYTES,
@@ -379,19 +396,4 @@ int fs_init(struct fs *f, int exporter_fd, const char *tag, void (*served)(void 
 		.ctx = f,
 	};
 	return exporter_fd < 0 || strlen(tag) > SHARE_CONFIG_QUEUES ? -EIO : 0;
-}
-
-/* The request in the memory may be under way still, or answered, or told without a kick. */
-int fs_link_up(struct fs *f)
-{
-	uint16_t used = __atomic_load_n(word(f, DISK_OFFER_USED + 2), __ATOMIC_ACQUIRE);
-
-	f->told = __atomic_load_n(word(f, DISK_OFFER_AVAIL + 2), __ATOMIC_ACQUIRE);
-	if ((uint16_t)(f->told - used) > 1)
-		return -EPROTO;
-	f->resumes = owner(f)->told == f->told && owner(f)->queue < FS_QUEUES;
-	f->busy = f->resumes || used != f->told;
-	if (f->busy)
-		kick(f);
-	return 0;
 }

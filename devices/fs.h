@@ -18,7 +18,19 @@
 
 enum { FS_QUEUES = 2, FS_CONFIG_BYTES = 40 };
 
+struct fs;
+
+/* What the connection (fs_link.c) tells those who use it. */
+struct fs_above {
+	int (*up)(struct fs *f);       /* the memory is there: 0, or -EPROTO if what is in there cannot be */
+	int (*called)(struct fs *f);   /* 0, or -EPROTO: the program answers what makes no sense */
+	void (*lost)(struct fs *f);    /* the program is gone */
+	void (*refused)(struct fs *f); /* there is none to be had */
+	void (*wake)(struct fs *f);    /* queues can go on */
+};
+
 struct fs {
+	const struct fs_above *above;
 	struct vhost_device device;
 	struct vhost_back *back;
 	const char *tag;

@@ -24,7 +24,7 @@ void fs_ask(struct fs *f)
 	f->asked = send(f->exporter_fd, &m, sizeof(m), MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(m);
 	f->number += f->asked;
 	if (!f->asked)
-		fs_refuse_all(f); /* the exporter is gone */
+		f->above->refused(f); /* the exporter is gone */
 }
 
 static void close_all(int fds[DISK_FDS])
@@ -52,7 +52,7 @@ void fs_hang_up(struct fs *f, const char *why)
 	log_info("virtiofsd is gone: %s", why);
 	unlink_all(f);
 	f->fresh = true;
-	fs_lost(f);
+	f->above->lost(f);
 }
 
 /* It has nothing to say to us. */
@@ -75,10 +75,10 @@ static void on_call(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (read(fd, &calls, sizeof(calls)) < 0)
 		return;
-	if (fs_look(f))
+	if (f->above->called(f))
 		fs_hang_up(f, "it answers what makes no sense");
 	else if (!f->busy)
-		fs_wake(f);
+		f->above->wake(f);
 }
 
 static int watch(struct fs *f)
@@ -93,7 +93,7 @@ static int watch(struct fs *f)
 	event_assign(&f->on_call, base, f->fds[DISK_FD_CALL], EV_READ | EV_PERSIST, on_call, f);
 	event_add(&f->on_link, NULL);
 	event_add(&f->on_call, NULL);
-	return fs_link_up(f);
+	return f->above->up(f);
 }
 
 static void take_offer(struct fs *f, int fds[DISK_FDS])
@@ -104,11 +104,11 @@ static void take_offer(struct fs *f, int fds[DISK_FDS])
 		fds[i] = -1;
 	f->fresh = false;
 	if (!watch(f)) {
-		fs_wake(f);
+		f->above->wake(f);
 		return;
 	}
 	fs_hang_up(f, "its queue cannot be so");
-	fs_refuse_all(f);
+	f->above->refused(f);
 }
 
 /* All of DISK_FDS, or none. */
@@ -144,7 +144,7 @@ static void on_offer(evutil_socket_t fd, short what, void *arg)
 		if (!offer.error && has_fds)
 			take_offer(f, fds);
 		else
-			fs_refuse_all(f);
+			f->above->refused(f);
 	}
 	close_all(fds);
 }
