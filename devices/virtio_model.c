@@ -29,6 +29,7 @@ static const struct virtio_type {
 	{ VIRTIO_ID_RNG, 0, PCI_CLASS_OTHER, 0 },
 	{ VIRTIO_ID_GPU, 16, PCI_CLASS_DISPLAY, 0 },
 	{ VIRTIO_ID_VSOCK, 8, PCI_CLASS_OTHER, 0 },
+	{ VIRTIO_ID_FS, 40, PCI_CLASS_STORAGE, 0 },
 	{ 0, 0, PCI_CLASS_OTHER, 0 }, /* any other */
 };
 

@@ -12,6 +12,7 @@
 #include "kind.h"
 #include "layout.h"
 #include "ring.h"
+#include "share.h"
 #include "virtio.h"
 
 enum { PAGE = 4096, CMDLINE_MAX = 4096, NAME_MAX_LEN = 63, PATH_MAX_LEN = 4096, CLIENTS_MAX = 64, LINES = 24, SERIAL_PORTS = 4 };
@@ -240,6 +241,9 @@ int control_check_setup_device(const Bulkhead__SetupDevice *m, Bulkhead__Role ro
 		return complain(c, "net", "is for its back-end, with an address of one station, and an MTU of 68 to 65520");
 	if (m->disk && m->disk->has_remote && m->disk->remote && !m->disk->sectors)
 		return complain(c, "disk", "has no size");
+	if (m->share &&
+	    (kind->virtio != KIND_VIRTIO_BACK || !m->share->tag || !*m->share->tag || strlen(m->share->tag) > SHARE_TAG_MAX))
+		return complain(c, "share", "is for its back-end, with a tag of 1 to 36 characters");
 	serial = check_serial_ports(m, role, c);
 	if (serial < 0)
 		return serial;

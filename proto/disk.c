@@ -9,8 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Up to the next single comma. Returns what follows, NULL: it was the last. */
-static const char *take_field(const char *text, char *out, size_t size, bool *fits)
+const char *disk_take_field(const char *text, char *out, size_t size, bool *fits)
 {
 	size_t n = 0;
 
@@ -92,10 +91,10 @@ int disk_parse(const char *text, struct disk_spec *out, const char **why)
 	bool fits;
 
 	memset(out, 0, sizeof(*out));
-	text = take_field(text, out->path, sizeof(out->path), &fits);
+	text = disk_take_field(text, out->path, sizeof(out->path), &fits);
 	*why = fits ? take_name(out) : "the name of the file is too long";
 	while (text && !*why) {
-		text = take_field(text, word, sizeof(word), &fits);
+		text = disk_take_field(text, word, sizeof(word), &fits);
 		*why = fits ? take_word(out, word)
 			    : "behind the file come ro, serial=TEXT and format=raw or qcow2, and nothing else";
 	}

@@ -26,6 +26,8 @@ struct disk_spec {
 /* 0, or -EINVAL with what is wrong: "the name of the file is missing". A comma in the name is written twice. A name that ends in
  * .qcow2 is of that format, unless another is named; what is in the file counts for nothing: the guest writes that. */
 int disk_parse(const char *text, struct disk_spec *out, const char **why);
+/* One field of such a text, up to the next single comma. Returns what follows, NULL: it was the last. */
+const char *disk_take_field(const char *text, char *out, size_t size, bool *fits);
 /* Where in such a text the name of the file begins, or that of the socket. */
 const char *disk_name_of(const char *text);
 /*

@@ -29,7 +29,7 @@
 #define GDBD ROLE(GDBD)
 #define VNC ROLE(VNC)
 #define DEVICES ((1u << SANDBOX_ROLES) - (1u << SANDBOX_DEVICE))
-enum { QUIET, LISTENS, CLOSES, SPEAKS, SERVES, FRAMES, DRAWS, KEEPS }; /* column "fence" of devices.def */
+enum { QUIET, LISTENS, CLOSES, SPEAKS, SERVES, FRAMES, DRAWS, KEEPS, RELAYS }; /* column "fence" of devices.def */
 enum {
 	LISTENERS = 0
 #define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == LISTENS) << SANDBOX_##NAME
@@ -65,7 +65,12 @@ enum {
 #define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == KEEPS) << SANDBOX_##NAME
 #include "devices.def"
 };
-/* All virtio back-ends: by themselves they take connections, and map what they are handed. */
+enum {
+	FOLDERS = 0
+#define DEVICE(NAME, name, model, role, presence, most, wiring, fence, ...) | ((fence) == RELAYS) << SANDBOX_##NAME
+#include "devices.def"
+};
+/* Virtio back-ends that others use: by themselves they take connections, and map what they are handed. */
 enum { BACKS = SERVERS | CARDS | DRAWERS };
 #define THREADED (VCPU | SERVERS)
 #define CHILDREN (BOOT | VCPU | GDBD | DEVICES)
@@ -121,14 +126,14 @@ const struct sandbox_rule sandbox_rules[] = {
 	{ "fallocate",	  0, 0, SERVERS, { { 1, ~(unsigned long long)(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE), 0 } }, 0, "the guest discards, or wants zeroes" },
 	{ "lseek",	  0, SERVERS, 0, { { 0 } }, 0, "the size of the image" },
 	{ "accept4",	  0, 0, BACKS, { { 0 } }, 0, "by itself: front-ends" },
-	{ "mmap",	  0, 0, BACKS, { { 2, PROT_EXEC, 0 } }, 0, "by itself: memory that a front-end hands over" },
-	{ "munmap",	  0, 0, BACKS, { { 0 } }, 0, "by itself: memory of an earlier front-end" },
+	{ "mmap",	  0, 0, BACKS | FOLDERS, { { 2, PROT_EXEC, 0 } }, 0, "by itself: memory that a front-end hands over; memory shared with another program" },
+	{ "munmap",	  0, 0, BACKS | FOLDERS, { { 0 } }, 0, "by itself: memory of an earlier front-end; of an earlier program" },
 	{ "writev",	  0, 0, CARDS, { { 0 } }, 0, "frames of the guest's" },
 	{ "ioctl",	  0, 0, CARDS, { { 1, WHOLE(TUNSETOFFLOAD) } }, 0, "what the driver can do with frames" },
 	{ "sendmsg",	  0, 0, SPAWNER, { FD(SANDBOX_SPAWNER_SOCK), SEND_FLAGS(2) }, 0, "answers, with a child's pidfd" },
 	{ "sendmsg",	  0, 0, LISTENERS, { FD(SANDBOX_STASH), SEND_FLAGS(2) }, 0, "keeps console clients for its next incarnation" },
 	{ "sendmsg",	  0, 0, KEEPER, { FD(SANDBOX_KEEPER_NOTE), SEND_FLAGS(2) }, 0, "control clients and notes to the supervisor" },
-	{ "close",	  0, CHILDREN, KEEPER | LOGGER | SUPER | SPAWNER | GDBD | LISTENERS | CLOSERS | SPEAKERS | BACKS, { { 0 } }, 0, "surplus descriptors, clients that left" },
+	{ "close",	  0, CHILDREN, KEEPER | LOGGER | SUPER | SPAWNER | GDBD | LISTENERS | CLOSERS | SPEAKERS | BACKS | FOLDERS, { { 0 } }, 0, "surplus descriptors, clients that left" },
 	{ "exit_group",	  0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "the end" },
 	{ "rt_sigreturn", 0, 0, ALL | LOGGER | DIALLER | TRACED, { { 0 } }, 0, "return from a signal handler" },
 	{ "restart_syscall", 0, 0, VCPU, { { 0 } }, 0, "the kernel resumes an interrupted sleep (SIGSTOP, SIGCONT)" },

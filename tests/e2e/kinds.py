@@ -3,6 +3,7 @@
 import atexit
 import os
 import re
+import shutil
 import tempfile
 
 from bh import SOURCE
@@ -50,7 +51,13 @@ def _wire():
     return "pair=" + path
 
 
-_VALUES = {"blkd": _image, "netd": _wire, "gpud": lambda: "640x480"}
+def _folder():
+    path = tempfile.mkdtemp(prefix="bh-share-")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return "tag=" + path
+
+
+_VALUES = {"blkd": _image, "netd": _wire, "gpud": lambda: "640x480", "fsd": _folder}
 
 
 def process(kind, instance=0):

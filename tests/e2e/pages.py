@@ -193,7 +193,8 @@ def every_page(t):
     del t
     known = {"bulkhead.1", "vm.toml.5", "bulkhead.service.8", "bulkhead-seriald.8",
              "bulkhead-blkd.8",  # disk.py, for_qemu
-             "bulkhead-rngd.8"}  # net.py, for_qemu
+             "bulkhead-rngd.8",  # net.py, for_qemu
+             "bulkhead-fsd.8"}  # share.py, both_ways
     found = {p for p in os.listdir(SOURCE + "/docs/man") if ".Sh EXAMPLES" in open(f"{SOURCE}/docs/man/{p}", encoding="utf-8").read()}
     check(found == known, f"pages with examples: {found}, of which a test types {known}")
 

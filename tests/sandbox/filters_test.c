@@ -392,6 +392,8 @@ static unsigned promised(enum sandbox_role role)
 		return 0;
 	if (role == SANDBOX_UPLINKD)
 		return 32;
+	if (role == SANDBOX_FSD) /* it serves no other VMM */
+		return 16;
 	if (role >= SANDBOX_DEVICE && kind_rows[role - SANDBOX_DEVICE].virtio == KIND_VIRTIO_BACK && role != SANDBOX_GPUD)
 		return 20;
 	return role == SANDBOX_SUPERVISOR || role == SANDBOX_VNC ? 24 : role == SANDBOX_VCPU_KVM ? 20 : 16;

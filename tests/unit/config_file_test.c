@@ -192,6 +192,8 @@ static const char *another_value(const struct option_row *row)
 	case VALUE_BACKEND:
 		if (!strcmp(row->name, "gpu"))
 			return "=800x600";
+		if (!strcmp(row->name, "share"))
+			return "=tag=/some/folder,ro";
 		return strcmp(row->name, "net") ? "=/some/disk,ro" : "=user,cidr=10.1.0.0/16";
 	case VALUE_EXTERNAL:
 		return "=seriald=unix:/some/serial,socket,user=1000";

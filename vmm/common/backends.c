@@ -5,6 +5,7 @@
 
 #include "../../proto/disk.h"
 #include "../../proto/net.h"
+#include "../../proto/share.h"
 
 #include <errno.h>
 #include <string.h>
@@ -33,11 +34,19 @@ static int check_gpu(const char *text, const char **why)
 	return rc ? -EINVAL : 0;
 }
 
+static int check_share(const char *text, const char **why)
+{
+	struct share_spec spec;
+
+	return share_parse(text, &spec, why);
+}
+
 /* Those that are missing take no value. */
 static int (*const checks[KIND_COUNT])(const char *text, const char **why) = {
 	[KIND_BLKD] = check_disk,
 	[KIND_NETD] = check_net,
 	[KIND_GPUD] = check_gpu,
+	[KIND_FSD] = check_share,
 };
 
 int backend_check(enum kind kind, const char *text, const char **why)
@@ -51,5 +60,7 @@ const char *backend_path(enum kind kind, const char *text)
 		return NULL;
 	if (kind == KIND_NETD)
 		return strncmp(text, "pair=", 5) ? NULL : text + 5;
+	if (kind == KIND_FSD)
+		return share_path_of(text);
 	return disk_name_of(text);
 }

@@ -65,6 +65,7 @@ struct launch {
 		uint64_t mac;
 		uint16_t mtu;
 	} net[VIRTIO_DEVICES];
+	const char *share_tag[VIRTIO_DEVICES]; /* NULL: it is none */
 	int serial_held_fd[SERIAL_PORTS]; /* the other end of a pseudo terminal, kept so that it does not hang up; -1 */
 	int keeper_fd;	/* our end of the pair */
 	int go_fd;	/* one byte comes when the user ids are mapped: the isolation that was reached */

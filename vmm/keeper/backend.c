@@ -10,14 +10,18 @@
 #include "../../proto/gpu.h"
 #include "../../proto/net_open.h"
 #include "../../proto/shm.h"
+#include "../../proto/share.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-/* Disks that another program serves, which begins when the machine has a directory. */
+/* Disks and folders that another program serves, which begins when the machine has a directory. */
 static const struct disk_spec *exported[VIRTIO_DEVICES];
+static const struct share_spec *shared[VIRTIO_DEVICES];
 
 static int open_disk(struct keeper *k, unsigned n, const char *text)
 {
@@ -109,6 +113,69 @@ static int open_net(struct keeper *k, unsigned n, const char *text)
 	return 0;
 }
 
+/* The machine's directory becomes another one later: from here on its name is whole. */
+static int find_folder(struct share_spec *spec)
+{
+	char *path = realpath(spec->path, NULL);
+	struct stat st;
+	int rc = 0;
+
+	if (!path || stat(path, &st) < 0)
+		rc = -errno;
+	else if (!S_ISDIR(st.st_mode))
+		rc = -ENOTDIR;
+	else if (strlen(path) >= sizeof(spec->path))
+		rc = -ENAMETOOLONG;
+	else if (access(path, R_OK | X_OK | (spec->read_only ? 0 : W_OK)) < 0)
+		rc = -errno;
+	if (!rc)
+		memcpy(spec->path, path, strlen(path) + 1);
+	free(path);
+	return rc;
+}
+
+static const char *what_to_do(int rc)
+{
+	switch (-rc) {
+	case ENOENT:
+		return "; mkdir -p DIR makes it";
+	case ENOTDIR:
+		return "; a folder is shared, not a file: --disk is for images";
+	case EACCES:
+	case EROFS:
+		return "; it has to be readable, and writable unless ,ro stands behind its name";
+	default:
+		return "";
+	}
+}
+
+static bool is_taken(const struct keeper *k, const char *tag)
+{
+	for (unsigned i = 0; i < VIRTIO_DEVICES; i++)
+		if (k->launch.share_tag[i] && !strcmp(k->launch.share_tag[i], tag))
+			return true;
+	return false;
+}
+
+static int open_share(struct keeper *k, unsigned n, const char *text)
+{
+	static struct share_spec specs[VIRTIO_DEVICES]; /* the supervisor goes on reading the tag */
+	const char *why;
+	int rc = share_parse(text, &specs[n], &why);
+
+	if (rc)
+		return keeper_fail(k, EXIT_USAGE, "--share %.150s: %s", text, why);
+	if (is_taken(k, specs[n].tag))
+		return keeper_fail(k, EXIT_USAGE, "--share %.150s: another folder has the tag %s; give it a tag of its own", text,
+				   specs[n].tag);
+	rc = find_folder(&specs[n]);
+	if (rc)
+		return keeper_fail(k, EXIT_USAGE, "--share %.150s: %s%s", specs[n].path, strerror(-rc), what_to_do(rc));
+	k->launch.share_tag[n] = specs[n].tag;
+	shared[n] = &specs[n];
+	return 0;
+}
+
 static int open_rng(struct keeper *k, unsigned n, const char *text)
 {
 	(void)text;
@@ -139,6 +206,7 @@ static int open_gpu(struct keeper *k, unsigned n, const char *text)
 /* What has a place on this host, before the machine's name is known; and what is named by it. */
 static int (*const early[KIND_COUNT])(struct keeper *k, unsigned n, const char *text) = {
 	[KIND_BLKD] = open_disk,
+	[KIND_FSD] = open_share,
 	[KIND_RNGD] = open_rng,
 	[KIND_GPUD] = open_gpu,
 };
@@ -172,7 +240,7 @@ int exporters_start(struct keeper *k)
 	int rc = 0;
 
 	for (unsigned n = 0; n < VIRTIO_DEVICES && !rc; n++)
-		if (exported[n])
-			rc = exporter_start(k, n, exported[n]);
+		if (exported[n] || shared[n])
+			rc = exporter_start(k, n, exported[n], shared[n]);
 	return rc;
 }

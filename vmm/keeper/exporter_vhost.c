@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A disk's exporter as a vhost-user front-end (QEMU, docs/interop/vhost-user.rst) that waits for its answers: exporter.h. */
+/* An exporter as a vhost-user front-end (QEMU, docs/interop/vhost-user.rst) that waits for its answers: exporter.h. */
 #include "exporter.h"
 
+#include "../../proto/share_offer.h"
 #include "../../proto/vhost_user.h"
 
 #include <errno.h>
@@ -44,9 +45,9 @@ static int say_word(int fd, enum vu_request request, uint64_t word, int passed)
 	return say(fd, request, &word, sizeof(word), passed);
 }
 
-static int say_state(int fd, enum vu_request request, uint32_t num)
+static int say_state(int fd, enum vu_request request, uint32_t index, uint32_t num)
 {
-	return say(fd, request, &(struct vu_vring_state){ .num = num }, sizeof(struct vu_vring_state), -1);
+	return say(fd, request, &(struct vu_vring_state){ index, num }, sizeof(struct vu_vring_state), -1);
 }
 
 static int hear(int fd, void *out, size_t bytes)
@@ -90,7 +91,8 @@ static int ask_config(int fd, struct virtio_blk_config *out)
 	return rc;
 }
 
-static int negotiate(int fd, uint64_t *features, const char **why)
+/* `wanted`: protocol features. */
+static int negotiate(int fd, uint64_t *features, uint64_t wanted, const char **why)
 {
 	uint64_t protocol = 0;
 	int rc = ask_word(fd, VU_GET_FEATURES, features);
@@ -101,23 +103,24 @@ static int negotiate(int fd, uint64_t *features, const char **why)
 	}
 	if (!rc)
 		rc = ask_word(fd, VU_GET_PROTOCOL_FEATURES, &protocol);
-	if (!rc && !(protocol & VU_PROTOCOL_CONFIG)) {
+	if (!rc && wanted & ~protocol) {
 		*why = "it does not tell its configuration: it is no disk, or too old";
 		return -EPROTO;
 	}
 	*features &= USED;
 	if (!rc)
-		rc = say_word(fd, VU_SET_PROTOCOL_FEATURES, VU_PROTOCOL_CONFIG, -1);
+		rc = say_word(fd, VU_SET_PROTOCOL_FEATURES, wanted, -1);
 	if (!rc)
 		rc = say(fd, VU_SET_OWNER, NULL, 0, -1);
 	return rc;
 }
 
-/* Queue 0, in memory that nobody has touched; the last answer says that all of it was taken. */
-static int start(const int fds[DISK_FDS], uint64_t features)
+/* One queue, in memory that nobody has touched; the last answer says that all of it was taken. */
+static int start(const int fds[DISK_FDS], uint64_t features, uint64_t bytes, uint32_t queue)
 {
-	const struct vu_memory memory = { .count = 1, .regions = { { DISK_OFFER_BASE, DISK_OFFER_BYTES, DISK_OFFER_BASE, 0 } } };
-	const struct vu_vring_addr addr = { .desc = DISK_OFFER_BASE + DISK_OFFER_DESC,
+	const struct vu_memory memory = { .count = 1, .regions = { { DISK_OFFER_BASE, bytes, DISK_OFFER_BASE, 0 } } };
+	const struct vu_vring_addr addr = { .index = queue,
+					    .desc = DISK_OFFER_BASE + DISK_OFFER_DESC,
 					    .avail = DISK_OFFER_BASE + DISK_OFFER_AVAIL,
 					    .used = DISK_OFFER_BASE + DISK_OFFER_USED };
 	int fd = fds[DISK_FD_LINK], rc = say_word(fd, VU_SET_FEATURES, features, -1);
@@ -125,17 +128,17 @@ static int start(const int fds[DISK_FDS], uint64_t features)
 	if (!rc)
 		rc = say(fd, VU_SET_MEM_TABLE, &memory, 8 + sizeof(memory.regions[0]), fds[DISK_FD_MEMORY]);
 	if (!rc)
-		rc = say_state(fd, VU_SET_VRING_NUM, DISK_OFFER_QUEUE);
+		rc = say_state(fd, VU_SET_VRING_NUM, queue, DISK_OFFER_QUEUE);
 	if (!rc)
-		rc = say_state(fd, VU_SET_VRING_BASE, 0);
+		rc = say_state(fd, VU_SET_VRING_BASE, queue, 0);
 	if (!rc)
 		rc = say(fd, VU_SET_VRING_ADDR, &addr, sizeof(addr), -1);
 	if (!rc)
-		rc = say_word(fd, VU_SET_VRING_CALL, 0, fds[DISK_FD_CALL]);
+		rc = say_word(fd, VU_SET_VRING_CALL, queue, fds[DISK_FD_CALL]);
 	if (!rc)
-		rc = say_word(fd, VU_SET_VRING_KICK, 0, fds[DISK_FD_KICK]);
+		rc = say_word(fd, VU_SET_VRING_KICK, queue, fds[DISK_FD_KICK]);
 	if (!rc)
-		rc = say_state(fd, VU_SET_VRING_ENABLE, 1);
+		rc = say_state(fd, VU_SET_VRING_ENABLE, queue, 1);
 	return rc ? rc : ask_word(fd, VU_GET_FEATURES, &features);
 }
 
@@ -161,24 +164,47 @@ static const char *in_words(int rc)
 	return rc == -ETIMEDOUT ? "it does not answer" : rc == -ECONNRESET ? "it hung up" : "it speaks no vhost-user";
 }
 
-int exporter_introduce(const int fds[DISK_FDS], struct disk_offer *offer, struct export_facts *facts, const char **why)
+static int be_patient(int fd)
 {
 	const struct timeval patience = { .tv_sec = PATIENCE_S };
-	struct virtio_blk_config config;
-	uint64_t features = 0;
-	int rc, fd = fds[DISK_FD_LINK];
 
-	*why = NULL;
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
-	rc = negotiate(fd, &features, why);
+	return 0;
+}
+
+int exporter_introduce(const int fds[DISK_FDS], struct disk_offer *offer, struct export_facts *facts, const char **why)
+{
+	struct virtio_blk_config config;
+	uint64_t features = 0;
+	int fd = fds[DISK_FD_LINK], rc = be_patient(fd);
+
+	*why = NULL;
+	if (!rc)
+		rc = negotiate(fd, &features, VU_PROTOCOL_CONFIG, why);
 	if (!rc)
 		rc = ask_config(fd, &config);
 	if (!rc)
 		rc = take_facts(&config, features, offer, facts, why);
 	if (!rc)
-		rc = start(fds, features);
+		rc = start(fds, features, DISK_OFFER_BYTES, 0);
+	if (rc && !*why)
+		*why = in_words(rc);
+	return rc;
+}
+
+/* It has a queue for requests, and its own features are none that concern us. */
+int exporter_introduce_folder(const int fds[DISK_FDS], const char **why)
+{
+	uint64_t features = 0;
+	int fd = fds[DISK_FD_LINK], rc = be_patient(fd);
+
+	*why = NULL;
+	if (!rc)
+		rc = negotiate(fd, &features, 0, why);
+	if (!rc)
+		rc = start(fds, features & NEEDED, SHARE_OFFER_BYTES, SHARE_OFFER_INDEX);
 	if (rc && !*why)
 		*why = in_words(rc);
 	return rc;

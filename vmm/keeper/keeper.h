@@ -12,7 +12,7 @@
  *   tracer.c  starts the one that writes traces (vmm/trace)
  *   vnc.c     starts the one that serves viewers of VNC (vmm/vnc)
  *   dialler.c one that connects to the sockets of --device
- *   exporter.c, exporter_vhost.c  one for each disk that another program serves
+ *   exporter.c, exporter_program.c, exporter_vhost.c  one for each disk or folder that another program serves
  */
 #ifndef BULKHEAD_VMM_KEEPER_H
 #define BULKHEAD_VMM_KEEPER_H
@@ -26,6 +26,7 @@
 
 struct backlog;
 struct disk_spec;
+struct share_spec;
 
 struct keeper {
 	struct vm_config config;
@@ -102,7 +103,8 @@ int keeper_open_backends(struct keeper *k);
 int keeper_open_named_backends(struct keeper *k);
 /* Starts the programs that serve disks which we do not open: 0, or an exit code; what went wrong has been said. */
 int exporters_start(struct keeper *k);
-int exporter_start(struct keeper *k, unsigned n, const struct disk_spec *spec);
+/* For back-end n: of a disk or of a folder, the other is NULL. 0, or an exit code; it has been said why. */
+int exporter_start(struct keeper *k, unsigned n, const struct disk_spec *disk, const struct share_spec *share);
 /* What --serial asks for: 0, or an exit code; what went wrong has been said. */
 int keeper_open_serial(struct keeper *k);
 /* Where debuggers come: there, or where --gdb says. 0, or an exit code; what went wrong has been said. */

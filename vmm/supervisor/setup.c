@@ -154,14 +154,24 @@ static void add_front(struct vm *vm, unsigned n, struct fd_list *l, Bulkhead__Se
 	add(l, v->error.rd);
 }
 
+struct back_rows {
+	Bulkhead__Disk disk;
+	Bulkhead__Net net;
+	Bulkhead__Share share;
+};
+
 /* Which of the machine's it is follows from kind and number. */
-static void add_back(const struct proc *p, struct fd_list *l, Bulkhead__Disk *disk, Bulkhead__Net *net)
+static void add_back(const struct proc *p, struct fd_list *l, struct back_rows *rows)
 {
 	const struct launch *launch = p->vm->launch;
 	const struct backend_list *list = &p->vm->config->backends;
 
+	Bulkhead__Disk *disk = &rows->disk;
+	Bulkhead__Net *net = &rows->net;
+
 	bulkhead__disk__init(disk);
 	bulkhead__net__init(net);
+	bulkhead__share__init(&rows->share);
 	for (unsigned n = 0; n < list->count; n++) {
 		if (list->of[n].kind != p->kind - kind_rows || list->of[n].instance != p->instance)
 			continue;
@@ -176,14 +186,14 @@ static void add_back(const struct proc *p, struct fd_list *l, Bulkhead__Disk *di
 		disk->remote = launch->disk[n].remote;
 		disk->sectors = launch->disk[n].sectors;
 		disk->features = launch->disk[n].features;
+		rows->share.tag = (char *)launch->share_tag[n];
 		add(l, launch->backend_fd[n]);
 	}
 }
 
 int setup_device(struct proc *p, bool recover)
 {
-	Bulkhead__Disk disk;
-	Bulkhead__Net net;
+	struct back_rows back;
 	struct vm *vm = p->vm;
 	struct device_objects *d = objects_of(vm, p->id);
 	Bulkhead__MachineConfig machine;
@@ -220,9 +230,10 @@ int setup_device(struct proc *p, bool recover)
 	if (kind->virtio == KIND_VIRTIO_FRONT)
 		add_front(vm, p->instance, &l, &m);
 	if (kind->virtio == KIND_VIRTIO_BACK) {
-		add_back(p, &l, &disk, &net);
-		m.disk = &disk;
-		m.net = &net;
+		add_back(p, &l, &back);
+		m.disk = &back.disk;
+		m.net = &back.net;
+		m.share = back.share.tag ? &back.share : NULL;
 	}
 	for (unsigned i = 0; i < kind->fd_count; i++)
 		add(&l, vm->shared_fd[kind->fds[i]]);

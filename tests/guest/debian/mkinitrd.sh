@@ -31,7 +31,7 @@ if [ -n "$kernel_root" ]; then
 	find "$kernel_root" \( -name evdev.ko -o -name button.ko -o -name pvpanic.ko -o -name pvpanic-mmio.ko \
 		-o -name virtio.ko -o -name virtio_ring.ko -o -name 'virtio_pci*.ko' -o -name virtio_blk.ko \
 		-o -name virtio_net.ko -o -name net_failover.ko -o -name failover.ko -o -name virtio_rng.ko -o -name virtio-rng.ko \
-		-o -name virtio_console.ko -o -name vsock.ko -o -name 'vmw_vsock_virtio_transport*.ko' \) -exec cp {} "$root/lib/modules/" \;
+		-o -name fuse.ko -o -name virtiofs.ko -o -name virtio_console.ko -o -name vsock.ko -o -name 'vmw_vsock_virtio_transport*.ko' \) -exec cp {} "$root/lib/modules/" \;
 fi
 # Reproducible: the archive depends on the contents only.
 find "$root" -exec touch -h -d @0 {} +
