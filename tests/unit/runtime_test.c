@@ -765,10 +765,12 @@ Test(runtime, storm)
 
 		if (kind_rows[k].virtio == KIND_VIRTIO_FRONT)
 			continue; /* answers nothing before its back-end has: tests/e2e/disk.py */
+		if (k == KIND_FSD)
+			continue; /* nor before its exporter has: tests/e2e/share.py */
 		daemon_make(&d, (Bulkhead__Role)kind_rows[k].role);
 		d.source_lines = 1;
 		daemon_spawn(&d);
-		cr_assert_eq(daemon_setup(&d, false), TYPE(OK));
+		cr_assert_eq(daemon_setup(&d, false), TYPE(OK), "kind %s", kind_rows[k].name);
 		for (int i = 0; i < 20000; i++) {
 			struct io_slot s = { .op = i % 3 ? IO_WRITE : IO_READ, .size = (uint8_t)(1u << rand_r(&seed) % 4) };
 
