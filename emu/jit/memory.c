@@ -66,10 +66,11 @@ static bool is_on_stack(const struct insn *i)
 	return i->base == RSP && i->index == ADDR_NONE && !is_far(i->seg);
 }
 
-/* For an operand, or a group of them. */
+/* For an operand, or a group of them. What is shared does not know of alignment checks and breakpoints. */
 static uint32_t choose_range(struct tr *t, const struct insn *i, uint32_t site, unsigned bytes, bool write, bool grouped)
 {
-	if (!is_on_stack(i) || bytes > 8 * STACK_SPANS || (grouped && t->stack_groups + 1 == STACK_SLOTS))
+	if (!is_on_stack(i) || (t->key & JIT_KEY_SLOW) || bytes > 8 * STACK_SPANS ||
+	    (grouped && t->stack_groups + 1 == STACK_SLOTS))
 		return new_range(t, site, bytes - 1);
 	return stack_range(t->key, write, grouped ? ++t->stack_groups : 0, bytes);
 }

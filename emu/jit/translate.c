@@ -583,6 +583,7 @@ static bool rebase(struct insn *i, unsigned off, int32_t from_first)
  */
 static void modernise(struct insn *i)
 {
+	const struct isa_row *r = &isa_rows[i->id];
 	static const struct {
 		uint16_t from, to;
 		bool moves;
@@ -604,6 +605,12 @@ static void modernise(struct insn *i)
 		i->disp = (int32_t)i->imm;
 		return;
 	}
+	/* Decoded without W, which selected the row, and with a register of three bits in the immediate (SDM vol. 2, 2.3.5 to 2.3.7). */
+	if (r->map >= ISA_V0F && r->w == ISA_W1)
+		i->prefixes |= PFX_REX_W;
+	for (unsigned n = 0; n < 4; n++)
+		if (r->op[n].kind == OPK_L)
+			i->imm &= 0x7f;
 }
 
 /* Operands in segments that may add something, or in 64 KiB, are C's. */

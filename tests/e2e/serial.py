@@ -95,6 +95,8 @@ def file_is_appended_to(t):
     with open(t.dir + "/com2", "w", encoding="ascii") as f:
         f.write("before\n" * 200000)
     start(t, f"2:file={t.dir}/com2", f"3:socket={t.dir}/com3,server", "4:none")
+    # What comes before the guest has set up its port is thrown away by that.
+    wait_until(lambda: os.path.getsize(t.dir + "/com2") >= 7 * 200000 + len("port 2 ready\n"), "the port is set up")
     t.bulkhead("console", t.name, "--port", "2", "--send", "%", "--expect", "flooded").expect(0)
     end(t)
     with open(t.dir + "/com2", encoding="ascii") as f:
