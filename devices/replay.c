@@ -195,18 +195,31 @@ static int give_own(enum kind_fd what)
 	return -EINVAL;
 }
 
-/* A virtio device's halves are without each other, and the image is empty. */
-static int give_virtio(Bulkhead__SetupDevice *m)
+/* A shared folder's exporter says nothing; images are empty. */
+static int give_back_end(Bulkhead__SetupDevice *m)
 {
 	static Bulkhead__Disk disk = BULKHEAD__DISK__INIT;
+	static Bulkhead__Share share = BULKHEAD__SHARE__INIT;
+	static char tag[] = "replayed";
+
+	m->disk = &disk;
+	if (replay.kind->virtio_id == VIRTIO_ID_FS) {
+		share.tag = tag;
+		m->share = &share;
+		return give_pipe(true);
+	}
+	return give_object("image", replay.kind->virtio_id == VIRTIO_ID_GPU ? sizeof(struct gpu_store) : DISK_SECTOR, false,
+			   NULL);
+}
+
+/* A virtio device's halves are without each other. */
+static int give_virtio(Bulkhead__SetupDevice *m)
+{
 	unsigned n = 0;
 	int rc;
 
-	if (replay.kind->virtio == KIND_VIRTIO_BACK) {
-		m->disk = &disk;
-		return give_object("image", replay.kind->virtio_id == VIRTIO_ID_GPU ? sizeof(struct gpu_store) : DISK_SECTOR,
-				   false, NULL);
-	}
+	if (replay.kind->virtio == KIND_VIRTIO_BACK)
+		return give_back_end(m);
 	m->has_virtio_id = true;
 	m->virtio_id = VIRTIO_ID_BLOCK; /* what it was stands in its state */
 	rc = give_object("vectors", sizeof(struct virtio_vectors), false, NULL);
