@@ -33,12 +33,13 @@ def keys_and_ways(t):
     say("key", "a")
     say("text", "bC")
     say("key", "ctrl+delete")
-    say("move", "300", "-4")
-    say("click")
-    say("click", "extra")
-    say("wheel", "2")
-    say("mouse", "10", "20")
-    say("mouse", "7", "20")
+    # A mouse reports so many times a second, what comes faster together; and the keyboard does not wait for it.
+    reports = 0
+    for count, *words in ((2, "move", "300", "-4"), (2, "click"), (2, "click", "extra"), (1, "wheel", "2"), (1, "mouse", "10", "20"),
+                          (1, "mouse", "7", "20")):
+        say(*words)
+        reports += count
+        wait_until(lambda: vm.talk.pump(0.01) or vm.talk.text.count("mouse ") >= reports, f"{words} is reported")
     say("press", "up"), say("release", "up")
     say("key", "q")
     check(vm.wait() == 7, vm.code)
