@@ -23,11 +23,11 @@ static void accepted(void *ctx, uint64_t features)
 	d->blk.write_through = !(features & BLK_F_FLUSH);
 }
 
-static int64_t serve(void *ctx, const struct virtq_memory *memory, struct virtq_chain *chain)
+static int64_t serve(void *ctx, struct vhost_queue *q, struct virtq_chain *chain)
 {
 	struct blk_disk *d = ctx;
 
-	return blk_request(&d->blk, memory, chain);
+	return blk_request(&d->blk, &q->back->memory, chain);
 }
 
 static void describe(struct blk_disk *d, const char *serial, void (*served)(void *ctx), void (*lost)(void *ctx, const char *why))

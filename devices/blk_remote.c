@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "devices/offer.h"
 #include "devices/vhost_queue.h"
 #include "proto/log.h"
 
@@ -46,11 +47,7 @@ static void hang_up(struct blk_remote *r)
 		event_del(&r->on_link);
 		event_del(&r->on_call);
 	}
-	for (unsigned i = 0; i < DISK_FDS; i++) {
-		if (r->fds[i] >= 0)
-			close(r->fds[i]);
-		r->fds[i] = -1;
-	}
+	offer_close(r->fds);
 	if (r->memory)
 		munmap(r->memory, DISK_OFFER_BYTES);
 	r->memory = NULL;
@@ -321,17 +318,6 @@ static void on_call(evutil_socket_t fd, short what, void *arg)
 		take_status(r, status);
 }
 
-/* Takes what came with a message; all of DISK_FDS, or none. */
-static bool take_fds(struct msghdr *m, int fds[DISK_FDS])
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(m);
-
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(DISK_FDS * sizeof(int)))
-		return false;
-	memcpy(fds, CMSG_DATA(c), DISK_FDS * sizeof(int));
-	return true;
-}
-
 static int link_up(struct blk_remote *r)
 {
 	void *p = mmap(NULL, DISK_OFFER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, r->fds[DISK_FD_MEMORY], 0);
@@ -352,9 +338,7 @@ static void take_offer(struct blk_remote *r, const struct disk_offer *offer, int
 {
 	hang_up(r);
 	r->offer = *offer;
-	memcpy(r->fds, fds, sizeof(r->fds));
-	for (unsigned i = 0; i < DISK_FDS; i++)
-		fds[i] = -1;
+	offer_move(r->fds, fds);
 	if (link_up(r))
 		hang_up(r);
 	if (r->queue)
@@ -367,29 +351,20 @@ static void on_offer(evutil_socket_t fd, short what, void *arg)
 {
 	struct blk_remote *r = arg;
 	struct disk_offer offer;
-	int fds[DISK_FDS] = { -1, -1, -1, -1 };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(fds))];
-	} control;
-	struct iovec iov = { &offer, sizeof(offer) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	bool has_fds = n > 0 && take_fds(&m, fds);
+	int fds[DISK_FDS];
+	ssize_t n = offer_receive(fd, &offer, sizeof(offer), fds);
 
 	(void)what;
 	if (n == 0)
 		event_del(&r->on_offer); /* the machine is ending */
 	if (n == sizeof(offer) && r->asked && offer.number == r->number) {
 		r->asked = false;
-		if (!offer.error && has_fds)
+		if (!offer.error && fds[0] >= 0)
 			take_offer(r, &offer, fds);
 		else if (r->queue)
 			ask(r);
 	}
-	for (unsigned i = 0; i < DISK_FDS; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	offer_close(fds);
 }
 
 int blk_remote_init(struct blk_remote *r, struct blk *disk, struct vhost_back *back, int exporter_fd)

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "devices/offer.h"
 #include "proto/log.h"
 
 bool fs_is_linked(const struct fs *f)
@@ -27,15 +28,6 @@ void fs_ask(struct fs *f)
 		f->above->refused(f); /* the exporter is gone */
 }
 
-static void close_all(int fds[DISK_FDS])
-{
-	for (unsigned i = 0; i < DISK_FDS; i++) {
-		if (fds[i] >= 0)
-			close(fds[i]);
-		fds[i] = -1;
-	}
-}
-
 static void unlink_all(struct fs *f)
 {
 	if (f->memory) {
@@ -44,7 +36,7 @@ static void unlink_all(struct fs *f)
 		munmap(f->memory, SHARE_OFFER_BYTES);
 	}
 	f->memory = NULL;
-	close_all(f->fds);
+	offer_close(f->fds);
 }
 
 void fs_hang_up(struct fs *f, const char *why)
@@ -99,9 +91,7 @@ static int watch(struct fs *f)
 static void take_offer(struct fs *f, int fds[DISK_FDS])
 {
 	unlink_all(f);
-	memcpy(f->fds, fds, sizeof(f->fds));
-	for (unsigned i = 0; i < DISK_FDS; i++)
-		fds[i] = -1;
+	offer_move(f->fds, fds);
 	f->fresh = false;
 	if (!watch(f)) {
 		f->above->wake(f);
@@ -111,42 +101,24 @@ static void take_offer(struct fs *f, int fds[DISK_FDS])
 	f->above->refused(f);
 }
 
-/* All of DISK_FDS, or none. */
-static bool take_fds(struct msghdr *m, int fds[DISK_FDS])
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(m);
-
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(DISK_FDS * sizeof(int)))
-		return false;
-	memcpy(fds, CMSG_DATA(c), DISK_FDS * sizeof(int));
-	return true;
-}
-
 static void on_offer(evutil_socket_t fd, short what, void *arg)
 {
 	struct fs *f = arg;
 	struct share_offer offer;
-	int fds[DISK_FDS] = { -1, -1, -1, -1 };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(fds))];
-	} control;
-	struct iovec iov = { &offer, sizeof(offer) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	bool has_fds = n > 0 && take_fds(&m, fds);
+	int fds[DISK_FDS];
+	ssize_t n = offer_receive(fd, &offer, sizeof(offer), fds);
 
 	(void)what;
 	if (n == 0)
 		event_del(&f->on_offer); /* the machine is ending */
 	if (n == sizeof(offer) && f->asked && offer.number == f->number) {
 		f->asked = false;
-		if (!offer.error && has_fds)
+		if (!offer.error && fds[0] >= 0)
 			take_offer(f, fds);
 		else
 			f->above->refused(f);
 	}
-	close_all(fds);
+	offer_close(fds);
 }
 
 int fs_attach(struct fs *f, struct vhost_back *back)

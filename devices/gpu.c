@@ -559,33 +559,11 @@ static void halted(void *ctx, struct vhost_queue *q)
 		g->fresh = true;
 }
 
-static int64_t serve(struct gpu *g, struct vhost_queue *q, const struct virtq_chain *chain)
+static int64_t serve(void *ctx, struct vhost_queue *q, struct virtq_chain *chain)
 {
 	const struct virtq_memory *m = &q->back->memory;
 
-	return q->index == CONTROL_QUEUE ? gpu_control(g, m, chain, q->ring.used_idx) : gpu_cursor(g, m, chain);
-}
-
-static int kicked(void *ctx, struct vhost_queue *q)
-{
-	static struct virtq_chain chain;
-	int rc = 0;
-
-	for (unsigned n = 0; n < VHOST_BATCH; n++) {
-		int64_t written;
-
-		rc = virtq_pop(&q->ring, &chain);
-		if (rc)
-			break;
-		written = serve(ctx, q, &chain);
-		if (written < 0)
-			return -EPROTO;
-		virtq_push(&q->ring, &chain, (uint32_t)written);
-		vhost_queue_call(q);
-	}
-	if (rc == -EPROTO)
-		return rc;
-	return !rc || !virtq_sleep(&q->ring);
+	return q->index == CONTROL_QUEUE ? gpu_control(ctx, m, chain, q->ring.used_idx) : gpu_cursor(ctx, m, chain);
 }
 
 void gpu_init(struct gpu *g, struct gpu_store *store, void (*served)(void *ctx), void (*lost)(void *ctx, const char *why))
@@ -597,7 +575,7 @@ void gpu_init(struct gpu *g, struct gpu_store *store, void (*served)(void *ctx),
 		.config_bytes = 16,
 		.get_config = get_config,
 		.accepted = accepted,
-		.kicked = kicked,
+		.serve = serve,
 		.halted = halted,
 		.served = served,
 		.lost = lost,

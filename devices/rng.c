@@ -38,9 +38,9 @@ int64_t rng_fill(struct rng *r, const struct virtq_memory *memory, struct virtq_
 	return done;
 }
 
-static int64_t serve(void *ctx, const struct virtq_memory *memory, struct virtq_chain *chain)
+static int64_t serve(void *ctx, struct vhost_queue *q, struct virtq_chain *chain)
 {
-	return rng_fill(ctx, memory, chain);
+	return rng_fill(ctx, &q->back->memory, chain);
 }
 
 void rng_init(struct rng *r, int fd, void (*served)(void *ctx), void (*lost)(void *ctx, const char *why))

@@ -14,28 +14,18 @@ enum { BAR_VGA = 0x400, BAR_VGA_BYTES = 0x20, BAR_DISPI = 0x500, BAR_DISPI_BYTES
 
 _Static_assert(LAYOUT_SCREEN_BYTES == 1 << 24 && LAYOUT_SCREEN_REGISTERS_BYTES == 1 << 12 && LAYOUT_SCREEN_ROM_BYTES == 1 << 16,
 	       "as the write masks have it");
-static const uint8_t plain_mask[PCI_CONFIG_BYTES] = {
-	[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
-	[PCI_CACHE_LINE] = 0xff,
-	[PCI_BAR0 + 3] = 0xff,
-	[BAR2 + 1] = 0xf0,
-	[BAR2 + 2] = 0xff,
-	[BAR2 + 3] = 0xff,
-	[PCI_INTERRUPT_LINE] = 0xff,
-};
+#define WRITABLE                                                                                                       \
+	[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, [PCI_CACHE_LINE] = 0xff,             \
+	[PCI_BAR0 + 3] = 0xff, [BAR2 + 1] = 0xf0, [BAR2 + 2] = 0xff, [BAR2 + 3] = 0xff, [PCI_INTERRUPT_LINE] = 0xff
+static const uint8_t plain_mask[PCI_CONFIG_BYTES] = { WRITABLE };
 /* The same with an expansion ROM, the VGA BIOS, which only firmware wants. */
 static const uint8_t rom_mask[PCI_CONFIG_BYTES] = {
-	[PCI_COMMAND] = PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
-	[PCI_CACHE_LINE] = 0xff,
-	[PCI_BAR0 + 3] = 0xff,
-	[BAR2 + 1] = 0xf0,
-	[BAR2 + 2] = 0xff,
-	[BAR2 + 3] = 0xff,
+	WRITABLE,
 	[PCI_ROM] = PCI_ROM_ENABLE,
 	[PCI_ROM + 2] = 0xff,
 	[PCI_ROM + 3] = 0xff,
-	[PCI_INTERRUPT_LINE] = 0xff,
 };
+#undef WRITABLE
 
 static const uint8_t *mask_of(const struct vga_state *s)
 {

@@ -26,8 +26,8 @@ struct vhost_device {
 	void (*get_config)(void *ctx, uint8_t *out);
 	/* SET_FEATURES came. */
 	void (*accepted)(void *ctx, uint64_t features);
-	/* One chain: bytes written into it, or -EPROTO: it makes no sense. */
-	int64_t (*serve)(void *ctx, const struct virtq_memory *memory, struct virtq_chain *chain);
+	/* One chain of this queue: bytes written into it, or -EPROTO: it makes no sense. */
+	int64_t (*serve)(void *ctx, struct vhost_queue *q, struct virtq_chain *chain);
 	/*
 	 * Instead of `serve`, for a device that takes chains when it has something for them, too: there may be some in this queue.
 	 * 0: it has asked to be told of the next one (virtq_sleep()), or needs none now; 1: it wants to go on soon; -EPROTO.

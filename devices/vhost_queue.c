@@ -59,7 +59,7 @@ static int serve_batch(struct vhost_queue *q)
 		rc = virtq_pop(&q->ring, &chain);
 		if (rc)
 			break;
-		written = d->serve(d->ctx, &q->back->memory, &chain);
+		written = d->serve(d->ctx, q, &chain);
 		if (written < 0)
 			return -EPROTO;
 		virtq_push(&q->ring, &chain, (uint32_t)written);

@@ -53,9 +53,9 @@ static void accepted(void *ctx, uint64_t features)
 	disk.write_through = !(features & BLK_F_FLUSH);
 }
 
-static int64_t serve_disk(void *ctx, const struct virtq_memory *memory, struct virtq_chain *chain)
+static int64_t serve_disk(void *ctx, struct vhost_queue *q, struct virtq_chain *chain)
 {
-	return blk_request(ctx, memory, chain);
+	return blk_request(ctx, &q->back->memory, chain);
 }
 
 static void lost(void *ctx, const char *why)

@@ -182,6 +182,16 @@ static int name_socket(struct sockaddr_un *a, const char *path)
 	return 0;
 }
 
+/* The descriptor, or what went wrong, and nothing is left of it. */
+static int settled(int fd, int rc)
+{
+	if (!rc)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 static int listen_at(const char *path)
 {
 	struct sockaddr_un a;
@@ -191,11 +201,7 @@ static int listen_at(const char *path)
 	unlink(path);
 	if (!rc && (fd < 0 || bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0))
 		rc = -errno;
-	if (!rc)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return rc;
+	return settled(fd, rc);
 }
 
 int exporter_connect(const char *path)
@@ -205,11 +211,7 @@ int exporter_connect(const char *path)
 
 	if (!rc && (fd < 0 || connect(fd, (const struct sockaddr *)&a, sizeof(a)) < 0))
 		rc = -errno;
-	if (!rc)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	return rc;
+	return settled(fd, rc);
 }
 
 /* The socket has a name until the program serves, in a directory of ours. */
