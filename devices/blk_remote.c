@@ -12,13 +12,8 @@
 #include "devices/vhost_queue.h"
 #include "proto/log.h"
 
-enum { DESC_NEXT = 1, DESC_WRITE = 2, STATUS_NOT_WRITTEN = 0xff };
+enum { STATUS_NOT_WRITTEN = 0xff };
 
-struct desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags, next;
-};
 struct header {
 	uint32_t type, reserved;
 	uint64_t sector;
@@ -85,7 +80,7 @@ static uint16_t *word(const struct blk_remote *r, uint32_t at)
 
 static void put_desc(struct blk_remote *r, unsigned n, uint32_t at, uint32_t len, unsigned flags)
 {
-	const struct desc d = { DISK_OFFER_BASE + at, len, (uint16_t)flags, (uint16_t)(n + 1) };
+	const struct virtq_desc d = { DISK_OFFER_BASE + at, len, (uint16_t)flags, (uint16_t)(n + 1) };
 
 	memcpy(r->memory + DISK_OFFER_DESC + n * sizeof(d), &d, sizeof(d));
 }
@@ -99,10 +94,10 @@ static void tell(struct blk_remote *r, uint32_t type, uint64_t sector, uint32_t 
 
 	memcpy(r->memory + DISK_OFFER_HEADER, &h, sizeof(h));
 	r->memory[DISK_OFFER_STATUS] = STATUS_NOT_WRITTEN;
-	put_desc(r, n++, DISK_OFFER_HEADER, sizeof(h), DESC_NEXT);
+	put_desc(r, n++, DISK_OFFER_HEADER, sizeof(h), VIRTQ_DESC_NEXT);
 	if (bytes)
-		put_desc(r, n++, DISK_OFFER_DATA, bytes, DESC_NEXT | (type == BLK_IN ? DESC_WRITE : 0));
-	put_desc(r, n, DISK_OFFER_STATUS, 1, DESC_WRITE);
+		put_desc(r, n++, DISK_OFFER_DATA, bytes, VIRTQ_DESC_NEXT | (type == BLK_IN ? VIRTQ_DESC_WRITE : 0));
+	put_desc(r, n, DISK_OFFER_STATUS, 1, VIRTQ_DESC_WRITE);
 	*word(r, DISK_OFFER_AVAIL + 4 + 2 * (r->told % DISK_OFFER_QUEUE)) = 0;
 	__atomic_store_n(word(r, DISK_OFFER_AVAIL + 2), ++r->told, __ATOMIC_RELEASE);
 	if (write(r->fds[DISK_FD_KICK], &one, sizeof(one)) < 0)

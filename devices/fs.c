@@ -9,16 +9,6 @@
 #include "devices/fs_link.h"
 #include "devices/vhost_queue.h"
 
-enum { DESC_NEXT = 1, DESC_WRITE = 2 };
-
-struct desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags, next;
-};
-struct used_elem {
-	uint32_t id, len;
-};
 
 static uint16_t *word(const struct fs *f, uint32_t at)
 {
@@ -118,7 +108,7 @@ static void lose(struct fs *f)
 /* What the program wrote is read once. False: it makes no sense. */
 static bool take_answer(struct fs *f)
 {
-	struct used_elem e;
+	struct virtq_used_elem e;
 	struct fuse_out_header out;
 
 	f->busy = false;
@@ -157,7 +147,7 @@ static int look(struct fs *f)
 
 static void put_desc(struct fs *f, unsigned n, uint32_t at, uint32_t len, unsigned flags)
 {
-	const struct desc d = { DISK_OFFER_BASE + at, len, (uint16_t)flags, (uint16_t)(n + 1) };
+	const struct virtq_desc d = { DISK_OFFER_BASE + at, len, (uint16_t)flags, (uint16_t)(n + 1) };
 
 	memcpy(f->memory + DISK_OFFER_DESC + n * sizeof(d), &d, sizeof(d));
 }
@@ -167,17 +157,18 @@ static void put_descriptors(struct fs *f)
 {
 	enum { ARGUMENTS = sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in) };
 	uint32_t bytes = f->readable, at = SHARE_OFFER_IN;
-	unsigned n = 0, more = f->writable ? DESC_NEXT : 0;
+	unsigned n = 0, more = f->writable ? VIRTQ_DESC_NEXT : 0;
 
 	if (f->header.opcode == FUSE_WRITE && bytes > ARGUMENTS) {
-		put_desc(f, n++, at, sizeof(struct fuse_in_header), DESC_NEXT);
-		put_desc(f, n++, at + sizeof(struct fuse_in_header), sizeof(struct fuse_write_in), DESC_NEXT);
+		put_desc(f, n++, at, sizeof(struct fuse_in_header), VIRTQ_DESC_NEXT);
+		put_desc(f, n++, at + sizeof(struct fuse_in_header), sizeof(struct fuse_write_in), VIRTQ_DESC_NEXT);
 		at += ARGUMENTS;
 		bytes -= ARGUMENTS;
 	}
 	put_desc(f, n++, at, bytes, more);
 	if (more)
-		put_desc(f, n, SHARE_OFFER_OUT, f->writable < SHARE_OFFER_ROOM ? f->writable : SHARE_OFFER_ROOM, DESC_WRITE);
+		put_desc(f, n, SHARE_OFFER_OUT, f->writable < SHARE_OFFER_ROOM ? f->writable : SHARE_OFFER_ROOM,
+			 VIRTQ_DESC_WRITE);
 }
 
 static void kick(struct fs *f)

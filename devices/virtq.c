@@ -5,15 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-struct desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags, next;
-};
-struct used_elem {
-	uint32_t id, len;
-};
-enum { DESC_NEXT = 1, DESC_WRITE = 2, DESC_INDIRECT = 4 };
 enum { NO_INTERRUPT = 1 };
 enum { RING = 4 }; /* behind flags and idx */
 
@@ -55,7 +46,7 @@ int virtq_start(struct virtq *q, const struct virtq_memory *memory, uint16_t siz
 	q->inflight = inflight;
 	if (!size || size > VIRTQ_SIZE_MAX || size & (size - 1))
 		return -EINVAL;
-	q->desc = memory->at(memory->ctx, desc, (uint64_t)size * sizeof(struct desc));
+	q->desc = memory->at(memory->ctx, desc, (uint64_t)size * sizeof(struct virtq_desc));
 	q->avail = memory->at(memory->ctx, avail, RING + 2ull * size + 2);
 	q->used = memory->at(memory->ctx, used, RING + 8ull * size + 2);
 	q->used_addr = used;
@@ -72,26 +63,26 @@ static int breaks(struct virtq *q)
 }
 
 /* A plain copy may be elided and fields read again behind their check; atomic loads may not. */
-static struct desc copy_desc(const void *table, uint16_t index)
+static struct virtq_desc copy_desc(const void *table, uint16_t index)
 {
 	const uint64_t *from = (const uint64_t *)table + 2u * index;
 	uint64_t words[2] = { __atomic_load_n(&from[0], __ATOMIC_RELAXED), __atomic_load_n(&from[1], __ATOMIC_RELAXED) };
-	struct desc d;
+	struct virtq_desc d;
 
 	memcpy(&d, words, sizeof(d));
 	return d;
 }
 
 /* One descriptor that is a buffer. 2.7.4.2: what the device writes stands behind what it reads. */
-static int add_piece(struct virtq *q, struct virtq_chain *c, const struct desc *d)
+static int add_piece(struct virtq *q, struct virtq_chain *c, const struct virtq_desc *d)
 {
 	unsigned n = c->readable + c->writable;
 	uint8_t *at = d->len ? q->memory->at(q->memory->ctx, d->addr, d->len) : NULL;
 
-	if (n == q->size || !at || (c->writable && !(d->flags & DESC_WRITE)))
+	if (n == q->size || !at || (c->writable && !(d->flags & VIRTQ_DESC_WRITE)))
 		return -EPROTO;
 	c->pieces[n] = (struct virtq_piece){ at, d->addr, d->len };
-	if (d->flags & DESC_WRITE)
+	if (d->flags & VIRTQ_DESC_WRITE)
 		c->writable++;
 	else
 		c->readable++;
@@ -99,21 +90,21 @@ static int add_piece(struct virtq *q, struct virtq_chain *c, const struct desc *
 }
 
 /* A table of `count`, from `index` on. A chain that bites its tail is longer than the queue, at the latest. */
-static int walk(struct virtq *q, struct virtq_chain *c, const void *table, uint32_t count, uint16_t index, struct desc *indirect)
+static int walk(struct virtq *q, struct virtq_chain *c, const void *table, uint32_t count, uint16_t index, struct virtq_desc *indirect)
 {
 	for (uint32_t n = 0; n < count; n++) {
-		struct desc d;
+		struct virtq_desc d;
 
 		if (index >= count)
 			return -EPROTO;
 		d = copy_desc(table, index);
-		if (d.flags & DESC_INDIRECT) {
+		if (d.flags & VIRTQ_DESC_INDIRECT) {
 			*indirect = d;
-			return d.flags & DESC_NEXT ? -EPROTO : 1;
+			return d.flags & VIRTQ_DESC_NEXT ? -EPROTO : 1;
 		}
 		if (add_piece(q, c, &d))
 			return -EPROTO;
-		if (!(d.flags & DESC_NEXT))
+		if (!(d.flags & VIRTQ_DESC_NEXT))
 			return 0;
 		index = d.next;
 	}
@@ -121,13 +112,13 @@ static int walk(struct virtq *q, struct virtq_chain *c, const void *table, uint3
 }
 
 /* 2.7.5.3: the table holds descriptors and nothing else, and none that leads to another table. */
-static int walk_indirect(struct virtq *q, struct virtq_chain *c, const struct desc *d)
+static int walk_indirect(struct virtq *q, struct virtq_chain *c, const struct virtq_desc *d)
 {
 	const void *table = q->memory->at(q->memory->ctx, d->addr, d->len);
-	uint32_t count = d->len / sizeof(struct desc);
-	struct desc deeper;
+	uint32_t count = d->len / sizeof(struct virtq_desc);
+	struct virtq_desc deeper;
 
-	if (!q->indirect || !is_aligned(table, 8) || !count || d->len % sizeof(struct desc) || count > q->size)
+	if (!q->indirect || !is_aligned(table, 8) || !count || d->len % sizeof(struct virtq_desc) || count > q->size)
 		return -EPROTO;
 	return walk(q, c, table, count, 0, &deeper) ? -EPROTO : 0;
 }
@@ -135,7 +126,7 @@ static int walk_indirect(struct virtq *q, struct virtq_chain *c, const struct de
 /* The pieces of the chain that begins at chain->head. */
 static int take_pieces(struct virtq *q, struct virtq_chain *chain)
 {
-	struct desc indirect;
+	struct virtq_desc indirect;
 	int rc;
 
 	chain->readable = chain->writable = 0;
@@ -170,7 +161,7 @@ int virtq_pop(struct virtq *q, struct virtq_chain *chain)
 void virtq_fill(struct virtq *q, uint16_t head, uint32_t written)
 {
 	size_t at = RING + 8u * ((uint16_t)(q->used_idx + q->filled) & (q->size - 1u));
-	const struct used_elem e = { head, written };
+	const struct virtq_used_elem e = { head, written };
 
 	memcpy((uint8_t *)q->used + at, &e, sizeof(e));
 	q->filled++;

@@ -15,6 +15,17 @@
 
 enum { VIRTQ_SIZE_MAX = INFLIGHT_MAX };
 
+/* As they lie in memory (virtio 1.2, 2.7.5 and 2.7.8). */
+struct virtq_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags, next;
+};
+struct virtq_used_elem {
+	uint32_t id, len;
+};
+enum { VIRTQ_DESC_NEXT = 1, VIRTQ_DESC_WRITE = 2, VIRTQ_DESC_INDIRECT = 4 };
+
 /* The guest's memory. `at`: NULL unless all of it is there. `written` is called after bytes were written, and before the guest
  * is told. */
 struct virtq_memory {

@@ -262,20 +262,29 @@ menuentry "a second entry" { terminal_output serial; echo the second was chosen;
 """
 
 
+def menu(t, *options):
+    vm = t.start(*machine(t, "--disk", grub_disk(t, MENU, ("reboot",)), "--display", "vga", "--ps2", "--no-reboot", *options))
+    vm.expect(r"SeaBIOS \(version", 60)  # on the serial port as well
+    return vm
+
+
+def choose_second(t, vm):
+    """It is the one that is chosen."""
+    t.bulkhead("input", t.name, "key", "enter").expect(0)
+    vm.expect("the second was chosen", 60)
+    check(vm.wait(60) == 32 and "wrong" not in vm.talk.text, vm.talk.text[-1500:])
+
+
 @test
 def screen_menu(t):
     """SeaBIOS' screen and GRUB's on a VGA, by the VGA BIOS that is the function's expansion ROM; the keyboard chooses from the menu."""
-    path = grub_disk(t, MENU, ("reboot",))
-    vm = t.start(*machine(t, "--disk", path, "--display", "vga", "--ps2", "--no-reboot"))
-    vm.expect(r"SeaBIOS \(version", 60)  # on the serial port as well
+    vm = menu(t)
     t.bulkhead("screen", t.name, "--expect", r"SeaBIOS \(version", "--timeout", "60s").expect(0)
     t.bulkhead("screen", t.name, "--expect", "a second entry", "--timeout", "60s").expect(0)
     t.bulkhead("screen", t.name).expect(0, r"(?s)GNU GRUB.*\*a first entry.* a second entry")
     t.bulkhead("input", t.name, "key", "down").expect(0)
     t.bulkhead("screen", t.name, "--expect", r"\*a second entry", "--timeout", "60s").expect(0)
-    t.bulkhead("input", t.name, "key", "enter").expect(0)
-    vm.expect("the second was chosen", 60)
-    check(vm.wait(60) == 32 and "wrong" not in vm.talk.text, vm.talk.text[-1500:])
+    choose_second(t, vm)
     t.expect_clean()
 
 
@@ -295,17 +304,13 @@ def screen_kvm(t):
 @test
 def screen_killed(t):
     """vgad and inputd die all the time meanwhile."""
-    path = grub_disk(t, MENU, ("reboot",))
-    vm = t.start(*machine(t, "--disk", path, "--display", "vga", "--ps2", "--no-reboot", "--device-failure-limit", "0"))
-    vm.expect(r"SeaBIOS \(version", 60)
+    vm = menu(t, "--device-failure-limit", "0")
     end = time.monotonic() + 60
     while time.monotonic() < end and t.bulkhead("screen", t.name, "--expect", "a second entry", "--timeout", "300ms").code:
         kill_once(t, "vgad", "inputd")
     t.bulkhead("input", t.name, "key", "down").expect(0)
     kill_once(t, "vgad", "inputd")
-    t.bulkhead("input", t.name, "key", "enter").expect(0)
-    vm.expect("the second was chosen", 60)
-    check(vm.wait(60) == 32 and "wrong" not in vm.talk.text, vm.talk.text[-1500:])
+    choose_second(t, vm)
 
 
 def kill_once(t, *names):
